@@ -1,0 +1,88 @@
+"""A small prepared corpus, and workspaces: copies of prepare.py and trainer/ as the swarm makes them."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # two spinning threads on a busy two-core machine take minutes for what one does in a second
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # neither prepare nor trainer is installed: they run from a workspace's root
+
+SYLLABLES = ["ka", "lo", "mi", "ne", "ru", "sta", "pen", "tor", "vil", "dra", "mo", "ses", "qua", "ler"]
+
+
+def sentences(seed: int, lines: int) -> str:
+    """Text that a small model can learn in seconds: made-up words with a fixed word order."""
+    rng = random.Random(seed)
+    words = ["".join(random.Random(n).choices(SYLLABLES, k=2 + n % 2)) for n in range(300)]
+    nouns, verbs = words[:200], words[200:]
+    return "".join(f"{rng.choice(nouns)} {rng.choice(verbs)} the {rng.choice(nouns)}.\n" for _ in range(lines))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """AUTORESEARCH_CACHE with a small corpus called `words`, vocabulary 512."""
+    folder = tmp_path_factory.mktemp("corpus") / "words"
+    folder.mkdir()
+    for number in range(300):
+        (folder / f"{number}.txt").write_text(sentences(number, 60))
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_CACHE", str(cache))
+        import prepare
+
+        prepare.prepare(prepare.folder_source(folder, 512))
+    return cache
+
+
+@pytest.fixture
+def corpus(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """The small corpus, active in this process."""
+    import prepare
+
+    monkeypatch.setenv("AUTORESEARCH_CACHE", str(cache))
+    monkeypatch.delenv("AUTORESEARCH_CORPUS", raising=False)
+    return prepare.load_corpus()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A plain folder with prepare.py and trainer/, where train.py may be edited."""
+    folder = tmp_path / "workspace"
+    shutil.copytree(ROOT / "trainer", folder / "trainer", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prepare.py", folder)
+    return folder
+
+
+@pytest.fixture
+def run(cache: Path):
+    """Run `python -m <module>` in a workspace on the CPU; extra variables by keyword, None removes one."""
+
+    def run(workspace: Path, module: str, *arguments: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("SWARM_", "AUTORE"))}
+        environment |= {"AUTORESEARCH_CACHE": str(cache), "SWARM_DEVICE": "cpu", "TIME_BUDGET": "2"}
+        for name, value in variables.items():
+            environment.pop(name, None)
+            if value is not None:
+                environment[name] = value
+        command = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, timeout=200)
+
+    return run
+
+
+def edit(workspace: Path, old: str, new: str) -> None:
+    """Edit a workspace's train.py as an agent would; the old text must be there exactly once."""
+    path = workspace / "trainer" / "train.py"
+    source = path.read_text()
+    assert source.count(old) == 1, f"{old!r} is {source.count(old)} times in train.py"
+    path.write_text(source.replace(old, new))

@@ -1,0 +1,155 @@
+"""The Triton kernels compute what their eager references spell out. Runs them in Triton's interpreter, on the CPU.
+
+python -m pytest tests/trainer/kernels/test_kernels.py
+
+The interpreter is on or off for a whole process, so each case runs in one of its own. It multiplies bf16 wrongly
+(triton issue 11584): fp32 and fp16 here, bf16 on a GPU, where the kernels' own probes compare it at every start.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch._dynamo.testing
+
+from trainer import kernels, train
+from trainer.kernels import cross_entropy, linear_relu2, polar
+
+ROOT = Path(__file__).resolve().parents[3]
+
+interpreted = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="needs triton, which has no wheel for this platform"
+)
+
+
+@interpreted
+@pytest.mark.parametrize("case", kernels.NAMES)
+def test_in_the_interpreter(case: str) -> None:
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
+    script = Path(__file__).with_name("interpreted.py")
+    result = subprocess.run([sys.executable, str(script), case], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr[-3000:]
+    assert result.stdout.strip() == f"{case} passed"
+
+
+def test_without_a_gpu_nothing_imports_triton() -> None:
+    code = (
+        "import sys, torch\n"
+        "from trainer import train\n"
+        "from trainer.kernels import cross_entropy, linear_relu2, polar\n"
+        "x, w, t = torch.randn(5, 4), torch.randn(7, 4), torch.arange(5)\n"
+        "cross_entropy.head_loss(x, w, t, 15.0)\n"
+        "polar.polar_express(torch.randn(2, 4, 6), train.POLAR_EXPRESS)\n"
+        "linear_relu2.mlp(x, torch.randn(8, 4), torch.randn(4, 8))\n"
+        "assert 'triton' not in sys.modules\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_cpu_computes_eagerly_and_says_so() -> None:
+    cpu = torch.device("cpu")
+    assert kernels.in_use(cpu) == "none"
+    assert "polar (eager: eager on cpu)" in kernels.describe(cpu)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", kernels.DEFAULT),
+        ("none", ()),
+        ("all", kernels.NAMES),
+        ("linear_relu2, polar", ("polar", "linear_relu2")),
+        ("no-such-kernel", ()),
+    ],
+)
+def test_the_choice_can_be_changed(text: str, names: tuple[str, ...]) -> None:
+    assert kernels.wanted(text) == names
+
+
+@interpreted
+def test_a_kernel_that_fails_its_probe_says_why_and_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(device: torch.device) -> float:
+        raise RuntimeError("no kernel image for this device\nwith details")
+
+    for probe, used, reason in (
+        (broken, False, "no kernel image for this device"),
+        (lambda device: 0.5, False, "off by 0.5 of its reference"),
+        (lambda device: 1e-4, True, "passed its probe"),
+    ):
+        monkeypatch.setattr(polar, "probe", probe)
+        kernels.verdict.cache_clear()
+        assert kernels.verdict("polar", "cuda") == kernels.Verdict("polar", used, reason)
+        assert not kernels.verdict("linear_relu2", "cuda").used  # off by default
+    kernels.verdict.cache_clear()
+
+
+def test_difference_is_relative_and_fails_on_nan() -> None:
+    assert kernels.difference(torch.tensor([1.01]), torch.tensor([1.0])) == pytest.approx(0.01, rel=1e-4)
+    assert kernels.difference(torch.tensor([float("nan")]), torch.tensor([1.0])) == 1.0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("name", kernels.NAMES)
+def test_every_kernel_passes_its_probe_on_a_gpu(name: str) -> None:
+    assert kernels.probe(name, torch.device("cuda")) is None
+
+
+# ---- the operators that a compiled step calls on a GPU; on a CPU they compute eagerly
+
+
+def samples() -> dict[str, tuple]:
+    torch.manual_seed(0)
+    features, weight = torch.randn(6, 4, requires_grad=True), torch.randn(9, 4, requires_grad=True)
+    up, down = torch.randn(8, 4, requires_grad=True), torch.randn(4, 8, requires_grad=True)
+    return {
+        "gram": (torch.randn(2, 3, 5),),
+        "polynomial": (torch.randn(2, 3, 3), 4.0, -3.0, 2.0),
+        "head_loss": (features, weight, torch.arange(6), 15.0),
+        "mlp_relu2": (features, up, down),
+    }
+
+
+@pytest.mark.parametrize("name", samples())
+def test_the_operators_keep_the_rules_of_torch(name: str) -> None:
+    torch.library.opcheck(getattr(torch.ops.trainer, name).default, samples()[name])
+
+
+def test_the_operators_differentiate_as_their_references() -> None:
+    inputs = samples()
+    pairs = (
+        ("head_loss", cross_entropy.head_loss_reference, 2),
+        ("mlp_relu2", linear_relu2.mlp_reference, 3),
+    )
+    for name, reference, leaves in pairs:
+        compiled = torch.compile(getattr(torch.ops.trainer, name), backend="aot_eager", fullgraph=True)
+        found = torch.autograd.grad(3 * compiled(*inputs[name])[0].sum(), inputs[name][:leaves])
+        wanted = torch.autograd.grad(3 * reference(*inputs[name]).sum(), inputs[name][:leaves])
+        for a, b in zip(found, wanted, strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_the_compiled_muon_takes_any_number_without_compiling_anew() -> None:
+    """As on CUDA, where learning rate, momentum and decay are tensors on the device."""
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+
+    def weights_after(compiles: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        parameters = [torch.nn.Parameter(torch.randn(6, 4)) for _ in range(3)]
+        muon = train.Muon(parameters, 5)
+        if compiles:
+            muon.update = torch.compile(muon.update_stack, backend=counter, dynamic=False)
+        for step in range(4):
+            for parameter in parameters:
+                parameter.grad = torch.randn(6, 4)
+            numbers = (0.02 / (step + 1), 0.85 + step / 100, 0.1 * step)
+            muon.step(*(torch.tensor(number) if compiles else number for number in numbers))
+        return torch.stack(parameters)
+
+    torch.testing.assert_close(weights_after(True), weights_after(False))
+    assert counter.frame_count == 1

@@ -1,0 +1,104 @@
+"""The budget clock and the figures around a run.
+
+python -m pytest tests/trainer/test_harness.py
+"""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainer import harness
+
+CPU, MPS, CUDA = (torch.device(name) for name in ("cpu", "mps", "cuda"))
+
+
+def test_a_cpu_budget_counts_work_and_not_waiting() -> None:
+    clock = harness.BudgetClock(CPU, 10.0)
+    clock.start()
+    time.sleep(0.2)
+    clock.lap()
+    assert clock.seconds < 0.1
+    until = time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+    clock.lap()
+    assert 0.2 <= clock.seconds < 0.3
+
+
+def test_a_stalled_step_counts_as_an_ordinary_one_and_marks_the_run() -> None:
+    clock = harness.BudgetClock(MPS, 100.0)
+    for step in (1.0,) * 10:
+        clock.count(step)
+    clock.count(4.0)  # slow, but no stall: it counts in full
+    assert clock.seconds == pytest.approx(14.0)
+    assert not clock.stalled
+    clock.count(900.0)
+    assert clock.seconds == pytest.approx(15.0)
+    assert clock.stalled
+
+
+def test_a_cpu_never_stalls() -> None:
+    clock = harness.BudgetClock(CPU, 100.0)
+    for step in (1.0,) * 10 + (50.0,):
+        clock.count(step)
+    assert clock.seconds == 60.0
+    assert not clock.stalled
+
+
+def test_the_last_step_overshoots_by_less_than_itself() -> None:
+    """On CUDA one more step is already queued when the clock is read."""
+    for device, queued in ((CPU, 0), (CUDA, 1)):
+        clock = harness.BudgetClock(device, 10.0)
+        steps = 0
+        while not clock.spent:
+            clock.count(3.0)
+            steps += 1
+        assert 10.0 <= (steps + queued) * 3.0 < 13.0
+
+
+def test_compiled_code_is_kept_beside_the_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_COMPILE_THREADS")
+    monkeypatch.setenv("AUTORESEARCH_CACHE", str(tmp_path))
+    for name in names:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    harness.keep_compiled_code(threads=1)
+    assert [os.environ[name] for name in names] == [f"{tmp_path}/compiled/inductor", f"{tmp_path}/compiled/triton", "1"]
+    monkeypatch.setenv("TRITON_CACHE_DIR", "/elsewhere")
+    monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS")
+    harness.keep_compiled_code(threads=None)
+    assert os.environ["TRITON_CACHE_DIR"] == "/elsewhere"
+    assert 1 <= int(os.environ["TORCHINDUCTOR_COMPILE_THREADS"]) <= (os.cpu_count() or 1)
+
+
+def test_a_cache_that_cannot_be_made_is_no_reason_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AUTORESEARCH_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("TRITON_CACHE_DIR", "")
+    monkeypatch.delenv("TRITON_CACHE_DIR")
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    harness.keep_compiled_code(threads=1)
+    assert "TRITON_CACHE_DIR" not in os.environ
+
+
+def test_losses_on_a_cpu_are_read_at_once() -> None:
+    reader = harness.LossReader(CPU)
+    assert reader.read(torch.tensor(2.5)) == 2.5
+    assert reader.read(None) is None
+
+
+def test_the_summary_aligns_and_says_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    harness.print_summary({"val_bpb": None, "tokens_per_second": 12})
+    assert capsys.readouterr().out == "---\nval_bpb:          n/a\ntokens_per_second: 12\n"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_losses_on_a_gpu_arrive_one_step_late() -> None:
+    reader = harness.LossReader(CUDA)
+    assert reader.read(torch.tensor(1.0, device="cuda")) is None
+    assert reader.read(torch.tensor(2.0, device="cuda")) == 1.0
+    assert reader.read(None) == 2.0

@@ -1,0 +1,330 @@
+"""train.py: the model, the optimizer, the schedule, and whole runs in workspaces.
+
+python -m pytest tests/trainer/test_train.py
+"""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer.conftest import ROOT, edit
+from trainer import harness, train
+from trainer.kernels import polar
+
+CPU = torch.device("cpu")
+TINY = replace(train.PRESETS["cpu"], width=32, head_dim=16, seq_len=32, window_pattern="SL", total_batch_size=256)
+UPSTREAM_KEYS = [
+    "val_bpb", "training_seconds", "total_seconds", "peak_vram_mb", "mfu_percent", "total_tokens_M", "num_steps",
+    "num_params_M", "depth",
+]  # fmt: skip
+
+
+def summary_of(output: str) -> dict[str, str]:
+    block = output.split("---\n")[1]
+    return dict(re.split(r":\s+", line, maxsplit=1) for line in block.splitlines())
+
+
+def tiny_model(seed: int = 0) -> train.GPT:
+    torch.manual_seed(seed)
+    return train.build_model(TINY, 64, CPU)
+
+
+def stir(model: torch.nn.Module) -> None:
+    """Make all weights matter: fresh ones that write to the stream are zero."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def test_train_py_is_short_enough_to_be_read_by_an_agent() -> None:
+    assert len((ROOT / "trainer" / "train.py").read_text().splitlines()) <= 700
+
+
+# ---- the model
+
+
+def test_logits_do_not_depend_on_later_tokens_or_other_rows() -> None:
+    model = tiny_model()
+    stir(model)
+    idx = torch.randint(64, (3, 32))
+    changed = idx.clone()
+    changed[:, 20:] = (changed[:, 20:] + 1) % 64
+    changed[1:] = 0
+    with torch.no_grad():
+        before, after = model(idx)[0], model(changed)[0]
+    torch.testing.assert_close(before[:20], after[:20])
+    assert not torch.allclose(before[20:], after[20:])
+
+
+def test_a_token_sees_as_far_back_as_the_windows_of_all_layers_allow() -> None:
+    preset = replace(TINY, depth=3, window_pattern="S", short_window=0.125)
+    assert train.windows(preset) == [4, 4, -1]
+    assert train.windows(replace(preset, window_pattern="SL", depth=5)) == [4, -1, 4, -1, -1]
+
+
+def test_the_softcap_bounds_the_logits_and_zero_frees_them() -> None:
+    idx = torch.randint(64, (1, 32))
+    for cap, bounded in ((2.0, True), (0, False)):
+        torch.manual_seed(0)
+        model = train.build_model(replace(TINY, softcap=cap), 64, CPU)
+        with torch.no_grad():
+            model.head.weight.mul_(1e5)
+            assert bool(model(idx).abs().max() <= 2.0) is bounded
+
+
+def test_every_parameter_learns_and_belongs_to_one_optimizer() -> None:
+    model = tiny_model()
+    optimizer = train.Optimizer(model, TINY)
+    stir(model)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    idx = torch.randint(64, (8, 33))
+    train.training_loss(model, idx[:, :-1], idx[:, 1:]).backward()
+    optimizer.step(0.0)
+    unmoved = [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
+    assert not unmoved
+    owned = [p for group in optimizer.adam.param_groups for p in group["params"]]
+    owned += [p for group in optimizer.muon.groups for p in group]
+    assert len(owned) == len({id(p) for p in owned}) == len(before)
+
+
+def test_flops_count_only_the_keys_in_the_window() -> None:
+    full = train.build_model(replace(TINY, window_pattern="L"), 64, CPU)
+    short = train.build_model(replace(TINY, window_pattern="S", short_window=1 / 32), 64, CPU)
+    assert short.preset.depth == 2  # one S layer of 2 keys (1 at the start), one L layer
+    saved = 12 * 32 * ((32 + 1) / 2 - (2 - 1 / 32))
+    assert full.flops_per_token() - short.flops_per_token() == pytest.approx(saved)
+
+
+# ---- the optimizer and the schedule
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("shape", [(3, 48, 48), (2, 96, 32), (2, 32, 96), (1, 512, 128)])
+def test_the_polar_express_brings_singular_values_near_one(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+    """Whatever the scale of the gradient: fp16 would round the small one to zero."""
+    for scale in (1e-7, 1.0, 1e4):
+        torch.manual_seed(0)
+        found = polar.polar_express(scale * torch.randn(shape), train.POLAR_EXPRESS, dtype)
+        values = torch.linalg.svdvals(found)
+        assert values.min() > 0.5, values
+        assert values.max() < 1.2, values
+
+
+def test_a_zero_gradient_stays_zero() -> None:
+    assert torch.equal(polar.polar_express(torch.zeros(1, 4, 6), train.POLAR_EXPRESS), torch.zeros(1, 4, 6))
+
+
+def test_weights_of_one_shape_are_views_of_one_stack() -> None:
+    model = tiny_model()
+    optimizer = train.Optimizer(model, TINY)
+    for group, stack in zip(optimizer.muon.groups, optimizer.muon.stacks, strict=True):
+        for parameter, weight in zip(group, stack, strict=True):
+            assert parameter.data_ptr() == weight.data_ptr()
+    saved = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict({name: value + 1 for name, value in saved.items()})
+    assert torch.equal(optimizer.muon.stacks[0][0], optimizer.muon.groups[0][0])
+
+
+def test_the_loss_is_the_cross_entropy_of_what_the_model_answers() -> None:
+    model = tiny_model()
+    stir(model)
+    idx = torch.randint(64, (3, 33))
+    found = train.training_loss(model, idx[:, :-1], idx[:, 1:])
+    wanted = torch.nn.functional.cross_entropy(model(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten())
+    torch.testing.assert_close(found, wanted)
+    parameters = list(model.parameters())
+    gradients = torch.autograd.grad(found, parameters), torch.autograd.grad(wanted, parameters)
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_training_learns_and_the_seed_decides() -> None:
+    def losses(seed: int) -> list[float]:
+        model = tiny_model(seed)
+        optimizer = train.Optimizer(model, TINY)
+        idx = torch.randint(64, (8, 33), generator=torch.Generator().manual_seed(7))
+        found = []
+        for step in range(30):
+            loss = train.training_loss(model, idx[:, :-1], idx[:, 1:])
+            loss.backward()
+            optimizer.step(step / 30)
+            found.append(loss.item())
+        return found
+
+    first = losses(1)
+    assert first[0] == pytest.approx(4.16, abs=0.05)  # ln 64: fresh logits are nearly equal
+    assert first[-1] < 1.0
+    assert losses(1) == first
+    assert losses(2) != first
+
+
+def test_warm_up_gives_no_free_step() -> None:
+    model, twin = tiny_model(), tiny_model()
+    optimizer, other = train.Optimizer(model, TINY), train.Optimizer(twin, TINY)
+    idx = torch.randint(64, (8, 33))
+    batch = (idx[:, :-1], idx[:, 1:], 0)
+    train.warm_up(model, optimizer, train.training_loss, batch)
+    for net, opt in ((model, optimizer), (twin, other)):
+        for _ in range(3):
+            train.training_loss(net, batch[0], batch[1]).backward()
+            opt.step(0.5)
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_schedule_rises_stays_and_falls() -> None:
+    preset = replace(TINY, warmup=0.1, warmdown=0.5, final_lr=0.2)
+    found = [train.lr_scale(preset, progress) for progress in (0.0, 0.05, 0.1, 0.5, 0.75, 1.0)]
+    assert found == pytest.approx([0.0, 0.5, 1.0, 1.0, 0.6, 0.2])
+    assert train.lr_scale(replace(preset, warmup=0.0, warmdown=0.0), 1.0) == 1.0
+
+
+@pytest.mark.parametrize(("memory", "rows"), [(None, 128), (79.6, 128), (40, 64), (24, 32), (16, 16), (8, 8)])
+def test_smaller_cards_take_smaller_micro_batches(memory: float | None, rows: int) -> None:
+    assert train.micro_batch_rows(train.PRESETS["cuda"], memory) == rows
+
+
+def test_micro_batches_divide_the_step() -> None:
+    preset = replace(TINY, total_batch_size=32 * 10, device_batch_size=4)
+    assert train.micro_batch_rows(preset, None) == 2
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "cpu"])
+def test_presets_are_consistent(device: str) -> None:
+    train.check_preset(train.PRESETS[device])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"total_batch_size": 100}, "total_batch_size 100 is no multiple"),
+        ({"head_dim": 24}, "no multiple of head_dim"),
+        ({"window_pattern": "SX"}, "window_pattern 'SX'"),
+        ({"activation": "tanh"}, "activation 'tanh'"),
+        ({"seq_len": 4096, "total_batch_size": 8192}, "seq_len 4096"),
+        ({"width": 16}, "width 16 is below"),
+        ({"muon_steps": 6}, "muon_steps 6"),
+    ],
+)
+def test_presets_that_do_not_fit_are_named(change: dict[str, object], words: str) -> None:
+    with pytest.raises(harness.SetupError, match=words):
+        train.check_preset(replace(TINY, **change))
+
+
+# ---- whole runs
+
+
+def test_alone_a_run_measures_itself(workspace: Path, run) -> None:
+    result = run(workspace, "trainer.train")
+    assert result.returncode == 0, result.stderr
+    summary = summary_of(result.stdout)
+    assert list(summary)[:11] == [*UPSTREAM_KEYS, "val_loss", "tokens_per_second"]
+    assert all(line.index(line.split()[1]) == 18 for line in result.stdout.split("---\n")[1].splitlines()[:10])
+    assert 0.3 < float(summary["val_bpb"]) < 2.0  # untrained: 2.7
+    assert 2.0 <= float(summary["training_seconds"]) < 2.7
+    assert float(summary["peak_vram_mb"]) > 50
+    assert summary["mfu_percent"] == "n/a"
+    assert summary["stalled"] == "false"
+    assert summary["kernels"] == "none"
+    assert "kernels: polar (eager: eager on cpu)" in result.stdout
+    tokens = int(summary["num_steps"]) * train.PRESETS["cpu"].total_batch_size
+    assert float(summary["total_tokens_M"]) == pytest.approx(tokens / 1e6, abs=1e-3)
+
+
+def test_in_a_swarm_a_run_beats_saves_and_leaves_measuring_to_the_referee(
+    workspace: Path, run, corpus, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    result = run(workspace, "trainer.train", SWARM_RUN_DIR=str(folder))
+    assert result.returncode == 0, result.stderr
+    assert summary_of(result.stdout)["val_bpb"] == "n/a"
+    beats = [json.loads(line) for line in (folder / "heartbeat.jsonl").read_text().splitlines()]
+    assert [beat["step"] for beat in beats] == sorted(beat["step"] for beat in beats)
+    assert list(beats[0]) == ["step", "loss", "tokens", "seconds"]
+    assert beats[-1]["loss"] < beats[0]["loss"]
+    assert beats[-1]["seconds"] <= 2.7
+
+    model = train.load_model(folder, "cpu")
+    idx = torch.randint(512, (2, 50))
+    with torch.no_grad():
+        assert model(idx).shape == (2, 50, 512)
+    referee = run(workspace, "trainer.referee", SWARM_RUN_DIR=str(folder))
+    assert referee.returncode == 0, referee.stderr
+    answer = json.loads((folder / "referee.json").read_text())
+    assert 0.3 < answer["val_bpb"] < 2.0
+    assert answer["split"] == "val"
+    assert answer["corpus"] == corpus.manifest["corpus_hash"]
+    assert "causality" in answer["checks"]
+
+    shown = run(workspace, "trainer.referee", "--split", "test", SWARM_RUN_DIR=str(folder))
+    assert shown.returncode == 0
+    assert json.loads((folder / "referee.json").read_text())["split"] == "test"
+
+
+def test_training_never_opens_the_held_out_splits(workspace: Path, run, cache: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(cache, tmp_path / "cache")
+    for split in ("val", "test"):
+        for path in copy.glob(f"corpora/*/{split}.*"):
+            path.write_bytes(b"\xff" * path.stat().st_size)  # tokens no vocabulary has: reading them would show
+    folder = tmp_path / "run"
+    result = run(workspace, "trainer.train", AUTORESEARCH_CACHE=str(copy), SWARM_RUN_DIR=str(folder), TIME_BUDGET="1")
+    assert result.returncode == 0, result.stderr
+    referee = run(workspace, "trainer.referee", AUTORESEARCH_CACHE=str(copy), SWARM_RUN_DIR=str(folder))
+    assert referee.returncode == 2
+    assert "was changed: run python prepare.py --force" in referee.stderr
+
+
+def test_divergence_fails_at_once(workspace: Path, run, tmp_path: Path) -> None:
+    edit(workspace, "    return cross_entropy.head_loss(", "    return float('nan') * cross_entropy.head_loss(")
+    result = run(workspace, "trainer.train", SWARM_RUN_DIR=str(tmp_path / "run"), TIME_BUDGET="60")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == "FAIL"
+    assert "val_bpb" not in result.stdout
+    assert json.loads((tmp_path / "run" / "heartbeat.jsonl").read_text())["loss"] is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"SWARM_DEVICE": "tpu"}, "SWARM_DEVICE=tpu: there is no such device here, use cpu"),
+        ({"SWARM_SEED": "x"}, "SWARM_SEED='x' is not a whole number"),
+        ({"TIME_BUDGET": "-3"}, "TIME_BUDGET='-3' is not a positive number of seconds"),
+        ({"AUTORESEARCH_CORPUS": "nothing"}, "run python prepare.py --corpus nothing"),
+    ],
+)
+def test_bad_settings_end_in_one_line(workspace: Path, run, variables: dict[str, str], words: str) -> None:
+    result = run(workspace, "trainer.train", **variables)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_run_refuses_files_of_another_checkout(workspace: Path, run, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    result = run(elsewhere, "trainer.train", PYTHONPATH=str(workspace))
+    assert result.returncode == 2
+    assert "start it with python -m in" in result.stderr
+    shutil.move(workspace / "prepare.py", elsewhere)
+    result = run(workspace, "trainer.train", PYTHONPATH=str(elsewhere))
+    assert result.returncode == 2
+    assert "prepare comes from" in result.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_trains_with_its_kernels_and_the_referee_agrees(workspace: Path, run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    for names, expected in (("none", "none"), ("", "polar,cross_entropy")):
+        variables = {"SWARM_DEVICE": "cuda", "SWARM_RUN_DIR": str(folder), "TIME_BUDGET": "10"}
+        result = run(workspace, "trainer.train", **variables, AUTORESEARCH_KERNELS=names)
+        assert result.returncode == 0, result.stderr
+        assert summary_of(result.stdout)["kernels"] == expected
+        referee = run(workspace, "trainer.referee", **variables)
+        assert referee.returncode == 0, referee.stderr
+        assert 0.3 < json.loads((folder / "referee.json").read_text())["val_bpb"] < 2.0

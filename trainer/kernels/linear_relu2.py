@@ -1,0 +1,115 @@
+"""An MLP with a squared ReLU whose nonlinearity, forward and backward, is part of its matrix products.
+
+Only post = relu(x up^T)^2 is kept for the backward pass: the slope there is 2 sqrt(post) (modded-nanogpt, 2025).
+Off unless asked for (see kernels/__init__.py): whether it beats cuBLAS and a compiled ReLU is not measured yet.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from trainer import kernels
+
+
+def mlp(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    """relu(x up^T)^2 down^T.
+
+    Args:
+        x: [..., width].
+        up: [hidden, width], used in the dtype of `x`.
+        down: [width, hidden], used in the dtype of `x`.
+
+    Returns:
+        [..., width] in the dtype of `x`.
+    """
+    if not x.is_cuda:
+        return mlp_reference(x, up, down)
+    flat = x.flatten(0, -2)
+    return torch.ops.trainer.mlp_relu2(flat, up.to(x.dtype), down.to(x.dtype))[0].view(x.shape)
+
+
+def mlp_reference(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    """What `mlp` computes, spelled out."""
+    return F.linear(F.relu(F.linear(x, up.to(x.dtype))).square(), down.to(x.dtype))
+
+
+def activated(x: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """The forward product: relu(x up^T)^2 of x [tokens, width] and up [hidden, width]."""
+    if kernels.used("linear_relu2", x.device):
+        return _triton().activated(x, up)
+    return activated_eager(x, up)
+
+
+def activated_eager(x: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """The reference of `activated`."""
+    return F.relu(x @ up.T).square_()
+
+
+def slanted(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -> torch.Tensor:
+    """The backward product: (d_out down) 2 sqrt(post), of d_out [tokens, width] and post [tokens, hidden]."""
+    if kernels.used("linear_relu2", d_out.device):
+        return _triton().slanted(d_out, down, post)
+    return slanted_eager(d_out, down, post)
+
+
+def slanted_eager(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -> torch.Tensor:
+    """The reference of `slanted`."""
+    return (d_out @ down).mul_(2 * post.sqrt())
+
+
+def probe(device: torch.device) -> float:
+    """The largest error of the kernels on small matrices, relative to fp32."""
+    generator = torch.Generator().manual_seed(0)
+    x, up, down = (
+        torch.randn(shape, generator=generator).to(device, torch.bfloat16) for shape in ((96, 80), (144, 80), (80, 144))
+    )
+    post = activated_eager(x.float(), up.float())
+    low = post.bfloat16()
+    return max(
+        kernels.difference(_triton().activated(x, up), post),
+        kernels.difference(_triton().slanted(x, down, low), slanted_eager(x.float(), down.float(), low.float())),
+    )
+
+
+def _triton():
+    from trainer.kernels import linear_relu2_triton
+
+    return linear_relu2_triton
+
+
+@torch.library.custom_op("trainer::mlp_relu2", mutates_args=())
+def _mlp(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    post = activated(x, up)
+    return post @ down.T, post
+
+
+@_mlp.register_fake
+def _(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.empty_like(x), x.new_empty(x.shape[0], up.shape[0])
+
+
+@torch.library.custom_op("trainer::mlp_relu2_backward", mutates_args=())
+def _mlp_backward(
+    d_out: torch.Tensor, x: torch.Tensor, up: torch.Tensor, down: torch.Tensor, post: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    d_pre = slanted(d_out, down, post)
+    return d_pre @ up, d_pre.T @ x, d_out.T @ post
+
+
+@_mlp_backward.register_fake
+def _(d_out: torch.Tensor, x: torch.Tensor, up: torch.Tensor, down: torch.Tensor, post: torch.Tensor):
+    return torch.empty_like(x), torch.empty_like(up), torch.empty_like(down)
+
+
+def _keep(ctx: Any, inputs: tuple[torch.Tensor, ...], output: tuple[torch.Tensor, torch.Tensor]) -> None:
+    ctx.save_for_backward(*inputs, output[1])
+
+
+def _backward(ctx: Any, d_out: torch.Tensor, _d_post: torch.Tensor | None):
+    return torch.ops.trainer.mlp_relu2_backward(d_out.contiguous(), *ctx.saved_tensors)
+
+
+_mlp.register_autograd(_backward, setup_context=_keep)
