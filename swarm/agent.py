@@ -1,0 +1,309 @@
+"""One GPU's research loop. Reads like the table in DESIGN: brief, propose, claim, edit, check, run, record, judge.
+
+While one experiment trains, the next is already thought out: drafting is a task of its own, one experiment ahead.
+Everything the agent works with is handed in, so the simulator runs this very code on a virtual clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from swarm.board.client import BoardClient
+from swarm.board.novelty import fingerprint, size
+from swarm.errors import Fenced
+from swarm.project import Project
+from swarm.records import (
+    Briefing,
+    Claim,
+    Duplicate,
+    Edit,
+    Idea,
+    Measure,
+    Progress,
+    Rebase,
+    Repair,
+    Rest,
+    Run,
+    Rung,
+    Source,
+    Stop,
+    Work,
+)
+from swarm.researchers import Exhausted, Researcher
+from swarm.workshop.gate import fault
+from swarm.workshop.merge import merge
+
+HEARTBEAT = 15.0  # seconds between renewals of the lease
+PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is asked again
+STUBBORN = 8  # refusals in a row after which a researcher is let rest: each of its ideas costs money
+
+
+class Workshop(Protocol):
+    """Where runs happen (swarm/workshop/runner.py)."""
+
+    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run: ...
+    async def stop(self) -> None: ...
+    def leftovers(self) -> list[Run]: ...
+    def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None: ...
+
+
+class Drafts(Protocol):
+    """Where researchers edit (swarm/workshop/workspace.py): a folder with the whole tree around a source."""
+
+    def fresh(self, source: Source) -> Path: ...
+
+
+class Agent:
+    """Owns one slot and one branch. `live()` returns when the swarm ends, with the reason."""
+
+    def __init__(
+        self,
+        name: str,
+        project: Project,
+        board: BoardClient,
+        workshop: Workshop,
+        drafts: Drafts,
+        researcher: Researcher,
+        fallback: Researcher | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ):
+        self.name, self.project, self.board = name, project, board
+        self.workshop, self.drafts = workshop, drafts
+        self.researcher, self.fallback, self.sleep = researcher, fallback, sleep
+        self.fence = 0
+        self.drafting: asyncio.Task[bool] | None = None
+        self.thinking = asyncio.Lock()  # one thought at a time: researcher and folder are for one
+        self.refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
+        self.state, self.note = "resting", "starting"
+        self.work: Measure | None = None
+        self.progress: Progress | None = None
+
+    async def live(self) -> str:
+        """Asks the board for work and does it, until there is none to come."""
+        self.fence = await self.board.join(self.name)
+        heartbeat = asyncio.create_task(self._keep_lease())
+        try:
+            for run in await asyncio.to_thread(self.workshop.leftovers):  # finished while nobody listened
+                await self._record(run)
+            while not isinstance(work := await self.board.next_work(self.name, self.fence), Stop):
+                self._draft_ahead()
+                await self._do(work)
+        finally:
+            await _cancel(heartbeat, self.drafting)
+        self.state, self.note = "stopped", work.reason
+        with contextlib.suppress(Fenced):  # nothing is left that could be taken away
+            await self.board.leave(self.name, self.fence)
+        return work.reason
+
+    async def _do(self, work: Work) -> None:
+        match work:
+            case Measure():
+                await self._measure(work)
+            case Rebase():
+                await self._rebase(work)
+            case Repair():
+                await self._repair(work)
+            case Rest():
+                await self._rest(work)
+
+    # -- the GPU's side ----------------------------------------------------------------------------------------
+
+    async def _measure(self, work: Measure) -> None:
+        """run, referee, record, judge"""
+        self.state, self.note, self.work, self.progress = "training", "", work, None
+        source = await self.board.source(work.source)
+        run = await self.workshop.run(work, source, self._on_progress)
+        self.work, self.progress = None, None
+        await self._record(run)
+
+    async def _record(self, run: Run) -> None:
+        """Only then are the run's files deleted; the model stays where the trunk took the experiment."""
+        verdict = await self.board.record(self.name, self.fence, run)
+        kept = verdict is not None and verdict.rung is Rung.KEPT
+        self.workshop.acknowledge(run.run, run.attempt, keep_model=kept)
+
+    async def _rebase(self, work: Rebase) -> None:
+        """The trunk moved: the same edit on top of what was won, merged or else made anew; or nothing of it."""
+        base, ours, theirs = [await self.board.source(sha) for sha in (work.base, work.source, work.onto)]
+        merged = await asyncio.to_thread(merge, base, ours, theirs) or await self._edited_again(work.idea, theirs)
+        if merged is None or fault(Edit(merged.files), theirs, self.project):
+            await self.board.rebase(self.name, self.fence, work, None, "", 0)
+            return
+        added = size(merged) - size(theirs)
+        await self.board.rebase(self.name, self.fence, work, merged, fingerprint(merged), added)
+
+    async def _edited_again(self, idea: Idea, parent: Source) -> Source | None:
+        """The idea applied to another parent; two knobs on one line conflict in a merge, and not in truth."""
+        self.state, self.note = "drafting", f"carrying over {idea.title}"
+        briefing = replace(await self.board.briefing(self.name), parent=parent)
+        edit = await self._answer(lambda: self.researcher.edit(idea, briefing, self.drafts.fresh(parent)))
+        return parent.edited(edit) if edit else None
+
+    async def _repair(self, work: Repair) -> None:
+        """One chance to mend a plain mistake, then the crash stands."""
+        self.state, self.note = "drafting", f"mending {work.idea.title}"
+        parent, crashed = await self.board.source(work.parent), await self.board.source(work.source)
+        mended = await self._mended(work, parent, crashed)
+        if mended is None:
+            await self.board.mend(self.name, self.fence, work.experiment, None, "", 0)
+            return
+        source = crashed.edited(mended)
+        added = size(source) - size(parent)
+        await self.board.mend(self.name, self.fence, work.experiment, source, fingerprint(source), added)
+
+    async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
+        """What the researcher makes of the crash; None where it has no answer, or none that could run."""
+        briefing = replace(await self.board.briefing(self.name), parent=parent)
+        broken = _difference(parent, crashed)
+        mended = await self._answer(
+            lambda: self.researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
+        )
+        return None if mended is None or fault(mended, crashed, self.project) else mended
+
+    async def _answer(self, ask: Callable[[], Awaitable[Edit | None]]) -> Edit | None:
+        """What the researcher answers, one thought at a time; None in whatever way it fails."""
+        async with self.thinking:
+            try:
+                edit = await ask()
+                return edit if isinstance(edit, Edit) else None
+            except Exception as error:  # as in _try: the night goes on without it
+                await self.board.warn(self.name, f"the researcher failed: {type(error).__name__}: {error}")
+                return None
+
+    async def _rest(self, work: Rest) -> None:
+        """Waits, but not longer than until the draft is ready."""
+        self.state, self.note = "drafting", work.reason
+        waiting = asyncio.ensure_future(self.sleep(work.seconds))
+        drafting = self.drafting or waiting
+        try:
+            await asyncio.wait({waiting, drafting}, return_when=asyncio.FIRST_COMPLETED)
+            if drafting.done() and not drafting.result():
+                await waiting
+        finally:
+            await _cancel(waiting)
+
+    # -- the researcher's side, one experiment ahead -----------------------------------------------------------
+
+    def _draft_ahead(self) -> None:
+        """Begins the next draft as soon as the last one went to the GPU; the board says when one is wanted."""
+        if self.drafting and self.drafting.done():
+            self.drafting.result()  # raises what ended it: above all that the lease is gone
+            self.drafting = None
+        if self.drafting is None:
+            self.drafting = asyncio.create_task(self._draft())
+
+    async def _draft(self) -> bool:
+        """Tries until an edit waits for the GPU: True. False where the board wants none now."""
+        while await self.board.wants_draft(self.name):
+            for researcher in filter(None, (self.researcher, self.fallback)):
+                entered = await self._try(researcher)
+                if entered is not None:
+                    return entered
+            await self.sleep(PATIENCE)
+        return False
+
+    async def _try(self, researcher: Researcher) -> bool | None:
+        """Lets one researcher think: True and False as in `_draft`, None where it cannot help now."""
+        try:
+            for _ in range(STUBBORN):
+                async with self.thinking:
+                    entered = await self._think(researcher)
+                if entered is not None:
+                    return entered
+            self.note = "proposes only what is known or cannot run"
+        except Exhausted as spent:
+            self.note = f"nothing to propose: {spent}"
+        except Fenced:
+            raise
+        except Exception as error:  # a researcher may fail in any way; the night goes on without it
+            self.note = f"the researcher failed: {type(error).__name__}: {error}"
+            await self.board.warn(self.name, self.note)
+        return None
+
+    async def _think(self, researcher: Researcher) -> bool | None:
+        """brief, propose, claim. None: refused, so that it has to think again; it is told why."""
+        briefing = replace(await self.board.briefing(self.name), refused=tuple(self.refused))
+        idea = await researcher.propose(briefing)
+        claim = await self.board.claim(self.name, self.fence, idea, briefing.position)
+        if isinstance(claim, Stop):
+            return False
+        if isinstance(claim, Duplicate):
+            return self._refuse(idea, claim.told)
+        try:
+            return await self._edit(researcher, idea, briefing, claim)
+        except Exception:
+            await self.board.release(claim, "its researcher failed")
+            raise
+
+    async def _edit(self, researcher: Researcher, idea: Idea, briefing: Briefing, claim: Claim) -> bool | None:
+        """edit, check"""
+        edit = await researcher.edit(idea, briefing, self.drafts.fresh(briefing.parent))
+        wrong = fault(edit, briefing.parent, self.project)
+        if wrong:
+            await self.board.release(claim, wrong)
+            return self._refuse(idea, wrong)
+        source = briefing.parent.edited(edit)
+        added = size(source) - size(briefing.parent)
+        entered = await self.board.enter(claim, source, fingerprint(source), added)
+        if isinstance(entered, Duplicate):
+            return self._refuse(idea, entered.told)
+        self.refused.clear()
+        return True
+
+    def _refuse(self, idea: Idea, why: str) -> None:
+        self.refused.append(f"{idea.title}: {why}")
+
+    # -- being alive -------------------------------------------------------------------------------------------
+
+    async def _keep_lease(self) -> None:
+        """Renews the lease whatever the researcher does; a stop now, or the loss of the lease, ends the run at once."""
+        while True:
+            try:
+                word = await self.board.renew(self.name, self.fence)
+            except Fenced:  # the slot is somebody else's: what runs here is in their way
+                word = "now"
+            if word == "now":
+                await self.workshop.stop()
+            await self.sleep(HEARTBEAT)
+
+    async def halt(self) -> None:
+        """Ends the running training; the next question to the board is answered with Stop."""
+        await self.workshop.stop()
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.progress = progress
+        self.state = "measuring" if progress.phase == "measuring" else "training"
+
+    def view(self) -> dict[str, Any]:
+        """What the leaderboard shows of this agent, as plain values for live.json."""
+        work, progress = self.work, self.progress
+        return {
+            "agent": self.name,
+            "state": self.state,
+            "note": self.note,
+            "experiment": work.experiment if work else None,
+            "title": work.title if work else "",
+            "purpose": str(work.purpose) if work else "",
+            "budget": work.budget if work else 0.0,
+            "step": progress.step if progress else None,
+            "loss": progress.loss if progress else None,
+            "seconds": progress.seconds if progress else 0.0,
+        }
+
+
+def _difference(parent: Source, source: Source) -> Edit:
+    return Edit({path: content for path, content in source.files.items() if parent.files.get(path) != content})
+
+
+async def _cancel(*tasks: asyncio.Future[Any] | None) -> None:
+    """Ends the tasks; what they raise on the way is of no interest any more."""
+    running = [task for task in tasks if task]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""What the swarm knows: the ledger (SQLite) and the rules over it."""

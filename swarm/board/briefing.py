@@ -1,0 +1,93 @@
+"""What a researcher is told before it has an idea, from one consistent state of the ledger."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from swarm.board import evidence
+from swarm.board.ledger import Ledger
+from swarm.board.limits import plateau
+from swarm.board.stock import OWN_MEAN, idea_of, interval, load_source, tip
+from swarm.records import Briefing, Finding, Idea
+
+KNOWN = 400  # findings told at most, newest first: a briefing stays small whatever the history
+CATEGORIES = (
+    "architecture",
+    "learning rate",
+    "schedule",
+    "batch",
+    "optimizer",
+    "attention",
+    "activation",
+    "initialization",
+    "regularization",
+    "embedding",
+    "normalization",
+)
+
+
+def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, program: str) -> Briefing:
+    """The briefing of one agent; `program` is the text of program.md."""
+    tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
+    known, live = findings(ledger, swarm["key"]), _live(ledger, tag)
+    tried = {finding.category for finding in known} | {idea.category for _, idea in live}
+    noise = evidence.noise(ledger, swarm)
+    return Briefing(
+        tag=tag,
+        agent=agent,
+        parent=load_source(ledger, newest["source"]),
+        position=newest["position"],
+        metric=swarm["metric"],
+        direction=swarm["direction"],
+        budget=swarm["budget"],
+        baseline=evidence.mean(ledger, swarm, noise, swarm["base_source"]),
+        best=evidence.mean(ledger, swarm, noise, newest["source"]),
+        sigma=noise.sigma,
+        program=program,
+        findings=known,
+        live=live,
+        notes=tuple(row["text"] for row in ledger.rows("SELECT text FROM notes WHERE tag = ? ORDER BY id", tag)),
+        category=ledger.value("SELECT category FROM agents WHERE tag = ? AND agent = ?", tag, agent),
+        untried=tuple(category for category in CATEGORIES if category not in tried),
+        device=swarm["device"].split(":")[0],
+        plateau=plateau(ledger, tag),
+    )
+
+
+def findings(ledger: Ledger, key: str) -> tuple[Finding, ...]:
+    """What every judged experiment of this repository taught, newest first; other nights' too."""
+    rows = ledger.rows(
+        f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE state = 'judged' AND baseline = 0"
+        " ORDER BY judged DESC LIMIT ?",
+        KNOWN,
+    )
+    return tuple(_finding(row, key) for row in rows)
+
+
+def _finding(row: sqlite3.Row, key: str) -> Finding:
+    low, high = interval(row["gain"], row["se"])
+    return Finding(
+        experiment=row["id"],
+        agent=row["agent"],
+        title=row["title"],
+        category=row["category"],
+        status=row["status"],
+        rung=row["rung"],
+        reason=row["reason"],
+        knobs=json.loads(row["knobs"]),
+        value=row["value"],
+        gain=row["gain"],
+        low=low,
+        high=high,
+        n=row["n"],
+        position=row["position"],
+        comparable=row["key"] == key,
+    )
+
+
+def _live(ledger: Ledger, tag: str) -> tuple[tuple[str, Idea], ...]:
+    rows = ledger.rows(
+        "SELECT * FROM experiments WHERE tag = ? AND baseline = 0 AND state IN ('claimed', 'drafted', 'testing')", tag
+    )
+    return tuple((row["owner"], idea_of(row)) for row in rows)

@@ -1,0 +1,81 @@
+"""The board as an agent sees it: the same calls, awaited, each with a request id that survives repetition."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from swarm.board.board import Board
+from swarm.records import Briefing, Claim, Duplicate, Entered, Idea, Rebase, Run, Source, Stop, Verdict, Work
+
+Call = Callable[..., Awaitable[Any]]
+
+
+class BoardClient:
+    """`call(method, *arguments, **keywords)` carries one call to the board, wherever it lives, and may repeat it."""
+
+    def __init__(self, call: Call):
+        self._call = call
+        self._sources: dict[str, Source] = {}
+
+    async def _once(self, method: str, *arguments: object) -> Any:
+        return await self._call(method, *arguments, request=uuid.uuid4().hex)
+
+    async def join(self, agent: str) -> int:
+        return await self._once("join", agent)
+
+    async def renew(self, agent: str, fence: int) -> str:
+        return await self._call("renew", agent, fence)
+
+    async def leave(self, agent: str, fence: int) -> None:
+        await self._once("leave", agent, fence)
+
+    async def wants_draft(self, agent: str) -> bool:
+        return await self._call("wants_draft", agent)
+
+    async def briefing(self, agent: str) -> Briefing:
+        return await self._call("briefing", agent)
+
+    async def source(self, sha: str) -> Source:
+        """A source never changes, so it is asked for once."""
+        if sha not in self._sources:
+            self._sources[sha] = await self._call("source", sha)
+        return self._sources[sha]
+
+    async def claim(self, agent: str, fence: int, idea: Idea, position: int) -> Claim | Duplicate | Stop:
+        return await self._once("claim", agent, fence, idea, position)
+
+    async def enter(self, claim: Claim, source: Source, fingerprint: str, added_size: int) -> Entered | Duplicate:
+        return await self._once("enter", claim, source, fingerprint, added_size)
+
+    async def release(self, claim: Claim, reason: str) -> None:
+        await self._once("release", claim, reason)
+
+    async def next_work(self, agent: str, fence: int) -> Work:
+        return await self._once("next_work", agent, fence)
+
+    async def rebase(
+        self, agent: str, fence: int, order: Rebase, source: Source | None, fingerprint: str, added_size: int
+    ) -> None:
+        await self._once("rebase", agent, fence, order, source, fingerprint, added_size)
+
+    async def mend(
+        self, agent: str, fence: int, experiment: str, source: Source | None, fingerprint: str, added_size: int
+    ) -> None:
+        await self._once("mend", agent, fence, experiment, source, fingerprint, added_size)
+
+    async def record(self, agent: str, fence: int, run: Run) -> Verdict | None:
+        return await self._once("record", agent, fence, run)
+
+    async def warn(self, agent: str, text: str) -> None:
+        await self._call("warn", agent, text)
+
+
+def local_client(board: Board) -> BoardClient:
+    """A client of a board in this very process."""
+
+    async def call(method: str, *arguments: object, **keywords: object) -> Any:
+        return getattr(board, method)(*arguments, **keywords)
+
+    return BoardClient(call)

@@ -1,0 +1,58 @@
+"""When a swarm has done enough: its experiments, its time, and how much of that the closing wave needs."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+
+from swarm.board.ledger import Ledger
+from swarm.board.stock import tip
+from swarm.judge.closing import CLOSING_RUNS
+from swarm.judge.confirm import FRESH_RUNS
+
+PLATEAU = 150  # runs without a keep
+TIME_IS_UP = "time is up"
+
+
+def limit(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float, drafting: bool = False) -> str:
+    """Why no new experiment may start, or "". While drafting, claims and drafts count as started.
+
+    `agents` share the closing wave; when the time is up, only that wave still starts.
+    """
+    if swarm["stop"]:
+        return "stopped"
+    if _time_is_up(ledger, swarm, agents, now):
+        return TIME_IS_UP
+    if swarm["max_experiments"] is not None:
+        states = "('claimed', 'drafted', 'testing', 'judged')" if drafting else "('testing', 'judged')"
+        begun = ledger.value(
+            f"SELECT count(*) FROM experiments WHERE tag = ? AND baseline = 0 AND state IN {states}", swarm["tag"]
+        )
+        if begun >= swarm["max_experiments"]:
+            return f"{swarm['max_experiments']} experiments done"
+    return ""
+
+
+def closing_runs(ledger: Ledger, tag: str) -> int:
+    """How many closing runs each of champion and baseline gets: a fifth of the night, within what the test needs."""
+    measured = ledger.value(
+        "SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured' AND purpose != 'closing'", tag
+    )
+    return max(FRESH_RUNS, min(CLOSING_RUNS, measured // 10))
+
+
+def plateau(ledger: Ledger, tag: str) -> bool:
+    """No keep for so long that all briefings should look elsewhere."""
+    since = ledger.value("SELECT max(at) FROM trunk WHERE tag = ?", tag)
+    runs = ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured' AND started > ?", tag, since)
+    return runs >= PLATEAU
+
+
+def _time_is_up(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float) -> bool:
+    """Whether another run would not end before the closing wave must begin."""
+    if swarm["deadline"] is None:
+        return False
+    tag = swarm["tag"]
+    run = ledger.value("SELECT avg(seconds) FROM runs WHERE tag = ? AND state = 'measured'", tag) or swarm["budget"]
+    waves = math.ceil(2 * closing_runs(ledger, tag) / max(1, agents)) if tip(ledger, tag)["position"] else 0
+    return now + run * (1 + waves) >= swarm["deadline"]

@@ -1,0 +1,237 @@
+"""One swarm as its ledger tells it: the part of a Snapshot that changes only when the ledger does."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import Counter, defaultdict
+
+from swarm.board.evidence import calibrated, corrected
+from swarm.board.ledger import Ledger
+from swarm.board.snapshot import AgentView, Event, ExperimentView, RunView, Snapshot, TrunkView
+from swarm.board.stock import interval
+from swarm.board.trials import JUDGED
+from swarm.judge.closing import Headline, headline
+from swarm.judge.confirm import around
+
+
+class Picture:
+    """Everything known of one swarm, each table read once. Made within one read of the ledger."""
+
+    def __init__(self, ledger: Ledger, swarm: sqlite3.Row):
+        self.ledger, self.swarm, self.tag = ledger, swarm, swarm["tag"]
+        self.sign = 1 if swarm["direction"] == "lower" else -1
+        self.steps = ledger.rows("SELECT * FROM trunk WHERE tag = ? ORDER BY position", self.tag)
+        self.ideas = {r["id"]: r for r in ledger.rows("SELECT * FROM experiments WHERE tag = ?", self.tag)}
+        self.commits = {r["source"]: r["commit_sha"] for r in self.ideas.values() if r["source"] and r["commit_sha"]}
+        self.commits[swarm["base_source"]] = swarm["base_commit"]
+        self.tries = ledger.rows(
+            "SELECT id, attempt, experiment, agent, purpose, seed, state, source, parent, started, seconds, value,"
+            " audited, peak_vram_mb, failure FROM runs WHERE tag = ? ORDER BY started, id, attempt",
+            self.tag,
+        )
+        self.measured = [row for row in self.tries if row["state"] == "measured"]
+        repeats = Counter(row["source"] for row in self.measured)
+        self.noise = calibrated(swarm, [row for row in self.measured if repeats[row["source"]] > 1])
+
+    def snapshot(self, folder: str, now: float) -> Snapshot:
+        """The snapshot of a swarm of which nothing is known but the ledger: its agents are stopped."""
+        swarm, trunk, experiments = self.swarm, self.trunk(), self.experiments()
+        return Snapshot(
+            tag=self.tag,
+            now=now,
+            started=swarm["started"],
+            ended=swarm["ended"],
+            status=swarm["status"],
+            folder=folder,
+            branch=f"autoresearch/{self.tag}",
+            metric=swarm["metric"],
+            direction=swarm["direction"],
+            policy=swarm["policy"],
+            researcher=swarm["researcher"],
+            device=swarm["device"],
+            budget=swarm["budget"],
+            deadline=swarm["deadline"],
+            limits=self.limits(),
+            baseline=trunk[0].value,
+            sigma=self.noise.sigma,
+            best=trunk[-1].value,
+            champion=next((e.id for e in reversed(experiments) if e.rung == "champion"), None),
+            headline=self.headline(),
+            agents=self.agents(experiments, trunk),
+            trunk=trunk,
+            experiments=experiments,
+            runs=tuple(self._run(row, self.ideas[row["experiment"]]) for row in self.tries),
+            events=self.events(),
+            notes=self.notes(),
+            counts=self.counts(experiments),
+            spend_limit_usd=swarm["max_usd"],
+            gpu_hours=self.ledger.value("SELECT total(seconds) FROM agents WHERE tag = ?", self.tag) / 3600,
+            train_share=self.train_share(),
+            warnings=(swarm["reason"],) if swarm["reason"] else (),
+        )
+
+    def limits(self) -> str:
+        swarm = self.swarm
+        hours = (swarm["deadline"] - swarm["started"]) / 3600 if swarm["deadline"] else None
+        experiments = swarm["max_experiments"]
+        parts = [f"{hours:.3g} h" if hours else "", f"{experiments} experiments" if experiments else ""]
+        return ", ".join(part for part in parts if part) or "until you stop it"
+
+    # -- what was measured -------------------------------------------------------------------------------------
+
+    def trunk(self) -> tuple[TrunkView, ...]:
+        """Every step with the mean of its runs; where there are fresh ones, of those alone: nobody selected them."""
+        sources = {step["source"] for step in self.steps}
+        values, fresh = self.values(sources), self.values(sources, "closing")
+        values.update({source: runs for source, runs in fresh.items() if len(runs) > 1})
+        base = values[self.swarm["base_source"]]
+        return tuple(self._step(step, values[step["source"]], base) for step in self.steps)
+
+    def headline(self) -> Headline | None:
+        tip, base = self.steps[-1]["source"], self.swarm["base_source"]
+        fresh = self.values({tip, base}, "closing")
+        return headline(fresh[tip], fresh[base], self.noise.sigma, self.noise.df)
+
+    def values(self, sources: set[str], purpose: str | None = None) -> dict[str, list[float]]:
+        """What these sources measured, lower is better, GPU offsets removed."""
+        values = defaultdict(list)
+        for row in self.measured:
+            if row["source"] in sources and purpose in (None, row["purpose"]):
+                values[row["source"]].append(corrected(self.swarm, self.noise, row))
+        return values
+
+    def _step(self, step: sqlite3.Row, own: list[float], base: list[float]) -> TrunkView:
+        row = self.ideas.get(step["experiment"])
+        value = sum(own) / len(own) if own else None
+        gain = low = high = None
+        if row is not None and value is not None and base:
+            gain = sum(base) / len(base) - value
+            if self.noise.sigma is not None:
+                se = self.noise.sigma * (1 / len(own) + 1 / len(base)) ** 0.5
+                low, high = around(gain, se, self.noise.df)
+        return TrunkView(
+            position=step["position"],
+            experiment=step["experiment"] or "",
+            title=row["title"] if row is not None else "baseline",
+            value=None if value is None else self.sign * value,
+            n=len(own),
+            gain=gain,
+            low=low,
+            high=high,
+            at=step["at"],
+            commit=row["commit_sha"] if row is not None else self.swarm["base_commit"],
+        )
+
+    def experiments(self) -> tuple[ExperimentView, ...]:
+        evidence = defaultdict(list)
+        for row in self.measured:
+            evidence[row["experiment"]].append(row)
+        live = [row for row in self.ideas.values() if row["state"] != "abandoned"]
+        live.sort(key=lambda row: (row["judged"] or math.inf, row["created"]))
+        return tuple(self._experiment(row, evidence[row["id"]]) for row in live)
+
+    def _experiment(self, row: sqlite3.Row, runs: list[sqlite3.Row]) -> ExperimentView:
+        gain = None if row["baseline"] else row["gain"]
+        low, high = interval(gain, row["se"])
+        own = [run["value"] for run in runs if run["source"] == row["source"] and run["purpose"] in JUDGED]
+        return ExperimentView(
+            id=row["id"],
+            agent=row["agent"],
+            title=row["title"],
+            category=row["category"],
+            state=row["state"],
+            status=row["status"],
+            rung=row["rung"],
+            rationale=row["rationale"],
+            commit=row["commit_sha"],
+            parent=self.commits.get(row["parent"]),
+            position=row["position"],
+            value=sum(own) / len(own) if own else None,
+            gain=gain,
+            low=low,
+            high=high,
+            n=row["n"],
+            peak_vram_mb=max((run["peak_vram_mb"] or 0.0 for run in runs), default=0.0) or None,
+            reason=row["reason"],
+            failure=row["failure"],
+            audited=bool(runs) and all(run["audited"] for run in runs),
+            created=row["created"],
+            judged=row["judged"],
+            baseline=bool(row["baseline"]),
+        )
+
+    def _run(self, row: sqlite3.Row, experiment: sqlite3.Row) -> RunView:
+        return RunView(
+            id=row["id"],
+            attempt=row["attempt"],
+            experiment=row["experiment"],
+            agent=row["agent"],
+            purpose=row["purpose"],
+            seed=row["seed"],
+            state=row["state"],
+            sha=self.commits.get(row["source"]) or row["source"],
+            parent=self.commits.get(row["parent"]) or row["parent"],
+            metric=row["value"],
+            status=experiment["status"],
+            seconds=row["seconds"],
+            description=experiment["title"],
+            started=row["started"],
+            failure=row["failure"],
+        )
+
+    def train_share(self) -> float | None:
+        """Trainer start to referee end, over the wall time since each agent's first run."""
+        spans = defaultdict(list)
+        for row in self.tries:
+            if row["seconds"]:
+                spans[row["agent"]].append((row["started"], row["seconds"]))
+        busy = sum(seconds for own in spans.values() for _, seconds in own)
+        wall = sum(max(start + seconds for start, seconds in own) - min(own)[0] for own in spans.values())
+        return min(1.0, busy / wall) if wall > 0 else None
+
+    # -- who did it, and what people saw -----------------------------------------------------------------------
+
+    def agents(self, experiments: tuple[ExperimentView, ...], trunk: tuple[TrunkView, ...]) -> tuple[AgentView, ...]:
+        gains = {step.experiment: step for step in trunk if step.gain is not None}
+        rows = self.ledger.rows("SELECT * FROM agents WHERE tag = ? ORDER BY length(agent), agent", self.tag)
+        own = defaultdict(list)
+        for view in experiments:
+            if not view.baseline:
+                own[view.agent].append(view)
+        return tuple(self._agent(row, own[row["agent"]], gains) for row in rows)
+
+    def _agent(self, row: sqlite3.Row, own: list[ExperimentView], gains: dict[str, TrunkView]) -> AgentView:
+        best = max((gains[e.id] for e in own if e.id in gains), key=lambda step: step.gain or 0.0, default=None)
+        counts = Counter(e.status for e in own)
+        return AgentView(
+            agent=row["agent"],
+            branch=f"autoresearch/{self.tag}-{row['agent']}",
+            device=row["device"],
+            researcher=self.swarm["researcher"],
+            state="stopped",
+            gain=best.gain if best else None,
+            low=best.low if best else None,
+            high=best.high if best else None,
+            keep=counts["keep"],
+            discard=counts["discard"],
+            crash=counts["crash"],
+        )
+
+    def counts(self, experiments: tuple[ExperimentView, ...]) -> dict[str, int]:
+        ideas = [e for e in experiments if not e.baseline]
+        status = Counter(e.status for e in ideas)
+        duplicates = self.ledger.value("SELECT count(*) FROM events WHERE tag = ? AND kind = 'duplicate'", self.tag)
+        return {
+            **{word: status[word] for word in ("keep", "discard", "crash")},
+            "invalid": sum(e.failure == "invalid" for e in ideas),
+            "duplicate": duplicates,
+        }
+
+    def events(self) -> tuple[Event, ...]:
+        rows = self.ledger.rows("SELECT * FROM events WHERE tag = ? ORDER BY id", self.tag)
+        return tuple(Event(r["at"], r["agent"], r["kind"], r["text"], r["experiment"]) for r in rows)
+
+    def notes(self) -> tuple[tuple[float, str], ...]:
+        rows = self.ledger.rows("SELECT at, text FROM notes WHERE tag = ? ORDER BY id", self.tag)
+        return tuple((row["at"], row["text"]) for row in rows)

@@ -1,0 +1,73 @@
+"""Reads the ledger and live.json into a Snapshot. Never writes, never starts anything: any process may do it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from swarm.board.ledger import Ledger, founded, locked
+from swarm.board.picture import Picture
+from swarm.board.snapshot import AgentView, Snapshot
+from swarm.errors import UsageError
+
+STALE = 10.0  # seconds after which live.json says nothing about now
+LIVE = {field.name for field in fields(AgentView)} - {"agent"}  # what an agent may say of itself
+
+
+def ledger_path(root: Path) -> Path:
+    return root / ".swarm" / "ledger.sqlite"
+
+
+def open_ledger(root: Path) -> Ledger:
+    """The repository's ledger, for reading; UsageError where no swarm ever ran here."""
+    path = ledger_path(root)
+    if not founded(path):
+        raise UsageError(f"no swarm has run in {root} yet: start one with `python -m swarm launch`")
+    return Ledger(path)
+
+
+def newest_tag(ledger: Ledger) -> str | None:
+    """The swarm that runs, or else the one that was started last; None where there never was one."""
+    return ledger.value("SELECT tag FROM swarms ORDER BY ended IS NULL DESC, started DESC LIMIT 1")
+
+
+def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None) -> Snapshot:
+    """One consistent picture of swarm `tag`; UsageError where there is none of that name."""
+    now = time.time() if now is None else now
+    with ledger.reading():
+        told = _told(root, ledger, tag, ledger.version())
+    running = told.ended is None and locked(ledger_path(root))
+    status = told.status if told.ended is not None or running else "interrupted"
+    return replace(
+        told,
+        now=now,
+        status=status,
+        agents=tuple(_live(agent, Path(told.folder), now) for agent in told.agents) if running else told.agents,
+        warnings=told.warnings if status in ("failed", "interrupted") else (),
+    )
+
+
+@functools.lru_cache(maxsize=1)  # a leaderboard asks four times a second, and the ledger changes once a minute
+def _told(root: Path, ledger: Ledger, tag: str, version: tuple[int, int]) -> Snapshot:
+    """The snapshot as the ledger tells it at this version of its content."""
+    swarm = ledger.row("SELECT * FROM swarms WHERE tag = ?", tag)
+    if swarm is None:
+        known = ", ".join(row["tag"] for row in ledger.rows("SELECT tag FROM swarms ORDER BY started"))
+        raise UsageError(f"there is no swarm {tag}; there are: {known or 'none yet'}")
+    told = Picture(ledger, swarm).snapshot(str(root / ".swarm" / tag), now=0.0)
+    return replace(told, status="draining") if swarm["stop"] and told.ended is None else told
+
+
+def _live(agent: AgentView, folder: Path, now: float) -> AgentView:
+    """The agent with what it said a moment ago; as it stands where it never said anything."""
+    try:
+        live: dict[str, Any] = json.loads((folder / agent.agent / "live.json").read_text())
+    except (OSError, ValueError):
+        return agent
+    if now - live.get("at", 0.0) > STALE:
+        return replace(agent, state="lost", note="no word from it")
+    return replace(agent, **{name: value for name, value in live.items() if name in LIVE})

@@ -1,0 +1,151 @@
+"""One consistent picture of a swarm, read from the ledger and live.json: what every view is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from swarm.judge.closing import Headline
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One row of the leaderboard. Times are seconds; `gain` is the agent's best kept gain over the baseline."""
+
+    agent: str  # "gpu0"
+    branch: str  # "autoresearch/apr5-gpu0"
+    device: str  # "cpu", "cuda:3 NVIDIA H200", ...
+    researcher: str
+    state: str  # "training", "measuring", "drafting", "resting", "stopped", "lost"
+    note: str = ""  # one line about the state, where it needs one
+    experiment: str | None = None
+    title: str = ""
+    purpose: str = ""
+    step: int | None = None
+    loss: float | None = None
+    seconds: float = 0.0  # counted training seconds of the running experiment
+    budget: float = 0.0
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    keep: int = 0
+    discard: int = 0
+    crash: int = 0
+    gpu_load: float | None = None  # 0..1
+    gpu_memory_gb: float | None = None
+    gpu_watts: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentView:
+    """One experiment. `value` is the mean of its runs, `gain` the judged gain over its parent (positive is better)."""
+
+    id: str
+    agent: str
+    title: str
+    category: str
+    state: str  # claimed, drafted, testing, judged, abandoned
+    status: str | None  # keep, discard, crash
+    rung: str
+    rationale: str = ""
+    commit: str | None = None  # full sha
+    parent: str | None = None  # full sha of the parent's commit
+    position: int = 0  # on the trunk: of the parent while tested, of itself once kept
+    value: float | None = None
+    gain: float | None = None
+    low: float | None = None  # 95% interval of the gain
+    high: float | None = None
+    n: int = 0
+    peak_vram_mb: float | None = None
+    reason: str = ""
+    failure: str | None = None
+    audited: bool = False
+    created: float = 0.0  # unix seconds
+    judged: float | None = None
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run (one attempt of it)."""
+
+    id: str
+    attempt: int
+    experiment: str
+    agent: str
+    purpose: str
+    seed: int
+    state: str  # running, measured, crashed, lost
+    sha: str | None  # commit of the measured code, or its source sha while that has no commit
+    parent: str | None
+    metric: float | None
+    status: str | None  # keep, discard, crash of its experiment; None while undecided
+    seconds: float | None
+    description: str
+    started: float
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkView:
+    """One step of the trunk: position 0 is the baseline."""
+
+    position: int
+    experiment: str
+    title: str
+    value: float | None  # mean of all runs of this state, GPU offsets removed
+    n: int
+    gain: float | None  # over the baseline
+    low: float | None
+    high: float | None
+    at: float  # unix seconds
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line for a pipe, a log, a notification."""
+
+    at: float
+    agent: str
+    kind: str  # keep, discard, crash, near miss, baseline, told, started, stopped, warning, ...
+    text: str
+    experiment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole picture of one swarm at `now`."""
+
+    tag: str
+    now: float
+    started: float
+    ended: float | None
+    status: str  # "running", "draining", "finished", "stopped", "failed", "interrupted"
+    folder: str  # where the files are
+    branch: str  # the trunk
+    metric: str
+    direction: str  # "lower" or "higher"
+    policy: str
+    researcher: str
+    device: str  # accelerator model, as in the comparability key
+    budget: float
+    deadline: float | None  # unix seconds
+    limits: str  # for people: "8 h, 200 experiments, $20"
+    baseline: float | None
+    sigma: float | None
+    best: float | None  # the newest trunk state's mean
+    champion: str | None  # experiment id, None while the baseline leads
+    headline: Headline | None = None  # fresh closing runs, sign-normalised: lower is better in it
+    agents: tuple[AgentView, ...] = ()
+    trunk: tuple[TrunkView, ...] = ()
+    experiments: tuple[ExperimentView, ...] = ()  # oldest first, without abandoned ones
+    runs: tuple[RunView, ...] = ()  # oldest first
+    events: tuple[Event, ...] = ()  # oldest first
+    notes: tuple[tuple[float, str], ...] = ()  # what people told
+    counts: Mapping[str, int] = field(default_factory=dict)  # keep, discard, crash, invalid, duplicate
+    spent_usd: float = 0.0
+    spend_limit_usd: float | None = None
+    gpu_hours: float = 0.0
+    train_share: float | None = None  # trainer start to referee end, over wall time
+    warnings: tuple[str, ...] = ()

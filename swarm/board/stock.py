@@ -1,0 +1,139 @@
+"""What lies in the ledger, as records: sources, the trunk's tip, means; and how swarms are founded and closed there."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+
+from swarm.board.ledger import Ledger
+from swarm.records import Idea, Source
+
+# Of a row of experiments, in the metric's units: the plain mean of its own runs of its newest code. Later refreshes and
+# closing runs of that code do not count: the number stands in a commit's message, and must not change.
+OWN_MEAN = """(SELECT avg(runs.value) FROM runs WHERE runs.experiment = experiments.id
+    AND runs.source = experiments.source AND runs.state = 'measured'
+    AND runs.purpose IN ('baseline', 'first', 'replicate'))"""
+
+
+def store_source(ledger: Ledger, source: Source) -> str:
+    sha = source.sha
+    for path, content in source.files.items():
+        ledger.execute("INSERT OR IGNORE INTO sources (sha, path, content) VALUES (?, ?, ?)", sha, path, content)
+    return sha
+
+
+def load_source(ledger: Ledger, sha: str) -> Source:
+    """The stored source; KeyError where there is none."""
+    rows = ledger.rows("SELECT path, content FROM sources WHERE sha = ?", sha)
+    if not rows:
+        raise KeyError(sha)
+    return Source({row["path"]: row["content"] for row in rows})
+
+
+def tip(ledger: Ledger, tag: str) -> sqlite3.Row:
+    """The newest step of the trunk."""
+    return ledger.one("SELECT * FROM trunk WHERE tag = ? ORDER BY position DESC LIMIT 1", tag)
+
+
+def idea_of(row: sqlite3.Row) -> Idea:
+    """The idea behind a row of experiments."""
+    return Idea(row["title"], row["rationale"], row["category"], json.loads(row["knobs"]))
+
+
+def own_mean(ledger: Ledger, experiment: str) -> float | None:
+    """OWN_MEAN of one experiment; None without a measured run."""
+    return ledger.value(f"SELECT {OWN_MEAN} FROM experiments WHERE id = ?", experiment)
+
+
+def interval(gain: float | None, se: float | None) -> tuple[float | None, float | None]:
+    """The 95% interval around a judged gain."""
+    if gain is None or se is None or not math.isfinite(se):
+        return None, None
+    return gain - 1.96 * se, gain + 1.96 * se
+
+
+def found(
+    ledger: Ledger, source: Source, agents: dict[str, tuple[str, str]], fingerprint: str, at: float, **swarm: object
+) -> None:
+    """A new swarm: its row, the untouched code as position 0 of its trunk, a baseline experiment per agent.
+
+    `agents` maps each agent's name to (device, category to look at first); `swarm` holds the other columns.
+    """
+    tag, key = swarm["tag"], swarm["key"]
+    with ledger.transaction():
+        sha = store_source(ledger, source)
+        ledger.insert("swarms", started=at, status="running", base_source=sha, **swarm)
+        ledger.insert("trunk", tag=tag, position=0, source=sha, experiment=None, at=at)
+        for agent in agents:
+            add_baseline(ledger, str(tag), agent, str(key), sha, at)
+        ledger.execute(
+            "INSERT OR IGNORE INTO fingerprints (fingerprint, key, experiment) VALUES (?, ?, ?)",
+            *(fingerprint, key, f"{tag}-{next(iter(agents))}-0000"),
+        )
+        seat_agents(ledger, str(tag), agents)
+
+
+def reopen(
+    ledger: Ledger,
+    tag: str,
+    agents: dict[str, tuple[str, str]],
+    at: float,
+    hours: float | None,
+    max_experiments: int | None,
+) -> None:
+    """An ended swarm goes on. The hours it was launched with go on where they stopped; other hours count from now."""
+    swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", tag)
+    deadline = at + hours * 3600 if hours else None
+    if hours and hours == json.loads(swarm["settings"]).get("hours") and swarm["deadline"]:
+        last = ledger.value("SELECT max(at) FROM events WHERE tag = ?", tag) or swarm["started"]
+        deadline = at + max(0.0, swarm["deadline"] - last)
+    with ledger.transaction():
+        ledger.execute(
+            "UPDATE swarms SET status = 'running', stop = '', reason = '', ended = NULL, deadline = ?,"
+            " max_experiments = ? WHERE tag = ?",
+            *(deadline, max_experiments, tag),
+        )
+        for agent in agents:
+            add_baseline(ledger, tag, agent, swarm["key"], swarm["base_source"], at)
+        seat_agents(ledger, tag, agents)
+
+
+def seat_agents(ledger: Ledger, tag: str, agents: dict[str, tuple[str, str]]) -> None:
+    """Rows for the agents; one that exists keeps its fence, and takes the device it runs on now."""
+    for agent, (device, category) in agents.items():
+        ledger.execute(
+            "INSERT INTO agents (tag, agent, device, category) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (tag, agent) DO UPDATE SET device = excluded.device",
+            *(tag, agent, device, category),
+        )
+
+
+def add_baseline(ledger: Ledger, tag: str, agent: str, key: str, sha: str, at: float) -> None:
+    ledger.execute(
+        "INSERT OR IGNORE INTO experiments (id, tag, agent, owner, sequence, baseline, state, key, intent, title,"
+        " rationale, category, knobs, parent, position, source, created)"
+        " VALUES (?, ?, ?, ?, 0, 1, 'testing', ?, '', 'baseline', 'the untouched code', 'baseline', '{}', ?, 0, ?, ?)",
+        *(f"{tag}-{agent}-0000", tag, agent, agent, key, sha, sha, at),
+    )
+
+
+def abandon(ledger: Ledger, experiment: str, reason: str) -> None:
+    """The experiment is as if it had never been thought of: its idea and its code may be tried again."""
+    ledger.execute("UPDATE experiments SET state = 'abandoned', reason = ? WHERE id = ?", reason, experiment)
+    ledger.execute("DELETE FROM fingerprints WHERE experiment = ?", experiment)
+
+
+def close_others(ledger: Ledger, tag: str) -> None:
+    """Only one swarm runs at a time: what others left unfinished is over, and their open ideas are free again."""
+    for row in ledger.rows(
+        "SELECT id FROM experiments WHERE tag != ? AND baseline = 0 AND state IN ('claimed', 'drafted', 'testing')", tag
+    ):
+        abandon(ledger, row["id"], "its swarm ended before it was decided")
+    ledger.execute("UPDATE runs SET state = 'lost' WHERE tag != ? AND state = 'running'", tag)
+    ledger.execute(
+        "UPDATE swarms SET status = 'interrupted', ended ="
+        " (SELECT max(swarms.started, coalesce(max(at), 0)) FROM events WHERE events.tag = swarms.tag)"
+        " WHERE tag != ? AND ended IS NULL",
+        tag,
+    )

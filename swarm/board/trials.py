@@ -1,0 +1,255 @@
+"""From a run to a verdict, inside the board's transaction: store it, gather the evidence, ask the judge, act on it."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from dataclasses import replace
+
+from swarm.board.evidence import noise, values
+from swarm.board.ledger import Ledger
+from swarm.board.stock import abandon, tip
+from swarm.judge.confirm import confirm
+from swarm.judge.noise import Noise
+from swarm.judge.race import NEAR_MISS, POLICIES, STANDARD, Arm
+from swarm.records import Failure, Run, Rung, Status, Verdict, encode
+
+BASELINE_RUNS = 2  # of the untouched code, on every GPU
+FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
+JUDGED = ("baseline", "first", "replicate")  # the purposes of runs that an experiment is judged on
+RULES = STANDARD
+
+
+def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float) -> Verdict | None:
+    """Stores the run in its row and judges what it belongs to. None where there is nothing to judge."""
+    row = ledger.row("SELECT * FROM runs WHERE id = ? AND attempt = ?", run.run, run.attempt)
+    if row is None or row["state"] in ("measured", "crashed"):
+        return None
+    if row["state"] == "lost":
+        ledger.execute("UPDATE runs SET late = ? WHERE id = ? AND attempt = ?", encode(run), run.run, run.attempt)
+        return None
+    if run.metrics and not math.isfinite(run.metrics.value):
+        run = replace(run, metrics=None, failure=Failure.NAN, reason=f"{swarm['metric']} is {run.metrics.value}")
+    metrics, failure = run.metrics, run.failure
+    state = "measured" if metrics else "crashed" if failure and failure.blames_the_idea else "lost"
+    ledger.execute(
+        "UPDATE runs SET state = ?, seconds = ?, training_seconds = ?, value = ?, audited = ?, peak_vram_mb = ?,"
+        " failure = ?, result = ? WHERE id = ? AND attempt = ?",
+        state,
+        run.seconds,
+        run.training_seconds,
+        metrics.value if metrics else None,
+        int(metrics.audited) if metrics else None,
+        metrics.peak_vram_mb if metrics else None,
+        failure,
+        encode(run),
+        run.run,
+        run.attempt,
+    )
+    ledger.execute(
+        "UPDATE agents SET seconds = seconds + ? WHERE tag = ? AND agent = ?", run.seconds, swarm["tag"], agent
+    )
+    experiment = ledger.one("SELECT * FROM experiments WHERE id = ?", row["experiment"])
+    if state == "lost":
+        return _lost(ledger, swarm, row, run.reason, now)
+    if row["purpose"] == "closing" and metrics:
+        _crown(ledger, swarm, now)
+    if row["purpose"] not in JUDGED:
+        return None
+    if experiment["baseline"]:
+        return _baseline(ledger, swarm, experiment, run, now)
+    if state == "crashed":
+        return _crashed(ledger, swarm, experiment, run, now)
+    return _judge(ledger, swarm, experiment, now)
+
+
+def lose_running(ledger: Ledger, swarm: sqlite3.Row, agent: str, now: float) -> bool:
+    """What the agent was running, if anything, is lost without a word; the same run gets another attempt."""
+    row = ledger.row("SELECT * FROM runs WHERE tag = ? AND agent = ? AND state = 'running'", swarm["tag"], agent)
+    if row:
+        ledger.execute("UPDATE runs SET state = 'lost' WHERE id = ? AND attempt = ?", row["id"], row["attempt"])
+        _lost(ledger, swarm, row, "its agent went away", now)
+    return row is not None
+
+
+def _lost(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, reason: str, now: float) -> Verdict | None:
+    """A lost run is made again; one that was lost too often ends its experiment, lest it take every agent with it."""
+    faults, silent = ledger.one(
+        "SELECT total(failure IN (?, ?)), total(failure IS NULL) FROM runs WHERE id = ? AND state = 'lost'",
+        *(Failure.INFRASTRUCTURE, Failure.STALL, run["id"]),
+    )
+    if faults < FAULTS and silent < DEATHS:
+        return None
+    ledger.execute("UPDATE runs SET state = 'crashed' WHERE id = ? AND attempt = ?", run["id"], run["attempt"])
+    if run["purpose"] not in JUDGED:
+        return None
+    reason = f"lost {run['attempt']} times: {reason}"
+    if run["purpose"] == "baseline":
+        return _crash(ledger, swarm, run["experiment"], Failure.INFRASTRUCTURE, reason, now)
+    give_up(ledger, swarm, run["experiment"], reason, now)
+    return None
+
+
+# -- verdicts ------------------------------------------------------------------------------------------------------
+
+
+def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: float) -> Verdict:
+    known = noise(ledger, swarm)
+    ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
+    arms = _arms(ledger, swarm, experiment["id"], known)
+    verdict = POLICIES[swarm["policy"]](arms, known.sigma, RULES, experiment["added_size"])
+    newest = tip(ledger, swarm["tag"])
+    if verdict.status is Status.KEEP and experiment["parent"] != newest["source"]:
+        verdict = Verdict(
+            None, verdict.gain, verdict.se, verdict.n, f"{verdict.reason}; the trunk moved: once more on it"
+        )
+    if verdict.status is None:
+        ledger.execute(
+            "UPDATE experiments SET gain = ?, se = ?, n = ?, reason = ?, refresh = ? WHERE id = ?",
+            *(verdict.gain, verdict.se, verdict.n, verdict.reason, int(verdict.refresh), experiment["id"]),
+        )
+        return verdict
+    if verdict.status is Status.KEEP:
+        _advance(ledger, swarm, experiment, newest["position"] + 1, now)
+    _close(ledger, swarm, experiment, verdict, now)
+    return verdict
+
+
+def _arms(ledger: Ledger, swarm: sqlite3.Row, experiment: str, known: Noise) -> list[Arm]:
+    """The experiment's runs beside those of the parent each was made on; the newest parent last."""
+    rows = ledger.rows(
+        "SELECT source, parent FROM runs WHERE experiment = ? AND state = 'measured'"
+        " AND purpose IN ('first', 'replicate') GROUP BY source, parent ORDER BY max(started)",
+        experiment,
+    )
+    own = "purpose IN ('first', 'replicate')"
+    return [
+        Arm(
+            tuple(values(ledger, swarm, known, row["source"], own)),
+            tuple(values(ledger, swarm, known, row["parent"])),
+        )
+        for row in rows
+    ]
+
+
+def _advance(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, position: int, now: float) -> None:
+    """Keep, then fast-forward: the trunk takes the experiment, and its agent's branch with it."""
+    tag = swarm["tag"]
+    ledger.insert("trunk", tag=tag, position=position, source=experiment["source"], experiment=experiment["id"], at=now)
+    ledger.execute("UPDATE experiments SET position = ? WHERE id = ?", position, experiment["id"])
+    ledger.execute("UPDATE agents SET position = ? WHERE tag = ? AND agent = ?", position, tag, experiment["agent"])
+
+
+def _close(
+    ledger: Ledger,
+    swarm: sqlite3.Row,
+    experiment: sqlite3.Row,
+    verdict: Verdict,
+    now: float,
+    failure: Failure | None = None,
+) -> None:
+    tag = swarm["tag"]
+    order = 1 + (ledger.value("SELECT max(verdict) FROM experiments WHERE tag = ?", tag) or 0)
+    ledger.execute(
+        "UPDATE experiments SET state = 'judged', status = ?, rung = ?, gain = ?, se = ?, n = ?, reason = ?,"
+        " failure = ?, judged = ?, verdict = ? WHERE id = ?",
+        verdict.status,
+        verdict.rung,
+        verdict.gain,
+        verdict.se,
+        verdict.n,
+        verdict.reason,
+        failure,
+        now,
+        order,
+        experiment["id"],
+    )
+    kind = "baseline" if experiment["baseline"] and not failure else str(verdict.status)
+    if verdict.reason.startswith(NEAR_MISS):
+        kind = NEAR_MISS
+    told = {"keep": experiment["title"], "discard": experiment["title"], "baseline": verdict.reason}
+    text = told.get(kind, f"{experiment['title']}: {verdict.reason}")
+    ledger.insert(
+        "events", tag=tag, at=now, agent=experiment["agent"], kind=kind, text=text, experiment=experiment["id"]
+    )
+
+
+def _crown(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
+    """The trunk's tip becomes the champion when its fresh runs beat the baseline's in the strict test."""
+    newest = tip(ledger, swarm["tag"])
+    known = noise(ledger, swarm)
+    fresh = "purpose = 'closing'"
+    ours, theirs = (values(ledger, swarm, known, source, fresh) for source in (newest["source"], swarm["base_source"]))
+    if min(len(ours), len(theirs)) < 2:
+        return
+    test = confirm(ours, theirs, known.sigma, known.df)
+    crowned = ledger.execute(
+        "UPDATE experiments SET rung = ? WHERE id = ? AND rung != ?",
+        *(Rung.CHAMPION if test.confirmed else Rung.KEPT, newest["experiment"], Rung.CHAMPION),
+    )
+    if test.confirmed and crowned:
+        text = f"gain {test.gain:.6f} over the baseline on {test.n} + {test.m} fresh runs (p {test.p:.2g})"
+        ledger.insert(
+            "events",
+            tag=swarm["tag"],
+            at=now,
+            agent="swarm",
+            kind="champion",
+            text=text,
+            experiment=newest["experiment"],
+        )
+
+
+def _baseline(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: Run, now: float) -> Verdict:
+    if run.failure:
+        return _crash(ledger, swarm, experiment["id"], run.failure, run.reason, now)
+    done = ledger.value(
+        "SELECT count(*) FROM runs WHERE experiment = ? AND purpose = 'baseline' AND state = 'measured'",
+        experiment["id"],
+    )
+    known = noise(ledger, swarm)
+    ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
+    if done < BASELINE_RUNS:
+        text = f"run {done} of {BASELINE_RUNS} of the untouched code"
+        ledger.insert("events", tag=swarm["tag"], at=now, agent=experiment["agent"], kind="baseline", text=text)
+        return Verdict(None, 0.0, None, done, "once more, for the noise")
+    verdict = Verdict(Status.KEEP, 0.0, None, done, f"{done} runs of the untouched code", Rung.KEPT)
+    _close(ledger, swarm, experiment, verdict, now)
+    return verdict
+
+
+def _crashed(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: Run, now: float) -> Verdict:
+    """The first crash asks for a repair; the second stands. A cheat is never repaired."""
+    if experiment["repairs"] == 0 and run.failure in (Failure.CODE, Failure.OOM):
+        ledger.execute(
+            "UPDATE experiments SET failure = ?, reason = ? WHERE id = ?", run.failure, run.reason, experiment["id"]
+        )
+        return Verdict(None, None, None, 0, run.reason)
+    return _crash(ledger, swarm, experiment["id"], run.failure, run.reason, now)
+
+
+def let_stand(ledger: Ledger, swarm: sqlite3.Row, experiment: str, now: float) -> None:
+    """No repair came: the crash stands."""
+    row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
+    _crash(ledger, swarm, experiment, Failure(row["failure"]), row["reason"], now)
+
+
+def give_up(ledger: Ledger, swarm: sqlite3.Row, experiment: str, reason: str, now: float) -> None:
+    """Ends an experiment that cannot go on, on what it has; what gave no result at all is free to be tried again."""
+    row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
+    if ledger.value("SELECT count(*) FROM runs WHERE experiment = ? AND state = 'measured'", experiment):
+        near = Verdict(Status.DISCARD, row["gain"], row["se"], row["n"], f"{NEAR_MISS}: {reason}")
+        _close(ledger, swarm, row, near, now)
+    elif row["failure"]:
+        let_stand(ledger, swarm, experiment, now)
+    else:
+        abandon(ledger, experiment, reason)
+
+
+def _crash(
+    ledger: Ledger, swarm: sqlite3.Row, experiment: str, failure: Failure | None, reason: str, now: float
+) -> Verdict:
+    row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
+    verdict = Verdict(Status.CRASH, None, None, 0, reason)
+    _close(ledger, swarm, row, verdict, now, failure)
+    return verdict

@@ -1,0 +1,443 @@
+"""The command line: one small function per verb. Everything heavy is imported by the verb that needs it.
+
+Exit codes: 0 done or drained, 1 error, 2 usage, 4 a limit was reached before anything ran, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm import __version__
+from swarm.errors import SwarmError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from swarm.board.ledger import Ledger
+    from swarm.board.snapshot import ExperimentView, Snapshot
+
+DESCRIPTION = """Machines do research overnight: one agent per GPU edits the training code, trains, keeps what is
+better, and shares what it learned with all others."""
+
+EPILOG = """\
+every day    launch, watch, status, show, report, tell, stop, doctor
+now and then prune
+developers   bench
+
+A first night:  python prepare.py && python -m swarm launch --hours 8
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb; gives the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.verb(options)
+    except SwarmError as error:
+        print(f"swarm: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+# -- the verbs -----------------------------------------------------------------------------------------------------
+
+
+def launch(options: argparse.Namespace) -> int:
+    """Plans, prints the plan, and runs the swarm until its limit or Ctrl-C."""
+    from swarm.config import read_config
+    from swarm.plan import make_plan
+    from swarm.project import load_settings
+    from swarm.views.plan import describe
+
+    root = _root(options)
+    flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory")}
+    config, settings = read_config(flags, load_settings(root), os.environ)
+    plan = make_plan(root, config)
+    console = _console()
+    console.print(describe(plan, settings if config.dry_run else ()))
+    if config.dry_run:
+        return 0
+    if config.detach:
+        return _detach(plan, flags)
+    return _run(plan, console)
+
+
+def watch(options: argparse.Namespace) -> int:
+    """The live leaderboard, from any terminal."""
+    from swarm.views.leaderboard import VISITOR, render
+    from swarm.views.leaderboard import watch as follow
+
+    console = _console()
+    with _reading(options) as (read, _):
+        if options.once:
+            console.print(render(read(), console.width, console.height, VISITOR))
+        else:
+            follow(read, console)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Where the swarm stands, in a few lines."""
+    from swarm.views.show import render_status, status_json
+
+    with _reading(options) as (read, _):
+        snapshot = read()
+    if options.json:
+        _print_json(status_json(snapshot))
+    else:
+        _console().print(render_status(snapshot))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """One experiment in full, the champion, or what an agent is doing."""
+    with _reading(options) as (read, ledger):
+        snapshot = read()
+        if options.what in [agent.agent for agent in snapshot.agents]:
+            return _show_agent(snapshot, options)
+        view = _find(snapshot, options.what)
+        patch = _patch(_root(options), snapshot, view, champion=options.what == "champion")
+        if options.patch:
+            print(patch, end="")
+        elif options.json:
+            from swarm.views.show import experiment_json
+
+            _print_json(experiment_json(snapshot, view) | {"patch": patch})
+        else:
+            _show_experiment(snapshot, view, patch, ledger)
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Writes report.md and progress.png, and says where they are."""
+    with _reading(options) as (read, _):
+        _write_report(_root(options), read(), options.gpu_usd_per_hour)
+    return 0
+
+
+def tell(options: argparse.Namespace) -> int:
+    """A word to all researchers, in every briefing from now on."""
+    text = " ".join(options.text).strip()
+    if not text:
+        raise UsageError('there is nothing to tell: python -m swarm tell "try smaller batches"')
+    with _reading(options) as (read, _):
+        snapshot = read()
+    if snapshot.status in ("running", "draining"):
+        draft = Path(snapshot.folder, f".tell-{time.time_ns()}")
+        draft.write_text(text)
+        draft.rename(draft.with_name(f"{draft.name[1:]}.txt"))
+    else:
+        from swarm.board.board import Board
+        from swarm.board.ledger import Ledger
+        from swarm.board.reader import ledger_path
+
+        with contextlib.closing(Ledger(ledger_path(_root(options)), write=True)) as ledger:
+            Board(ledger, snapshot.tag).tell(text)
+    print(f"told {snapshot.tag}: it is in every briefing from now on")
+    return 0
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Lets the swarm finish what runs (or, with --now, ends it), and waits for that."""
+    with _reading(options) as (read, _):
+        snapshot = read()
+        if snapshot.status not in ("running", "draining"):
+            raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
+        Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
+        print(
+            f"{snapshot.tag}: "
+            + ("stopping" if options.now else "draining; `python -m swarm stop --now` ends it at once")
+        )
+        while read().status in ("running", "draining") and not options.no_wait:
+            time.sleep(0.5)
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Checks what a night needs; each line is fine, or says what mends it."""
+    from swarm.doctor import examine
+
+    findings = examine(_root(options))
+    if options.json:
+        _print_json([{"name": f.name, "ok": f.ok, "told": f.told, "remedy": f.remedy} for f in findings])
+    else:
+        for finding in findings:
+            _console().print(finding)
+    return 0 if all(f.ok is not False for f in findings) else 1
+
+
+def prune(options: argparse.Namespace) -> int:
+    """Removes a night's branches, refs and files; what it learned stays in the ledger."""
+    import shutil
+
+    from swarm.board.history import History
+
+    with _reading(options, tag=options.name) as (read, _):
+        snapshot = read()
+    if snapshot.status in ("running", "draining"):
+        raise UsageError(f"the swarm {snapshot.tag} is running: `python -m swarm stop` first")
+    if not options.yes:
+        raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: say so with --yes")
+    refs = History(_root(options)).forget(snapshot.tag)
+    shutil.rmtree(snapshot.folder, ignore_errors=True)
+    print(
+        f"{snapshot.tag}: {refs} branches and refs removed, and {snapshot.folder}; the ledger still knows what it tried"
+    )
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Experiments per hour and train share of 1, 2, 4 and 8 agents with the synthetic trainer."""
+    from swarm.simulation.bench import measure
+    from swarm.views.bench import table
+
+    agents = tuple(int(count) for count in options.agents.split(","))
+    result = measure(agents, budget=options.budget, think=options.think, experiments=options.experiments)
+    if options.json:
+        _print_json(result)
+    else:
+        _console().print(table(result))
+    return 0
+
+
+# -- pieces --------------------------------------------------------------------------------------------------------
+
+
+def _run(plan: Any, console: Console) -> int:
+    """The swarm in the foreground, with its leaderboard, and the report at the end."""
+    from swarm.board.reader import open_ledger, read_snapshot
+    from swarm.coordinator import run
+    from swarm.views.leaderboard import OWNER
+    from swarm.views.leaderboard import watch as follow
+
+    def show(done: Callable[[], bool]) -> None:
+        with contextlib.closing(open_ledger(plan.root)) as ledger:
+            follow(lambda: read_snapshot(plan.root, ledger, plan.tag), console, stopping=OWNER, done=done)
+
+    print(f"starting Ray and {len(plan.slots)} agents; first the baseline on each, twice", flush=True)
+    with _awake():
+        code, reason = run(plan, show)
+    with contextlib.closing(open_ledger(plan.root)) as ledger:
+        snapshot = read_snapshot(plan.root, ledger, plan.tag)
+    print(f"{plan.tag} has ended: {reason}", file=sys.stderr if code == 1 else sys.stdout)
+    _write_report(plan.root, snapshot, plan.config.gpu_usd_per_hour)
+    return code if snapshot.runs else 4
+
+
+def _detach(plan: Any, flags: Mapping[str, Any]) -> int:
+    """The same launch in a session of its own, without a terminal; returns once it runs."""
+    from swarm.board.ledger import locked
+    from swarm.board.reader import ledger_path
+    from swarm.config import flag
+
+    typed = {**flags, "tag": plan.tag}
+    typed.pop("detach", None)
+    words = [[flag(name)] if value is True else [flag(name), str(value)] for name, value in typed.items()]
+    rest = ["launch", "-C", str(plan.root), *(word for pair in words for word in pair)]
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    log = plan.folder / "launch.log"
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "swarm", *rest],
+            cwd=plan.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "SWARM_DETACH": "no"},
+        )
+    while child.poll() is None and not locked(ledger_path(plan.root)):
+        time.sleep(0.2)
+    if child.poll() is not None and child.returncode != 0:
+        raise SwarmError(f"the swarm did not start; {log} says why:\n{log.read_text()[-2000:]}")
+    print(f"{plan.tag} runs on its own (pid {child.pid}, log {log})")
+    print("see it:  python -m swarm watch     end it:  python -m swarm stop")
+    return 0
+
+
+@contextlib.contextmanager
+def _awake() -> Iterator[None]:
+    """Keeps a Mac from sleeping while the swarm runs."""
+    if sys.platform != "darwin":
+        yield
+        return
+    keeper = subprocess.Popen(["caffeinate", "-i", "-w", str(os.getpid())])
+    try:
+        yield
+    finally:
+        keeper.terminate()
+
+
+@contextlib.contextmanager
+def _reading(options: argparse.Namespace, tag: str | None = None) -> Iterator[tuple[Callable[[], Snapshot], Ledger]]:
+    """A function that reads the swarm's snapshot (of --tag, else of the newest), and the ledger behind it."""
+    from swarm.board.reader import newest_tag, open_ledger, read_snapshot
+
+    root = _root(options)
+    with contextlib.closing(open_ledger(root)) as ledger:
+        name = tag or options.tag or newest_tag(ledger)
+        if name is None:
+            raise UsageError("no swarm was ever started here: python -m swarm launch")
+        yield lambda: read_snapshot(root, ledger, name), ledger
+
+
+def _find(snapshot: Snapshot, what: str) -> ExperimentView:
+    """The experiment called `what`: an id, its end (gpu0-0007), a commit, or "champion"."""
+    if what == "champion":
+        what = snapshot.champion or snapshot.trunk[-1].experiment
+        if not what:
+            raise UsageError(f"{snapshot.tag} has kept nothing yet: the baseline leads")
+    for view in snapshot.experiments:
+        if what in (view.id, view.id.removeprefix(f"{snapshot.tag}-")) or (view.commit or "-").startswith(what):
+            return view
+    raise UsageError(f"{snapshot.tag} has no experiment {what}: see `python -m swarm status` for what there is")
+
+
+def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
+    """The experiment's change as a patch: against its parent; the champion's against the baseline."""
+    from swarm.board.history import History
+
+    older = snapshot.trunk[0].commit if champion else view.parent
+    return History(root).diff(older, view.commit) + "\n" if older and view.commit and older != view.commit else ""
+
+
+def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
+    from swarm.records import decode
+    from swarm.views.show import render_experiment
+    from swarm.views.text import Scale
+
+    result = ledger.value(
+        "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL ORDER BY started DESC", view.id
+    )
+    tail = decode(result).log_tail if result and view.failure else ""
+    runs = [run for run in snapshot.runs if run.experiment == view.id]
+    _console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma))
+
+
+def _show_agent(snapshot: Snapshot, options: argparse.Namespace) -> int:
+    """The log of what the agent runs now (or ran last); with -f as it grows."""
+    from swarm.views.follow import follow_log
+
+    follow_log(Path(snapshot.folder, options.what, "logs"), sys.stdout, forever=options.follow)
+    return 0
+
+
+def _write_report(root: Path, snapshot: Snapshot, usd: float | None) -> None:
+    from swarm.views.report import headline, write_report
+
+    kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
+    patches = {id: _patch(root, snapshot, view, champion=False) for id, view in kept.items()}
+    document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
+    print(headline(snapshot))
+    print(f"report: {document}\npicture: {picture}")
+
+
+def _root(options: argparse.Namespace) -> Path:
+    """The repository the command is about: -C, or the one around the current folder."""
+    start = Path(options.directory).absolute()
+    if not start.is_dir():
+        raise UsageError(f"-C {options.directory}: there is no such folder")
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with -C FOLDER")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+# -- the parser ----------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m swarm",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"swarm {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_launch(verbs)
+    _add(verbs, watch, tag=True).add_argument("--once", action="store_true", help="one frame, then leave")
+    _add(verbs, status, tag=True, json=True)
+    showing = _add(verbs, show, tag=True, json=True)
+    showing.add_argument("what", metavar="ID", help="an experiment, its commit, champion, or an agent such as gpu0")
+    showing.add_argument("--patch", action="store_true", help="only the change, for git apply")
+    showing.add_argument("-f", "--follow", action="store_true", help="an agent's log as it grows")
+    _add(verbs, report, tag=True).add_argument("--gpu-usd-per-hour", type=float, help="adds what the GPUs cost")
+    _add(verbs, tell, tag=True).add_argument("text", nargs="+", help="what the researchers should know")
+    stopping = _add(verbs, stop, tag=True)
+    stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
+    stopping.add_argument("--no-wait", action="store_true", help="do not wait until it has ended")
+    _add(verbs, doctor, json=True)
+    pruning = _add(verbs, prune)
+    pruning.add_argument("name", metavar="TAG", help="the swarm to remove")
+    pruning.add_argument("--yes", action="store_true", help="yes, delete them")
+    benching = _add(verbs, bench, json=True)
+    benching.add_argument("--agents", default="1,2,4,8", help="numbers of agents to compare (%(default)s)")
+    benching.add_argument("--budget", type=float, default=4.0, help="seconds per run (%(default)s)")
+    benching.add_argument("--think", type=float, default=0.0, help="seconds a researcher thinks (%(default)s)")
+    benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
+    return parser
+
+
+def _add(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = False) -> argparse.ArgumentParser:
+    """A subparser named and described after its function."""
+    text = (verb.__doc__ or "").strip()
+    parser = verbs.add_parser(verb.__name__, help=text.split("\n")[0], description=text)
+    parser.set_defaults(verb=verb)
+    parser.add_argument("-C", dest="directory", default=".", metavar="FOLDER", help="the repository (here)")
+    if tag:
+        parser.add_argument("--tag", help="which swarm (the newest)")
+    if json:
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
+
+def _add_launch(verbs: Any) -> None:
+    """Launch's flags have no defaults here: what was not typed comes from the environment or [tool.swarm]."""
+    parser = _add(verbs, launch)
+    parser.argument_default = argparse.SUPPRESS
+    add = parser.add_argument
+    add("--tag", help="the swarm's name (today, such as nov20)")
+    add("--gpus", help="how many GPUs (8) or which (0,1,5); default: all")
+    add("--agents", type=int, help="how many agents on CPU cores (one per core); on GPUs at most so many")
+    add("--device", help="auto, cuda, mps, cpu, or sim (simulated GPUs)")
+    add("--hours", type=float, help="time limit; its end is kept for a closing wave")
+    add("--max-experiments", type=int, help="stop after so many experiments")
+    add("--max-usd", type=float, help="money limit for models (20)")
+    add("--budget", type=float, help="training seconds per run (300, or the project's)")
+    add("--researcher", help="who thinks: sweep, auto, claude, claude-code, command, scripted, or package.module:Class")
+    add("--model", help="the model a researcher should use")
+    add("--command", help="the command researcher's CLI, such as 'codex exec --sandbox workspace-write {prompt}'")
+    add("--script", help="the scripted researcher's file")
+    add("--think", type=float, help="the scripted researcher's thinking time in seconds")
+    add("--policy", help="race (replicate, then keep) or greedy (one run decides)")
+    add("--researcher-seed", type=int, help="seed of the researchers' choices (0)")
+    add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")
+    add("--resume", action="store_true", help="go on with --tag after anything")
+    add("--detach", action="store_true", help="run without this terminal; come back with watch")
+    add("--dry-run", action="store_true", help="print the plan, touch nothing")
+    add("--address", help="join this Ray cluster instead of starting an own one")
+    add("--gpu-usd-per-hour", type=float, help="for the report's cost")

@@ -1,0 +1,138 @@
+"""`swarm doctor`: what a night needs, each line fine or with the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from swarm.board.history import History
+from swarm.errors import SwarmError
+from swarm.project import load_project
+from swarm.workshop import gpu
+
+ENOUGH_DISK = 5e9  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One line of the doctor. `ok` is None where something is missing that one can do without."""
+
+    name: str
+    ok: bool | None
+    told: str
+    remedy: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        mark, style = {True: ("ok", "green"), False: ("no", "bold red"), None: ("--", "yellow")}[self.ok]
+        yield Text.assemble((f"{mark}  ", style), (f"{self.name:<12}", "bold"), self.told)
+        if self.remedy and not self.ok:
+            yield Text(f"                {self.remedy}", "cyan")
+
+
+def examine(root: Path) -> list[Examined]:
+    """All checks on the repository at `root`; none of them changes anything or starts Ray."""
+    checks: list[Callable[[], Examined]] = [
+        _python,
+        _git,
+        lambda: _project(root),
+        _ray,
+        _torch,
+        _gpus,
+        lambda: _data(root),
+        _keys,
+        lambda: _disk(root),
+        _sandbox,
+    ]
+    return [check() for check in checks]
+
+
+def _python() -> Examined:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Examined("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer, then `make setup`")
+
+
+def _git() -> Examined:
+    path = shutil.which("git")
+    if not path:
+        return Examined("git", False, "not on the PATH", "install git")
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    return Examined("git", True, said.removeprefix("git version "))
+
+
+def _project(root: Path) -> Examined:
+    try:
+        history, project = History(root), load_project(root)
+        changed = history.changed((*project.editable, *project.fixed))
+        head = history.head()
+    except SwarmError as error:
+        return Examined("repository", False, str(error))
+    if changed:
+        told = f"uncommitted changes in {', '.join(changed)}"
+        return Examined("repository", False, told, "git commit -a, or git stash")
+    return Examined("repository", True, f"{history.root.name} at {head[:7]}, edits {', '.join(project.editable)}")
+
+
+def _ray() -> Examined:
+    return _package("ray", "ray")
+
+
+def _torch() -> Examined:
+    return _package("torch", "torch")
+
+
+def _package(name: str, module: str) -> Examined:
+    if importlib.util.find_spec(module) is None:
+        return Examined(name, False, "not installed", "make setup")
+    return Examined(name, True, importlib.metadata.version(name))
+
+
+def _gpus() -> Examined:
+    cards, kind = gpu.gpus(), gpu.device_kind()
+    if not cards:
+        kinds = {"mps": "the Apple GPU will be used", "cpu": "none: agents run on CPU cores, with a small model"}
+        return Examined("gpus", True if kind == "mps" else None, kinds.get(kind, "none"))
+    busy = [
+        f"gpu {card.index} is used by {', '.join(name for _, name in card.holders)}" for card in cards if card.holders
+    ]
+    told = f"{len(cards)} x {cards[0].name}" + (f"; {'; '.join(busy)}" if busy else "")
+    return Examined("gpus", not busy, told, "leave busy GPUs out: python -m swarm launch --gpus 0,1")
+
+
+def _data(root: Path) -> Examined:
+    try:
+        project = load_project(root)
+    except SwarmError as error:
+        return Examined("data", False, str(error))
+    if not project.data:
+        return Examined("data", None, "the project names no command that checks it")
+    done = subprocess.run(project.argv(project.data), cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return Examined("data", False, "not prepared", project.prepare)
+    return Examined("data", True, " ".join(done.stdout.split())[:120])
+
+
+def _keys() -> Examined:
+    if os.environ.get("ANTHROPIC_API_KEY"):
+        return Examined("keys", True, "ANTHROPIC_API_KEY is set")
+    return Examined("keys", None, "ANTHROPIC_API_KEY is not set; the sweep researcher needs none")
+
+
+def _disk(root: Path) -> Examined:
+    free = shutil.disk_usage(root).free
+    return Examined("disk", free > ENOUGH_DISK, f"{free / 1e9:.0f} GB free", f"free some space around {root}")
+
+
+def _sandbox() -> Examined:
+    if shutil.which("bwrap"):
+        return Examined("sandbox", True, "bubblewrap is installed")
+    return Examined("sandbox", None, "no bubblewrap: trainings run with your rights", "apt-get install bubblewrap")

@@ -1,0 +1,17 @@
+"""Named outcomes that end a verb. Everything else that is raised is a bug."""
+
+
+class SwarmError(Exception):
+    """One line for people, with the remedy. The command line prints it and exits 1."""
+
+    exit_code = 1
+
+
+class UsageError(SwarmError):
+    """Bad input: nothing was changed. Exit code 2."""
+
+    exit_code = 2
+
+
+class Fenced(SwarmError):
+    """The caller's lease was given to somebody else: whatever it holds is no longer its own."""

@@ -1,0 +1,1 @@
+"""What is true: pure functions from measured numbers to verdicts."""

@@ -1,0 +1,296 @@
+"""What `launch` is about to do, worked out in full before anything is changed. Every refusal of bad input is here."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import string
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarm.board.briefing import CATEGORIES
+from swarm.board.history import History
+from swarm.board.ledger import Ledger, founded, locked
+from swarm.board.reader import ledger_path
+from swarm.board.stock import tip
+from swarm.config import Config
+from swarm.errors import UsageError
+from swarm.project import Project, load_project
+from swarm.records import Edit, Source
+from swarm.researchers import create
+from swarm.slots import slots_for
+from swarm.workshop import gpu
+from swarm.workshop.runner import Slot
+from swarm.workshop.workspace import parses
+
+ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address")  # settings that a resumed swarm does not keep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One swarm, ready to start. `slots` by agent name; `key` says with which results its own may be compared."""
+
+    root: Path
+    project: Project
+    config: Config
+    tag: str
+    slots: Mapping[str, Slot]
+    device: str  # "cuda: NVIDIA H200"
+    base_commit: str
+    source: Source
+    budget: float
+    key: str
+    data: Mapping[str, object]
+
+    @property
+    def folder(self) -> Path:
+        return self.root / ".swarm" / self.tag
+
+
+def make_plan(root: Path, config: Config, today: datetime.date | None = None) -> Plan:
+    """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
+
+    Nothing is changed, in the repository or elsewhere.
+    """
+    history = History(root)
+    root = history.root
+    project = load_project(root)
+    known = _tags(root)
+    tag = _tag(config, history, known, today or datetime.date.today())
+    _refuse_blocking_branches(history, tag)
+    if locked(ledger_path(root)):
+        raise UsageError(
+            "a swarm is already running on this repository: see it with `python -m swarm watch`,"
+            " end it with `python -m swarm stop`"
+        )
+    if config.resume:
+        config = _resumed(config, json.loads(known[tag]["settings"]))
+    create(
+        config.researcher, "gpu0", config.researcher_seed, researcher_options(config, project)
+    )  # says here what it lacks
+    base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
+    if not config.resume and not config.from_tag:
+        _refuse_changes(history, project)
+    source = Source({path: history.read(base, path) for path in project.editable})
+    _refuse_broken(source)
+    kind = gpu.device_kind() if config.device == "auto" else config.device
+    slots, model = slots_for(config, kind)
+    budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
+    data, device = _data(project, root), f"{kind}: {model}"
+    key = _key(project, history, base, device, slots, budget, data)
+    if config.resume:
+        _refuse_other_key(tag, key, json.loads(known[tag]["key"]))
+    return Plan(root, project, config, tag, slots, device, base, source, budget, json.dumps(key, sort_keys=True), data)
+
+
+def researcher_options(config: Config, project: Project, agents: int = 1) -> dict[str, str]:
+    """What each agent's researcher is told of the settings, as text. The money is shared out, so the limit holds."""
+    given = {
+        "script": config.script,
+        "model": config.model,
+        "think": config.think,
+        "command": config.command,
+        "max_usd": config.max_usd / agents,
+        "fixed": "\n".join((*project.fixed, project.program)),
+    }
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def categories(plan: Plan) -> dict[str, tuple[str, str]]:
+    """For each agent its device and the category of ideas it looks at first."""
+    return {
+        agent: (f"{plan.device.split(': ', 1)[1]}", CATEGORIES[place % len(CATEGORIES)])
+        for place, agent in enumerate(plan.slots)
+    }
+
+
+# -- the tag and where it starts -----------------------------------------------------------------------------------
+
+
+def _tags(root: Path) -> dict[str, Mapping[str, Any]]:
+    """The swarms that ran here, by tag."""
+    path = ledger_path(root)
+    if not founded(path):
+        return {}
+    ledger = Ledger(path)
+    try:
+        return {row["tag"]: dict(row) for row in ledger.rows("SELECT * FROM swarms")}
+    finally:
+        ledger.close()
+
+
+def _tag(config: Config, history: History, known: Mapping[str, object], today: datetime.date) -> str:
+    taken = {*known, *(part for name in history.branches() for part in name.split("/")[1:2])}
+    if config.resume:
+        if config.tag not in known:
+            raise UsageError(f"there is no swarm {config.tag} to resume; there are: {', '.join(known) or 'none yet'}")
+        return str(config.tag)
+    if config.tag is None:
+        stem = today.strftime("%b%d").lower()
+        free = [tag for tag in (stem, *(stem + letter for letter in string.ascii_lowercase[1:])) if tag not in taken]
+        if not free:
+            raise UsageError(f"all tags from {stem} to {stem}z are taken: give one of your own with --tag")
+        return free[0]
+    if config.tag in known:
+        raise UsageError(
+            f"the swarm {config.tag} exists: go on with `--tag {config.tag} --resume`, start from what it found with"
+            f" `--tag OTHER --from {config.tag}`, or choose another tag"
+        )
+    if config.tag in taken:
+        raise UsageError(f"a branch under autoresearch/{config.tag} exists: choose another tag")
+    return config.tag
+
+
+def _start(config: Config, history: History, known: Mapping[str, Mapping[str, Any]], root: Path) -> str:
+    """The commit that the baseline is: HEAD, or the best of an earlier swarm."""
+    if config.from_tag is None:
+        return history.head()
+    if config.from_tag not in known:
+        raise UsageError(
+            f"--from {config.from_tag}: there is no such swarm; there are: {', '.join(known) or 'none yet'}"
+        )
+    ledger = Ledger(ledger_path(root))
+    try:
+        newest = tip(ledger, config.from_tag)
+        commit = ledger.value("SELECT commit_sha FROM experiments WHERE id = ?", newest["experiment"])
+    finally:
+        ledger.close()
+    if newest["position"] == 0:
+        return str(known[config.from_tag]["base_commit"])
+    if commit is None:
+        raise UsageError(
+            f"--from {config.from_tag}: its last keep was never committed:"
+            f" `launch --tag {config.from_tag} --resume` does that, and can be stopped at once"
+        )
+    return commit
+
+
+def _resumed(config: Config, first: Mapping[str, Any]) -> Config:
+    """The settings that the swarm was launched with, but for those that are given now."""
+    default = Config()
+    silent = {
+        name: value
+        for name, value in first.items()
+        if name not in ANEW and getattr(config, name, value) == getattr(default, name, None)
+    }
+    if config.gpus or config.agents:
+        silent = {name: value for name, value in silent.items() if name not in ("gpus", "agents")}
+    known = {field.name for field in dataclasses.fields(Config)}
+    return dataclasses.replace(config, **{name: value for name, value in silent.items() if name in known})
+
+
+def _refuse_blocking_branches(history: History, tag: str) -> None:
+    branches = history.branches("refs/heads")
+    if "autoresearch" in branches:
+        raise UsageError(
+            "a branch named autoresearch is in the way of autoresearch/<tag>:"
+            " rename it with `git branch -m autoresearch autoresearch-old`"
+        )
+    held = history.checked_out(tag)
+    if held:
+        raise UsageError(f"the branch {held[0]} is checked out and would move: `git switch` to another one first")
+
+
+def _refuse_changes(history: History, project: Project) -> None:
+    changed = history.changed((*project.editable, *project.fixed))
+    if changed:
+        raise UsageError(
+            f"{', '.join(changed)}: uncommitted changes; commit them (`git commit -a`) or `git stash` first"
+        )
+
+
+def _refuse_broken(source: Source) -> None:
+    wrong = parses(Edit(source.files))
+    if wrong:
+        raise UsageError(f"{wrong}: mend and commit it first")
+
+
+# -- the data and the key --------------------------------------------------------------------------------------------
+
+
+def _data(project: Project, root: Path) -> Mapping[str, object]:
+    """What the project's data command says is prepared; UsageError with its words where nothing is."""
+    if not project.data:
+        return {}
+    command = " ".join(project.data)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # a plan changes nothing
+    try:
+        done = subprocess.run(
+            project.argv(project.data), cwd=root, env=environment, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise UsageError(
+            f"`{command}` cannot be run ({error.strerror}): see `data` in the project's settings"
+        ) from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise UsageError(
+            f"the data is not prepared: run `{project.prepare}` first" + (f" ({said[-1]})" if said else "")
+        )
+    try:
+        told = json.loads(done.stdout)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise UsageError(f"`{command}` must print one JSON object, not {done.stdout[:80]!r}")
+    return told
+
+
+def _key(
+    project: Project,
+    history: History,
+    base: str,
+    device: str,
+    slots: Mapping[str, Slot],
+    budget: float,
+    data: Mapping[str, object],
+) -> dict[str, object]:
+    """With which results this swarm's may be compared: those measured under an equal key."""
+    fixed = {path: hashlib.sha256(history.read(base, path)).hexdigest() for path in project.fixed}
+    return {
+        "device": device,
+        "threads": next(iter(slots.values())).threads if device.startswith("cpu") else 0,  # elsewhere the GPU decides
+        "data": data.get("key", ""),
+        "fixed": hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16],
+        "budget": budget,
+        "metric": project.metric,
+        "torch": _version("torch"),
+    }
+
+
+def _refuse_other_key(tag: str, key: Mapping[str, object], first: Mapping[str, object]) -> None:
+    changed = [
+        f"{name} ({first.get(name)} then, {value} now)" for name, value in key.items() if first.get(name) != value
+    ]
+    if changed:
+        raise UsageError(
+            f"{tag} cannot be resumed, as results would not be comparable: another {', '.join(changed)};"
+            f" start a new swarm from it with `--tag OTHER --from {tag}`"
+        )
+
+
+def _environment_budget() -> float | None:
+    """TIME_BUDGET, as prepare.py and train.py read it."""
+    text = os.environ.get("TIME_BUDGET")
+    try:
+        budget = float(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"TIME_BUDGET={text!r}: it must be a number of seconds") from error
+    if budget is not None and not 0 < budget < math.inf:
+        raise UsageError(f"TIME_BUDGET={text}: it must be above 0, and finite")
+    return budget
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,359 @@
+"""The nouns of the swarm, as frozen values. Everything that crosses a border between rooms is one of these.
+
+Two conventions hold everywhere. A missing metric is None, never 0 and never NaN. And the text of the editable
+files is a `Source`: what an experiment is *about* is its source, so runs, parents and the trunk all point at one.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """Why a run is made."""
+
+    BASELINE = "baseline"  # the untouched code, on every GPU: gives sigma and the GPU's offset
+    FIRST = "first"  # an experiment's first run
+    REPLICATE = "replicate"  # the same experiment again, because it looked better than its parent
+    REFRESH = "refresh"  # the parent again, so that it is known as well as its challenger
+    CONFIRM = "confirm"  # a candidate for champion on fresh seeds
+    CLOSING = "closing"  # champion and baseline before the night ends: the headline
+
+
+class Failure(StrEnum):
+    """Why a run gave no number. Infrastructure failures and stalls say nothing about the idea: they are rerun."""
+
+    OOM = "oom"
+    NAN = "nan"
+    DIVERGED = "diverged"
+    TIMEOUT = "timeout"
+    STALL = "stall"
+    CODE = "code"
+    INVALID = "invalid"
+    INFRASTRUCTURE = "infrastructure"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def blames_the_idea(self) -> bool:
+        return self not in (Failure.STALL, Failure.INFRASTRUCTURE, Failure.INTERRUPTED)
+
+
+class Status(StrEnum):
+    """The word in results.tsv."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    CRASH = "crash"
+
+
+class Rung(StrEnum):
+    """The ladder of evidence."""
+
+    SEEN = "seen"  # one run
+    KEPT = "kept"  # replicated, and advanced the trunk
+    CONFIRMED = "confirmed"  # better on fresh seeds
+    CHAMPION = "champion"  # the best of the confirmed
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is researched
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The editable files' whole content at one state. `sha` is its identity everywhere in the ledger."""
+
+    files: Mapping[str, bytes]
+
+    @property
+    def sha(self) -> str:
+        digest = hashlib.sha256()
+        for path, content in sorted(self.files.items()):
+            digest.update(f"{path}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+
+    def edited(self, edit: Edit) -> Source:
+        return Source({**self.files, **edit.files})
+
+
+@dataclass(frozen=True, slots=True)
+class Idea:
+    """A thought before any edit. `knobs` are the declared new values, where the idea is about numbers."""
+
+    title: str
+    rationale: str = ""
+    category: str = "other"
+    knobs: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """New content of one or more editable files."""
+
+    files: Mapping[str, bytes]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What the board answers
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An agent's exclusive, expiring right to an idea, starting from trunk position `position` (source `parent`)."""
+
+    experiment: str
+    agent: str
+    fence: int
+    idea: Idea
+    parent: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The idea, or its code, was tried or is being tried: `of` tells by whom and what came of it."""
+
+    of: str
+    gate: str  # "idea" or "code"
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The edit is recorded and waits for the GPU."""
+
+    experiment: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Work: train `source` once. `run` and `attempt` name the run; a repeated attempt is a new one."""
+
+    run: str
+    attempt: int
+    experiment: str
+    title: str
+    purpose: Purpose
+    seed: int
+    source: str
+    parent: str
+    budget: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rebase:
+    """Work: the trunk moved. Carry the experiment's edit (`base` -> `source`) over to `onto` and tell the board."""
+
+    experiment: str
+    idea: Idea
+    base: str
+    source: str
+    onto: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Work: the experiment crashed for a plain reason. Mend its edit once, or give it up."""
+
+    experiment: str
+    idea: Idea
+    parent: str
+    source: str
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to run right now; ask again when the draft is ready or after `seconds`."""
+
+    reason: str
+    seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The swarm ends for this agent, and why."""
+
+    reason: str
+
+
+Work = Measure | Rebase | Repair | Rest | Stop
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What a run gives
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The numbers of one finished run. `value` is the primary metric; `audited` means that the referee measured it."""
+
+    value: float
+    audited: bool
+    peak_vram_mb: float | None = None
+    training_seconds: float | None = None
+    values: Mapping[str, float | int | str | None] = field(default_factory=dict)  # everything in the summary block
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training process, finished: exactly one of `metrics` and `failure` is set."""
+
+    run: str
+    attempt: int
+    started: float  # unix seconds
+    seconds: float  # wall seconds, trainer start to referee end
+    training_seconds: float  # wall seconds of the trainer process alone
+    metrics: Metrics | None = None
+    failure: Failure | None = None
+    reason: str = ""  # one line for people: what went wrong
+    log_tail: str = ""
+    log: str = ""  # path of the whole log, on the host that ran it
+    trace: tuple[float, ...] = ()  # training losses, at most 64 of them, evenly spaced
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a running training process is."""
+
+    phase: str  # "starting", "training", "measuring"
+    step: int | None = None
+    loss: float | None = None
+    tokens: int | None = None
+    seconds: float = 0.0  # counted training seconds
+    elapsed: float = 0.0  # wall seconds since the start
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is known
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judge's word. `status` is None while more runs are asked for; a gain above 0 is better in any direction."""
+
+    status: Status | None
+    gain: float | None
+    se: float | None
+    n: int
+    reason: str
+    rung: Rung = Rung.SEEN
+    refresh: bool = False  # before the next replicate the parent deserves another run
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What an experiment taught, with its evidence: the gain over its parent, 95% interval, number of runs."""
+
+    experiment: str
+    agent: str
+    title: str
+    category: str
+    status: str
+    rung: str
+    reason: str
+    knobs: Mapping[str, float | int | str] = field(default_factory=dict)
+    value: float | None = None
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    position: int = 0
+    comparable: bool = True  # measured under this night's comparability key
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """All that a researcher is told before it has an idea."""
+
+    tag: str
+    agent: str
+    parent: Source
+    position: int  # of the parent on the trunk; 0 is the untouched baseline
+    metric: str
+    direction: str
+    budget: float
+    baseline: float | None
+    best: float | None
+    sigma: float | None
+    program: str  # program.md, read anew
+    findings: tuple[Finding, ...] = ()  # newest first
+    live: tuple[tuple[str, Idea], ...] = ()  # (agent, idea) being drafted or tested now
+    notes: tuple[str, ...] = ()  # what people told
+    category: str = ""  # where this agent should look first
+    untried: tuple[str, ...] = ()  # categories without an experiment
+    refused: tuple[str, ...] = ()  # why this agent's last proposals were refused, newest last
+    device: str = "cpu"
+    plateau: bool = False
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# As JSON
+
+
+def encode(value: object) -> str:
+    """A record as JSON text; `decode` gives it back, equal but for numbers that are none: they become None."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def decode(text: str) -> typing.Any:
+    """The value that `encode` wrote. Only records of this module are ever built: nothing else can be named."""
+    return _rich(json.loads(text))
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"record": type(value).__name__, **plain}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, Mapping):
+        return {"map": {str(k): _plain(v) for k, v in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _rich(value: typing.Any) -> typing.Any:
+    if isinstance(value, list):
+        return tuple(_rich(v) for v in value)
+    if not isinstance(value, dict):
+        return value
+    if "bytes" in value:
+        return base64.b64decode(value["bytes"])
+    if "map" in value:
+        return {k: _rich(v) for k, v in value["map"].items()}
+    cls = _RECORDS[value["record"]]
+    hints = typing.get_type_hints(cls)
+    return cls(**{k: _enum(hints[k], _rich(v)) for k, v in value.items() if k != "record"})
+
+
+def _enum(hint: typing.Any, value: typing.Any) -> typing.Any:
+    """A StrEnum field comes back from JSON as its word."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    for option in options:
+        if isinstance(option, type) and issubclass(option, StrEnum) and isinstance(value, str):
+            return option(value)
+    return value
+
+
+_RECORDS = {
+    cls.__name__: cls
+    for cls in (
+        Source, Idea, Edit, Claim, Duplicate, Entered, Measure, Rebase, Repair, Rest, Stop,
+        Metrics, Run, Progress, Verdict, Finding, Briefing,
+    )
+}  # fmt: skip

@@ -1,0 +1,61 @@
+"""Who thinks for an agent: the Researcher protocol and the registry of those that ship."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from swarm.errors import UsageError
+from swarm.records import Briefing, Edit, Idea, Run
+
+
+class Exhausted(Exception):
+    """The researcher has nothing (more) to propose from this briefing: the agent rests or lets another think."""
+
+
+class Researcher(Protocol):
+    """Turns a briefing into an idea and an idea into an edit. One instance per agent, living as long as it does."""
+
+    async def propose(self, briefing: Briefing) -> Idea:
+        """The next idea. `briefing.refused` says why earlier ones were not taken. Raises Exhausted."""
+        ...
+
+    async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        """The idea as new content of editable files. `folder` holds the parent's whole tree, free to scribble in."""
+        ...
+
+    async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
+        """A mended edit after a crash (called once per experiment), or None where the idea itself is at fault."""
+        ...
+
+
+REGISTRY: Mapping[str, str] = {
+    "auto": "swarm.researchers.auto:Auto",
+    "claude": "swarm.researchers.claude:Claude",
+    "claude-code": "swarm.researchers.claude_code:ClaudeCode",
+    "command": "swarm.researchers.command:Command",
+    "sweep": "swarm.researchers.sweep:Sweep",
+    "scripted": "swarm.researchers.scripted:Scripted",
+}
+
+
+def create(name: str, agent: str, seed: int, options: Mapping[str, str] | None = None) -> Researcher:
+    """The researcher called `name` (a key of REGISTRY, or `package.module:Class`), made for one agent."""
+    return find(name)(agent=agent, seed=seed, options=dict(options or {}))
+
+
+def find(name: str) -> type:
+    """The class behind `name`; UsageError that lists what exists where there is none."""
+    path = REGISTRY.get(name, name)
+    module, _, attribute = path.partition(":")
+    if not attribute:
+        raise UsageError(
+            f"no researcher is called {name!r}: there are {', '.join(sorted(REGISTRY))},"
+            " or give your own as package.module:Class"
+        )
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"the researcher {name!r} cannot be loaded: {error}") from error

@@ -1,0 +1,136 @@
+"""Claude by API: a researcher that thinks in a tool loop over the Messages API.
+
+    python -m swarm launch --researcher claude --model claude-opus-5-5 --max-usd 20
+
+One experiment is one conversation: `propose` leads it until the idea is submitted, `edit` goes on until the edit is,
+and `repair`, after a crash, goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+from swarm.errors import UsageError
+from swarm.records import Briefing, Edit, Failure, Idea, Run
+from swarm.researchers import Exhausted, prompt
+from swarm.researchers.dialogue import Dialogue
+from swarm.researchers.money import OwnPurse, Purse
+from swarm.researchers.options import positive
+from swarm.researchers.service import RETRIES, Service
+from swarm.researchers.tools import LARGEST, Desk, texts
+
+MODEL = "claude-opus-5-5"
+MAX_USD = 20.0
+KEY = "ANTHROPIC_API_KEY"
+TURNS = 40  # answers of the model in one experiment
+MORE_TURNS = 12  # ... and at least so many for its edit, and again to mend a crash
+
+_REMEMBERED = 4  # conversations: the one being drafted, the one being tested, and what a restart left over
+
+RULES = """\
+You are a researcher in a swarm of agents that improve one training program. Each experiment is one idea, put into
+code, trained for a fixed time and measured by a referee. You think; the swarm trains, measures and judges.
+
+How one experiment goes:
+1. Study the code, the briefing and, with search_findings and show_experiment, what was tried before. Then
+   submit_idea: one idea, with the mechanism you expect. It is refused where somebody tried it already.
+2. When you are told that the idea is yours, put it into code with edit_file, then submit_edit. Change what the idea
+   needs and nothing else. You cannot run code: read what you wrote again, and use check. What the files hold when
+   your turns are used up is submitted as it is.
+3. If the run crashes you may be shown why, and mend it once.
+
+Only the editable files can be changed. Prefer ideas that could gain several times the noise over polishing digits,
+and simple code over clever code: less code at equal results is a win."""
+
+
+class Claude:
+    """The researcher. Options: model, max_usd, base_url, api_key (else from the environment), tree (a folder with the
+    project's files, for the time before the first edit), fixed (paths that may be read, a line each), turns, retries.
+
+    `purse` may be exchanged for one that all agents share. UsageError where an option makes no sense or no key is set.
+    """
+
+    def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
+        key = options.get("api_key") or os.environ.get(KEY)
+        if not key:
+            raise UsageError(f"--researcher claude needs a key: set {KEY}, or take claude-code or sweep")
+        self.purse: Purse = OwnPurse(positive(options, "max_usd", MAX_USD))
+        self.service = Service(
+            options.get("model") or MODEL,
+            self.purse,
+            key,
+            options.get("base_url") or None,
+            int(positive(options, "retries", RETRIES)),
+        )
+        self._turns = int(positive(options, "turns", TURNS))
+        self._tree = Path(options["tree"]) if options.get("tree") else None
+        self._fixed = frozenset(options["fixed"].split("\n")) if options.get("fixed") else None
+        self._dialogues: OrderedDict[str, Dialogue] = OrderedDict()
+
+    async def propose(self, briefing: Briefing) -> Idea:
+        dialogue = self._dialogue(briefing)
+        await dialogue.work()
+        if dialogue.desk.idea is None:
+            raise Exhausted(f"no idea came of {self._turns} turns")
+        self._remember(dialogue.desk.idea, dialogue)
+        return dialogue.desk.idea
+
+    async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        """The submitted edit, or what stood when the turns were used up; an empty one where the model gave up."""
+        dialogue = self._dialogues.get(idea.title) or self._dialogue(briefing, idea)
+        self._remember(idea, dialogue)
+        self._tree = folder
+        dialogue.go_on(briefing, briefing.parent.files, folder, MORE_TURNS)
+        dialogue.say(f"The idea is yours: {idea.title}. Put it into code, then submit_edit.")
+        await dialogue.work()
+        return Edit({}) if dialogue.desk.given_up else dialogue.desk.edit(briefing.parent.files)
+
+    async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
+        """Without a service there is no repair either: then the crash stands."""
+        crashed = briefing.parent.edited(edit).files
+        dialogue = self._dialogues.get(idea.title) or self._dialogue(briefing, idea)
+        dialogue.go_on(briefing, crashed, folder, MORE_TURNS)
+        dialogue.say(f"{prompt.crash(run)}\n\n{_advice(run)} The files stand as they were run.")
+        try:
+            await dialogue.work()
+        except Exhausted:
+            return None
+        mended = dialogue.desk.edit(crashed)
+        return mended if mended.files and not dialogue.desk.given_up else None
+
+    # -- conversations -------------------------------------------------------------------------------------------
+
+    def _dialogue(self, briefing: Briefing, idea: Idea | None = None) -> Dialogue:
+        """A new conversation about this briefing; with an idea of somebody else's it starts there."""
+        desk = Desk(briefing, texts(briefing.parent.files), self._tree, self._fixed, idea)
+        stable = prompt.stable(RULES, briefing.program, self._fixed_files())
+        told = prompt.told(briefing)
+        if idea:
+            told += "\n\n# An idea to work on\n\n" + prompt.quoted(f"{idea.title}\n{idea.rationale}", "idea")
+        return Dialogue(self.service, desk, stable, prompt.trunk(briefing), told, self._turns)
+
+    def _remember(self, idea: Idea, dialogue: Dialogue) -> None:
+        self._dialogues[idea.title] = dialogue
+        self._dialogues.move_to_end(idea.title)
+        while len(self._dialogues) > _REMEMBERED:
+            self._dialogues.popitem(last=False)
+
+    def _fixed_files(self) -> dict[str, str]:
+        """The named fixed files, as far as they can be read now."""
+        if self._tree is None or self._fixed is None:
+            return {}
+        places = {path: self._tree / path for path in self._fixed}
+        return {
+            path: place.read_text(errors="replace")
+            for path, place in places.items()
+            if place.is_file() and not place.is_symlink() and place.stat().st_size <= LARGEST
+        }
+
+
+def _advice(run: Run) -> str:
+    if run.failure is Failure.OOM:
+        return "It ran out of memory: take a smaller micro-batch at the same step size, or else a smaller model."
+    return "If it was a slip, mend it with edit_file and submit_edit; if the idea is at fault, give_up."

@@ -1,0 +1,65 @@
+"""Tables that fit: the columns a terminal has room for, the least important left out first, never a wrapped row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from rich.table import Table
+from rich.text import Text
+
+from swarm.views.text import UNKNOWN
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column: how a row's cell looks, how dear it is (0 is dearest), and how many cells it asks for.
+
+    A column with a `stretch` also shares the room that is left over. An optional column in which nothing is known
+    is left out.
+    """
+
+    heading: str
+    cell: Callable[[Row], Text]
+    dearness: int
+    cells: int = 0
+    stretch: int = 0
+    right: bool = False
+    optional: bool = False
+
+    def width(self, cells: Sequence[Text]) -> int:
+        """Enough for every cell; a stretching column cuts its cells and asks for its minimum only."""
+        if self.stretch:
+            return self.cells
+        return max(self.cells, len(self.heading), *(cell.cell_len for cell in cells), 0)
+
+
+def fitting_table(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> Table:
+    """`rows` under one line of headings, exactly one line each, at most `width` cells wide."""
+    gap = 2 if width >= 100 else 1
+    drawn = {column.heading: [column.cell(row) for row in rows] for column in columns}
+    room, widths = width, {}
+    for column in sorted(columns, key=lambda column: column.dearness):
+        cells = drawn[column.heading]
+        needs = column.width(cells) + (gap if widths else 0)
+        empty = all(cell.plain in ("", UNKNOWN) for cell in cells)
+        if (column.optional and empty) or (widths and needs > room):
+            continue
+        widths[column.heading] = column.width(cells)
+        room -= needs
+    shown = [column for column in columns if column.heading in widths]
+    shares = sum(column.stretch for column in shown)
+
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    for column in shown:
+        cells = widths[column.heading]
+        if column.stretch:
+            cells += room * column.stretch // shares
+        justify = "right" if column.right else "left"
+        table.add_column(column.heading, width=max(min(cells, width), 1), no_wrap=True, justify=justify)
+    for index in range(len(rows)):
+        table.add_row(*(drawn[column.heading][index] for column in shown))
+    return table

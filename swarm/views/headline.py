@@ -1,0 +1,115 @@
+"""What a night found, in one paragraph that promises no more than was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from swarm.board.snapshot import Snapshot, TrunkView
+from swarm.views.markdown import escape
+from swarm.views.text import Scale, clean, plural
+from swarm.views.verdicts import judged
+
+NOTHING = "No improvement found."
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The state that a night is judged by, against the baseline. `fresh`: both measured by the closing wave alone."""
+
+    step: TrunkView
+    value: float | None
+    n: int
+    gain: float | None
+    low: float | None
+    high: float | None
+    baseline: float | None
+    baseline_n: int
+    fresh: bool
+
+    @property
+    def better(self) -> bool:
+        return self.gain is not None and self.gain > 0
+
+
+def leading(snapshot: Snapshot) -> Leader | None:
+    """The champion, else the newest state of the trunk; None while that is the baseline. It is never picked by its
+    own number, so that luck does not choose it."""
+    steps = [step for step in snapshot.trunk if step.position > 0]
+    if not steps:
+        return None
+    step = next((step for step in steps if step.experiment == snapshot.champion), steps[-1])
+    fresh = snapshot.headline
+    if fresh is not None and step is steps[-1]:
+        sign = 1 if snapshot.direction == "lower" else -1
+        gain, low, high = fresh.gain, fresh.gain_low, fresh.gain_high
+        return Leader(
+            step, sign * fresh.mean, fresh.n, gain, low, high, sign * (fresh.mean + fresh.gain), fresh.m, fresh=True
+        )
+    base = snapshot.trunk[0]
+    return Leader(step, step.value, step.n, step.gain, step.low, step.high, snapshot.baseline, base.n, fresh=False)
+
+
+def title(snapshot: Snapshot) -> str:
+    """The night in one plain line."""
+    scale, leader, tag = Scale.of(snapshot), leading(snapshot), clean(snapshot.tag)
+    if leader is None or not leader.better:
+        return f"{tag}: no improvement of {scale.metric} found"
+    change = scale.interval(leader.gain, leader.low, leader.high)
+    return f"{tag}: {scale.metric} {scale.value(leader.baseline)} to {scale.value(leader.value)} ({change})"
+
+
+def headline(snapshot: Snapshot, markdown: bool = False) -> str:
+    """What the night found, in one paragraph: the champion or the newest state of the trunk against the baseline's
+    mean, how far that is proven, and plainly so where nothing was found. Never the luckiest run."""
+    finding, proof = _finding(snapshot, escape if markdown else clean)
+    return f"**{finding}** {proof}".rstrip() if markdown else f"{finding} {proof}".rstrip()
+
+
+def _finding(snapshot: Snapshot, told: Callable[[str], str]) -> tuple[str, str]:
+    """The finding in a sentence, and what it rests on. `told` makes foreign text harmless."""
+    scale, leader = Scale.of(snapshot), leading(snapshot)
+    if snapshot.baseline is None:
+        return NOTHING, "The baseline gave no number, so there was nothing to compare with."
+    if leader is None:
+        tried = plural(len(judged(snapshot)), "experiment")
+        runs = plural(snapshot.trunk[0].n if snapshot.trunk else 0, "run")
+        stays = f"{told(scale.metric)} stays at the baseline's mean of {scale.value(snapshot.baseline)} ({runs})"
+        return NOTHING, f"None of {tried} was kept; {stays}."
+    measured = _measured(leader, scale)
+    if not leader.better:
+        return NOTHING, f"{plural(len(snapshot.trunk) - 1, 'step')} kept, but together they measure {measured}."
+    name = f"{told(leader.step.title)} ({told(leader.step.experiment)})"
+    if leader.step.experiment == snapshot.champion:
+        words = f"The champion, {name}, has a {told(scale.metric)} of {measured}."
+        return words, f"It was confirmed on fresh seeds. {_since(snapshot, leader, scale)}"
+    words = f"The newest state of the trunk has a {told(scale.metric)} of {measured}."
+    return words, f"Its last step is {name}. {_strength(snapshot, leader)}"
+
+
+def _measured(leader: Leader, scale: Scale) -> str:
+    runs = f"{leader.n} fresh runs" if leader.fresh else plural(leader.n, "run")
+    interval = scale.interval(leader.gain, leader.low, leader.high)
+    baseline = f"the baseline's mean of {scale.value(leader.baseline)} ({plural(leader.baseline_n, 'run')})"
+    return f"{scale.value(leader.value)} over {runs}, {interval} (95% interval) against {baseline}"
+
+
+def _since(snapshot: Snapshot, champion: Leader, scale: Scale) -> str:
+    newest = snapshot.trunk[-1]
+    if newest is champion.step:
+        return ""
+    change = scale.interval(newest.gain, newest.low, newest.high)
+    return f"The trunk has moved on since, to {scale.value(newest.value)} ({change}), which is not confirmed."
+
+
+def _strength(snapshot: Snapshot, leader: Leader) -> str:
+    """What a state without confirmation is worth."""
+    if leader.fresh:
+        words = "Its fresh runs did not suffice to confirm it."
+    elif any(e.n < 2 for e in judged(snapshot) if e.status == "keep"):
+        words = "Not every step was replicated and none is confirmed on fresh seeds: part of the gain may be luck."
+    else:
+        words = (
+            "Its steps were replicated but not confirmed on fresh seeds: expect the true gain to be somewhat smaller."
+        )
+    return f"{words} The interval includes no gain at all." if leader.low is not None and leader.low <= 0 else words

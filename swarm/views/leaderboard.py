@@ -1,0 +1,145 @@
+"""The live leaderboard: one screen that tells a swarm's whole state, drawn from a Snapshot.
+
+python -m swarm.views.leaderboard [AGENTS]     # a made-up night in time lapse, to look at
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from swarm.board.snapshot import Snapshot
+from swarm.views import lines
+from swarm.views.header import header
+from swarm.views.tables import agents_beyond, agents_table, experiments_table, last_judged
+from swarm.views.text import Portable, Scale, clean, duration, plural, shorten, shorten_start
+from swarm.views.verdicts import is_unaudited
+
+OWNER = "Ctrl-C drains, twice stops now"
+VISITOR = "Ctrl-C leaves this view, the swarm runs on"
+
+_HEADINGS = 2  # a blank line and a line of column names above each table
+_LOW = 16  # rows; below, the header shrinks to its first two lines
+_FEWEST_EXPERIMENTS = 3  # that stay in sight however many agents there are
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """The picture at `width` x `height` cells; never more, whatever the swarm's size. `stopping` tells how to stop."""
+
+    snapshot: Snapshot
+    width: int
+    height: int
+    stopping: str = OWNER
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Portable(Group(*self._parts()))
+
+    def _parts(self) -> list[RenderableType]:
+        snapshot, width = self.snapshot, self.width
+        top, bottom = header(snapshot, width), self._footer()
+        if self.height < _LOW:
+            top = top[:2]
+        room = self.height - len(top) - len(bottom) - 1
+        agents, experiments = self._divide(room - _HEADINGS)
+        parts: list[RenderableType] = [*top[: self.height]]
+        if agents > 0:
+            parts += [Text(), agents_table(snapshot, snapshot.agents[:agents], width)]
+            if agents < len(snapshot.agents):
+                parts.append(agents_beyond(snapshot.agents[agents:], width))
+        if experiments > 0:
+            parts += [Text(), experiments_table(snapshot, last_judged(snapshot, experiments), width)]
+        if room >= 0:
+            parts += [Text(), *bottom]
+        return parts
+
+    def _divide(self, room: int) -> tuple[int, int]:
+        """How many agents and how many experiments are shown in `room` lines; all agents if that can be."""
+        everyone, judged = len(self.snapshot.agents), len(last_judged(self.snapshot, self.height))
+        reserved = _HEADINGS + min(judged, _FEWEST_EXPERIMENTS) if judged and room >= 10 else 0
+        agents = everyone if everyone <= room - reserved else max(room - reserved - 1, 0)
+        used = agents + (1 if agents < everyone else 0)
+        return agents, min(judged, max(room - used - _HEADINGS, 0))
+
+    def _footer(self) -> list[Text]:
+        snapshot, scale = self.snapshot, Scale.of(self.snapshot)
+        notes = f"{scale.direction} {scale.metric} is better, ± is a 95% interval"
+        if any(map(is_unaudited, snapshot.experiments)):
+            notes += ", * unaudited"
+        folder = shorten_start(clean(snapshot.folder), max(self.width - len(notes) - 5, self.width // 3))
+        return [Text(shorten(line, self.width), "dim") for line in (f"{folder} · {notes}", self._ending())]
+
+    def _ending(self) -> str:
+        snapshot = self.snapshot
+        if snapshot.ended is not None:
+            return f"python -m swarm report --tag {clean(snapshot.tag)}"
+        if snapshot.status == "interrupted":
+            return f"nobody leads it any more: python -m swarm launch --tag {clean(snapshot.tag)} --resume"
+        if snapshot.status == "draining":
+            busy = [agent for agent in snapshot.agents if agent.state in ("training", "measuring")]
+            longest = max((agent.budget - agent.seconds for agent in busy), default=0.0)
+            again = "Ctrl-C again stops now" if self.stopping == OWNER else self.stopping
+            return f"draining: {plural(len(busy), 'run')} to finish, up to {duration(longest)} · {again}"
+        return f"program.md is re-read live · {self.stopping}"
+
+
+def render(snapshot: Snapshot, width: int, height: int, stopping: str = OWNER) -> RenderableType:
+    """The leaderboard as something rich can print, in at most `width` x `height` cells."""
+    return Leaderboard(snapshot, width, height, stopping)
+
+
+def watch(
+    read: Callable[[], Snapshot],
+    console: Console,
+    refresh: float = 4.0,
+    stopping: str = VISITOR,
+    done: Callable[[], bool] = lambda: False,
+) -> Snapshot:
+    """Shows what `read` gives, `refresh` times a second, until the swarm has ended or `done()`; returns the last one.
+
+    On a terminal this is the live leaderboard, and its last frame stays behind; where the output is a pipe or a dumb
+    terminal, it is one line per event. KeyboardInterrupt passes through with the terminal restored.
+    """
+    if not console.is_terminal or console.is_dumb_terminal:
+        return lines.watch(read, lambda line: console.print(Portable(Text(line)), soft_wrap=True), done)
+    snapshot = read()
+    try:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while snapshot.ended is None and not done():
+                live.update(render(snapshot, *console.size, stopping), refresh=True)
+                time.sleep(1 / refresh)
+                snapshot = read()
+    finally:
+        console.print(render(snapshot, console.width, console.height - 1, stopping))
+    return snapshot
+
+
+def export_svg(snapshot: Snapshot, path: Path, width: int = 120, height: int = 40) -> Path:
+    """The leaderboard as a picture, for a README; returns `path`."""
+    console = Console(
+        record=True,
+        width=width,
+        height=height,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        no_color=False,
+    )
+    console.print(render(snapshot, width, height))
+    console.save_svg(str(path), title=f"python -m swarm watch --tag {clean(snapshot.tag)}")
+    return path
+
+
+if __name__ == "__main__":
+    import sys
+
+    from swarm.views.demo import play
+
+    play(*map(int, sys.argv[1:2]))

@@ -1,0 +1,45 @@
+"""Markdown that shows foreign text as text: whatever an agent wrote, it makes no tag, image, table cell or heading."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from swarm.views.text import UNKNOWN, clean, clean_block
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_SPECIAL = re.compile(r"([\\`*{}\[\]<|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")  # val_bpb needs no escape
+
+
+def escape(text: str) -> str:
+    """`text` on one line, to be read as it is."""
+    return _SPECIAL.sub(r"\\\1", clean(text))
+
+
+def code(text: str) -> str:
+    """`text` on one line as code; backticks cannot be told there and become quotes."""
+    return "`" + clean(text).replace("`", "'") + "`"
+
+
+def fenced(text: str, language: str, most_lines: int = 200) -> str:
+    """`text` as a code block that it cannot end, cut after `most_lines` lines."""
+    lines = clean_block(text).strip("\n").split("\n")
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    cut = [f"... {len(lines) - most_lines} more lines"] if len(lines) > most_lines else []
+    return "\n".join([fence + language, *lines[:most_lines], *cut, fence])
+
+
+def table(frame: DataFrame) -> str:
+    """A data frame's columns as a table; numbers stand right. Cells are Markdown already; what is not known is "–"."""
+    from pandas.api.types import is_numeric_dtype
+
+    right = [is_numeric_dtype(frame[name]) for name in frame.columns]
+    rows = [frame.columns, ["--:" if number else ":--" for number in right], *frame.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
+
+
+def _cell(value: object) -> str:
+    return UNKNOWN if value is None or value != value else str(value)  # NaN is not itself

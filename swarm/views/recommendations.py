@@ -1,0 +1,117 @@
+"""What to do the next night, derived from what this one showed. Each recommendation says what it rests on."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from statistics import median
+
+from swarm.board.briefing import CATEGORIES
+from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.views.headline import leading
+from swarm.views.markdown import code, escape
+from swarm.views.text import Scale, clean, plural, share
+from swarm.views.verdicts import FAILURES, is_near_miss, judged
+
+_FEW = 30  # experiments; fewer say little about what does not work
+_DROUGHT = 40  # experiments without a keep before other directions are advised
+_SAMPLE = 4  # experiments of a category before its rates are worth a word
+
+
+def recommend(snapshot: Snapshot) -> list[str]:
+    """Markdown sentences, the most useful first. Never empty."""
+    experiments = judged(snapshot)
+    return [
+        _continuation(snapshot, experiments),
+        *_near_misses(experiments),
+        *_untried(experiments),
+        *_fruitful(experiments),
+        *_drought(experiments),
+        *_noise(snapshot, experiments),
+        *_crashes(experiments),
+        *_machine(snapshot),
+    ]
+
+
+def next_tag(tag: str) -> str:
+    """The name of the night after: apr5 -> apr6, night -> night-2."""
+    numbered = re.fullmatch(r"(.*?)(\d+)[a-z]?", tag)
+    return f"{numbered[1]}{int(numbered[2]) + 1}" if numbered else f"{tag}-2"
+
+
+def _continuation(snapshot: Snapshot, experiments: list[ExperimentView]) -> str:
+    command = f"python -m swarm launch --tag {next_tag(clean(snapshot.tag))} --from {clean(snapshot.tag)}"
+    if leading(snapshot) is None and len(experiments) < _FEW:
+        tried = plural(len(experiments), "experiment")
+        return (
+            f"Give it more time: {tried} are too few to call this code hard to improve. {code(command + ' --hours 8')}"
+        )
+    start = "champion" if snapshot.champion else "newest trunk state" if leading(snapshot) else "baseline"
+    return f"Go on from the {start}; all that was tried stays known: {code(command)}"
+
+
+def _near_misses(experiments: list[ExperimentView]) -> Iterator[str]:
+    missed = sorted(filter(is_near_miss, experiments), key=lambda e: -(e.gain or 0.0))
+    if missed:
+        best = ", ".join(escape(e.title) for e in missed[:3])
+        told = code(f"python -m swarm tell {shlex.quote('look again at: ' + clean(missed[0].title))}")
+        yield f"Look again at the near misses, alone or combined ({len(missed)}; the nearest: {best}). {told}"
+
+
+def _untried(experiments: list[ExperimentView]) -> Iterator[str]:
+    tried = {e.category for e in experiments}
+    untried = [category for category in CATEGORIES if category not in tried]
+    if untried and experiments:
+        told = code(f"python -m swarm tell {shlex.quote('look at ' + ' and '.join(untried[:2]))}")
+        yield f"Nobody tried: {', '.join(untried)}. {told}"
+
+
+def _fruitful(experiments: list[ExperimentView]) -> Iterator[str]:
+    tried = Counter(e.category for e in experiments)
+    kept = Counter(e.category for e in experiments if e.status == "keep")
+    rates = {c: kept[c] / n for c, n in tried.items() if n >= _SAMPLE and kept[c]}
+    if rates:
+        best = max(rates, key=lambda category: rates[category])
+        yield f"Dig on in {escape(best)}: {kept[best]} of {tried[best]} experiments were kept, the best rate of all."
+
+
+def _drought(experiments: list[ExperimentView]) -> Iterator[str]:
+    since = next((k for k, e in enumerate(reversed(experiments)) if e.status == "keep"), len(experiments))
+    if since >= _DROUGHT:
+        yield (
+            f"The last {since} experiments brought no keep: change the direction (program.md is re-read live), "
+            "the budget, or the size of the steps."
+        )
+
+
+def _noise(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[str]:
+    gains = [e.gain for e in experiments if e.status == "keep" and e.gain is not None]
+    if gains and snapshot.sigma and median(gains) < 1.5 * snapshot.sigma:
+        scale = Scale.of(snapshot)
+        budget = code(f"--budget {2 * snapshot.budget:g}")
+        yield (
+            f"The typical kept gain ({scale.value(median(gains))}) is near the noise of one run (sigma "
+            f"{scale.value(snapshot.sigma)}): longer runs ({budget}) or more seeds would tell small gains apart better."
+        )
+
+
+def _crashes(experiments: list[ExperimentView]) -> Iterator[str]:
+    tried = Counter(e.category for e in experiments)
+    crashed = Counter(e.category for e in experiments if e.status == "crash")
+    prone = [c for c, n in crashed.most_common() if tried[c] >= _SAMPLE and n / tried[c] >= 0.3]
+    if prone:
+        failures = Counter(e.failure for e in experiments if e.category == prone[0] and e.failure)
+        common = failures.most_common(1)[0][0] if failures else None
+        why = f", most often because it {FAILURES[common]}" if common in FAILURES else ""
+        times = f"{crashed[prone[0]]} of {tried[prone[0]]} times"
+        yield f"Ideas on {escape(prone[0])} crashed {times}{why}: say in program.md what to heed."
+
+
+def _machine(snapshot: Snapshot) -> Iterator[str]:
+    lost = sum(1 for run in snapshot.runs if run.failure in ("infrastructure", "stall"))
+    if lost > 0.05 * len(snapshot.runs):
+        yield f"{plural(lost, 'run')} stalled or fell to the machine: {code('python -m swarm doctor')}"
+    if snapshot.train_share is not None and snapshot.train_share < 0.9:
+        yield f"Devices trained {share(snapshot.train_share)} of the time: a faster researcher would fill the rest."

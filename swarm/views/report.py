@@ -1,0 +1,242 @@
+"""report.md: what a night found, in honest words, with progress.png beside it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.views.headline import headline, title
+from swarm.views.markdown import code, escape, fenced, table
+from swarm.views.recommendations import recommend
+from swarm.views.staircase import draw_staircase
+from swarm.views.text import UNKNOWN, Scale, clock, dollars, duration, machine_hours, plural, share, short_id, shorten
+from swarm.views.verdicts import FAILURES, is_near_miss, is_refuted, is_unaudited, judged
+
+_LISTED = 8  # titles named of each kind; the rest is counted
+_SMALL_WORDS = frozenset(
+    ["about", "could", "from", "have", "instead", "less", "like", "maybe", "more", "please", "should", "some", "than"]
+) | {"that", "this", "what", "with", "would"}
+
+
+def write_report(
+    snapshot: Snapshot, folder: Path, usd_per_gpu_hour: float | None, patches: Mapping[str, str]
+) -> tuple[Path, Path]:
+    """Writes report.md and progress.png into `folder` and returns their paths.
+
+    `usd_per_gpu_hour` prices the machine, where known; `patches` holds the diffs of experiments by id, of which those
+    that were kept are shown.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = draw_staircase(snapshot, folder / "progress.png")
+    sections = {
+        "What ran": _ran(snapshot),
+        "What was discovered": _discovered(snapshot, patches),
+        "What did not work": _refused(snapshot),
+        "Near misses": _near_misses(snapshot),
+        "Crashes": _crashes(snapshot),
+        "What people told": _told(snapshot),
+        "For the next night": "\n".join(f"- {advice}" for advice in recommend(snapshot)),
+        "Cost": _cost(snapshot, usd_per_gpu_hour),
+        "Agents": _agents(snapshot),
+    }
+    parts = [
+        f"# {escape(title(snapshot))}",
+        headline(snapshot, markdown=True),
+        f"![every experiment of the night]({picture.name})",
+    ]
+    parts += [f"## {name}\n\n{text}" for name, text in sections.items() if text]
+    report = folder / "report.md"
+    report.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return report, picture
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Sections, each empty where there is nothing to say
+
+
+def _ran(snapshot: Snapshot) -> str:
+    from pandas import DataFrame
+
+    counts, scale = Counter(e.status for e in judged(snapshot)), Scale.of(snapshot)
+    purposes = Counter(run.purpose for run in snapshot.runs)
+    failures = Counter(run.failure for run in snapshot.runs if run.failure)
+    end = snapshot.ended or snapshot.now
+    rows = {
+        "experiments": f"{counts.total()}: {counts['keep']} keep, {counts['discard']} discard, {counts['crash']} crash",
+        "runs": f"{len(snapshot.runs)}: {_tally(purposes)}" if purposes else "0",
+        "runs without a number": _tally(failures) or "none",
+        "refused as repetitions": snapshot.counts.get("duplicate"),
+        "time": f"{duration(end - snapshot.started)}, {snapshot.status}",
+        "machines": f"{plural(len(snapshot.agents), 'agent')}, {escape(snapshot.device)}",
+        "machine time": f"{machine_hours(snapshot)}, {share(snapshot.train_share)} of it training",
+        "noise of one run (sigma)": scale.value(snapshot.sigma),
+        "researcher": escape(snapshot.researcher),
+        "rule and budget": f"{escape(snapshot.policy)}, {snapshot.budget:g} s a run",
+    }
+    unaudited = sum(map(is_unaudited, judged(snapshot)))
+    if unaudited:
+        rows["unaudited"] = f"{plural(unaudited, 'experiment')} with a number that only its own code printed"
+    return table(DataFrame({"": list(rows), "this night": list(rows.values())}, dtype=object))
+
+
+def _tally(counts: Counter) -> str:
+    return ", ".join(f"{count} {escape(str(name))}" for name, count in counts.most_common())
+
+
+def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
+    from pandas import DataFrame
+
+    scale, experiments = Scale.of(snapshot), {e.id: e for e in snapshot.experiments}
+    rows, details = [], []
+    for step in snapshot.trunk:
+        view = experiments.get(step.experiment)
+        if step.position == 0 or view is None:
+            continue
+        rows.append(
+            {
+                "step": step.position,
+                "on its parent": scale.interval(view.gain, view.low, view.high),
+                "n": view.n,
+                "from the baseline": scale.interval(step.gain, step.low, step.high),
+                "rung": view.rung,
+                "commit": code(view.commit[:7]) if view.commit else UNKNOWN,
+                "what": escape(view.title),
+                "why it was tried": escape(view.rationale) or UNKNOWN,
+            }
+        )
+        if patches.get(view.id):
+            summary = f"<summary>Step {step.position}: {escape(view.title)}</summary>"
+            details.append(f"<details>{summary}\n\n{fenced(patches[view.id], 'diff')}\n\n</details>")
+    if not rows:
+        return "Nothing was kept."
+    return "\n\n".join([table(DataFrame(rows)), *details])
+
+
+def _refused(snapshot: Snapshot) -> str:
+    """By category: refuted is what very likely does not help, unproven what merely did not show that it does."""
+    from pandas import DataFrame, crosstab
+
+    experiments = judged(snapshot)
+    if not any(e.status != "keep" for e in experiments):
+        return ""
+    frame = DataFrame(
+        {
+            "category": [escape(e.category) for e in experiments],
+            "outcome": [_outcome(e, snapshot.sigma) for e in experiments],
+            "title": [escape(e.title) for e in experiments],
+        }
+    )
+    outcomes = ["kept", "refuted", "unproven", "near miss", "crashed"]
+    counts = crosstab(frame["category"], frame["outcome"]).reindex(columns=outcomes, fill_value=0)
+    counts.insert(0, "tried", counts.sum(axis=1))
+    counts = counts.sort_values("tried", ascending=False).reset_index()
+    told = [
+        "Refuted: even the upper 95% bound of the gain is under half a sigma. "
+        "Unproven: too few runs to say more than that no gain showed.",
+        table(counts),
+    ]
+    for outcome in ("refuted", "unproven"):
+        lost = frame[frame["outcome"] == outcome].groupby("category", sort=False)["title"]
+        named = [f"- {category}: {_named(list(titles))}" for category, titles in lost]
+        if named:
+            told.append(f"{outcome.capitalize()}, by category:\n\n" + "\n".join(named))
+    return "\n\n".join(told)
+
+
+def _outcome(experiment: ExperimentView, sigma: float | None) -> str:
+    if experiment.status != "discard":
+        return "kept" if experiment.status == "keep" else "crashed"
+    if is_near_miss(experiment):
+        return "near miss"
+    return "refuted" if is_refuted(experiment, sigma) else "unproven"
+
+
+def _named(titles: Sequence[str]) -> str:
+    beyond = [f"and {len(titles) - _LISTED} more"] if len(titles) > _LISTED else []
+    return "; ".join([*titles[:_LISTED], *beyond])
+
+
+def _near_misses(snapshot: Snapshot) -> str:
+    from pandas import DataFrame
+
+    scale = Scale.of(snapshot)
+    missed = sorted(filter(is_near_miss, judged(snapshot)), key=lambda e: -(e.gain or 0.0))
+    rows = [
+        {
+            "experiment": code(short_id(e.id, snapshot.tag)),
+            "on its parent": scale.interval(e.gain, e.low, e.high),
+            "n": e.n,
+            "what": escape(e.title),
+        }
+        for e in missed[:_LISTED]
+    ]
+    return table(DataFrame(rows)) if rows else ""
+
+
+def _crashes(snapshot: Snapshot) -> str:
+    crashed: dict[str, list[ExperimentView]] = {}
+    for experiment in judged(snapshot):
+        if experiment.status == "crash":
+            crashed.setdefault(experiment.failure or "", []).append(experiment)
+    lines = []
+    for failure, experiments in sorted(crashed.items(), key=lambda item: -len(item[1])):
+        why = FAILURES.get(failure, "gave no number")
+        named = [escape(e.title) + (f" ({escape(shorten(e.reason, 100))})" if e.reason else "") for e in experiments]
+        lines.append(f"- {len(experiments)}: {why}. {_named(named)}")
+    return "\n".join(lines)
+
+
+def _told(snapshot: Snapshot) -> str:
+    lines = []
+    for at, note in snapshot.notes:
+        came = [e for e in judged(snapshot) if e.created >= at and _stems(note) & _stems(f"{e.title} {e.category}")]
+        statuses = _tally(Counter(e.status for e in came))
+        outcome = (
+            f"{plural(len(came), 'later experiment')} with its words: {statuses}" if came else "not taken up by name"
+        )
+        lines.append(f'- {clock(at)}, "{escape(note)}": {outcome}')
+    return "\n".join(lines)
+
+
+def _stems(text: str) -> set[str]:
+    """The telling words, cut so that batch, batches and batching are one."""
+    return {word[:5] for word in re.findall(r"[a-z0-9]{4,}", text.lower()) if word not in _SMALL_WORDS}
+
+
+def _cost(snapshot: Snapshot, usd_per_gpu_hour: float | None) -> str:
+    spent = f"Researcher {dollars(snapshot.spent_usd)}; {machine_hours(snapshot)}"
+    if usd_per_gpu_hour is None:
+        return f"{spent} ({code('--gpu-usd-per-hour')} prices them)."
+    machine = snapshot.gpu_hours * usd_per_gpu_hour
+    total = snapshot.spent_usd + machine
+    words = f"{spent} at {dollars(usd_per_gpu_hour)} each are {dollars(machine)}; {dollars(total)} in all"
+    kept = sum(e.status == "keep" for e in judged(snapshot))
+    return f"{words}, {dollars(total / kept)} for each kept step." if kept else f"{words}."
+
+
+def _agents(snapshot: Snapshot) -> str:
+    from pandas import DataFrame
+
+    if not snapshot.agents:
+        return ""
+    scale = Scale.of(snapshot)
+    runs = Counter(run.agent for run in snapshot.runs)
+    seconds = {
+        a.agent: sum(run.seconds or 0.0 for run in snapshot.runs if run.agent == a.agent) for a in snapshot.agents
+    }
+    frame = DataFrame(
+        {
+            "agent": [escape(a.agent) for a in snapshot.agents],
+            "device": [escape(a.device) for a in snapshot.agents],
+            "keep": [a.keep for a in snapshot.agents],
+            "discard": [a.discard for a in snapshot.agents],
+            "crash": [a.crash for a in snapshot.agents],
+            "runs": [runs[a.agent] for a in snapshot.agents],
+            "busy": [duration(seconds[a.agent]) for a in snapshot.agents],
+            "best from the baseline": [scale.interval(a.gain, a.low, a.high) for a in snapshot.agents],
+        }
+    )
+    return table(frame)

@@ -1,0 +1,72 @@
+"""What is known about an experiment, in plain words: neither more nor less than its runs say."""
+
+from __future__ import annotations
+
+from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.judge.race import NEAR_MISS
+from swarm.views.text import plural
+
+FAILURES = {
+    "oom": "ran out of memory",
+    "nan": "ended in a NaN loss",
+    "diverged": "diverged",
+    "timeout": "ran past the hard end of its time",
+    "stall": "stalled",
+    "code": "raised an error",
+    "invalid": "gave a number that is not valid",
+    "infrastructure": "was lost to a failure of the machine",
+    "interrupted": "was interrupted",
+}
+
+
+def judged(snapshot: Snapshot) -> list[ExperimentView]:
+    """The experiments with a verdict in the order of their verdicts, without the baseline."""
+    done = (e for e in snapshot.experiments if e.status is not None and not e.baseline)
+    return sorted(done, key=lambda e: e.judged or e.created)
+
+
+def is_unaudited(experiment: ExperimentView) -> bool:
+    """Whether its value is only what its own code printed."""
+    return experiment.value is not None and not experiment.audited
+
+
+def is_near_miss(experiment: ExperimentView) -> bool:
+    """Ran out of runs before it could be told apart from its parent: another look may decide it."""
+    return experiment.status == "discard" and experiment.reason.startswith(NEAR_MISS)
+
+
+def is_refuted(experiment: ExperimentView, sigma: float | None) -> bool:
+    """Even the upper 95% bound of its gain is under half a sigma. A losing run alone refutes nothing."""
+    if experiment.status != "discard" or experiment.high is None or sigma is None:
+        return False
+    return experiment.high < sigma / 2
+
+
+def verdict(experiment: ExperimentView, sigma: float | None) -> str:
+    """One or two sentences for a person who never saw the judge's rules."""
+    if experiment.baseline:
+        return f"The baseline, the untouched code that all gains are counted from; {plural(experiment.n, 'run')}."
+    if experiment.status is None:
+        return f"No verdict yet: the experiment is {experiment.state}, with {plural(experiment.n, 'run')} so far."
+    if experiment.status == "crash":
+        return f"Crash: it {FAILURES.get(experiment.failure or '', 'gave no number')}."
+    if experiment.status == "keep":
+        kept = f"Kept after {plural(experiment.n, 'run')}, step {experiment.position} of the trunk."
+        return f"{kept} {_evidence(experiment)}"
+    if is_near_miss(experiment):
+        return (
+            f"Near miss: {plural(experiment.n, 'run')} could not tell it from its parent. It may be worth another look."
+        )
+    if is_refuted(experiment, sigma):
+        return f"Refuted by {plural(experiment.n, 'run')}: a gain of even half a sigma is unlikely."
+    return f"Discarded, unproven: {plural(experiment.n, 'run')} showed no gain, which does not rule out a small one."
+
+
+def _evidence(experiment: ExperimentView) -> str:
+    if experiment.rung == "champion":
+        return "Champion: the best of those confirmed on fresh seeds."
+    if experiment.rung == "confirmed":
+        return "Confirmed on fresh seeds."
+    if experiment.n < 2:
+        return "It was not replicated: one run can be luck."
+    return "Replicated, but not confirmed on fresh seeds."

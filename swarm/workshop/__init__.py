@@ -1,0 +1,1 @@
+"""Where a run happens: plain folders, a guarded process tree, one GPU."""

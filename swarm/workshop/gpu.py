@@ -1,0 +1,169 @@
+"""What this host computes on: its GPUs through NVML, the shares of its CPU cores. Never imports torch."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One NVIDIA GPU at this moment. `index` counts as NVML does (PCI order), `load` is 0..1, None where not told."""
+
+    index: int
+    uuid: str
+    name: str
+    memory_gb: float
+    used_gb: float
+    load: float | None = None
+    watts: float | None = None
+    holders: tuple[tuple[int, str], ...] = ()  # (pid, program) of the processes that compute on it
+
+    @property
+    def free_gb(self) -> float:
+        return self.memory_gb - self.used_gb
+
+
+def gpus() -> list[Gpu]:
+    """The GPUs that CUDA_VISIBLE_DEVICES lets this process use, in its order; [] where there is no NVIDIA driver."""
+    nvml = _nvml()
+    count = nvml.nvmlDeviceGetCount() if nvml else 0
+    found = filter(None, map(load, range(count)))  # a GPU that fell off the bus hides no other
+    return visible(list(found), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def load(which: int | str) -> Gpu | None:
+    """One GPU as it is now, by its NVML index or uuid, whatever is visible; None where it cannot be read."""
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    find = nvml.nvmlDeviceGetHandleByIndex if isinstance(which, int) else nvml.nvmlDeviceGetHandleByUUID
+    try:
+        return _look(nvml, find(which))
+    except nvml.NVMLError:
+        return None
+
+
+def visible(found: list[Gpu], variable: str | None) -> list[Gpu]:
+    """Those that a CUDA_VISIBLE_DEVICES names, by index or by the beginning of a uuid; all where it is None.
+
+    As CUDA does it, the first name that fits no GPU, or one a second time, ends the list.
+    """
+    if variable is None:
+        return found
+    chosen: list[Gpu] = []
+    for name in variable.replace(" ", "").split(","):
+        fits = [gpu for gpu in found if _is_called(gpu, name)]
+        if len(fits) != 1 or fits[0] in chosen:
+            break
+        chosen.append(fits[0])
+    return chosen
+
+
+def _is_called(gpu: Gpu, name: str) -> bool:
+    return name == str(gpu.index) or (name.startswith("GPU-") and gpu.uuid.startswith(name))
+
+
+def free_enough(gpu: Gpu, share: float = 0.9) -> bool:
+    """True if at least this share of the GPU's memory is free: nobody else works on it in earnest."""
+    return gpu.free_gb >= share * gpu.memory_gb
+
+
+def cores_for(slot: int, slots: int) -> tuple[int, ...]:
+    """The CPU cores of one of `slots` equal shares of what this process may use; shares repeat where cores are few.
+
+    Neighbouring numbers stay together, which on the usual numbering keeps a share within one NUMA node.
+    """
+    cores = _cores()
+    if slots >= len(cores):
+        return (cores[slot % len(cores)],)
+    return tuple(cores[slot * len(cores) // slots : (slot + 1) * len(cores) // slots])
+
+
+def _cores() -> list[int]:
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+
+
+def device_kind() -> str:
+    """ "cuda" where NVML sees a GPU that may be used, "mps" on Apple silicon, else "cpu"."""
+    if gpus():
+        return "cuda"
+    return "mps" if sys.platform == "darwin" and platform.machine() == "arm64" else "cpu"
+
+
+def device_name(kind: str) -> str:
+    """The model of the accelerator (of the first GPU, or the processor): results are compared only within one."""
+    if kind == "cuda":
+        found = gpus()
+        return found[0].name if found else "unknown NVIDIA GPU"
+    return _processor()
+
+
+@functools.cache
+def _processor() -> str:
+    if sys.platform == "darwin":
+        told = subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        return told or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.lower().startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def _nvml() -> Any | None:
+    """The NVML binding; None where there is no driver. Stays open: without its last client a GPU may fall asleep."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
+
+
+def _look(nvml: Any, handle: Any) -> Gpu:
+    memory = psutil.virtual_memory()  # what a GPU uses that has none of its own (GB10)
+    load = watts = None
+    with contextlib.suppress(nvml.NVMLError):
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    holders: list[tuple[int, str]] = []
+    with contextlib.suppress(nvml.NVMLError):
+        load = nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    with contextlib.suppress(nvml.NVMLError):
+        watts = nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+    with contextlib.suppress(nvml.NVMLError):
+        holders = [(told.pid, _program(told.pid)) for told in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+    return Gpu(
+        index=nvml.nvmlDeviceGetIndex(handle),
+        uuid=nvml.nvmlDeviceGetUUID(handle),
+        name=nvml.nvmlDeviceGetName(handle),
+        memory_gb=memory.total / GIB,
+        used_gb=memory.used / GIB,
+        load=load,
+        watts=watts,
+        holders=tuple(holders),
+    )
+
+
+def _program(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:  # in another container, or gone
+        return "unknown program"

@@ -1,0 +1,38 @@
+"""A lock that holds on the whole host, whoever the user is. Stdlib only; the guard uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+
+class HostLock:
+    """An flock on a file in a folder that is shared like /tmp. The kernel gives it back when its process ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file, makes it and its folder where they are missing; OSError where that is refused."""
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir()
+            path.parent.chmod(0o1777)
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._file = os.open(path, flags | os.O_CREAT | os.O_EXCL)
+            os.fchmod(self._file, 0o666)
+        except FileExistsError:  # a second open, as in a sticky folder O_CREAT on another user's file is refused
+            self._file = os.open(path, flags)
+
+    def take(self, holder: str) -> bool:
+        """Takes the lock if it is free, and leaves word of who has it."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, holder.encode(), 0)
+        return True
+
+    def holder(self) -> str:
+        """Who has it, in the holder's words."""
+        return os.pread(self._file, 200, 0).decode(errors="replace").strip()

@@ -1,0 +1,114 @@
+"""A run's log: written with a ceiling, read from its end, cleaned for people. Stdlib only; the guard uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections import deque
+from pathlib import Path
+
+HEAD_BYTES = 16 * 2**20
+TAIL_BYTES = 4 * 2**20
+
+_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LONGEST_LINE = 400
+
+
+class CappedLog:
+    """Takes any amount of output and keeps the first `head` and the last `tail` bytes of it.
+
+    The head is on disk at once; the tail waits in memory and follows at `close`, after a line that says how much is
+    missing. A full disk loses log, never the run: `broken` then says why.
+    """
+
+    def __init__(self, path: Path, head: int = HEAD_BYTES, tail: int = TAIL_BYTES) -> None:
+        self.broken: str | None = None
+        self._left = head
+        self._tail_limit = tail
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+        self._dropped = 0
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+
+    def write(self, data: bytes) -> None:
+        head, rest = data[: self._left], data[self._left :]
+        self._left -= len(head)
+        if head:
+            self._put(head)
+        if rest:
+            self._tail.append(rest)
+            self._tail_size += len(rest)
+        while self._tail_size - len(self._tail[0] if self._tail else b"") > self._tail_limit:
+            self._tail_size -= len(self._tail[0])
+            self._dropped += len(self._tail.popleft())
+
+    def close(self) -> None:
+        if self._dropped:
+            self._put(f"\n[... {self._dropped} bytes left out ...]\n".encode())
+        for chunk in self._tail:
+            self._put(chunk)
+        os.close(self._file)
+
+    def _put(self, data: bytes) -> None:
+        try:
+            while data and not self.broken:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            self.broken = str(error)
+
+
+class LogPipe:
+    """A pipe into a capped log: programs write to `sink`, `pump` moves what came and never waits for more."""
+
+    def __init__(self, path: Path) -> None:
+        self.log = CappedLog(path)
+        self.source, self.sink = os.pipe()
+        os.set_blocking(self.source, False)
+
+    def pump(self) -> bool:
+        """Moves one piece; tells if there was one."""
+        try:
+            data = os.read(self.source, 2**20)
+        except BlockingIOError:  # empty: no end of file comes while this end's own `sink` is open
+            return False
+        self.log.write(data)
+        return True
+
+    def close(self) -> None:
+        while self.pump():
+            pass
+        os.close(self.source)
+        os.close(self.sink)
+        self.log.close()
+
+
+def read_plain(path: Path, limit: int, from_end: bool = False) -> bytes:
+    """At most `limit` bytes of a file that untrusted code may have made: what is missing or no plain file is empty."""
+    with contextlib.suppress(OSError), open(path, "rb", opener=_open_plain) as stream:
+        status = os.fstat(stream.fileno())
+        if stat.S_ISREG(status.st_mode):
+            stream.seek(max(0, status.st_size - limit) if from_end else 0)
+            return stream.read(limit)
+    return b""
+
+
+def _open_plain(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # no link out of the folder, no wait for a pipe
+
+
+def tail_of(path: Path, lines: int = 60) -> str:
+    """The last lines of a log, cleaned."""
+    text = clean(read_plain(path, 256 * 1024, from_end=True).decode(errors="replace"))
+    return "\n".join(text.split("\n")[-lines:])
+
+
+def clean(text: str) -> str:
+    """Text without escapes and control characters; of what a carriage return overwrote only the last is left."""
+    lines = []
+    for line in _ESCAPE.sub("", text).replace("\r\n", "\n").split("\n"):
+        shown = line.rstrip("\r").rpartition("\r")[2]
+        lines.append(_CONTROL.sub("", shown)[:_LONGEST_LINE].rstrip())
+    return "\n".join(lines).strip("\n")

@@ -1,0 +1,202 @@
+"""What came of a run: the files that a guard and its steps left, read into one Run."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from swarm.project import Project
+from swarm.records import Failure, Metrics, Run
+from swarm.workshop.logs import clean, read_plain, tail_of
+from swarm.workshop.progress import Beat, beats, last_loss, trace
+from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, REFEREE, SPEC, Ended, Result, Spec
+from swarm.workshop.summary import Value, parse_summary
+
+DIVERGED_AT = 100.0  # a loss that is not below this is not training
+INVALID_EXIT = 3  # the referee's word for a candidate that cheats
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|OutOfMemoryError|MemoryError|CUBLAS_STATUS_ALLOC_FAILED|can(?:'t|not) allocate memory",
+    re.IGNORECASE,
+)
+_MACHINE = re.compile(
+    r"ECC error|NVML|Driver/library version mismatch|driver version is insufficient|no CUDA-capable device"
+    r"|CUDA-capable device\(s\) is/are busy|No CUDA GPUs are available|CUDA unknown error|GPU is lost"
+    r"|fallen off the bus|CUDA driver (?:error|initialization failed)|system not yet initialized"
+    r"|No space left on device|Disk quota exceeded|Stale file handle|Input/output error",
+)
+_FAIL = re.compile(r"^FAIL\b", re.MULTILINE)
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*", re.MULTILINE)
+_TRACEBACK = "Traceback (most recent call last):"
+
+
+def read_run(folder: Path, project: Project) -> Run:
+    """The run whose guard worked in `folder`. Without a result file the guard itself was lost: infrastructure."""
+    spec = Spec.read(folder)
+    result = Result.read(folder)
+    artifacts = Path(spec.run_folder)
+    heartbeats = beats(artifacts / HEARTBEAT)
+    logs = [Path(step.log) for step in spec.steps]
+    steps = result.steps if result else ()
+    tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
+    started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
+    verdict = _failure(folder, spec, result, heartbeats, tails)
+    if verdict is None:
+        printed = parse_summary(_text(logs[0]), project.metric)
+        verdict = _measured(artifacts, project, printed, referee=len(spec.steps) > 1)
+    failed = None if isinstance(verdict, Metrics) else verdict
+    return Run(
+        run=spec.run,
+        attempt=spec.attempt,
+        started=started,
+        seconds=sum(step.seconds for step in steps),
+        training_seconds=steps[0].seconds if steps else 0.0,
+        metrics=verdict if isinstance(verdict, Metrics) else None,
+        failure=failed[0] if failed else None,
+        reason=clean(failed[1]).replace("\n", " ")[:300] if failed else "",
+        log_tail="\n".join(filter(None, tails)),
+        log=str(logs[0]),
+        trace=trace(heartbeats),
+    )
+
+
+def _failure(
+    folder: Path, spec: Spec, result: Result | None, heartbeats: tuple[Beat, ...], tails: list[str]
+) -> tuple[Failure, str] | None:
+    """Why the steps did not all succeed; None where they did. What we know comes before what a log says."""
+    if result is None:
+        last_words = tail_of(folder / GUARD_ERRORS, lines=1)
+        return Failure.INFRASTRUCTURE, f"the run's guard died before it wrote a result{last_words and ': '}{last_words}"
+    if result.error:
+        return Failure.INFRASTRUCTURE, result.error
+    if result.changed:
+        return Failure.INVALID, f"changed fixed files: {', '.join(sorted(result.changed))}"
+    if result.survivors:
+        return Failure.INFRASTRUCTURE, f"processes {result.survivors} could not be ended, even by SIGKILL"
+    last = result.steps[-1] if result.steps else None
+    if last and not last.succeeded:
+        return _of_step(last, spec, heartbeats, tails[-1])
+    if len(result.steps) < len(spec.steps):
+        return Failure.INTERRUPTED, _INTERRUPTED.get(result.ended_by or "", "it was stopped")
+    return None
+
+
+_INTERRUPTED = {"stop": "it was stopped", "agent": "its agent was gone"}
+
+
+def _of_step(step: Ended, spec: Spec, heartbeats: tuple[Beat, ...], tail: str) -> tuple[Failure, str] | None:
+    limits = spec.steps[0 if step.name == spec.steps[0].name else -1]
+    whose = "" if limits is spec.steps[0] else f"the {step.name}: "
+    match step.ended_by:
+        case "stop" | "agent":
+            return Failure.INTERRUPTED, _INTERRUPTED[step.ended_by]
+        case "deadline":
+            return Failure.TIMEOUT, f"{whose}it still ran after {limits.wall:.0f} s"
+        case "cpu":
+            return Failure.TIMEOUT, f"{whose}it used more than {limits.cpu:.0f} CPU-seconds"
+        case "stall":
+            return Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s"
+    if step.exit == INVALID_EXIT and whose:
+        told = _json(Path(spec.run_folder, REFEREE)).get("invalid")
+        return Failure.INVALID, str(told or _last_line(tail) or "the referee refused it")
+    failure, reason = _of_log(step, heartbeats, tail)
+    return failure, whose + reason
+
+
+def _of_log(step: Ended, heartbeats: tuple[Beat, ...], tail: str) -> tuple[Failure, str]:
+    """A step that failed by itself: what its last words mean."""
+    if step.error:
+        return Failure.CODE, step.error
+    exception = _exception(tail)
+    last_words = exception or "\n".join(tail.split("\n")[-10:])  # a warning further up is not what ended it
+    loss = last_loss(heartbeats, tail)
+    if told := _OUT_OF_MEMORY.search(last_words):
+        return Failure.OOM, _line_around(last_words, told)
+    if step.signal == signal.SIGKILL:
+        if step.memory_killed:
+            return Failure.OOM, f"killed by the kernel: out of memory at {step.max_rss_mb:.0f} MB"
+        return Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)"
+    if told := _MACHINE.search(last_words):
+        return Failure.INFRASTRUCTURE, _line_around(last_words, told)
+    if step.log_broken:
+        return Failure.INFRASTRUCTURE, f"its log could not be written: {step.log_broken}"
+    if loss is not None and math.isnan(loss):
+        return Failure.NAN, "the loss became nan"
+    if exception:
+        return Failure.CODE, exception
+    if loss is not None and not loss < DIVERGED_AT:
+        return Failure.DIVERGED, f"the loss rose to {loss:g}"
+    if told := _FAIL.search(tail):
+        return Failure.NAN, _line_around(tail, told)
+    ending = signal.Signals(step.signal).name if step.signal else f"exit code {step.exit}"
+    return Failure.CODE, f"{_last_line(tail) or 'no output'} ({ending})"
+
+
+def _measured(
+    artifacts: Path, project: Project, printed: Mapping[str, Value], referee: bool
+) -> Metrics | tuple[Failure, str]:
+    told = _json(artifacts / REFEREE) if referee else printed
+    if printed.get("stalled") == "true":
+        return Failure.STALL, "the machine stalled for too much of the budget"
+    if told.get("invalid"):
+        return Failure.INVALID, str(told["invalid"])
+    value = told.get(project.metric)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        who = "the referee wrote" if referee else "training ended and printed"
+        return Failure.CODE, f"{who} no number for {project.metric}"
+    if not math.isfinite(value):
+        return Failure.NAN, f"{project.metric} is {value}"
+    return Metrics(
+        value=float(value),
+        audited=referee,
+        peak_vram_mb=_finite(printed.get("peak_vram_mb")),
+        training_seconds=_finite(printed.get("training_seconds")),
+        values={key: _plain(item) for key, item in {**printed, **told}.items()},
+    )
+
+
+def _finite(value: Value) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _plain(value: Value) -> Value:
+    """As a record may hold it: no nan, no nested JSON."""
+    return value if isinstance(value, (int, str)) else _finite(value)
+
+
+def _text(log: Path) -> str:
+    """The part of a log where the summary block is."""
+    return read_plain(log, 256 * 1024, from_end=True).decode(errors="replace")
+
+
+def _json(path: Path) -> Mapping[str, Value]:
+    try:
+        told = json.loads(read_plain(path, 2**20))
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _exception(tail: str) -> str | None:
+    """The line that names the exception: the first that is not indented after the last traceback."""
+    _, mark, after = tail.rpartition(_TRACEBACK)
+    if mark:
+        for line in after.split("\n")[1:]:
+            if line and not line[0].isspace():
+                return line
+    named = _EXCEPTION.findall(tail)
+    return named[-1] if named else None
+
+
+def _last_line(tail: str) -> str:
+    return tail.rstrip().rpartition("\n")[2].strip()
+
+
+def _line_around(text: str, match: re.Match[str]) -> str:
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
+    return text[start : end if end >= 0 else None].strip()

@@ -1,0 +1,222 @@
+"""Runs on one slot: a fresh workspace, a guarded trainer and referee, progress on the way, one Run at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import IO
+
+import swarm
+from swarm.project import Project
+from swarm.records import Failure, Measure, Progress, Run, Source
+from swarm.workshop import sweep
+from swarm.workshop.outcome import read_run
+from swarm.workshop.progress import read_progress
+from swarm.workshop.slot import Limits, Slot, limits_for
+from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, MODEL, REFEREE, SPEC, STOP, Spec, State, Step
+from swarm.workshop.workspace import Workspace, remove
+
+LOCK_FOLDER = Path("/tmp/autoresearch-locks")
+
+_LOOK = 0.5  # seconds between looks at a run's progress
+
+
+class Workshop:
+    """Where one agent's runs happen.
+
+    In `folder`, run/ is the workspace, runs/ holds what runs wrote (their SWARM_RUN_DIR), logs/ what they printed, and
+    guards/ what their guards know, until a run is acknowledged.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        base: bytes,
+        folder: Path,
+        slot: Slot,
+        cache: Path | None = None,
+        allowed: Iterable[str] = (),
+        limits: Callable[[float, str], Limits] = limits_for,
+    ) -> None:
+        self._project = project
+        self._folder = folder.resolve()
+        self._slot = slot
+        self._cache = cache
+        self._allowed = frozenset(allowed)
+        self._limits = limits
+        self._workspace = Workspace(self._folder / "run", base, project)
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopping = False
+        self._commands: IO[bytes] | None = None
+
+    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
+        """Trains `source` once and measures it. Never raises for what the trainer does: that is the Run's failure.
+
+        `on_progress` is called about twice a second. Cancelling ends the process tree as `stop` does.
+        """
+        if not self._idle.is_set():
+            raise RuntimeError(f"slot {self._slot.index} is running already")
+        self._idle.clear()
+        self._stopping = False
+        try:
+            folder = await asyncio.to_thread(self._prepare, work, source)
+            if not await self._guarded(folder, work.budget, on_progress):
+                await asyncio.to_thread(sweep.end_guard, folder)
+            return await asyncio.to_thread(read_run, folder, self._project)
+        except OSError as error:  # a full disk, no process left: the machine's fault, and the agent goes on
+            return _lost(work, f"the run could not be set up: {error}")
+        finally:
+            self._idle.set()
+
+    async def stop(self) -> None:
+        """Ends what runs now and returns when nothing of it is left; that run comes back as INTERRUPTED."""
+        self._stopping = True
+        self._send_stop()
+        await self._idle.wait()
+
+    def leftovers(self) -> list[Run]:
+        """Runs of an earlier life that nobody acknowledged, oldest first. What still ran of them is ended. Blocks."""
+        self.reap()
+        found = [read_run(folder, self._project) for folder in self._unacknowledged()]
+        return sorted(found, key=lambda run: run.started)
+
+    def reap(self) -> None:
+        """Ends guards and process trees that an earlier life left in this folder, known by pid and start time."""
+        for folder in self._unacknowledged():
+            sweep.end_guard(folder)
+
+    def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None:
+        """The run is recorded: its artifacts are deleted, except the log and, if wanted, the model."""
+        artifacts = self.run_folder(run, attempt)
+        if keep_model and (artifacts / MODEL).is_file():
+            for path in artifacts.iterdir():
+                if path.name != MODEL:
+                    remove(path)
+        else:
+            remove(artifacts)
+        remove(self._guard_folder(run, attempt))
+
+    def run_folder(self, run: str, attempt: int) -> Path:
+        """Where the artifacts of a run are, its model among them."""
+        return self._folder / "runs" / f"{run}.{attempt}"
+
+    def _guard_folder(self, run: str, attempt: int) -> Path:
+        return self._folder / "guards" / f"{run}.{attempt}"
+
+    # -- one run -----------------------------------------------------------------------------------------------
+
+    def _prepare(self, work: Measure, source: Source) -> Path:
+        folder, artifacts = self._guard_folder(work.run, work.attempt), self.run_folder(work.run, work.attempt)
+        for made in (folder, artifacts):
+            remove(made)
+            made.mkdir(parents=True)
+        (self._folder / "logs").mkdir(exist_ok=True)
+        self._workspace.fresh(source)
+        self._spec(work, artifacts).write(folder)
+        return folder
+
+    def _spec(self, work: Measure, artifacts: Path) -> Spec:
+        limits = self._limits(work.budget, self._slot.device)
+        root = str(self._workspace.folder)
+        log = self._folder / "logs" / f"{work.run}.{work.attempt}"
+        common = {
+            "cwd": root,
+            "env": self._environment(work, artifacts),
+            "cores": list(self._slot.cores),
+            "nice": 5 if self._slot.device == "cpu" else 0,  # trainers that take every core leave the head awake
+        }
+        steps = [
+            Step(
+                "trainer", self._project.argv(self._project.command), log=f"{log}.log", wall=limits.wall,
+                cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT), **common,
+            )
+        ]  # fmt: skip
+        if self._project.referee:
+            steps.append(
+                Step(
+                    "referee", self._project.argv(self._project.referee), log=f"{log}.referee.log",
+                    wall=limits.referee, clears=[str(artifacts / REFEREE)], **common,
+                )
+            )  # fmt: skip
+        lock = re.sub(r"[^A-Za-z0-9.-]", "-", self._slot.lock)
+        return Spec(
+            work.run,
+            work.attempt,
+            steps,
+            run_folder=str(artifacts),
+            root=root,
+            fixed=self._workspace.fixed_files(),
+            lock=str(LOCK_FOLDER / f"{lock}.lock") if lock else None,
+            lock_wait=limits.lock_wait,
+            grace=limits.grace,
+        )
+
+    def _environment(self, work: Measure, artifacts: Path) -> dict[str, str]:
+        env = self._slot.environment(os.environ, self._allowed) | {
+            "TIME_BUDGET": f"{work.budget:g}",
+            "SWARM_SEED": str(work.seed),
+            "SWARM_RUN_DIR": str(artifacts),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
+
+    async def _guarded(self, folder: Path, budget: float, on_progress: Callable[[Progress], None]) -> bool:
+        """From the guard's start to its report (True) or its death without one (False)."""
+        started = time.monotonic()
+        spec = Spec.read(folder)
+        heartbeat, log = Path(spec.run_folder, HEARTBEAT), Path(spec.steps[0].log)
+        async with _guard(folder) as (report, commands):
+            self._commands = commands
+            if self._stopping:
+                self._send_stop()
+            ended = asyncio.ensure_future(report.readline())
+            try:
+                while not (await asyncio.wait({ended}, timeout=_LOOK))[0]:
+                    state = State.read(folder)
+                    phase = "measuring" if state and state.step == "referee" else "starting"
+                    elapsed = time.monotonic() - started
+                    on_progress(read_progress(heartbeat, log, budget, phase, elapsed))
+                return bool(ended.result())
+            finally:
+                ended.cancel()
+                self._commands = None
+
+    def _send_stop(self) -> None:
+        if self._commands:
+            with suppress(BrokenPipeError):  # the guard is done already
+                self._commands.write(STOP)
+
+    def _unacknowledged(self) -> list[Path]:
+        return [spec.parent for spec in (self._folder / "guards").glob("*/" + SPEC)]
+
+
+@asynccontextmanager
+async def _guard(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, IO[bytes]]]:
+    """A guard at work in `folder`: its report and its command pipe. Leaving, in whatever way, ends its tree."""
+    environment = {"PYTHONPATH": str(Path(swarm.__file__).parents[1]), "PATH": os.environ.get("PATH", os.defpath)}
+    with (folder / GUARD_ERRORS).open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-S", "-P", "-m", "swarm.workshop.guard", str(folder)], bufsize=0, cwd=folder,
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
+        )  # fmt: skip
+    assert process.stdin and process.stdout
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    with process.stdin:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, process.stdout)
+        with closing(transport):
+            await asyncio.to_thread(process.wait)  # the first of its forks; the guard itself is nobody's child
+            yield reader, process.stdin
+
+
+def _lost(work: Measure, reason: str) -> Run:
+    return Run(work.run, work.attempt, time.time(), 0.0, 0.0, failure=Failure.INFRASTRUCTURE, reason=reason)

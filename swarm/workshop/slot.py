@@ -1,0 +1,63 @@
+"""One place where a run can happen: its device, what a program there may know of the host, and its hard ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+_ALLOWED = re.compile(
+    r"(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|DYLD_\w*LIBRARY_PATH|XDG_CACHE_HOME|CC|CXX"
+    r"|CUDA\w*|NVIDIA_\w+|HIP_\w+|ROC\w+|HSA_\w+|TRITON_\w+|TORCH\w*|PYTORCH_\w+|AUTORESEARCH_\w+)"
+)
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place where one run at a time can happen."""
+
+    device: str  # "cpu", "cuda", "mps", "sim"
+    index: int
+    gpu: str | None = None  # CUDA_VISIBLE_DEVICES; None inherits, "" hides all
+    cores: tuple[int, ...] = ()  # all where empty
+    threads: int = 1
+    lock: str = ""  # name of the host-wide lock, such as the GPU's uuid; no lock where empty
+
+    def environment(self, host: Mapping[str, str], allowed: Collection[str] = ()) -> dict[str, str]:
+        """What a program in this slot gets of the host's environment: what is on the list, never a key or a token."""
+        env = {
+            name: value
+            for name, value in host.items()
+            if (name in allowed or _ALLOWED.fullmatch(name)) and not _SECRET.search(name)
+        }
+        env |= {"SWARM_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
+        if self.device != "sim":
+            env["SWARM_DEVICE"] = self.device
+        if self.device == "cuda":
+            env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as NVML counts
+        if self.gpu is not None:
+            env["CUDA_VISIBLE_DEVICES"] = self.gpu
+        return env
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Hard ends, in seconds."""
+
+    wall: float  # of the trainer
+    cpu: float | None  # CPU-seconds of the trainer's process tree
+    referee: float
+    silence: float | None  # without a heartbeat, once there was one
+    grace: float = 2.0  # from SIGTERM to SIGKILL
+    lock_wait: float = 60.0
+
+
+def limits_for(budget: float, device: str) -> Limits:
+    """Twice the budget plus an allowance for imports and compiling; on a CPU in CPU time: a busy host is no fault."""
+    allowance = max(60.0, budget)
+    end = 2 * budget + allowance
+    referee = max(120.0, budget)
+    if device == "cpu":
+        return Limits(wall=6 * budget + 120, cpu=end, referee=3 * referee, silence=max(120.0, 3 * budget))
+    return Limits(wall=end, cpu=None, referee=referee, silence=allowance)

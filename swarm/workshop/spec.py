@@ -1,0 +1,138 @@
+"""The files between an agent and its guard: what to run, how far that is, how it ended. Stdlib only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
+HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
+STOP = b"stop\n"  # the one command that a guard knows
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of a run. Limits are seconds, None for none: `wall` since its start, `cpu` over its whole tree,
+    `silence` since its `heartbeat` file last changed (counted from the file's first appearance)."""
+
+    name: str
+    argv: list[str]
+    cwd: str
+    env: Mapping[str, str]
+    log: str
+    wall: float
+    cpu: float | None = None
+    silence: float | None = None
+    heartbeat: str | None = None
+    clears: list[str] = field(default_factory=list)  # files removed before it starts: only this step may make them
+    cores: list[int] = field(default_factory=list)  # it may run on these; on all where empty
+    nice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What one guard does. `fixed` maps files below `root` to the sha256 that they must still have after each step.
+
+    The guard's own files are in a folder of their own, out of the way of programs that write to their run folder.
+    """
+
+    run: str
+    attempt: int
+    steps: list[Step]
+    run_folder: str
+    root: str
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    lock: str | None = None
+    lock_wait: float = 60.0
+    grace: float = 2.0  # seconds between SIGTERM and SIGKILL
+
+    def write(self, folder: Path) -> None:
+        write_whole(folder / SPEC, asdict(self))
+
+    @staticmethod
+    def read(folder: Path) -> Spec:
+        raw = json.loads((folder / SPEC).read_text())
+        return Spec(**{**raw, "steps": [Step(**step) for step in raw["steps"]]})
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a step ended. Exactly one of `exit`, `signal` and `error` (it never started) is set."""
+
+    name: str
+    argv0: str
+    started: float  # unix seconds
+    seconds: float = 0.0
+    exit: int | None = None
+    signal: int | None = None
+    error: str | None = None
+    ended_by: str | None = None  # why the guard ended it: "deadline", "cpu", "stall", "agent", "stop"
+    cpu_seconds: float = 0.0
+    max_rss_mb: float = 0.0
+    memory_killed: bool = False  # the kernel ended a process of this machine for memory meanwhile
+    log_broken: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.exit == 0 and self.ended_by is None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the result file holds. `error` says why steps are missing; `survivors` could not be killed."""
+
+    run: str
+    attempt: int
+    steps: tuple[Ended, ...] = ()
+    changed: tuple[str, ...] = ()  # fixed files that no longer were what they should be
+    error: str | None = None
+    ended_by: str | None = None
+    survivors: tuple[int, ...] = ()
+
+    @staticmethod
+    def read(folder: Path) -> Result | None:
+        """The result in a guard's folder; None while there is none."""
+        try:
+            raw = json.loads((folder / RESULT).read_text())
+        except FileNotFoundError:
+            return None
+        steps = tuple(Ended(**step) for step in raw["steps"])
+        return Result(**{**raw, "steps": steps, "changed": tuple(raw["changed"]), "survivors": tuple(raw["survivors"])})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a guard is: enough for the agent to show its phase and for a later sweep to find it and its tree."""
+
+    host: str
+    pid: int
+    birth: str | None
+    step: str | None = None
+    step_pid: int | None = None
+    step_birth: str | None = None
+
+    @staticmethod
+    def read(folder: Path) -> State | None:
+        """The newest state in a guard's folder; None before the guard began."""
+        try:
+            return State(**json.loads((folder / STATE).read_text()))
+        except FileNotFoundError:
+            return None
+
+
+def write_whole(path: Path, value: object) -> None:
+    """JSON that is there wholly or not at all, also after a power cut."""
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w") as stream:
+        json.dump(value, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,50 @@
+"""Ends what an earlier life left running: guards and trees, known by pid and start time, never by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from swarm.workshop import tree
+from swarm.workshop.spec import Result, Spec, State
+
+_PATIENCE = 10.0  # seconds beyond its grace that a guard gets for an orderly end
+
+
+def end_guard(folder: Path) -> None:
+    """Ends the guard that works in `folder`, which then writes its result; or, where it died, the rest of its tree.
+
+    A guard that wrote its result is left alone: it lives only while it holds the lock of what could not be killed.
+    """
+    state = State.read(folder)
+    if state is None or state.host != os.uname().nodename:
+        return
+    if Result.read(folder) is None and state.birth and tree.birth(state.pid) == state.birth:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(state.pid, signal.SIGTERM)
+        deadline = time.monotonic() + Spec.read(folder).grace + _PATIENCE
+        while tree.birth(state.pid) == state.birth and time.monotonic() < deadline:
+            time.sleep(0.02)
+    if Result.read(folder) is None:
+        _end_orphans(folder, state)
+
+
+def _end_orphans(folder: Path, state: State) -> None:
+    """SIGKILL for the guard and its tree: by their pids and births, and by the run folder in their environment."""
+    deadline = time.monotonic() + _PATIENCE
+    mark = f"SWARM_RUN_DIR={Spec.read(folder).run_folder}"
+    known = ((state.pid, state.birth), (state.step_pid, state.step_birth))
+    while time.monotonic() < deadline:
+        roots = {pid for pid, birth in known if pid and birth and tree.birth(pid) == birth}
+        roots |= tree.marked(mark) - {os.getpid()}
+        processes = tree.table()
+        left = {pid: processes[pid] for pid in roots if pid in processes}
+        for root in roots:
+            left |= tree.descendants(processes, root)
+        if not left:
+            return
+        tree.send(left.values(), signal.SIGKILL)
+        time.sleep(0.02)

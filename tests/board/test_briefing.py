@@ -1,0 +1,56 @@
+"""What a researcher is told: everything it needs, as it stands now."""
+
+from __future__ import annotations
+
+import pytest
+from nights import Night, turned
+
+from swarm.board import briefing
+from swarm.board.board import Board
+from swarm.board.briefing import CATEGORIES
+from swarm.records import Failure, Idea
+
+
+def test_a_briefing_tells_the_parent_what_was_tried_and_what_is_tried_now(night: Night) -> None:
+    night.keep("gpu0", 0, 0.99)
+    night.draft("gpu1", 1)
+    night.run("gpu1", Failure.NAN)
+    night.claim("gpu1", Idea("warm up longer", "why not", "schedule", {"WARMUP": 0.1}))
+    night.board.tell("try smaller batches")
+    told = night.board.briefing("gpu0")
+    assert told.parent == turned(night.base, 0, 2) and told.position == 1
+    assert (told.tag, told.agent, told.metric, told.direction, told.budget) == (
+        *("apr5", "gpu0", "val_bpb", "lower"),
+        100.0,
+    )
+    assert told.baseline == pytest.approx(1.0) and told.best == pytest.approx(0.99)
+    assert told.sigma and told.sigma == night.board.swarm["sigma"]
+    crash, keep = told.findings
+    assert (crash.experiment, crash.status, crash.value, crash.gain) == ("apr5-gpu1-0001", "crash", None, None)
+    assert (keep.status, keep.rung, keep.knobs, keep.n, keep.position) == ("keep", "kept", {"k0": "2"}, 3, 1)
+    assert keep.value == pytest.approx(0.99) and keep.gain == pytest.approx(0.01)
+    assert keep.low and keep.high and keep.low < keep.gain < keep.high and keep.comparable
+    assert told.live == (("gpu1", Idea("warm up longer", "why not", "schedule", {"WARMUP": 0.1})),)
+    assert told.notes == ("try smaller batches",)
+    assert told.category == "optimizer" and told.device == "sim"
+    assert told.untried == tuple(name for name in CATEGORIES if name != "schedule")
+
+
+def test_the_program_is_read_anew(night: Night) -> None:
+    texts = iter(["first", "second"])
+    board = Board(night.ledger, "apr5", lambda: next(texts))
+    assert [board.briefing("gpu0").program for _ in range(2)] == ["first", "second"]
+
+
+def test_before_anything_is_measured_nothing_is_known(make_night) -> None:
+    told = make_night(sigma_prior=None).board.briefing("gpu0")
+    assert (told.baseline, told.best, told.sigma, told.findings, told.live) == (None, None, None, (), ())
+
+
+def test_a_briefing_stays_small_and_tells_the_newest(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(briefing, "KNOWN", 5)
+    for number in range(8):
+        night.draft("gpu0", 1, number + 10)
+        night.run("gpu0", 1.5)
+    told = night.board.briefing("gpu0")
+    assert [finding.knobs["k1"] for finding in told.findings] == ["17", "16", "15", "14", "13"]

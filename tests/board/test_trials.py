@@ -1,0 +1,89 @@
+"""From a run to a verdict: what counts as evidence, and what the trunk takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from nights import Night
+
+from swarm.board.evidence import noise
+from swarm.judge.race import STANDARD
+from swarm.records import Failure, Metrics, Run, Status
+
+MakeNight = Callable[..., Night]
+
+
+def test_the_first_wave_gives_sigma(make_night: MakeNight) -> None:
+    night = make_night(sigma_prior=None)
+    night.join()
+    assert night.board.swarm["sigma"] is None
+    for value in (1.0, 1.002):
+        night.run("gpu0", value)
+    assert night.board.swarm["sigma"] == pytest.approx(math.sqrt(2) * 0.001)
+
+
+def test_gpu_offsets_are_taken_out(make_night: MakeNight) -> None:
+    """A GPU that measures everything higher does not make its agent's ideas look worse."""
+    night = make_night(sigma_prior=0.001)
+    night.join()
+    for agent, shift in (("gpu0", 0.0), ("gpu1", 0.004)):
+        for value in (0.9995, 1.0005):
+            night.run(agent, value + shift)
+    offsets = noise(night.ledger, night.board.swarm).offsets
+    assert offsets["gpu1"] > 0 > offsets["gpu0"]
+    night.draft("gpu1", 0)
+    verdict = night.run("gpu1", 1.0035)  # above the baseline's mean over both, below gpu1's own
+    assert verdict and verdict.gain and verdict.gain > -0.0015 - 0.001
+
+
+def test_greedy_keeps_after_one_run(make_night: MakeNight) -> None:
+    night = make_night(policy="greedy")
+    night.baselines()
+    night.draft("gpu0", 0)
+    verdict = night.run("gpu0", 0.9999)
+    assert verdict and (verdict.status, verdict.n) == (Status.KEEP, 1)
+    assert night.trunk() == [None, "apr5-gpu0-0001"]
+
+
+def test_at_most_so_many_runs_then_it_is_a_near_miss(night: Night) -> None:
+    experiment = night.draft("gpu0", 0)
+    while night.state(experiment) != "judged":
+        night.run("gpu0", 0.99955)
+    row = night.row(experiment)
+    assert (row["status"], row["n"]) == ("discard", STANDARD.max_runs)
+    assert night.ledger.value("SELECT kind FROM events WHERE experiment = ?", experiment) == "near miss"
+
+
+def test_a_metric_that_is_no_number_is_a_crash_and_never_evidence(night: Night) -> None:
+    night.draft("gpu0", 0)
+    work = night.measure("gpu0")
+    run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=Metrics(math.nan, True), trace=(1.0, math.inf))
+    verdict = night.call("record", "gpu0", night.fences["gpu0"], run)
+    assert verdict.status == "crash"
+    row = night.runs(f"id = '{work.run}'")[0]
+    assert (row["state"], row["failure"], row["value"]) == ("crashed", "nan", None)
+
+
+def test_a_run_nobody_started_is_ignored(night: Night) -> None:
+    run = Run("apr5-gpu0-0099.1", 1, 0.0, 1.0, 1.0, metrics=Metrics(0.1, True))
+    before = night.runs()
+    assert night.call("record", "gpu0", night.fences["gpu0"], run) is None
+    assert night.runs() == before
+
+
+def test_gpu_time_is_counted_also_for_what_failed(night: Night) -> None:
+    before = night.ledger.value("SELECT seconds FROM agents WHERE agent = 'gpu0'")
+    night.draft("gpu0", 0)
+    night.run("gpu0", Failure.TIMEOUT)
+    assert night.ledger.value("SELECT seconds FROM agents WHERE agent = 'gpu0'") == before + 10.0
+
+
+def test_evidence_of_an_edit_before_and_after_the_trunk_moved_adds_up(night: Night) -> None:
+    experiment = night.draft("gpu1", 1)
+    night.run("gpu1", 0.9985)
+    night.keep("gpu0", 0, 0.99)
+    verdict = night.run("gpu1", 0.9885)
+    assert verdict and verdict.n == 2 and verdict.gain == pytest.approx(0.0015, abs=3e-4)
+    assert night.row(experiment)["position"] == (2 if verdict.status == "keep" else 1)

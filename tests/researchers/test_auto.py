@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from swarm.records import Briefing, Edit
+from swarm.researchers import create
+from swarm.researchers.auto import Auto, choose
+from swarm.researchers.claude import Claude
+from swarm.researchers.claude_code import ClaudeCode
+from swarm.researchers.sweep import Sweep
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without key and programs; the folder is its PATH."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def install_claude(folder: Path) -> None:
+    (folder / "claude").write_text("#!/bin/sh\n")
+    (folder / "claude").chmod(0o755)
+
+
+def auto(**options: str) -> Auto:
+    made = create("auto", "gpu0", 0, options)
+    assert isinstance(made, Auto)
+    return made
+
+
+def test_a_key_comes_before_the_cli_and_the_cli_before_the_sweep(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(auto().researcher, Sweep)
+    install_claude(bare)
+    assert isinstance(auto().researcher, ClaudeCode)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary")
+    assert isinstance(auto().researcher, Claude)
+
+
+def test_the_reason_says_which_why_and_how_much(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (
+        choose().reason == "the sweep, as neither ANTHROPIC_API_KEY is set nor `claude` on the PATH; it costs nothing"
+    )
+    install_claude(bare)
+    assert "claude-code, as `claude` is on the PATH" in choose().reason
+    assert "at most $20.00" in choose().reason
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary")
+    told = choose({"model": "claude-sonnet-5-5", "max_usd": "5"}).reason
+    assert "ANTHROPIC_API_KEY is set; model claude-sonnet-5-5, at most $5.00" in told
+    assert "canary" not in told
+    assert choose({"api_key": "handed over"}).name == "claude"
+
+
+def test_it_thinks_like_the_one_it_chose(bare: Path, brief: Callable[..., Briefing], tmp_path: Path) -> None:
+    researcher, twin = auto(), create("sweep", "gpu0", 0)
+    idea = asyncio.run(researcher.propose(brief()))
+    assert idea == asyncio.run(twin.propose(brief()))
+    edit = asyncio.run(researcher.edit(idea, brief(), tmp_path))
+    assert edit.files and edit == asyncio.run(twin.edit(idea, brief(), tmp_path))
+    assert edit != Edit({})

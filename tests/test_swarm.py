@@ -1,0 +1,236 @@
+"""Whole swarms on the synthetic problem: real Ray, real processes, real signals, real git."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from swarm.board.history import RESULTS_HEADER
+from swarm.board.ledger import Ledger
+from swarm.board.reader import ledger_path
+from swarm.errors import UsageError
+from swarm.records import decode
+from swarm.simulation.project import make_project
+
+SWARM = [sys.executable, "-m", "swarm"]
+PATIENCE = 150.0
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A synthetic project; afterwards nothing that was started in it is left."""
+    root = make_project(tmp_path / "project", budget=0.5)
+    yield root
+    for process in processes_of(root):
+        process.kill()
+
+
+def swarm(root: Path, verb: str, *flags: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [*SWARM, verb, "-C", str(root), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def start(root: Path, *flags: str) -> subprocess.Popen[str]:
+    """A launch in the background, in a session of its own as under a terminal."""
+    command = [*SWARM, "launch", "-C", str(root), "--tag", "apr5", "--device", "sim", *flags]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def status(root: Path) -> dict:
+    return json.loads(swarm(root, "status", "--json").stdout)
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until, f"never happened: {what}"
+        time.sleep(0.2)
+
+
+def judged(root: Path) -> int:
+    """Experiments judged so far, the baselines among them; 0 before there is a ledger."""
+    if not ledger_path(root).exists():
+        return 0
+    with contextlib.suppress(UsageError), contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        return ledger.value("SELECT count(*) FROM experiments WHERE state = 'judged'")
+    return 0
+
+
+def processes_of(root: Path) -> list[psutil.Process]:
+    """Every process that has to do with the project's folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(root) in " ".join(process.cmdline()) or Path(process.cwd()).is_relative_to(root):
+                found.append(process)
+    return found
+
+
+def git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def refs(root: Path) -> dict[str, str]:
+    lines = git(root, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+    return dict(line.split() for line in lines)
+
+
+def check_invariants(root: Path) -> None:
+    """Every started run ended once; git and results.tsv say what the ledger says; nothing is left running."""
+    with contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        assert ledger.value("SELECT count(*) FROM runs WHERE state = 'running'") == 0
+        twice = ledger.rows("SELECT id FROM runs WHERE state != 'lost' GROUP BY id HAVING count(*) > 1")
+        assert not twice, [row["id"] for row in twice]
+        assert ledger.value("SELECT count(*) FROM experiments WHERE state IN ('claimed', 'drafted')") == 0
+        rows = ledger.rows("SELECT id, agent, commit_sha, status FROM experiments WHERE state = 'judged'")
+        here = refs(root)
+        for row in rows:
+            assert here[f"refs/experiments/{row['id']}"] == row["commit_sha"]
+            git(root, "cat-file", "-e", row["commit_sha"])
+        for agent in {row["agent"] for row in rows}:
+            lines = (root / ".swarm" / "apr5" / agent / "results.tsv").read_text().splitlines()
+            assert lines[0] == RESULTS_HEADER == "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+            assert len(lines) - 1 == sum(row["agent"] == agent for row in rows)
+    assert git(root, "status", "--porcelain") == ""
+    wait_for(lambda: not processes_of(root), "all processes of the swarm gone")
+
+
+def test_eight_agents_each_see_a_gpu_of_their_own(project: Path) -> None:
+    done = swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "8", "--max-experiments", "8")
+    assert "8 experiments done" in done.stdout
+    with contextlib.closing(Ledger(ledger_path(project))) as ledger:
+        results = ledger.rows("SELECT agent, result FROM runs WHERE state = 'measured'")
+        seen = {(row["agent"], decode(row["result"]).metrics.values["visible_gpu"]) for row in results}
+        assert ledger.value("SELECT count(*) FROM experiments WHERE baseline = 0 AND state = 'judged'") == 8
+    assert seen == {(f"gpu{k}", k) for k in range(8)}
+    branches = {name for name in refs(project) if name.startswith("refs/heads/autoresearch/")}
+    assert branches == {
+        "refs/heads/autoresearch/apr5",
+        *(f"refs/heads/autoresearch/apr5-gpu{k}" for k in range(8)),
+    }
+    told = status(project)
+    assert told["agents"] == 8
+    assert told["keep"] + told["discard"] + told["crash"] == told["experiments"] == 8
+    wanted = {"id", "agent", "sha", "parent", "purpose", "seed", "metric", "status", "seconds", "description"}
+    assert all(wanted <= set(run) for run in told["runs"])
+    assert (project / ".swarm" / "apr5" / "report.md").stat().st_size > 500
+    assert (project / ".swarm" / "apr5" / "progress.png").read_bytes().startswith(b"\x89PNG")
+    check_invariants(project)
+
+
+def test_a_killed_launcher_resumes_and_loses_nothing(project: Path) -> None:
+    launcher = start(project, "--agents", "2", "--max-experiments", "30")
+    wait_for(lambda: judged(project) >= 5, "five verdicts")
+    launcher.kill()
+    launcher.communicate()
+    wait_for(lambda: status(project)["status"] == "interrupted", "the swarm is seen as interrupted")
+    before = {run["id"] for run in status(project)["runs"] if run["metric"] is not None}
+    swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", "--resume", "--max-experiments", "8")
+    told = status(project)
+    assert told["status"] == "finished"
+    assert told["experiments"] >= 8
+    assert before <= {run["id"] for run in told["runs"] if run["metric"] is not None}
+    check_invariants(project)
+
+    lost = "refs/experiments/" + next(run["experiment"] for run in told["runs"] if run["purpose"] == "first")
+    sha = refs(project)[lost]
+    git(project, "update-ref", "-d", lost)
+    swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", "--resume", "--max-experiments", "8")
+    assert refs(project)[lost] == sha
+
+
+def test_the_first_interrupt_drains(project: Path) -> None:
+    launcher = start(project, "--agents", "2")
+    wait_for(lambda: judged(project) >= 3, "three verdicts")
+    os.killpg(launcher.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
+    output, _ = launcher.communicate(timeout=PATIENCE)
+    assert launcher.returncode == 0, output
+    assert "has ended: drained" in output
+    assert status(project)["status"] == "stopped"
+    check_drained(project)
+
+
+def check_drained(root: Path) -> None:
+    """After a drain no run was cut off."""
+    with contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        assert ledger.value("SELECT count(*) FROM runs WHERE state IN ('lost', 'running')") == 0
+    wait_for(lambda: not processes_of(root), "all processes of the swarm gone")
+
+
+def test_the_second_interrupt_stops_and_leaves_no_process(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "project", budget=30.0)
+    launcher = start(root, "--agents", "2")
+    wait_for(lambda: any("train.py" in " ".join(p.cmdline()) for p in processes_of(root)), "a training runs")
+    os.killpg(launcher.pid, signal.SIGHUP)  # the terminal is closed: nothing changes
+    os.killpg(launcher.pid, signal.SIGINT)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    os.killpg(launcher.pid, signal.SIGINT)
+    output, _ = launcher.communicate(timeout=PATIENCE)
+    assert launcher.returncode == 130, output
+    assert time.monotonic() - begun < 20
+    with contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        assert ledger.value("SELECT count(*) FROM runs WHERE state = 'running'") == 0
+        assert ledger.value("SELECT count(*) FROM runs WHERE state IN ('measured', 'crashed')") == 0
+    wait_for(lambda: not processes_of(root), "all processes of the swarm gone")
+
+
+def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -> None:
+    done = swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", "--detach")
+    assert "apr5 runs on its own" in done.stdout
+    wait_for(lambda: judged(project) >= 3, "three verdicts")
+    second = swarm(project, "launch", "--device", "sim", check=False)
+    assert second.returncode == 2
+    assert "already running" in second.stderr
+    swarm(project, "tell", "try", "smaller", "batches")
+    frame = swarm(project, "watch", "--once").stdout
+    assert "apr5" in frame and "gpu1" in frame
+    assert "step" in swarm(project, "show", "gpu0").stdout
+    swarm(project, "stop")
+    told = status(project)
+    assert told["status"] == "stopped"
+    with contextlib.closing(Ledger(ledger_path(project))) as ledger:
+        assert ledger.value("SELECT text FROM notes") == "try smaller batches"
+    check_drained(project)
+
+
+def test_a_second_night_knows_the_first(project: Path) -> None:
+    flags = ("--device", "sim", "--agents", "2", "--max-experiments")
+    swarm(project, "launch", "--tag", "apr5", *flags, "4")
+    first = status(project)
+    swarm(project, "launch", "--tag", "apr6", "--from", "apr5", *flags, "3")
+    with contextlib.closing(Ledger(ledger_path(project))) as ledger:
+        rows = ledger.rows("SELECT intent FROM experiments WHERE baseline = 0 AND state != 'abandoned'")
+        intents = [row["intent"] for row in rows]
+        start = ledger.value("SELECT base_commit FROM swarms WHERE tag = 'apr6'")
+    assert len(intents) == len(set(intents))
+    assert start == refs(project)["refs/heads/autoresearch/apr5"]
+    assert first["champion"] is None or first["champion"].startswith("apr5")
+    swarm(project, "prune", "apr5", "--yes")
+    assert not [name for name in refs(project) if "apr5" in name]
+    assert [name for name in refs(project) if "apr6" in name]
+
+
+@pytest.mark.parametrize("fault", ["crash", "oom"])
+def test_a_train_py_that_crashes_everywhere_ends_the_night(tmp_path: Path, fault: str) -> None:
+    root = make_project(tmp_path / "project", budget=0.5, fault=fault)
+    done = swarm(root, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", check=False)
+    assert done.returncode == 1
+    assert "the baseline crashes on every agent" in done.stderr
+    assert "Traceback" in done.stderr
+    wait_for(lambda: not processes_of(root), "all processes of the swarm gone")

@@ -1,0 +1,199 @@
+"""The leaderboard fits every terminal, tells the truth, and lets no foreign text near the terminal's controls."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from swarm.views.leaderboard import OWNER, export_svg, render, watch
+
+HOSTILE = "[bold red]x[/] [link=http://a]\x1b[2J\x1b]0;owned\x07\r\nnew\tline \u202e 深い学習"
+
+
+def lines_of(drawn: str) -> list[str]:
+    return drawn.rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 24), (100, 30), (120, 40), (200, 50), (40, 12), (80, 8)])
+@pytest.mark.parametrize("agents", [0, 1, 2, 8, 64])
+def test_it_fits_any_terminal(make_night, draw, agents, width, height):
+    drawn = lines_of(draw(render(make_night(agents, now=3.0), width, height), width, height))
+    assert len(drawn) <= height
+    assert max(map(cell_len, drawn)) <= width
+
+
+@pytest.mark.parametrize("agents", [2, 8])
+def test_the_small_terminal_shows_all_that_matters(make_night, draw, agents):
+    snapshot = make_night(agents, now=6.2)
+    drawn = draw(render(snapshot, 80, 24))
+    shown = ["apr5", "6:12:00 elapsed", "1:48:00 left", "from baseline 0.9979", "sigma 0.0009", "of $20", "running"]
+    shown += [agent.agent for agent in snapshot.agents] + ["champion", "keep", "discard", "crash", "program.md", OWNER]
+    shown += ["apr5", "vs baseline", "vs parent", "95% interval", "lower val_bpb is better", "rung"]
+    assert [word for word in shown if word not in drawn] == []
+    assert "…" not in lines_of(drawn)[-1]
+
+
+def test_more_agents_than_rows_are_counted_with_their_states(make_night, draw):
+    drawn = draw(render(make_night(64, now=3.0), 80, 24))
+    shown = len(re.findall(r"^gpu\d+ +. ", drawn, re.M))
+    assert shown >= 8
+    assert f"+{64 - shown} more: " in drawn
+    assert len(re.findall(r"^gpu\d+-\d{4}", drawn, re.M)) == 3
+
+
+def test_wide_terminals_show_more(make_night, draw):
+    narrow, wide = (draw(render(make_night(4, now=3.0), width, 50), width, 50) for width in (80, 200))
+    for heading in ("branch", "power", "memory", "researcher", "purpose", "commit", "category", "why"):
+        assert heading in wide
+        assert heading not in narrow
+    assert "autoresearch/apr5-gpu0" in wide
+
+
+def test_changes_read_as_the_metric_moves(make_night, draw):
+    lower = make_night(2, now=6.2)
+    newest = lower.trunk[-1]
+    assert f"−{newest.gain:.4f} ± 0.0014" in draw(render(lower, 80, 24))
+    higher = replace(lower, direction="higher", metric="accuracy")
+    drawn = draw(render(higher, 80, 24))
+    assert f"+{newest.gain:.4f} ± 0.0014" in drawn
+    assert "higher accuracy is better" in drawn
+
+
+def test_the_unknown_is_a_dash_and_never_zero(make_night, draw):
+    snapshot = make_night(1, now=0.05)
+    drawn = draw(render(replace(snapshot, train_share=None, deadline=None), 80, 24))
+    assert "the baseline is being measured" in drawn
+    assert "sigma –" in drawn
+    assert not re.search(r"0\.0000|nan|None", drawn)
+    unmeasured = replace(snapshot.agents[0], gpu_load=None, gpu_memory_gb=None, gpu_watts=None)
+    drawn = draw(render(replace(snapshot, agents=(unmeasured,)), 200, 24), 200)
+    assert "load" not in drawn
+    assert "power" not in drawn
+
+
+def test_unaudited_numbers_carry_a_star_that_is_explained(make_night, draw, make_experiment):
+    audited, foreign = make_experiment(1), make_experiment(2, audited=False, value=0.9911)
+    snapshot = make_night(1, now=1.0)
+    drawn = draw(render(replace(snapshot, experiments=(audited, foreign)), 80, 24))
+    assert "0.9911*" in drawn
+    assert "0.9985 " in drawn
+    assert "* unaudited" in drawn
+    assert "unaudited" not in draw(render(replace(snapshot, experiments=(audited,)), 80, 24))
+
+
+def test_foreign_text_is_only_text(make_night, draw, make_experiment):
+    snapshot = make_night(2, now=1.0)
+    snapshot = replace(
+        snapshot, tag="apr5", folder=HOSTILE, warnings=(HOSTILE,), agents=tuple(replace(a, title=HOSTILE, note=HOSTILE)
+        for a in snapshot.agents), experiments=(make_experiment(1, title=HOSTILE, reason=HOSTILE, category=HOSTILE),),
+    )  # fmt: skip
+    for width in (80, 200):
+        drawn = draw(render(snapshot, width, 24), width, force_terminal=False)
+        assert "[bold red]x[/]" in drawn
+        assert "\x1b" not in drawn
+        assert "owned" not in drawn
+        assert "\u202e" not in drawn
+        assert max(map(cell_len, lines_of(drawn))) <= width
+        assert len(lines_of(drawn)) <= 24
+
+
+def test_no_color_gives_no_escape_codes(make_night, draw):
+    settings = {"color_system": "truecolor", "_environ": {"NO_COLOR": "1"}}
+    assert "\x1b" not in draw(render(make_night(8, now=3.0), 80, 24), **settings)
+    assert "\x1b[" in draw(render(make_night(8, now=3.0), 80, 24), color_system="truecolor")
+
+
+def test_ascii_terminals_get_ascii_in_the_same_places(make_night, draw, make_experiment):
+    snapshot = make_night(8, now=6.0)
+    snapshot = replace(snapshot, experiments=(*snapshot.experiments, make_experiment(1, title="深い学習", judged=9e9)))
+    plain = lines_of(draw(render(snapshot, 80, 24), encoding="ascii"))
+    rich = lines_of(draw(render(snapshot, 80, 24)))
+    assert [cell_len(line) for line in plain] == [cell_len(line) for line in rich]
+    assert "-0.0014" in "".join(plain) or "+-0.0014" in "".join(plain)
+
+
+def test_draining_tells_what_is_left(make_night, draw):
+    drawn = draw(render(replace(make_night(8, now=6.0), status="draining"), 80, 24))
+    assert re.search(r"draining: \d runs to finish, up to \d:\d\d · Ctrl-C again stops now", drawn)
+    ended = draw(render(make_night(8, ended=True), 80, 24))
+    assert "python -m swarm report --tag apr5" in ended
+    assert "took 8:00:00" in ended
+    left = draw(render(replace(make_night(8, now=6.0), status="interrupted"), 80, 24))
+    assert "python -m swarm launch --tag apr5 --resume" in left
+
+
+def test_watch_draws_on_a_terminal_until_the_swarm_ends(make_night):
+    nights = [make_night(2, now=1.0), make_night(2, now=2.0), make_night(2, now=3.0, ended=True)]
+    file = io.StringIO()
+    console = Console(file=file, width=80, height=24, force_terminal=True, color_system=None, _environ={})
+    last = watch(iter(nights).__next__, console, refresh=100.0)
+    assert last is nights[-1]
+    frames, final = file.getvalue().split("\x1b[?1049l")
+    assert "1:00:00 elapsed" in frames
+    assert "2:00:00 elapsed" in frames
+    assert "took 3:00:00" in final
+
+
+def test_watch_restores_the_terminal_when_interrupted(make_night):
+    def read():
+        if file.tell():
+            raise KeyboardInterrupt
+        return make_night(2, now=1.0)
+
+    file = io.StringIO()
+    console = Console(file=file, width=80, height=24, force_terminal=True, color_system=None, _environ={})
+    with pytest.raises(KeyboardInterrupt):
+        watch(read, console, refresh=100.0)
+    assert file.getvalue().count("\x1b[?1049h") == file.getvalue().count("\x1b[?1049l") == 1
+    assert "\x1b[?25h" in file.getvalue()
+
+
+def test_watch_writes_lines_into_a_pipe(make_night, draw):
+    nights = iter([make_night(2, now=1.0), make_night(2, now=2.0, ended=True)])
+    file = io.StringIO()
+    last = watch(nights.__next__, Console(file=file, width=40))
+    assert len(lines_of(file.getvalue())) == len(last.events)
+    assert "\x1b" not in file.getvalue()
+
+
+def test_the_demo_runs_on_a_real_terminal():
+    """A real pseudo-terminal of 80x24: the screen is entered, drawn, and left again on Ctrl-C."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "swarm.views.leaderboard"], stdin=slave, stdout=slave, stderr=slave, env=environment
+    )
+    os.close(slave)
+    seen = b""
+    while b"Ctrl-C ends this demo" not in seen:
+        seen += os.read(master, 4096)
+    demo.send_signal(2)
+    seen += b"".join(iter(lambda: read_to_end(master), b""))
+    os.close(master)
+    assert demo.wait(10) == 0
+    assert seen.count(b"\x1b[?1049h") == seen.count(b"\x1b[?1049l") == 1
+
+
+def read_to_end(master: int) -> bytes:
+    """The next piece of output; nothing once the other side is closed, which Linux tells by an error."""
+    try:
+        return os.read(master, 4096)
+    except OSError:
+        return b""
+
+
+def test_the_picture_is_an_svg_of_the_real_thing(make_night, tmp_path):
+    path = export_svg(make_night(8, now=6.0), tmp_path / "board.svg")
+    picture = path.read_text()
+    assert picture.lstrip().startswith("<svg")
+    assert "gpu7" in picture
+    assert "champion" in picture

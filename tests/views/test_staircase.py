@@ -1,0 +1,60 @@
+"""progress.png shows the night: a picture of a known size that changes with what happened."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import pytest
+
+from swarm.views.staircase import draw_staircase
+
+
+def pixels(snapshot, path):
+    from matplotlib.image import imread
+
+    return imread(draw_staircase(snapshot, path))
+
+
+def share_of(image, red, green, blue):
+    """The share of pixels near a colour."""
+    near = abs(image[..., :3] - [red / 255, green / 255, blue / 255]).max(axis=-1) < 0.06
+    return near.mean()
+
+
+def test_keeps_are_green_discards_grey_crashes_red(make_night, tmp_path):
+    image = pixels(make_night(2, ended=True), tmp_path / "progress.png")
+    assert image.shape[:2] == (960, 1800)
+    assert share_of(image, 0x2A, 0x9D, 0x5C) > 0.001
+    assert share_of(image, 0xB9, 0xBF, 0xC6) > 0.0005
+    assert share_of(image, 0xD1, 0x49, 0x5B) > 0.00005
+
+
+def test_a_null_night_has_no_green(quiet_night, tmp_path):
+    image = pixels(quiet_night, tmp_path / "progress.png")
+    assert share_of(image, 0x2A, 0x9D, 0x5C) == 0
+    assert share_of(image, 0xB9, 0xBF, 0xC6) > 0
+
+
+@pytest.mark.parametrize("case", ["nothing", "no baseline", "higher", "odd titles", "outlier", "no sigma"])
+def test_it_draws_whatever_is_known(make_night, make_experiment, tmp_path, case):
+    snapshot = make_night(2, now=3.0)
+    changes = {
+        "nothing": {"experiments": (), "trunk": (), "baseline": None, "sigma": None, "agents": ()},
+        "no baseline": {"baseline": None, "trunk": ()},
+        "higher": {"direction": "higher", "metric": "accuracy_$x$_{"},
+        "odd titles": {"tag": "a$b", "trunk": tuple(replace(s, title=r"$\frac{ 深い \x1b[2J") for s in snapshot.trunk)},
+        "outlier": {"experiments": (*snapshot.experiments, make_experiment(9999, value=1e9, judged=9e9))},
+        "no sigma": {"sigma": None, "trunk": tuple(replace(s, low=None, high=None) for s in snapshot.trunk)},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        assert draw_staircase(replace(snapshot, **changes[case]), tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_an_outlier_does_not_flatten_the_staircase(make_night, make_experiment, tmp_path):
+    snapshot = make_night(2, now=3.0)
+    green = share_of(pixels(snapshot, tmp_path / "a.png"), 0x2A, 0x9D, 0x5C)
+    wild = replace(snapshot, experiments=(*snapshot.experiments, make_experiment(9999, value=50.0, judged=9e9)))
+    assert share_of(pixels(wild, tmp_path / "b.png"), 0x2A, 0x9D, 0x5C) > 0.8 * green

@@ -1,0 +1,67 @@
+"""What a run's exit and last words mean: each kind of failure, from a process that really fails so."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarm.records import Failure, decode, encode
+
+
+@pytest.mark.parametrize(
+    "trainer, failure, reason",
+    [
+        ("def f():\n    {}['missing']\nf()", Failure.CODE, "KeyError: 'missing'"),
+        ("x = = 1", Failure.CODE, "SyntaxError: invalid syntax"),
+        ("import sys; print('bye'); sys.exit(5)", Failure.CODE, "bye (exit code 5)"),
+        ("import os; os.abort()", Failure.CODE, "no output (SIGABRT)"),
+        ("import os; os.kill(os.getpid(), 9)", Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)"),
+        ("raise RuntimeError('CUDA out of memory. Tried 20 GiB')", Failure.OOM, "RuntimeError: CUDA out of memory"),
+        ("raise RuntimeError('MPS backend out of memory (9 GB)')", Failure.OOM, "RuntimeError: MPS backend"),
+        ("print('out of memory, trying less')\nraise ValueError('no')", Failure.CODE, "ValueError: no"),
+        ("print('loss: 9.1\\nloss: nan\\nFAIL'); raise SystemExit(1)", Failure.NAN, "the loss became nan"),
+        ("print('loss: 9.1\\nFAIL'); raise SystemExit(1)", Failure.NAN, "FAIL"),
+        ("print('step 3 loss: 250.5\\nFAIL'); raise SystemExit(1)", Failure.DIVERGED, "the loss rose to 250.5"),
+        ("print('---\\nval_bpb: nan')", Failure.NAN, "val_bpb is nan"),
+        ("print('---\\nval_bpb: n/a')", Failure.CODE, "training ended and printed no number"),
+        ("print('---\\nval_bpb: 1\\nstalled: true')", Failure.STALL, "the machine stalled"),
+        ("raise RuntimeError('CUDA error: uncorrectable ECC error')", Failure.INFRASTRUCTURE, "RuntimeError: CUDA"),
+        ("raise OSError(28, 'No space left on device')", Failure.INFRASTRUCTURE, "OSError: [Errno 28] No space"),
+        ("open('prepare.py', 'a').write('#')", Failure.INVALID, "changed fixed files: prepare.py"),
+        ("import os; os.remove('prepare.py')", Failure.INVALID, "changed fixed files: prepare.py"),
+        ("import os; os.write(1, bytes(range(256)) * 9); raise ValueError('\\x1b[31mred\\x00')",
+         Failure.CODE, "ValueError: red"),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_is_told_apart(bench, trainer, failure, reason):
+    run = bench.run(trainer)
+    assert run.metrics is None and (run.failure, run.reason[: len(reason)]) == (failure, reason)
+    assert all(char.isprintable() or char == "\n" for char in run.log_tail)
+    assert "\n" not in run.reason and decode(encode(run)) == run
+
+
+@pytest.mark.parametrize(
+    "referee, failure, reason",
+    [
+        ("raise SystemExit(3)", Failure.INVALID, "the referee refused it"),
+        ("print('looks ahead'); raise SystemExit(3)", Failure.INVALID, "looks ahead"),
+        ("raise RuntimeError('HIP out of memory')", Failure.OOM, "the referee: RuntimeError: HIP out of memory"),
+        ("1/0", Failure.CODE, "the referee: ZeroDivisionError: division by zero"),
+        ("pass", Failure.CODE, "the referee wrote no number for val_bpb"),
+        ("import os; open(os.environ['SWARM_RUN_DIR'] + '/referee.json', 'w').write('{\"val_bpb\": NaN}')",
+         Failure.NAN, "val_bpb is nan"),
+        ("import os; open(os.environ['SWARM_RUN_DIR'] + '/referee.json', 'w').write('{\"invalid\": \"cheats\"}')",
+         Failure.INVALID, "cheats"),
+    ],
+)  # fmt: skip
+def test_a_referee_without_a_number_is_a_crash(bench, referee, failure, reason):
+    bench.referee = referee
+    forged = 'import os; open(os.environ["SWARM_RUN_DIR"] + "/referee.json", "w").write(\'{"val_bpb": 0.1}\')\n'
+    run = bench.run(forged + "print('---\\nval_bpb: 0.2')")
+    assert run.metrics is None and (run.failure, run.reason) == (failure, reason)
+
+
+def test_the_referee_is_not_asked_after_a_crash(bench, referee):
+    bench.referee = referee
+    run = bench.run("raise ValueError('no')")
+    assert run.failure == Failure.CODE and not run.log.endswith("referee.log")
+    assert not (bench.folder / "logs" / "t-gpu0-0001.1.1.referee.log").exists()

@@ -1,0 +1,208 @@
+"""Runs, from a fresh workspace to a Run: real processes, real guard."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swarm.records import Failure, decode, encode
+from swarm.workshop import tree
+from swarm.workshop.runner import Slot, limits_for
+
+TRAIN = """
+import json, os, pathlib, time
+folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
+with open(folder / "heartbeat.jsonl", "a") as beats:
+    for step in range(100):
+        beat = {"step": step, "loss": 5 - step / 100, "tokens": step * 10, "seconds": step / 50}
+        beats.write(json.dumps(beat) + "\\n")
+time.sleep(0.7)
+(folder / "model.pt").write_text("1.25")
+print("---\\nval_bpb: n/a\\npeak_vram_mb: 12.5\\nnum_steps: 100\\nmfu_percent: nan")
+"""
+
+
+def test_the_referee_measures(bench, referee):
+    bench.referee = referee
+    run = bench.run(TRAIN)
+    assert run.failure is None and run.metrics
+    assert (run.metrics.value, run.metrics.audited, run.metrics.peak_vram_mb) == (1.25, True, 12.5)
+    assert run.metrics.values == {"val_bpb": 1.25, "peak_vram_mb": 12.5, "num_steps": 100, "mfu_percent": None}
+    assert 0.7 < run.training_seconds < run.seconds < 10
+    assert abs(run.started - time.time()) < 20
+    assert run.trace == tuple(5 - step / 100 for step in range(0, 100, 2))
+    assert "num_steps: 100" in Path(run.log).read_text()
+    assert bench.seen and (bench.seen[0].phase, bench.seen[0].step, bench.seen[0].tokens) == ("training", 99, 990)
+    assert decode(encode(run)) == run
+
+
+def test_progress_tells_when_the_referee_measures(bench, referee):
+    bench.referee = referee + "\nimport time; time.sleep(1.2)"
+    bench.run(TRAIN)
+    assert [progress.phase for progress in bench.seen][-1] == "measuring"
+    assert bench.seen[-1].elapsed > bench.seen[0].elapsed > 0
+
+
+def test_without_a_referee_the_printed_number_counts_unaudited(bench):
+    run = bench.run("print('---'); print('val_bpb: 2.5')")
+    assert run.metrics and (run.metrics.value, run.metrics.audited) == (2.5, False)
+
+
+def test_progress_of_a_foreign_program_comes_from_its_last_line(bench):
+    bench.run(r"""
+        import sys, time
+        sys.stdout.write("\rstep 00041 (25.0%) | loss: 5.5\rstep 00042 (50.0%) | loss: 5.25 | dt: 310ms")
+        sys.stdout.flush(); time.sleep(0.9)
+        """)
+    seen = bench.seen[0]
+    assert (seen.phase, seen.step, seen.loss, seen.seconds) == ("training", 42, 5.25, 0.5)
+
+
+def test_a_program_that_never_prints_is_started_and_no_more(bench):
+    run = bench.run("import time; time.sleep(0.8)")
+    assert {(seen.phase, seen.step) for seen in bench.seen} == {("starting", None)}
+    assert run.failure == Failure.CODE and run.reason == "training ended and printed no number for val_bpb"
+
+
+def test_the_environment_is_allow_listed(bench, monkeypatch):
+    for name in ("CANARY", "ANTHROPIC_API_KEY", "AUTORESEARCH_TOKEN", "CUDA_SECRET_THING", "PYTHONPATH", "GITHUB_PAT"):
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("AUTORESEARCH_CACHE", "/somewhere")
+    monkeypatch.setenv("EXTRA", "wanted")
+    bench.allowed = ("EXTRA", "ANTHROPIC_API_KEY")
+    run = bench.run("import json, os; print(json.dumps(dict(os.environ)))")
+    env = json.loads(Path(run.log).read_text())
+    assert "canary" not in env.values()
+    assert env["AUTORESEARCH_CACHE"] == "/somewhere" and env["EXTRA"] == "wanted" and env["PATH"] == os.environ["PATH"]
+    assert (env["TIME_BUDGET"], env["SWARM_SEED"], env["SWARM_THREADS"], env["OMP_NUM_THREADS"]) == ("1", "7", "2", "2")
+    assert env["CUDA_VISIBLE_DEVICES"] == "3" and "SWARM_DEVICE" not in env
+    assert env["SWARM_RUN_DIR"] == str(bench.workshop().run_folder("t-gpu0-0001.1", 1))
+
+
+def test_device_cores_and_gpu_order_reach_the_trainer(bench):
+    bench.slot = Slot("cuda", 5, gpu="GPU-abc", cores=(0,), threads=1)
+    run = bench.run(
+        "import os; print(os.environ, os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else {0})"
+    )
+    told = Path(run.log).read_text()
+    assert "'SWARM_DEVICE': 'cuda'" in told and "'CUDA_VISIBLE_DEVICES': 'GPU-abc'" in told and "PCI_BUS_ID" in told
+    assert told.rstrip().endswith("{0}")
+
+
+def test_stale_files_of_an_earlier_run_do_not_leak(bench):
+    bench.run("import os; open('stale.py', 'w'); os.makedirs('deep/er'); os.chmod('deep', 0); os.symlink('/', 'root')")
+    run = bench.run("import os; print('---\\nval_bpb: 1\\nfiles:', *sorted(os.listdir()))", attempt=2)
+    assert run.metrics and run.metrics.values["files"] == "prepare.py train.py"
+
+
+def test_a_run_that_wipes_its_own_folder_is_still_read(bench):
+    run = bench.run("import os, shutil; shutil.rmtree(os.environ['SWARM_RUN_DIR']); print('---\\nval_bpb: 1')")
+    assert run.metrics and bench.workshop().leftovers() == [run]
+
+
+def test_trainers_on_the_cpu_give_way_to_the_head(bench):
+    bench.slot = Slot("cpu", 0, gpu="")
+    run = bench.run("""
+        import os
+        print("---\\nval_bpb: 1\\nnice:", os.nice(0), "\\ngpus:", os.environ["CUDA_VISIBLE_DEVICES"])
+        """)
+    assert run.metrics and run.metrics.values["nice"] == os.nice(0) + 5 and run.metrics.values["gpus"] == ""
+
+
+def test_stop_ends_the_run_and_comes_back_when_it_is_over(bench, stubborn):
+    async def scenario():
+        workshop = bench.workshop()
+        running = asyncio.create_task(bench.start(workshop, stubborn))
+        while len(bench.pids()) < 3:
+            await asyncio.sleep(0.05)
+        await workshop.stop()
+        assert not any(map(tree.birth, bench.pids()))
+        run = await running
+        assert run.failure == Failure.INTERRUPTED and run.reason == "it was stopped"
+        await workshop.stop()  # nothing runs: nothing to do
+        assert (await bench.start(workshop, "print('---\\nval_bpb: 1')", attempt=2)).metrics
+
+    asyncio.run(scenario())
+
+
+def test_stop_reaches_a_run_that_is_only_being_set_up(bench):
+    async def scenario():
+        workshop = bench.workshop()
+        running = asyncio.create_task(bench.start(workshop, "import time; time.sleep(30)"))
+        await asyncio.sleep(0)
+        await workshop.stop()
+        assert (await running).failure == Failure.INTERRUPTED
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_run_leaves_nothing(bench, stubborn):
+    async def scenario():
+        running = asyncio.create_task(bench.start(bench.workshop(), stubborn))
+        while len(bench.pids()) < 3:
+            await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(scenario())
+    bench.until(lambda: not any(map(tree.birth, bench.pids())), 3)
+
+
+def test_a_command_that_does_not_exist_is_told(bench):
+    bench.project = replace(bench.project, command=("./no-such-program",))
+    run = bench.run("")
+    assert run.failure == Failure.CODE and "no-such-program cannot be started" in run.reason
+
+
+def test_acknowledged_runs_leave_their_log_and_the_wanted_model(bench):
+    keep, drop = bench.run(WITH_MODEL, attempt=1), bench.run(WITH_MODEL, attempt=2)
+    workshop = bench.workshop()
+    assert [(run.run, run.attempt) for run in workshop.leftovers()] == [(keep.run, 1), (drop.run, 2)]
+    assert workshop.leftovers() == [keep, drop]
+    workshop.acknowledge(keep.run, 1, keep_model=True)
+    workshop.acknowledge(drop.run, 2)
+    workshop.acknowledge(drop.run, 2)
+    assert workshop.leftovers() == []
+    assert (workshop.run_folder(keep.run, 1) / "model.pt").read_text() == "weights"
+    assert not workshop.run_folder(drop.run, 2).exists()
+    assert Path(keep.log).is_file() and Path(drop.log).is_file()
+
+
+WITH_MODEL = """
+import os
+open(os.environ["SWARM_RUN_DIR"] + "/model.pt", "w").write("weights")
+print("---\\nval_bpb: 1.5")
+"""
+
+
+def test_limits_follow_the_budget():
+    assert limits_for(300, "cuda").wall == 900 and limits_for(300, "cuda").cpu is None
+    assert limits_for(20, "cuda").wall == 100
+    assert (limits_for(20, "cpu").cpu, limits_for(20, "cpu").wall) == (100, 240)
+
+
+def test_a_workshop_runs_one_thing_at_a_time(bench):
+    async def scenario():
+        workshop = bench.workshop()
+        first = asyncio.create_task(bench.start(workshop, "print('---\\nval_bpb: 1')"))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError):
+            await bench.start(workshop, "", attempt=2)
+        assert (await first).metrics
+
+    asyncio.run(scenario())
+
+
+def test_importing_the_workshop_is_light():
+    script = "import sys, swarm.workshop.runner; print(*sorted(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"ray", "torch", "pandas", "git", "anthropic", "pynvml", "numpy", "psutil"} & set(modules)
