@@ -1,0 +1,293 @@
+"""README.md is true: its commands parse, its files exist, its tables are those of the code, its example works."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import dataclasses
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+import types
+from pathlib import Path
+
+import pytest
+
+from swarm import cli
+from swarm.config import Config, flag, read_config
+from swarm.project import Project, load_project
+from swarm.records import Briefing, Source
+from swarm.researchers import REGISTRY, Exhausted
+from swarm.researchers.knobs import read_knobs
+from swarm.simulation.project import make_project
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAPERS = ("README.md", "program.md", "AGENTS.md", "cluster.yaml", "examples/cluster-onprem.yaml")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def section(title: str) -> str:
+    """The text from a heading to the next one."""
+    return re.split(r"^##", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def table(title: str) -> list[list[str]]:
+    """The cells of a section's first table, without its two heading lines."""
+    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
+OURS = [command for command in COMMANDS if command.startswith("python -m swarm ")]
+
+
+def words(command: str) -> list[str]:
+    """The arguments of a `python -m swarm` line, without a redirection."""
+    return shlex.split(command.partition(" > ")[0])[3:]
+
+
+def verbs() -> set[str]:
+    choices = [action.choices for action in cli._parser()._actions if action.choices]
+    return set(choices[0])
+
+
+# -- commands
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_one_that_exists(command):
+    match shlex.split(command):
+        case ["make", *targets]:
+            made = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            assert set(targets) <= set(made)
+        case ["python", "-m", "swarm", *_]:
+            assert callable(cli._parser().parse_args(words(command)).verb)
+        case ["python", "prepare.py", *flags]:
+            source = (ROOT / "prepare.py").read_text()
+            assert all(f'add_argument("{name}"' in source for name in flags if name.startswith("--"))
+        case ["git", "apply", patch]:
+            assert any(line.endswith(f"> {patch}") for line in COMMANDS), "nobody writes this patch"
+        case ["source", ".venv/bin/activate"]:
+            assert "-m venv .venv" in (ROOT / "Makefile").read_text()
+        case _:
+            pytest.fail(f"no test knows whether this command is right: {command}")
+
+
+def test_every_verb_is_shown_and_no_other():
+    assert {words(command)[0] for command in OURS} == verbs()
+
+
+def test_the_commands_of_help_parse():
+    shown = re.findall(r"python -m swarm ((?:(?!&&).)+)", cli.EPILOG)
+    assert shown
+    for arguments in shown:
+        cli._parser().parse_args(shlex.split(arguments))
+    listed = set(re.findall(r"\w+", " ".join(line[13:] for line in cli.EPILOG.splitlines()[:3])))
+    assert verbs() <= listed
+
+
+def test_every_flag_in_the_prose_exists():
+    launch = cli._parser()._subparsers._group_actions[0].choices
+    flags = {name for parser in launch.values() for action in parser._actions for name in action.option_strings}
+    flags |= set(re.findall(r'add_argument\("(--[a-z]+)"', (ROOT / "prepare.py").read_text()))
+    for paper in ("README.md", "program.md"):
+        for quoted in re.findall(r"`([^`\n]+)`", (ROOT / paper).read_text()):
+            assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", quoted)) <= flags, quoted
+
+
+# -- tables
+
+
+def test_the_project_table_is_the_project():
+    known = {field.name: field.default for field in dataclasses.fields(Project)}
+    rows = {key.strip("`"): default.strip("`") for key, _, default in table("Your own repository")}
+    assert set(rows) == set(known)
+    for name in ("program", "metric", "direction"):
+        assert rows[name] == known[name]
+    assert float(rows["budget"]) == known["budget"]
+
+
+def test_the_example_project_loads(tmp_path):
+    (tmp_path / "swarm.toml").write_text(blocks("toml")[0])
+    project = load_project(tmp_path)
+    assert (project.editable, project.budget) == (("train.py",), 300)
+
+
+def test_a_setting_can_be_a_flag_a_variable_or_a_key():
+    variable, value = re.findall(r"`(SWARM_\w+)=(\d+)`", section("Settings"))[0]
+    key = re.findall(r"`(\w+) = (\d+)`", section("Settings"))[0]
+    typed = re.findall(r"`(--[a-z-]+) (\d+)`", section("Settings"))[0]
+    assert flag(key[0]) == typed[0] and value == key[1] == typed[1]
+    assert key[0] in {field.name for field in dataclasses.fields(Config)}
+    from_flag, from_key, from_variable = {key[0]: 1}, {key[0]: 2}, {variable: "3"}
+    assert read_config({}, from_key, {})[0].max_experiments == 2
+    assert read_config({}, from_key, from_variable)[0].max_experiments == 3
+    assert read_config(from_flag, from_key, from_variable)[0].max_experiments == 1
+
+
+def test_the_dependencies_are_those_of_pyproject_and_used_where_it_says():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.split(r"[><=]", requirement)[0] for requirement in project["dependencies"]}
+    rows = {name: where for name, _, where in table("Dependencies")}
+    assert set(rows) == wanted
+    modules = {"ray[default]": "ray", "gitpython": "git", "nvidia-ml-py": "pynvml"}
+    for name, where in rows.items():
+        module = modules.get(name, name)
+        if where == "nothing yet":
+            users = [path for path in committed() if module in imports(ROOT / path)]
+            assert not users, f"{name} is used by {users}"
+        for path in [] if where == "nothing yet" else where.split(", "):
+            assert module in imports(ROOT / path), f"{path} does not import {module}"
+
+
+def test_the_researchers_that_ship_are_named():
+    shipped = section("Your own researcher").split("Shipped today:")[1].split(".")[0]
+    files = {name: path.split(":")[0].replace(".", "/") + ".py" for name, path in REGISTRY.items()}
+    there = {name for name, file in files.items() if file in committed()}
+    assert set(re.findall(r"`(\w[\w-]*)`", shipped)) == there
+
+
+def committed() -> list[str]:
+    """The swarm's files as git knows them: what somebody is still writing is no promise yet."""
+    git = ["git", "ls-files", "swarm/*.py"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return [path for path in listed if (ROOT / path).exists()]
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level names of all modules that a file imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_the_exit_codes_are_those_of_the_command_line():
+    told = [int(code) for code in re.findall(r"`(\d+)` ", section("Exit codes").replace("\n", " "))]
+    promised = [int(code) for code in re.findall(r"\b(\d+) (?=[a-z])", str(cli.__doc__).split("Exit codes:")[1])]
+    assert told == promised
+
+
+# -- files
+
+
+def test_the_file_tree_is_the_repository():
+    folder, named = ROOT, set()
+    for line in section("Files").split("```\n")[1].splitlines():
+        folder = folder if line.startswith("  ") else ROOT
+        for name in line.split() if line.count(".md") > 1 else line.split()[:1]:
+            path = folder / name
+            assert path.exists(), f"README names {name}, which does not exist"
+            named.add(path)
+            if name.endswith("/") and folder == ROOT:
+                folder = path
+    for room in ("swarm", "trainer"):
+        there = [path for path in (ROOT / room).glob("*.py") if path.name != "__init__.py"]
+        there += [path.parent for path in (ROOT / room).glob("*/__init__.py")]
+        missing = {str(path.relative_to(ROOT)) for path in there if path not in named}
+        assert not missing, f"README's file tree lacks {missing}"
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_no_paper_names_the_machine_it_was_written_on(paper):
+    assert not re.findall(r"(?<![\w.~])/(?:work|tmp|home|root)/\S*", (ROOT / paper).read_text())
+
+
+def test_it_stays_short():
+    assert len(README.splitlines()) <= 320
+
+
+# -- the researcher that README shows
+
+
+def test_the_example_researcher_works_on_the_real_trainer():
+    module = types.ModuleType("mine")
+    exec(blocks("python")[0], module.__dict__)
+    louder = module.Louder(agent="gpu0", seed=0, options={})
+    text = (ROOT / "trainer/train.py").read_bytes()
+    briefing = Briefing("apr5", "gpu0", Source({"trainer/train.py": text}), 0, "val_bpb", "lower", 300, *[None] * 3, "")
+
+    async def think() -> list[float]:
+        factors = []
+        while True:
+            try:
+                idea = await louder.propose(briefing)
+            except Exhausted:
+                return factors
+            edit = await louder.edit(idea, briefing, ROOT)
+            before, after = (read_knobs(code.decode(), "cpu") for code in (text, edit.files["trainer/train.py"]))
+            changed = [name for name in before if before[name] != after[name]]
+            assert changed == list(idea.knobs)
+            factors.append(after[changed[0]] / before[changed[0]])
+
+    assert asyncio.run(think()) == pytest.approx([1.5] * 4)
+
+
+# -- the commands, run
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic project with one finished swarm, apr5."""
+    root = make_project(tmp_path_factory.mktemp("readme") / "project", budget=0.1)
+    launch = ["launch", "-C", str(root), "--device", "sim", "--agents", "1", "--tag", "apr5", "--max-experiments", "1"]
+    done = subprocess.run([sys.executable, "-m", "swarm", *launch], capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root
+
+
+def run(root: Path, command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code and all output of a README line on the project at `root`."""
+    arguments = words(command.replace("gpu0-0007", "gpu0-0001"))
+    code = cli.main([arguments[0], "-C", str(root), *arguments[1:]])
+    printed = capsys.readouterr()
+    return code, printed.out + printed.err
+
+
+def test_what_is_there_in_the_morning(night):
+    git = ["git", "for-each-ref", "--format=%(refname)"]
+    refs = subprocess.run(git, cwd=night, capture_output=True, text=True, check=True).stdout.split()
+    for _, where in table("What you find in the morning"):
+        path = where.replace("gpu0-0007", "gpu0-0001").split("`")[1]
+        if path.startswith(".swarm"):
+            assert (night / path).exists(), path
+        else:
+            assert any(ref.endswith(path) for ref in refs), path
+    columns = (night / ".swarm/apr5/gpu0/results.tsv").read_text().split("\n")[0].split("\t")
+    assert f"`{' '.join(columns)}`" in section("What you find in the morning")
+
+
+def test_a_dry_run_touches_nothing(night, capsys):
+    before = subprocess.run(["git", "for-each-ref"], cwd=night, capture_output=True, check=True).stdout
+    code, text = run(night, "python -m swarm launch --dry-run --device sim --agents 2 --tag apr7", capsys)
+    assert code == 0 and "2 on sim" in text
+    assert not (night / ".swarm/apr7").exists()
+    assert subprocess.run(["git", "for-each-ref"], cwd=night, capture_output=True, check=True).stdout == before
+
+
+def test_readmes_commands_run_on_a_finished_night(night, capsys):
+    """The last test: the last command prunes the night."""
+    lines = [c for c in OURS if words(c)[0] in ("status", "show", "tell", "report", "watch", "doctor", "stop", "prune")]
+    told = {command: run(night, command, capsys) for command in lines if " -f" not in command}
+    assert told.pop("python -m swarm doctor")[0] in (0, 1)
+    for command in ("python -m swarm stop", "python -m swarm stop --now"):
+        code, text = told.pop(command)
+        assert code == 2 and "not running" in text
+    assert {command: code for command, (code, _) in told.items() if code} == {}
+    assert "apr5-gpu0-0001" in told["python -m swarm show gpu0-0007"][1]
+    assert "apr5" in told["python -m swarm status"][1]
+    assert not (night / ".swarm/apr5").exists()
