@@ -87,7 +87,7 @@ def test_every_parameter_learns_and_belongs_to_one_optimizer() -> None:
     optimizer.step(0.0)
     unmoved = [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
     assert not unmoved
-    owned = [p for group in optimizer.adam.param_groups for p in group["params"]]
+    owned = [p for parameters, _, _ in optimizer.adam.groups for p in parameters]
     owned += [p for group in optimizer.muon.groups for p in group]
     assert len(owned) == len({id(p) for p in owned}) == len(before)
 
@@ -101,6 +101,22 @@ def test_flops_count_only_the_keys_in_the_window() -> None:
 
 
 # ---- the optimizer and the schedule
+
+
+def test_adamw_is_that_of_torch() -> None:
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.randn(5, 4)), torch.nn.Parameter(torch.randn(3))]
+    theirs = [torch.nn.Parameter(parameter.detach().clone()) for parameter in ours]
+    optimizer = train.AdamW([([ours[0]], 0.1, 0.01), ([ours[1]], 0.2, 0.0)], 0.8, 0.95)
+    groups = [{"params": [theirs[0]], "lr": 0.05, "weight_decay": 0.01}, {"params": [theirs[1]], "lr": 0.1}]
+    reference = torch.optim.AdamW(groups, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0)
+    for _ in range(4):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        optimizer.step(0.5)
+        reference.step()
+    torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -220,8 +236,9 @@ def test_presets_that_do_not_fit_are_named(change: dict[str, object], words: str
 
 
 def test_alone_a_run_measures_itself(workspace: Path, run) -> None:
-    result = run(workspace, "trainer.train")
+    result = run(workspace, "trainer.train", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0, result.stderr
+    assert "torch._dynamo" not in result.stderr  # the compiler: two seconds, and nothing to compile
     summary = summary_of(result.stdout)
     assert list(summary)[:11] == [*UPSTREAM_KEYS, "val_loss", "tokens_per_second"]
     assert all(line.index(line.split()[1]) == 18 for line in result.stdout.split("---\n")[1].splitlines()[:10])
