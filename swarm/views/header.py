@@ -108,7 +108,7 @@ def _champion(snapshot: Snapshot, width: int) -> Text:
     resources = f"{dollars(snapshot.spent_usd)}{limit} · {machine_hours(snapshot)}"
     if snapshot.champion is None:
         kept = len(snapshot.trunk) - 1
-        why = f"{kept} kept, none confirmed on fresh seeds" if kept > 0 else "nothing kept"
+        why = f"{kept} kept, none confirmed" if kept > 0 else "nothing kept"
         left = Text(f"no champion yet: {why}", "dim")
     else:
         titles = {experiment.id: experiment.title for experiment in snapshot.experiments}
