@@ -428,7 +428,10 @@ def _add_launch(verbs: Any) -> None:
     add("--max-experiments", type=int, help="stop after so many experiments")
     add("--max-usd", type=float, help="money limit for models (20)")
     add("--budget", type=float, help="training seconds per run (300, or the project's)")
-    add("--researcher", help="who thinks: sweep, auto, claude, claude-code, command, scripted, or package.module:Class")
+    add(
+        "--researcher",
+        help="who thinks: sweep, auto, claude, claude-code, command, scripted, package.module:Class; or claude:4,sweep",
+    )
     add("--model", help="the model a researcher should use")
     add("--command", help="the command researcher's CLI, such as 'codex exec --sandbox workspace-write {prompt}'")
     add("--script", help="the scripted researcher's file")

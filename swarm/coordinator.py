@@ -171,7 +171,7 @@ class Swarm:
                 plan.project,
                 slot,
                 str(plan.folder / agent),
-                plan.config.researcher,
+                plan.researchers[agent],
                 plan.config.researcher_seed,
                 researcher_options(plan.config, plan.project, len(plan.slots)),
                 _environment(plan),
@@ -381,8 +381,9 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
     """Founds the swarm in the ledger, or opens it again."""
     with contextlib.closing(Ledger(path, write=True)) as ledger:
         now, config, seats = time.time(), plan.config, categories(plan)
+        settings = json.dumps({**dataclasses.asdict(config), "researchers": plan.researchers})
         if config.resume:
-            reopen(ledger, plan.tag, seats, now, config.hours, config.max_experiments)
+            reopen(ledger, plan.tag, seats, now, config.hours, config.max_experiments, config.researcher, settings)
             return
         found(
             ledger,
@@ -404,7 +405,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
             max_experiments=config.max_experiments,
             max_usd=config.max_usd,
             sigma_prior=plan.project.sigma.get(plan.device.split(":")[0]),
-            settings=json.dumps(dataclasses.asdict(config)),
+            settings=settings,
         )
 
 

@@ -26,6 +26,7 @@ from swarm.errors import UsageError
 from swarm.project import Project, load_project
 from swarm.records import Edit, Source
 from swarm.researchers import create
+from swarm.researchers.mix import assign
 from swarm.slots import slots_for
 from swarm.workshop import gpu
 from swarm.workshop.runner import Slot
@@ -36,13 +37,15 @@ ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address")  # settings
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One swarm, ready to start. `slots` by agent name; `key` says with which results its own may be compared."""
+    """One swarm, ready to start. `slots` and `researchers` by agent name; `key` says with which results its own may be
+    compared."""
 
     root: Path
     project: Project
     config: Config
     tag: str
     slots: Mapping[str, Slot]
+    researchers: Mapping[str, str]
     device: str  # "cuda: NVIDIA H200"
     base_commit: str
     source: Source
@@ -73,9 +76,6 @@ def make_plan(root: Path, config: Config, today: datetime.date | None = None) ->
         )
     if config.resume:
         config = _resumed(config, json.loads(known[tag]["settings"]))
-    create(
-        config.researcher, "gpu0", config.researcher_seed, researcher_options(config, project)
-    )  # says here what it lacks
     base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
     if not config.resume and not config.from_tag:
         _refuse_changes(history, project)
@@ -83,12 +83,16 @@ def make_plan(root: Path, config: Config, today: datetime.date | None = None) ->
     _refuse_broken(source)
     kind = gpu.device_kind() if config.device == "auto" else config.device
     slots, model = slots_for(config, kind)
+    researchers = assign(config.researcher, list(slots))
+    for name in dict.fromkeys(researchers.values()):
+        create(name, "gpu0", config.researcher_seed, researcher_options(config, project))  # says here what it lacks
     budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
     data, device = _data(project, root), f"{kind}: {model}"
     key = _key(project, history, base, device, slots, budget, data)
     if config.resume:
         _refuse_other_key(tag, key, json.loads(known[tag]["key"]))
-    return Plan(root, project, config, tag, slots, device, base, source, budget, json.dumps(key, sort_keys=True), data)
+    told = json.dumps(key, sort_keys=True)
+    return Plan(root, project, config, tag, slots, researchers, device, base, source, budget, told, data)
 
 
 def researcher_options(config: Config, project: Project, agents: int = 1) -> dict[str, str]:

@@ -209,6 +209,15 @@ def test_a_train_py_that_does_not_parse(root: Path) -> None:
     refused(root, "train.py, line 1: invalid syntax", "mend and commit it")
 
 
+def test_a_mix_has_a_researcher_for_every_agent_and_none_too_many(root: Path) -> None:
+    made = plan(root, researcher="sweep:1,command", command="sh {prompt}")
+    assert made.researchers == {"gpu0": "sweep", "gpu1": "command"}
+    refused(root, "for 1 agent", "there are 2", researcher="sweep:1")
+    refused(root, "for 8 agents", "there are 2", "numbers", researcher="claude:4,sweep:4")
+    refused(root, "no researcher is called 'oracle'", researcher="sweep,oracle:1")
+    refused(root, "needs the command", researcher="sweep,command:1")
+
+
 def test_an_unknown_researcher_and_a_script_that_is_not_there(root: Path) -> None:
     refused(root, "no researcher is called 'oracle'", "sweep", "package.module:Class", researcher="oracle")
     refused(root, "cannot be loaded", researcher="nowhere.at:All")

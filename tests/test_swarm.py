@@ -110,8 +110,11 @@ def check_invariants(root: Path) -> None:
     wait_for(lambda: not processes_of(root), "all processes of the swarm gone")
 
 
-def test_eight_agents_each_see_a_gpu_of_their_own(project: Path) -> None:
-    done = swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "8", "--max-experiments", "8")
+def test_eight_agents_each_see_a_gpu_of_their_own(project: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"steps": [{"title": "as told", "category": "schedule", "knobs": {"DEPTH": 6}}]}))
+    mix = ("--researcher", "sweep,scripted:1", "--script", str(script))
+    done = swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "8", "--max-experiments", "8", *mix)
     assert "8 experiments done" in done.stdout
     with contextlib.closing(Ledger(ledger_path(project))) as ledger:
         results = ledger.rows("SELECT agent, result FROM runs WHERE state = 'measured'")
@@ -125,6 +128,8 @@ def test_eight_agents_each_see_a_gpu_of_their_own(project: Path) -> None:
     }
     told = status(project)
     assert told["agents"] == 8
+    assert [agent["researcher"] for agent in told["agent_list"]] == ["sweep"] * 7 + ["scripted"]
+    assert {e["agent"] for e in told["experiment_list"] if e["title"] == "as told"} == {"gpu7"}
     assert told["keep"] + told["discard"] + told["crash"] == told["experiments"] == 8
     wanted = {"id", "agent", "sha", "parent", "purpose", "seed", "metric", "status", "seconds", "description"}
     assert all(wanted <= set(run) for run in told["runs"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from swarm.board import evidence
+from swarm.board import evidence, program
 from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
-from swarm.board.stock import OWN_MEAN, idea_of, interval, load_source, tip
+from swarm.board.stock import OWN_MEAN, idea_of, interval, load_source, researcher_of, tip
 from swarm.records import Briefing, Finding, Idea
 
 KNOWN = 400  # findings told at most, newest first: a briefing stays small whatever the history
@@ -27,12 +27,14 @@ CATEGORIES = (
 )
 
 
-def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, program: str) -> Briefing:
-    """The briefing of one agent; `program` is the text of program.md."""
+def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing:
+    """The briefing of one agent; `text` is program.md, of which it reads what is for it."""
     tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
     known, live = findings(ledger, swarm["key"]), _live(ledger, tag)
     tried = {finding.category for finding in known} | {idea.category for _, idea in live}
     noise = evidence.noise(ledger, swarm)
+    own = ledger.value("SELECT category FROM agents WHERE tag = ? AND agent = ?", tag, agent)
+    read, assigned = program.read(text, agent, researcher_of(swarm, agent), CATEGORIES)
     return Briefing(
         tag=tag,
         agent=agent,
@@ -44,11 +46,11 @@ def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, program: str) -> Brief
         baseline=evidence.mean(ledger, swarm, noise, swarm["base_source"]),
         best=evidence.mean(ledger, swarm, noise, newest["source"]),
         sigma=noise.sigma,
-        program=program,
+        program=read,
         findings=known,
         live=live,
         notes=tuple(row["text"] for row in ledger.rows("SELECT text FROM notes WHERE tag = ? ORDER BY id", tag)),
-        category=ledger.value("SELECT category FROM agents WHERE tag = ? AND agent = ?", tag, agent),
+        category=assigned or own,
         untried=tuple(category for category in CATEGORIES if category not in tried),
         device=swarm["device"].split(":")[0],
         plateau=plateau(ledger, tag),

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from swarm.board.evidence import calibrated, corrected
 from swarm.board.ledger import Ledger
 from swarm.board.snapshot import AgentView, Event, ExperimentView, RunView, Snapshot, TrunkView
-from swarm.board.stock import interval
+from swarm.board.stock import interval, researcher_of
 from swarm.board.trials import JUDGED
 from swarm.judge.closing import Headline, headline
 from swarm.judge.confirm import around
@@ -208,7 +208,7 @@ class Picture:
             agent=row["agent"],
             branch=f"autoresearch/{self.tag}-{row['agent']}",
             device=row["device"],
-            researcher=self.swarm["researcher"],
+            researcher=researcher_of(self.swarm, row["agent"]),
             state="stopped",
             gain=best.gain if best else None,
             low=best.low if best else None,

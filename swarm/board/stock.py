@@ -41,6 +41,11 @@ def idea_of(row: sqlite3.Row) -> Idea:
     return Idea(row["title"], row["rationale"], row["category"], json.loads(row["knobs"]))
 
 
+def researcher_of(swarm: sqlite3.Row, agent: str) -> str:
+    """Who thinks for the agent: its part of the mix; whatever the swarm as a whole says where none was noted."""
+    return json.loads(swarm["settings"]).get("researchers", {}).get(agent, swarm["researcher"])
+
+
 def own_mean(ledger: Ledger, experiment: str) -> float | None:
     """OWN_MEAN of one experiment; None without a measured run."""
     return ledger.value(f"SELECT {OWN_MEAN} FROM experiments WHERE id = ?", experiment)
@@ -81,6 +86,8 @@ def reopen(
     at: float,
     hours: float | None,
     max_experiments: int | None,
+    researcher: str,
+    settings: str,
 ) -> None:
     """An ended swarm goes on. The hours it was launched with go on where they stopped; other hours count from now."""
     swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", tag)
@@ -91,8 +98,8 @@ def reopen(
     with ledger.transaction():
         ledger.execute(
             "UPDATE swarms SET status = 'running', stop = '', reason = '', ended = NULL, deadline = ?,"
-            " max_experiments = ? WHERE tag = ?",
-            *(deadline, max_experiments, tag),
+            " max_experiments = ?, researcher = ?, settings = ? WHERE tag = ?",
+            *(deadline, max_experiments, researcher, settings, tag),
         )
         for agent in agents:
             add_baseline(ledger, tag, agent, swarm["key"], swarm["base_source"], at)

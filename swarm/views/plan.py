@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from swarm.board.program import roles
 from swarm.views.text import clean
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
     rows = {
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
         "researcher": _researcher(plan),
+        **_roles(plan),
         "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}",
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
@@ -50,8 +52,24 @@ def _table() -> Table:
 
 
 def _researcher(plan: Plan) -> str:
-    name = plan.config.researcher
-    return name + (": knows a playbook, needs no key and costs nothing" if name == "sweep" else "")
+    names = list(dict.fromkeys(plan.researchers.values()))
+    if names == ["sweep"]:
+        return "sweep: knows a playbook, needs no key and costs nothing"
+    if len(names) == 1:
+        return names[0]
+    seats = {name: [agent for agent, own in plan.researchers.items() if own == name] for name in names}
+    return "; ".join(f"{name} for {_names(agents)}" for name, agents in seats.items())
+
+
+def _roles(plan: Plan) -> dict[str, str]:
+    """Which sections of the program are for whom, so that a misspelt name is seen."""
+    path = plan.root / plan.project.program
+    found = roles(path.read_text(errors="replace")) if path.is_file() else ()
+    told = []
+    for role in found:
+        agents = [agent for agent, researcher in plan.researchers.items() if role.is_for(agent, researcher)]
+        told.append(f"{role.subject or 'a section of its own'} for {_names(agents) or f'nobody: no {role.called}'}")
+    return {"roles": "; ".join(told)} if told else {}
 
 
 def _names(names: list[str]) -> str:

@@ -35,6 +35,7 @@ def agents_table(snapshot: Snapshot, agents: Sequence[AgentView], width: int) ->
     """One row per agent. A narrow terminal tells in one word what the GPU does: why it trains, or its state."""
     roomy = width >= 100
     interval = partial(_best_gain, scale=Scale.of(snapshot))
+    mixed = len({agent.researcher for agent in snapshot.agents}) > 1
     columns: list[Column[AgentView]] = [
         Column("agent", lambda a: Text(clean(a.agent), "bold"), 0, cells=5),
         Column("branch", lambda a: Text(clean(a.branch), "dim"), 11),
@@ -49,7 +50,7 @@ def agents_table(snapshot: Snapshot, agents: Sequence[AgentView], width: int) ->
         Column("memory", lambda a: Text(quantity(a.gpu_memory_gb, " GB", 1)), 9, right=True, optional=True),
         Column("power", lambda a: Text(quantity(a.gpu_watts, " W")), 9, right=True, optional=True),
         Column("device", lambda a: Text(clean(a.device), "dim"), 13, optional=True),
-        Column("researcher", lambda a: Text(clean(a.researcher), "dim"), 10, optional=True),
+        Column("researcher", lambda a: Text(clean(a.researcher), "dim"), 4 if mixed else 10, optional=True),
         Column("why", partial(_why, snapshot=snapshot), 12, cells=18, stretch=3, optional=True),
     ]
     return fitting_table(columns, agents, width)

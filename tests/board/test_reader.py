@@ -15,6 +15,7 @@ from nights import Night
 from swarm.board.ledger import Ledger
 from swarm.board.reader import STALE, ledger_path, newest_tag, open_ledger, read_snapshot
 from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.board.stock import reopen
 from swarm.errors import UsageError
 from swarm.records import Failure, Idea
 
@@ -284,3 +285,12 @@ def test_a_long_night_is_read_in_a_moment(make_night: MakeNight, root: Path) -> 
     assert (len(snapshot.experiments), len(snapshot.runs)) == (1008, 3000)
     assert min(spent[:4]) < 0.2  # about 0.05 s on a machine that does nothing else
     assert spent[4] < 0.01
+
+
+def test_an_agent_is_shown_with_the_researcher_that_thinks_for_it_now(root: Path, night: Night) -> None:
+    assert [agent.researcher for agent in look(root).agents] == ["scripted"] * 2
+    settings = json.dumps({"researchers": {"gpu0": "claude", "gpu1": "sweep"}})
+    reopen(night.ledger, "apr5", {"gpu0": ("sim", ""), "gpu1": ("sim", "")}, 2e6, None, 9, "claude:1,sweep", settings)
+    told = look(root)
+    assert [agent.researcher for agent in told.agents] == ["claude", "sweep"]
+    assert told.researcher == "claude:1,sweep"

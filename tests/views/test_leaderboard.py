@@ -58,6 +58,14 @@ def test_wide_terminals_show_more(make_night, draw):
     assert "autoresearch/apr5-gpu0" in wide
 
 
+def test_a_mix_shows_who_thinks_for_each_agent(make_night, draw):
+    snapshot = make_night(4, now=3.0)
+    first, *others = snapshot.agents
+    mixed = replace(snapshot, agents=(replace(first, researcher="claude-code"), *others))
+    assert "claude-code" not in draw(render(snapshot, 100, 24), 100)
+    assert "claude-code" in draw(render(mixed, 100, 24), 100)
+
+
 def test_changes_read_as_the_metric_moves(make_night, draw):
     lower = make_night(2, now=6.2)
     newest = lower.trunk[-1]

@@ -1,0 +1,44 @@
+"""The plan before a launch: who thinks for whom, and which sections of the program are for whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarm import cli
+from swarm.simulation.project import make_project
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("plan") / "project")
+
+
+def rows(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, str]:
+    """The plan's rows by their first word, unfolded."""
+    code = cli.main(["launch", "-C", str(root), "--dry-run", "--device", "sim", "--agents", "4", *flags])
+    assert code == 0
+    found: dict[str, str] = {}
+    for line in capsys.readouterr().out.split("\n\n")[0].splitlines():
+        name = line.split(" ")[0] or next(reversed(found))
+        found[name] = f"{found.get(name, '')} {line.removeprefix(name).strip()}".strip()
+    return found
+
+
+def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows(root, capsys)["researcher"].startswith("sweep: knows a playbook")
+    told = rows(root, capsys, "--researcher", "command:1,sweep", "--command", "sh {prompt}")
+    assert told["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3"
+    assert "roles" not in told
+
+
+def test_it_tells_whose_roles_the_program_gives_and_a_name_that_is_nobodys(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = root / "program.md"
+    before = program.read_text()
+    program.write_text(before + "\n## For gpu0, gpu2: architecture\n\nBig.\n\n## For sweeep and gpu9\n\nx\n")
+    told = rows(root, capsys)["roles"]
+    program.write_text(before)
+    assert told == "architecture for gpu0, gpu2; a section of its own for nobody: no sweeep or gpu9"
