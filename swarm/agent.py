@@ -16,13 +16,14 @@ from typing import Any, Protocol
 
 from swarm.board.client import BoardClient
 from swarm.board.novelty import fingerprint, size
-from swarm.errors import Fenced
+from swarm.errors import Fenced, MachineFault
 from swarm.project import Project
 from swarm.records import (
     Briefing,
     Claim,
     Duplicate,
     Edit,
+    Failure,
     Idea,
     Measure,
     Progress,
@@ -41,6 +42,7 @@ from swarm.workshop.merge import merge
 
 HEARTBEAT = 15.0  # seconds between renewals of the lease
 PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is asked again
+MACHINE_FAULTS = 3  # infrastructure failures in a row after which this GPU should rest, and others take its work
 STUBBORN = 8  # refusals in a row after which a researcher is let rest: each of its ideas costs money
 
 
@@ -76,7 +78,7 @@ class Agent:
         self.name, self.project, self.board = name, project, board
         self.workshop, self.drafts = workshop, drafts
         self.researcher, self.fallback, self.sleep = researcher, fallback, sleep
-        self.fence = 0
+        self.fence, self.faults = 0, 0
         self.drafting: asyncio.Task[bool] | None = None
         self.thinking = asyncio.Lock()  # one thought at a time: researcher and folder are for one
         self.refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
@@ -85,7 +87,7 @@ class Agent:
         self.progress: Progress | None = None
 
     async def live(self) -> str:
-        """Asks the board for work and does it, until there is none to come."""
+        """Asks the board for work and does it, until there is none to come; MachineFault where it only fails here."""
         self.fence = await self.board.join(self.name)
         heartbeat = asyncio.create_task(self._keep_lease())
         try:
@@ -94,6 +96,10 @@ class Agent:
             while not isinstance(work := await self.board.next_work(self.name, self.fence), Stop):
                 self._draft_ahead()
                 await self._do(work)
+        except MachineFault:
+            with contextlib.suppress(Fenced):
+                await self.board.retire(self.name, self.fence)
+            raise
         finally:
             await _cancel(heartbeat, self.drafting)
         self.state, self.note = "stopped", work.reason
@@ -121,6 +127,9 @@ class Agent:
         run = await self.workshop.run(work, source, self._on_progress)
         self.work, self.progress = None, None
         await self._record(run)
+        self.faults = self.faults + 1 if run.failure is Failure.INFRASTRUCTURE else 0
+        if self.faults >= MACHINE_FAULTS:
+            raise MachineFault(f"{self.faults} faults of the machine in a row: {run.reason}")
 
     async def _record(self, run: Run) -> None:
         """Only then are the run's files deleted; the model stays where the trunk took the experiment."""

@@ -219,7 +219,7 @@ def bench(options: argparse.Namespace) -> int:
 def _run(plan: Any, console: Console) -> int:
     """The swarm in the foreground, with its leaderboard, and the report at the end."""
     from swarm.board.reader import open_ledger, read_snapshot
-    from swarm.coordinator import run
+    from swarm.coordinator.head import run
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
 

@@ -15,3 +15,11 @@ class UsageError(SwarmError):
 
 class Fenced(SwarmError):
     """The caller's lease was given to somebody else: whatever it holds is no longer its own."""
+
+
+class Unavailable(SwarmError):
+    """There is no answer now, though nothing is wrong with the question: ask it again."""
+
+
+class MachineFault(SwarmError):
+    """Run after run fails for what is no idea's fault: the slot should rest before it is tried again."""

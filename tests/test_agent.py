@@ -17,7 +17,7 @@ from swarm.board.client import local_client
 from swarm.board.ledger import Ledger
 from swarm.board.novelty import fingerprint
 from swarm.board.stock import found
-from swarm.errors import Fenced
+from swarm.errors import Fenced, MachineFault
 from swarm.project import Project
 from swarm.records import Briefing, Edit, Failure, Idea, Measure, Metrics, Progress, Run, Source
 from swarm.researchers import Exhausted
@@ -606,3 +606,19 @@ def test_what_the_leaderboard_sees(room: Room) -> None:
         1,
     )
     assert agent.view()["experiment"] is None and agent.view()["state"] == "stopped"
+
+
+def test_a_gpu_that_only_fails_is_left_and_another_takes_its_work(make_room: Callable[..., Room]) -> None:
+    room = make_room(agents=2)
+    faulty = Bench(room.diary, lambda work, source: Failure.INFRASTRUCTURE)
+    ends = []
+
+    async def both() -> None:
+        async with asyncio.timeout(20):
+            agents = (room.agent(room.thinker(), "gpu0", faulty), room.agent(room.thinker(), "gpu1"))
+            ends.extend(await asyncio.gather(*(agent.live() for agent in agents), return_exceptions=True))
+
+    asyncio.run(both())
+    assert isinstance(ends[0], MachineFault) and "3 faults of the machine in a row: it failed" in str(ends[0])
+    assert ends[1] == "3 experiments done" and len(room.experiments("state = 'judged'")) == 3
+    assert sum(line.startswith("run apr5-gpu0") for line in room.diary) == 3

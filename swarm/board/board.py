@@ -100,19 +100,29 @@ class Board:
         self._move_fence(agent)
         del self.leases[agent]
 
+    @once
+    def retire(self, agent: str, fence: int) -> None:
+        """The agent goes for a while, as its GPU is faulty: others may have all that it held."""
+        self._check(agent, fence)
+        self._take_back(agent, "its GPU rests; what it held is free again")
+        del self.leases[agent]
+
     def expire(self) -> list[str]:
         """Takes back what agents held whose lease ran out: unstarted ideas are free, running runs are lost."""
         late = [agent for agent, until in self.leases.items() if until < self.monotonic()]
         for agent in late:
             with self.ledger.transaction():
-                freed = claims.free(self.ledger, self.tag, agent, "claimed", "drafted")
-                lost = trials.lose_running(self.ledger, self.swarm, agent, self.now())
-                self._move_fence(agent)
-                if freed or lost:
-                    self._tell_event(agent, "lost", "its lease ran out; what it held is free again")
+                self._take_back(agent, "its lease ran out; what it held is free again")
             del self.leases[agent]
         self.ledger.execute("DELETE FROM answers WHERE at < ?", self.now() - MEMORY)
         return late
+
+    def _take_back(self, agent: str, why: str) -> None:
+        freed = claims.free(self.ledger, self.tag, agent, "claimed", "drafted")
+        lost = trials.lose_running(self.ledger, self.swarm, agent, self.now())
+        self._move_fence(agent)
+        if freed or lost:
+            self._tell_event(agent, "lost", why)
 
     def _check(self, agent: str, fence: int) -> None:
         current = self.ledger.value("SELECT fence FROM agents WHERE tag = ? AND agent = ?", self.tag, agent)

@@ -31,6 +31,9 @@ class BoardClient:
     async def leave(self, agent: str, fence: int) -> None:
         await self._once("leave", agent, fence)
 
+    async def retire(self, agent: str, fence: int) -> None:
+        await self._once("retire", agent, fence)
+
     async def wants_draft(self, agent: str) -> bool:
         return await self._call("wants_draft", agent)
 

@@ -16,7 +16,7 @@ class AgentView:
     branch: str  # "autoresearch/apr5-gpu0"
     device: str  # "cpu", "cuda:3 NVIDIA H200", ...
     researcher: str
-    state: str  # "training", "measuring", "drafting", "resting", "stopped", "lost"
+    state: str  # "training", "measuring", "drafting", "resting", "stopped", "lost", "fenced"
     note: str = ""  # one line about the state, where it needs one
     experiment: str | None = None
     title: str = ""

@@ -23,6 +23,7 @@ _STATES = {
     "resting": ("·", "dim"),
     "stopped": ("■", "dim"),
     "lost": ("×", "bold red"),
+    "fenced": ("▲", "bold red"),
 }
 _BAR = 8
 

@@ -253,6 +253,7 @@ def test_a_repeated_request_gets_the_same_answer_and_changes_nothing_twice(night
     call("rebase", "gpu0", fence, order, merged, fingerprint(merged), 0)
     assert isinstance(call("next_work", "gpu0", fence), Measure)
     call("leave", "gpu0", fence)
+    call("retire", "gpu1", night.fences["gpu1"])
     assert seen == set(one)
 
 

@@ -1,0 +1,123 @@
+"""What runs in processes of Ray's: the board, and one agent per slot. Each ends with the raylet that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarm.agent import Agent
+from swarm.board.board import Board
+from swarm.board.client import BoardClient
+from swarm.board.ledger import Ledger
+from swarm.errors import Unavailable, UsageError
+from swarm.project import Project
+from swarm.records import Source
+from swarm.researchers import create
+from swarm.workshop.runner import Workshop
+from swarm.workshop.slot import Slot
+from swarm.workshop.tree import die_with_parent
+from swarm.workshop.workspace import Workspace
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds before a question is asked again
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """All that an agent actor needs to know to take up its work."""
+
+    agent: str
+    project: Project
+    slot: Slot
+    folder: str
+    researcher: str
+    seed: int
+    options: dict[str, str]
+    environment: dict[str, str]  # added to the agent's, and so to its runs'
+
+
+class BoardActor:
+    """The board in a process of its own. Ray repeats calls whose answer was lost; request ids make that harmless."""
+
+    def __init__(self, path: str, tag: str, program: str):
+        end_with_parent()
+        self._path, self._tag, self._program = Path(path), tag, functools.partial(_read_text, Path(program))
+        self._board: Board | None = None
+
+    def call(self, method: str, *arguments: object, **keywords: object) -> Any:
+        """One call to the board; Unavailable while the ledger cannot be opened, read or written (a full disk)."""
+        try:
+            self._board = self._board or Board(Ledger(self._path, write=True), self._tag, program=self._program)
+        except UsageError as error:  # above all: the predecessor has not quite ended, and holds the lock
+            raise Unavailable(str(error)) from error
+        try:
+            return getattr(self._board, method)(*arguments, **keywords)
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the ledger cannot be used: {error}") from error
+
+
+class AgentActor:
+    """One agent in a process of its own. `call` carries a question to the board, and raises Unavailable."""
+
+    def __init__(self, post: Post, base: bytes, call: Callable[..., Awaitable[Any]]):
+        end_with_parent()
+        os.environ.update(post.environment)
+        folder = Path(post.folder)
+        tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
+        options = post.options | {"tree": str(tree)}
+        self._agent = Agent(
+            post.agent,
+            post.project,
+            BoardClient(functools.partial(patiently, call)),
+            Workshop(post.project, base, folder, post.slot),
+            Workspace(folder / "draft", base, post.project),
+            create(post.researcher, post.agent, post.seed, options),
+            fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),
+        )
+
+    async def live(self) -> str:
+        return await self._agent.live()
+
+    async def halt(self) -> None:
+        await self._agent.halt()
+
+    async def view(self) -> dict[str, Any]:
+        return self._agent.view()
+
+
+async def patiently(call: Callable[..., Awaitable[Any]], method: str, *arguments: object, **keywords: object) -> Any:
+    """Asks until there is an answer. The request id stays the same, so nothing is done twice."""
+    pause = SHORTEST_PAUSE
+    while True:
+        try:
+            return await call(method, *arguments, **keywords)
+        except Unavailable:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def end_with_parent() -> None:
+    """Ray's workers outlive a killed raylet, for minutes or, where they are stopped, for ever: these do not."""
+    die_with_parent()
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True, name="parent").start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _read_text(path: Path) -> str:
+    """What a person wrote for researchers, now; nothing where it cannot be read at the moment."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,152 @@
+"""Ray, as the head needs it: places for actors, and whether it still lives. The only file that imports ray."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from swarm.coordinator.actors import AgentActor, BoardActor, Post
+from swarm.errors import MachineFault, SwarmError, Unavailable
+from swarm.workshop.slot import Slot
+
+PATIENCE = 30.0  # seconds the head waits for one answer of the board
+VITAL = ("gcs_server", "raylet")  # the processes without which Ray starts nothing any more
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to the board, from the head and from every agent; it can be sent along."""
+
+    actor: Any
+
+    async def __call__(self, method: str, *arguments: object, **keywords: object) -> Any:
+        from ray.exceptions import RayActorError
+
+        try:
+            return await self.actor.call.remote(method, *arguments, **keywords)
+        except RayActorError as error:  # whatever the board raised itself is raised as that
+            raise Unavailable(_first_line(error)) from error
+
+    def ask(self, method: str, *arguments: object) -> Any:
+        """The answer. Unavailable where the board cannot give it, or hangs: then its process is ended.
+
+        Ray starts another one and repeats what was asked.
+        """
+        import ray
+        from ray.exceptions import GetTimeoutError, RayError
+
+        try:
+            return ray.get(self.actor.call.remote(method, *arguments), timeout=PATIENCE)
+        except GetTimeoutError as error:
+            ray.kill(self.actor, no_restart=False)
+            raise Unavailable(f"no answer for {PATIENCE:.0f} s, so it is started again") from error
+        except RayError as error:
+            raise Unavailable(_first_line(error)) from error
+
+
+class Worker:
+    """One agent's actor, and the call that ends with it."""
+
+    def __init__(self, actor: Any):
+        self._actor, self._life, self._view = actor, actor.live.remote(), None
+
+    def outcome(self) -> str | None:
+        """Why the agent ended in peace, None while it lives; MachineFault, or another SwarmError where it died."""
+        import ray
+        from ray.exceptions import RayError
+
+        if not ray.wait([self._life], timeout=0)[0]:
+            return None
+        try:
+            return ray.get(self._life)
+        except MachineFault as error:
+            raise MachineFault(_first_line(error)) from error
+        except RayError as error:
+            raise SwarmError(_first_line(error)) from error
+
+    def view(self) -> dict[str, Any] | None:
+        """What the agent says of itself, where it has answered since it was asked last; asks again."""
+        import ray
+        from ray.exceptions import RayError
+
+        told: Any = None
+        if self._view is not None and ray.wait([self._view], timeout=0)[0]:
+            with contextlib.suppress(RayError):
+                told = ray.get(self._view)
+            self._view = None
+        if self._view is None:
+            self._view = self._actor.view.remote()
+        return told
+
+    def halt(self) -> None:
+        """Asks it to end its training."""
+        self._actor.halt.remote()
+
+    def kill(self) -> None:
+        """Ends its process, whatever state that is in; its guard ends the training."""
+        import ray
+
+        ray.kill(self._actor)
+
+
+class Cluster:
+    """The Ray that was named, or one of its own. Never one that merely happens to be there."""
+
+    def __init__(self, address: str | None, slots: Sequence[Slot]):
+        self._address, self._slots = address, slots
+        self._vital: list[psutil.Process] = []
+
+    def start(self, base: bytes) -> None:
+        """`base` is the tar archive of the tree from which every host makes its workspaces."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        common = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "swarm"}
+        if self._address:
+            ray.init(address=self._address, **common)
+        else:
+            gpus = sum(slot.device in ("cuda", "sim") for slot in self._slots)
+            ray.init(address="local", num_cpus=len(self._slots) + 2, num_gpus=gpus, include_dashboard=False, **common)
+            self._vital = [child for child in psutil.Process().children() if child.name() in VITAL]
+        self._base = ray.put(base)
+
+    def lives(self) -> bool:
+        """False where Ray's own processes on this host have died; of a cluster that was joined, always True."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return all(process.status() != psutil.STATUS_ZOMBIE for process in self._vital)
+        return False
+
+    def close(self) -> None:
+        """Leaves; ends what it started."""
+        import ray
+
+        ray.shutdown()
+        self._vital = []
+
+    def board(self, path: Path, tag: str, program: Path) -> Line:
+        import ray
+
+        make = ray.remote(BoardActor).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        return Line(make.remote(str(path), tag, str(program)))
+
+    def agent(self, post: Post, line: Line) -> Worker:
+        import ray
+
+        gpus = 1 if post.slot.device in ("cuda", "sim") else 0
+        make = ray.remote(AgentActor).options(num_cpus=0, num_gpus=gpus, max_concurrency=8)
+        return Worker(make.remote(post, self._base, line))
+
+
+def _first_line(error: BaseException) -> str:
+    """What happened, without the traceback that Ray carries along."""
+    cause = getattr(error, "cause", None) or error
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__
