@@ -841,6 +841,7 @@ def evaluate_bpb(
     context: int = MAX_CONTEXT,
     corpus: Corpus | None = None,
     max_tokens: int | None = None,
+    rows: np.ndarray | None = None,
 ) -> Evaluation:
     """Measure how well `model` predicts held-out text.
 
@@ -854,6 +855,7 @@ def evaluate_bpb(
         context: tokens the model reads at once, at most `MAX_CONTEXT`; pass the length it was trained on.
         corpus: by default the active one.
         max_tokens: score fewer tokens, for tests; such a figure compares with nothing.
+        rows: what `eval_rows` gives for these arguments, by whoever has it already.
 
     Raises:
         PrepareError: the corpus is not prepared, or `context` is out of range.
@@ -866,7 +868,7 @@ def evaluate_bpb(
         raise PrepareError(f"a context of {context} tokens cannot be measured: use 1 to {MAX_CONTEXT}")
     started = time.perf_counter()
     corpus = corpus or load_corpus()
-    rows = eval_rows(corpus, split, context, max_tokens)
+    rows = eval_rows(corpus, split, context, max_tokens) if rows is None else rows
     batch = batch or max(1, min(len(rows), EVAL_LOGITS[device.type] // (context * corpus.vocab_size)))
     sizes = torch.from_numpy(token_bytes(corpus.folder)).to(device)
     losses, counts = [], []  # sums of each row; read once at the end, so that a GPU never waits

@@ -19,7 +19,8 @@ class Project:
     """One researchable repository. Commands are argument lists; `{python}` stands for the running interpreter.
 
     `command` trains once and prints the summary block; `referee`, where there is one, measures the saved model in
-    a process of its own; `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
+    a process of its own, which with `referee_waits` starts together with the training, to be warm, and measures after a
+    line "go" on its stdin; `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
     `prepare` is what a person types to prepare it. `sigma` holds the expected noise of the metric by device, the
     prior of the judge; a device that is not named there starts without one.
     """
@@ -28,6 +29,7 @@ class Project:
     editable: tuple[str, ...]
     fixed: tuple[str, ...] = ()
     referee: tuple[str, ...] = ()
+    referee_waits: bool = False
     data: tuple[str, ...] = ()
     prepare: str = ""
     program: str = "program.md"
@@ -95,9 +97,12 @@ def _value(value: Any, hint: Any, name: str) -> Any:
             return tuple(value)
         case dict() if typing.get_origin(hint) is Mapping:
             return {key: _value(number, float, f"{name}.{key}") for key, number in value.items()}
-        case str() if hint is str:
+        case str() | bool() if hint is type(value):
             return value
         case int() | float() if hint is float and not isinstance(value, bool):
             return float(value)
-    wanted = {str: "a text", float: "a number", tuple: "a list of texts", Mapping: "a table of numbers"}
-    raise UsageError(f"{name} must be {wanted[typing.get_origin(hint) or hint]}, not {value!r}")
+    wanted = {
+        str: "a text", bool: "true or false", float: "a number", tuple: "a list of texts",
+        Mapping: "a table of numbers",
+    }[typing.get_origin(hint) or hint]  # fmt: skip
+    raise UsageError(f"{name} must be {wanted}, not {value!r}")

@@ -32,10 +32,16 @@ class Family:
         self.exits: dict[int, Exit] = {}  # of the children that were waited for
         self.survivors: tuple[int, ...] = ()  # not even SIGKILL ended these
         self._groups: set[int] = set()
+        self._apart: set[int] = set()
 
     def adopt(self, pid: int) -> None:
         """Takes note of a child that leads a group of its own."""
+        self._apart.discard(pid)
         self._groups.add(pid)
+
+    def set_apart(self, pid: int) -> None:
+        """Leaves a child and all below it out of everything, until it is adopted."""
+        self._apart.add(pid)
 
     def living(self) -> dict[int, tree.Process]:
         processes = tree.table()
@@ -43,6 +49,9 @@ class Family:
         for process in processes.values():
             if process.group in self._groups:
                 found[process.pid] = process
+        for pid in self._apart:
+            for left_out in (pid, *tree.descendants(processes, pid)):
+                found.pop(left_out, None)
         self._groups = {process.group for process in found.values()} - {os.getpgrp()}
         return found
 
@@ -59,6 +68,7 @@ class Family:
                 if pid == 0:
                     return
                 self.exits[pid] = Exit(status, usage)
+                self._apart.discard(pid)  # its number may be another's soon
 
     def end(self, grace: float, wait: Callable[[float], None]) -> None:
         """SIGTERM, a grace, SIGKILL, until nobody is left or only `survivors` are. `wait` passes a little time."""

@@ -27,7 +27,7 @@ from swarm.workshop import tree
 from swarm.workshop.family import Family
 from swarm.workshop.lock import HostLock
 from swarm.workshop.logs import LogPipe
-from swarm.workshop.spec import RESULT, STATE, STOP, Ended, Result, Spec, State, Step, write_whole
+from swarm.workshop.spec import GO, RESULT, STATE, STOP, Ended, Result, Spec, State, Step, write_whole
 
 _TICK = 0.1  # seconds between looks at limits
 _ACCOUNT = 1.0  # seconds between looks at what the tree uses
@@ -41,6 +41,7 @@ class Guard:
         self._spec = Spec.read(folder)
         self._family = Family()
         self._lock: HostLock | None = None
+        self._early: dict[str, tuple[LogPipe, subprocess.Popen[bytes] | None]] = {}  # wait, warm, for their turn
         self._called_off: str | None = None  # "agent" or "stop", once somebody wants an end
         self._selector = selectors.DefaultSelector()
         self._listen()
@@ -53,6 +54,9 @@ class Guard:
         error = self._take_lock()
         try:
             for step in self._spec.steps:
+                if step.early and not error:
+                    self._start_early(step)
+            for step in self._spec.steps:
                 if error or self._called_off or self._family.survivors:
                     break
                 ended.append(self._step(step))
@@ -60,6 +64,9 @@ class Guard:
                 if changed or not ended[-1].succeeded:
                     break
         finally:
+            for _, child in self._early.values():  # whose turn never came
+                if child:
+                    self._family.adopt(child.pid)
             self._end_tree()
         spec, survivors = self._spec, self._family.survivors
         result = Result(spec.run, spec.attempt, tuple(ended), changed, error, self._called_off, survivors)
@@ -77,11 +84,15 @@ class Guard:
     def _step(self, step: Step) -> Ended:
         for path in step.clears:
             Path(path).unlink(missing_ok=True)
-        started, clock, cpu, kills = time.time(), time.monotonic(), self._cpu(), _memory_kills()
-        output = LogPipe(Path(step.log))
-        self._selector.register(output.source, selectors.EVENT_READ, output.pump)
+        started, clock, kills = time.time(), time.monotonic(), _memory_kills()
+        output, child = self._early.pop(step.name, None) or (self._output(step), None)
+        if child:
+            self._family.adopt(child.pid)  # from now on it counts
+        cpu, ended = self._cpu(), Ended(step.name, step.argv[0], started)
         try:
-            ended = self._watch(step, output.sink, Ended(step.name, step.argv[0], started))
+            ended = self._watch(step, child or self._start(step, output), ended)
+        except (OSError, subprocess.SubprocessError) as error:
+            ended = replace(ended, error=f"{step.argv[0]} cannot be started: {error}")
         finally:
             self._selector.unregister(output.source)
             output.close()
@@ -93,18 +104,33 @@ class Guard:
             log_broken=output.log.broken,
         )
 
-    def _watch(self, step: Step, sink: int, ended: Ended) -> Ended:
-        """Starts the step, waits until its first process ends or must be ended, and ends all that is left of it."""
+    def _output(self, step: Step) -> LogPipe:
+        output = LogPipe(Path(step.log))
+        self._selector.register(output.source, selectors.EVENT_READ, output.pump)
+        return output
+
+    def _start(self, step: Step, output: LogPipe) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            step.argv, cwd=step.cwd, env=dict(step.env), stdin=subprocess.PIPE if step.early else subprocess.DEVNULL,
+            stdout=output.sink, stderr=output.sink, start_new_session=True, preexec_fn=lambda: _settle(step),
+        )  # fmt: skip
+
+    def _start_early(self, step: Step) -> None:
+        """Starts a step before its turn. Where that fails now, its turn will tell."""
+        output, child = self._output(step), None
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            child = self._start(step, output)
+            self._family.set_apart(child.pid)
+        self._early[step.name] = output, child
+
+    def _watch(self, step: Step, child: subprocess.Popen[bytes], ended: Ended) -> Ended:
+        """Waits until the step's first process ends or must be ended, and ends all that is left of it."""
         cpu = self._cpu()
-        try:
-            child = subprocess.Popen(
-                step.argv, cwd=step.cwd, env=dict(step.env), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                start_new_session=True, preexec_fn=lambda: _settle(step),
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError) as error:
-            return replace(ended, error=f"{step.argv[0]} cannot be started: {error}")
         self._family.adopt(child.pid)
         self._record(step.name, child.pid)
+        if child.stdin:
+            with contextlib.suppress(BrokenPipeError), child.stdin as stdin:  # it may have ended already
+                stdin.write(GO)
         heart = _Heart(step)
         deadline, next_account, rss, reason = time.monotonic() + step.wall, 0.0, 0.0, None
         while child.pid not in self._family.exits and not reason:

@@ -18,6 +18,7 @@ from swarm.workshop.summary import Value, parse_summary
 
 DIVERGED_AT = 100.0  # a loss that is not below this is not training
 INVALID_EXIT = 3  # the referee's word for a candidate that cheats
+MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemoryError|MemoryError|CUBLAS_STATUS_ALLOC_FAILED|can(?:'t|not) allocate memory",
@@ -103,6 +104,8 @@ def _of_step(step: Ended, spec: Spec, heartbeats: tuple[Beat, ...], tail: str) -
     if step.exit == INVALID_EXIT and whose:
         told = _json(Path(spec.run_folder, REFEREE)).get("invalid")
         return Failure.INVALID, str(told or _last_line(tail) or "the referee refused it")
+    if step.exit == MACHINE_EXIT and whose:
+        return Failure.INFRASTRUCTURE, whose + (_last_line(tail) or "this machine cannot measure")
     failure, reason = _of_log(step, heartbeats, tail)
     return failure, whose + reason
 

@@ -31,8 +31,9 @@ _LOOK = 0.5  # seconds between looks at a run's progress
 class Workshop:
     """Where one agent's runs happen.
 
-    In `folder`, run/ is the workspace, runs/ holds what runs wrote (their SWARM_RUN_DIR), logs/ what they printed, and
-    guards/ what their guards know, until a run is acknowledged.
+    In `folder`, run/ is the workspace and referee/ a second one, which no training ever works in; runs/ holds what runs
+    wrote (their SWARM_RUN_DIR), logs/ what they printed, and guards/ what their guards know, until a run is
+    acknowledged.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Workshop:
         self._allowed = frozenset(allowed)
         self._limits = limits
         self._workspace = Workspace(self._folder / "run", base, project)
+        self._bench = Workspace(self._folder / "referee", base, project)
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
@@ -120,30 +122,36 @@ class Workshop:
             made.mkdir(parents=True)
         (self._folder / "logs").mkdir(exist_ok=True)
         self._workspace.fresh(source)
-        self._spec(work, artifacts).write(folder)
+        if self._project.referee:
+            self._bench.fresh(source)
+        self._spec(work, artifacts, source).write(folder)
         return folder
 
-    def _spec(self, work: Measure, artifacts: Path) -> Spec:
+    def _spec(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         limits = self._limits(work.budget, self._slot.device)
-        root = str(self._workspace.folder)
+        root, bench = self._workspace.folder, self._bench.folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
+        fixed = self._workspace.hashes(source)
         common = {
-            "cwd": root,
             "env": self._environment(work, artifacts),
-            "cores": list(self._slot.cores),
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers that take every core leave the head awake
         }
         steps = [
             Step(
-                "trainer", self._project.argv(self._project.command), log=f"{log}.log", wall=limits.wall,
-                cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT), **common,
+                "trainer", self._project.argv(self._project.command), str(root), log=f"{log}.log", wall=limits.wall,
+                cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
+                cores=list(self._slot.cores), **common,
             )
         ]  # fmt: skip
         if self._project.referee:
+            fixed |= {f"../{bench.name}/{path}": sha for path, sha in fixed.items()}
+            early = self._project.referee_waits
             steps.append(
                 Step(
-                    "referee", self._project.argv(self._project.referee), log=f"{log}.referee.log",
-                    wall=limits.referee, clears=[str(artifacts / REFEREE)], **common,
+                    "referee", self._project.argv(self._project.referee), str(bench), log=f"{log}.referee.log",
+                    wall=limits.referee, clears=[str(artifacts / REFEREE)], early=early,
+                    # On a CPU it gets warm on any core that is free: on its own it would slow the training down.
+                    cores=[] if self._slot.device == "cpu" else list(self._slot.cores), **common,
                 )
             )  # fmt: skip
         lock = re.sub(r"[^A-Za-z0-9.-]", "-", self._slot.lock)
@@ -152,8 +160,8 @@ class Workshop:
             work.attempt,
             steps,
             run_folder=str(artifacts),
-            root=root,
-            fixed=self._workspace.fixed_files(),
+            root=str(root),
+            fixed=fixed,
             lock=str(LOCK_FOLDER / f"{lock}.lock") if lock else None,
             lock_wait=limits.lock_wait,
             grace=limits.grace,

@@ -11,6 +11,7 @@ from pathlib import Path
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
 STOP = b"stop\n"  # the one command that a guard knows
+GO = b"go\n"  # and the one that it gives, to a step that was started early
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Step:
     clears: list[str] = field(default_factory=list)  # files removed before it starts: only this step may make them
     cores: list[int] = field(default_factory=list)  # it may run on these; on all where empty
     nice: int = 0
+    early: bool = False  # started with the first step, to be warm when the line "go" on stdin says that it is its turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,12 @@ class Workspace:
         """sha256 by path of the fixed files as the base tree has them. A fixed folder stands for all files in it."""
         return {path: sha for path, sha in self._shas.items() if self._is_fixed(path)}
 
+    def hashes(self, source: Source) -> dict[str, str]:
+        """sha256 by path of what a run must leave alone: the fixed files, and the source that it is made of."""
+        return self.fixed_files() | {
+            path: hashlib.sha256(content).hexdigest() for path, content in source.files.items()
+        }
+
     def fixed_hash(self) -> str:
         """One sha256 over the fixed files as they now are in the folder."""
         digest = hashlib.sha256()

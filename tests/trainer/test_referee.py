@@ -4,14 +4,25 @@ python -m pytest tests/trainer/test_referee.py
 """
 
 import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import prepare
 from tests.trainer.conftest import edit
-from trainer import referee
+from trainer import candidate, referee, train
 
 CPU = torch.device("cpu")
 VOCAB = 512
@@ -62,29 +73,34 @@ class Undecided(Honest):
         return super().forward(idx) * float("nan")
 
 
-class Narrow(Honest):
-    def forward(self, idx: torch.Tensor) -> torch.Tensor:
-        return super().forward(idx)[..., :-1]
-
-
-class Loser(Honest):
-    def forward(self, idx: torch.Tensor) -> tuple[torch.Tensor, int]:
-        return super().forward(idx), 0
-
-
 class Endless(Honest):
     seq_len = 10**6
 
 
-def measure(model: nn.Module, corpus) -> dict:
-    return referee.check_and_measure(model, CPU, corpus, "val", max_tokens=2048)
+class Here:
+    """A reader whose model is in this process: the rules are the same wherever it is."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.context = model, model.seq_len
+
+    def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
+        self.shape = (batch, context, vocab_size)
+
+    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
+        assert tokens.shape == self.shape[:2]
+        with torch.no_grad():
+            return self.model(tokens).float()
 
 
-def test_an_honest_model_is_measured(corpus) -> None:
+def measure(model: nn.Module, corpus: prepare.Corpus) -> dict:
+    return referee.measure(Here(model), Here(deepcopy(model)), CPU, corpus, "val", max_tokens=2048)
+
+
+def test_an_honest_model_is_measured_as_by_the_metric(corpus: prepare.Corpus) -> None:
     answer = measure(Honest(), corpus)
-    assert answer["tokens"] == 2048
-    assert answer["val_bpb"] > 0
-    assert answer["split"] == "val"
+    plain = prepare.evaluate_bpb(Honest(), CPU, "val", 16, Honest.seq_len, corpus, 2048)
+    assert (answer["val_bpb"], answer["val_loss"]) == pytest.approx((plain.bpb, plain.loss), abs=1e-4)
+    assert (answer["tokens"], answer["bytes"], answer["split"]) == (2048, plain.bytes, "val")
 
 
 @pytest.mark.parametrize(
@@ -93,16 +109,173 @@ def test_an_honest_model_is_measured(corpus) -> None:
         (Clairvoyant, "causality"),
         (SlightlyClairvoyant, "causality"),
         (Gossip, "rows"),
-        (Learner, "causality|rows|memory"),
+        (Learner, "memory"),
         (Undecided, "finite"),
-        (Narrow, "shape"),
-        (Loser, "shape"),
         (Endless, "context"),
     ],
 )
 def test_a_model_that_breaks_a_rule_is_invalid_by_name(model: type[nn.Module], check: str, corpus) -> None:
     with pytest.raises(referee.Invalid, match=f"^({check}): "):
         measure(model(), corpus)
+
+
+class Rarely(Honest):
+    """Reads ahead in one row of five only: drawn by lot, rows of that kind are among those asked about again."""
+
+    def mix(self, x: torch.Tensor) -> torch.Tensor:
+        ahead = super().mix(x)
+        ahead[::5] += x[::5].roll(-1, dims=1)
+        return ahead
+
+
+class Careful(Honest):
+    """Reads ahead, but remembers what it said about a beginning and says it again when that beginning comes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: dict[bytes, torch.Tensor] = {}
+
+    def forward(self, idx: torch.Tensor) -> torch.Tensor:
+        logits = self.mix(self.table[idx]) @ self.head
+        for row, tokens in enumerate(idx):
+            for at in range(len(tokens)):
+                logits[row, at] = self.said.setdefault(tokens[: at + 1].numpy().tobytes(), logits[row, at])
+        return logits
+
+    def mix(self, x: torch.Tensor) -> torch.Tensor:
+        return x + x.roll(-1, dims=1)
+
+
+@pytest.mark.parametrize("model", [Rarely, Careful])
+def test_reading_ahead_now_and_then_or_with_care_is_caught_all_the_same(model: type[nn.Module], corpus) -> None:
+    with pytest.raises(referee.Invalid, match=r"^(causality|rows|memory): "):
+        measure(model(), corpus)
+
+
+class Answers(nn.Module):
+    seq_len = 8
+
+    def __init__(self, answer: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, idx: torch.Tensor) -> Any:
+        return self.answer(idx)
+
+
+@contextmanager
+def served(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[candidate.Candidate]:
+    """A candidate that is a thread instead of a process; all else is as always."""
+    monkeypatch.setattr(train, "load_model", lambda folder, device: model)
+    reader = candidate.Candidate()
+    thread = threading.Thread(target=candidate.serve, args=(reader.there, reader.memories))
+    thread.start()
+    try:
+        reader.load(Path(), CPU)
+        yield reader
+    finally:
+        reader.close()
+        thread.join()
+
+
+def test_logits_cross_from_one_side_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(
+        Answers(lambda idx: torch.stack([idx, -idx, idx.bfloat16() / 2], dim=2).bfloat16()), monkeypatch
+    ) as reader:
+        assert reader.context == 8
+        reader.open(2, 8, 3, CPU)
+        for _ in range(2):
+            tokens = torch.randint(100, (2, 8))
+            logits = reader(tokens)
+            assert logits.dtype == torch.float32
+            assert torch.equal(logits, torch.stack([tokens, -tokens, tokens / 2], dim=2))
+        kept = logits.clone()
+        reader(tokens + 1)
+        assert torch.equal(logits, kept), "an answer must not change under its reader"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda idx: torch.zeros(*idx.shape, 2), "shape: forward gives [2, 8, 2] instead of floats [2, 8, 3]"),
+        (lambda idx: (torch.zeros(*idx.shape, 3), 0), "shape: forward gives tuple instead"),
+        (lambda idx: torch.zeros(*idx.shape, 3, dtype=int), "shape: forward gives Tensor torch.int64 instead"),
+    ],
+)
+def test_answers_of_the_wrong_shape_are_invalid(answer, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(Answers(answer), monkeypatch) as reader:
+        assert reader.context == 8
+        reader.open(2, 8, 3, CPU)
+        with pytest.raises(referee.Invalid, match=re.escape(told)):
+            reader(torch.zeros(2, 8, dtype=torch.int64))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seals are Linux's")
+def test_a_candidate_cannot_take_the_memory_away_under_the_referee(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(Answers(lambda idx: torch.zeros(*idx.shape, 3)), monkeypatch) as reader:
+        assert reader.context == 8
+        reader.open(2, 8, 3, CPU)
+        for memory in reader.memories:
+            with pytest.raises(PermissionError):
+                os.ftruncate(memory, 0)
+
+
+BROKEN = """
+import torch
+from torch import nn
+
+class Model(nn.Module):
+    seq_len = 64
+    def forward(self, idx):
+        return {forward}
+
+def load_model(folder, device):
+    {load}
+    return Model()
+"""
+
+
+def measured(workspace: Path, run, folder: Path, forward: str, load: str = "") -> subprocess.CompletedProcess[str]:
+    """The referee's word on a train.py that is only this."""
+    (workspace / "trainer" / "train.py").write_text(BROKEN.format(forward=forward, load=load))
+    (folder / "model.pt").touch()
+    return run(workspace, "trainer.referee", SWARM_RUN_DIR=str(folder))
+
+
+def test_a_candidate_that_cannot_be_loaded_is_told_with_its_own_words(workspace: Path, run, tmp_path: Path) -> None:
+    result = measured(workspace, run, tmp_path, "0", load="raise ValueError('no such shape')")
+    assert result.returncode == 1
+    assert "ValueError: no such shape" in result.stderr
+    assert result.stderr.splitlines()[-1] == "referee.py: the candidate's process ended"
+    assert not (tmp_path / "referee.json").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+def test_two_processes_see_inputs_only_and_cannot_talk_to_each_other(workspace: Path, run, tmp_path: Path) -> None:
+    """The witness may learn nothing of what the other was asked, or the two could agree on what to say."""
+    load = "import os; print('spaces', *(os.readlink(f'/proc/self/ns/{kind}') for kind in ('net', 'ipc', 'user')))"
+    forward = "(print(idx.shape, idx.dtype, flush=True), torch.zeros(*idx.shape, 512))[1]"
+    result = measured(workspace, run, tmp_path, forward, load)
+    assert result.returncode == 0, result.stderr
+    first, second = (set(line.split()[1:]) for line in result.stdout.splitlines() if line.startswith("spaces"))
+    assert len(first) == 3 and not first & second
+    rest = {line for line in result.stdout.splitlines() if line.startswith("torch")}
+    assert rest == {"torch.Size([105, 64]) torch.int64"}
+
+
+def test_a_warm_referee_waits_for_its_turn(workspace: Path, cache: Path, tmp_path: Path) -> None:
+    (workspace / "trainer" / "train.py").write_text(BROKEN.format(forward="torch.zeros(*idx.shape, 512)", load=""))
+    environment = {"PATH": "", "AUTORESEARCH_CACHE": str(cache), "SWARM_DEVICE": "cpu", "SWARM_RUN_DIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "trainer.referee", "--wait"], cwd=workspace, env=environment, stdin=subprocess.PIPE
+    ) as process:
+        time.sleep(0.5)
+        (tmp_path / "model.pt").touch()
+        time.sleep(0.5)
+        assert process.poll() is None and not (tmp_path / "referee.json").exists()
+        process.communicate(b"go\n", timeout=60)
+    assert process.returncode == 0
+    assert json.loads((tmp_path / "referee.json").read_text())["overhead_seconds"] >= 0
 
 
 def test_the_answer_appears_complete_or_not_at_all(tmp_path: Path) -> None:

@@ -44,6 +44,50 @@ def test_the_referee_measures(bench, referee):
     assert decode(encode(run)) == run
 
 
+WAITING = """
+import json, os, pathlib, sys, time
+began = time.time()
+folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
+assert sys.stdin.readline() == "go\\n"
+ended = os.path.getmtime(folder / "model.pt")
+told = {"val_bpb": 1.5, "head_start": ended - began, "there": pathlib.Path.cwd().name}
+(folder / "referee.json").write_text(json.dumps(told))
+"""
+
+
+def test_a_referee_that_waits_is_warm_when_its_turn_comes(bench, stubborn):
+    bench.referee, bench.project = WAITING, replace(bench.project, referee_waits=True)
+    bench.limits = replace(bench.limits, cpu=5.0)
+    saves = "(pathlib.Path(os.environ['SWARM_RUN_DIR']) / 'model.pt').touch(); sys.exit()"
+    run = bench.run(stubborn.replace('print("up", flush=True)', saves))
+    assert run.metrics and run.metrics.value == 1.5
+    assert run.metrics.values["head_start"] > 0.05, "it started when the training had ended"
+    assert run.metrics.values["there"] == "referee", "it works where the training never was"
+    assert not any(map(tree.birth, bench.pids())), "what the training left was ended before it"
+
+
+def test_a_referee_that_waits_goes_with_a_training_that_failed(bench):
+    bench.referee, bench.project = WAITING, replace(bench.project, referee_waits=True)
+    started = time.monotonic()
+    run = bench.run("import time; time.sleep(0.5); 1 / 0")
+    assert run.failure == Failure.CODE and "ZeroDivisionError" in run.reason
+    assert time.monotonic() - started < 10
+    assert not Path(run.log.replace(".log", ".referee.log")).read_text()
+
+
+def test_a_machine_that_cannot_measure_is_no_fault_of_the_candidate(bench):
+    bench.referee = "print('referee.py: this machine cannot measure now: OSError: no memory'); raise SystemExit(4)"
+    run = bench.run(TRAIN)
+    assert run.failure == Failure.INFRASTRUCTURE and "this machine cannot measure now" in run.reason
+
+
+def test_a_training_that_changes_itself_or_the_referees_folder_is_invalid(bench, referee):
+    bench.referee = referee
+    for path in ("train.py", "../referee/prepare.py", "../referee/train.py"):
+        run = bench.run(TRAIN + f"\nopen({path!r}, 'a').write('\\n')")
+        assert run.failure == Failure.INVALID and run.reason == f"changed fixed files: {path}"
+
+
 def test_progress_tells_when_the_referee_measures(bench, referee):
     bench.referee = referee + "\nimport time; time.sleep(1.2)"
     bench.run(TRAIN)
