@@ -31,7 +31,7 @@ better, and shares what it learned with all others."""
 EPILOG = """\
 every day    launch, watch, status, show, report, tell, stop, doctor
 now and then prune
-developers   bench
+developers   bench, simulate
 
 A first night:  python prepare.py && python -m swarm launch --hours 8
 """
@@ -213,6 +213,27 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def simulate(options: argparse.Namespace) -> int:
+    """Simulated nights with a known truth: what a policy gains, and how often it is fooled."""
+    from swarm.simulation import study as studies
+    from swarm.views.simulate import night, tables
+
+    study = studies.read_study(vars(options))
+    if options.once:
+        from swarm.simulation.night import simulate as simulate_night
+
+        begun, what = time.monotonic(), study.night()
+        _console().print(night(what, simulate_night(what), time.monotonic() - begun))
+        return 0
+    results = studies.run(study, _progress)
+    flat = results.flat()
+    if options.json:
+        _print_json(flat)
+    else:
+        _console().print(tables(results, flat))
+    return 0
+
+
 # -- pieces --------------------------------------------------------------------------------------------------------
 
 
@@ -362,6 +383,12 @@ def _console() -> Console:
     return Console()
 
 
+def _progress(done: int, of: int) -> None:
+    """How far the work is, where a person looks on."""
+    if sys.stderr.isatty():
+        print(f"\r{done} of {of} nights", end="" if done < of else "\n", file=sys.stderr, flush=True)
+
+
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
@@ -399,7 +426,27 @@ def _parser() -> argparse.ArgumentParser:
     benching.add_argument("--budget", type=float, default=4.0, help="seconds per run (%(default)s)")
     benching.add_argument("--think", type=float, default=0.0, help="seconds a researcher thinks (%(default)s)")
     benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
+    _add_simulate(verbs)
     return parser
+
+
+def _add_simulate(verbs: Any) -> None:
+    parser = _add(verbs, simulate, json=True)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="fewer and shorter nights: the same figures in a minute, less exact")
+    add("--once", action="store_true", help="one night only, told in full; with --gpus 1000 as large as you like")
+    add("--nights", type=int, help="nights of each kind (100)")
+    add("--hours", type=float, help="hours of a night (12)")
+    add("--gpus", type=int, help="GPUs of a swarm (8)")
+    add("--sigma", help="noise of the metric, one or more (0.0006,0.0012)")
+    add("--landscape", help="default, klike, or both (default,klike)")
+    add("--policy", help="what is compared with greedy (race); race:keep_z=1.5:max_runs=4 changes its rules")
+    add("--offset", type=float, help="spread of the GPUs' offsets in sigmas (0.5)")
+    add("--repeats", type=float, help="share of proposals that repeat an earlier idea in other words (0.3)")
+    add("--budget", type=float, help="seconds of a run (300)")
+    add("--think", type=float, help="seconds a researcher thinks about an idea (60)")
+    add("--seed", type=int, help="the first night's seed (0); equal seeds give equal nights")
+    add("--workers", type=int, help="processes (one per core)")
 
 
 def _add(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = False) -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarm.errors import UsageError
-from swarm.judge.race import POLICIES
+from swarm.judge.race import parse
 
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 DEVICES = ("auto", "cuda", "mps", "cpu", "sim")
@@ -57,8 +57,7 @@ class Config:
             raise UsageError("--gpus and --agents exclude each other: there is one agent per GPU")
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
             raise UsageError(f"--gpus {self.gpus!r}: give a number of GPUs (8) or their indices (0,1,5)")
-        if self.policy not in POLICIES:
-            raise UsageError(f"--policy {self.policy!r}: it is one of {', '.join(POLICIES)}")
+        parse(self.policy)
         for name in ("hours", "max_experiments", "max_usd", "budget", "agents", "gpu_usd_per_hour"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

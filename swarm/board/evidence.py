@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from weakref import WeakKeyDictionary
 
 from swarm.board.ledger import Ledger
 from swarm.judge.noise import Noise, Observation, calibrate
 
+_FRESH = 100  # measured runs, up to which the noise is learned anew from each; then from every hundredth part more
+_known: WeakKeyDictionary[Ledger, dict[str, tuple[int, Noise]]] = WeakKeyDictionary()  # by tag, with the age it has
+
 
 def noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
-    """Sigma and the GPUs' offsets, from every measured run of the swarm."""
+    """Sigma and the GPUs' offsets, from every measured run of the swarm, or all but the newest hundredth of them."""
+    known, tag = _known.setdefault(ledger, {}), swarm["tag"]
+    measured = ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured'", tag)
+    age = measured if measured < _FRESH else _FRESH + int(_FRESH * math.log(measured / _FRESH))
+    if tag not in known or known[tag][0] != age:
+        known[tag] = age, _noise(ledger, swarm)
+    return known[tag][1]
+
+
+def _noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
     rows = ledger.rows(  # what was measured only once says nothing about noise
         "SELECT value, source, agent, seed FROM runs WHERE tag = ?1 AND state = 'measured' AND source IN"
         " (SELECT source FROM runs WHERE tag = ?1 AND state = 'measured' GROUP BY source HAVING count(*) > 1)",

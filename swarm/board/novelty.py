@@ -8,6 +8,7 @@ edits of train.py look 99.9999% alike.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 
@@ -46,11 +47,13 @@ def fingerprint(source: Source) -> str:
 
 def size(source: Source) -> int:
     """How much code there is: nodes of the syntax trees, without docstrings; bytes for other files."""
-    total = 0
-    for path, content in source.files.items():
-        tree = _tree(path, content)
-        total += sum(1 for _ in ast.walk(tree)) if tree else len(content)
-    return total
+    return sum(_size(path, content) for path, content in source.files.items())
+
+
+@functools.lru_cache(maxsize=16)
+def _size(path: str, content: bytes) -> int:
+    tree = _tree(path, content)
+    return sum(1 for _ in ast.walk(tree)) if tree else len(content)
 
 
 def _meaning(path: str, content: bytes) -> bytes:
@@ -61,6 +64,7 @@ def _meaning(path: str, content: bytes) -> bytes:
         return content
 
 
+@functools.lru_cache(maxsize=16)  # a draft is asked for its fingerprint and its size, and its parent for its size
 def _tree(path: str, content: bytes) -> ast.Module | None:
     if not path.endswith(".py"):
         return None

@@ -11,13 +11,12 @@ from swarm.board.ledger import Ledger
 from swarm.board.stock import abandon, tip
 from swarm.judge.confirm import confirm
 from swarm.judge.noise import Noise
-from swarm.judge.race import NEAR_MISS, POLICIES, STANDARD, Arm
+from swarm.judge.race import NEAR_MISS, Arm, parse
 from swarm.records import Failure, Run, Rung, Status, Verdict, encode
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 JUDGED = ("baseline", "first", "replicate")  # the purposes of runs that an experiment is judged on
-RULES = STANDARD
 
 
 def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float) -> Verdict | None:
@@ -97,7 +96,8 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     known = noise(ledger, swarm)
     ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
     arms = _arms(ledger, swarm, experiment["id"], known)
-    verdict = POLICIES[swarm["policy"]](arms, known.sigma, RULES, experiment["added_size"])
+    policy, rules = parse(swarm["policy"])
+    verdict = policy(arms, known.sigma, rules, experiment["added_size"])
     newest = tip(ledger, swarm["tag"])
     if verdict.status is Status.KEEP and experiment["parent"] != newest["source"]:
         verdict = Verdict(

@@ -9,7 +9,7 @@ from swarm.board import trials
 from swarm.board.ledger import Ledger
 from swarm.board.limits import TIME_IS_UP, closing_runs, limit
 from swarm.board.stock import idea_of, tip
-from swarm.board.trials import RULES
+from swarm.judge.race import parse
 from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Stop, Work, decode
 
 SELECTION_SEEDS, CLOSING_SEEDS = 1000, 9000  # run k of anything has seed 1000 + k; fresh evidence never shares one
@@ -182,7 +182,8 @@ class Desk:
         tried = self.ledger.value(
             "SELECT count(*) FROM runs WHERE tag = ? AND source = ?", self.tag, experiment["parent"]
         )
-        return tried < RULES.parent_runs and tried <= experiment["n"]
+        _, rules = parse(self.swarm["policy"])
+        return tried < rules.parent_runs and tried <= experiment["n"]
 
     def _refresh(self, experiment: sqlite3.Row) -> Measure:
         step = self.ledger.one(

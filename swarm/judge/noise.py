@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -101,32 +101,35 @@ def _spread(values: Sequence[float]) -> tuple[float, float]:
 def _offsets(cells: Cells, sigma: float) -> dict[str, float]:
     """Best linear unbiased predictions of the GPUs' offsets, from the states that several GPUs measured.
 
-    The states' means are eliminated from the mixed-model equations, which leaves one small system over GPUs; a GPU
-    with n runs among many keeps n / (n + 1 / TAU**2) of what it seems to differ.
+    The states' means are eliminated from the mixed-model equations, which leaves one system over GPUs; a GPU with n
+    runs among many keeps n / (n + 1 / TAU**2) of what it seems to differ.
     """
     shared = [gpus for _, gpus in sorted(cells.items()) if len(gpus) > 1]
     names = sorted({gpu for gpus in shared for gpu in gpus})
     if not names:
         return {}
-    index = {gpu: i for i, gpu in enumerate(names)}
-    known = [[0.0] * len(names) for _ in names]  # what is known of each offset, in runs
-    pull = [0.0] * len(names)  # how far each GPU's runs lie above their states' means, summed
-    for gpus in shared:
-        counts = {gpu: len(values) for gpu, values in gpus.items()}
+    counts = [{gpu: len(values) for gpu, values in gpus.items()} for gpus in shared]
+    weight = dict.fromkeys(names, 1 / TAU**2)  # what is known of each offset, in runs
+    pull = dict.fromkeys(names, 0.0)  # how far each GPU's runs lie above their states' means, summed
+    for gpus, count in zip(shared, counts, strict=True):
         sums = _tamed_sums(gpus, sigma)
-        total = sum(counts.values())
-        mean = math.fsum(sums.values()) / total
-        for gpu, count in counts.items():
-            row = known[index[gpu]]
-            row[index[gpu]] += count
-            pull[index[gpu]] += sums[gpu] - count * mean
-            for other, others in counts.items():
-                row[index[other]] -= count * others / total
-    for i in range(len(names)):
-        known[i][i] += 1 / TAU**2
-    offsets = _solve(known, pull)
-    middle = math.fsum(offsets) / len(offsets)
-    return {gpu: offset - middle for gpu, offset in zip(names, offsets, strict=True)}
+        mean = math.fsum(sums.values()) / sum(count.values())
+        for gpu, runs in count.items():
+            weight[gpu] += runs
+            pull[gpu] += sums[gpu] - runs * mean
+
+    def known(offsets: Mapping[str, float]) -> dict[str, float]:
+        """The left side of the system, at these offsets."""
+        left = {gpu: weight[gpu] * offset for gpu, offset in offsets.items()}
+        for count in counts:
+            mean = math.fsum(runs * offsets[gpu] for gpu, runs in count.items()) / sum(count.values())
+            for gpu, runs in count.items():
+                left[gpu] -= runs * mean
+        return left
+
+    offsets = _solve(known, pull, weight)
+    middle = math.fsum(offsets.values()) / len(offsets)
+    return {gpu: offset - middle for gpu, offset in offsets.items()}
 
 
 def _tamed_sums(gpus: Mapping[str, Sequence[float]], sigma: float) -> dict[str, float]:
@@ -136,16 +139,25 @@ def _tamed_sums(gpus: Mapping[str, Sequence[float]], sigma: float) -> dict[str, 
     return {gpu: math.fsum(min(max(value, low), high) for value in values) for gpu, values in gpus.items()}
 
 
-def _solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
-    """Gaussian elimination; no pivoting is needed, because the matrix is symmetric and positive definite."""
-    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    for i, pivot in enumerate(rows):
-        for below in rows[i + 1 :]:
-            factor = below[i] / pivot[i]
-            for j in range(i, len(pivot)):
-                below[j] -= factor * pivot[j]
-    solution = [0.0] * len(rows)
-    for i in range(len(rows) - 1, -1, -1):
-        rest = math.fsum(rows[i][j] * solution[j] for j in range(i + 1, len(rows)))
-        solution[i] = (rows[i][-1] - rest) / rows[i][i]
-    return solution
+Vector = dict[str, float]
+
+
+def _solve(left: Callable[[Vector], Vector], right: Vector, scale: Vector) -> Vector:
+    """The x for which `left(x)` is `right`, by conjugate gradients: `left` is symmetric and positive definite.
+
+    `scale` is about its diagonal. A thousand GPUs take a few steps, where elimination would take a thousand cubed.
+    """
+    found = dict.fromkeys(right, 0.0)
+    rest, step = dict(right), {name: right[name] / scale[name] for name in right}
+    error = enough = math.fsum(rest[name] * step[name] for name in step)
+    for _ in range(2 * len(right)):
+        if error <= 1e-24 * enough:
+            break
+        image = left(step)
+        length = error / math.fsum(step[name] * image[name] for name in step)
+        found = {name: found[name] + length * step[name] for name in found}
+        rest = {name: rest[name] - length * image[name] for name in rest}
+        flat = {name: rest[name] / scale[name] for name in rest}
+        before, error = error, math.fsum(rest[name] * flat[name] for name in flat)
+        step = {name: flat[name] + error / before * step[name] for name in step}
+    return found

@@ -5,11 +5,13 @@ Values are sign-normalised: lower is better, so a gain is the parent's mean less
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from statistics import NormalDist, fmean
 
+from swarm.errors import UsageError
 from swarm.judge.noise import pooled
 from swarm.records import Rung, Status, Verdict
 
@@ -125,6 +127,28 @@ def greedy(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, ad
 
 Policy = Callable[[Sequence[Arm], float | None, Rules, int], Verdict]
 POLICIES: Mapping[str, Policy] = {"race": race, "greedy": greedy}
+
+
+@functools.lru_cache
+def parse(policy: str) -> tuple[Policy, Rules]:
+    """The policy of that name and its rules: `race`, `greedy`, or with other rules `race:keep_z=1.5:max_runs=4`.
+
+    UsageError that lists what exists where something is not known.
+    """
+    name, *changes = policy.split(":")
+    if name not in POLICIES:
+        raise UsageError(f"--policy {policy!r}: it is one of {', '.join(POLICIES)}")
+    known = {field.name: type(getattr(STANDARD, field.name)) for field in fields(Rules)}
+    values: dict[str, float] = {}
+    for change in changes:
+        rule, _, value = change.partition("=")
+        if rule not in known:
+            raise UsageError(f"--policy {policy!r}: its rules are {', '.join(known)}")
+        try:
+            values[rule] = known[rule](value)
+        except ValueError as error:
+            raise UsageError(f"--policy {policy!r}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
+    return POLICIES[name], replace(STANDARD, **values)  # type: ignore[arg-type]
 
 
 def _weigh(arms: Sequence[Arm], sigma: float | None, toll: float = 0.0) -> _Evidence | None:
