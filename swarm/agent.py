@@ -36,7 +36,7 @@ from swarm.records import (
     Stop,
     Work,
 )
-from swarm.researchers import Exhausted, Researcher
+from swarm.researchers import Connected, Exhausted, Researcher
 from swarm.workshop.gate import fault
 from swarm.workshop.merge import merge
 
@@ -78,6 +78,9 @@ class Agent:
         self.name, self.project, self.board = name, project, board
         self.workshop, self.drafts = workshop, drafts
         self.researcher, self.fallback, self.sleep = researcher, fallback, sleep
+        for thinker in (researcher, fallback):
+            if isinstance(thinker, Connected):
+                thinker.connect(name, board)
         self.fence, self.faults = 0, 0
         self.drafting: asyncio.Task[bool] | None = None
         self.thinking = asyncio.Lock()  # one thought at a time: researcher and folder are for one

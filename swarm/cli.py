@@ -473,7 +473,8 @@ def _add_launch(verbs: Any) -> None:
     add("--device", help="auto, cuda, mps, cpu, or sim (simulated GPUs)")
     add("--hours", type=float, help="time limit; its end is kept for a closing wave")
     add("--max-experiments", type=int, help="stop after so many experiments")
-    add("--max-usd", type=float, help="money limit for models (20)")
+    add("--max-usd", type=float, help="money limit for models, all agents together (20)")
+    add("--max-tokens", type=int, help="limit of the models' prompts and answers together, in tokens")
     add("--budget", type=float, help="training seconds per run (300, or the project's)")
     add(
         "--researcher",

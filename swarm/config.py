@@ -29,7 +29,8 @@ class Config:
     device: str = "auto"
     hours: float | None = None
     max_experiments: int | None = None
-    max_usd: float = 20.0
+    max_usd: float = 20.0  # for models, all agents together
+    max_tokens: int | None = None  # of all prompts and answers together
     budget: float | None = None  # seconds of training per run; default: the project's
     researcher: str = "sweep"
     model: str | None = None
@@ -58,7 +59,7 @@ class Config:
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
             raise UsageError(f"--gpus {self.gpus!r}: give a number of GPUs (8) or their indices (0,1,5)")
         parse(self.policy)
-        for name in ("hours", "max_experiments", "max_usd", "budget", "agents", "gpu_usd_per_hour"):
+        for name in ("hours", "max_experiments", "max_usd", "max_tokens", "budget", "agents", "gpu_usd_per_hour"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UsageError(f"{flag(name)} {value:g}: it must be above 0, and finite")

@@ -95,14 +95,14 @@ def make_plan(root: Path, config: Config, today: datetime.date | None = None) ->
     return Plan(root, project, config, tag, slots, researchers, device, base, source, budget, told, data)
 
 
-def researcher_options(config: Config, project: Project, agents: int = 1) -> dict[str, str]:
-    """What each agent's researcher is told of the settings, as text. The money is shared out, so the limit holds."""
+def researcher_options(config: Config, project: Project) -> dict[str, str]:
+    """What each agent's researcher is told of the settings, as text."""
     given = {
         "script": config.script,
         "model": config.model,
         "think": config.think,
         "command": config.command,
-        "max_usd": config.max_usd / agents,
+        "max_usd": config.max_usd,
         "fixed": "\n".join((*project.fixed, project.program)),
     }
     return {name: str(value) for name, value in given.items() if value is not None}

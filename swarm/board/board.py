@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from swarm.board import claims, trials, work
+from swarm.board import claims, purse, trials, work
 from swarm.board.briefing import brief
 from swarm.board.ledger import Ledger
 from swarm.board.limits import limit
@@ -80,6 +80,7 @@ class Board:
         """Gives the agent a new fence. Whoever acted under its name before is refused from now on."""
         close_others(self.ledger, self.tag)
         claims.free(self.ledger, self.tag, agent, "claimed")
+        purse.presume(self.ledger, self.tag, agent)
         self.ledger.execute("UPDATE agents SET joined = ? WHERE tag = ? AND agent = ?", self.now(), self.tag, agent)
         fence = self._move_fence(agent)
         self.leases[agent] = self.monotonic() + LEASE
@@ -97,6 +98,7 @@ class Board:
         self._check(agent, fence)
         claims.free(self.ledger, self.tag, agent, "claimed")
         trials.lose_running(self.ledger, self.swarm, agent, self.now())
+        purse.presume(self.ledger, self.tag, agent)
         self._move_fence(agent)
         del self.leases[agent]
 
@@ -120,6 +122,7 @@ class Board:
     def _take_back(self, agent: str, why: str) -> None:
         freed = claims.free(self.ledger, self.tag, agent, "claimed", "drafted")
         lost = trials.lose_running(self.ledger, self.swarm, agent, self.now())
+        purse.presume(self.ledger, self.tag, agent)
         self._move_fence(agent)
         if freed or lost:
             self._tell_event(agent, "lost", why)
@@ -230,6 +233,22 @@ class Board:
         self._check(agent, fence)
         return trials.record(self.ledger, self.swarm, agent, run, self.now())
 
+    # -- what thinking costs -----------------------------------------------------------------------------------
+
+    @once
+    def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str:
+        """Sets the worst case of a model's call aside; see `purse.reserve`."""
+        return purse.reserve(self.ledger, self.swarm, agent, model, usd, tokens, self.now())
+
+    @once
+    def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None:
+        """What the call has cost in truth, and its tokens."""
+        purse.settle(self.ledger, receipt, usd, prompt, cached, output)
+
+    def money_left(self) -> float:
+        """USD that can still be reserved; infinite without a limit."""
+        return purse.left(self.ledger, self.swarm)
+
     # -- people and the head -----------------------------------------------------------------------------------
 
     def tell(self, text: str) -> None:
@@ -268,6 +287,7 @@ class Board:
         with self.ledger.transaction():
             for agent in self.leases:
                 trials.lose_running(self.ledger, self.swarm, agent, self.now())
+            purse.presume(self.ledger, self.tag)
             self.ledger.execute(
                 "UPDATE swarms SET status = ?, reason = ?, ended = ? WHERE tag = ?",
                 *(status, reason, self.now(), self.tag),

@@ -71,6 +71,15 @@ class BoardClient:
     async def record(self, agent: str, fence: int, run: Run) -> Verdict | None:
         return await self._once("record", agent, fence, run)
 
+    async def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str:
+        return await self._once("reserve", agent, model, usd, tokens)
+
+    async def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None:
+        await self._once("settle", receipt, usd, prompt, cached, output)
+
+    async def money_left(self) -> float:
+        return await self._call("money_left")
+
     async def warn(self, agent: str, text: str) -> None:
         await self._call("warn", agent, text)
 

@@ -28,8 +28,8 @@ CREATE TABLE swarms (
     tag TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL, status TEXT NOT NULL, stop TEXT NOT NULL DEFAULT '',
     base_commit TEXT NOT NULL, base_source TEXT NOT NULL, from_tag TEXT, key TEXT NOT NULL, device TEXT NOT NULL,
     metric TEXT NOT NULL, direction TEXT NOT NULL, policy TEXT NOT NULL, researcher TEXT NOT NULL,
-    budget REAL NOT NULL, deadline REAL, max_experiments INTEGER, max_usd REAL, sigma_prior REAL,
-    sigma REAL, reason TEXT NOT NULL DEFAULT '', settings TEXT NOT NULL);
+    budget REAL NOT NULL, deadline REAL, max_experiments INTEGER, max_usd REAL, max_tokens INTEGER,
+    sigma_prior REAL, sigma REAL, reason TEXT NOT NULL DEFAULT '', settings TEXT NOT NULL);
 CREATE TABLE agents (
     tag TEXT NOT NULL, agent TEXT NOT NULL, device TEXT NOT NULL, category TEXT NOT NULL,
     fence INTEGER NOT NULL DEFAULT 0, position INTEGER NOT NULL DEFAULT 0, joined REAL, seconds REAL NOT NULL DEFAULT 0,
@@ -69,6 +69,11 @@ CREATE INDEX runs_by_experiment ON runs (experiment);
 CREATE INDEX runs_by_state ON runs (tag, state, purpose, seconds);
 CREATE TABLE answers (request TEXT PRIMARY KEY, at REAL NOT NULL, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (at);
+CREATE TABLE payments (
+    id INTEGER PRIMARY KEY, tag TEXT NOT NULL, agent TEXT NOT NULL, model TEXT NOT NULL, at REAL NOT NULL,
+    state TEXT NOT NULL, usd REAL NOT NULL, prompt INTEGER NOT NULL, cached INTEGER NOT NULL DEFAULT 0,
+    output INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX payments_by_tag ON payments (tag, agent);
 CREATE TABLE notes (id INTEGER PRIMARY KEY, tag TEXT NOT NULL, at REAL NOT NULL, text TEXT NOT NULL);
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, tag TEXT NOT NULL, at REAL NOT NULL, agent TEXT NOT NULL, kind TEXT NOT NULL,

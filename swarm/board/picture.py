@@ -30,6 +30,11 @@ class Picture:
             " audited, peak_vram_mb, failure FROM runs WHERE tag = ? ORDER BY started, id, attempt",
             self.tag,
         )
+        self.payments = ledger.rows(
+            "SELECT agent, state, sum(usd) AS usd, sum(prompt) AS prompt, sum(cached) AS cached,"
+            " sum(prompt + output) AS tokens FROM payments WHERE tag = ? GROUP BY agent, state",
+            self.tag,
+        )
         self.measured = [row for row in self.tries if row["state"] == "measured"]
         repeats = Counter(row["source"] for row in self.measured)
         self.noise = calibrated(swarm, [row for row in self.measured if repeats[row["source"]] > 1])
@@ -65,7 +70,12 @@ class Picture:
             events=self.events(),
             notes=self.notes(),
             counts=self.counts(experiments),
+            spent_usd=sum(row["usd"] for row in self.paid()),
+            reserved_usd=sum(row["usd"] for row in self.payments if row["state"] == "reserved"),
             spend_limit_usd=swarm["max_usd"],
+            tokens=sum(row["tokens"] for row in self.paid()),
+            token_limit=swarm["max_tokens"],
+            cache_share=self.cache_share(),
             gpu_hours=self.ledger.value("SELECT total(seconds) FROM agents WHERE tag = ?", self.tag) / 3600,
             train_share=self.train_share(),
             warnings=(swarm["reason"],) if swarm["reason"] else (),
@@ -180,6 +190,16 @@ class Picture:
             failure=row["failure"],
         )
 
+    def paid(self, agent: str | None = None) -> list[sqlite3.Row]:
+        """The payments that are over, of one agent or of all."""
+        return [row for row in self.payments if row["state"] != "reserved" and agent in (None, row["agent"])]
+
+    def cache_share(self) -> float | None:
+        """The share of the prompts that came from the model's cache, of the calls whose truth is known."""
+        known = [row for row in self.payments if row["state"] == "settled"]
+        prompt = sum(row["prompt"] for row in known)
+        return sum(row["cached"] for row in known) / prompt if prompt else None
+
     def train_share(self) -> float | None:
         """Trainer start to referee end, over the wall time since each agent's first run."""
         spans = defaultdict(list)
@@ -216,6 +236,8 @@ class Picture:
             keep=counts["keep"],
             discard=counts["discard"],
             crash=counts["crash"],
+            usd=sum(payment["usd"] for payment in self.paid(row["agent"])),
+            tokens=sum(payment["tokens"] for payment in self.paid(row["agent"])),
         )
 
     def counts(self, experiments: tuple[ExperimentView, ...]) -> dict[str, int]:

@@ -34,6 +34,8 @@ class AgentView:
     gpu_load: float | None = None  # 0..1
     gpu_memory_gb: float | None = None
     gpu_watts: float | None = None
+    usd: float = 0.0  # what its researcher has spent
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,11 @@ class Snapshot:
     notes: tuple[tuple[float, str], ...] = ()  # what people told
     counts: Mapping[str, int] = field(default_factory=dict)  # keep, discard, crash, invalid, duplicate
     spent_usd: float = 0.0
+    reserved_usd: float = 0.0  # the worst case of calls in flight, beside what is spent
     spend_limit_usd: float | None = None
+    tokens: int = 0  # of models' prompts and answers
+    token_limit: int | None = None
+    cache_share: float | None = None  # of the prompts' tokens, 0..1
     gpu_hours: float = 0.0
     train_share: float | None = None  # trainer start to referee end, over wall time
     warnings: tuple[str, ...] = ()

@@ -88,8 +88,13 @@ def reopen(
     max_experiments: int | None,
     researcher: str,
     settings: str,
+    max_usd: float | None = None,
+    max_tokens: int | None = None,
 ) -> None:
-    """An ended swarm goes on. The hours it was launched with go on where they stopped; other hours count from now."""
+    """An ended swarm goes on. The hours it was launched with go on where they stopped; other hours count from now.
+
+    Money and tokens spent before count as before; where no other limit of them is given, the old one holds.
+    """
     swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", tag)
     deadline = at + hours * 3600 if hours else None
     if hours and hours == json.loads(swarm["settings"]).get("hours") and swarm["deadline"]:
@@ -98,8 +103,9 @@ def reopen(
     with ledger.transaction():
         ledger.execute(
             "UPDATE swarms SET status = 'running', stop = '', reason = '', ended = NULL, deadline = ?,"
-            " max_experiments = ?, researcher = ?, settings = ? WHERE tag = ?",
-            *(deadline, max_experiments, researcher, settings, tag),
+            " max_experiments = ?, researcher = ?, settings = ?, max_usd = coalesce(?, max_usd),"
+            " max_tokens = coalesce(?, max_tokens) WHERE tag = ?",
+            *(deadline, max_experiments, researcher, settings, max_usd, max_tokens, tag),
         )
         for agent in agents:
             add_baseline(ledger, tag, agent, swarm["key"], swarm["base_source"], at)

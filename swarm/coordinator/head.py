@@ -197,7 +197,7 @@ class Swarm:
             str(plan.folder / agent),
             plan.researchers[agent],
             plan.config.researcher_seed,
-            researcher_options(plan.config, plan.project, len(plan.slots)),
+            researcher_options(plan.config, plan.project),
             _environment(plan),
         )
 
@@ -312,7 +312,12 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
         now, config, seats = time.time(), plan.config, categories(plan)
         settings = json.dumps({**dataclasses.asdict(config), "researchers": plan.researchers})
         if config.resume:
-            reopen(ledger, plan.tag, seats, now, config.hours, config.max_experiments, config.researcher, settings)
+            limits = (config.hours, config.max_experiments)
+            reopen(
+                *(ledger, plan.tag, seats, now, *limits, config.researcher, settings),
+                max_usd=config.max_usd,
+                max_tokens=config.max_tokens,
+            )
             return
         found(
             ledger,
@@ -333,6 +338,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
             deadline=now + config.hours * 3600 if config.hours else None,
             max_experiments=config.max_experiments,
             max_usd=config.max_usd,
+            max_tokens=config.max_tokens,
             sigma_prior=plan.project.sigma.get(plan.device.split(":")[0]),
             settings=settings,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Idea, Run
@@ -29,6 +29,21 @@ class Researcher(Protocol):
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         """A mended edit after a crash (called once per experiment), or None where the idea itself is at fault."""
         ...
+
+
+class Board(Protocol):
+    """What the board offers to researchers beside the briefing (swarm/board/client.py)."""
+
+    async def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str: ...
+    async def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None: ...
+    async def money_left(self) -> float: ...
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A researcher that pays for its thoughts, or looks things up: its agent connects it with the board."""
+
+    def connect(self, agent: str, board: Board) -> None: ...
 
 
 REGISTRY: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers import create
+from swarm.researchers import Board, Connected, create
 from swarm.researchers.claude import KEY, MAX_USD, MODEL
 from swarm.researchers.claude_code import installed
 
@@ -41,6 +41,10 @@ class Auto:
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
         self.choice = choose(options)
         self.researcher = create(self.choice.name, agent, seed, options)
+
+    def connect(self, agent: str, board: Board) -> None:
+        if isinstance(self.researcher, Connected):
+            self.researcher.connect(agent, board)
 
     async def propose(self, briefing: Briefing) -> Idea:
         return await self.researcher.propose(briefing)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Failure, Idea, Run
-from swarm.researchers import Exhausted, prompt
+from swarm.researchers import Board, Exhausted, prompt
 from swarm.researchers.dialogue import Dialogue
-from swarm.researchers.money import OwnPurse, Purse
+from swarm.researchers.money import OwnPurse, SharedPurse
 from swarm.researchers.options import positive
 from swarm.researchers.service import RETRIES, Service
 from swarm.researchers.tools import LARGEST, Desk, texts
@@ -50,17 +50,16 @@ class Claude:
     """The researcher. Options: model, max_usd, base_url, api_key (else from the environment), tree (a folder with the
     project's files, for the time before the first edit), fixed (paths that may be read, a line each), turns, retries.
 
-    `purse` may be exchanged for one that all agents share. UsageError where an option makes no sense or no key is set.
+    Until it is connected it pays from a purse of its own. UsageError where an option makes no sense or no key is set.
     """
 
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
         key = options.get("api_key") or os.environ.get(KEY)
         if not key:
             raise UsageError(f"--researcher claude needs a key: set {KEY}, or take claude-code or sweep")
-        self.purse: Purse = OwnPurse(positive(options, "max_usd", MAX_USD))
         self.service = Service(
             options.get("model") or MODEL,
-            self.purse,
+            OwnPurse(positive(options, "max_usd", MAX_USD)),
             key,
             options.get("base_url") or None,
             int(positive(options, "retries", RETRIES)),
@@ -69,6 +68,9 @@ class Claude:
         self._tree = Path(options["tree"]) if options.get("tree") else None
         self._fixed = frozenset(options["fixed"].split("\n")) if options.get("fixed") else None
         self._dialogues: OrderedDict[str, Dialogue] = OrderedDict()
+
+    def connect(self, agent: str, board: Board) -> None:
+        self.service.purse = SharedPurse(agent, board)
 
     async def propose(self, briefing: Briefing) -> Idea:
         dialogue = self._dialogue(briefing)

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarm.errors import UsageError
-from swarm.researchers import Exhausted, process, prompt
+from swarm.researchers import Board, Exhausted, process, prompt
 from swarm.researchers.claude import KEY, MAX_USD, MODEL
 from swarm.researchers.command import IDEA, Command
-from swarm.researchers.money import OutOfMoney, OwnPurse, Purse, Usage, cost, reserved
+from swarm.researchers.money import OutOfMoney, OwnPurse, Purse, SharedPurse, Usage, cost, reserved, usage_told
 from swarm.researchers.options import positive
 
 TURNS = 40  # of one step
@@ -66,7 +66,7 @@ _OTHER = State("", "it fails", 60)
 
 class ClaudeCode(Command):
     """The researcher. Options: model, max_usd, turns, claude (where the program is), api_key, base_url, and those of
-    Command but for its template. `purse` may be exchanged for one that all agents share."""
+    Command but for its template. Until it is connected it pays from a purse of its own."""
 
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
         super().__init__(agent, seed, options)
@@ -76,6 +76,9 @@ class ClaudeCode(Command):
         self._turns = int(positive(options, "turns", TURNS))
         self._own = {KEY: options.get("api_key"), "ANTHROPIC_BASE_URL": options.get("base_url")}
         self._closed_until, self._why_closed = 0.0, ""
+
+    def connect(self, agent: str, board: Board) -> None:
+        self.purse = SharedPurse(agent, board)
 
     def read_template(self, options: Mapping[str, str]) -> Sequence[str]:
         name = options.get("claude") or "claude"
@@ -97,8 +100,9 @@ class ClaudeCode(Command):
         most = min(STEP_USD + spare, await self.purse.left())
         if most <= spare:
             raise OutOfMoney("the money limit is reached")
-        async with reserved(self.purse, most) as bill:
+        async with reserved(self.purse, most, model=self._model or "claude-code") as bill:
             ended, result = await self._step(task, most - spare)
+            bill.usage = usage_told(result.get("usage"))
             bill.usd = float(result.get("total_cost_usd", 0.0 if ended.code == 1 else most))
         if result.get("is_error", True) and result.get("subtype") not in _CUT_SHORT:
             raise self._close(ended, result)

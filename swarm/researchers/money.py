@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from swarm.researchers import Exhausted
+from swarm.researchers import Board, Exhausted
 
 PRICED = "2026-10"  # when PRICES was copied from https://platform.claude.com/docs/en/about-claude/pricing
 
 _MILLION = 1_000_000
 _WRITE_5M, _WRITE_1H = 1.25, 2.0  # writing to the cache, in units of the input price; so for every model
+PATIENCE = 120.0  # seconds that a call waits for money which others have set aside
+
+_LOOK = 1.0  # seconds between two looks at it
 _LONG = 100_000  # tokens of prompt from which on a model with a `long` price costs that
 
 
@@ -61,6 +66,10 @@ class Usage:
         return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
 
     @property
+    def tokens(self) -> int:
+        return self.prompt + self.output
+
+    @property
     def cache_share(self) -> float:
         """The share of the prompt that came from the cache, 0 to 1."""
         return self.cache_read / self.prompt if self.prompt else 0.0
@@ -75,6 +84,9 @@ class Usage:
         )
 
 
+NOTHING = Usage()
+
+
 def usage_of(record: Any) -> Usage:
     """The `usage` of a Messages API answer. Cache writes whose lifetime it does not tell count as the dearer ones."""
     written = record.cache_creation_input_tokens or 0
@@ -85,6 +97,21 @@ def usage_of(record: Any) -> Usage:
         cache_write_5m=min(short, written),
         cache_write_1h=max(written - short, 0),
         cache_read=record.cache_read_input_tokens or 0,
+    )
+
+
+def usage_told(told: object) -> Usage:
+    """The same where it was read as plain JSON, from a program that calls the API; what it does not tell is 0."""
+    counts = told if isinstance(told, dict) else {}
+
+    def count(name: str) -> int:
+        return value if isinstance(value := counts.get(name), int) else 0
+
+    return Usage(
+        input=count("input_tokens"),
+        output=count("output_tokens"),
+        cache_write_1h=count("cache_creation_input_tokens"),
+        cache_read=count("cache_read_input_tokens"),
     )
 
 
@@ -106,19 +133,27 @@ def cost(model: str, usage: Usage) -> float:
     return (weighted * price.input + usage.output * price.output) / _MILLION
 
 
-# ---------------------------------------------------------------------------------------------------------------
 # The purse
+
+
+@dataclass(slots=True)
+class Bill:
+    """What a call costs: its worst case, until somebody knows better."""
+
+    usd: float
+    usage: Usage = NOTHING
+    model: str = ""
 
 
 class Purse(Protocol):
     """Money that many calls draw on at once. What is reserved is as good as spent until it is settled."""
 
-    async def reserve(self, usd: float) -> int:
-        """Sets `usd` aside and gives a receipt; OutOfMoney where the limit would be passed."""
+    async def reserve(self, worst: Bill) -> int:
+        """Sets the worst case aside and gives a receipt; OutOfMoney where a limit would be passed."""
         ...
 
-    async def settle(self, receipt: int, usd: float) -> None:
-        """The reserved call is over and has cost `usd`."""
+    async def settle(self, receipt: int, bill: Bill) -> None:
+        """The reserved call is over; this is the truth about it."""
         ...
 
     async def left(self) -> float:
@@ -131,38 +166,59 @@ class OwnPurse:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self.spent = 0.0
+        self.spent, self.used = 0.0, Usage()
         self._reserved: dict[int, float] = {}
         self._receipts = itertools.count(1)
 
-    async def reserve(self, usd: float) -> int:
-        if usd > await self.left():
+    async def reserve(self, worst: Bill) -> int:
+        if worst.usd > await self.left():
             raise OutOfMoney(f"the money limit is reached: ${self.spent:.2f} of ${self.limit:.2f} are spent")
         receipt = next(self._receipts)
-        self._reserved[receipt] = usd
+        self._reserved[receipt] = worst.usd
         return receipt
 
-    async def settle(self, receipt: int, usd: float) -> None:
+    async def settle(self, receipt: int, bill: Bill) -> None:
         if self._reserved.pop(receipt, None) is not None:  # a second word on the same call changes nothing
-            self.spent += usd
+            self.spent += bill.usd
+            self.used += bill.usage
 
     async def left(self) -> float:
         return max(self.limit - self.spent - sum(self._reserved.values()), 0.0)
 
 
-@dataclass(slots=True)
-class Bill:
-    """What a call in flight will have cost: its worst case until somebody knows better."""
+class SharedPurse:
+    """The purse of the whole swarm, as one agent draws on it: its limits are the board's (swarm/board/purse.py)."""
 
-    usd: float
+    def __init__(self, agent: str, board: Board, patience: float = PATIENCE) -> None:
+        self._agent, self._board, self._patience = agent, board, patience
+
+    async def reserve(self, worst: Bill) -> int:
+        """Near the limit the calls of others may hold what is left: waits a while for what they give back."""
+        until = time.monotonic() + self._patience
+        while True:
+            answer = await self._board.reserve(self._agent, worst.model, worst.usd, worst.usage.tokens)
+            if isinstance(answer, str):
+                raise OutOfMoney(answer)
+            if answer:
+                return answer
+            if time.monotonic() >= until:
+                raise OutOfMoney("the calls of other agents hold all that is left of the money")
+            await asyncio.sleep(min(_LOOK, self._patience))
+
+    async def settle(self, receipt: int, bill: Bill) -> None:
+        used = bill.usage
+        await self._board.settle(receipt, bill.usd, used.prompt, used.cache_read, used.output)
+
+    async def left(self) -> float:
+        return await self._board.money_left()
 
 
 @contextlib.asynccontextmanager
-async def reserved(purse: Purse, worst: float) -> AsyncIterator[Bill]:
+async def reserved(purse: Purse, usd: float, usage: Usage = NOTHING, model: str = "") -> AsyncIterator[Bill]:
     """Reserves the worst case for what happens inside; however that ends, settles what the bill then says."""
-    receipt = await purse.reserve(worst)
-    bill = Bill(worst)
+    bill = Bill(usd, usage, model)
+    receipt = await purse.reserve(bill)
     try:
         yield bill
     finally:
-        await purse.settle(receipt, bill.usd)
+        await purse.settle(receipt, bill)

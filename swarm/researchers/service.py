@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from swarm.researchers import Exhausted
-from swarm.researchers.money import Purse, Usage, cost, reserved, usage_of
+from swarm.researchers.money import NOTHING, Purse, Usage, cost, reserved, usage_of
 from swarm.researchers.prompt import line
 
 OUTPUT = 20_000  # tokens of one answer, thinking included; the SDK sends more only as a stream
@@ -53,7 +53,6 @@ class Service:
         import httpx2
 
         self.model, self.purse = model, purse
-        self.used, self.calls = Usage(), 0
         self._key, self._closed_until, self._why_closed = key, 0.0, ""
         self._failures = (anthropic.APIError, LongWait, TimeoutError)
         # What was refused, or never reached the service, costs nothing. A whole answer that was lost on its way does.
@@ -77,18 +76,17 @@ class Service:
 
     async def _attempt(self, request: dict[str, Any], stream: bool) -> Any:
         size = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
-        worst = cost(self.model, Usage(output=OUTPUT, cache_write_1h=size))
-        async with reserved(self.purse, worst) as bill:
+        worst = Usage(output=OUTPUT, cache_write_1h=size)
+        async with reserved(self.purse, cost(self.model, worst), worst, self.model) as bill:
             try:
                 async with asyncio.timeout(ANSWER):
                     message = await (self._stream(request) if stream else self._client.messages.create(**request))
             except self._failures as failure:
                 if isinstance(failure, self._unpaid) and (stream or not isinstance(failure, self._unheard)):
-                    bill.usd = 0.0
+                    bill.usd, bill.usage = 0.0, NOTHING
                 raise self._close(failure) from None
-            usage = usage_of(message.usage)
-            bill.usd = cost(self.model, usage)
-        self.used, self.calls = self.used + usage, self.calls + 1
+            bill.usage = usage_of(message.usage)
+            bill.usd = cost(self.model, bill.usage)
         return message
 
     async def _stream(self, request: dict[str, Any]) -> Any:

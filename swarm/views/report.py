@@ -207,14 +207,31 @@ def _stems(text: str) -> set[str]:
 
 
 def _cost(snapshot: Snapshot, usd_per_gpu_hour: float | None) -> str:
-    spent = f"Researcher {dollars(snapshot.spent_usd)}; {machine_hours(snapshot)}"
+    spent = f"Researcher {_thinking(snapshot)}; {machine_hours(snapshot)}"
     if usd_per_gpu_hour is None:
-        return f"{spent} ({code('--gpu-usd-per-hour')} prices them)."
+        priced = f"{code('--gpu-usd-per-hour')} prices them"
+        return f"{spent} ({priced}){_per_gain(snapshot, snapshot.spent_usd) if snapshot.spent_usd else ''}."
     machine = snapshot.gpu_hours * usd_per_gpu_hour
     total = snapshot.spent_usd + machine
     words = f"{spent} at {dollars(usd_per_gpu_hour)} each are {dollars(machine)}; {dollars(total)} in all"
-    kept = sum(e.status == "keep" for e in judged(snapshot))
-    return f"{words}, {dollars(total / kept)} for each kept step." if kept else f"{words}."
+    return f"{words}{_per_gain(snapshot, total)}."
+
+
+def _thinking(snapshot: Snapshot) -> str:
+    """What the models cost, with their tokens where there were any."""
+    if not snapshot.tokens:
+        return dollars(snapshot.spent_usd)
+    cached = "" if snapshot.cache_share is None else f", {share(snapshot.cache_share)} of the prompts from the cache"
+    return f"{dollars(snapshot.spent_usd)} ({snapshot.tokens:,} tokens{cached})"
+
+
+def _per_gain(snapshot: Snapshot, usd: float) -> str:
+    """What a step cost that was kept, and one that was confirmed on fresh seeds."""
+    kept = [e for e in judged(snapshot) if e.status == "keep"]
+    confirmed = sum(e.rung in ("confirmed", "champion") for e in kept)
+    parts = [f", {dollars(usd / len(kept))} for each kept step"] if kept else []
+    parts += [f", {dollars(usd / confirmed)} for each confirmed gain"] if confirmed else []
+    return "".join(parts)
 
 
 def _agents(snapshot: Snapshot) -> str:
@@ -236,6 +253,7 @@ def _agents(snapshot: Snapshot) -> str:
             "crash": [a.crash for a in snapshot.agents],
             "runs": [runs[a.agent] for a in snapshot.agents],
             "busy": [duration(seconds[a.agent]) for a in snapshot.agents],
+            "spent": [dollars(a.usd) for a in snapshot.agents],
             "best from the baseline": [scale.interval(a.gain, a.low, a.high) for a in snapshot.agents],
         }
     )

@@ -141,6 +141,9 @@ def render_status(snapshot: Snapshot) -> RenderableType:
     return _Status(snapshot)
 
 
+_MONEY = ("spent_usd", "reserved_usd", "spend_limit_usd", "tokens", "token_limit", "cache_share")
+
+
 def status_json(snapshot: Snapshot) -> dict[str, Any]:
     """A swarm as one strict JSON object: what is not known is null, and no number is NaN or infinite.
 
@@ -175,7 +178,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
         "train_share",
         "gpu_hours",
     )
-    whole = {name: getattr(snapshot, name) for name in (*shown, *rest, "spent_usd", "spend_limit_usd", "warnings")}
+    whole = {name: getattr(snapshot, name) for name in (*shown, *rest, *_MONEY, "warnings")}
     return _strict(
         {
             **whole,

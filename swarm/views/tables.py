@@ -11,7 +11,7 @@ from rich.text import Text
 
 from swarm.board.snapshot import AgentView, ExperimentView, Snapshot
 from swarm.views.columns import Column, fitting_table
-from swarm.views.text import UNAUDITED, Scale, clean, clock, quantity, share, short_id, shorten
+from swarm.views.text import UNAUDITED, Scale, clean, clock, dollars, quantity, share, short_id, shorten
 from swarm.views.verdicts import is_unaudited, judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
@@ -47,6 +47,7 @@ def agents_table(snapshot: Snapshot, agents: Sequence[AgentView], width: int) ->
         Column("loss", lambda a: Text(quantity(a.loss, "", 3)), 5, cells=5, right=True),
         Column("vs baseline", interval, 4, cells=16),
         Column("k/d/c", _tally, 7, cells=6, right=True),
+        Column("spent", _spent, 8, right=True, optional=True),
         Column("load", lambda a: Text(share(a.gpu_load)), 8, cells=4, right=True, optional=True),
         Column("memory", lambda a: Text(quantity(a.gpu_memory_gb, " GB", 1)), 9, right=True, optional=True),
         Column("power", lambda a: Text(quantity(a.gpu_watts, " W")), 9, right=True, optional=True),
@@ -90,6 +91,10 @@ def _best_gain(agent: AgentView, scale: Scale) -> Text:
 def _tally(agent: AgentView) -> Text:
     parts = zip(("keep", "discard", "crash"), (agent.keep, agent.discard, agent.crash), strict=True)
     return Text("/").join(Text(str(count), STATUS_STYLES[status] if count else "dim") for status, count in parts)
+
+
+def _spent(agent: AgentView) -> Text:
+    return Text(dollars(agent.usd) if agent.usd else "", "dim")
 
 
 def _why(agent: AgentView, snapshot: Snapshot) -> Text:

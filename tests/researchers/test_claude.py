@@ -15,6 +15,7 @@ from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Failure, Finding, Idea, Run
 from swarm.researchers import Exhausted, create
 from swarm.researchers.claude import Claude
+from swarm.researchers.money import OwnPurse
 
 CANARY = "sk-ant-canary-4711"
 CODE = "lr = 0.1\ndepth = 3\nwidth = 64\n"
@@ -101,10 +102,12 @@ def test_an_idea_becomes_an_edit_in_one_conversation(
     assert (folder / PATH).read_text() == CODE  # edited in memory
     assert [len(body["messages"]) for body in server.bodies] == [1, 3, 5, 7, 9]
     assert results(server.bodies[1])[0][1].count("lr = 0.1") == 1
-    assert researcher.service.calls == 5
-    assert researcher.service.used.output == 500
-    assert researcher.service.used.cache_share > 0.9
-    assert run(researcher.purse.left()) == pytest.approx(20 - 5 * 0.00224)
+    purse = researcher.service.purse
+    assert isinstance(purse, OwnPurse)
+    assert len(server.requests) == 5
+    assert purse.used.output == 500
+    assert purse.used.cache_share > 0.9
+    assert run(researcher.service.purse.left()) == pytest.approx(20 - 5 * 0.00224)
 
 
 def test_what_stays_the_same_is_asked_for_in_the_same_bytes(
@@ -261,7 +264,7 @@ def test_what_a_failure_cost_is_not_guessed_too_low(
     researcher = claude(serve(script))
     with pytest.raises(Exhausted):
         run(researcher.propose(brief(text=CODE)))
-    assert low <= 20 - run(researcher.purse.left()) <= high
+    assert low <= 20 - run(researcher.service.purse.left()) <= high
 
 
 def test_a_service_that_is_gone_costs_nothing(
@@ -272,7 +275,7 @@ def test_a_service_that_is_gone_costs_nothing(
     researcher = claude(server)
     with pytest.raises(Exhausted, match="cannot be reached"):
         run(researcher.propose(brief(text=CODE)))
-    assert run(researcher.purse.left()) == 20
+    assert run(researcher.service.purse.left()) == 20
 
 
 def test_turns_end_and_what_stands_counts(

@@ -5,8 +5,20 @@ import asyncio
 import pytest
 from anthropic.types import Usage as ApiUsage
 
-from swarm.researchers import Exhausted
-from swarm.researchers.money import PRICES, OutOfMoney, OwnPurse, Usage, cost, price_of, reserved, usage_of
+from swarm.researchers import Exhausted, money
+from swarm.researchers.money import (
+    PRICES,
+    Bill,
+    OutOfMoney,
+    OwnPurse,
+    SharedPurse,
+    Usage,
+    cost,
+    price_of,
+    reserved,
+    usage_of,
+    usage_told,
+)
 
 MILLION = 1_000_000
 
@@ -94,11 +106,55 @@ def test_what_nobody_settled_counts_at_its_worst() -> None:
 def test_a_receipt_counts_once_and_an_empty_purse_says_so() -> None:
     async def twice() -> None:
         purse = OwnPurse(1.0)
-        receipt = await purse.reserve(1.0)
-        await purse.settle(receipt, 0.75)
-        await purse.settle(receipt, 0.75)
+        receipt = await purse.reserve(Bill(1.0))
+        await purse.settle(receipt, Bill(0.75))
+        await purse.settle(receipt, Bill(0.75))
         assert purse.spent == 0.75
         with pytest.raises(Exhausted, match=r"money limit is reached: \$0\.75 of \$1\.00"):
-            await purse.reserve(0.5)
+            await purse.reserve(Bill(0.5))
 
     asyncio.run(twice())
+
+
+class Till:
+    """A board that gives these answers, one after another."""
+
+    def __init__(self, *answers: int | str) -> None:
+        self.answers, self.settled = list(answers), []
+
+    async def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    async def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None:
+        self.settled.append((receipt, usd, prompt, cached, output))
+
+    async def money_left(self) -> float:
+        return 1.5
+
+
+def test_a_shared_purse_waits_for_what_others_give_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(money, "_LOOK", 0.01)
+    till = Till(0, 0, 7)
+
+    async def paid() -> float:
+        purse = SharedPurse("gpu0", till)
+        async with reserved(purse, 0.5, Usage(input=10), "m") as bill:
+            bill.usd, bill.usage = 0.2, Usage(1, 2, 3, 4, 5)
+        return await purse.left()
+
+    assert asyncio.run(paid()) == 1.5
+    assert till.settled == [(7, 0.2, 13, 5, 2)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [("the money limit is reached: x", "reached: x"), (0, "other agents hold all")]
+)
+def test_a_shared_purse_that_has_no_more_says_why(answer: int | str, told: str) -> None:
+    with pytest.raises(OutOfMoney, match=told):
+        asyncio.run(SharedPurse("gpu0", Till(answer), patience=0.01).reserve(Bill(0.5)))
+
+
+def test_usage_told_as_json() -> None:
+    told = {"input_tokens": 7, "output_tokens": 5, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 30}
+    assert usage_told(told) == Usage(7, 5, 0, 30, 100)
+    assert usage_told(None) == usage_told({"input_tokens": None}) == Usage()

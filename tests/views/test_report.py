@@ -143,7 +143,13 @@ def test_what_people_told_and_what_came_of_it(make_night, report):
 def test_cost_with_and_without_a_price(make_night, report):
     snapshot = replace(make_night(4, ended=True), spent_usd=10.0, gpu_hours=20.0)
     assert "20.0 GPU-h at $2.50 each are $50.00; $60.00 in all" in section(report(snapshot, 2.5), "Cost")
-    assert "--gpu-usd-per-hour" in section(report(snapshot), "Cost")
+    told = section(report(replace(snapshot, tokens=12_345, cache_share=0.87)), "Cost")
+    kept = [e for e in snapshot.experiments if e.status == "keep" and not e.baseline]
+    confirmed = [e for e in kept if e.rung in ("confirmed", "champion")]
+    assert "--gpu-usd-per-hour" in told
+    assert "$10.00 (12,345 tokens, 87% of the prompts from the cache)" in told
+    each, sure = (f"${10 / len(steps):,.2f}" for steps in (kept, confirmed))
+    assert f"{each} for each kept step, {sure} for each confirmed gain" in told
 
 
 def test_each_agent_has_its_row(make_night, report):
