@@ -17,7 +17,7 @@ setup: .venv/ready
 
 demo: setup  ## the embedded corpus, 2 agents, 12 experiments, a report: about five minutes
 	$(BIN)/python prepare.py --corpus stdlib
-	$(BIN)/python -m swarm launch --agents 2 --budget 8 --max-experiments 10
+	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 8 --max-experiments 10
 
 test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile

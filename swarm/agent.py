@@ -85,6 +85,7 @@ class Agent:
         self.drafting: asyncio.Task[bool] | None = None
         self.thinking = asyncio.Lock()  # one thought at a time: researcher and folder are for one
         self.refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
+        self.standin = ""  # while the fallback thinks: why
         self.state, self.note = "resting", "starting"
         self.work: Measure | None = None
         self.progress: Progress | None = None
@@ -154,7 +155,7 @@ class Agent:
         """The idea applied to another parent; two knobs on one line conflict in a merge, and not in truth."""
         self.state, self.note = "drafting", f"carrying over {idea.title}"
         briefing = replace(await self.board.briefing(self.name), parent=parent)
-        edit = await self._answer(lambda: self.researcher.edit(idea, briefing, self.drafts.fresh(parent)))
+        edit = await self._answer(lambda thinker: thinker.edit(idea, briefing, self.drafts.fresh(parent)))
         return parent.edited(edit) if edit else None
 
     async def _repair(self, work: Repair) -> None:
@@ -174,19 +175,21 @@ class Agent:
         briefing = replace(await self.board.briefing(self.name), parent=parent)
         broken = _difference(parent, crashed)
         mended = await self._answer(
-            lambda: self.researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
+            lambda thinker: thinker.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
         )
         return None if mended is None or fault(mended, crashed, self.project) else mended
 
-    async def _answer(self, ask: Callable[[], Awaitable[Edit | None]]) -> Edit | None:
-        """What the researcher answers, one thought at a time; None in whatever way it fails."""
-        async with self.thinking:
-            try:
-                edit = await ask()
-                return edit if isinstance(edit, Edit) else None
-            except Exception as error:  # as in _try: the night goes on without it
-                await self.board.warn(self.name, f"the researcher failed: {type(error).__name__}: {error}")
-                return None
+    async def _answer(self, ask: Callable[[Researcher], Awaitable[Edit | None]]) -> Edit | None:
+        """What the researcher answers, or where it cannot think now the fallback; None where there is no answer."""
+        for thinker in filter(None, (self.researcher, self.fallback)):
+            async with self.thinking:
+                try:
+                    edit = await ask(thinker)
+                    await self._welcome(thinker)
+                    return edit if isinstance(edit, Edit) else None
+                except Exception as error:  # as in _try: the night goes on without it
+                    await self._miss(thinker, error)
+        return None
 
     async def _rest(self, work: Rest) -> None:
         """Waits, but not longer than until the draft is ready."""
@@ -227,16 +230,31 @@ class Agent:
                 async with self.thinking:
                     entered = await self._think(researcher)
                 if entered is not None:
+                    await self._welcome(researcher)
                     return entered
             self.note = "proposes only what is known or cannot run"
-        except Exhausted as spent:
-            self.note = f"nothing to propose: {spent}"
         except Fenced:
             raise
         except Exception as error:  # a researcher may fail in any way; the night goes on without it
-            self.note = f"the researcher failed: {type(error).__name__}: {error}"
-            await self.board.warn(self.name, self.note)
+            await self._miss(researcher, error)
         return None
+
+    async def _miss(self, researcher: Researcher, error: Exception) -> None:
+        """The researcher cannot think now. People are told once where somebody stands in, and of every failure."""
+        spent = isinstance(error, Exhausted)
+        told = str(error) if spent else f"{type(error).__name__}: {error}"
+        self.note = f"nothing to propose: {told}" if spent else f"the researcher failed: {told}"
+        if not spent:
+            await self.board.warn(self.name, self.note)
+        if researcher is self.researcher and self.fallback:
+            if spent and not self.standin:
+                await self.board.warn(self.name, f"the sweep thinks until the researcher is back: {told}")
+            self.standin = told
+
+    async def _welcome(self, researcher: Researcher) -> None:
+        if researcher is self.researcher and self.standin:
+            await self.board.warn(self.name, "the researcher is back")
+            self.standin = ""
 
     async def _think(self, researcher: Researcher) -> bool | None:
         """brief, propose, claim. None: refused, so that it has to think again; it is told why."""
@@ -299,6 +317,7 @@ class Agent:
             "agent": self.name,
             "state": self.state,
             "note": self.note,
+            "standin": self.standin,
             "experiment": work.experiment if work else None,
             "title": work.title if work else "",
             "purpose": str(work.purpose) if work else "",

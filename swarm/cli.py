@@ -58,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def launch(options: argparse.Namespace) -> int:
     """Plans, prints the plan, and runs the swarm until its limit or Ctrl-C."""
     from swarm.config import read_config
-    from swarm.plan import make_plan
+    from swarm.plan import make_plan, researcher_options
     from swarm.project import load_settings
+    from swarm.researchers.auto import introduce
     from swarm.views.plan import describe
 
     root = _root(options)
@@ -67,6 +68,7 @@ def launch(options: argparse.Namespace) -> int:
     config, settings = read_config(flags, load_settings(root), os.environ)
     plan = make_plan(root, config)
     console = _console()
+    print(introduce(plan.config.researcher, researcher_options(plan.config, plan.project)))
     console.print(describe(plan, settings if config.dry_run else ()))
     if config.dry_run:
         return 0
@@ -478,9 +480,10 @@ def _add_launch(verbs: Any) -> None:
     add("--budget", type=float, help="training seconds per run (300, or the project's)")
     add(
         "--researcher",
-        help="who thinks: sweep, auto, claude, claude-code, command, scripted, package.module:Class; or claude:4,sweep",
+        help="who thinks: auto, sweep, claude, claude-code, command, scripted, package.module:Class; or claude:4,sweep",
     )
     add("--model", help="the model a researcher should use")
+    add("--think-limit", type=float, help="seconds a researcher may think until the sweep stands in for it (1200)")
     add("--command", help="the command researcher's CLI, such as 'codex exec --sandbox workspace-write {prompt}'")
     add("--script", help="the scripted researcher's file")
     add("--think", type=float, help="the scripted researcher's thinking time in seconds")

@@ -32,7 +32,8 @@ class Config:
     max_usd: float = 20.0  # for models, all agents together
     max_tokens: int | None = None  # of all prompts and answers together
     budget: float | None = None  # seconds of training per run; default: the project's
-    researcher: str = "sweep"
+    researcher: str = "auto"
+    think_limit: float = 1200.0  # seconds a researcher may think about one step
     model: str | None = None
     command: str | None = None  # for the command researcher: any CLI that edits files in a folder
     script: str | None = None  # for the scripted researcher
@@ -59,7 +60,8 @@ class Config:
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
             raise UsageError(f"--gpus {self.gpus!r}: give a number of GPUs (8) or their indices (0,1,5)")
         parse(self.policy)
-        for name in ("hours", "max_experiments", "max_usd", "max_tokens", "budget", "agents", "gpu_usd_per_hour"):
+        limits = ("hours", "max_experiments", "max_usd", "max_tokens", "think_limit")
+        for name in (*limits, "budget", "agents", "gpu_usd_per_hour"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UsageError(f"{flag(name)} {value:g}: it must be above 0, and finite")

@@ -348,6 +348,24 @@ def test_a_researcher_with_nothing_to_propose_lets_the_fallback_think_and_is_ask
     assert "k5 -> 5" in [row["title"] for row in room.experiments()] and fallback.ideas == 2
 
 
+def test_people_see_who_stands_in_and_when_the_researcher_is_back(room: Room) -> None:
+    seen: list[str] = []
+    answers = iter([Exhausted("the money is out"), Exhausted("the money is out"), None])
+
+    def propose(briefing: Briefing) -> Idea:
+        seen.append(agent.view()["standin"])
+        if error := next(answers, None):
+            raise error
+        return Idea("k5 -> 5", knobs={"k5": 5})
+
+    agent = room.agent(room.thinker(propose=propose), fallback=room.thinker())
+    room.live(agent)
+    assert seen[:3] == ["", "the money is out", "the money is out"]
+    assert agent.view()["standin"] == ""
+    told = ["the sweep thinks until the researcher is back: the money is out", "the researcher is back"]
+    assert room.events("warning") == told
+
+
 def test_without_a_fallback_an_exhausted_researcher_rests(make_room: Callable[..., Room]) -> None:
     room = make_room(max_experiments=1)
     rests = iter(range(3))
@@ -408,6 +426,18 @@ def test_without_a_mended_edit_that_can_run_the_crash_stands(
     assert [row["status"] for row in room.experiments("state = 'judged'")] == ["crash"] * 2
 
 
+def test_where_the_researcher_is_away_the_fallback_mends(make_room: Callable[..., Room]) -> None:
+    def away(*_: object) -> Edit:
+        raise Exhausted("no credit")
+
+    room = make_room(max_experiments=1)
+    room.bench.outcome = crashing
+    mend = room.thinker(repair=lambda idea, edit, *_: Edit({"train.py": edit.files["train.py"] + b"mended = 1\n"}))
+    room.live(room.agent(room.thinker(repair=away), fallback=mend))
+    assert room.experiments()[0]["status"] == "discard"
+    assert any("no credit" in text for text in room.events("warning"))
+
+
 def test_a_repair_waits_for_the_thought_in_progress(make_room: Callable[..., Room]) -> None:
     """Draft and repair share one folder and one researcher; the Thinker fails the test if asked for both at once."""
     room = make_room(max_experiments=4)
@@ -455,6 +485,22 @@ def test_an_edit_that_conflicts_with_the_trunk_is_made_anew(make_room: Callable[
     assert room.diary.count("drafted k0 -> 2") == 2
     assert (row["title"], row["position"]) == ("k0 -> 2", 1)
     assert b"k0 = 2" in room.board.source(row["source"]).files["train.py"]
+
+
+def test_where_the_researcher_is_away_the_fallback_makes_it_anew(make_room: Callable[..., Room]) -> None:
+    room = make_room(agents=2, max_experiments=2)
+    edits = iter([lambda parent: turned(parent, 0, 2)])
+
+    def once(idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        if (edit := next(edits, None)) is None:
+            raise Exhausted("rate limit")
+        return edit(briefing.parent)
+
+    agent = conflict(room, room.thinker(edit=once))
+    agent.fallback = room.thinker()
+    room.live(agent)
+    row = room.experiments("agent = 'gpu0'")[0]
+    assert (row["title"], row["position"]) == ("k0 -> 2", 1)
 
 
 @pytest.mark.parametrize("again", [fail, lambda *_: None, lambda *_: Edit({}), lambda *_: Edit({"prepare.py": b"x"})])

@@ -18,6 +18,7 @@ class AgentView:
     researcher: str
     state: str  # "training", "measuring", "drafting", "resting", "stopped", "lost", "fenced"
     note: str = ""  # one line about the state, where it needs one
+    standin: str = ""  # where the sweep thinks in the researcher's place: why
     experiment: str | None = None
     title: str = ""
     purpose: str = ""

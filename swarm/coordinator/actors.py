@@ -21,6 +21,7 @@ from swarm.errors import Unavailable, UsageError
 from swarm.project import Project
 from swarm.records import Source
 from swarm.researchers import create
+from swarm.researchers.watched import Watched
 from swarm.workshop.runner import Workshop
 from swarm.workshop.slot import Slot
 from swarm.workshop.tree import die_with_parent
@@ -40,6 +41,7 @@ class Post:
     researcher: str
     seed: int
     options: dict[str, str]
+    think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
 
 
@@ -78,7 +80,7 @@ class AgentActor:
             BoardClient(functools.partial(patiently, call)),
             Workshop(post.project, base, folder, post.slot),
             Workspace(folder / "draft", base, post.project),
-            create(post.researcher, post.agent, post.seed, options),
+            Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
             fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),
         )
 

@@ -198,6 +198,7 @@ class Swarm:
             plan.researchers[agent],
             plan.config.researcher_seed,
             researcher_options(plan.config, plan.project),
+            plan.config.think_limit,
             _environment(plan),
         )
 

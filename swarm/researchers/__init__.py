@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -27,7 +27,10 @@ class Researcher(Protocol):
         ...
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
-        """A mended edit after a crash (called once per experiment), or None where the idea itself is at fault."""
+        """A mended edit after a crash (called once per experiment), or None where the idea itself is at fault.
+
+        Raises Exhausted, as `edit` may, where it cannot think now: then the fallback is asked.
+        """
         ...
 
 
@@ -47,7 +50,7 @@ class Connected(Protocol):
 
 
 REGISTRY: Mapping[str, str] = {
-    "auto": "swarm.researchers.auto:Auto",
+    "auto": "swarm.researchers.auto:auto",
     "claude": "swarm.researchers.claude:Claude",
     "claude-code": "swarm.researchers.claude_code:ClaudeCode",
     "command": "swarm.researchers.command:Command",
@@ -61,8 +64,8 @@ def create(name: str, agent: str, seed: int, options: Mapping[str, str] | None =
     return find(name)(agent=agent, seed=seed, options=dict(options or {}))
 
 
-def find(name: str) -> type:
-    """The class behind `name`; UsageError that lists what exists where there is none."""
+def find(name: str) -> Callable[..., Researcher]:
+    """The class (or function) behind `name`; UsageError that lists what exists where there is none."""
     path = REGISTRY.get(name, name)
     module, _, attribute = path.partition(":")
     if not attribute:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers import Board, Connected, create
+from swarm.researchers import Researcher, create
 from swarm.researchers.claude import KEY, MAX_USD, MODEL
 from swarm.researchers.claude_code import installed
 
@@ -24,7 +22,7 @@ class Choice:
 def choose(options: Mapping[str, str] | None = None) -> Choice:
     """What `auto` means here. With a key the API, else `claude` on the PATH, else the sweep."""
     options = options or {}
-    limit = f"at most ${float(options.get('max_usd') or MAX_USD):.2f}"
+    limit = _limit(options)
     if options.get("api_key") or os.environ.get(KEY):
         return Choice("claude", f"claude by API, as {KEY} is set; model {options.get('model') or MODEL}, {limit}")
     if installed(options):
@@ -35,22 +33,17 @@ def choose(options: Mapping[str, str] | None = None) -> Choice:
     return Choice("sweep", f"the sweep, as neither {KEY} is set nor `claude` on the PATH; it costs nothing")
 
 
-class Auto:
-    """The chosen researcher under another name. `choice` tells which one and why."""
+def auto(agent: str, seed: int, options: Mapping[str, str]) -> Researcher:
+    """The chosen researcher."""
+    return create(choose(options).name, agent, seed, options)
 
-    def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
-        self.choice = choose(options)
-        self.researcher = create(self.choice.name, agent, seed, options)
 
-    def connect(self, agent: str, board: Board) -> None:
-        if isinstance(self.researcher, Connected):
-            self.researcher.connect(agent, board)
+def introduce(name: str, options: Mapping[str, str]) -> str:
+    """The line that a launch begins with: who thinks, why, and what it may cost."""
+    if name == "auto":
+        return f"auto: {choose(options).reason}"
+    return f"{name}, as told; {_limit(options)} for models"
 
-    async def propose(self, briefing: Briefing) -> Idea:
-        return await self.researcher.propose(briefing)
 
-    async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
-        return await self.researcher.edit(idea, briefing, folder)
-
-    async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
-        return await self.researcher.repair(idea, edit, run, briefing, folder)
+def _limit(options: Mapping[str, str]) -> str:
+    return f"at most ${float(options.get('max_usd') or MAX_USD):.2f}"

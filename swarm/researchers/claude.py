@@ -91,15 +91,11 @@ class Claude:
         return Edit({}) if dialogue.desk.given_up else dialogue.desk.edit(briefing.parent.files)
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
-        """Without a service there is no repair either: then the crash stands."""
         crashed = briefing.parent.edited(edit).files
         dialogue = self._dialogues.get(idea.title) or self._dialogue(briefing, idea)
         dialogue.go_on(briefing, crashed, folder, MORE_TURNS)
         dialogue.say(f"{prompt.crash(run)}\n\n{_advice(run)} The files stand as they were run.")
-        try:
-            await dialogue.work()
-        except Exhausted:
-            return None
+        await dialogue.work()
         mended = dialogue.desk.edit(crashed)
         return mended if mended.files and not dialogue.desk.given_up else None
 

@@ -111,14 +111,10 @@ class Command:
             return self.scratch.edit()
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
-        """Where the command fails, the crash stands."""
         self.scratch.keep(folder)
         task = MEND.format(editable=_names(briefing), idea=_shown(idea), crash=prompt.crash(run))
         async with self._turn:
-            try:
-                await self._ask(briefing, briefing.parent.edited(edit).files, task)
-            except Exhausted:
-                return None
+            await self._ask(briefing, briefing.parent.edited(edit).files, task)
             mended = self.scratch.edit()
         return mended if mended.files else None
 

@@ -28,9 +28,18 @@ _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red",
 def header(snapshot: Snapshot, width: int) -> list[Text]:
     """What the swarm is, how far it came, what it cost: four lines, and one more where there is a warning."""
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
-    if snapshot.warnings:
-        lines.append(Text(shorten("! " + clean(snapshot.warnings[-1]), width), "yellow"))
+    if warning := next(reversed(snapshot.warnings), "") or _standin(snapshot):
+        lines.append(Text(shorten("! " + clean(warning), width), "yellow"))
     return lines
+
+
+def _standin(snapshot: Snapshot) -> str:
+    """Where agents do without their researchers: how many, and why the first of them."""
+    alone = [agent for agent in snapshot.agents if agent.standin]
+    if not alone:
+        return ""
+    who = "everywhere" if len(alone) == len(snapshot.agents) else f"for {', '.join(agent.agent for agent in alone)}"
+    return f"the sweep thinks {who}: {alone[0].standin}"
 
 
 def _identity(snapshot: Snapshot, width: int) -> Text:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from swarm.records import Briefing, Edit
 from swarm.researchers import create
-from swarm.researchers.auto import Auto, choose
+from swarm.researchers.auto import choose, introduce
 from swarm.researchers.claude import Claude
 from swarm.researchers.claude_code import ClaudeCode
 from swarm.researchers.sweep import Sweep
@@ -27,18 +24,12 @@ def install_claude(folder: Path) -> None:
     (folder / "claude").chmod(0o755)
 
 
-def auto(**options: str) -> Auto:
-    made = create("auto", "gpu0", 0, options)
-    assert isinstance(made, Auto)
-    return made
-
-
 def test_a_key_comes_before_the_cli_and_the_cli_before_the_sweep(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(auto().researcher, Sweep)
+    assert isinstance(create("auto", "gpu0", 0), Sweep)
     install_claude(bare)
-    assert isinstance(auto().researcher, ClaudeCode)
+    assert isinstance(create("auto", "gpu0", 0), ClaudeCode)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary")
-    assert isinstance(auto().researcher, Claude)
+    assert isinstance(create("auto", "gpu0", 0), Claude)
 
 
 def test_the_reason_says_which_why_and_how_much(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,10 +46,6 @@ def test_the_reason_says_which_why_and_how_much(bare: Path, monkeypatch: pytest.
     assert choose({"api_key": "handed over"}).name == "claude"
 
 
-def test_it_thinks_like_the_one_it_chose(bare: Path, brief: Callable[..., Briefing], tmp_path: Path) -> None:
-    researcher, twin = auto(), create("sweep", "gpu0", 0)
-    idea = asyncio.run(researcher.propose(brief()))
-    assert idea == asyncio.run(twin.propose(brief()))
-    edit = asyncio.run(researcher.edit(idea, brief(), tmp_path))
-    assert edit.files and edit == asyncio.run(twin.edit(idea, brief(), tmp_path))
-    assert edit != Edit({})
+def test_a_launch_begins_with_who_thinks(bare: Path) -> None:
+    assert introduce("auto", {}).startswith("auto: the sweep, as neither")
+    assert introduce("claude:4,sweep:4", {"max_usd": "5"}) == "claude:4,sweep:4, as told; at most $5.00 for models"

@@ -311,7 +311,8 @@ def test_an_idea_of_somebody_else_can_be_edited_and_mended(
     researcher, edit = claude(server), Edit({PATH: b"lr = 9\n"})
     mended = run(researcher.repair(Idea("theirs"), edit, crash("x"), brief(text=CODE), folder))
     assert mended == Edit({PATH: b"lr = 0.2\n"})
-    assert run(researcher.repair(Idea("theirs"), edit, crash("x"), brief(text=CODE), folder)) is None  # no service
+    with pytest.raises(Exhausted, match="refuses the request"):
+        run(researcher.repair(Idea("theirs"), edit, crash("x"), brief(text=CODE), folder))
 
 
 def test_an_idea_is_put_into_other_code_when_the_trunk_moved(

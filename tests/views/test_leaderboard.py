@@ -101,8 +101,10 @@ def test_unaudited_numbers_carry_a_star_that_is_explained(make_night, draw, make
 def test_foreign_text_is_only_text(make_night, draw, make_experiment):
     snapshot = make_night(2, now=1.0)
     snapshot = replace(
-        snapshot, tag="apr5", folder=HOSTILE, warnings=(HOSTILE,), agents=tuple(replace(a, title=HOSTILE, note=HOSTILE)
-        for a in snapshot.agents), experiments=(make_experiment(1, title=HOSTILE, reason=HOSTILE, category=HOSTILE),),
+        snapshot, tag="apr5", folder=HOSTILE, warnings=(HOSTILE,), agents=tuple(
+            replace(a, title=HOSTILE, note=HOSTILE, standin=HOSTILE)
+            for a in snapshot.agents
+        ), experiments=(make_experiment(1, title=HOSTILE, reason=HOSTILE, category=HOSTILE),),
     )  # fmt: skip
     for width in (80, 200):
         drawn = draw(render(snapshot, width, 24), width, force_terminal=False)
@@ -112,6 +114,24 @@ def test_foreign_text_is_only_text(make_night, draw, make_experiment):
         assert "\u202e" not in drawn
         assert max(map(cell_len, lines_of(drawn))) <= width
         assert len(lines_of(drawn)) <= 24
+
+
+def test_who_thinks_in_a_researchers_place_is_told(make_night, draw):
+    snapshot = make_night(4, now=0.5)
+    first, *others = snapshot.agents
+    alone = replace(first, standin="the API is overloaded")
+    drawn = draw(render(replace(snapshot, warnings=(), agents=(alone, *others)), 100, 30), 100, 30)
+    assert f"! the sweep thinks for {first.agent}: the API is overloaded" in drawn
+    away = tuple(replace(agent, standin="the money limit is reached") for agent in snapshot.agents)
+    drawn = draw(render(replace(snapshot, warnings=(), agents=away), 100, 30), 100, 30)
+    assert "! the sweep thinks everywhere: the money limit is reached" in drawn
+
+
+def test_what_an_agent_spent_has_a_column_where_anything_was_spent(make_night, draw):
+    snapshot = make_night(2, now=0.5)
+    assert "spent" not in draw(render(snapshot, 200, 30), 200, 30)
+    paid = tuple(replace(agent, usd=1.25) for agent in snapshot.agents)
+    assert "$1.25" in draw(render(replace(snapshot, agents=paid), 200, 30), 200, 30)
 
 
 def test_no_color_gives_no_escape_codes(make_night, draw):
