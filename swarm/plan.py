@@ -26,6 +26,7 @@ from swarm.errors import UsageError
 from swarm.project import Project, load_project
 from swarm.records import Edit, Source
 from swarm.researchers import create
+from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
 from swarm.slots import slots_for
 from swarm.workshop import gpu
@@ -83,9 +84,10 @@ def make_plan(root: Path, config: Config, today: datetime.date | None = None) ->
     _refuse_broken(source)
     kind = gpu.device_kind() if config.device == "auto" else config.device
     slots, model = slots_for(config, kind)
-    researchers = assign(config.researcher, list(slots))
+    options = researcher_options(config, project)
+    researchers = {agent: resolve(name, options) for agent, name in assign(config.researcher, list(slots)).items()}
     for name in dict.fromkeys(researchers.values()):
-        create(name, "gpu0", config.researcher_seed, researcher_options(config, project))  # says here what it lacks
+        create(name, "gpu0", config.researcher_seed, options)  # says here what it lacks
     budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
     data, device = _data(project, root), f"{kind}: {model}"
     key = _key(project, history, base, device, slots, budget, data)

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Post:
     researcher: str
     seed: int
     options: dict[str, str]
+    secrets: dict[str, str] = field(repr=False)  # options too, which nobody may see
     think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
 
@@ -73,7 +74,7 @@ class AgentActor:
         os.environ.update(post.environment)
         folder = Path(post.folder)
         tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
-        options = post.options | {"tree": str(tree)}
+        options = post.options | post.secrets | {"tree": str(tree)}
         self._agent = Agent(
             post.agent,
             post.project,

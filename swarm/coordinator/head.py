@@ -32,6 +32,7 @@ from swarm.coordinator.projection import Projection
 from swarm.coordinator.seat import GAVE_UP, Seat
 from swarm.errors import SwarmError
 from swarm.plan import Plan, categories, researcher_options
+from swarm.researchers.claude import secrets
 from swarm.workshop import gpu
 
 TICK = 0.5  # seconds between two looks around
@@ -198,6 +199,7 @@ class Swarm:
             plan.researchers[agent],
             plan.config.researcher_seed,
             researcher_options(plan.config, plan.project),
+            secrets(plan.researchers[agent], os.environ),
             plan.config.think_limit,
             _environment(plan),
         )

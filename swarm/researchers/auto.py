@@ -38,6 +38,11 @@ def auto(agent: str, seed: int, options: Mapping[str, str]) -> Researcher:
     return create(choose(options).name, agent, seed, options)
 
 
+def resolve(name: str, options: Mapping[str, str]) -> str:
+    """The name itself, or what `auto` means."""
+    return choose(options).name if name == "auto" else name
+
+
 def introduce(name: str, options: Mapping[str, str]) -> str:
     """The line that a launch begins with: who thinks, why, and what it may cost."""
     if name == "auto":

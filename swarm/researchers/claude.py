@@ -25,6 +25,7 @@ from swarm.researchers.tools import LARGEST, Desk, texts
 MODEL = "claude-opus-5-5"
 MAX_USD = 20.0
 KEY = "ANTHROPIC_API_KEY"
+ADDRESS = "ANTHROPIC_BASE_URL"
 TURNS = 40  # answers of the model in one experiment
 MORE_TURNS = 12  # ... and at least so many for its edit, and again to mend a crash
 
@@ -126,6 +127,12 @@ class Claude:
             for path, place in places.items()
             if place.is_file() and not place.is_symlink() and place.stat().st_size <= LARGEST
         }
+
+
+def secrets(researcher: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The options that an agent on any host needs to reach the API: they are handed over in memory, never written."""
+    names = {"api_key": KEY, "base_url": ADDRESS} if researcher in ("claude", "claude-code") else {}
+    return {option: environ[name] for option, name in names.items() if environ.get(name)}
 
 
 def _advice(run: Run) -> str:
