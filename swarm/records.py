@@ -221,6 +221,7 @@ class Run:
     log_tail: str = ""
     log: str = ""  # path of the whole log, on the host that ran it
     trace: tuple[float, ...] = ()  # training losses, at most 64 of them, evenly spaced
+    curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +275,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Dossier:
+    """One judged experiment looked at closely: what it changed, and how it trained beside its parent."""
+
+    finding: Finding
+    rationale: str
+    before: Source
+    after: Source
+    run: Run | None = None  # its newest one that gave a result, be it a crash
+    parent: Run | None = None  # the newest measured one of its parent's code, on the same GPU if there is one
+
+
+@dataclass(frozen=True, slots=True)
 class Briefing:
     """All that a researcher is told before it has an idea."""
 
@@ -296,6 +309,7 @@ class Briefing:
     refused: tuple[str, ...] = ()  # why this agent's last proposals were refused, newest last
     device: str = "cpu"
     plateau: bool = False
+    last: Dossier | None = None  # this agent's newest verdict
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -354,6 +368,6 @@ _RECORDS = {
     cls.__name__: cls
     for cls in (
         Source, Idea, Edit, Claim, Duplicate, Entered, Measure, Rebase, Repair, Rest, Stop,
-        Metrics, Run, Progress, Verdict, Finding, Briefing,
+        Metrics, Run, Progress, Verdict, Finding, Dossier, Briefing,
     )
 }  # fmt: skip

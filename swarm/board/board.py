@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from swarm.board import claims, purse, trials, work
-from swarm.board.briefing import brief
+from swarm.board.briefing import brief, dossier
 from swarm.board.ledger import Ledger
 from swarm.board.limits import limit
 from swarm.board.stock import abandon, close_others, load_source
@@ -21,6 +21,7 @@ from swarm.errors import Fenced
 from swarm.records import (
     Briefing,
     Claim,
+    Dossier,
     Duplicate,
     Entered,
     Idea,
@@ -148,6 +149,11 @@ class Board:
         program = self.program()
         with self.ledger.reading():
             return brief(self.ledger, self.swarm, agent, program)
+
+    def dossier(self, experiment: str) -> Dossier | None:
+        """One judged experiment looked at closely; None where there is none of that id."""
+        with self.ledger.reading():
+            return dossier(self.ledger, self.swarm, experiment)
 
     def source(self, sha: str) -> Source:
         return load_source(self.ledger, sha)

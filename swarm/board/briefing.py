@@ -9,7 +9,7 @@ from swarm.board import evidence, program
 from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
 from swarm.board.stock import OWN_MEAN, idea_of, interval, load_source, researcher_of, tip
-from swarm.records import Briefing, Finding, Idea
+from swarm.records import Briefing, Dossier, Finding, Idea, decode
 
 KNOWN = 400  # findings told at most, newest first: a briefing stays small whatever the history
 CATEGORIES = (
@@ -54,6 +54,7 @@ def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing
         untried=tuple(category for category in CATEGORIES if category not in tried),
         device=swarm["device"].split(":")[0],
         plateau=plateau(ledger, tag),
+        last=_last(ledger, swarm, agent),
     )
 
 
@@ -65,6 +66,43 @@ def findings(ledger: Ledger, key: str) -> tuple[Finding, ...]:
         KNOWN,
     )
     return tuple(_finding(row, key) for row in rows)
+
+
+def dossier(ledger: Ledger, swarm: sqlite3.Row, experiment: str) -> Dossier | None:
+    """Everything about one judged experiment, of any night; None where there is none of that id."""
+    row = ledger.row(
+        f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE id = ? AND state = 'judged' AND baseline = 0", experiment
+    )
+    if row is None:
+        return None
+    own = ledger.value(
+        "SELECT result FROM runs WHERE experiment = ? AND source = ? AND result IS NOT NULL AND state != 'lost'"
+        " ORDER BY started DESC LIMIT 1",
+        *(experiment, row["source"]),
+    )
+    parents = ledger.value(
+        "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'"
+        " ORDER BY agent = ? DESC, started DESC LIMIT 1",
+        *(row["tag"], row["parent"], row["owner"]),
+    )
+    return Dossier(
+        _finding(row, swarm["key"]),
+        row["rationale"],
+        load_source(ledger, row["parent"]),
+        load_source(ledger, row["source"]),
+        decode(own) if own else None,
+        decode(parents) if parents else None,
+    )
+
+
+def _last(ledger: Ledger, swarm: sqlite3.Row, agent: str) -> Dossier | None:
+    """The agent's newest verdict."""
+    experiment = ledger.value(
+        "SELECT id FROM experiments WHERE tag = ? AND owner = ? AND state = 'judged' AND baseline = 0"
+        " ORDER BY verdict DESC LIMIT 1",
+        *(swarm["tag"], agent),
+    )
+    return dossier(ledger, swarm, experiment) if experiment else None
 
 
 def _finding(row: sqlite3.Row, key: str) -> Finding:

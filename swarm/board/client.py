@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from swarm.board.board import Board
-from swarm.records import Briefing, Claim, Duplicate, Entered, Idea, Rebase, Run, Source, Stop, Verdict, Work
+from swarm.records import Briefing, Claim, Dossier, Duplicate, Entered, Idea, Rebase, Run, Source, Stop, Verdict, Work
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -39,6 +39,9 @@ class BoardClient:
 
     async def briefing(self, agent: str) -> Briefing:
         return await self._call("briefing", agent)
+
+    async def dossier(self, experiment: str) -> Dossier | None:
+        return await self._call("dossier", experiment)
 
     async def source(self, sha: str) -> Source:
         """A source never changes, so it is asked for once."""

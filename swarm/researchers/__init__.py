@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from swarm.errors import UsageError
-from swarm.records import Briefing, Edit, Idea, Run
+from swarm.records import Briefing, Dossier, Edit, Idea, Run
 
 
 class Exhausted(Exception):
@@ -40,6 +40,7 @@ class Board(Protocol):
     async def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str: ...
     async def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None: ...
     async def money_left(self) -> float: ...
+    async def dossier(self, experiment: str) -> Dossier | None: ...
 
 
 @runtime_checkable

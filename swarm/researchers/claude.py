@@ -68,10 +68,11 @@ class Claude:
         self._turns = int(positive(options, "turns", TURNS))
         self._tree = Path(options["tree"]) if options.get("tree") else None
         self._fixed = frozenset(options["fixed"].split("\n")) if options.get("fixed") else None
+        self._board: Board | None = None
         self._dialogues: OrderedDict[str, Dialogue] = OrderedDict()
 
     def connect(self, agent: str, board: Board) -> None:
-        self.service.purse = SharedPurse(agent, board)
+        self.service.purse, self._board = SharedPurse(agent, board), board
 
     async def propose(self, briefing: Briefing) -> Idea:
         dialogue = self._dialogue(briefing)
@@ -109,7 +110,7 @@ class Claude:
         told = prompt.told(briefing)
         if idea:
             told += "\n\n# An idea to work on\n\n" + prompt.quoted(f"{idea.title}\n{idea.rationale}", "idea")
-        return Dialogue(self.service, desk, stable, prompt.trunk(briefing), told, self._turns)
+        return Dialogue(self.service, desk, stable, prompt.trunk(briefing), told, self._turns, self._board)
 
     def _remember(self, idea: Idea, dialogue: Dialogue) -> None:
         self._dialogues[idea.title] = dialogue

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from swarm.records import Briefing
-from swarm.researchers import Exhausted
+from swarm.researchers import Board, Exhausted
 from swarm.researchers.tools import TOOLS, Desk, Refused
 
 DECLINED = 3  # answers that a model may decline before somebody else thinks
@@ -32,8 +32,17 @@ class Dialogue:
     one the reason why it was not carried out.
     """
 
-    def __init__(self, service: Answers, desk: Desk, stable: str, trunk: str, briefing: str, turns: int) -> None:
-        self.desk, self.turns = desk, turns
+    def __init__(
+        self,
+        service: Answers,
+        desk: Desk,
+        stable: str,
+        trunk: str,
+        briefing: str,
+        turns: int,
+        board: Board | None = None,
+    ) -> None:
+        self.desk, self.turns, self._board = desk, turns, board
         self._service = service
         self._declined = 0
         self._system = [_cached(_text(stable), _HOUR)]
@@ -59,7 +68,7 @@ class Dialogue:
             if message.stop_reason == "refusal":
                 self._take_refusal(message)
             else:
-                self._take(message)
+                await self._take(message)
             if not self.desk.done and 0 < self.turns <= _LAST_TURNS:
                 self.say(f"Turns left: {self.turns}. Submit.")
 
@@ -69,7 +78,7 @@ class Dialogue:
         *blocks, end = last["content"]
         return [*before, last | {"content": [*blocks, _cached(end, _MINUTES)]}]
 
-    def _take(self, message: Any) -> None:
+    async def _take(self, message: Any) -> None:
         blocks = [block.to_dict(mode="json") for block in message.content]
         calls = [block for block in blocks if block["type"] == "tool_use"]
         cut = message.stop_reason in ("max_tokens", "model_context_window_exceeded")
@@ -77,11 +86,21 @@ class Dialogue:
             self._messages.append({"role": "assistant", "content": blocks})
         if calls:
             broken = calls[-1]["id"] if cut else ""
+            for call in calls:
+                await self._look_up(call)
             self._messages.append(_user([self._result(call, call["id"] == broken) for call in calls]))
         elif cut:
             self.say("Your answer was cut off: it was too long. Go on, in smaller steps.")
         else:
             self.say("Go on with the tools: " + ("submit_edit or give_up." if self.desk.editing else "submit_idea."))
+
+    async def _look_up(self, call: Block) -> None:
+        """Fetches from the board what the desk is about to be asked for."""
+        arguments = call["input"] if call["name"] == "show_experiment" and isinstance(call["input"], dict) else {}
+        wanted = str(arguments.get("experiment", ""))
+        dossier = await self._board.dossier(wanted) if wanted and self._board else None
+        if dossier:
+            self.desk.dossiers[wanted] = dossier
 
     def _result(self, call: Block, broken: bool) -> Block:
         try:

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
-from swarm.records import Briefing, Finding, Idea, Run
+from swarm.records import Briefing, Dossier, Finding, Idea, Run
+from swarm.researchers.lesson import change, training
 
 FILE = 120_000  # characters of one file, ...
 PROGRAM = 40_000  # ... of program.md,
@@ -83,6 +84,8 @@ def told(briefing: Briefing) -> str:
     """What is known now. What other agents wrote is quoted."""
     parts = [_standing(briefing), *_notes(briefing.notes), *_direction(briefing)]
     parts += _quoted_list("Being tried now by other agents", "live ideas", map(_live, briefing.live[:OTHERS]))
+    if briefing.last:
+        parts.append(f"# Your last experiment\n\n{experiment_text(briefing.last, log=False)}")
     parts += _record(briefing.findings)
     parts += _quoted_list(
         "Your last proposals that were refused, and why", "refusals", map(line, briefing.refused[-OTHERS:])
@@ -143,6 +146,15 @@ def finding_line(finding: Finding) -> str:
     knobs = f" {dict(finding.knobs)}" if finding.knobs else ""
     outcome = f"{finding.status}, {finding.rung}, gain {_interval(finding)}, n={finding.n}"
     return line(f"{finding.experiment} [{finding.category}] {finding.title}{knobs}: {outcome}; {finding.reason}{where}")
+
+
+def experiment_text(dossier: Dossier, log: bool = True) -> str:
+    """An experiment looked at closely, quoted; without `log` only a crash shows the end of its log."""
+    run = dossier.run
+    told = [finding_line(dossier.finding), f"rationale: {dossier.rationale}", *change(dossier, LOG), *training(dossier)]
+    if run and run.log_tail and (log or run.failure):
+        told += ["end of its log:", run.log_tail]
+    return quoted("\n".join(told), f"experiment {dossier.finding.experiment}", 2 * LOG)
 
 
 def finding_text(finding: Finding) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from swarm.records import Briefing, Edit, Idea
-from swarm.researchers.prompt import FILE, finding_line, finding_text, quoted
+from swarm.records import Briefing, Dossier, Edit, Idea
+from swarm.researchers.prompt import FILE, experiment_text, finding_line, finding_text, quoted
 from swarm.workshop.workspace import parses
 
 LARGEST = 2_000_000  # bytes of a file that can be read, or written
@@ -49,7 +49,7 @@ TOOLS: tuple[dict[str, Any], ...] = (
     ),
     _tool(
         "show_experiment",
-        "Show everything that is known of one earlier experiment.",
+        "Show one earlier experiment: verdict, diff, training curve beside its parent's, end of the log.",
         "experiment",
         experiment=_text("its id, as in apr5-gpu3-0007"),
     ),
@@ -96,6 +96,7 @@ class Desk:
     editing: bool = False
     submitted: bool = False
     given_up: str = ""
+    dossiers: dict[str, Dossier] = field(default_factory=dict)  # what was looked up on the board
 
     @property
     def done(self) -> bool:
@@ -174,10 +175,12 @@ class Desk:
 
     def _show_experiment(self, arguments: Mapping[str, Any]) -> str:
         wanted = _string(arguments, "experiment")
+        if wanted in self.dossiers:
+            return experiment_text(self.dossiers[wanted])
         for finding in self.briefing.findings:
             if finding.experiment == wanted:
                 return finding_text(finding)
-        raise Refused(f"there is no finding of {wanted[:80]!r}")
+        raise Refused(f"there is no judged experiment {wanted[:80]!r}")
 
     # -- submitting and editing ----------------------------------------------------------------------------------
 

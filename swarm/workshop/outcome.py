@@ -12,7 +12,7 @@ from pathlib import Path
 from swarm.project import Project
 from swarm.records import Failure, Metrics, Run
 from swarm.workshop.logs import clean, read_plain, tail_of
-from swarm.workshop.progress import Beat, beats, last_loss, trace
+from swarm.workshop.progress import Beat, beats, curve, last_loss, trace
 from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, REFEREE, SPEC, Ended, Result, Spec
 from swarm.workshop.summary import Value, parse_summary
 
@@ -62,6 +62,7 @@ def read_run(folder: Path, project: Project) -> Run:
         log_tail="\n".join(filter(None, tails)),
         log=str(logs[0]),
         trace=trace(heartbeats),
+        curve=curve(heartbeats),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from swarm.records import Progress
 from swarm.workshop.logs import clean, read_plain
 
 TRACE_LENGTH = 64
+CURVE_LENGTH = 10
 
 _WHOLE_FILE = 64 * 2**20
 _STEP = re.compile(r"\bstep[\s:=#]*(\d+)", re.IGNORECASE)
@@ -45,6 +47,17 @@ def trace(heartbeats: tuple[Beat, ...]) -> tuple[float, ...]:
     while len(losses) > TRACE_LENGTH * stride:
         stride *= 2
     return tuple(loss for loss in losses[::stride] if abs(loss) < float("inf"))
+
+
+def curve(heartbeats: tuple[Beat, ...], points: int = CURVE_LENGTH) -> tuple[tuple[float, float], ...]:
+    """(counted seconds, mean loss since the point before) at evenly spaced moments of the training."""
+    told = [(beat.seconds, beat.loss) for beat in heartbeats if beat.seconds is not None and beat.loss is not None]
+    told = [(seconds, loss) for seconds, loss in told if math.isfinite(seconds) and math.isfinite(loss)]
+    end = max((seconds for seconds, _ in told), default=0.0)
+    parts: dict[int, list[float]] = {}
+    for seconds, loss in told:
+        parts.setdefault(max(0, math.ceil(points * seconds / end) - 1) if end > 0 else 0, []).append(loss)
+    return tuple((end * (part + 1) / points, sum(losses) / len(losses)) for part, losses in sorted(parts.items()))
 
 
 def last_loss(heartbeats: tuple[Beat, ...], log: str) -> float | None:

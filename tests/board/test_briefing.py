@@ -8,7 +8,7 @@ from nights import Night, turned
 from swarm.board import briefing
 from swarm.board.board import Board
 from swarm.board.briefing import CATEGORIES
-from swarm.records import Failure, Idea
+from swarm.records import Failure, Idea, decode, encode
 
 
 def test_a_briefing_tells_the_parent_what_was_tried_and_what_is_tried_now(night: Night) -> None:
@@ -54,3 +54,26 @@ def test_a_briefing_stays_small_and_tells_the_newest(night: Night, monkeypatch: 
         night.run("gpu0", 1.5)
     told = night.board.briefing("gpu0")
     assert [finding.knobs["k1"] for finding in told.findings] == ["17", "16", "15", "14", "13"]
+
+
+def test_the_last_verdict_is_shown_closely(night: Night) -> None:
+    assert night.board.briefing("gpu0").last is None
+    night.keep("gpu0", 0, 0.99)
+    night.draft("gpu1", 1)
+    night.run("gpu1", Failure.NAN)
+    kept, crashed = (night.board.briefing(agent).last for agent in ("gpu0", "gpu1"))
+    assert kept and kept.finding.status == "keep" and kept.before == night.base
+    assert kept.after == turned(night.base, 0, 2)
+    assert kept.run and kept.run.metrics and kept.run.metrics.value == pytest.approx(0.99, abs=0.01)
+    assert kept.parent and kept.parent.metrics and kept.parent.metrics.value == pytest.approx(1.0, abs=0.01)
+    assert kept.parent.run.startswith("apr5-gpu0")  # its own GPU's
+    assert crashed and crashed.run and crashed.run.failure is Failure.NAN
+
+
+def test_any_judged_experiment_can_be_looked_at_and_no_other(night: Night) -> None:
+    night.draft("gpu0", 3)
+    assert night.board.dossier("apr5-gpu0-0001") is None  # still open
+    night.run("gpu0", 1.5)
+    found = night.board.dossier("apr5-gpu0-0001")
+    assert found == night.board.briefing("gpu0").last and decode(encode(found)) == found
+    assert night.board.dossier("apr5-gpu0-0000") is night.board.dossier("nothing") is None

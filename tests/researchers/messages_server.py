@@ -77,17 +77,21 @@ class _Quiet(ThreadingHTTPServer):
 class MessagesServer:
     """The server, on a port of its own while the `with` lasts."""
 
-    def __init__(self, script: Script = ()) -> None:
+    def __init__(self, script: Script = (), port: int = 0) -> None:
         self.script = script
         self.requests: list[Request] = []
         self._lock = threading.Lock()
         self._identities = iter(range(1_000_000))
-        self._server = _Quiet(("127.0.0.1", 0), _handler(self))
+        self._server = _Quiet(("127.0.0.1", port), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def bodies(self) -> list[dict[str, Any]]:

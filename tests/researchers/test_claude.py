@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +13,8 @@ import pytest
 from messages_server import Fails, MessagesServer, Reply, Script, calls, says, uses
 
 from swarm.errors import UsageError
-from swarm.records import Briefing, Edit, Failure, Finding, Idea, Run
-from swarm.researchers import Exhausted, create
+from swarm.records import Briefing, Dossier, Edit, Failure, Finding, Idea, Run, Source
+from swarm.researchers import Exhausted, create, service
 from swarm.researchers.claude import Claude
 from swarm.researchers.money import OwnPurse
 
@@ -137,7 +138,7 @@ def test_what_stays_the_same_is_asked_for_in_the_same_bytes(
     [
         (("edit_file", {"path": PATH, "old": "lr", "new": "rate"}), "submit the idea first"),
         (("submit_edit", {}), "submit the idea first"),
-        (("show_experiment", {"experiment": "t-gpu9-0001"}), "no finding"),
+        (("show_experiment", {"experiment": "t-gpu9-0001"}), "no judged experiment"),
         (("rm", {"path": "/"}), "there is no tool 'rm'"),
         (("submit_idea", {"title": "x"}), "category must be given"),
         (("submit_idea", {"title": ["x"], "category": "a", "rationale": "b"}), "title must be given, as a text"),
@@ -286,6 +287,54 @@ def test_turns_end_and_what_stands_counts(
     assert edit == Edit({PATH: CODE.replace("0.1", "0.2").encode()})
     assert len(server.requests) == 13  # one for the idea, and the twelve that an edit gets at least
     assert "Turns left: 1" in json.dumps(server.bodies[-1])
+
+
+class Shelf:
+    """A board on which one experiment can be looked up, and money is no object."""
+
+    def __init__(self, dossier: Dossier) -> None:
+        self.dossiers = {dossier.finding.experiment: dossier}
+
+    async def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str:
+        return 1
+
+    async def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None: ...
+
+    async def money_left(self) -> float:
+        return 1e9
+
+    async def dossier(self, experiment: str) -> Dossier | None:
+        return self.dossiers.get(experiment)
+
+
+def test_any_experiment_can_be_looked_up_on_the_board(
+    serve: Callable[..., MessagesServer], brief: Callable[..., Briefing], folder: Path
+) -> None:
+    finding = Finding("t-gpu3-0002", "gpu3", "more depth", "architecture", "discard", "seen", "slower")
+    before, after = Source({PATH: CODE.encode()}), Source({PATH: CODE.replace("3", "30").encode()})
+    looks = [("show_experiment", {"experiment": name}) for name in ("t-gpu3-0002", "t-gpu9-0009")]
+    server = serve([calls(*looks, ("show_experiment", {"experiment": ["x"]})), *GOOD])
+    researcher = claude(server)
+    researcher.connect("gpu0", Shelf(Dossier(finding, "deeper is better", before, after, crash("NameError"))))
+    run(experiment(researcher, brief(text=CODE), folder))
+    (_, found), (missing, _), (malformed, _) = results(server.bodies[1])
+    assert "-depth = 3\n+depth = 30" in found and "NameError" in found and "deeper is better" in found
+    assert missing and malformed
+
+
+def test_a_service_that_returns_is_asked_again(
+    serve: Callable[..., MessagesServer], brief: Callable[..., Briefing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_PAUSE", 0.05)
+    server = serve([])
+    server.close()
+    researcher = claude(server)
+    for _ in range(2):
+        with pytest.raises(Exhausted, match="cannot be reached"):
+            run(researcher.propose(brief(text=CODE)))
+    with MessagesServer(GOOD[:1], port=server.port):
+        time.sleep(0.06)
+        assert run(researcher.propose(brief(text=CODE))).title == IDEA["title"]
 
 
 def test_a_crash_is_mended_where_the_conversation_stopped(

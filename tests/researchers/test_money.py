@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from anthropic.types import Usage as ApiUsage
 
+from swarm.records import Dossier
 from swarm.researchers import Exhausted, money
 from swarm.researchers.money import (
     PRICES,
@@ -130,6 +131,8 @@ class Till:
 
     async def money_left(self) -> float:
         return 1.5
+
+    async def dossier(self, experiment: str) -> Dossier | None: ...
 
 
 def test_a_shared_purse_waits_for_what_others_give_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.workshop.progress import Beat, beats, last_loss, read_progress, trace
+from swarm.workshop.progress import Beat, beats, curve, last_loss, read_progress, trace
 
 
 def test_broken_lines_and_odd_types_do_no_harm(tmp_path):
@@ -52,3 +53,12 @@ def test_the_last_loss_comes_from_heartbeats_or_else_the_log():
     assert last_loss((Beat(1, 4.0),), "loss: 9") == 4.0
     assert last_loss((), "step 1 loss: 9\nstep 2 | loss=1.5e2 | x") == 150.0
     assert last_loss((), "the loss of hope") is None
+
+
+def test_a_curve_is_the_mean_loss_by_time() -> None:
+    told = tuple(Beat(step, 10.0 - step, None, step / 10) for step in range(1, 11))
+    moments, losses = zip(*curve(told, points=5), strict=True)
+    assert moments == pytest.approx((0.2, 0.4, 0.6, 0.8, 1.0))
+    assert losses == pytest.approx((8.5, 6.5, 4.5, 2.5, 0.5))
+    assert curve(()) == curve((Beat(step=1),)) == ()
+    assert curve((Beat(1, 5.0, None, 0.0), Beat(2, float("nan"), None, 1.0))) == ((0.0, 5.0),)

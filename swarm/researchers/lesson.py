@@ -1,0 +1,72 @@
+"""What an experiment teaches beside its number: what it changed, and how it trained next to its parent."""
+
+from __future__ import annotations
+
+import difflib
+
+from swarm.records import Dossier, Run
+
+FIGURES = ("tokens/s", "num_steps", "peak_vram_mb", "mfu_percent", "num_params_M")
+
+
+def change(dossier: Dossier, limit: int) -> list[str]:
+    """The diff against its parent, at most `limit` characters of it."""
+    before, after = dossier.before.files, dossier.after.files
+    lines: list[str] = []
+    for path in sorted(after):
+        old, new = (files.get(path, b"").decode(errors="replace").splitlines() for files in (before, after))
+        lines += difflib.unified_diff(old, new, path, path, lineterm="", n=2)
+    text = "\n".join(lines)
+    return [text if len(text) <= limit else f"{text[:limit]}\n[... {len(text) - limit} characters left out ...]"]
+
+
+def training(dossier: Dossier) -> list[str]:
+    """The loss by time beside the parent's, then speed, memory and size, each with the parent's in brackets."""
+    run, parent = dossier.run, dossier.parent
+    if run is None:
+        return ["it never trained"]
+    return [*_curves(run, parent), *_facts(run, parent)]
+
+
+def _curves(run: Run, parent: Run | None) -> list[str]:
+    rows = [(name, r.curve) for name, r in (("loss", run), ("parent", parent)) if r and r.curve]
+    if not rows:
+        return []
+    moments = rows[0][1]  # its own: a crash is compared as far as it came
+    lines = [f"{'seconds':8}" + "".join(f"{seconds:>9.4g}" for seconds, _ in moments)]
+    return lines + [f"{name:8}" + "".join(_at(curve, seconds) for seconds, _ in moments) for name, curve in rows]
+
+
+def _at(curve: tuple[tuple[float, float], ...], seconds: float) -> str:
+    """The loss at this time, between the two points around it."""
+    earlier = [point for point in curve if point[0] <= seconds]
+    later = [point for point in curve if point[0] >= seconds]
+    if not later:
+        return f"{'':>9}"
+    (t0, loss0), (t1, loss1) = (earlier or later)[-1 if earlier else 0], later[0]
+    return f"{loss0 + (loss1 - loss0) * ((seconds - t0) / (t1 - t0) if t1 > t0 else 0.0):>9.4f}"
+
+
+def _facts(run: Run, parent: Run | None) -> list[str]:
+    told = []
+    for name in FIGURES:
+        own, theirs = _figure(run, name), _figure(parent, name)
+        if own or theirs:
+            told.append(f"{name}: {own or 'none'}" + (f" (parent {theirs})" if theirs else ""))
+    return told
+
+
+def _figure(run: Run | None, name: str) -> str:
+    """A number of the run's summary; tokens a second where they can be worked out."""
+    if run is None or run.metrics is None:
+        return ""
+    if name == "tokens/s":
+        millions, seconds = (_number(run, key) for key in ("total_tokens_M", "training_seconds"))
+        return f"{1e6 * millions / seconds:,.0f}" if millions and seconds else ""
+    value = _number(run, name)
+    return "" if value is None else f"{value:g}"
+
+
+def _number(run: Run, name: str) -> float | None:
+    value = run.metrics.values.get(name) if run.metrics else None
+    return value if isinstance(value, (int, float)) else None
