@@ -369,14 +369,21 @@ def _write_report(root: Path, snapshot: Snapshot, usd: float | None) -> None:
 
 
 def _root(options: argparse.Namespace) -> Path:
-    """The repository the command is about: -C, or the one around the current folder."""
+    """The repository the command is about: --repo, or the one around the current folder."""
     start = Path(options.directory).absolute()
     if not start.is_dir():
-        raise UsageError(f"-C {options.directory}: there is no such folder")
+        raise UsageError(f"--repo {options.directory}: there is no such folder")
     for folder in (start, *start.parents):
         if (folder / ".git").exists():
-            return folder
-    raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with -C FOLDER")
+            break
+    else:
+        raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with --repo FOLDER")
+    if start != folder and (start / "swarm.toml").is_file():
+        raise UsageError(
+            f"{start} has a swarm.toml of its own, but is a part of the repository {folder}: copy it out,"
+            " and `git init && git add . && git commit -m start` there"
+        )
+    return folder
 
 
 def _console() -> Console:
@@ -456,7 +463,7 @@ def _add(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = F
     text = (verb.__doc__ or "").strip()
     parser = verbs.add_parser(verb.__name__, help=text.split("\n")[0], description=text)
     parser.set_defaults(verb=verb)
-    parser.add_argument("-C", dest="directory", default=".", metavar="FOLDER", help="the repository (here)")
+    parser.add_argument("-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the repository (here)")
     if tag:
         parser.add_argument("--tag", help="which swarm (the newest)")
     if json:

@@ -30,6 +30,7 @@ from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
 from swarm.slots import slots_for
 from swarm.workshop import gpu
+from swarm.workshop.dials import how_seeded
 from swarm.workshop.runner import Slot
 from swarm.workshop.workspace import parses
 
@@ -53,6 +54,7 @@ class Plan:
     budget: float
     key: str
     data: Mapping[str, object]
+    seed: str  # how a run's seed reaches the code, for people
 
     @property
     def folder(self) -> Path:
@@ -93,8 +95,22 @@ def make_plan(root: Path, config: Config, today: datetime.date | None = None) ->
     key = _key(project, history, base, device, slots, budget, data)
     if config.resume:
         _refuse_other_key(tag, key, json.loads(known[tag]["key"]))
-    told = json.dumps(key, sort_keys=True)
-    return Plan(root, project, config, tag, slots, researchers, device, base, source, budget, told, data)
+    fixed = Source({path: history.read(base, path) for path in project.fixed})
+    return Plan(
+        root=root,
+        project=project,
+        config=config,
+        tag=tag,
+        slots=slots,
+        researchers=researchers,
+        device=device,
+        base_commit=base,
+        source=source,
+        budget=budget,
+        key=json.dumps(key, sort_keys=True),
+        data=data,
+        seed=how_seeded(source, fixed),
+    )
 
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:

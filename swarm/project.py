@@ -1,4 +1,5 @@
-"""What is researched: command, editable and fixed files, metric. Read from `[tool.swarm]` or `swarm.toml`."""
+"""What is researched: command, editable and fixed files, metric. Read from `swarm.toml` or `[tool.swarm]`, and what
+they leave open from the repository itself."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ import sys
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from swarm.errors import UsageError
+from swarm.judge.guards import Guard
+from swarm.survey import TRAIN, survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Project:
     a process of its own, which with `referee_waits` starts together with the training, to be warm, and measures after a
     line "go" on its stdin; `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
     `prepare` is what a person types to prepare it. `sigma` holds the expected noise of the metric by device, the
-    prior of the judge; a device that is not named there starts without one.
+    prior of the judge; a device that is not named there starts without one. `guards` are bounds on other printed
+    numbers (swarm/judge/guards.py). `origins` says of each key that is not given where it was found.
     """
 
     command: tuple[str, ...]
@@ -37,6 +41,8 @@ class Project:
     direction: str = "lower"
     budget: float = 300.0
     sigma: Mapping[str, float] = field(default_factory=dict)
+    guards: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def sign(self) -> int:
@@ -48,17 +54,25 @@ class Project:
 
 
 def load_project(root: Path) -> Project:
-    """The project at `root`, from its swarm.toml or pyproject.toml; UsageError where neither describes one."""
+    """The project at `root`: what its swarm.toml or pyproject.toml says, the rest as the repository shows it.
+
+    UsageError where the settings make no sense, or where neither they nor the code say what to research.
+    """
     for name in ("swarm.toml", "pyproject.toml"):
         table = _table(root / name)
         if table:
-            return _project(table, name)
-    raise UsageError(f"{root} says nowhere what to research: add a swarm.toml or [tool.swarm] in pyproject.toml")
+            return _project(table, name, root)
+    if not (root / TRAIN).is_file():
+        raise UsageError(
+            f"{root} has no {TRAIN} and says nowhere what to research:"
+            " add a swarm.toml or [tool.swarm] in pyproject.toml"
+        )
+    return _project({}, "the repository", root)
 
 
 def load_settings(root: Path) -> dict[str, Any]:
     """The keys of [tool.swarm] that are launch settings (config.py), not part of the project."""
-    known = {f.name for f in fields(Project)}
+    known = set(_hints())
     table = _table(root / "swarm.toml") or _table(root / "pyproject.toml")
     return {key: value for key, value in table.items() if key not in known}
 
@@ -73,9 +87,17 @@ def _table(path: Path) -> dict[str, Any]:
     return parsed if path.name == "swarm.toml" else parsed.get("tool", {}).get("swarm", {})
 
 
-def _project(table: Mapping[str, Any], name: str) -> Project:
-    hints = typing.get_type_hints(Project)
+def _hints() -> dict[str, Any]:
+    """The keys that a person may give, with their types."""
+    return {name: hint for name, hint in typing.get_type_hints(Project).items() if name != "origins"}
+
+
+def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
+    hints = _hints()
     values = {key: _value(value, hints[key], f"{name}: {key}") for key, value in table.items() if key in hints}
+    found = survey(root, values)
+    values |= {key: item.value for key, item in found.items()}
+    values["origins"] = {key: item.origin for key, item in found.items()}
     missing = [key for key in ("command", "editable") if not values.get(key)]
     if missing:
         raise UsageError(f"{name} must say {' and '.join(missing)}")
@@ -84,6 +106,11 @@ def _project(table: Mapping[str, Any], name: str) -> Project:
         raise UsageError(f'{name}: direction must be "lower" or "higher", not {project.direction!r}')
     if not all(0 < number < math.inf for number in (project.budget, *project.sigma.values())):
         raise UsageError(f"{name}: budget and sigma must be above 0, and finite")
+    for guarded, bound in project.guards.items():
+        try:
+            Guard.parse(guarded, bound)
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from error
     both = sorted({*project.editable} & {*project.fixed})
     if both:
         raise UsageError(f"{name}: {both[0]} is both editable and fixed")
@@ -96,13 +123,16 @@ def _value(value: Any, hint: Any, name: str) -> Any:
         case list() if typing.get_origin(hint) is tuple and all(isinstance(part, str) and part for part in value):
             return tuple(value)
         case dict() if typing.get_origin(hint) is Mapping:
-            return {key: _value(number, float, f"{name}.{key}") for key, number in value.items()}
+            inner = typing.get_args(hint)[1]
+            return {key: _value(item, inner, f"{name}.{key}") for key, item in value.items()}
         case str() | bool() if hint is type(value):
             return value
         case int() | float() if hint is float and not isinstance(value, bool):
             return float(value)
-    wanted = {
-        str: "a text", bool: "true or false", float: "a number", tuple: "a list of texts",
-        Mapping: "a table of numbers",
-    }[typing.get_origin(hint) or hint]  # fmt: skip
-    raise UsageError(f"{name} must be {wanted}, not {value!r}")
+    raise UsageError(f"{name} must be {_wanted(hint)}, not {value!r}")
+
+
+def _wanted(hint: Any) -> str:
+    if typing.get_origin(hint) is Mapping:
+        return "a table of texts" if typing.get_args(hint)[1] is str else "a table of numbers"
+    return {str: "a text", bool: "true or false", float: "a number"}.get(hint, "a list of texts")

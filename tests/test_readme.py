@@ -25,21 +25,22 @@ from swarm.simulation.project import make_project
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAPERS = ("README.md", "program.md", "AGENTS.md", "cluster.yaml", "examples/cluster-onprem.yaml")
+EXAMPLES = (ROOT / "examples/README.md").read_text()
+PAPERS = ("README.md", "program.md", "AGENTS.md", "cluster.yaml", "examples/cluster-onprem.yaml", "examples/README.md")
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def section(title: str) -> str:
+def section(title: str, paper: str = README) -> str:
     """The text from a heading to the next one."""
-    return re.split(r"^##", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.split(r"^##", paper.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def table(title: str) -> list[list[str]]:
+def table(title: str, paper: str = README) -> list[list[str]]:
     """The cells of a section's first table, without its two heading lines."""
-    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    lines = [line for line in section(title, paper).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
@@ -106,17 +107,17 @@ def test_every_flag_in_the_prose_exists():
 
 def test_the_project_table_is_the_project():
     known = {field.name: field.default for field in dataclasses.fields(Project)}
-    rows = {key.strip("`"): default.strip("`") for key, _, default in table("Your own repository")}
-    assert set(rows) == set(known)
+    rows = {key.strip("`"): default for key, _, default in table("Your own repository", EXAMPLES)}
+    assert {*rows, "origins"} == set(known)
     for name in ("program", "metric", "direction"):
-        assert rows[name] == known[name]
-    assert float(rows["budget"]) == known["budget"]
+        assert f"`{known[name]}`" in rows[name]
+    assert f"{known['budget']:g}" in rows["budget"]
 
 
 def test_the_example_project_loads(tmp_path):
     (tmp_path / "swarm.toml").write_text(blocks("toml")[0])
     project = load_project(tmp_path)
-    assert (project.editable, project.budget) == (("train.py",), 300)
+    assert (project.editable, project.metric, project.direction) == (("train.py",), "accuracy", "higher")
 
 
 def test_a_setting_can_be_a_flag_a_variable_or_a_key():

@@ -117,7 +117,7 @@ class Picture:
         gain = low = high = None
         if row is not None and value is not None and base:
             gain = sum(base) / len(base) - value
-            if self.noise.sigma is not None:
+            if self.noise.sigma:
                 se = self.noise.sigma * (1 / len(own) + 1 / len(base)) ** 0.5
                 low, high = around(gain, se, self.noise.df)
         return TrunkView(

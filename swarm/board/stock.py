@@ -53,7 +53,7 @@ def own_mean(ledger: Ledger, experiment: str) -> float | None:
 
 def interval(gain: float | None, se: float | None) -> tuple[float | None, float | None]:
     """The 95% interval around a judged gain."""
-    if gain is None or se is None or not math.isfinite(se):
+    if gain is None or not se or not math.isfinite(se):  # an error of 0 is one that was never seen
         return None, None
     return gain - 1.96 * se, gain + 1.96 * se
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
 from swarm.board.stock import abandon, tip
 from swarm.judge.confirm import confirm
+from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
 from swarm.judge.race import NEAR_MISS, Arm, parse
-from swarm.records import Failure, Run, Rung, Status, Verdict, encode
+from swarm.records import Failure, Run, Rung, Status, Verdict, decode, encode
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
@@ -98,6 +101,9 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     arms = _arms(ledger, swarm, experiment["id"], known)
     policy, rules = parse(swarm["policy"])
     verdict = policy(arms, known.sigma, rules, experiment["added_size"])
+    broken = _breach(ledger, swarm, experiment["source"])
+    if broken:
+        verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, broken)
     newest = tip(ledger, swarm["tag"])
     if verdict.status is Status.KEEP and experiment["parent"] != newest["source"]:
         verdict = Verdict(
@@ -130,6 +136,23 @@ def _arms(ledger: Ledger, swarm: sqlite3.Row, experiment: str, known: Noise) -> 
         )
         for row in rows
     ]
+
+
+def _breach(ledger: Ledger, swarm: sqlite3.Row, source: str) -> str:
+    """The guard that this code breaks, in one line; "" where it breaks none."""
+    guards = json.loads(swarm["settings"]).get("guards")
+    if not guards:
+        return ""
+    untouched = _printed(ledger, swarm, swarm["base_source"])
+    return breach(guards, _printed(ledger, swarm, source), untouched)
+
+
+def _printed(ledger: Ledger, swarm: sqlite3.Row, source: str) -> list[Mapping[str, object]]:
+    """What the measured runs of this code printed beside the metric."""
+    rows = ledger.rows(
+        "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", swarm["tag"], source
+    )
+    return [decode(row["result"]).metrics.values for row in rows]
 
 
 def _advance(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, position: int, now: float) -> None:
@@ -180,7 +203,7 @@ def _crown(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     known = noise(ledger, swarm)
     fresh = "purpose = 'closing'"
     ours, theirs = (values(ledger, swarm, known, source, fresh) for source in (newest["source"], swarm["base_source"]))
-    if min(len(ours), len(theirs)) < 2:
+    if min(len(ours), len(theirs)) < 2 or known.sigma == 0:  # seeds that change nothing confirm nothing
         return
     test = confirm(ours, theirs, known.sigma, known.df)
     crowned = ledger.execute(
@@ -207,6 +230,10 @@ def _baseline(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: 
         "SELECT count(*) FROM runs WHERE experiment = ? AND purpose = 'baseline' AND state = 'measured'",
         experiment["id"],
     )
+    broken = _breach(ledger, swarm, experiment["source"])
+    if broken:  # only an idea that mends it can be kept
+        warned = {"agent": experiment["agent"], "kind": "warning", "text": f"the untouched code breaks a {broken}"}
+        ledger.insert("events", tag=swarm["tag"], at=now, **warned)
     known = noise(ledger, swarm)
     ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
     if done < BASELINE_RUNS:

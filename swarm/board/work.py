@@ -216,8 +216,9 @@ class Desk:
             " WHERE e.tag = ? AND e.baseline = 1 AND e.status = 'crash' ORDER BY e.verdict DESC",
             self.tag,
         )
-        tail = decode(crash["result"]).log_tail if crash["result"] else ""
-        reason = f"the baseline crashes on every agent: {crash['reason']}\n{tail}".strip()
+        run = decode(crash["result"]) if crash["result"] else None
+        told = [run.log_tail, f"the whole log: {run.log}" if run.log else ""] if run else []
+        reason = "\n".join([f"the baseline crashes on every agent: {crash['reason']}", *filter(None, told)])
         self.ledger.execute("UPDATE swarms SET stop = 'now', reason = ? WHERE tag = ?", reason, self.tag)
         return Stop(reason)
 

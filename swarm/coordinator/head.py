@@ -34,6 +34,7 @@ from swarm.errors import SwarmError
 from swarm.plan import Plan, categories, researcher_options
 from swarm.researchers.claude import secrets
 from swarm.workshop import gpu
+from swarm.workshop.dials import with_budget
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
@@ -51,7 +52,7 @@ class Swarm:
         self.path = ledger_path(plan.root)
         self.ended = threading.Event()
         self._history = History(plan.root)
-        self._base = self._history.base_tree(plan.base_commit)
+        self._base = with_budget(self._history.base_tree(plan.base_commit), plan.project.fixed, plan.budget)
         address = plan.config.address or os.environ.get("RAY_ADDRESS")
         self._cluster = Cluster(address, tuple(plan.slots.values()))
         self._unsaid: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
@@ -313,7 +314,9 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
     """Founds the swarm in the ledger, or opens it again."""
     with contextlib.closing(Ledger(path, write=True)) as ledger:
         now, config, seats = time.time(), plan.config, categories(plan)
-        settings = json.dumps({**dataclasses.asdict(config), "researchers": plan.researchers})
+        settings = json.dumps(
+            {**dataclasses.asdict(config), "researchers": plan.researchers, "guards": dict(plan.project.guards)}
+        )
         if config.resume:
             limits = (config.hours, config.max_experiments)
             reopen(

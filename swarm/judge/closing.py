@@ -33,7 +33,7 @@ def headline(
     """What the closing runs say, sign-normalised (lower is better). None where they give no interval."""
     if sigma is None:
         sigma, df = pooled((champion, baseline))
-    if sigma is None or not champion or not baseline:
+    if not sigma or not champion or not baseline:
         return None
     n, m = len(champion), len(baseline)
     mean, gain = fmean(champion), fmean(baseline) - fmean(champion)

@@ -82,11 +82,11 @@ class _Evidence:
 
     def __str__(self) -> str:
         runs = f"{self.runs} run" if self.runs == 1 else f"{self.runs} runs"
-        if self.se is None:
-            return f"gain {self.gain:.4g} over {runs}, noise unknown"
-        decimals = min(9, max(0, 1 - math.floor(math.log10(self.se)))) if self.se else 6
+        if not self.se:
+            return f"gain {self.gain:.4g} over {runs}, noise {'unknown' if self.se is None else 'unmeasured'}"
+        decimals = min(9, max(0, 1 - math.floor(math.log10(self.se))))
         toll = " after the toll for added code" if self.toll else ""
-        z = f" (z {self.z:.1f}{toll})" if self.se else ""
+        z = f" (z {self.z:.1f}{toll})"
         told = "" if math.isinf(self.df) else ", noise judged from these runs alone"
         return f"gain {self.gain:.{decimals}f} ± {self.se:.{decimals}f} over {runs}{z}{told}"
 

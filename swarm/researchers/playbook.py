@@ -126,9 +126,12 @@ RULES: Mapping[str, Rule] = {
 
 
 def rule_for(name: str, value: Value) -> Rule | None:
-    """The rule for a knob; a plain one for a number nobody wrote a rule for, None for unknown words and switches."""
+    """The rule for a knob; a plain one for a number nobody wrote a rule for, None for unknown words and switches.
+
+    A number out of its rule's range is another thing of that name, in another project.
+    """
     rule = RULES.get(canonical(name))
-    if rule is not None or isinstance(value, str | bool):
+    if isinstance(value, str | bool) or (rule is not None and rule.low <= value <= rule.high):
         return rule
     why = "Nothing is known about this constant yet: a look at both sides tells which way it matters."
     grid = LOG if value > 0 else LINEAR

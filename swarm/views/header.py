@@ -104,7 +104,7 @@ def _counts(snapshot: Snapshot, width: int) -> Text:
         tally.append(f" {counts.get(status, 0)} {status}", STATUS_STYLES[status])
     details = [
         tally,
-        Text(f"sigma {Scale.of(snapshot).value(snapshot.sigma)}"),
+        Text("noise unmeasured" if snapshot.sigma == 0 else f"sigma {Scale.of(snapshot).value(snapshot.sigma)}"),
         Text("" if snapshot.train_share is None else f"{share(snapshot.train_share)} training"),
         *(Text(f"{counts[name]} {name}") for name in ("duplicate", "invalid") if counts.get(name)),
         Text(f"limits {clean(snapshot.limits)}" if snapshot.limits else ""),

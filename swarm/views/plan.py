@@ -26,9 +26,14 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
         **_roles(plan),
         "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}",
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
+        "runs": f"{' '.join(project.command)}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
-        "metric": f"{project.metric}, {project.direction} is better; {_referee(plan)}",
-        "budget": f"{plan.budget:g} s of training per run, at most twice that; policy {config.policy}",
+        "fixed": f"{_names(list(project.fixed)) or 'nothing'}{_origin(plan, 'fixed')}",
+        "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
+        "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
+        "seed": plan.seed,
+        "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}, at most twice that;"
+        f" policy {config.policy}",
         "limits": _limits(plan),
         "data": _data(plan),
         "files": str(plan.folder.relative_to(plan.root)),
@@ -42,6 +47,15 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
     for setting in settings:
         origins.add_row(setting.name, f"{setting.value if setting.value is not None else '–'}  ({setting.origin})")
     return Group(table, Text("\nwhere each setting comes from", "dim"), origins)
+
+
+def _origin(plan: Plan, key: str) -> str:
+    """Where a key was found that the settings do not give."""
+    return f" ({plan.project.origins[key]})" if key in plan.project.origins else ""
+
+
+def _budget_origin(plan: Plan) -> str:
+    return _origin(plan, "budget") if plan.budget == plan.project.budget else ""
 
 
 def _table() -> Table:

@@ -20,6 +20,8 @@ _SMALL_WORDS = frozenset(
     ["about", "could", "from", "have", "instead", "less", "like", "maybe", "more", "please", "should", "some", "than"]
 ) | {"that", "this", "what", "with", "would"}
 
+UNMEASURED = "unmeasured: every repeat gave the same number, so seeds do not reach the code"
+
 
 def write_report(
     snapshot: Snapshot, folder: Path, usd_per_gpu_hour: float | None, patches: Mapping[str, str]
@@ -72,7 +74,7 @@ def _ran(snapshot: Snapshot) -> str:
         "time": f"{duration(end - snapshot.started)}, {snapshot.status}",
         "machines": f"{plural(len(snapshot.agents), 'agent')}, {escape(snapshot.device)}",
         "machine time": f"{machine_hours(snapshot)}, {share(snapshot.train_share)} of it training",
-        "noise of one run (sigma)": scale.value(snapshot.sigma),
+        "noise of one run (sigma)": UNMEASURED if snapshot.sigma == 0 else scale.value(snapshot.sigma),
         "researcher": escape(snapshot.researcher),
         "rule and budget": f"{escape(snapshot.policy)}, {snapshot.budget:g} s a run",
     }

@@ -14,7 +14,7 @@ from swarm.records import Failure, Metrics, Run
 from swarm.workshop.logs import clean, read_plain, tail_of
 from swarm.workshop.progress import Beat, beats, curve, last_loss, trace
 from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, REFEREE, SPEC, Ended, Result, Spec
-from swarm.workshop.summary import Value, parse_summary
+from swarm.workshop.summary import Value, number_of, parse_summary
 
 DIVERGED_AT = 100.0  # a loss that is not below this is not training
 INVALID_EXIT = 3  # the referee's word for a candidate that cheats
@@ -150,16 +150,27 @@ def _measured(
         return Failure.INVALID, str(told["invalid"])
     value = told.get(project.metric)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        who = "the referee wrote" if referee else "training ended and printed"
-        return Failure.CODE, f"{who} no number for {project.metric}"
+        if referee:
+            return Failure.CODE, f"the referee wrote no number for {project.metric}"
+        return Failure.CODE, _no_metric(project.metric, printed)
     if not math.isfinite(value):
         return Failure.NAN, f"{project.metric} is {value}"
     return Metrics(
         value=float(value),
         audited=referee,
-        peak_vram_mb=_finite(printed.get("peak_vram_mb")),
-        training_seconds=_finite(printed.get("training_seconds")),
+        peak_vram_mb=_finite(number_of(printed.get("peak_vram_mb"))),
+        training_seconds=_finite(number_of(printed.get("training_seconds"))),
         values={key: _plain(item) for key, item in {**printed, **told}.items()},
+    )
+
+
+def _no_metric(metric: str, printed: Mapping[str, Value]) -> str:
+    """What was looked for and what was there instead: the metric's name is the first thing people mistype."""
+    others = ", ".join(list(printed)[:8])
+    there = f"what is printed there: {others}" if others else "nothing of the kind is printed"
+    return (
+        f"training ended and printed no number for {metric}: neither `{metric}: NUMBER` (after a `---` line or alone),"
+        f" nor `{metric}=NUMBER`, nor `METRIC {metric}=NUMBER` is in its log; {there}"
     )
 
 

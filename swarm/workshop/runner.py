@@ -17,6 +17,7 @@ import swarm
 from swarm.project import Project
 from swarm.records import Failure, Measure, Progress, Run, Source
 from swarm.workshop import sweep
+from swarm.workshop.dials import turned
 from swarm.workshop.outcome import read_run
 from swarm.workshop.progress import read_progress
 from swarm.workshop.slot import Limits, Slot, limits_for
@@ -121,6 +122,7 @@ class Workshop:
             remove(made)
             made.mkdir(parents=True)
         (self._folder / "logs").mkdir(exist_ok=True)
+        source = turned(source, work.seed, work.budget)
         self._workspace.fresh(source)
         if self._project.referee:
             self._bench.fresh(source)

@@ -1,27 +1,49 @@
-"""The summary block that a training program prints when it is done."""
+"""What a training program says when it is done: the summary block, in all the forms that are in use."""
 
 from __future__ import annotations
 
 import re
 
+from swarm.workshop.logs import clean
+
 Value = float | int | str | None
 
 _KEY_VALUE = re.compile(r"\s*([A-Za-z_][\w./-]*)\s*:(?:\s+(.*?))?\s*$")
 _METRIC = re.compile(r"\s*METRIC\s+([A-Za-z_][\w./-]*)\s*=\s*(\S.*?)\s*$")
+_WITH_UNIT = re.compile(r"([+-]?(?:\d+(?:[_,]\d{3})+|\d+)?\.?\d*(?:[eE][+-]?\d+)?)\s*(?:%|[A-Za-z(/].*)?")
 
 
 def parse_summary(text: str, metric: str) -> dict[str, Value]:
-    """The `key: value` lines after the last line that is `---`; {} where there are none.
+    """What was printed at the end, by name; {} where nothing was.
 
-    Numbers come as int or float ("nan" and "inf" are floats), `n/a` as None, everything else as text. Without a
-    block, `METRIC name=number` lines count, and so does the last `metric: value` or `metric=value` line.
+    That is the `key: value` lines after the last line that is `---`, and the `METRIC name=number` lines. Where the
+    metric is not among them, the last `metric: number` or `metric=number` anywhere counts, also inside a line. Numbers
+    come as int or float ("nan" and "inf" are floats), `n/a` as None, everything else as text; the metric is also read
+    where a unit follows it.
     """
-    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+    lines = clean(text).split("\n")
     marks = [number for number, line in enumerate(lines) if line.strip() == "---"]
-    if marks:
-        return _pairs(lines[marks[-1] + 1 :], _KEY_VALUE)
-    lonely = re.compile(rf"\s*({re.escape(metric)})\s*[:=]\s*(\S+)\s*$")
-    return {**_pairs(lines, lonely), **_pairs(lines, _METRIC)}
+    told = {**_pairs(lines[marks[-1] + 1 :] if marks else [], _KEY_VALUE), **_pairs(lines, _METRIC)}
+    if isinstance(told.get(metric, ""), str):
+        inside = re.compile(rf"(?<![\w./-]){re.escape(metric)}\s*[:=]\s*(\S+(?:\s*%)?)")
+        named = [match[1] for line in lines for match in inside.finditer(line)]
+        candidates = [told[metric]] if metric in told else []
+        numbers = [number for text in (*named, *candidates) if (number := number_of(text)) is not None]
+        if numbers:
+            told[metric] = numbers[-1]
+    return told
+
+
+def number_of(value: Value) -> float | int | None:
+    """A number with or without a unit (`45060.2 MB`, `88.1%`, `1,234`); None for what is none."""
+    if value is None or isinstance(value, int | float):
+        return value
+    plain = value.strip().rstrip(",;|")
+    told = _WITH_UNIT.fullmatch(plain)
+    for text in (plain, re.sub(r"[,_]", "", told[1]) if told else ""):
+        if isinstance(number := _value(text), int | float):
+            return number
+    return None
 
 
 def _pairs(lines: list[str], pattern: re.Pattern[str]) -> dict[str, Value]:

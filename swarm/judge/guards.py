@@ -1,0 +1,71 @@
+"""Guards: bounds on numbers beside the metric. What breaks one is never kept, however good its metric is.
+
+A bound is `<= 60` or `>= 1`, or relative to the untouched code: `+10%` (may grow by at most a tenth of it) and `-5%`
+(may shrink by at most a twentieth). Pure functions.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+_ABSOLUTE = re.compile(r"(<=|>=)\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
+_RELATIVE = re.compile(r"([+-])\s*(\d+(?:\.\d+)?)\s*%")
+
+Values = Mapping[str, object]  # what a run printed, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One bound: the mean of `name` over the runs must be at most (`most`) or at least `bound`, or that share of the
+    untouched code's."""
+
+    name: str
+    most: bool
+    bound: float
+    relative: bool
+    text: str
+
+    @staticmethod
+    def parse(name: str, text: str) -> Guard:
+        """The guard that `text` writes; ValueError with what it may be."""
+        if told := _ABSOLUTE.fullmatch(text.strip()):
+            return Guard(name, told[1] == "<=", float(told[2]), False, text.strip())
+        if told := _RELATIVE.fullmatch(text.strip()):
+            share = float(told[2]) / 100
+            return Guard(name, told[1] == "+", 1 + share if told[1] == "+" else 1 - share, True, text.strip())
+        raise ValueError(f'guards.{name} = "{text}" is no bound: write "<= 60", ">= 1", "+10%" or "-5%"')
+
+    def breach(self, runs: Iterable[Values], untouched: Iterable[Values]) -> str:
+        """Why these runs are out of bounds, in one line; "" where they are not.
+
+        A relative bound binds nothing where the untouched code has no such number either.
+        """
+        before = _mean(self.name, untouched)
+        if self.relative and before is None:
+            return ""
+        value = _mean(self.name, runs)
+        if value is None:
+            return f"guard: no number for {self.name}, which must be {self.text}"
+        limit = self.bound * before if self.relative and before is not None else self.bound
+        if value <= limit if self.most else value >= limit:
+            return ""
+        than = f"{self.text} of the untouched code's {before:.6g}" if self.relative else self.text
+        return f"guard: {self.name} is {value:.6g}, and must be within {than}"
+
+
+def breach(guards: Mapping[str, str], runs: Iterable[Values], untouched: Iterable[Values]) -> str:
+    """The first guard that the runs break, in one line; "" where they break none."""
+    runs, untouched = list(runs), list(untouched)
+    told = (Guard.parse(name, text).breach(runs, untouched) for name, text in guards.items())
+    return next(filter(None, told), "")
+
+
+def _mean(name: str, runs: Iterable[Values]) -> float | None:
+    """The mean over the runs; None where any of them lacks the number."""
+    values = [run.get(name) for run in runs]
+    numbers = [float(v) for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+    return fmean(numbers) if numbers and len(numbers) == len(values) else None

@@ -1,0 +1,52 @@
+"""Guards: what they may say, and what breaks them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from swarm.judge.guards import Guard, breach
+
+BEFORE = [{"memory": 100.0, "steps": 40}, {"memory": 110.0, "steps": 60}]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "broken"),
+    [
+        ("+10%", 115.5, 115.6),
+        ("-10%", 94.5, 94.4),
+        ("<= 60", 60, 60.1),
+        (">=1e2", 100, 99.9),
+        (" +0% ", 105, 105.1),
+    ],
+)
+def test_bounds(text: str, kept: float, broken: float) -> None:
+    assert breach({"memory": text}, [{"memory": kept}], BEFORE) == ""
+    told = breach({"memory": text}, [{"memory": broken}], BEFORE)
+    assert told.startswith(f"guard: memory is {broken:.6g}, and must be within {text.strip()}")
+
+
+def test_the_mean_of_the_runs_counts() -> None:
+    guards = {"memory": "<= 10"}
+    assert breach(guards, [{"memory": 8}, {"memory": 12}], []) == ""
+    assert breach(guards, [{"memory": 8}, {"memory": 13}], [])
+
+
+@pytest.mark.parametrize("value", [None, "big", math.nan])
+def test_a_number_that_is_missing(value: object) -> None:
+    assert "no number for correct" in breach({"correct": ">= 1"}, [{"correct": value}], [])
+    assert "no number for correct" in breach({"correct": "+5%"}, [{}], [{"correct": 1}])
+    assert breach({"correct": "+5%"}, [{"correct": value}], [{}]) == ""  # nobody ever measured it
+
+
+def test_the_first_of_several_is_told() -> None:
+    guards = {"steps": "-50%", "memory": "+10%"}
+    assert breach(guards, [{"steps": 40, "memory": 100}], BEFORE) == ""
+    assert "memory" in breach(guards, [{"steps": 40, "memory": 200}], BEFORE)
+
+
+@pytest.mark.parametrize("text", ["", "10%", "+10", "< 5", "<= five", "+-3%", "<= 1 or so"])
+def test_what_is_no_bound(text: str) -> None:
+    with pytest.raises(ValueError, match='is no bound: write "<= 60"'):
+        Guard.parse("memory", text)

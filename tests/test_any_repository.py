@@ -1,0 +1,132 @@
+"""Whole swarms on repositories that know nothing of it, in the shapes that autoresearch's forks have."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+from swarm.board.ledger import Ledger
+from swarm.board.reader import ledger_path
+
+PREPARE = """TIME_BUDGET = 300  # seconds
+TARGET = 1.5
+
+
+def evaluate_bpb(weight):
+    return 1.0 + (weight - TARGET) ** 2
+"""
+TRAIN = """import random
+import time
+
+from prepare import TARGET, TIME_BUDGET, evaluate_bpb
+
+MATRIX_LR = 0.3
+TOTAL_BATCH_SIZE = 4
+
+start = time.time()
+random.seed(42)
+weight = 0.0
+for step in range(60):
+    noise = sum(random.gauss(0, 0.3) for _ in range(TOTAL_BATCH_SIZE)) / TOTAL_BATCH_SIZE
+    weight -= MATRIX_LR * (2 * (weight - TARGET) + noise)
+    time.sleep(TIME_BUDGET / 60)
+    print(f"\\rstep {step:05d} | loss: {weight:.4f}   ", end="", flush=True)
+print()
+print("---")
+print(f"val_bpb:          {evaluate_bpb(weight):.6f}")
+print(f"training_seconds: {time.time() - start:.1f}")
+print("peak_vram_mb:     n/a")
+print("dataset:          made up")
+"""
+
+
+def repository(root: Path, **files: str) -> Path:
+    root.mkdir()
+    for name, text in {"program.md": "Lower it.\n", **files}.items():
+        (root / name).write_text(text)
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgSign=false", *arguments]
+        subprocess.run(git, cwd=root, check=True)
+    return root
+
+
+def launch(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "swarm", "launch", "--repo", str(root), "--tag", "apr5", "--device", "sim"]
+    return subprocess.run([*command, "--agents", "1", *flags], capture_output=True, text=True, timeout=150, check=False)
+
+
+def look(root: Path, verb: str) -> str:
+    command = [sys.executable, "-m", "swarm", verb, "--repo", str(root)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def runs(root: Path) -> list[tuple]:
+    with contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        return [tuple(row) for row in ledger.rows("SELECT purpose, seed, value, audited FROM runs ORDER BY started")]
+
+
+def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(tmp_path: Path) -> None:
+    root = repository(
+        tmp_path / "fork",
+        **{"train.py": TRAIN, "prepare.py": PREPARE, "uv.lock": "version = 1\n", ".gitignore": ".venv"},
+    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root / ".venv")], check=True)
+    done = launch(root, "--budget", "0.2", "--max-experiments", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = " ".join(done.stdout.split())
+    assert "train.py (the repository's own .venv)" in plan and "the one written in train.py is replaced" in plan
+    assert "val_bpb (printed by train.py), lower is better; as printed by the run (unaudited)" in plan
+    baseline = [(seed, value) for purpose, seed, value, _ in runs(root) if purpose == "baseline"]
+    assert len({value for _, value in baseline}) == len(baseline) == 2  # a literal 42 would have given one number
+    assert not any(audited for *_, audited in runs(root))
+    assert "sigma 0.0" in look(root, "status")
+    assert subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, check=True).stdout == b""
+    assert (root / "train.py").read_text() == TRAIN and (root / "prepare.py").read_text() == PREPARE
+
+
+DETERMINISTIC = """import time
+
+WIDTH = 8
+DEPTH_FACTOR = 1.5
+
+time.sleep(0.2)
+print(f"METRIC accuracy={1 - 1 / (WIDTH * DEPTH_FACTOR)}")
+print(f"METRIC memory_mb={100 * WIDTH * DEPTH_FACTOR}")
+"""
+
+
+def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(tmp_path: Path) -> None:
+    settings = 'guards = { memory_mb = "+10%" }\nbudget = 1\n'
+    root = repository(tmp_path / "fork", **{"train.py": DETERMINISTIC, "swarm.toml": settings})
+    done = launch(root, "--max-experiments", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "METRIC" not in done.stdout and "accuracy (printed by train.py), higher is better" in " ".join(
+        done.stdout.split()
+    )
+    with contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        rows = ledger.rows("SELECT status, gain, reason FROM experiments WHERE baseline = 0 AND state = 'judged'")
+    assert rows and all(row["status"] == "discard" for row in rows)  # more is better, and costs too much memory
+    assert any(row["gain"] > 0 and "guard: memory_mb is" in row["reason"] for row in rows)
+    assert "noise unmeasured" in look(root, "status")
+
+
+def test_a_metric_that_never_comes_ends_the_night_with_the_reason(tmp_path: Path) -> None:
+    train = "print('---')\nif not 1:\n    print('val_bpb: 1')\nprint('val_bbp: 0.99')\n"
+    root = repository(tmp_path / "fork", **{"train.py": train})
+    done = launch(root, "--budget", "1")
+    assert done.returncode == 1
+    assert "the baseline crashes on every agent" in done.stderr
+    assert "printed no number for val_bpb: neither `val_bpb: NUMBER`" in done.stderr
+    assert "what is printed there: val_bbp" in done.stderr
+    assert "logs/apr5-gpu0-0000" in done.stderr
+
+
+def test_a_part_of_another_repository_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    root = repository(tmp_path / "fork", **{"train.py": TRAIN, "prepare.py": PREPARE})
+    (root / "part").mkdir()
+    (root / "part" / "swarm.toml").write_text("budget = 1\n")
+    done = launch(root / "part", "--dry-run")
+    assert done.returncode == 2 and "is a part of the repository" in done.stderr
+    assert not (root / ".swarm").exists()
