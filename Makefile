@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all lint format constraints clean
+.PHONY: setup demo test test-all test-cluster lint format constraints clean
 
 setup: .venv/ready
 
@@ -23,7 +23,10 @@ test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-all: setup  ## with the tests that take minutes
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu and not cluster"
+
+test-cluster: setup  ## three hosts on this machine: needs root on Linux, iproute2, openssh-server and rsync
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 lint: setup
 	$(BIN)/ruff check .

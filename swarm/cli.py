@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from swarm.board.ledger import Ledger
     from swarm.board.snapshot import ExperimentView, Snapshot
+    from swarm.config import Config
+    from swarm.slots import Seating
 
 DESCRIPTION = """Machines do research overnight: one agent per GPU edits the training code, trains, keeps what is
 better, and shares what it learned with all others."""
@@ -66,7 +69,7 @@ def launch(options: argparse.Namespace) -> int:
     root = _root(options)
     flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory")}
     config, settings = read_config(flags, load_settings(root), os.environ)
-    plan = make_plan(root, config)
+    plan = make_plan(root, config, seats=_seats(config.address or os.environ.get("RAY_ADDRESS")))
     console = _console()
     print(introduce(plan.config.researcher, researcher_options(plan.config, plan.project)))
     console.print(describe(plan, settings if config.dry_run else ()))
@@ -237,6 +240,18 @@ def simulate(options: argparse.Namespace) -> int:
 
 
 # -- pieces --------------------------------------------------------------------------------------------------------
+
+
+def _seats(address: str | None) -> Callable[[Config, str], Seating]:
+    """Where agents can work: on the GPUs of the cluster at `address`, or else on this machine."""
+    if not address:
+        from swarm.slots import seats_here
+
+        return seats_here
+    from swarm.coordinator.muster import muster
+
+    print(f"asking the cluster at {address} for GPUs", flush=True)
+    return functools.partial(muster, address, functools.partial(print, flush=True))
 
 
 def _run(plan: Any, console: Console) -> int:
@@ -500,5 +515,6 @@ def _add_launch(verbs: Any) -> None:
     add("--resume", action="store_true", help="go on with --tag after anything")
     add("--detach", action="store_true", help="run without this terminal; come back with watch")
     add("--dry-run", action="store_true", help="print the plan, touch nothing")
-    add("--address", help="join this Ray cluster instead of starting an own one")
+    add("--address", help="join this Ray cluster (on its head: auto) instead of starting an own one")
+    add("--wait", help="how long a cluster gets to bring its GPUs, as 90s, 15m, 2h (15m)")
     add("--gpu-usd-per-hour", type=float, help="for the report's cost")

@@ -45,6 +45,7 @@ class Config:
     detach: bool = False
     dry_run: bool = False
     address: str | None = None
+    wait: str = "15m"  # how long a cluster gets to bring its GPUs
     gpu_usd_per_hour: float | None = None
 
     def check(self) -> Config:
@@ -67,11 +68,20 @@ class Config:
                 raise UsageError(f"{flag(name)} {value:g}: it must be above 0, and finite")
         if self.think is not None and not 0 <= self.think < math.inf:
             raise UsageError(f"--think {self.think:g}: it must not be below 0")
+        seconds(self.wait)
         if self.resume and self.tag is None:
             raise UsageError("--resume needs the tag to go on with: --tag TAG --resume")
         if self.resume and self.from_tag:
             raise UsageError("--resume goes on with a swarm, --from starts a new one: give one of them")
         return self
+
+
+def seconds(text: str) -> float:
+    """A duration such as 90s, 15m or 2h; a bare number is seconds."""
+    read = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if read is None:
+        raise UsageError(f"--wait {text}: give a time such as 90s, 15m or 2h")
+    return float(read[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[read[2]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ import json
 import math
 import os
 import string
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,28 @@ from swarm.board.ledger import Ledger, founded, locked
 from swarm.board.reader import ledger_path
 from swarm.board.stock import tip
 from swarm.config import Config
+from swarm.data import prepared
 from swarm.errors import UsageError
 from swarm.project import Project, load_project
 from swarm.records import Edit, Source
 from swarm.researchers import create
 from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
-from swarm.slots import slots_for
+from swarm.slots import Seating, seats_here
 from swarm.workshop import gpu
 from swarm.workshop.dials import how_seeded
 from swarm.workshop.runner import Slot
 from swarm.workshop.workspace import parses
 
-ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address")  # settings that a resumed swarm does not keep
+ANEW = (
+    "tag",
+    "resume",
+    "from_tag",
+    "detach",
+    "dry_run",
+    "address",
+    "wait",
+)  # what a resumed swarm does not keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +63,23 @@ class Plan:
     key: str
     data: Mapping[str, object]
     seed: str  # how a run's seed reaches the code, for people
+    hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
 
     @property
     def folder(self) -> Path:
         return self.root / ".swarm" / self.tag
 
 
-def make_plan(root: Path, config: Config, today: datetime.date | None = None) -> Plan:
+def make_plan(
+    root: Path,
+    config: Config,
+    today: datetime.date | None = None,
+    seats: Callable[[Config, str], Seating] = seats_here,
+) -> Plan:
     """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
 
-    Nothing is changed, in the repository or elsewhere.
+    `seats` tells where agents can work; it is asked last, as a cluster may take its time. Nothing is changed, in the
+    repository or elsewhere.
     """
     history = History(root)
     root = history.root
@@ -85,13 +100,14 @@ def make_plan(root: Path, config: Config, today: datetime.date | None = None) ->
     source = Source({path: history.read(base, path) for path in project.editable})
     _refuse_broken(source)
     kind = gpu.device_kind() if config.device == "auto" else config.device
-    slots, model = slots_for(config, kind)
+    budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
+    data = prepared(project, root)
+    seating = seats(config, kind)
+    slots, device = seating.slots, seating.device
     options = researcher_options(config, project)
     researchers = {agent: resolve(name, options) for agent, name in assign(config.researcher, list(slots)).items()}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # says here what it lacks
-    budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
-    data, device = _data(project, root), f"{kind}: {model}"
     key = _key(project, history, base, device, slots, budget, data)
     if config.resume:
         _refuse_other_key(tag, key, json.loads(known[tag]["key"]))
@@ -110,6 +126,7 @@ def make_plan(root: Path, config: Config, today: datetime.date | None = None) ->
         key=json.dumps(key, sort_keys=True),
         data=data,
         seed=how_seeded(source, fixed),
+        hosts=seating.hosts,
     )
 
 
@@ -236,34 +253,6 @@ def _refuse_broken(source: Source) -> None:
 
 
 # -- the data and the key --------------------------------------------------------------------------------------------
-
-
-def _data(project: Project, root: Path) -> Mapping[str, object]:
-    """What the project's data command says is prepared; UsageError with its words where nothing is."""
-    if not project.data:
-        return {}
-    command = " ".join(project.data)
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # a plan changes nothing
-    try:
-        done = subprocess.run(
-            project.argv(project.data), cwd=root, env=environment, capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        raise UsageError(
-            f"`{command}` cannot be run ({error.strerror}): see `data` in the project's settings"
-        ) from error
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise UsageError(
-            f"the data is not prepared: run `{project.prepare}` first" + (f" ({said[-1]})" if said else "")
-        )
-    try:
-        told = json.loads(done.stdout)
-    except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        raise UsageError(f"`{command}` must print one JSON object, not {done.stdout[:80]!r}")
-    return told
 
 
 def _key(

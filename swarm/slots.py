@@ -1,15 +1,81 @@
-"""Which agents a machine can seat: one slot per GPU, or per core where there is none."""
+"""Which agents a machine or a cluster can seat: one slot per GPU, or per core where there is none."""
 
 from __future__ import annotations
 
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
 from swarm.config import Config
-from swarm.errors import UsageError
+from swarm.errors import MachineFault, UsageError
 from swarm.workshop import gpu
 from swarm.workshop.runner import Slot
 
 
-def slots_for(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
-    """One slot per agent, named after the GPU it stands for; and the accelerator's model."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A GPU of a cluster that is there: its host and its model; `fault` says why it is of no use, if it is not."""
+
+    host: str
+    model: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seating:
+    """One slot per agent, and their device, as in "cuda: NVIDIA H200".
+
+    On a cluster each agent learns its own slot where it lands, and `hosts` counts the GPUs that were there at the
+    start; it is empty where a swarm keeps to one machine.
+    """
+
+    slots: Mapping[str, Slot]
+    device: str
+    hosts: Mapping[str, int] = field(default_factory=dict)
+
+
+def seats_here(config: Config, kind: str) -> Seating:
+    """What this machine seats; UsageError, with the remedy, where it cannot be what the config asks for."""
+    slots, model = _slots_here(config, kind)
+    return Seating(slots, f"{kind}: {model}")
+
+
+def seats_of(arrivals: Sequence[Arrival], kind: str, wanted: int) -> Seating:
+    """What a cluster seats: `wanted` agents, on GPUs of one model, the one that most of its GPUs are of.
+
+    Who is not there yet takes up work on arrival. UsageError where no GPU can be used.
+    """
+    models = Counter(arrival.model for arrival in arrivals if not arrival.fault)
+    if not models:
+        faults = "; ".join(dict.fromkeys(f"{arrival.host}: {arrival.fault}" for arrival in arrivals))
+        raise UsageError(
+            f"no GPU of the cluster can be used ({faults or 'none came'}): see `ray status` for what it has,"
+            " and give it longer with --wait 30m"
+        )
+    model = models.most_common(1)[0][0]
+    hosts = Counter(arrival.host for arrival in arrivals if not arrival.fault and arrival.model == model)
+    others = sum(models.values()) - models[model]  # their agents would only be turned away
+    return Seating({f"gpu{index}": Slot(kind, index) for index in range(wanted - others)}, f"{kind}: {model}", hosts)
+
+
+def own_slot(kind: str) -> tuple[Slot, str]:
+    """The slot on the one GPU that Ray gave this process, and the GPU's model; MachineFault where it is of no use."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if kind == "sim":
+        return Slot("sim", int(given), gpu=given), gpu.device_name("sim")
+    seen = gpu.gpus()
+    if len(seen) != 1:
+        raise MachineFault(f"{platform.node()}: Ray gives GPU {given!r}, and the driver shows {len(seen)} of that name")
+    [card] = seen
+    if card.holders:
+        raise MachineFault(f"{platform.node()}: in use by other processes: {_describe(card)}")
+    cores = gpu.cores_for(card.index, gpu.count())
+    return Slot("cuda", card.index, gpu=card.uuid, cores=cores, threads=len(cores), lock=card.uuid), card.name
+
+
+def _slots_here(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
     if kind == "cuda":
         return _gpu_slots(config)
     if config.gpus is not None and (kind != "sim" or "," in config.gpus):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import platform
 import sqlite3
 import threading
 import time
@@ -17,11 +18,13 @@ from swarm.agent import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.ledger import Ledger
-from swarm.errors import Unavailable, UsageError
+from swarm.data import prepared
+from swarm.errors import MachineFault, Unavailable, UsageError
 from swarm.project import Project
 from swarm.records import Source
 from swarm.researchers import create
 from swarm.researchers.watched import Watched
+from swarm.slots import own_slot
 from swarm.workshop.runner import Workshop
 from swarm.workshop.slot import Slot
 from swarm.workshop.tree import die_with_parent
@@ -36,8 +39,11 @@ class Post:
 
     agent: str
     project: Project
-    slot: Slot
-    folder: str
+    slot: Slot | None  # None on a cluster: it is where Ray puts the agent
+    device: str  # of which all its results have to be, as in "cuda: NVIDIA H200"
+    data: str  # the key of the data they have to be measured on, or ""
+    root: str  # the repository
+    folder: str  # where the agent works, on hosts that have the repository too
     researcher: str
     seed: int
     options: dict[str, str]
@@ -72,27 +78,66 @@ class AgentActor:
     def __init__(self, post: Post, base: bytes, call: Callable[..., Awaitable[Any]]):
         end_with_parent()
         os.environ.update(post.environment)
-        folder = Path(post.folder)
+        self._post, self._base, self._call = post, base, call
+        self._agent: Agent | None = None
+
+    async def live(self) -> str:
+        """Takes up the post and works until the swarm ends; MachineFault where this host is not fit for it."""
+        self._agent = self._take_up()
+        return await self._agent.live()
+
+    async def halt(self) -> None:
+        if self._agent:
+            await self._agent.halt()
+
+    async def view(self) -> dict[str, Any]:
+        return self._agent.view() if self._agent else {"agent": self._post.agent, "state": "starting"}
+
+    def _take_up(self) -> Agent:
+        post, base = self._post, self._base
+        folder = working_folder(post)
         tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
+        slot = post.slot or arrive(post, tree)
         options = post.options | post.secrets | {"tree": str(tree)}
-        self._agent = Agent(
+        return Agent(
             post.agent,
             post.project,
-            BoardClient(functools.partial(patiently, call)),
-            Workshop(post.project, base, folder, post.slot),
+            BoardClient(functools.partial(patiently, self._call)),
+            Workshop(post.project, base, folder, slot),
             Workspace(folder / "draft", base, post.project),
             Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
             fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),
         )
 
-    async def live(self) -> str:
-        return await self._agent.live()
 
-    async def halt(self) -> None:
-        await self._agent.halt()
+def working_folder(post: Post) -> Path:
+    """The agent's folder in the repository, or on a host that does not have it a place of its own."""
+    if Path(post.root).is_dir():
+        return Path(post.folder)
+    cache = Path(os.environ.get("AUTORESEARCH_CACHE") or Path.home() / ".cache/autoresearch")
+    return cache / "swarms" / post.folder.strip("/").replace("/", "-")
 
-    async def view(self) -> dict[str, Any]:
-        return self._agent.view()
+
+def arrive(post: Post, tree: Path) -> Slot:
+    """The slot on the GPU that Ray gave this agent; MachineFault where its results could not be compared."""
+    host, kind = platform.node(), post.device.split(":")[0]
+    slot, model = own_slot(kind)
+    if f"{kind}: {model}" != post.device:
+        raise MachineFault(f"{host} has {model}, and this swarm's results are of {post.device.split(': ', 1)[1]}")
+    if post.data:
+        _check_data(post, tree, host)
+    return slot
+
+
+def _check_data(post: Post, tree: Path, host: str) -> None:
+    try:
+        found = prepared(post.project, tree).get("key", "")
+    except UsageError as error:
+        raise MachineFault(f"{host}: {error}") from error
+    if found != post.data:
+        raise MachineFault(
+            f"{host} has other data ({found} instead of {post.data}): run `{post.project.prepare}` there as on the head"
+        )
 
 
 async def patiently(call: Callable[..., Awaitable[Any]], method: str, *arguments: object, **keywords: object) -> Any:

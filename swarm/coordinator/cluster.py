@@ -1,9 +1,10 @@
-"""Ray, as the head needs it: places for actors, and whether it still lives. The only file that imports ray."""
+"""Ray, as the head needs it: places for actors, and whether it still lives. Only this package imports ray."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import psutil
 
 from swarm.coordinator.actors import AgentActor, BoardActor, Post
-from swarm.errors import MachineFault, SwarmError, Unavailable
+from swarm.errors import MachineFault, SwarmError, Unavailable, UsageError
 from swarm.workshop.slot import Slot
 
 PATIENCE = 30.0  # seconds the head waits for one answer of the board
+COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "swarm"}
 VITAL = ("gcs_server", "raylet")  # the processes without which Ray starts nothing any more
 
 
@@ -95,6 +97,41 @@ class Worker:
         ray.kill(self._actor)
 
 
+def join(address: str) -> None:
+    """Takes part in the Ray cluster at `address`; UsageError where there is none, or it keeps its doors shut."""
+    _quiet()
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        _knock(address)
+        ray.init(address=address, **COMMON)
+    except (OSError, RuntimeError, ValueError, RayError) as error:
+        raise UsageError(
+            f"the Ray cluster at {address} cannot be joined: {_first_line(error)}; launch on its head, or start one:"
+            " `ray up cluster.yaml`"
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """OSError where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()
+
+
+def leave() -> None:
+    import ray
+
+    ray.shutdown()
+
+
+def _quiet() -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
 class Cluster:
     """The Ray that was named, or one of its own. Never one that merely happens to be there."""
 
@@ -104,17 +141,14 @@ class Cluster:
 
     def start(self, base: bytes) -> None:
         """`base` is the tar archive of the tree from which every host makes its workspaces."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        _quiet()
         import ray
 
-        common = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "swarm"}
         if self._address:
-            ray.init(address=self._address, **common)
+            join(self._address)
         else:
             gpus = sum(slot.device in ("cuda", "sim") for slot in self._slots)
-            ray.init(address="local", num_cpus=len(self._slots) + 2, num_gpus=gpus, include_dashboard=False, **common)
+            ray.init(address="local", num_cpus=len(self._slots) + 2, num_gpus=gpus, include_dashboard=False, **COMMON)
             self._vital = [child for child in psutil.Process().children() if child.name() in VITAL]
         self._base = ray.put(base)
 
@@ -126,21 +160,23 @@ class Cluster:
 
     def close(self) -> None:
         """Leaves; ends what it started."""
-        import ray
-
-        ray.shutdown()
+        leave()
         self._vital = []
 
     def board(self, path: Path, tag: str, program: Path) -> Line:
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        make = ray.remote(BoardActor).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)  # the ledger's disk
+        make = ray.remote(BoardActor).options(
+            num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
+        )
         return Line(make.remote(str(path), tag, str(program)))
 
     def agent(self, post: Post, line: Line) -> Worker:
         import ray
 
-        gpus = 1 if post.slot.device in ("cuda", "sim") else 0
+        gpus = 1 if post.slot is None or post.slot.device in ("cuda", "sim") else 0
         make = ray.remote(AgentActor).options(num_cpus=0, num_gpus=gpus, max_concurrency=8)
         return Worker(make.remote(post, self._base, line))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import signal
 import threading
@@ -29,7 +30,7 @@ from swarm.coordinator.actors import Post
 from swarm.coordinator.cluster import Cluster, Line, Worker
 from swarm.coordinator.duty import Duty, Streak
 from swarm.coordinator.projection import Projection
-from swarm.coordinator.seat import GAVE_UP, Seat
+from swarm.coordinator.seat import ARRIVAL, GAVE_UP, Seat
 from swarm.errors import SwarmError
 from swarm.plan import Plan, categories, researcher_options
 from swarm.researchers.claude import secrets
@@ -145,17 +146,17 @@ class Swarm:
         if self._cut_off and time.monotonic() > self._cut_off:
             closing = self._seats
         elif self.word or self._others_are_done():
-            closing = [seat for seat in self._seats if seat.waiting]
+            closing = [seat for seat in self._seats if seat.waiting or seat.absent]
         else:
             return
         for seat in closing:
             seat.close({"": "nothing is left to do", "drain": "drained", "now": "stopped"}[self.word])
 
     def _others_are_done(self) -> bool:
-        """Whether there is nothing more to do but for GPUs that are fenced: nobody waits for those."""
+        """Whether there is nothing more to do but for GPUs that are fenced or never came: nobody waits for those."""
         left = [seat for seat in self._seats if not seat.reason]
         peaceful = any(seat.reason and not seat.reason.startswith(GAVE_UP) for seat in self._seats)
-        return peaceful and all(seat.fenced for seat in left)
+        return peaceful and all(seat.fenced or seat.absent for seat in left)
 
     def _show_seats(self) -> None:
         """live.json of every agent: what it said last, and what its GPU says."""
@@ -193,22 +194,26 @@ class Swarm:
     def _seat(self, agent: str, ledger: Ledger) -> Seat:
         plan = self.plan
         post = Post(
-            agent,
-            plan.project,
-            plan.slots[agent],
-            str(plan.folder / agent),
-            plan.researchers[agent],
-            plan.config.researcher_seed,
-            researcher_options(plan.config, plan.project),
-            secrets(plan.researchers[agent], os.environ),
-            plan.config.think_limit,
-            _environment(plan),
+            agent=agent,
+            project=plan.project,
+            slot=None if plan.hosts else plan.slots[agent],
+            device=plan.device,
+            data=str(plan.data.get("key", "")),
+            root=str(plan.root),
+            folder=str(plan.folder / agent),
+            researcher=plan.researchers[agent],
+            seed=plan.config.researcher_seed,
+            options=researcher_options(plan.config, plan.project),
+            secrets=secrets(plan.researchers[agent], os.environ),
+            think_limit=plan.config.think_limit,
+            environment=_environment(plan),
         )
 
         def hire() -> Worker:
             return self._cluster.agent(post, self._board)  # the board of the Ray that lives then
 
-        return Seat(agent, hire, partial(_finished, ledger, self.tag, agent), self._warn)
+        arrival = math.inf if plan.hosts else ARRIVAL
+        return Seat(agent, hire, partial(_finished, ledger, self.tag, agent), self._warn, arrival=arrival)
 
     def _end(self, ledger: Ledger) -> str:
         """Writes down that it is over, and lets git follow one last time; tells what of that failed."""

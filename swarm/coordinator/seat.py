@@ -35,6 +35,7 @@ class Seat:
         finished: Callable[[], int],
         tell: Callable[[str, str], None],
         now: Callable[[], float] = time.monotonic,
+        arrival: float = ARRIVAL,
     ):
         """`finished` counts the runs that ended here, in whatever way: who brings one is not failing in vain."""
         self.agent, self.reason = agent, ""
@@ -42,6 +43,7 @@ class Seat:
         self._deaths, self._faults = Streak(finished), Streak(finished)
         self._worker: Worker | None = None
         self._due, self._silent_at, self._note, self._fenced = 0.0, 0.0, "starting", False
+        self._arrival, self._arrived = arrival, False
 
     def look(self) -> None:
         """Sees to it that somebody works here, if anybody should."""
@@ -49,7 +51,8 @@ class Seat:
             return
         if self._worker is None:
             if self._now() >= self._due:
-                self._worker, self._silent_at, self._fenced = self._hire(), self._now() + ARRIVAL, False
+                self._worker, self._silent_at = self._hire(), self._now() + self._arrival
+                self._fenced, self._arrived = False, False
             return
         try:
             self.reason = self._worker.outcome() or ""
@@ -66,7 +69,9 @@ class Seat:
             return {"agent": self.agent, "state": "fenced" if self._fenced else "lost", "note": self._note}
         told = self._worker.view() if self._worker and not self.reason else None
         if told is not None:
-            self._silent_at = self._now() + SILENCE
+            self._silent_at, self._arrived = self._now() + SILENCE, True
+        elif self.absent:
+            return {"agent": self.agent, "state": "starting", "note": "waiting for a place to work"}
         return told
 
     def halt(self) -> None:
@@ -88,6 +93,11 @@ class Seat:
     def waiting(self) -> bool:
         """Whether nobody works here now, but somebody will."""
         return self._worker is None and not self.reason
+
+    @property
+    def absent(self) -> bool:
+        """Whether somebody was called who has not come yet: a cluster may have no GPU to spare."""
+        return self._worker is not None and not self._arrived and not self.reason
 
     @property
     def fenced(self) -> bool:

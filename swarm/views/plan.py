@@ -24,7 +24,7 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
         "researcher": _researcher(plan),
         **_roles(plan),
-        "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}",
+        "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}{_hosts(plan)}",
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
         "runs": f"{' '.join(project.command)}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
@@ -88,6 +88,11 @@ def _roles(plan: Plan) -> dict[str, str]:
 
 def _names(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 8 else f"{names[0]} to {names[-1]}"
+
+
+def _hosts(plan: Plan) -> str:
+    there = ", ".join(f"{count} on {host}" for host, count in plan.hosts.items())
+    return f"; there now: {there}" if there else ""
 
 
 def _referee(plan: Plan) -> str:

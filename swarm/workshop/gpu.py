@@ -43,6 +43,12 @@ def gpus() -> list[Gpu]:
     return visible(list(found), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
+def count() -> int:
+    """How many GPUs the host has, whoever may use them."""
+    nvml = _nvml()
+    return nvml.nvmlDeviceGetCount() if nvml else 0
+
+
 def load(which: int | str) -> Gpu | None:
     """One GPU as it is now, by its NVML index or uuid, whatever is visible; None where it cannot be read."""
     nvml = _nvml()

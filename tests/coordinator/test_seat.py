@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -124,3 +125,15 @@ def test_closing_ends_whoever_works_there(office):
     office.seat.close("stopped")
     office.pass_time(100)
     assert office.workers[0].killed and office.seat.reason == "stopped" and len(office.workers) == 1
+
+
+def test_who_never_comes_is_absent_and_waited_for_as_long_as_the_cluster_takes() -> None:
+    office = Office()
+    office.seat = Seat("gpu3", office.hire, lambda: 0, lambda agent, text: None, lambda: office.time, arrival=math.inf)
+    office.seat.look()
+    office.workers[-1].said = None
+    office.pass_time(10 * ARRIVAL)
+    assert len(office.workers) == 1 and office.seat.absent
+    assert office.seat.view() == {"agent": "gpu3", "state": "starting", "note": "waiting for a place to work"}
+    office.workers[-1].said = {"state": "training"}
+    assert office.seat.view() == {"state": "training"} and not office.seat.absent

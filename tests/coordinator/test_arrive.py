@@ -1,0 +1,50 @@
+"""An agent that a cluster placed somewhere: it works there only if its results can be compared."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from swarm.coordinator.actors import Post, arrive, working_folder
+from swarm.errors import MachineFault
+from swarm.project import load_project
+from swarm.simulation.project import make_project
+from swarm.workshop import gpu
+
+
+@pytest.fixture
+def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Post:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    root = make_project(tmp_path / "project")
+    return Post(
+        agent="gpu5", project=load_project(root), slot=None, device=f"sim: {gpu.device_name('sim')}", data="",
+        root=str(root), folder=str(root / ".swarm/apr5/gpu5"), researcher="sweep", seed=0, options={}, secrets={},
+        think_limit=1.0, environment={},
+    )  # fmt: skip
+
+
+def test_it_takes_the_gpu_that_ray_gave_it(post: Post):
+    slot = arrive(post, Path(post.root))
+    assert (slot.device, slot.index, slot.gpu) == ("sim", 1, "1")
+
+
+def test_another_model_is_turned_away(post: Post):
+    with pytest.raises(MachineFault, match="and this swarm's results are of H200"):
+        arrive(dataclasses.replace(post, device="sim: H200"), Path(post.root))
+
+
+@pytest.mark.parametrize(("answer", "told"), [('{"key": "abc"}', "other data"), ("", "not prepared")])
+def test_other_data_or_none_is_turned_away_with_the_remedy(post: Post, answer: str, told: str):
+    code = f"print('{answer}')" if answer else "raise SystemExit(2)"
+    project = dataclasses.replace(post.project, data=("{python}", "-c", code), prepare="python prepare.py")
+    with pytest.raises(MachineFault, match=rf"{told}.*run `python prepare.py`"):
+        arrive(dataclasses.replace(post, project=project, data="xyz"), Path(post.root))
+
+
+def test_a_host_without_the_repository_gives_a_place_of_its_own(post: Post, tmp_path: Path, monkeypatch):
+    assert working_folder(post) == Path(post.folder)
+    monkeypatch.setenv("AUTORESEARCH_CACHE", str(tmp_path / "cache"))
+    elsewhere = dataclasses.replace(post, root="/nowhere", folder="/nowhere/.swarm/apr5/gpu5")
+    assert working_folder(elsewhere) == tmp_path / "cache/swarms/nowhere-.swarm-apr5-gpu5"

@@ -1,0 +1,87 @@
+"""Launching on a Ray cluster of several hosts, here several raylets on one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarm.errors import UsageError
+from swarm.simulation.project import make_project
+from swarm.slots import Arrival, seats_of
+
+
+def test_agents_sit_on_gpus_of_one_model():
+    arrivals = [Arrival("one", "H200"), Arrival("one", "H200"), Arrival("two", "A100"), Arrival("two", "", "busy")]
+    seating = seats_of(arrivals, "cuda", wanted=4)
+    assert seating.device == "cuda: H200"
+    assert dict(seating.hosts) == {"one": 2}
+    assert list(seating.slots) == ["gpu0", "gpu1", "gpu2"]  # the A100 would only be turned away
+
+
+def test_who_is_still_on_the_way_has_a_seat():
+    assert len(seats_of([Arrival("one", "H200")], "cuda", wanted=8).slots) == 8
+
+
+def test_a_cluster_without_a_usable_gpu_is_refused_with_the_reasons():
+    with pytest.raises(UsageError, match=r"two: in use by python.*--wait 30m"):
+        seats_of([Arrival("two", "", "in use by python")], "cuda", wanted=1)
+    with pytest.raises(UsageError, match="none came"):
+        seats_of([], "cuda", wanted=1)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head without GPUs; hosts can be added."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0, "include_dashboard": False})
+    yield cluster
+    cluster.shutdown()
+
+
+def launch(root: Path, address: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), "--device", "sim", "--tag", "apr5", *flags]
+    environment = {**os.environ, "RAY_ADDRESS": address}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+
+
+def status(root: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "swarm", "status", "-C", str(root), "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_swarm_spans_the_hosts_of_a_cluster(cluster: Any, tmp_path: Path):
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, num_gpus=2)
+    root = make_project(tmp_path / "project", budget=0.3)
+    done = launch(root, cluster.address, "--max-experiments", "8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 of 4 GPUs" in done.stdout
+    seen = status(root)
+    assert seen["experiments"] == 8 and seen["agents"] == 4
+    assert len({run["agent"] for run in seen["runs"]}) == 4
+
+
+def test_it_starts_with_what_came_in_time(cluster: Any, tmp_path: Path):
+    cluster.add_node(num_cpus=1, num_gpus=1)
+    root = make_project(tmp_path / "project", budget=0.3)
+    done = launch(root, cluster.address, "--gpus", "3", "--wait", "4s", "--max-experiments", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "after 4 s: 1 of 3 GPUs" in done.stdout
+    assert status(root)["experiments"] == 3
+
+
+def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path):
+    root = make_project(tmp_path / "project")
+    done = launch(root, "127.0.0.1:1")
+    assert done.returncode == 2
+    assert "cannot be joined" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert not (root / ".swarm").exists()
