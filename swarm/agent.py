@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from swarm.board.client import BoardClient
-from swarm.board.novelty import fingerprint, size
+from swarm.board.novelty import alike, code_of
 from swarm.errors import Fenced, MachineFault
 from swarm.project import Project
 from swarm.records import (
     Briefing,
+    Change,
     Claim,
+    Code,
     Duplicate,
     Edit,
     Failure,
@@ -146,10 +148,9 @@ class Agent:
         base, ours, theirs = [await self.board.source(sha) for sha in (work.base, work.source, work.onto)]
         merged = await asyncio.to_thread(merge, base, ours, theirs) or await self._edited_again(work.idea, theirs)
         if merged is None or fault(Edit(merged.files), theirs, self.project):
-            await self.board.rebase(self.name, self.fence, work, None, "", 0)
+            await self.board.rebase(self.name, self.fence, work, None)
             return
-        added = size(merged) - size(theirs)
-        await self.board.rebase(self.name, self.fence, work, merged, fingerprint(merged), added)
+        await self.board.rebase(self.name, self.fence, work, code_of(theirs, merged))
 
     async def _edited_again(self, idea: Idea, parent: Source) -> Source | None:
         """The idea applied to another parent; two knobs on one line conflict in a merge, and not in truth."""
@@ -164,11 +165,9 @@ class Agent:
         parent, crashed = await self.board.source(work.parent), await self.board.source(work.source)
         mended = await self._mended(work, parent, crashed)
         if mended is None:
-            await self.board.mend(self.name, self.fence, work.experiment, None, "", 0)
+            await self.board.mend(self.name, self.fence, work.experiment, None)
             return
-        source = crashed.edited(mended)
-        added = size(source) - size(parent)
-        await self.board.mend(self.name, self.fence, work.experiment, source, fingerprint(source), added)
+        await self.board.mend(self.name, self.fence, work.experiment, code_of(parent, crashed.edited(mended)))
 
     async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
         """What the researcher makes of the crash; None where it has no answer, or none that could run."""
@@ -278,13 +277,17 @@ class Agent:
         if wrong:
             await self.board.release(claim, wrong)
             return self._refuse(idea, wrong)
-        source = briefing.parent.edited(edit)
-        added = size(source) - size(briefing.parent)
-        entered = await self.board.enter(claim, source, fingerprint(source), added)
+        code = code_of(briefing.parent, briefing.parent.edited(edit))
+        entered = await self.board.enter(claim, code, "" if idea.again else await self._like(idea, code))
         if isinstance(entered, Duplicate):
             return self._refuse(idea, entered.told)
         self.refused.clear()
         return True
+
+    async def _like(self, idea: Idea, code: Code) -> str:
+        """The newest experiment whose change this one is very like; "" where there is none."""
+        change = Change("", code.diff, f"{idea.title} {idea.rationale}")
+        return next((other.experiment for other in await self.board.neighbours() if alike(change, other)), "")
 
     def _refuse(self, idea: Idea, why: str) -> None:
         self.refused.append(f"{idea.title}: {why}")

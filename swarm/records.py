@@ -87,12 +87,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Idea:
-    """A thought before any edit. `knobs` are the declared new values, where the idea is about numbers."""
+    """A thought before any edit.
+
+    `knobs` are the declared new values, where the idea is nothing but numbers. `again` says why it should run although
+    it, or something very like it, was tried before: without it, that is refused.
+    """
 
     title: str
     rationale: str = ""
     category: str = "other"
     knobs: Mapping[str, float | int | str] = field(default_factory=dict)
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,30 @@ class Edit:
     """New content of one or more editable files."""
 
     files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An edited source as the board looks at it (swarm/board/novelty.py makes it).
+
+    `fingerprint` is of what the whole code means, `change` of how it differs from its parent, whatever that is;
+    `diff` shows the change, `added` is by how much the code grew.
+    """
+
+    source: Source
+    fingerprint: str
+    added: int
+    change: str
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An experiment's change and its words, to be compared with others'."""
+
+    experiment: str
+    diff: str
+    words: str
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -123,7 +152,7 @@ class Duplicate:
     """The idea, or its code, was tried or is being tried: `of` tells by whom and what came of it."""
 
     of: str
-    gate: str  # "idea" or "code"
+    gate: str  # "idea", "code", "change" or "likeness"
     told: str
 
 
@@ -367,7 +396,7 @@ def _enum(hint: typing.Any, value: typing.Any) -> typing.Any:
 _RECORDS = {
     cls.__name__: cls
     for cls in (
-        Source, Idea, Edit, Claim, Duplicate, Entered, Measure, Rebase, Repair, Rest, Stop,
+        Source, Idea, Edit, Code, Change, Claim, Duplicate, Entered, Measure, Rebase, Repair, Rest, Stop,
         Metrics, Run, Progress, Verdict, Finding, Dossier, Briefing,
     )
 }  # fmt: skip

@@ -15,7 +15,7 @@ from swarm.agent import Agent
 from swarm.board.board import Board
 from swarm.board.client import local_client
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import fingerprint
+from swarm.board.novelty import code_of, fingerprint
 from swarm.board.stock import found
 from swarm.errors import Fenced, MachineFault
 from swarm.project import Project
@@ -470,7 +470,7 @@ def win(board: Board) -> None:
         if number == 2:
             claim = board.claim("gpu1", fence, Idea("k0 -> 7"), 0, request="claim")
             source = BASE.edited(turned(BASE, 0, 7))
-            board.enter(claim, source, fingerprint(source), 0, request="enter")  # type: ignore[arg-type]
+            board.enter(claim, code_of(BASE, source), request="enter")  # type: ignore[arg-type]
         work = board.next_work("gpu1", fence, request=f"work {number}")
         assert isinstance(work, Measure)
         board.record("gpu1", fence, finished(work.run, work.attempt, value), request=f"record {number}")

@@ -17,7 +17,7 @@ import pytest
 from swarm.board.board import Board
 from swarm.board.history import History
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import fingerprint
+from swarm.board.novelty import code_of, fingerprint
 from swarm.board.reader import ledger_path
 from swarm.board.stock import found
 from swarm.config import Config
@@ -100,7 +100,7 @@ def night(root: Path) -> Callable[..., Ledger]:
             if number == 2:
                 source = Source({"train.py": plan_.source.files["train.py"] + b"better = 1\n"})
                 claim = board.claim("gpu0", fence, Idea("better"), 0, request="claim")
-                board.enter(claim, source, "f", 1, request="enter")  # type: ignore[arg-type]
+                board.enter(claim, code_of(plan_.source, source), request="enter")  # type: ignore[arg-type]
             work = board.next_work("gpu0", fence, request=f"work {number}")
             assert isinstance(work, Measure)
             run = Run(work.run, work.attempt, 1e6, 1.0, 1.0, metrics=Metrics(value, True))

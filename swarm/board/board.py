@@ -20,7 +20,9 @@ from swarm.board.stock import abandon, close_others, load_source
 from swarm.errors import Fenced
 from swarm.records import (
     Briefing,
+    Change,
     Claim,
+    Code,
     Dossier,
     Duplicate,
     Entered,
@@ -169,17 +171,30 @@ class Board:
         return claims.claim(self.ledger, self.swarm, agent, fence, idea, position, self.now())
 
     @once
-    def enter(self, claim: Claim, source: Source, fingerprint: str, added_size: int) -> Entered | Duplicate:
-        """Records the edited files, ready to run; or the experiment that ran this very code. Then the claim is gone."""
+    def enter(self, claim: Claim, code: Code, like: str = "") -> Entered | Duplicate:
+        """Records the edited files, ready to run; or which experiment they repeat. Then the claim is gone.
+
+        `like` is an experiment whose change this one is very like, found among `neighbours`.
+        """
         self._check_held(claim.agent, claim.fence, claim.experiment, "claimed")
-        same = claims.same_code(self.ledger, self.swarm, fingerprint, claim.experiment)
+        ledger, swarm = self.ledger, self.swarm
+        same = (
+            claims.same_code(ledger, swarm, code.fingerprint, claim.experiment)
+            or claims.same_change(ledger, swarm, claim, code.change)
+            or claims.like_change(ledger, swarm, claim, like)
+        )
         if same:
-            abandon(self.ledger, claim.experiment, f"same code as {same.of}")
-            self._tell_event(claim.agent, "duplicate", f"{claim.idea.title}: {same.told}", claim.experiment)
+            abandon(ledger, claim.experiment, f"same {same.gate} as {same.of}")
+            text = f"{claim.idea.title}: {same.told.splitlines()[0]}"
+            self._tell_event(claim.agent, "duplicate", text, claim.experiment)
             return same
-        sha = claims.set_code(self.ledger, self.swarm, claim.experiment, source, fingerprint, added_size)
+        sha = claims.set_code(ledger, swarm, claim.experiment, code)
         self.ledger.execute("UPDATE experiments SET state = 'drafted' WHERE id = ?", claim.experiment)
         return Entered(claim.experiment, sha)
+
+    def neighbours(self) -> tuple[Change, ...]:
+        """What a new change is to be compared with; the caller does it, for it takes longer than a transaction may."""
+        return claims.neighbours(self.ledger, self.swarm["key"])
 
     @once
     def release(self, claim: Claim, reason: str) -> None:
@@ -207,30 +222,28 @@ class Board:
         return work.next_work(self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now())
 
     @once
-    def rebase(
-        self, agent: str, fence: int, order: Rebase, source: Source | None, fingerprint: str, added_size: int
-    ) -> None:
-        """The experiment continues on the newest trunk as `source`; None: the edit conflicts with what was won."""
+    def rebase(self, agent: str, fence: int, order: Rebase, code: Code | None) -> None:
+        """The experiment continues on the newest trunk as `code`; None: the edit conflicts with what was won."""
         self._check_held(agent, fence, order.experiment, "drafted", "testing")
-        same = claims.same_code(self.ledger, self.swarm, fingerprint, order.experiment) if source else None
-        if source is None or same:
+        same = claims.same_code(self.ledger, self.swarm, code.fingerprint, order.experiment) if code else None
+        if code is None or same:
             reason = f"same code as {same.of} after the trunk moved" if same else "conflicts with what the trunk won"
             trials.give_up(self.ledger, self.swarm, order.experiment, reason, self.now())
             return
-        claims.set_code(self.ledger, self.swarm, order.experiment, source, fingerprint, added_size)
+        claims.set_code(self.ledger, self.swarm, order.experiment, code)
         self.ledger.execute(
             "UPDATE experiments SET parent = ?, position = ? WHERE id = ?",
             *(order.onto, order.position, order.experiment),
         )
 
     @once
-    def mend(self, agent: str, fence: int, experiment: str, source: Source | None, fingerprint: str, size: int) -> None:
+    def mend(self, agent: str, fence: int, experiment: str, code: Code | None) -> None:
         """The answer to Repair: new code that runs next, or None: the crash stands."""
         self._check_held(agent, fence, experiment, "testing")
-        if source is None or claims.same_code(self.ledger, self.swarm, fingerprint, experiment):
+        if code is None or claims.same_code(self.ledger, self.swarm, code.fingerprint, experiment):
             trials.let_stand(self.ledger, self.swarm, experiment, self.now())
             return
-        claims.set_code(self.ledger, self.swarm, experiment, source, fingerprint, size)
+        claims.set_code(self.ledger, self.swarm, experiment, code)
         self.ledger.execute("UPDATE experiments SET repairs = repairs + 1 WHERE id = ?", experiment)
 
     @once

@@ -6,12 +6,14 @@ import json
 import sqlite3
 from dataclasses import replace
 
+from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import intent
-from swarm.board.stock import abandon, store_source
-from swarm.records import Claim, Duplicate, Idea, Source
+from swarm.board.repeats import refusal, told
+from swarm.board.stock import abandon, known_constants, store_source
+from swarm.records import Change, Claim, Code, Duplicate, Idea
 
-TITLE, RATIONALE = 200, 10_000  # characters of an idea that are kept
+TITLE, RATIONALE, AGAIN = 200, 10_000, 2_000  # characters of an idea that are kept
+NEIGHBOURS = 400  # experiments, the newest, that a new change is compared with
 
 
 def claim(
@@ -19,16 +21,17 @@ def claim(
 ) -> Claim | Duplicate:
     """The exclusive right to try the idea from that trunk position; or who has it, or had it, and what came of it."""
     tag, key, idea = swarm["tag"], swarm["key"], legible(idea)
-    meant = intent(idea)
+    parent = ledger.value("SELECT source FROM trunk WHERE tag = ? AND position = ?", tag, position)
+    meant = intent(idea, known_constants(ledger, parent, swarm["device"]))
     earlier = ledger.row(
         "SELECT * FROM experiments WHERE intent = ? AND key = ? AND baseline = 0 AND state != 'abandoned'"
-        " ORDER BY created DESC",
+        " ORDER BY state = 'judged', created DESC",
         *(meant, key),
     )
-    if earlier:
-        return Duplicate(earlier["id"], "idea", _told(earlier))
+    refused = refusal(ledger, swarm, earlier, idea.again, "idea") if earlier else None
+    if refused:
+        return refused
     sequence = 1 + ledger.value("SELECT max(sequence) FROM experiments WHERE tag = ? AND agent = ?", tag, agent)
-    parent = ledger.value("SELECT source FROM trunk WHERE tag = ? AND position = ?", tag, position)
     experiment = f"{tag}-{agent}-{sequence:04d}"
     ledger.insert(
         "experiments",
@@ -44,6 +47,7 @@ def claim(
         rationale=idea.rationale,
         category=idea.category,
         knobs=json.dumps(dict(idea.knobs)),
+        again=idea.again,
         parent=parent,
         position=position,
         created=now,
@@ -69,19 +73,52 @@ def same_code(ledger: Ledger, swarm: sqlite3.Row, fingerprint: str, experiment: 
         " WHERE f.fingerprint = ? AND f.key = ? AND e.id != ?",
         *(fingerprint, swarm["key"], experiment),
     )
-    return Duplicate(row["id"], "code", _told(row)) if row else None
+    return Duplicate(row["id"], "code", told(row, swarm["sigma"])) if row else None
 
 
-def set_code(
-    ledger: Ledger, swarm: sqlite3.Row, experiment: str, source: Source, fingerprint: str, added_size: int
-) -> str:
-    """The experiment is about this source from now on; what it was about before stays known as its own."""
-    sha = store_source(ledger, source)
+def same_change(ledger: Ledger, swarm: sqlite3.Row, claim: Claim, change: str) -> Duplicate | None:
+    """The experiment that made this very change on another parent, unless there is reason to make it again.
+
+    On the same parent the code itself tells, and tells exactly.
+    """
+    row = ledger.row(
+        "SELECT * FROM experiments WHERE change = ? AND key = ? AND parent != ? AND id != ? AND state != 'abandoned'"
+        " ORDER BY state = 'judged', created DESC",
+        *(change, swarm["key"], claim.parent, claim.experiment),
+    )
+    return refusal(ledger, swarm, row, claim.idea.again, "change") if row else None
+
+
+def like_change(ledger: Ledger, swarm: sqlite3.Row, claim: Claim, like: str) -> Duplicate | None:
+    """The experiment whose change was found alike; it is shown once, and the researcher may insist."""
+    if not like or claim.idea.again:
+        return None
+    row = ledger.one("SELECT * FROM experiments WHERE id = ?", like)
+    advice = "What you have is very like it. Say in `again` what differs and why it matters, or propose something else."
+    return Duplicate(like, "likeness", f"{told(row, swarm['sigma'])}\n{advice}")
+
+
+def neighbours(ledger: Ledger, key: str) -> tuple[Change, ...]:
+    """The newest changes under this key, with their words, those being tested among them."""
+    rows = ledger.rows(
+        "SELECT id, diff, title || ' ' || rationale AS words FROM experiments INDEXED BY experiments_by_age"
+        " WHERE key = ? AND state != 'abandoned' AND diff != '' ORDER BY created DESC LIMIT ?",
+        *(key, NEIGHBOURS),
+    )
+    return tuple(Change(row["id"], row["diff"], row["words"]) for row in rows)
+
+
+def set_code(ledger: Ledger, swarm: sqlite3.Row, experiment: str, code: Code) -> str:
+    """The experiment is about this code from now on; what it was about before stays known as its own."""
+    sha = store_source(ledger, code.source)
     ledger.execute(
         "INSERT OR IGNORE INTO fingerprints (fingerprint, key, experiment) VALUES (?, ?, ?)",
-        *(fingerprint, swarm["key"], experiment),
+        *(code.fingerprint, swarm["key"], experiment),
     )
-    ledger.execute("UPDATE experiments SET source = ?, added_size = ? WHERE id = ?", sha, added_size, experiment)
+    ledger.execute(
+        "UPDATE experiments SET source = ?, added_size = ?, change = ?, diff = ? WHERE id = ?",
+        *(sha, code.added, code.change, shown(code.diff), experiment),
+    )
     return sha
 
 
@@ -89,17 +126,11 @@ def legible(idea: Idea) -> Idea:
     """The idea as ledger, git and terminals can take it, whatever a researcher made of it."""
     title = " ".join(shown(idea.title).split())[:TITLE] or "an idea without a title"
     category = " ".join(shown(idea.category).split())[:TITLE]
-    return replace(idea, title=title, rationale=shown(idea.rationale)[:RATIONALE], category=category)
+    rationale, again = shown(idea.rationale)[:RATIONALE], " ".join(shown(idea.again).split())[:AGAIN]
+    return replace(idea, title=title, rationale=rationale, category=category, again=again)
 
 
 def shown(text: str) -> str:
     """Text without control characters and half characters."""
     whole = text.encode("utf-8", "replace").decode()
     return "".join(c if c == "\n" or c.isprintable() else " " for c in whole)
-
-
-def _told(row: sqlite3.Row) -> str:
-    """One line about an experiment, for whoever wants to repeat it."""
-    waiting = {"claimed": "being drafted", "drafted": "waits for its GPU"}
-    came = row["reason"] or waiting.get(row["state"], "being tested")
-    return f"{row['id']} ({row['title']}): {row['status'] or row['state']}, {came}"

@@ -7,7 +7,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from swarm.board.board import Board
-from swarm.records import Briefing, Claim, Dossier, Duplicate, Entered, Idea, Rebase, Run, Source, Stop, Verdict, Work
+from swarm.records import (
+    Briefing,
+    Change,
+    Claim,
+    Code,
+    Dossier,
+    Duplicate,
+    Entered,
+    Idea,
+    Rebase,
+    Run,
+    Source,
+    Stop,
+    Verdict,
+    Work,
+)
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -52,8 +67,11 @@ class BoardClient:
     async def claim(self, agent: str, fence: int, idea: Idea, position: int) -> Claim | Duplicate | Stop:
         return await self._once("claim", agent, fence, idea, position)
 
-    async def enter(self, claim: Claim, source: Source, fingerprint: str, added_size: int) -> Entered | Duplicate:
-        return await self._once("enter", claim, source, fingerprint, added_size)
+    async def neighbours(self) -> tuple[Change, ...]:
+        return await self._call("neighbours")
+
+    async def enter(self, claim: Claim, code: Code, like: str = "") -> Entered | Duplicate:
+        return await self._once("enter", claim, code, like)
 
     async def release(self, claim: Claim, reason: str) -> None:
         await self._once("release", claim, reason)
@@ -61,15 +79,11 @@ class BoardClient:
     async def next_work(self, agent: str, fence: int) -> Work:
         return await self._once("next_work", agent, fence)
 
-    async def rebase(
-        self, agent: str, fence: int, order: Rebase, source: Source | None, fingerprint: str, added_size: int
-    ) -> None:
-        await self._once("rebase", agent, fence, order, source, fingerprint, added_size)
+    async def rebase(self, agent: str, fence: int, order: Rebase, code: Code | None) -> None:
+        await self._once("rebase", agent, fence, order, code)
 
-    async def mend(
-        self, agent: str, fence: int, experiment: str, source: Source | None, fingerprint: str, added_size: int
-    ) -> None:
-        await self._once("mend", agent, fence, experiment, source, fingerprint, added_size)
+    async def mend(self, agent: str, fence: int, experiment: str, code: Code | None) -> None:
+        await self._once("mend", agent, fence, experiment, code)
 
     async def record(self, agent: str, fence: int, run: Run) -> Verdict | None:
         return await self._once("record", agent, fence, run)

@@ -19,7 +19,7 @@ import psutil
 from swarm.errors import UsageError
 
 APPLICATION_ID = 0x41525357  # "ARSW"
-VERSION = 1
+VERSION = 2
 LOCK_WAIT = 1.0  # seconds a writer waits for the file lock: whoever looks whether it is held holds it for a moment
 NETWORK_FILESYSTEMS = ("nfs", "cifs", "smb", "afs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p")
 
@@ -44,6 +44,7 @@ CREATE TABLE experiments (
     baseline INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL, key TEXT NOT NULL, intent TEXT NOT NULL,
     title TEXT NOT NULL, rationale TEXT NOT NULL, category TEXT NOT NULL, knobs TEXT NOT NULL,
     parent TEXT NOT NULL, position INTEGER NOT NULL, source TEXT, added_size INTEGER NOT NULL DEFAULT 0,
+    again TEXT NOT NULL DEFAULT '', change TEXT NOT NULL DEFAULT '', diff TEXT NOT NULL DEFAULT '',
     refresh INTEGER NOT NULL DEFAULT 0, repairs INTEGER NOT NULL DEFAULT 0,
     status TEXT, rung TEXT NOT NULL DEFAULT 'seen', gain REAL, se REAL, n INTEGER NOT NULL DEFAULT 0,
     failure TEXT, reason TEXT NOT NULL DEFAULT '', created REAL NOT NULL, started REAL, judged REAL, verdict INTEGER,
@@ -52,6 +53,8 @@ CREATE UNIQUE INDEX one_live_claim ON experiments (intent, key)
     WHERE baseline = 0 AND state IN ('claimed', 'drafted', 'testing');
 CREATE INDEX experiments_by_state ON experiments (tag, state, owner);
 CREATE INDEX experiments_by_intent ON experiments (intent, key);
+CREATE INDEX experiments_by_change ON experiments (change, key);
+CREATE INDEX experiments_by_age ON experiments (key, created);
 CREATE UNIQUE INDEX verdicts_in_order ON experiments (tag, verdict) WHERE verdict IS NOT NULL;
 CREATE TABLE fingerprints (
     fingerprint TEXT NOT NULL, key TEXT NOT NULL, experiment TEXT NOT NULL,
@@ -116,6 +119,8 @@ class Ledger:
         version = self.value("PRAGMA user_version")
         if version > VERSION:
             raise UsageError(f"{self.path} was written by a newer version of swarm (format {version}): update swarm")
+        if tables and version < VERSION:
+            raise UsageError(f"{self.path} was written by an older version of swarm: move it away to start anew")
         if not write:
             return
         if self.value("PRAGMA quick_check(1)") != "ok":

@@ -1,36 +1,25 @@
-"""Is this the same idea, is this the same code? Pure functions; the board keeps what they give under unique keys.
+"""Is this the same code, the same change, or nearly the same change? Pure functions; the board keeps what they give.
 
-Two gates so far: the intent of an idea (its knobs and values, or its words without filler), at claim; and the
-normalised syntax tree of the edited files, before the run. Whole files are never compared by likeness: any two one-line
-edits of train.py look 99.9999% alike.
+Three looks at an edit, each on normalised syntax: the fingerprint of the whole code; the change against its parent,
+which is the same on whatever parent it is made; and the likeness of two changes. Whole files are never compared by
+likeness: any two one-line edits of train.py look 99.9999% alike.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
 
-from swarm.records import Idea, Source
+from swarm.records import Change, Code, Source
 
-FILLER = frozenset(
-    ("a", "an", "the", "to", "of", "in", "on", "for", "with", "and", "or", "by", "use", "using", "try", "set", "into")
-)
-POWER = re.compile(r"(\d+)(?:\*\*|\^)(\d+)")
 LARGEST = 1e30  # arithmetic beyond it is left as it is written
-
-
-def intent(idea: Idea) -> str:
-    """The idea without its wording: equal for two ideas that would do the same thing.
-
-    The order of words counts: GELU in place of SiLU is not SiLU in place of GELU. What this gate lets through twice,
-    the fingerprint of the code still catches; what it refuses is refused for ever.
-    """
-    if idea.knobs:
-        return " ".join(f"{name.lower()}={_number(value)}" for name, value in sorted(idea.knobs.items()))
-    words = re.findall(r"[\w.^*+-]+", idea.title.lower().replace("->", " "))
-    return " ".join(_number(word.rstrip(".")) for word in words if word not in FILLER) or idea.title
+DIFF = 4_000  # characters of a change that are kept for people, researchers and the look at likeness
 
 
 def fingerprint(source: Source) -> str:
@@ -56,6 +45,202 @@ def _size(path: str, content: bytes) -> int:
     return sum(1 for _ in ast.walk(tree)) if tree else len(content)
 
 
+def code_of(parent: Source, source: Source) -> Code:
+    """The edit that made `source` of `parent`, as the board judges its novelty."""
+    hunks = [hunk for path in sorted(source.files) for hunk in _hunks(path, parent, source)]
+    digest = hashlib.sha256("\n\0".join(hunk.identity for hunk in hunks).encode())
+    text = "\n".join(hunk.text for hunk in hunks)
+    shown = text if len(text) <= DIFF else text[: DIFF - 4] + "\n..."
+    return Code(source, fingerprint(source), size(source) - size(parent), digest.hexdigest(), shown)
+
+
+def constants(source: Source, device: str) -> dict[str, float | int | str]:
+    """The named constants of the code with their values, as far as they are literals; in lower case, without the path.
+
+    Where a table has an entry for the device (`PRESETS["cpu"]`), that one counts; a name that still has several values
+    has none.
+    """
+    slots = [line for path in sorted(source.files) for line in _lines(path, source.files[path]) if line.slot]
+    here = [line for line in slots if f"[{device!r}]" in line.place]
+    elsewhere = [line for line in slots if "['" not in line.place]
+    found: dict[str, set[str]] = {}
+    for line in [*elsewhere, *here]:
+        found.setdefault(line.place.rpartition(".")[2].lower(), set()).add(line.text)
+    single = {name: _read(texts.pop()) for name, texts in found.items() if len(texts) == 1}
+    return {name: value for name, value in single.items() if value is not None}
+
+
+def _read(text: str) -> float | int | str | None:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Lines of meaning, and the hunks in which two files differ
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One piece of normalised code and the place where it stands. A slot is the value of one name, as of a knob."""
+
+    place: str
+    text: str
+    slot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """What differs in one place. `identity` says where and what, in whatever surroundings."""
+
+    identity: str
+    text: str
+
+
+def _hunks(path: str, parent: Source, source: Source) -> Iterator[Hunk]:
+    old = _lines(path, parent.files.get(path, b""))
+    new = _lines(path, source.files[path])
+    for word, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if word != "equal":
+            yield from _hunk(path, old, start, old[start:end], new[first:last])
+
+
+def _hunk(path: str, old: Sequence[Line], start: int, gone: Sequence[Line], come: Sequence[Line]) -> Iterator[Hunk]:
+    """The values of names first, which need nothing but their name to be found again; then plain code."""
+    values = {line.place: line for line in come if line.slot}
+    for line in values.values():
+        before = [f"- {line.place} = {was.text}" for was in gone if was.slot and was.place == line.place]
+        shown = "\n".join([*before, f"+ {line.place} = {line.text}"])
+        yield Hunk(f"{path}: {line.place} = {line.text}", shown)
+    gone = [line for line in gone if not (line.slot and line.place in values)]
+    come = [line for line in come if not line.slot]
+    if gone or come:
+        # Code that stands in its scope several times is told apart by which of them it is.
+        anchor = gone[0] if gone else old[start - 1] if start else Line("", "")
+        which = old[:start].count(anchor)
+        places = "\n".join(dict.fromkeys(f"@ {line.place}" for line in [*gone, *come] if line.place))
+        body = [f"- {line.text}" for line in gone] + [f"+ {line.text}" for line in come]
+        shown = "\n".join([places, *body] if places else body)
+        yield Hunk(f"{path}: {which} {anchor.place} {anchor.text}\n{shown}", shown)
+
+
+@functools.lru_cache(maxsize=16)  # of one parent there are many edits
+def _lines(path: str, content: bytes) -> tuple[Line, ...]:
+    tree = _tree(path, content)
+    try:
+        return tuple(_body(tree.body, "")) if tree else _plain(content)
+    except (ValueError, RecursionError):
+        return _plain(content)
+
+
+def _plain(content: bytes) -> tuple[Line, ...]:
+    return tuple(Line("", line) for line in content.decode(errors="replace").splitlines())
+
+
+def _body(body: list[ast.stmt], scope: str) -> Iterator[Line]:
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield from _values(value, f"{scope}{name}")
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                yield Line(f"{scope}{name}", f": {ast.unparse(statement.annotation)}")
+                yield from _values(value, f"{scope}{name}")
+            case ast.ClassDef(name=name):
+                head = copy.copy(statement)
+                head.body = []
+                yield Line(f"{scope}{name}", ast.unparse(head))
+                yield from _body(statement.body, f"{scope}{name}.")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield from (Line(f"{scope}{name}", line) for line in _unparsed(statement))
+            case _:
+                yield from (Line(scope, line) for line in _unparsed(statement))
+
+
+def _values(value: ast.expr, place: str) -> Iterator[Line]:
+    """A value by its parts: entries of tables, keywords of calls, elements of tuples each have a place of their own."""
+    match value:
+        case ast.Dict(keys=keys, values=values) if all(isinstance(key, ast.Constant) for key in keys):
+            yield Line(place, "{}")
+            for key, part in zip(keys, values, strict=True):
+                yield from _values(part, f"{place}[{ast.unparse(key)}]" if key else place)
+        case ast.Call(func=function, args=arguments, keywords=keywords) if keywords and all(k.arg for k in keywords):
+            yield Line(place, f"{ast.unparse(function)}({', '.join(map(ast.unparse, arguments))})")
+            for keyword in keywords:
+                yield from _values(keyword.value, f"{place}.{keyword.arg}")
+        case ast.Tuple(elts=elements) if elements and not any(isinstance(e, ast.Starred) for e in elements):
+            yield Line(place, "()")
+            for index, element in enumerate(elements):
+                yield from _values(element, f"{place}[{index}]")
+        case _:
+            yield Line(place, "\\n".join(_unparsed(value)), slot=True)
+
+
+def _unparsed(node: ast.AST) -> list[str]:
+    return ast.unparse(node).splitlines() or [""]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Likeness
+
+
+LONG = 80  # tokens from which on likeness of the text says something about likeness of the idea
+ALIKE, AKIN = 0.93, 0.8  # shares of tokens in common, in order: alike, and alike if the words are too
+SAME_WORDS = 90.0  # of 100: how far title and rationale of one are in those of the other
+NEAR = 0.03  # by how much, relatively, two numbers may differ and be nearly one
+
+_TOKENS = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\w+|[^\w\s]")
+
+
+def alike(one: Change, other: Change) -> bool:
+    """Whether two changes are so near that the second would hardly teach anything new.
+
+    The same code with a number that is hardly another one, or much code that is nearly the same. Two short changes in
+    different words are never alike: GELU for ReLU is not SiLU for ReLU.
+    """
+    (ours, shape), (theirs, other_shape) = _read_change(one.diff), _read_change(other.diff)
+    if shape == other_shape:
+        return all(map(_near, ours, theirs))
+    if min(len(ours), len(theirs)) < LONG:
+        return False
+    from rapidfuzz import fuzz  # only where two long changes are compared
+    from rapidfuzz.distance import Indel
+
+    share = Indel.normalized_similarity(ours, theirs)
+    return share >= ALIKE or (share >= AKIN and fuzz.token_set_ratio(one.words, other.words) >= SAME_WORDS)
+
+
+@functools.lru_cache(maxsize=4096)  # every new change is compared with the same old ones
+def _read_change(diff: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the change brings and where (of one that only removes, what it removes), in tokens; and without numbers."""
+    lines = diff.splitlines()
+    brought = [line for line in lines if not line.startswith("- ")]
+    tokens = tuple(_TOKENS.findall("\n".join(brought if any(b.startswith("+ ") for b in brought) else lines)))
+    return tokens, tuple("0" if token[0].isdigit() else token for token in tokens)
+
+
+def _near(first: str, second: str) -> bool:
+    """Whether two tokens are one, or two numbers that hardly differ. Whole numbers below a thousand are counted."""
+    if first == second:
+        return True
+    if not (first[0].isdigit() and second[0].isdigit()):
+        return False
+    if first.isdigit() and second.isdigit() and min(int(first), int(second)) < 1000:
+        return False
+    a, b = float(first), float(second)
+    rests = (a, b) if min(a, b) >= 1 else (1 - a, 1 - b)  # seen from 1, 0.99 is twice as far as 0.995
+    return _ratio(a, b) <= NEAR and _ratio(*rests) <= NEAR
+
+
+def _ratio(a: float, b: float) -> float:
+    return abs(a - b) / max(abs(a), abs(b), 1e-300)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Normal form
+
+
 def _meaning(path: str, content: bytes) -> bytes:
     tree = _tree(path, content)
     try:
@@ -75,7 +260,10 @@ def _tree(path: str, content: bytes) -> ast.Module | None:
 
 
 class _Normal(ast.NodeTransformer):
-    """Drops docstrings and other bare constants, folds arithmetic of number literals: `2**18` is `262144`."""
+    """Drops docstrings, other bare constants and `pass`, folds arithmetic of number literals: `2**18` is `262144`."""
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        return None
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
@@ -89,7 +277,9 @@ class _Normal(ast.NodeTransformer):
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
         value = _literal(node.operand)
-        return ast.Constant(-value) if isinstance(node.op, ast.USub) and value is not None else node
+        if value is None or not isinstance(node.op, ast.USub | ast.UAdd):
+            return node
+        return ast.Constant(-value if isinstance(node.op, ast.USub) else value)
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant(node.value)  # `kind` (the u of u"") means nothing
@@ -107,6 +297,10 @@ def _fold(op: ast.operator, a: float, b: float) -> float | None:
                 value = a * b
             case ast.Div():
                 value = a / b
+            case ast.FloorDiv():
+                value = a // b
+            case ast.LShift() if isinstance(a, int) and isinstance(b, int) and 0 <= b <= 64:
+                value = a << b
             case ast.Pow() if abs(b) <= 64 and abs(a) <= 1024:
                 value = a**b
             case _:
@@ -120,13 +314,3 @@ def _literal(node: ast.expr) -> float | None:
     """The number that the node is; None for everything else, True and False among it."""
     value = node.value if isinstance(node, ast.Constant) else None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _number(value: object) -> str:
-    """One spelling per number: 0.040 and 4e-2 are the same, 2**18 and 262144, 1 and 1.0."""
-    power = POWER.fullmatch(str(value))
-    try:
-        number = float(power[1]) ** float(power[2]) if power else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return str(value)
-    return f"{number:.12g}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sqlite3
 
 from swarm.board.ledger import Ledger
+from swarm.board.novelty import constants
 from swarm.records import Idea, Source
 
 # Of a row of experiments, in the metric's units: the plain mean of its own runs of its newest code. Later refreshes and
@@ -31,6 +33,16 @@ def load_source(ledger: Ledger, sha: str) -> Source:
     return Source({row["path"]: row["content"] for row in rows})
 
 
+def known_constants(ledger: Ledger, sha: str, device: str) -> dict[str, float | int | str]:
+    """The constants of a stored source for a device ("cuda: NVIDIA H200"), in which ideas name what they turn."""
+    return _constants(tuple(sorted(load_source(ledger, sha).files.items())), device.split(":")[0])
+
+
+@functools.lru_cache(maxsize=4)  # every idea of every agent starts from the trunk's tip
+def _constants(files: tuple[tuple[str, bytes], ...], device: str) -> dict[str, float | int | str]:
+    return constants(Source(dict(files)), device)
+
+
 def tip(ledger: Ledger, tag: str) -> sqlite3.Row:
     """The newest step of the trunk."""
     return ledger.one("SELECT * FROM trunk WHERE tag = ? ORDER BY position DESC LIMIT 1", tag)
@@ -38,7 +50,7 @@ def tip(ledger: Ledger, tag: str) -> sqlite3.Row:
 
 def idea_of(row: sqlite3.Row) -> Idea:
     """The idea behind a row of experiments."""
-    return Idea(row["title"], row["rationale"], row["category"], json.loads(row["knobs"]))
+    return Idea(row["title"], row["rationale"], row["category"], json.loads(row["knobs"]), row["again"])
 
 
 def researcher_of(swarm: sqlite3.Row, agent: str) -> str:

@@ -42,8 +42,8 @@ Study the editable files ({{editable}}) and the briefing, then write one idea as
 {{{{"title": "what is changed, in one line", "rationale": "what you expect and why", "category": "a category of
 program.md", "knobs": {{{{"name in the code": new value}}}}}}}}
 
-`knobs` only where the idea is about numbers. Change no other file yet: the idea is first checked against everything
-that was ever tried."""
+`knobs` only where the idea is nothing but numbers. Change no other file yet: the idea is first checked against
+everything that was ever tried. To try again what was tried, add "again": why it should come out otherwise now."""
 
 EDIT = """\
 # Now: put your idea into code

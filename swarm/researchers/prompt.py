@@ -22,6 +22,8 @@ LINE = 240  # ... of one foreign line,
 NOTE = 2_000  # ... and of one note from a person
 FINDINGS = 60  # findings told in a line each, the newest, ...
 KEPT = 20  # ... beside so many of those that were kept
+REFUSALS = 3  # refusals told in full, the newest, ...
+REFUSAL = 2_500  # ... with so many characters each
 OTHERS = 32  # live ideas, refusals, notes and counts told at most, of each kind
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # all but tab and newline
@@ -87,10 +89,17 @@ def told(briefing: Briefing) -> str:
     if briefing.last:
         parts.append(f"# Your last experiment\n\n{experiment_text(briefing.last, log=False)}")
     parts += _record(briefing.findings)
-    parts += _quoted_list(
-        "Your last proposals that were refused, and why", "refusals", map(line, briefing.refused[-OTHERS:])
-    )
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *_refusals(briefing.refused)])
+
+
+def _refusals(refused: tuple[str, ...]) -> list[str]:
+    """The newest in full, with the earlier result and its change: there is something to learn; older ones in a line."""
+    if not refused:
+        return []
+    older = [f"- {line(text)}" for text in refused[-OTHERS:-REFUSALS]]
+    newest = [f"- {shortened(text, REFUSAL)}" for text in refused[-REFUSALS:]]
+    told = quoted("\n".join([*older, *newest]), "refusals", OTHERS * LINE + REFUSALS * (REFUSAL + 80))
+    return [f"# Your last proposals that were refused, and why, newest last\n\n{told}"]
 
 
 def _standing(briefing: Briefing) -> str:

@@ -62,9 +62,10 @@ TOOLS: tuple[dict[str, Any], ...] = (
         category=_text("the category of program.md that it belongs to"),
         knobs={
             "type": "object",
-            "description": "where the idea is about numbers: the new value of every knob, by its name in the code",
+            "description": "where the idea is nothing but numbers: every knob's new value, by its name in the code",
             "additionalProperties": {"type": ["number", "string"]},
         },
+        again=_text("only where it, or something very like it, was tried: why it should come out otherwise now"),
     ),
     _tool(
         "edit_file",
@@ -192,7 +193,14 @@ class Desk:
             raise Refused("an idea needs a title")
         category = " ".join(_string(arguments, "category").lower().split())
         rationale = _string(arguments, "rationale").strip()
-        self.idea = Idea(title[:_TITLE], rationale[:_RATIONALE], category[:_CATEGORY] or "other", _knobs(arguments))
+        again = _string(arguments, "again").strip() if arguments.get("again") else ""
+        self.idea = Idea(
+            title[:_TITLE],
+            rationale[:_RATIONALE],
+            category[:_CATEGORY] or "other",
+            _knobs(arguments),
+            again[:_RATIONALE],
+        )
         return "Submitted."
 
     def _edit_file(self, arguments: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from swarm.board.board import Board
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import fingerprint, size
+from swarm.board.novelty import code_of, fingerprint
 from swarm.board.stock import found
 from swarm.records import (
     Claim,
@@ -125,8 +125,7 @@ class Night:
         return self.call("claim", agent, self.fences[agent], idea, position)
 
     def enter(self, claim: Claim, source: Source) -> Any:
-        parent = self.board.source(claim.parent)
-        return self.call("enter", claim, source, fingerprint(source), size(source) - size(parent))
+        return self.call("enter", claim, code_of(self.board.source(claim.parent), source))
 
     def draft(self, agent: str, knob: int, value: object = 2) -> str:
         """An experiment that waits for its GPU: the knob of that number, set to `value`."""
@@ -151,8 +150,7 @@ class Night:
     def rebase(self, agent: str, order: Rebase) -> None:
         base, ours, theirs = (self.board.source(sha) for sha in (order.base, order.source, order.onto))
         merged = merge(base, ours, theirs)
-        told = (merged, fingerprint(merged), size(merged) - size(theirs)) if merged else (None, "", 0)
-        self.call("rebase", agent, self.fences[agent], order, *told)
+        self.call("rebase", agent, self.fences[agent], order, code_of(theirs, merged) if merged else None)
 
     def record(self, agent: str, work: Measure, value: float | Failure, **more: Any) -> Verdict | None:
         self.clock.tick(10.0)

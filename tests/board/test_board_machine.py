@@ -16,7 +16,7 @@ from nights import KNOBS, Night, finished, turned
 
 from swarm.board.board import LEASE
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import fingerprint
+from swarm.board.novelty import code_of
 from swarm.errors import Fenced
 from swarm.records import Claim, Failure, Idea, Measure, Rebase, Repair, Rest, Stop
 
@@ -209,11 +209,12 @@ class Agents(RuleBasedStateMachine):
             case Rebase():
                 night.rebase(agent, work)
             case Repair() if value in (Failure.CODE, Failure.OOM):
-                night.call("mend", agent, night.fences[agent], work.experiment, None, "", 0)
+                night.call("mend", agent, night.fences[agent], work.experiment, None)
             case Repair():
                 knob = len(night.runs()) % KNOBS
                 mended = turned(night.board.source(work.source), knob, 7)
-                night.call("mend", agent, night.fences[agent], work.experiment, mended, fingerprint(mended), 0)
+                code = code_of(night.board.source(work.parent), mended)
+                night.call("mend", agent, night.fences[agent], work.experiment, code)
             case Rest(_, seconds):
                 night.clock.tick(seconds)
 

@@ -8,7 +8,7 @@ from typing import Any
 from nights import Night, finished, turned
 
 from swarm.board.client import BoardClient, local_client
-from swarm.board.novelty import fingerprint
+from swarm.board.novelty import code_of
 from swarm.records import Claim, Idea, Measure
 
 
@@ -29,7 +29,7 @@ def test_every_call_survives_being_carried_twice(night: Night) -> None:
         claim = await client.claim("gpu0", fence, Idea("k0 -> 2"), 0)
         assert isinstance(claim, Claim)
         source = turned(night.base, 0, 2)
-        await client.enter(claim, source, fingerprint(source), 0)
+        await client.enter(claim, code_of(night.base, source))
         work = await client.next_work("gpu0", fence)
         assert isinstance(work, Measure) and work.attempt == 1
         assert await client.source(work.source) == source

@@ -55,6 +55,10 @@ def test_a_damaged_a_foreign_and_a_newer_file_are_refused(path: Path, write: boo
         newer.execute(f"PRAGMA user_version = {module.VERSION + 1}")
     newer.close()
     refused(path, write, "newer version", "update swarm")
+    with sqlite3.connect(path) as older:
+        older.execute(f"PRAGMA user_version = {module.VERSION - 1}")
+    older.close()
+    refused(path, write, "older version", "move it away")
 
 
 @pytest.mark.parametrize("page", ["the schema", "a table"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from nights import Night
+from nights import Night, turned
 
 from swarm.board.board import LEASE
-from swarm.board.novelty import fingerprint
+from swarm.board.novelty import code_of
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.records import Claim, Duplicate, Failure, Idea, Measure, Rebase, Repair, Rest, Stop, Work
 
@@ -130,9 +130,10 @@ def test_the_same_code_as_another_experiment_after_the_trunk_moved_is_given_up(n
     both = night.board.source(claim.parent)
     both = type(both)({"train.py": both.files["train.py"].replace(b"k1 = 1", b"k1 = 2")})
     night.enter(claim, both)
+    night.run("gpu1", 1.5)
     night.ledger.execute("UPDATE trunk SET position = 5 WHERE position = 1")
-    twin = night.claim("gpu0", Idea("k1 alone"), position=0)
-    night.enter(twin, type(both)({"train.py": night.base.files["train.py"].replace(b"k1 = 1", b"k1 = 2")}))
+    twin = night.claim("gpu0", Idea("k1 alone", again="it may need the old k0"), position=0)
+    night.enter(twin, turned(night.base, 1, 2))
     order = night.next("gpu0")
     assert isinstance(order, Rebase)
     night.rebase("gpu0", order)
@@ -219,7 +220,7 @@ def test_a_plain_crash_is_repaired_once(night: Night) -> None:
     assert (order.experiment, order.idea.knobs, order.run.failure) == (experiment, {"k0": "2"}, "code")
     assert night.next("gpu0") == order  # an agent that died over it is asked again
     mended = type(night.base)({"train.py": night.base.files["train.py"] + b"mended = 1\n"})
-    night.call("mend", "gpu0", night.fences["gpu0"], experiment, mended, "mended", 3)
+    night.call("mend", "gpu0", night.fences["gpu0"], experiment, code_of(night.base, mended))
     work = night.measure("gpu0")
     assert (work.purpose, work.source, work.seed) == ("first", mended.sha, 1001)
     verdict = night.record("gpu0", work, Failure.CODE)
@@ -231,7 +232,7 @@ def test_without_a_repair_the_crash_stands(night: Night) -> None:
     experiment = night.draft("gpu0", 0)
     night.run("gpu0", Failure.OOM)
     night.next("gpu0")
-    night.call("mend", "gpu0", night.fences["gpu0"], experiment, None, "", 0)
+    night.call("mend", "gpu0", night.fences["gpu0"], experiment, None)
     assert (night.row(experiment)["status"], night.row(experiment)["failure"]) == ("crash", "oom")
     assert isinstance(night.claim("gpu1", Idea("again", knobs={"k0": 2})), Duplicate)
 
@@ -240,7 +241,7 @@ def test_a_mended_edit_that_is_known_already_lets_the_crash_stand(night: Night) 
     experiment = night.draft("gpu0", 0)
     night.run("gpu0", Failure.CODE)
     night.next("gpu0")
-    night.call("mend", "gpu0", night.fences["gpu0"], experiment, night.base, fingerprint(night.base), 0)
+    night.call("mend", "gpu0", night.fences["gpu0"], experiment, code_of(night.base, night.base))
     assert night.row(experiment)["status"] == "crash"
 
 

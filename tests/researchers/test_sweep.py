@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.board.novelty import fingerprint, intent
+from swarm.board.intent import intent
+from swarm.board.novelty import fingerprint
 from swarm.records import Briefing, Edit, Failure, Finding, Idea, Run, Source
 from swarm.researchers import Exhausted, create
 from swarm.researchers.bench import key_of, open_bench
