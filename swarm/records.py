@@ -111,14 +111,14 @@ class Edit:
 class Code:
     """An edited source as the board looks at it (swarm/board/novelty.py makes it).
 
-    `fingerprint` is of what the whole code means, `change` of how it differs from its parent, whatever that is;
-    `diff` shows the change, `added` is by how much the code grew.
+    `fingerprint` is of what the whole code means, `changes` of how it differs from its parent, whatever that is: by
+    what stands before what was added, and by what follows. `diff` shows the change, `added` is how much the code grew.
     """
 
     source: Source
     fingerprint: str
     added: int
-    change: str
+    changes: tuple[str, ...]
     diff: str
 
 

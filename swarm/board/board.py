@@ -180,7 +180,7 @@ class Board:
         ledger, swarm = self.ledger, self.swarm
         same = (
             claims.same_code(ledger, swarm, code.fingerprint, claim.experiment)
-            or claims.same_change(ledger, swarm, claim, code.change)
+            or claims.same_change(ledger, swarm, claim, code.changes)
             or claims.like_change(ledger, swarm, claim, like)
         )
         if same:

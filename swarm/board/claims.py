@@ -76,15 +76,16 @@ def same_code(ledger: Ledger, swarm: sqlite3.Row, fingerprint: str, experiment: 
     return Duplicate(row["id"], "code", told(row, swarm["sigma"])) if row else None
 
 
-def same_change(ledger: Ledger, swarm: sqlite3.Row, claim: Claim, change: str) -> Duplicate | None:
+def same_change(ledger: Ledger, swarm: sqlite3.Row, claim: Claim, changes: tuple[str, ...]) -> Duplicate | None:
     """The experiment that made this very change on another parent, unless there is reason to make it again.
 
     On the same parent the code itself tells, and tells exactly.
     """
     row = ledger.row(
-        "SELECT * FROM experiments WHERE change = ? AND key = ? AND parent != ? AND id != ? AND state != 'abandoned'"
-        " ORDER BY state = 'judged', created DESC",
-        *(change, swarm["key"], claim.parent, claim.experiment),
+        "SELECT e.* FROM changes c JOIN experiments e ON e.id = c.experiment"
+        f" WHERE c.change IN ({','.join('?' * len(changes))}) AND c.key = ? AND e.parent != ? AND e.id != ?"
+        " ORDER BY e.state = 'judged', e.created DESC",
+        *(*changes, swarm["key"], claim.parent, claim.experiment),
     )
     return refusal(ledger, swarm, row, claim.idea.again, "change") if row else None
 
@@ -115,9 +116,14 @@ def set_code(ledger: Ledger, swarm: sqlite3.Row, experiment: str, code: Code) ->
         "INSERT OR IGNORE INTO fingerprints (fingerprint, key, experiment) VALUES (?, ?, ?)",
         *(code.fingerprint, swarm["key"], experiment),
     )
+    for change in code.changes:
+        ledger.execute(
+            "INSERT OR IGNORE INTO changes (change, key, experiment) VALUES (?, ?, ?)",
+            *(change, swarm["key"], experiment),
+        )
     ledger.execute(
-        "UPDATE experiments SET source = ?, added_size = ?, change = ?, diff = ? WHERE id = ?",
-        *(sha, code.added, code.change, shown(code.diff), experiment),
+        "UPDATE experiments SET source = ?, added_size = ?, diff = ? WHERE id = ?",
+        *(sha, code.added, shown(code.diff), experiment),
     )
     return sha
 

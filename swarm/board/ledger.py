@@ -44,7 +44,7 @@ CREATE TABLE experiments (
     baseline INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL, key TEXT NOT NULL, intent TEXT NOT NULL,
     title TEXT NOT NULL, rationale TEXT NOT NULL, category TEXT NOT NULL, knobs TEXT NOT NULL,
     parent TEXT NOT NULL, position INTEGER NOT NULL, source TEXT, added_size INTEGER NOT NULL DEFAULT 0,
-    again TEXT NOT NULL DEFAULT '', change TEXT NOT NULL DEFAULT '', diff TEXT NOT NULL DEFAULT '',
+    again TEXT NOT NULL DEFAULT '', diff TEXT NOT NULL DEFAULT '',
     refresh INTEGER NOT NULL DEFAULT 0, repairs INTEGER NOT NULL DEFAULT 0,
     status TEXT, rung TEXT NOT NULL DEFAULT 'seen', gain REAL, se REAL, n INTEGER NOT NULL DEFAULT 0,
     failure TEXT, reason TEXT NOT NULL DEFAULT '', created REAL NOT NULL, started REAL, judged REAL, verdict INTEGER,
@@ -53,12 +53,15 @@ CREATE UNIQUE INDEX one_live_claim ON experiments (intent, key)
     WHERE baseline = 0 AND state IN ('claimed', 'drafted', 'testing');
 CREATE INDEX experiments_by_state ON experiments (tag, state, owner);
 CREATE INDEX experiments_by_intent ON experiments (intent, key);
-CREATE INDEX experiments_by_change ON experiments (change, key);
 CREATE INDEX experiments_by_age ON experiments (key, created);
 CREATE UNIQUE INDEX verdicts_in_order ON experiments (tag, verdict) WHERE verdict IS NOT NULL;
 CREATE TABLE fingerprints (
     fingerprint TEXT NOT NULL, key TEXT NOT NULL, experiment TEXT NOT NULL,
     PRIMARY KEY (fingerprint, key)) WITHOUT ROWID;
+CREATE TABLE changes (
+    change TEXT NOT NULL, key TEXT NOT NULL, experiment TEXT NOT NULL,
+    PRIMARY KEY (change, key, experiment)) WITHOUT ROWID;
+CREATE INDEX changes_by_experiment ON changes (experiment);
 CREATE TABLE runs (
     id TEXT NOT NULL, attempt INTEGER NOT NULL, tag TEXT NOT NULL, experiment TEXT NOT NULL, agent TEXT NOT NULL,
     purpose TEXT NOT NULL, seed INTEGER NOT NULL, source TEXT NOT NULL, parent TEXT NOT NULL, state TEXT NOT NULL,

@@ -48,10 +48,11 @@ def _size(path: str, content: bytes) -> int:
 def code_of(parent: Source, source: Source) -> Code:
     """The edit that made `source` of `parent`, as the board judges its novelty."""
     hunks = [hunk for path in sorted(source.files) for hunk in _hunks(path, parent, source)]
-    digest = hashlib.sha256("\n\0".join(hunk.identity for hunk in hunks).encode())
+    changes = ("\n\0".join(hunk.identities[side] for hunk in hunks) for side in (0, 1))
+    known = tuple(dict.fromkeys(hashlib.sha256(change.encode()).hexdigest() for change in changes))
     text = "\n".join(hunk.text for hunk in hunks)
     shown = text if len(text) <= DIFF else text[: DIFF - 4] + "\n..."
-    return Code(source, fingerprint(source), size(source) - size(parent), digest.hexdigest(), shown)
+    return Code(source, fingerprint(source), size(source) - size(parent), known, shown)
 
 
 def constants(source: Source, device: str) -> dict[str, float | int | str]:
@@ -91,11 +92,14 @@ class Line:
     slot: bool = False
 
 
+Lines = Sequence[Line]
+
+
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """What differs in one place. `identity` says where and what, in whatever surroundings."""
+    """What differs in one place. An identity says where and what: by what stands before it, and by what follows."""
 
-    identity: str
+    identities: tuple[str, str]
     text: str
 
 
@@ -104,26 +108,30 @@ def _hunks(path: str, parent: Source, source: Source) -> Iterator[Hunk]:
     new = _lines(path, source.files[path])
     for word, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if word != "equal":
-            yield from _hunk(path, old, start, old[start:end], new[first:last])
+            yield from _hunk(path, old[:start], old[start:end], new[first:last], old[end:])
 
 
-def _hunk(path: str, old: Sequence[Line], start: int, gone: Sequence[Line], come: Sequence[Line]) -> Iterator[Hunk]:
+def _hunk(path: str, head: Lines, gone: Lines, come: Lines, tail: Lines) -> Iterator[Hunk]:
     """The values of names first, which need nothing but their name to be found again; then plain code."""
     values = {line.place: line for line in come if line.slot}
     for line in values.values():
         before = [f"- {line.place} = {was.text}" for was in gone if was.slot and was.place == line.place]
         shown = "\n".join([*before, f"+ {line.place} = {line.text}"])
-        yield Hunk(f"{path}: {line.place} = {line.text}", shown)
+        said = f"{path}: {line.place} = {line.text}"
+        yield Hunk((said, said), shown)
     gone = [line for line in gone if not (line.slot and line.place in values)]
     come = [line for line in come if not line.slot]
     if gone or come:
-        # Code that stands in its scope several times is told apart by which of them it is.
-        anchor = gone[0] if gone else old[start - 1] if start else Line("", "")
-        which = old[:start].count(anchor)
         places = "\n".join(dict.fromkeys(f"@ {line.place}" for line in [*gone, *come] if line.place))
         body = [f"- {line.text}" for line in gone] + [f"+ {line.text}" for line in come]
         shown = "\n".join([places, *body] if places else body)
-        yield Hunk(f"{path}: {which} {anchor.place} {anchor.text}\n{shown}", shown)
+        above, below = _anchor([*head, *gone[:1]]), _anchor([*tail[::-1], *gone[-1:]])
+        yield Hunk((f"{path}: below {above}\n{shown}", f"{path}: above {below}\n{shown}"), shown)
+
+
+def _anchor(lines: Lines) -> str:
+    """The last of these lines, and how often it occurs before: code may stand in its scope several times."""
+    return f"{lines[-1]} {lines[:-1].count(lines[-1])}" if lines else "nothing"
 
 
 @functools.lru_cache(maxsize=16)  # of one parent there are many edits

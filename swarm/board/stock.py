@@ -146,7 +146,8 @@ def add_baseline(ledger: Ledger, tag: str, agent: str, key: str, sha: str, at: f
 def abandon(ledger: Ledger, experiment: str, reason: str) -> None:
     """The experiment is as if it had never been thought of: its idea and its code may be tried again."""
     ledger.execute("UPDATE experiments SET state = 'abandoned', reason = ? WHERE id = ?", reason, experiment)
-    ledger.execute("DELETE FROM fingerprints WHERE experiment = ?", experiment)
+    for known in ("fingerprints", "changes"):
+        ledger.execute(f"DELETE FROM {known} WHERE experiment = ?", experiment)
 
 
 def close_others(ledger: Ledger, tag: str) -> None:
