@@ -15,7 +15,7 @@ from messages_server import Fails, MessagesServer, Reply, Script, calls, says, u
 from swarm.errors import UsageError
 from swarm.records import Briefing, Dossier, Edit, Failure, Finding, Idea, Run, Source
 from swarm.researchers import Exhausted, create, service
-from swarm.researchers.claude import Claude
+from swarm.researchers.claude import Claude, head_start
 from swarm.researchers.money import OwnPurse
 
 CANARY = "sk-ant-canary-4711"
@@ -434,6 +434,12 @@ def test_the_key_is_nowhere(
     said += [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert not [text for text in said if CANARY in text]
     assert CANARY in server.requests[0].headers["authorization"]  # the service did get it
+
+
+def test_agents_begin_one_after_another(brief: Callable[..., Briefing]) -> None:
+    starts = [head_start(brief(agent=f"gpu{index}", budget=300.0)) for index in range(17)]
+    assert starts[:3] == [0.0, 3.0, 6.0] and starts[16] == 0.0
+    assert head_start(brief(agent="gpu7", budget=1.0)) < 0.1  # never much beside a run
 
 
 def test_options_that_make_no_sense_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
