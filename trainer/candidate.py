@@ -198,7 +198,7 @@ def serve(channel: socket.socket, memories: tuple[int, int]) -> None:
     model: Any = None
     exchange: _Exchange | None = None
     device = torch.device("cpu")
-    with channel, channel.makefile("rw") as words:
+    with contextlib.suppress(ConnectionError), channel, channel.makefile("rw") as words:
         for line in words:
             order = json.loads(line)
             answer: dict[str, Any] = {}

@@ -1,9 +1,11 @@
-"""What an edit must be before it may run: a change of editable files, and of nothing else, that parses."""
+"""What an edit must be before it may run: a change of editable files, and of nothing else, that parses and does
+nothing that would bear on the honesty of its number (marks.py)."""
 
 from __future__ import annotations
 
 from swarm.project import Project
 from swarm.records import Edit, Source
+from swarm.workshop.marks import new_fault
 from swarm.workshop.workspace import parses
 
 
@@ -17,4 +19,9 @@ def fault(edit: Edit, parent: Source, project: Project) -> str:
     if all(parent.files.get(path) == content for path, content in edit.files.items()):
         return "changes nothing"
     broken = parses(edit)
-    return f"does not parse: {broken}" if broken else ""
+    if broken:
+        return f"does not parse: {broken}"
+    for path, content in edit.files.items():
+        if path.endswith(".py") and (told := new_fault(parent.files.get(path, b""), content)):
+            return f"is refused by a check of {path}: {told}"
+    return ""

@@ -166,7 +166,7 @@ class Answers(nn.Module):
 @contextmanager
 def served(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[candidate.Candidate]:
     """A candidate that is a thread instead of a process; all else is as always."""
-    monkeypatch.setattr(train, "load_model", lambda folder, device: model)
+    monkeypatch.setattr(train, "load_model", lambda folder, device: deepcopy(model))
     reader = candidate.Candidate()
     thread = threading.Thread(target=candidate.serve, args=(reader.there, reader.memories))
     thread.start()

@@ -1,0 +1,234 @@
+"""What in a Python file bears on the honesty of its number: imports, files, the clock, the seed, patches, prints.
+
+Marks of an edit are compared with those of the file it started from, and only what is new counts: what a project's own
+file does is its owner's business. Reading syntax stops what is done in passing or by mistake, and says so before a GPU
+is spent on it; code that hides what it does is for the referee and the sandbox to stop.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from dataclasses import dataclass
+
+
+def _by_name(**checks: str) -> dict[str, str]:
+    return {name: check for check, names in checks.items() for name in names.split()}
+
+
+_MODULES = _by_name(
+    harmless="""abc bisect cmath collections contextlib copy dataclasses decimal enum fractions functools gc heapq
+        itertools math numbers operator random statistics string textwrap time typing typing_extensions warnings
+        __future__ numpy torch triton""",
+    process="""asyncio atexit builtins code codeop concurrent ctypes faulthandler fcntl ftplib http importlib inspect
+        mmap multiprocessing os pdb pickle platform pty runpy select shelve shutil signal site smtplib socket sqlite3
+        ssl subprocess sys tempfile threading _thread types urllib webbrowser xmlrpc""",
+)
+_CALLED = _by_name(  # names and attributes, where they are called
+    process="eval exec compile __import__ globals breakpoint input system popen fork",
+    exit="exit quit _exit abort",
+    files="open Path read_bytes read_text write_bytes write_text glob rglob iterdir unlink rename symlink_to tofile",
+    data="tokens offsets memmap fromfile",
+    clock="BudgetClock print_summary Journal",
+)
+_HARMLESS_CALLS = ("torch.compile",)
+_ATTRIBUTES = _by_name(  # wherever they are used
+    environment="environ environb getenv putenv",
+    data="eval_rows evaluate_bpb token_bytes from_file",
+    files="run_dir parents expanduser",
+    seed="""manual_seed manual_seed_all seed default_rng RandomState Generator initial_seed set_rng_state
+        get_rng_state fork_rng""",
+    process="""multiprocessing distributed hub cpp_extension load_inline _getframe settrace setprofile get_objects
+        get_referrers ctypes ctypeslib""",
+    patch="__dict__ __globals__ __builtins__ __subclasses__ __code__ __closure__ __getattribute__ __loader__ __mro__",
+)
+_CLOCK = frozenset(
+    ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls")
+)
+_WHOLE = {"seed": "seed", "budget": "clock"}  # arguments that must go on as they came
+_NEEDED = {"spent": "clock", "lap": "clock", "load_state_dict": "warm-up"}  # attributes that must not go
+_SWITCHES = ("torch.backends.", "torch._dynamo.config.", "torch._inductor.config.", "torch.cuda.matmul.")
+_BLOB = 4096  # characters of literals in one expression
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One thing found: the check that looks at it, and the words for it."""
+
+    check: str
+    what: str
+
+
+def new_fault(before: bytes, after: bytes) -> str:
+    """The first thing in `after` that an edit of `before` may not bring or take away, as `check: what (line n)`; "" if
+    there is none. Both parse as Python."""
+    found = sorted(_marks(after), key=lambda pair: pair[1])
+    left = Counter(mark for mark, _ in _marks(before))
+    there = frozenset(left)
+    for mark, line in found:
+        left[mark] -= 1
+        again = mark.check == "dependency" and mark in there  # what is there may be used more
+        if left[mark] < 0 and not again and mark.check != "keeps":
+            return f"{mark.check}: {mark.what} (line {line})"
+    for mark, missing in left.items():
+        if mark.check == "keeps" and missing > 0:
+            return f"{_NEEDED[mark.what]}: .{mark.what} is no longer used as it was"
+    return ""
+
+
+def _marks(code: bytes) -> list[tuple[Mark, int]]:
+    finder = _Finder()
+    finder.visit(ast.parse(code))
+    return finder.found
+
+
+class _Finder(ast.NodeVisitor):
+    """Collects marks and their lines."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Mark, int]] = []
+        self._in_literal = False
+        self._modules: set[str] = set()  # names that stand for something imported
+
+    def _mark(self, node: ast.AST, check: str, what: str) -> None:
+        self.found.append((Mark(check, what), getattr(node, "lineno", 0)))
+
+    # -- what comes in
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for name in node.names:
+            self._modules.add((name.asname or name.name).split(".")[0])
+            self._imported(node, name.name)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for name in node.names:
+            self._modules.add(name.asname or name.name)
+            self._imported(node, f"{node.module or '.'}.{name.name}")
+            if check := _ATTRIBUTES.get(name.name) or _CALLED.get(name.name):
+                self._mark(node, check, f"imports {name.name}")
+
+    def _imported(self, node: ast.AST, name: str) -> None:
+        root = name.split(".")[0]
+        check = _MODULES.get(root, "dependency")
+        if check != "harmless":
+            self._mark(node, check, f"imports {root}")
+        for part in name.split(".")[1:-1]:
+            if check := _ATTRIBUTES.get(part):
+                self._mark(node, check, f"imports {name}")
+
+    # -- what is used
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if isinstance(node.ctx, ast.Load):
+            if check := _ATTRIBUTES.get(node.attr):
+                self._mark(node, check, f"uses .{node.attr}")
+            if node.attr in _NEEDED:
+                self._mark(node, "keeps", node.attr)
+            if node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys":
+                self._mark(node, "process", "uses sys.modules")
+        else:
+            self._stored(node)
+        self.generic_visit(node)
+
+    def _stored(self, node: ast.Attribute) -> None:
+        text = ast.unparse(node)
+        if _root(node) in self._modules and not text.startswith(_SWITCHES):
+            self._mark(node, "patch", f"changes {text}, which other code uses")
+        elif node.attr in _CLOCK:
+            self._mark(node, "clock", f"sets {text}")
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if isinstance(node.value, ast.Name | ast.Attribute) and _root(node.value) in self._modules:
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            if isinstance(node.value, ast.Name):  # another name for something imported
+                self._modules.update(names)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = node.func
+        name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+        if (check := _CALLED.get(name)) and ast.unparse(called) not in _HARMLESS_CALLS:
+            self._mark(node, check, f"calls {name}()")
+        if isinstance(called, ast.Name):
+            if called.id in ("setattr", "delattr", "vars") and node.args and _root(node.args[0]) in self._modules:
+                self._mark(node, "patch", f"calls {called.id} on {ast.unparse(node.args[0])}")
+            if called.id == "getattr" and len(node.args) > 1 and _root(node.args[0]) in self._modules:
+                name = node.args[1]
+                if not isinstance(name, ast.Constant) or str(name.value) in _ATTRIBUTES:
+                    self._mark(node, "patch", f"calls getattr on {ast.unparse(node.args[0])}")
+        elif isinstance(called, ast.Attribute) and called.attr in ("load", "save") and _root(called) in self._modules:
+            self._mark(node, "files", f"calls {ast.unparse(called)}()")
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+            self._whole(argument)
+        for keyword in node.keywords:
+            if keyword.arg in _WHOLE:
+                self._mark(node, _WHOLE[keyword.arg], f"sets {keyword.arg} to {ast.unparse(keyword.value)[:40]}")
+        self.generic_visit(node)
+
+    def _whole(self, argument: ast.expr) -> None:
+        """The seed and the budget are passed on as they are, not made into others."""
+        if isinstance(argument, ast.Call):
+            return
+        for part in ast.walk(argument):
+            if isinstance(part, ast.Attribute) and part.attr in _WHOLE and part is not argument:
+                self._mark(part, _WHOLE[part.attr], f"makes {ast.unparse(argument)[:60]} of the {part.attr}")
+
+    # -- what is written down
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if not self._in_literal:
+            self._weigh(node)
+        if not isinstance(node.value, str):
+            return
+        text = node.value
+        if text in ("val", "test") or text.endswith((".bin", ".idx", ".parquet")):
+            self._mark(node, "data", f"names {text!r}")
+        elif "val_bpb" in text or text.startswith("---"):
+            self._mark(node, "summary", f"writes {text.strip()[:20]!r}")
+        elif text.startswith(("/", "~/", "../")) and len(text) > 2:
+            self._mark(node, "files", f"names {text[:40]!r}")
+
+    def visit_Dict(self, node: ast.Dict) -> None:
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value == "val_bpb":
+                self._mark(value, "summary", f"reports {ast.unparse(value)[:40]} as val_bpb")
+        self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._skip_docstring(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._skip_docstring(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._skip_docstring(node)
+
+    def visit_Module(self, node: ast.Module) -> None:
+        self._skip_docstring(node)
+
+    def _skip_docstring(self, node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                continue  # prose
+            self.visit(child)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        outermost = isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict) and not self._in_literal
+        if outermost:
+            self._in_literal = True
+            self._weigh(node)
+        super().generic_visit(node)
+        if outermost:
+            self._in_literal = False
+
+    def _weigh(self, node: ast.AST) -> None:
+        size = sum(len(repr(part.value)) for part in ast.walk(node) if isinstance(part, ast.Constant))
+        if size > _BLOB:
+            self._mark(node, "blob", f"holds {size} characters of data")
+
+
+def _root(node: ast.expr) -> str:
+    """`torch` of `torch.nn.functional.relu`."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
