@@ -203,7 +203,7 @@ def test_a_rebased_experiment_is_known_in_both_shapes(night: Night) -> None:
 
 
 def counts(night: Night) -> tuple[int, ...]:
-    tables = ("experiments", "runs", "events", "trunk", "sources", "fingerprints", "answers")
+    tables = ("experiments", "runs", "events", "trunk", "sources", "fingerprints", "answers", "payments")
     fences = night.ledger.value("SELECT total(fence) FROM agents")
     seconds = night.ledger.value("SELECT total(seconds) FROM agents")
     return (*(night.ledger.value(f"SELECT count(*) FROM {table}") for table in tables), fences, seconds)
@@ -249,6 +249,8 @@ def test_a_repeated_request_gets_the_same_answer_and_changes_nothing_twice(night
     merged = turned(night.board.source(order.onto), 0, 3)
     call("rebase", "gpu0", fence, order, code_of(night.board.source(order.onto), merged))
     assert isinstance(call("next_work", "gpu0", fence), Measure)
+    receipt = call("reserve", "gpu0", "claude", 0.5, 1000)
+    call("settle", receipt, 0.1, 100, 50, 20)
     call("leave", "gpu0", fence)
     call("retire", "gpu1", night.fences["gpu1"])
     assert seen == set(one)
