@@ -221,6 +221,7 @@ def bench(options: argparse.Namespace) -> int:
 def simulate(options: argparse.Namespace) -> int:
     """Simulated nights with a known truth: what a policy gains, and how often it is fooled."""
     from swarm.simulation import study as studies
+    from swarm.simulation.load import measure
     from swarm.views.simulate import night, tables
 
     study = studies.read_study(vars(options))
@@ -231,7 +232,7 @@ def simulate(options: argparse.Namespace) -> int:
         _console().print(night(what, simulate_night(what), time.monotonic() - begun))
         return 0
     results = studies.run(study, _progress)
-    flat = results.flat()
+    flat = results.flat() | (measure(1.0, 10_000) if options.quick else measure())
     if options.json:
         _print_json(flat)
     else:

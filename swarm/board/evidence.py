@@ -40,11 +40,12 @@ def calibrated(swarm: sqlite3.Row, measured: list[sqlite3.Row]) -> Noise:
 def values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where: str = "1") -> list[float]:
     """The measured values of one source, lower is better, GPU offsets removed, oldest first."""
     rows = ledger.rows(
-        "SELECT value, source, agent, seed FROM runs WHERE tag = ? AND source = ? AND state = 'measured'"
+        "SELECT value, agent FROM runs WHERE tag = ? AND source = ? AND state = 'measured'"
         f" AND {where} ORDER BY started, id",
         *(swarm["tag"], source),
     )
-    return [corrected(swarm, known, row) for row in rows]
+    sign, offsets = _sign(swarm), known.offsets
+    return [sign * row["value"] - offsets.get(row["agent"], 0.0) for row in rows]
 
 
 def corrected(swarm: sqlite3.Row, known: Noise, run: sqlite3.Row) -> float:

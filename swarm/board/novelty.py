@@ -39,7 +39,7 @@ def size(source: Source) -> int:
     return sum(_size(path, content) for path, content in source.files.items())
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=256)
 def _size(path: str, content: bytes) -> int:
     tree = _tree(path, content)
     return sum(1 for _ in ast.walk(tree)) if tree else len(content)
@@ -134,7 +134,7 @@ def _anchor(lines: Lines) -> str:
     return f"{lines[-1]} {lines[:-1].count(lines[-1])}" if lines else "nothing"
 
 
-@functools.lru_cache(maxsize=16)  # of one parent there are many edits
+@functools.lru_cache(maxsize=64)  # of one parent there are many edits
 def _lines(path: str, content: bytes) -> tuple[Line, ...]:
     tree = _tree(path, content)
     try:
@@ -249,6 +249,7 @@ def _ratio(a: float, b: float) -> float:
 # Normal form
 
 
+@functools.lru_cache(maxsize=64)  # an edit leaves most files as they are
 def _meaning(path: str, content: bytes) -> bytes:
     tree = _tree(path, content)
     try:
@@ -257,7 +258,7 @@ def _meaning(path: str, content: bytes) -> bytes:
         return content
 
 
-@functools.lru_cache(maxsize=16)  # a draft is asked for its fingerprint and its size, and its parent for its size
+@functools.lru_cache(maxsize=16)  # of a large file it takes megabytes
 def _tree(path: str, content: bytes) -> ast.Module | None:
     if not path.endswith(".py"):
         return None

@@ -35,7 +35,7 @@ class Arm:
 class Rules:
     """The parameters of `race`. z is the gain in standard errors; sizes are syntax-tree nodes added, net."""
 
-    keep_z: float = 1.28
+    keep_z: float = 1.5
     drop_z: float = 0.4
     keep_runs: int = 2  # fewest runs of a keep
     max_runs: int = 5  # then it is a near miss

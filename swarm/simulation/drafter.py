@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers import Exhausted
-from swarm.simulation.ideas import PATH, Change, shuffled, worded, written
+from swarm.simulation.ideas import Change, shuffled, worded, written
 
 OPENINGS = ("try to", "what about this:", "once more,", "maybe", "next:")
 
@@ -25,7 +25,7 @@ class Imagination:
     repeats: float
     order: list[Change] = field(init=False)
     meant: dict[str, Change] = field(init=False, default_factory=dict)  # by the titles that were ever proposed
-    drafted: list[Change] = field(init=False, default_factory=list)  # what a repeat may repeat
+    drafted: dict[Change, None] = field(init=False, default_factory=dict)  # what a repeat may repeat, oldest first
     again: set[str] = field(init=False, default_factory=set)  # titles of those
 
     def __post_init__(self) -> None:
@@ -37,7 +37,7 @@ class Imagination:
         repeats = bool(self.drafted) and chance.random() < self.repeats
         if not repeats and not self.order:
             raise Exhausted("every idea there is was proposed")
-        change = chance.choice(self.drafted) if repeats else self.order.pop()
+        change = chance.choice(list(self.drafted)) if repeats else self.order.pop()
         idea = worded(change, chance)
         while idea.title in self.meant:  # in other words every time: by its title a proposal is known
             idea = replace(idea, title=f"{chance.choice(OPENINGS)} {idea.title}")
@@ -48,8 +48,8 @@ class Imagination:
 
     def draft(self, idea: Idea) -> Change:
         change = self.meant[idea.title]
-        if idea.title not in self.again and change not in self.drafted:
-            self.drafted.append(change)
+        if idea.title not in self.again:
+            self.drafted[change] = None
         return change
 
 
@@ -67,7 +67,7 @@ class Drafter:
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
         change = self._imagination.draft(idea)
         chance = self._chance if idea.title in self._imagination.again else None
-        return Edit({PATH: written(change, briefing.parent.files[PATH].decode(), chance).encode()})
+        return written(change, briefing.parent, chance)
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         return None

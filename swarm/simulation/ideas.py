@@ -1,4 +1,4 @@
-"""Ideas of simulated researchers: real small edits of a real Python file, each in many wordings and many spellings."""
+"""Ideas of simulated researchers: real small edits of real Python files, each in many wordings and many spellings."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import functools
 import random
 from dataclasses import dataclass
 
-from swarm.records import Idea
+from swarm.records import Edit, Idea, Source
 
-PATH = "train.py"
-
-KNOBS = {  # the constants of the file: their values, what people call them, and their category
+SETTINGS = "settings.py"
+KNOBS = {  # the constants of that file: their values, what people call them, and their category
     "MATRIX_LR": (0.04, ("matrix learning rate", "learning rate of the matrices", "Muon step size"), "learning rate"),
     "EMBEDDING_LR": (0.6, ("embedding learning rate", "step size of the token table"), "learning rate"),
     "HEAD_LR": (0.004, ("head learning rate", "learning rate of the output layer"), "learning rate"),
@@ -28,7 +27,7 @@ KNOBS = {  # the constants of the file: their values, what people call them, and
     "CLIP": (1.0, ("gradient clip", "largest gradient norm"), "optimizer"),
 }
 FACTORS = (0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)
-PLACES = {  # the functions of the file, and what people call what flows through them
+PLACES = {  # functions, each in a file of its own, and what people call what flows through them
     "attention": ("the attention output", "what attention gives"),
     "queries": ("the queries", "q before the dot product"),
     "keys": ("the keys", "k before the dot product"),
@@ -121,23 +120,27 @@ TUNED = 0.2  # share of ideas that are about a knob, while there are such
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An idea without words: a knob's new value, or a call added to a function of the file."""
+    """An idea without words: a knob's new value, or a call added to a function."""
 
-    place: str  # a knob or a function
+    place: str  # the knob or the function
     call: str = ""  # "" where it is a knob
     value: float = 0.0
     layer: int = 0
+
+    @property
+    def path(self) -> str:
+        return f"{self.place}.py" if self.call else SETTINGS
 
     @property
     def category(self) -> str:
         return TURNS[self.call][2] if self.call else KNOBS[self.place][2]
 
 
-def untouched() -> str:
-    """The file before any idea."""
-    knobs = [f"{name} = {value!r}\n" for name, (value, _, _) in KNOBS.items()]
-    functions = [f"\n\ndef {place}(x):\n    return x\n" for place in PLACES]
-    return "\n".join(knobs) + "".join(functions)
+def untouched() -> Source:
+    """The code before any idea."""
+    settings = "\n".join(f"{name} = {value!r}\n" for name, (value, _, _) in KNOBS.items())
+    functions = {f"{place}.py": f"def {place}(x):\n    return x\n".encode() for place in PLACES}
+    return Source({SETTINGS: settings.encode(), **functions})
 
 
 def shuffled(seed: int) -> list[Change]:
@@ -161,10 +164,18 @@ def worded(change: Change, chance: random.Random) -> Idea:
     return _turn_in_words(change, chance) if change.call else _knob_in_words(change, chance)
 
 
-def written(change: Change, text: str, chance: random.Random | None) -> str:
-    """`text` with the change in it, plainly or as somebody may spell it; as it is where it holds the change already."""
-    if change in read(text):
-        return text
+def written(change: Change, parent: Source, chance: random.Random | None) -> Edit:
+    """The change made to `parent`, plainly or as somebody may spell it; nothing new where it holds the change."""
+    text = parent.files[change.path].decode()
+    return Edit({change.path: (text if change in _read(text) else _changed(change, text, chance)).encode()})
+
+
+def read(source: Source) -> frozenset[Change]:
+    """The changes that the code holds, whatever their spelling."""
+    return frozenset[Change]().union(*(_read(content.decode()) for content in source.files.values()))
+
+
+def _changed(change: Change, text: str, chance: random.Random | None) -> str:
     value = _spelled(change.value, chance) if chance else repr(change.value)
     note = chance.choice(("", "", f"  # {change.category}", "  # tuned")) if chance else ""
     lines = text.splitlines(keepends=True)
@@ -172,16 +183,13 @@ def written(change: Change, text: str, chance: random.Random | None) -> str:
         where = next(i for i, line in enumerate(lines) if line.startswith(f"{change.place} ="))
         lines[where] = f"{change.place} = {value}{note}\n"
         return "".join(lines)
-    start = lines.index(f"def {change.place}(x):\n")
-    end = lines.index("    return x\n", start)
     call = f"{change.call}(x, {value}, since={change.layer})"
     call = f"({call})" if chance and chance.random() < 0.3 else call
-    return "".join([*lines[:end], f"    x = {call}{note}\n", *lines[end:]])
+    return "".join([*lines[:-1], f"    x = {call}{note}\n", lines[-1]])
 
 
-@functools.lru_cache(maxsize=1024)
-def read(text: str) -> frozenset[Change]:
-    """The changes that a version of the file holds, whatever their spelling."""
+@functools.lru_cache(maxsize=4096)
+def _read(text: str) -> frozenset[Change]:
     changes: set[Change] = set()
     for node in ast.parse(text).body:
         match node:

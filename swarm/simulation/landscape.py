@@ -14,16 +14,18 @@ START = 1.0  # val_bpb of the untouched code
 class Landscape:
     """How the effects of ideas are distributed; lengths are in val_bpb.
 
-    A share `bad` of all ideas loses, a share `gain` gains, and the rest changes nothing, but for the `cost` that every
-    edit that does not gain has. Gains and losses are exponential with these means. A share `needs` of the gains shows
-    only on top of an earlier gain, and a share `overlaps` has its effect in common with an earlier one: of the two, the
-    larger counts. Gains add up to less and less: together never to more than `room`.
+    A share `bad` of all ideas loses, a share `gain` gains, and the rest changes next to nothing: `drift` is the
+    deviation of what it changes, about the `cost` that every edit has that does not gain. Gains and losses are
+    exponential with these means. A share `needs` of the gains shows only on top of one of three earlier gains, and a
+    share `overlaps` has its effect in common with an earlier one: of the two, the larger counts. Gains add up to less
+    and less: together never to more than `room`.
     """
 
     bad: float
     gain: float
     mean_gain: float = 0.0015
     mean_loss: float = 0.0040
+    drift: float = 0.0002
     cost: float = 0.0
     needs: float = 0.3
     overlaps: float = 0.2
@@ -31,7 +33,7 @@ class Landscape:
 
     def null(self) -> Landscape:
         """The same without any gain: whoever is crowned here is crowned falsely."""
-        return replace(self, gain=0.0)
+        return replace(self, gain=0.0, drift=0.0)
 
 
 LANDSCAPES = {
@@ -42,10 +44,10 @@ LANDSCAPES = {
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One idea's worth: what it takes off val_bpb (negative: adds), the idea it needs, the idea it overlaps with."""
+    """One idea's worth: what it takes off val_bpb (negative: adds), ideas one of which it needs, one it overlaps."""
 
     size: float
-    needs: int | None = None
+    needs: tuple[int, ...] = ()
     overlaps: int | None = None
 
 
@@ -63,7 +65,7 @@ class Truth:
         losses = math.fsum(effect.size for effect in held.values() if effect.size < 0)
         gains: dict[int, float] = {}  # the larger one of those that overlap
         for number, effect in held.items():
-            if effect.size > 0 and (effect.needs is None or effect.needs in held):
+            if effect.size > 0 and (not effect.needs or any(need in held for need in effect.needs)):
                 shared = effect.overlaps if effect.overlaps in gains else number
                 gains[shared] = max(gains.get(shared, 0.0), effect.size)
         room = self._landscape.room
@@ -76,16 +78,17 @@ class Truth:
 
     def _draw(self) -> Effect:
         """The next idea's effect. Every idea takes as many random numbers, so that landscapes can be compared."""
-        kind, size, needs, overlaps, which = (self._chance.random() for _ in range(5))
+        kind, size, needs, overlaps = (self._chance.random() for _ in range(4))
+        drift, earlier = self._chance.gauss(), [self._chance.random() for _ in range(4)]
         landscape = self._landscape
         if kind < landscape.bad:
             return Effect(landscape.mean_loss * math.log(1 - size) - landscape.cost)
         if kind < 1 - landscape.gain:
-            return Effect(-landscape.cost)
-        earlier = self._gains[int(which * len(self._gains))] if self._gains else None
+            return Effect(landscape.drift * drift - landscape.cost)
+        *wins, other = (self._gains[int(which * len(self._gains))] for which in earlier) if self._gains else (None,)
         self._gains.append(len(self._effects))
         return Effect(
             -landscape.mean_gain * math.log(1 - size),
-            needs=earlier if needs < landscape.needs else None,
-            overlaps=earlier if overlaps < landscape.overlaps else None,
+            needs=tuple(wins) if needs < landscape.needs else (),
+            overlaps=other if overlaps < landscape.overlaps else None,
         )

@@ -24,12 +24,12 @@ from swarm.project import Project
 from swarm.records import Duplicate, Idea, Measure, Metrics, Progress, Run, Source
 from swarm.simulation import clock
 from swarm.simulation.drafter import Drafter, Imagination
-from swarm.simulation.ideas import PATH, read, untouched
+from swarm.simulation.ideas import read, untouched
 from swarm.simulation.landscape import Landscape, Truth
 
 TAG = "night"
 DAWN = 1_700_000_000.0  # unix seconds at which every simulated night begins
-PROJECT = Project(command=("never run",), editable=(PATH,))
+PROJECT = Project(command=("never run",), editable=tuple(untouched().files))
 HOUR = 3600.0
 WATCH = 20.0  # seconds between the head's looks for leases that ran out
 
@@ -98,10 +98,12 @@ class _Simulation:
 
     async def run(self) -> Outcome:
         night, loop = self.night, asyncio.get_running_loop()
-        base = Source({PATH: untouched().encode()})
+        base = untouched()
         names = [f"gpu{number}" for number in range(night.gpus)]
         seats = {name: ("simulated", CATEGORIES[number % len(CATEGORIES)]) for number, name in enumerate(names)}
-        found(self.ledger, base, seats, fingerprint(base), DAWN, **_founded(night))
+        deadline = None if night.open_end else DAWN + night.hours * HOUR
+        row = founded(TAG, policy=night.policy, budget=night.budget, deadline=deadline, sigma_prior=night.sigma)
+        found(self.ledger, base, seats, fingerprint(base), DAWN, **row)
         board = Board(self.ledger, TAG, now=lambda: DAWN + loop.time(), monotonic=loop.time)
         agents = [self._agent(name, board) for name in names]
         head = asyncio.create_task(_watch(board))
@@ -133,8 +135,7 @@ class _Simulation:
         return call
 
     def _true_value(self, source: Source) -> float:
-        changes = read(source.files[PATH].decode())
-        return self.truth.value(self.imagination.numbers[change] for change in changes)
+        return self.truth.value(self.imagination.numbers[change] for change in read(source))
 
     # -- the morning -------------------------------------------------------------------------------------------
 
@@ -230,22 +231,22 @@ async def _watch(board: Board) -> None:
         board.expire()
 
 
-def _founded(night: Night) -> dict[str, Any]:
-    """The swarm's row, as a launch would write it."""
+def founded(tag: str, **columns: Any) -> dict[str, Any]:
+    """A simulated swarm's row, as a launch would write it, but for these columns."""
     return {
-        "tag": TAG,
+        "tag": tag,
         "base_commit": "0" * 40,
         "from_tag": None,
         "key": "simulated",
         "device": "sim: simulated",
         "metric": "val_bpb",
         "direction": "lower",
-        "policy": night.policy,
+        "policy": "race",
         "researcher": "simulated",
-        "budget": night.budget,
-        "deadline": None if night.open_end else DAWN + night.hours * HOUR,
+        "budget": 300.0,
+        "deadline": None,
         "max_experiments": None,
         "max_usd": None,
-        "sigma_prior": night.sigma,
         "settings": "{}",
+        **columns,
     }

@@ -118,7 +118,7 @@ def key(sigma: float) -> str:
     return f"{sigma:.10f}".rstrip("0").partition(".")[2]
 
 
-QUICK = {"nights": 4, "hours": 4.0}
+QUICK = {"nights": 3, "hours": 3.0}
 
 
 def read_study(flags: Mapping[str, Any]) -> Study:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from rich.console import Group
@@ -35,7 +35,12 @@ AIMS = {  # what the figures of the standard study should reach, by the beginnin
 
 def tables(results: Results, flat: Mapping[str, float | None]) -> Group:
     """Every cell of the study by policy, then all figures."""
-    return Group(_cells(results), _figures(flat))
+    study = results.study
+    what = (
+        f"{study.nights} nights of {study.hours:g} hours on {study.gpus} GPUs for every policy, "
+        f"the same ideas for all; {study.repeats:.0%} of proposals are repeats."
+    )
+    return Group(what, *(_cell(results, *cell) for cell in study.cells), _figures(flat))
 
 
 def night(what: Night, outcome: Outcome, seconds: float) -> Table:
@@ -49,29 +54,29 @@ def night(what: Night, outcome: Outcome, seconds: float) -> Table:
     return drawn
 
 
-def _cells(results: Results) -> Table:
-    study = results.study
-    title = f"{study.nights} nights of {study.hours:g} hours on {study.gpus} GPUs, {study.repeats:.0%} repeats proposed"
-    drawn = Table("landscape", "sigma", "policy", "true gain, 1e-3", "headline, sigmas off", "false keeps", title=title)
-    for more in ("false champions", "time on new ideas", "repeats run", "wrongly refused"):
-        drawn.add_column(more)
-    for sigma, landscape in study.cells:
-        for policy in dict.fromkeys((study.policy, REFERENCE)):
-            cell = results.of(sigma, landscape, policy)
-            drawn.add_row(landscape, f"{sigma:g}", policy, *map(_shown, _columns(cell, policy)))
+def _cell(results: Results, sigma: float, landscape: str) -> Table:
+    """One landscape and sigma: the policies side by side."""
+    policies = list(dict.fromkeys((results.study.policy, REFERENCE)))
+    columns = [_column(results.of(sigma, landscape, policy), policy) for policy in policies]
+    drawn = Table("", *policies, title=f"{landscape} landscape, sigma {sigma:g}", title_justify="left")
+    for name in columns[0]:
+        drawn.add_row(name, *(_shown(column[name]) for column in columns))
     return drawn
 
 
-def _columns(cell: list[Outcome], policy: str) -> Iterator[Figure]:
+def _column(cell: list[Outcome], policy: str) -> Mapping[str, Figure]:
     """greedy's headline is its record; the others' is the closing wave."""
     claims = [o.record_optimism if policy == REFERENCE else o.optimism for o in cell]
-    yield mean([1e3 * o.gain for o in cell])
-    yield mean([claim for claim in claims if claim is not None])
-    yield false_keeps(cell)
-    yield share(cell, lambda o: o.false_champions, lambda o: o.crowned)
-    yield mean([o.new_share for o in cell])
-    yield share(cell, lambda o: o.repeats_run, lambda o: o.repeats)
-    yield share(cell, lambda o: o.wrongly_refused, lambda o: o.new_ideas)
+    return {
+        "true gain of the trunk, 1e-3": mean([1e3 * o.gain for o in cell]),
+        "headline better than the truth by, sigmas": mean([claim for claim in claims if claim is not None]),
+        "keeps in a night": mean([o.keeps for o in cell]),
+        "false keeps": false_keeps(cell),
+        "false champions": share(cell, lambda o: o.false_champions, lambda o: o.crowned),
+        "GPU time on new ideas": mean([o.new_share for o in cell]),
+        "repeats that were run": share(cell, lambda o: o.repeats_run, lambda o: o.repeats),
+        "new ideas refused": share(cell, lambda o: o.wrongly_refused, lambda o: o.new_ideas),
+    }
 
 
 def _figures(flat: Mapping[str, float | None]) -> Table:

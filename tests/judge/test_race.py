@@ -136,7 +136,7 @@ def test_without_sigma_it_asks_until_its_own_runs_give_a_scale():
 
 def test_without_sigma_the_bar_is_higher():
     runs = arm(0.985, 0.995, parent=(0.995, 1.01))
-    assert race([runs], 0.0092).status is Status.KEEP
+    assert race([runs], 0.0082).status is Status.KEEP
     assert race([runs], None).status is None
 
 
