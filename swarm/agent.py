@@ -146,17 +146,17 @@ class Agent:
     async def _rebase(self, work: Rebase) -> None:
         """The trunk moved: the same edit on top of what was won, merged or else made anew; or nothing of it."""
         base, ours, theirs = [await self.board.source(sha) for sha in (work.base, work.source, work.onto)]
-        merged = await asyncio.to_thread(merge, base, ours, theirs) or await self._edited_again(work.idea, theirs)
+        merged = await asyncio.to_thread(merge, base, ours, theirs) or await self._edited_again(work, theirs)
         if merged is None or fault(Edit(merged.files), theirs, self.project):
             await self.board.rebase(self.name, self.fence, work, None)
             return
         await self.board.rebase(self.name, self.fence, work, code_of(theirs, merged))
 
-    async def _edited_again(self, idea: Idea, parent: Source) -> Source | None:
+    async def _edited_again(self, work: Rebase, parent: Source) -> Source | None:
         """The idea applied to another parent; two knobs on one line conflict in a merge, and not in truth."""
-        self.state, self.note = "drafting", f"carrying over {idea.title}"
-        briefing = replace(await self.board.briefing(self.name), parent=parent)
-        edit = await self._answer(lambda thinker: thinker.edit(idea, briefing, self.drafts.fresh(parent)))
+        self.state, self.note = "drafting", f"carrying over {work.idea.title}"
+        briefing = replace(await self.board.briefing(self.name), parent=parent, experiment=work.experiment)
+        edit = await self._answer(lambda thinker: thinker.edit(work.idea, briefing, self.drafts.fresh(parent)))
         return parent.edited(edit) if edit else None
 
     async def _repair(self, work: Repair) -> None:
@@ -171,7 +171,7 @@ class Agent:
 
     async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
         """What the researcher makes of the crash; None where it has no answer, or none that could run."""
-        briefing = replace(await self.board.briefing(self.name), parent=parent)
+        briefing = replace(await self.board.briefing(self.name), parent=parent, experiment=work.experiment)
         broken = _difference(parent, crashed)
         mended = await self._answer(
             lambda thinker: thinker.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
@@ -272,7 +272,8 @@ class Agent:
 
     async def _edit(self, researcher: Researcher, idea: Idea, briefing: Briefing, claim: Claim) -> bool | None:
         """edit, check"""
-        edit = await researcher.edit(idea, briefing, self.drafts.fresh(briefing.parent))
+        claimed = replace(briefing, experiment=claim.experiment)
+        edit = await researcher.edit(idea, claimed, self.drafts.fresh(briefing.parent))
         wrong = fault(edit, briefing.parent, self.project)
         if wrong:
             await self.board.release(claim, wrong)

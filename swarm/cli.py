@@ -33,7 +33,7 @@ better, and shares what it learned with all others."""
 
 EPILOG = """\
 every day    launch, watch, status, show, report, tell, stop, doctor
-now and then prune
+now and then attach, prune
 developers   bench, simulate
 
 A first night:  python prepare.py && python -m swarm launch --hours 8
@@ -112,8 +112,10 @@ def show(options: argparse.Namespace) -> int:
     with _reading(options) as (read, ledger):
         snapshot = read()
         if options.what in [agent.agent for agent in snapshot.agents]:
-            return _show_agent(snapshot, options)
+            return _show_agent(snapshot, options, lambda: read().status in ("running", "draining"))
         view = _find(snapshot, options.what)
+        if options.transcript:
+            return _show_transcript(snapshot, view)
         patch = _patch(_root(options), snapshot, view, champion=options.what == "champion")
         if options.patch:
             print(patch, end="")
@@ -168,6 +170,30 @@ def stop(options: argparse.Namespace) -> int:
         )
         while read().status in ("running", "draining") and not options.no_wait:
             time.sleep(0.5)
+    return 0
+
+
+def attach(options: argparse.Namespace) -> int:
+    """A tmux window per agent; or, with an agent's name, its conversation, taken over until you leave it."""
+    from swarm import attach as terminal
+
+    with _reading(options) as (read, _):
+        snapshot = read()
+    if snapshot.status not in ("running", "draining"):
+        raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
+    if options.agent:
+        agents = {agent.agent: agent for agent in snapshot.agents}
+        if options.agent not in agents:
+            raise UsageError(f"{snapshot.tag} has no agent {options.agent}; there are: {', '.join(agents)}")
+        return terminal.take_over(Path(snapshot.folder, options.agent), agents[options.agent])
+    root = _root(options)
+    terminal.open_windows(root, snapshot)
+    if options.json:
+        _print_json({"session": terminal.session(snapshot), "windows": list(terminal.windows(root, snapshot))})
+    elif sys.stdout.isatty():
+        terminal.enter(snapshot)
+    else:
+        print(f"tmux attach -t {terminal.session(snapshot)}")
     return 0
 
 
@@ -366,11 +392,23 @@ def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledge
     _console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma))
 
 
-def _show_agent(snapshot: Snapshot, options: argparse.Namespace) -> int:
-    """The log of what the agent runs now (or ran last); with -f as it grows."""
-    from swarm.views.follow import follow_log
+def _show_agent(snapshot: Snapshot, options: argparse.Namespace, goes_on: Callable[[], bool]) -> int:
+    """The log of what the agent runs now (or ran last), or what it thinks; with -f as it grows."""
+    from swarm.views.follow import LOGS, TRANSCRIPTS, follow
 
-    follow_log(Path(snapshot.folder, options.what, "logs"), sys.stdout, forever=options.follow)
+    newest = TRANSCRIPTS if options.transcript else LOGS
+    follow(Path(snapshot.folder, options.what), newest, sys.stdout, goes_on if options.follow else None)
+    return 0
+
+
+def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
+    """What was said on the way to an experiment."""
+    from swarm.views.text import clean_block
+
+    path = Path(snapshot.folder, view.agent, "transcripts", f"{view.id}.md")
+    if not path.exists():
+        raise UsageError(f"{view.id} has no transcript: the sweep thought of it, or it was thought of elsewhere")
+    print(clean_block(path.read_text(errors="replace")), end="")
     return 0
 
 
@@ -436,12 +474,15 @@ def _parser() -> argparse.ArgumentParser:
     showing = _add(verbs, show, tag=True, json=True)
     showing.add_argument("what", metavar="ID", help="an experiment, its commit, champion, or an agent such as gpu0")
     showing.add_argument("--patch", action="store_true", help="only the change, for git apply")
-    showing.add_argument("-f", "--follow", action="store_true", help="an agent's log as it grows")
+    showing.add_argument("--transcript", action="store_true", help="what was thought and said, not the run's log")
+    showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
     _add(verbs, report, tag=True).add_argument("--gpu-usd-per-hour", type=float, help="adds what the GPUs cost")
     _add(verbs, tell, tag=True).add_argument("text", nargs="+", help="what the researchers should know")
     stopping = _add(verbs, stop, tag=True)
     stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
     stopping.add_argument("--no-wait", action="store_true", help="do not wait until it has ended")
+    attaching = _add(verbs, attach, tag=True, json=True)
+    attaching.add_argument("agent", nargs="?", help="talk with this agent's model; without it: windows on all agents")
     _add(verbs, doctor, json=True)
     pruning = _add(verbs, prune)
     pruning.add_argument("name", metavar="TAG", help="the swarm to remove")
@@ -508,6 +549,7 @@ def _add_launch(verbs: Any) -> None:
     add("--model", help="the model a researcher should use")
     add("--think-limit", type=float, help="seconds a researcher may think until the sweep stands in for it (1200)")
     add("--command", help="the command researcher's CLI, such as 'codex exec --sandbox workspace-write {prompt}'")
+    add("--command-env", help="names of variables it may see beside the usual ones, such as OPENAI_API_KEY")
     add("--script", help="the scripted researcher's file")
     add("--think", type=float, help="the scripted researcher's thinking time in seconds")
     add("--policy", help="race (replicate, then keep) or greedy (one run decides)")

@@ -36,6 +36,7 @@ class Config:
     think_limit: float = 1200.0  # seconds a researcher may think about one step
     model: str | None = None
     command: str | None = None  # for the command researcher: any CLI that edits files in a folder
+    command_env: str | None = None  # names of variables that it may see, with commas
     script: str | None = None  # for the scripted researcher
     think: float | None = None  # seconds it takes to think
     policy: str = "race"

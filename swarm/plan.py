@@ -137,6 +137,7 @@ def researcher_options(config: Config, project: Project) -> dict[str, str]:
         "model": config.model,
         "think": config.think,
         "command": config.command,
+        "environment": config.command_env,
         "max_usd": config.max_usd,
         "fixed": "\n".join((*project.fixed, project.program)),
     }

@@ -339,6 +339,7 @@ class Briefing:
     device: str = "cpu"
     plateau: bool = False
     last: Dossier | None = None  # this agent's newest verdict
+    experiment: str = ""  # the id of the idea's experiment, once it has one: for an edit and a repair
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ class AgentActor:
         folder = working_folder(post)
         tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
         slot = post.slot or arrive(post, tree)
-        options = post.options | post.secrets | {"tree": str(tree)}
+        options = post.options | post.secrets | {"tree": str(tree), "folder": str(folder)}
         return Agent(
             post.agent,
             post.project,

@@ -9,12 +9,13 @@ edit the editable files there: no shell, no network. What its flags do was measu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,10 @@ from swarm.errors import UsageError
 from swarm.researchers import Board, Exhausted, process, prompt
 from swarm.researchers.claude import KEY, MAX_USD, MODEL
 from swarm.researchers.command import IDEA, Command
+from swarm.researchers.conversation import Conversation, Talk
 from swarm.researchers.money import OutOfMoney, OwnPurse, Purse, SharedPurse, Usage, cost, reserved, usage_told
 from swarm.researchers.options import positive
+from swarm.researchers.stream import readable
 
 TURNS = 40  # of one step
 STEP_USD = 3.0  # at most for one step
@@ -34,7 +37,12 @@ _TOOLS = "Read,Edit,Write,Grep,Glob"
 _FORBIDDEN = "Bash,WebFetch,WebSearch,Task,NotebookEdit"
 _SECRETS = (KEY, "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 _PLACES = ("ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR")
-_QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
+_QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "DISABLE_AUTOUPDATER": "1",
+}
+_INSTRUCTIONS = ("CLAUDE.md", "CLAUDE.local.md", ".claude/**")  # of a folder around its own: whoever wrote them
 _LOST_SESSION = "No conversation found"
 
 
@@ -76,6 +84,7 @@ class ClaudeCode(Command):
         self._turns = int(positive(options, "turns", TURNS))
         self._own = {KEY: options.get("api_key"), "ANTHROPIC_BASE_URL": options.get("base_url")}
         self._closed_until, self._why_closed = 0.0, ""
+        self.conversation = Conversation(self.folder) if self.folder else None
 
     def connect(self, agent: str, board: Board) -> None:
         self.purse = SharedPurse(agent, board)
@@ -92,6 +101,18 @@ class ClaudeCode(Command):
     def papers(self, about: str, task: str) -> Mapping[str, str]:
         """CLAUDE.md, in which an @ before a path would draw in that file, whoever wrote it."""
         return {"CLAUDE.md": re.sub(r"@(?=\S)", "@ ", about)}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, begun: bool) -> AsyncIterator[None]:
+        """Never while a person talks with it (`swarm attach`): the GPU cannot wait, so somebody else thinks."""
+        async with super().turn(begun):
+            if self.conversation is None:
+                yield
+                return
+            with self.conversation.turn(begun) as ours:
+                if not ours:
+                    raise Exhausted("a person is talking with it")
+                yield
 
     async def run(self, task: str) -> None:
         if (wait := self._closed_until - time.monotonic()) > 0:
@@ -115,20 +136,39 @@ class ClaudeCode(Command):
             ended = await self._call(task, usd)
         result = _result(ended.output)
         self.session = result.get("session_id") or self.session
+        if self.session and self.conversation:
+            words = (self.template[0], "--resume", self.session, *self._limits())
+            self.conversation.note(Talk(words, str(self.scratch.folder)))
         return ended, result
 
     async def _call(self, task: str, usd: float) -> process.Ended:
-        editable = [f"Edit(./{path})" for path in (*self.scratch.editable, IDEA)]
         words = [
             *(self.template[0], "-p", f"CLAUDE.md in this folder is new: it holds the briefing.\n\n{task}"),
-            *("--output-format", "json", "--max-turns", str(self._turns), "--max-budget-usd", f"{usd:.2f}"),
+            *("--output-format", "stream-json", "--verbose"),
+            *("--max-turns", str(self._turns), "--max-budget-usd", f"{usd:.2f}"),
+            *(("--resume", self.session) if self.session else ()),
+            *self._limits(),
+        ]
+        folder, environment = self.scratch.folder, self._environment()
+        secrets = self._secrets(environment)
+        return await process.run(words, folder, environment, self.seconds, lambda line: self.hear(line, secrets))
+
+    def _limits(self) -> tuple[str, ...]:
+        """What it may do, headless or with a person: read the folder, and edit what may be edited."""
+        folder = self.scratch.folder
+        editable = [f"Edit(./{path})" for path in (*self.scratch.editable, IDEA)]
+        outer = [f"{place.as_posix().rstrip('/')}/{name}" for place in folder.parents for name in _INSTRUCTIONS]
+        return (
             *("--permission-mode", "default", "--tools", _TOOLS, "--disallowedTools", _FORBIDDEN),
             *("--allowedTools", ",".join(("Read(./**)", *editable))),
             *("--setting-sources", "project", "--strict-mcp-config"),
+            *("--settings", json.dumps({"claudeMdExcludes": outer})),
             *(("--model", self._model) if self._model else ()),
-            *(("--resume", self.session) if self.session else ()),
-        ]
-        return await process.run(words, self.scratch.folder, self._environment(), self.seconds)
+        )
+
+    def hear(self, line: str, secrets: Sequence[str]) -> None:
+        for text in readable(line, str(self.scratch.folder)):
+            super().hear(text, secrets)
 
     def _environment(self) -> dict[str, str]:
         own = {name: value for name, value in self._own.items() if value}
@@ -143,11 +183,12 @@ class ClaudeCode(Command):
         pause = state.pause
         if reset := re.search(r"\|(\d{10})\b", said):  # some versions tell the plan's reset in unix seconds
             pause = max(float(reset[1]) - time.time(), 60.0)
-        environment = self._environment()
-        secrets = [environment.get(name, "") for name in (*_SECRETS, *self.allowed)]
-        words = process.hidden(prompt.line(said), secrets)
+        words = process.hidden(prompt.line(said), self._secrets(self._environment()))
         self._why_closed, self._closed_until = f"claude: {state.reason} ({words})", time.monotonic() + pause
         return Exhausted(self._why_closed)
+
+    def _secrets(self, environment: Mapping[str, str]) -> list[str]:
+        return [environment.get(name, "") for name in (*_SECRETS, *self.allowed)]
 
 
 def installed(options: Mapping[str, str] | None = None) -> bool:

@@ -9,11 +9,12 @@ IDEA.json, and, when nobody had that idea before, once to put it into code. What
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from swarm.errors import UsageError
@@ -22,6 +23,7 @@ from swarm.researchers import Exhausted, process, prompt
 from swarm.researchers.options import positive
 from swarm.researchers.scratch import Scratch
 from swarm.researchers.tools import Desk, Refused
+from swarm.researchers.transcript import Transcript
 
 SECONDS = 900.0  # until a command that does not end is ended
 IDEA = "IDEA.json"
@@ -70,7 +72,7 @@ model. If the idea itself is at fault, change nothing."""
 class Command:
     """The researcher. Options: command (a template with {prompt}, {prompt_file} or {folder}), seconds, environment
     (names of variables it may see besides what every tool needs, with commas), tree (a folder with the project's
-    files, for the time before the first edit).
+    files, for the time before the first edit), folder (the agent's own, for transcripts).
 
     Raises Exhausted where the command fails. An edit that touches other than editable files comes back as such: the
     gate refuses it and says why.
@@ -81,9 +83,12 @@ class Command:
         self.allowed = tuple(filter(None, options.get("environment", "").split(",")))
         self.template = self.read_template(options)
         tree = Path(options["tree"]) if options.get("tree") else None
+        self.folder = Path(options["folder"]) if options.get("folder") else None
+        self.transcript = Transcript(self.folder / "transcripts" if self.folder else None)
         self._home = tempfile.TemporaryDirectory(prefix=f"swarm-{agent}-", ignore_cleanup_errors=True)
         self.scratch = Scratch(Path(self._home.name), tree)
         self._turn = asyncio.Lock()  # a repair may come while the next experiment is drafted
+        self._thought: Idea | None = None  # the newest idea: what was said on the way to it is its transcript's begin
 
     def read_template(self, options: Mapping[str, str]) -> Sequence[str]:
         """The command to run as words; UsageError where it cannot be found or does not say where the prompt goes."""
@@ -99,28 +104,39 @@ class Command:
 
     async def propose(self, briefing: Briefing) -> Idea:
         task = THINK.format(editable=_names(briefing))
-        async with self._turn:
+        async with self.turn(begun=False):
+            self.transcript.think()
             await self._ask(briefing, briefing.parent.files, task)
-            return self._read_idea(briefing)
+            self._thought = self._read_idea(briefing)
+            return self._thought
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
         self.scratch.keep(folder)
         task = EDIT.format(editable=_names(briefing), idea=_shown(idea))
-        async with self._turn:
+        async with self.turn(begun=True):
+            self.transcript.edit(briefing.experiment, idea == self._thought)
             await self._ask(briefing, briefing.parent.files, task)
             return self.scratch.edit()
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         self.scratch.keep(folder)
         task = MEND.format(editable=_names(briefing), idea=_shown(idea), crash=prompt.crash(run))
-        async with self._turn:
+        async with self.turn(begun=True):
+            self.transcript.mend(briefing.experiment)
             await self._ask(briefing, briefing.parent.edited(edit).files, task)
             mended = self.scratch.edit()
         return mended if mended.files else None
 
+    @contextlib.asynccontextmanager
+    async def turn(self, begun: bool) -> AsyncIterator[None]:
+        """One step at a time, as there is one folder; `begun` says that it goes on with an experiment."""
+        async with self._turn:
+            yield
+
     async def _ask(self, briefing: Briefing, files: Mapping[str, bytes], task: str) -> None:
         """One run of the command on these files."""
         about = f"{prompt.stable(RULES, briefing.program, {})}\n\n{prompt.told(briefing)}"
+        self.transcript.brief(f"{about}\n\n{task}\n")
         await asyncio.to_thread(self.scratch.lay, files, self.papers(about, task))
         await self.run(task)
 
@@ -130,13 +146,24 @@ class Command:
 
     async def run(self, task: str) -> None:
         """Runs the command in the scratch folder; Exhausted where it fails."""
+        words = self.words()
+        environment = process.environment(self.allowed)
+        secrets = [environment[name] for name in self.allowed if name in environment]
+        ended = await process.run(
+            words, self.scratch.folder, environment, self.seconds, lambda line: self.hear(line, secrets)
+        )
+        if ended.code != 0:
+            raise Exhausted(f"{words[0]} {ended.why(secrets)}")
+
+    def words(self) -> list[str]:
+        """The command with its places filled."""
         folder = self.scratch.folder
         places = {"{prompt_file}": str(folder / PROMPT), "{folder}": str(folder), "{prompt}": _SENTENCE}
-        words = [_filled(word, places) for word in self.template]
-        environment = process.environment(self.allowed)
-        ended = await process.run(words, folder, environment, self.seconds)
-        if ended.code != 0:
-            raise Exhausted(f"{words[0]} {ended.why([environment[n] for n in self.allowed if n in environment])}")
+        return [_filled(word, places) for word in self.template]
+
+    def hear(self, line: str, secrets: Sequence[str]) -> None:
+        """What the command prints while it works."""
+        self.transcript.write(process.hidden(line, secrets))
 
     def _read_idea(self, briefing: Briefing) -> Idea:
         """What stands in IDEA.json, checked like an idea by API."""

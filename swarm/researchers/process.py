@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +46,17 @@ class Ended:
         return hidden(how + said, secrets)
 
 
-async def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float) -> Ended:
-    """Runs the command. When this returns or is cancelled, and when this process is killed, nothing of it is left."""
+async def run(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    seconds: float,
+    hear: Callable[[str], None] = lambda line: None,
+) -> Ended:
+    """Runs the command. When this returns or is cancelled, and when this process is killed, nothing of it is left.
+
+    `hear` is called with every line of its outputs as it comes; what is longer than `KEPT` is cut.
+    """
     started = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "swarm.researchers.leash"),
@@ -59,7 +68,7 @@ async def run(command: Sequence[str], folder: Path, environment: Mapping[str, st
         start_new_session=True,
     )
     assert process.stdin and process.stdout and process.stderr
-    outputs = [asyncio.create_task(_tail(stream)) for stream in (process.stdout, process.stderr)]
+    outputs = [asyncio.create_task(_tail(stream, hear)) for stream in (process.stdout, process.stderr)]
     ended = asyncio.create_task(process.wait())
     spec = {"command": list(command), "folder": str(folder), "environment": dict(environment)}
     try:
@@ -84,9 +93,16 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-async def _tail(stream: asyncio.StreamReader) -> str:
-    kept = bytearray()
+async def _tail(stream: asyncio.StreamReader, hear: Callable[[str], None]) -> str:
+    """The last `KEPT` bytes of the stream."""
+    kept, begun = bytearray(), bytearray()
     while piece := await stream.read(65536):
         kept += piece
+        *lines, rest = (begun + piece).split(b"\n")
+        for line in lines:
+            hear(line.decode(errors="replace"))
+        begun = rest[:KEPT]
         del kept[:-KEPT]
+    if begun:
+        hear(begun.decode(errors="replace"))
     return kept.decode(errors="replace")

@@ -1,8 +1,12 @@
-"""An agent's log on the terminal, as it grows."""
+"""An agent's log or transcript on the terminal, as it grows."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -13,29 +17,62 @@ POLL = 0.3  # seconds between two looks at the file
 TAIL = 20_000  # bytes shown of what was there before
 
 
-def follow_log(folder: Path, output: TextIO, forever: bool = False) -> None:
-    """Prints the end of the newest log in `folder`; with `forever` what is added, and the next run's after it."""
-    log = _newest(folder)
-    if log is None:
-        raise UsageError(f"{folder.parent.name} has not run anything yet")
-    position = max(0, log.stat().st_size - TAIL)
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A kind of file in an agent's folder, and what it means that there is none."""
+
+    pattern: str
+    none: str
+    without: tuple[str, ...] = ()
+
+    def newest(self, folder: Path) -> Path | None:
+        """The one that was written last; a file that is renamed meanwhile counts under its new name next time."""
+        found = [path for path in folder.glob(self.pattern) if not path.name.endswith(self.without)]
+        return max(found, key=_written, default=None)
+
+
+LOGS = Files("logs/*.log", "has not run anything yet", (".referee.log",))
+TRANSCRIPTS = Files("transcripts/*.md", "has no transcript: a sweep thinks without words", ("briefing.md",))
+
+
+def follow(folder: Path, files: Files, output: TextIO, goes_on: Callable[[], bool] | None = None) -> None:
+    """Prints the end of the newest of `files` in the agent's `folder`.
+
+    With `goes_on` also what is added, and the next file after it, for as long as that holds.
+    """
+    read: dict[int, int] = {}  # how far each file was read, by its inode: a renamed one is the same
+    last = 0
     while True:
-        with log.open("rb") as file:
-            file.seek(position)
-            text = file.read()
-        position += len(text)
-        output.write(clean_block(text.decode(errors="replace")))
-        output.flush()
-        if not forever:
+        lives = goes_on is not None and goes_on()
+        newest = files.newest(folder)
+        if newest is None and not lives:
+            raise UsageError(f"{folder.name} {files.none}")
+        with contextlib.suppress(FileNotFoundError):  # renamed a moment ago: found again in the next round
+            if newest:
+                last = _pass_on(newest, read, last, output)
+        if not lives:
             output.write("\n")
             return
         time.sleep(POLL)
-        newest = _newest(folder)
-        if newest and newest != log:
-            log, position = newest, 0
-            output.write(f"\n--- {log.stem}\n")
 
 
-def _newest(folder: Path) -> Path | None:
-    logs = [path for path in folder.glob("*.log") if not path.name.endswith(".referee.log")]
-    return max(logs, key=lambda path: path.stat().st_mtime, default=None)
+def _pass_on(file: Path, read: dict[int, int], last: int, output: TextIO) -> int:
+    """Prints what nobody has read yet, under a line with the file's name where it is another than the last one."""
+    with file.open("rb") as opened:
+        status = os.fstat(opened.fileno())
+        start = read.get(status.st_ino, 0 if read else max(0, status.st_size - TAIL))
+        opened.seek(start)
+        text = opened.read()
+    if last and status.st_ino != last:
+        output.write(f"\n--- {file.stem}\n")
+    output.write(clean_block(text.decode(errors="replace")))
+    output.flush()
+    read[status.st_ino] = start + len(text)
+    return status.st_ino
+
+
+def _written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -47,6 +48,16 @@ sys.exit(scene.get("code", 0))
 """
 
 T = TypeVar("T")
+
+
+def outer_canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary folders are made in one that holds instructions, as anybody on this host could leave them there."""
+    outer = tmp_path / "shared"
+    (outer / ".claude").mkdir(parents=True)
+    (outer / "CLAUDE.md").write_text("OUTER-CANARY\n")
+    (outer / "CLAUDE.local.md").write_text("OUTER-CANARY\n")
+    (outer / ".claude" / "CLAUDE.md").write_text("OUTER-CANARY\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(outer))
 
 
 def run(step: Coroutine[Any, Any, T]) -> T:
@@ -253,8 +264,13 @@ def real_researcher(server: MessagesServer, **options: str) -> ClaudeCode:
 
 @real
 def test_the_real_cli_has_an_idea_and_edits(
-    service: Callable[..., MessagesServer], brief: Callable[..., Briefing], folder: Path, tmp_path: Path
+    service: Callable[..., MessagesServer],
+    brief: Callable[..., Briefing],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    outer_canary(tmp_path, monkeypatch)
     script: list[Reply] = []
     server = service(script)
     researcher = real_researcher(server)
@@ -286,6 +302,27 @@ def test_the_real_cli_has_an_idea_and_edits(
     assert "That is my idea." in asked[-1]  # the second step went on with the first one's conversation
     assert {tool["name"] for tool in server.bodies[0]["tools"]} == {"Read", "Edit", "Write", "Grep", "Glob"}
     assert 0 < 20 - run(researcher.purse.left()) < 0.1
+
+
+@real
+def test_the_real_clis_words_are_kept_and_a_person_can_take_them_up(
+    service: Callable[..., MessagesServer], brief: Callable[..., Briefing], folder: Path, tmp_path: Path
+) -> None:
+    script: list[Reply] = []
+    researcher = real_researcher(service(script), folder=str(tmp_path))
+    script += [
+        uses("Write", file_path=str(researcher.scratch.folder / "IDEA.json"), content=json.dumps(IDEA)),
+        says(f"That is my idea, and this no secret: {CANARY}"),
+    ]
+    run(researcher.propose(brief(text=CODE, program="BRIEFING-CANARY")))
+    told = (tmp_path / "transcripts" / "next.md").read_text()
+    assert "* Write IDEA.json" in told and "That is my idea" in told and CANARY not in told
+    assert "BRIEFING-CANARY" in (tmp_path / "transcripts" / "briefing.md").read_text()
+    assert researcher.conversation and (talk := researcher.conversation.talk())
+    assert talk.folder == str(researcher.scratch.folder) and CANARY not in " ".join(talk.command)
+    assert talk.command[1:3] == ("--resume", researcher.session)
+    with researcher.conversation.wish(), pytest.raises(Exhausted, match="a person is talking with it"):
+        run(researcher.propose(brief(text=CODE)))
 
 
 @real
