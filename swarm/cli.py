@@ -67,16 +67,21 @@ def launch(options: argparse.Namespace) -> int:
     from swarm.views.plan import describe
 
     root = _root(options)
-    flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory")}
+    flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory", "json")}
     config, settings = read_config(flags, load_settings(root), os.environ)
     plan = make_plan(root, config, seats=_seats(config.address or os.environ.get("RAY_ADDRESS")))
+    if options.json:
+        return _launch_for_programs(plan, flags)
     console = _console()
     print(introduce(plan.config.researcher, researcher_options(plan.config, plan.project)))
     console.print(describe(plan, settings if config.dry_run else ()))
     if config.dry_run:
         return 0
     if config.detach:
-        return _detach(plan, flags)
+        child, log = _detach(plan, flags)
+        print(f"{plan.tag} runs on its own (pid {child}, log {log})")
+        print("see it:  python -m swarm watch     end it:  python -m swarm stop")
+        return 0
     return _run(plan, console)
 
 
@@ -131,7 +136,7 @@ def show(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Writes report.md and progress.png, and says where they are."""
     with _reading(options) as (read, _):
-        _write_report(_root(options), read(), options.gpu_usd_per_hour)
+        _write_report(_root(options), read(), options.gpu_usd_per_hour, options.json)
     return 0
 
 
@@ -153,7 +158,10 @@ def tell(options: argparse.Namespace) -> int:
 
         with contextlib.closing(Ledger(ledger_path(_root(options)), write=True)) as ledger:
             Board(ledger, snapshot.tag).tell(text)
-    print(f"told {snapshot.tag}: it is in every briefing from now on")
+    if options.json:
+        _print_json({"tag": snapshot.tag, "told": text})
+    else:
+        print(f"told {snapshot.tag}: it is in every briefing from now on")
     return 0
 
 
@@ -164,12 +172,13 @@ def stop(options: argparse.Namespace) -> int:
         if snapshot.status not in ("running", "draining"):
             raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
         Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
-        print(
-            f"{snapshot.tag}: "
-            + ("stopping" if options.now else "draining; `python -m swarm stop --now` ends it at once")
-        )
+        how = "stopping" if options.now else "draining; `python -m swarm stop --now` ends it at once"
+        if not options.json:
+            print(f"{snapshot.tag}: {how}")
         while read().status in ("running", "draining") and not options.no_wait:
             time.sleep(0.5)
+        if options.json:
+            _print_json({"tag": snapshot.tag, "status": read().status})
     return 0
 
 
@@ -302,8 +311,22 @@ def _run(plan: Any, console: Console) -> int:
     return code if snapshot.runs else 4
 
 
-def _detach(plan: Any, flags: Mapping[str, Any]) -> int:
-    """The same launch in a session of its own, without a terminal; returns once it runs."""
+def _launch_for_programs(plan: Any, flags: Mapping[str, Any]) -> int:
+    """The plan as JSON, or the detached launch with where to find it."""
+    from swarm.views.plan import plan_json
+
+    if plan.config.dry_run:
+        _print_json(plan_json(plan))
+        return 0
+    if not plan.config.detach:
+        raise UsageError("launch --json goes with --dry-run, which prints the plan, or with --detach")
+    child, log = _detach(plan, flags)
+    _print_json({"tag": plan.tag, "pid": child, "log": str(log)})
+    return 0
+
+
+def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
+    """The same launch in a session of its own, without a terminal. Once it runs: its process and its log."""
     from swarm.board.ledger import locked
     from swarm.board.reader import ledger_path
     from swarm.config import flag
@@ -328,9 +351,7 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> int:
         time.sleep(0.2)
     if child.poll() is not None and child.returncode != 0:
         raise SwarmError(f"the swarm did not start; {log} says why:\n{log.read_text()[-2000:]}")
-    print(f"{plan.tag} runs on its own (pid {child.pid}, log {log})")
-    print("see it:  python -m swarm watch     end it:  python -m swarm stop")
-    return 0
+    return child.pid, log
 
 
 @contextlib.contextmanager
@@ -412,14 +433,18 @@ def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
     return 0
 
 
-def _write_report(root: Path, snapshot: Snapshot, usd: float | None) -> None:
+def _write_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool = False) -> None:
     from swarm.views.report import headline, write_report
 
     kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
     patches = {id: _patch(root, snapshot, view, champion=False) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
-    print(headline(snapshot))
-    print(f"report: {document}\npicture: {picture}")
+    if as_json:
+        told = {"tag": snapshot.tag, "headline": headline(snapshot)}
+        _print_json(told | {"report": str(document), "picture": str(picture)})
+    else:
+        print(headline(snapshot))
+        print(f"report: {document}\npicture: {picture}")
 
 
 def _root(options: argparse.Namespace) -> Path:
@@ -476,9 +501,11 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("--patch", action="store_true", help="only the change, for git apply")
     showing.add_argument("--transcript", action="store_true", help="what was thought and said, not the run's log")
     showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
-    _add(verbs, report, tag=True).add_argument("--gpu-usd-per-hour", type=float, help="adds what the GPUs cost")
-    _add(verbs, tell, tag=True).add_argument("text", nargs="+", help="what the researchers should know")
-    stopping = _add(verbs, stop, tag=True)
+    _add(verbs, report, tag=True, json=True).add_argument(
+        "--gpu-usd-per-hour", type=float, help="adds what the GPUs cost"
+    )
+    _add(verbs, tell, tag=True, json=True).add_argument("text", nargs="+", help="what the researchers should know")
+    stopping = _add(verbs, stop, tag=True, json=True)
     stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
     stopping.add_argument("--no-wait", action="store_true", help="do not wait until it has ended")
     attaching = _add(verbs, attach, tag=True, json=True)
@@ -530,7 +557,7 @@ def _add(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = F
 
 def _add_launch(verbs: Any) -> None:
     """Launch's flags have no defaults here: what was not typed comes from the environment or [tool.swarm]."""
-    parser = _add(verbs, launch)
+    parser = _add(verbs, launch, json=True)
     parser.argument_default = argparse.SUPPRESS
     add = parser.add_argument
     add("--tag", help="the swarm's name (today, such as nov20)")

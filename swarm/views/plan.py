@@ -17,10 +17,27 @@ if TYPE_CHECKING:
     from swarm.plan import Plan
 
 
+def plan_json(plan: Plan) -> dict[str, object]:
+    """The plan as one JSON object: its lines as people read them, and the agents with their researchers."""
+    return {"tag": plan.tag, "researchers": dict(plan.researchers), "folder": str(plan.folder), "plan": _rows(plan)}
+
+
 def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
     """The plan in a few lines; with `settings` also where every value came from."""
+    table = _table()
+    for name, value in _rows(plan).items():
+        table.add_row(name, clean(value))
+    if not settings:
+        return table
+    origins = _table()
+    for setting in settings:
+        origins.add_row(setting.name, f"{setting.value if setting.value is not None else '–'}  ({setting.origin})")
+    return Group(table, Text("\nwhere each setting comes from", "dim"), origins)
+
+
+def _rows(plan: Plan) -> dict[str, str]:
     config, project = plan.config, plan.project
-    rows = {
+    return {
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
         "researcher": _researcher(plan),
         **_roles(plan),
@@ -38,15 +55,6 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
         "data": _data(plan),
         "files": str(plan.folder.relative_to(plan.root)),
     }
-    table = _table()
-    for name, value in rows.items():
-        table.add_row(name, clean(value))
-    if not settings:
-        return table
-    origins = _table()
-    for setting in settings:
-        origins.add_row(setting.name, f"{setting.value if setting.value is not None else '–'}  ({setting.origin})")
-    return Group(table, Text("\nwhere each setting comes from", "dim"), origins)
 
 
 def _origin(plan: Plan, key: str) -> str:
