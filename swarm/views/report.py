@@ -16,6 +16,7 @@ from swarm.views.text import UNKNOWN, Scale, clock, dollars, duration, machine_h
 from swarm.views.verdicts import FAILURES, is_near_miss, is_refuted, is_unaudited, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
+_FOLLOWED = 4  # experiments named of those that followed a word of people
 _SMALL_WORDS = frozenset(
     ["about", "could", "from", "have", "instead", "less", "like", "maybe", "more", "please", "should", "some", "than"]
 ) | {"that", "this", "what", "with", "would"}
@@ -192,6 +193,7 @@ def _crashes(snapshot: Snapshot) -> str:
 
 
 def _told(snapshot: Snapshot) -> str:
+    """Every word of people with what followed from it, as far as the words say so."""
     lines = []
     for at, note in snapshot.notes:
         came = [e for e in judged(snapshot) if e.created >= at and _stems(note) & _stems(f"{e.title} {e.category}")]
@@ -200,6 +202,9 @@ def _told(snapshot: Snapshot) -> str:
             f"{plural(len(came), 'later experiment')} with its words: {statuses}" if came else "not taken up by name"
         )
         lines.append(f'- {clock(at)}, "{escape(note)}": {outcome}')
+        came.sort(key=lambda e: e.status != "keep")  # what was kept first
+        lines += [f"  - {code(short_id(e.id, snapshot.tag))} {escape(e.title)}: {e.status}" for e in came[:_FOLLOWED]]
+        lines += [f"  - and {len(came) - _FOLLOWED} more"] if len(came) > _FOLLOWED else []
     return "\n".join(lines)
 
 

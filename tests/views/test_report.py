@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -137,6 +138,9 @@ def test_what_people_told_and_what_came_of_it(make_night, report):
     told = section(report(make_night(4, ended=True)), "What people told")
     assert '"try smaller batches": ' in told
     assert "later experiments with its words" in told
+    followed = [line for line in told.splitlines() if line.startswith("  - `gpu")]
+    assert 1 <= len(followed) <= 4
+    assert all(re.fullmatch(r"  - `gpu\d-\d{4}` .*batch.*: (keep|discard|crash)", line, re.I) for line in followed)
     assert '"what about rotary base 50k?": not taken up by name' in told
 
 
