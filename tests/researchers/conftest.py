@@ -68,6 +68,18 @@ def foreign() -> str:
 
 
 @pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    """A small project in a folder of its own, with instructions for its developers, which no researcher should read."""
+    place = tmp_path / "outer" / "draft"
+    (place / "trainer").mkdir(parents=True)
+    (place / "trainer" / "train.py").write_text("lr = 0.1\n")
+    (place / "prepare.py").write_text("BUDGET = 300\n")
+    (place / "CLAUDE.md").write_text("INNER-CANARY for developers\n")
+    (place.parent / "CLAUDE.md").write_text("OUTER-CANARY\n")
+    return place
+
+
+@pytest.fixture
 def brief(trainer: str) -> Callable[..., Briefing]:
     """Makes a briefing; what is not said is empty, the parent is the real train.py on a CPU."""
 

@@ -64,17 +64,6 @@ def run(step: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(step)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    place = tmp_path / "outer" / "draft"
-    (place / "trainer").mkdir(parents=True)
-    (place / PATH).write_text(CODE)
-    (place / "prepare.py").write_text("BUDGET = 300\n")
-    (place / "CLAUDE.md").write_text("INNER-CANARY for developers\n")
-    (place.parent / "CLAUDE.md").write_text("OUTER-CANARY\n")
-    return place
-
-
 class Stage:
     """The stand-in on a stage of its own."""
 
@@ -110,16 +99,16 @@ def flag(call: dict[str, Any], name: str) -> str:
 
 
 def test_one_conversation_goes_through_all_experiments(
-    stage: Stage, brief: Callable[..., Briefing], folder: Path
+    stage: Stage, brief: Callable[..., Briefing], draft: Path
 ) -> None:
     researcher = stage.researcher(model="claude-sonnet-5-5", max_usd="2.0")
     briefing = brief(text=CODE, program="Get it down.")
     for _ in range(2):
         idea = run(researcher.propose(briefing))
         assert idea.title == "higher lr"
-        assert run(researcher.edit(idea, briefing, folder)) == Edit({PATH: b"lr = 0.2\n"})
+        assert run(researcher.edit(idea, briefing, draft)) == Edit({PATH: b"lr = 0.2\n"})
     crash = Run("r", 1, 0.0, 1.0, 1.0, failure=Failure.CODE, log_tail="boom")
-    assert run(researcher.repair(idea, Edit({PATH: b"lr = 1\n"}), crash, briefing, folder)) == Edit({PATH: b"lr = 2\n"})
+    assert run(researcher.repair(idea, Edit({PATH: b"lr = 1\n"}), crash, briefing, draft)) == Edit({PATH: b"lr = 2\n"})
     first, *others = stage.calls
     assert "--resume" not in first["argv"]
     assert [flag(call, "--resume") for call in others] == ["s1"] * 4
@@ -135,11 +124,11 @@ def test_one_conversation_goes_through_all_experiments(
     assert "boom" in stage.calls[-1]["argv"][1]
 
 
-def test_a_forgotten_conversation_is_begun_anew(stage: Stage, brief: Callable[..., Briefing], folder: Path) -> None:
+def test_a_forgotten_conversation_is_begun_anew(stage: Stage, brief: Callable[..., Briefing], draft: Path) -> None:
     researcher = stage.researcher()
     run(researcher.propose(brief(text=CODE)))
     stage.scene(GOOD | {"session_id": "s2"}, forgets=True)
-    assert run(researcher.edit(Idea("x"), brief(text=CODE), folder)).files
+    assert run(researcher.edit(Idea("x"), brief(text=CODE), draft)).files
     assert researcher.session == "s2"
     assert ["--resume" in call["argv"] for call in stage.calls] == [False, True, False]
 
@@ -186,11 +175,11 @@ def test_a_plans_reset_is_waited_for(stage: Stage, brief: Callable[..., Briefing
 
 @pytest.mark.parametrize("subtype", ["error_max_turns", "error_max_budget_usd"])
 def test_what_stands_counts_when_turns_or_money_of_a_step_end(
-    stage: Stage, brief: Callable[..., Briefing], folder: Path, subtype: str
+    stage: Stage, brief: Callable[..., Briefing], draft: Path, subtype: str
 ) -> None:
     researcher = stage.researcher()
     stage.scene(GOOD | {"subtype": subtype, "is_error": True}, code=1)
-    assert run(researcher.edit(Idea("x"), brief(text=CODE), folder)) == Edit({PATH: b"lr = 0.2\n"})
+    assert run(researcher.edit(Idea("x"), brief(text=CODE), draft)) == Edit({PATH: b"lr = 0.2\n"})
     assert run(researcher.purse.left()) == 19.75
 
 
@@ -266,7 +255,7 @@ def real_researcher(server: MessagesServer, **options: str) -> ClaudeCode:
 def test_the_real_cli_has_an_idea_and_edits(
     service: Callable[..., MessagesServer],
     brief: Callable[..., Briefing],
-    folder: Path,
+    draft: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -283,7 +272,7 @@ def test_the_real_cli_has_an_idea_and_edits(
             ("Edit", {"file_path": str(place / PATH), "old_string": "0.1", "new_string": "0.2"}),
             ("Edit", {"file_path": str(place / "prepare.py"), "old_string": "300", "new_string": "900"}),
             ("Write", {"file_path": str(tmp_path / "evil.txt"), "content": "harm"}),
-            ("Read", {"file_path": str(folder.parent / "CLAUDE.md")}),
+            ("Read", {"file_path": str(draft.parent / "CLAUDE.md")}),
             ("Bash", {"command": f"touch {tmp_path}/evil.txt"}),
         ),
         says("Edited."),
@@ -291,7 +280,7 @@ def test_the_real_cli_has_an_idea_and_edits(
     briefing = brief(text=CODE, program="BRIEFING-CANARY")
     idea = run(researcher.propose(briefing))
     session = researcher.session
-    edit = run(researcher.edit(idea, briefing, folder))
+    edit = run(researcher.edit(idea, briefing, draft))
     assert idea.title == IDEA["title"]
     assert edit == Edit({PATH: b"lr = 0.2\n"})
     assert researcher.session == session
@@ -306,7 +295,7 @@ def test_the_real_cli_has_an_idea_and_edits(
 
 @real
 def test_the_real_clis_words_are_kept_and_a_person_can_take_them_up(
-    service: Callable[..., MessagesServer], brief: Callable[..., Briefing], folder: Path, tmp_path: Path
+    service: Callable[..., MessagesServer], brief: Callable[..., Briefing], draft: Path, tmp_path: Path
 ) -> None:
     script: list[Reply] = []
     researcher = real_researcher(service(script), folder=str(tmp_path))

@@ -42,16 +42,6 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    place = tmp_path / "draft"
-    (place / "trainer").mkdir(parents=True)
-    (place / PATH).write_text(CODE)
-    (place / "prepare.py").write_text("BUDGET = 300\n")
-    (place / "CLAUDE.md").write_text("for developers of this repository\n")
-    return place
-
-
-@pytest.fixture
 def coder(tmp_path: Path) -> Callable[..., Command]:
     """Makes the researcher around a coder whose step of editing is this code."""
 
@@ -71,25 +61,25 @@ def run(step: Coroutine[Any, Any, T]) -> T:
 
 
 def test_a_command_has_an_idea_edits_and_mends(
-    coder: Callable[..., Command], brief: Callable[..., Briefing], folder: Path
+    coder: Callable[..., Command], brief: Callable[..., Briefing], draft: Path
 ) -> None:
     researcher, briefing = coder('train.write_text(train.read_text().replace("1", "2"))'), brief(text=CODE)
     idea = run(researcher.propose(briefing))
     assert idea == Idea("higher lr", "faster", "learning rate", {"lr": 0.2})
-    edit = run(researcher.edit(idea, briefing, folder))
+    edit = run(researcher.edit(idea, briefing, draft))
     assert edit == Edit({PATH: b"lr = 0.2\n"})
-    assert (folder / PATH).read_text() == CODE
+    assert (draft / PATH).read_text() == CODE
     crashed = Edit({PATH: b"lr = 1.1.\n"})
     failed = Run("r", 1, 0.0, 1.0, 1.0, failure=Failure.CODE, log_tail="SyntaxError: invalid")
-    assert run(researcher.repair(idea, crashed, failed, briefing, folder)) == Edit({PATH: b"lr = 2.2.\n"})
+    assert run(researcher.repair(idea, crashed, failed, briefing, draft)) == Edit({PATH: b"lr = 2.2.\n"})
 
 
 def test_it_is_told_everything_and_sees_the_project(
-    coder: Callable[..., Command], brief: Callable[..., Briefing], folder: Path
+    coder: Callable[..., Command], brief: Callable[..., Briefing], draft: Path
 ) -> None:
     show = "train.write_text(json.dumps([text, sorted(map(str, pathlib.Path().rglob('*'))), dict(os.environ)]))"
     briefing = brief(text=CODE, program="Get it down.", notes=("smaller batches",), refused=("deeper: tried",))
-    edit = run(coder(show).edit(Idea("higher lr", "faster"), briefing, folder))
+    edit = run(coder(show).edit(Idea("higher lr", "faster"), briefing, draft))
     told, files, environment = json.loads(edit.files[PATH])
     for part in ("Get it down.", "smaller batches", "deeper: tried", "higher lr", "Edit only trainer/train.py"):
         assert part in told
@@ -98,17 +88,17 @@ def test_it_is_told_everything_and_sees_the_project(
 
 
 def test_only_allowed_variables_are_seen(
-    coder: Callable[..., Command], brief: Callable[..., Briefing], folder: Path, monkeypatch: pytest.MonkeyPatch
+    coder: Callable[..., Command], brief: Callable[..., Briefing], draft: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "canary-1")
     monkeypatch.setenv("OPENAI_API_KEY", "canary-2")
     show = 'train.write_text(os.environ.get("ANTHROPIC_API_KEY", "no") + os.environ.get("OPENAI_API_KEY", "no"))'
     for allowed, seen in (("", b"nono"), ("OPENAI_API_KEY", b"nocanary-2")):
         researcher = coder(show, environment=allowed)
-        assert run(researcher.edit(Idea("x"), brief(text=CODE), folder)) == Edit({PATH: seen})
+        assert run(researcher.edit(Idea("x"), brief(text=CODE), draft)) == Edit({PATH: seen})
     with pytest.raises(Exhausted, match=r"ended with code 1: no \*\*\*$"):
         told = coder('sys.exit("no " + os.environ["OPENAI_API_KEY"])', environment="OPENAI_API_KEY")
-        run(told.edit(Idea("x"), brief(text=CODE), folder))
+        run(told.edit(Idea("x"), brief(text=CODE), draft))
 
 
 @pytest.mark.parametrize(
@@ -124,10 +114,10 @@ def test_only_allowed_variables_are_seen(
     ],
 )
 def test_an_edit_that_may_not_run_is_named_by_the_gate(
-    coder: Callable[..., Command], brief: Callable[..., Briefing], folder: Path, edit: str, reason: str
+    coder: Callable[..., Command], brief: Callable[..., Briefing], draft: Path, edit: str, reason: str
 ) -> None:
     briefing = brief(text=CODE)
-    made = run(coder(edit).edit(Idea("x"), briefing, folder))
+    made = run(coder(edit).edit(Idea("x"), briefing, draft))
     assert reason in fault(made, briefing.parent, PROJECT)
 
 
@@ -148,15 +138,15 @@ def test_without_an_idea_it_is_exhausted(
 
 
 def test_a_repair_and_a_draft_at_once_do_not_meet(
-    coder: Callable[..., Command], brief: Callable[..., Briefing], folder: Path
+    coder: Callable[..., Command], brief: Callable[..., Briefing], draft: Path
 ) -> None:
     researcher, briefing = coder('train.write_text(train.read_text() + "# mine\\n")'), brief(text=CODE)
 
     async def both() -> tuple[Edit, Edit | None]:
         failed = Run("r", 1, 0.0, 1.0, 1.0, failure=Failure.CODE)
         crashed = Edit({PATH: b"lr = 5\n"})
-        drafting = asyncio.create_task(researcher.edit(Idea("a"), briefing, folder))
-        mended = await researcher.repair(Idea("b"), crashed, failed, briefing, folder)
+        drafting = asyncio.create_task(researcher.edit(Idea("a"), briefing, draft))
+        mended = await researcher.repair(Idea("b"), crashed, failed, briefing, draft)
         return await drafting, mended
 
     assert run(both()) == (Edit({PATH: b"lr = 0.1\n# mine\n"}), Edit({PATH: b"lr = 5\n# mine\n"}))
