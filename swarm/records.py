@@ -301,6 +301,8 @@ class Finding:
     n: int = 0
     position: int = 0
     comparable: bool = True  # measured under this night's comparability key
+    standing: str = ""  # kept, refuted, unproven, near miss, no-op or crashed (swarm/board/standing.py)
+    reopened: bool = False  # the trunk has changed since in a way that could matter to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +339,7 @@ class Briefing:
     untried: tuple[str, ...] = ()  # categories without an experiment
     refused: tuple[str, ...] = ()  # why this agent's last proposals were refused, newest last
     device: str = "cpu"
+    tally: tuple[tuple[str, str, int], ...] = ()  # (category, status, number) of all experiments there ever were
     plateau: bool = False
     last: Dossier | None = None  # this agent's newest verdict
     experiment: str = ""  # the id of the idea's experiment, once it has one: for an edit and a repair

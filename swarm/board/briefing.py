@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 
-from swarm.board import evidence, program
+from swarm.board import evidence, program, repeats
 from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
 from swarm.board.stock import OWN_MEAN, idea_of, interval, load_source, researcher_of, tip
 from swarm.records import Briefing, Dossier, Finding, Idea, decode
 
-KNOWN = 400  # findings told at most, newest first: a briefing stays small whatever the history
+KNOWN, KEPT = 400, 100  # findings told at most, the newest, and kept ones beside them: small whatever the history
 CATEGORIES = (
     "architecture",
     "learning rate",
@@ -30,8 +31,8 @@ CATEGORIES = (
 def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing:
     """The briefing of one agent; `text` is program.md, of which it reads what is for it."""
     tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
-    known, live = findings(ledger, swarm["key"]), _live(ledger, tag)
-    tried = {finding.category for finding in known} | {idea.category for _, idea in live}
+    known, live, tally = findings(ledger, swarm), _live(ledger, tag), _tally(ledger)
+    tried = {category for category, _, _ in tally} | {idea.category for _, idea in live}
     noise = evidence.noise(ledger, swarm)
     own = ledger.value("SELECT category FROM agents WHERE tag = ? AND agent = ?", tag, agent)
     read, assigned = program.read(text, agent, researcher_of(swarm, agent), CATEGORIES)
@@ -55,17 +56,29 @@ def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing
         device=swarm["device"].split(":")[0],
         plateau=plateau(ledger, tag),
         last=_last(ledger, swarm, agent),
+        tally=tally,
     )
 
 
-def findings(ledger: Ledger, key: str) -> tuple[Finding, ...]:
-    """What every judged experiment of this repository taught, newest first; other nights' too."""
+def findings(ledger: Ledger, swarm: sqlite3.Row) -> tuple[Finding, ...]:
+    """What the judged experiments of this repository taught, newest first; other nights' too."""
+    judged = "SELECT id FROM experiments WHERE state = 'judged' AND baseline = 0"
     rows = ledger.rows(
-        f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE state = 'judged' AND baseline = 0"
-        " ORDER BY judged DESC LIMIT ?",
-        KNOWN,
+        f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE id IN ({judged} ORDER BY judged DESC LIMIT ?)"
+        f" OR id IN ({judged} AND status = 'keep' ORDER BY judged DESC LIMIT ?) ORDER BY judged DESC",
+        *(KNOWN, KEPT),
     )
-    return tuple(_finding(row, key) for row in rows)
+    changes = functools.cache(lambda tag, position: repeats.changes_since(ledger, swarm["tag"], tag, position))
+    return tuple(_finding(swarm, row, changes(row["tag"], row["position"])) for row in rows)
+
+
+def _tally(ledger: Ledger) -> tuple[tuple[str, str, int], ...]:
+    """How many experiments there were by category and status, the most first."""
+    rows = ledger.rows(
+        "SELECT category, status, count(*) AS number FROM experiments WHERE state = 'judged' AND baseline = 0"
+        " GROUP BY category, status ORDER BY number DESC"
+    )
+    return tuple((row["category"], row["status"], row["number"]) for row in rows)
 
 
 def dossier(ledger: Ledger, swarm: sqlite3.Row, experiment: str) -> Dossier | None:
@@ -86,7 +99,7 @@ def dossier(ledger: Ledger, swarm: sqlite3.Row, experiment: str) -> Dossier | No
         *(row["tag"], row["parent"], row["owner"]),
     )
     return Dossier(
-        _finding(row, swarm["key"]),
+        _finding(swarm, row, repeats.changes_since(ledger, swarm["tag"], row["tag"], row["position"])),
         row["rationale"],
         load_source(ledger, row["parent"]),
         load_source(ledger, row["source"]),
@@ -105,8 +118,10 @@ def _last(ledger: Ledger, swarm: sqlite3.Row, agent: str) -> Dossier | None:
     return dossier(ledger, swarm, experiment) if experiment else None
 
 
-def _finding(row: sqlite3.Row, key: str) -> Finding:
+def _finding(swarm: sqlite3.Row, row: sqlite3.Row, changes: list[str]) -> Finding:
+    """The finding of a row; `changes` are the categories of what the trunk took since."""
     low, high = interval(row["gain"], row["se"])
+    known = repeats.standing_of(row, swarm["sigma"])
     return Finding(
         experiment=row["id"],
         agent=row["agent"],
@@ -122,7 +137,9 @@ def _finding(row: sqlite3.Row, key: str) -> Finding:
         high=high,
         n=row["n"],
         position=row["position"],
-        comparable=row["key"] == key,
+        comparable=row["key"] == swarm["key"],
+        standing=known or "",
+        reopened=repeats.reopened(changes, row["category"], known),
     )
 
 

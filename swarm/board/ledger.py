@@ -53,6 +53,8 @@ CREATE UNIQUE INDEX one_live_claim ON experiments (intent, key)
     WHERE baseline = 0 AND state IN ('claimed', 'drafted', 'testing');
 CREATE INDEX experiments_by_state ON experiments (tag, state, owner);
 CREATE INDEX experiments_by_intent ON experiments (intent, key);
+CREATE INDEX experiments_by_verdict ON experiments (judged) WHERE state = 'judged' AND baseline = 0;
+CREATE INDEX experiments_by_outcome ON experiments (category, status) WHERE state = 'judged' AND baseline = 0;
 CREATE INDEX experiments_by_age ON experiments (key, created);
 CREATE UNIQUE INDEX verdicts_in_order ON experiments (tag, verdict) WHERE verdict IS NOT NULL;
 CREATE TABLE fingerprints (

@@ -24,8 +24,8 @@ def refusal(ledger: Ledger, swarm: sqlite3.Row, earlier: sqlite3.Row, again: str
     """Why the experiment `earlier` may not be repeated, with what came of it; None where it may."""
     if earlier["baseline"] or earlier["state"] != "judged":
         return Duplicate(earlier["id"], gate, told(earlier, swarm["sigma"]))
-    since = changes_since(ledger, swarm["tag"], earlier)
-    open_again = reopened(since, earlier, standing_of(earlier, swarm["sigma"]))
+    since = changes_since(ledger, swarm["tag"], earlier["tag"], earlier["position"])
+    open_again = reopened(since, earlier["category"], standing_of(earlier, swarm["sigma"]))
     if again and (open_again or not earlier["again"]):
         return None
     advice = "Propose something else."
@@ -64,12 +64,12 @@ def standing_of(row: sqlite3.Row, sigma: float | None) -> Standing | None:
     return standing(row["status"], row["reason"], interval(row["gain"], row["se"])[1], sigma)
 
 
-def changes_since(ledger: Ledger, tag: str, earlier: sqlite3.Row) -> list[str]:
-    """The categories of the kept steps in which the trunk's tip differs from what the experiment was tried on.
+def changes_since(ledger: Ledger, tag: str, then_tag: str, then_position: int) -> list[str]:
+    """The categories of the kept steps in which the trunk's tip differs from an earlier position, of any night's trunk.
 
-    Of another night's experiment too: steps that both lines share count for neither.
+    Steps that both lines share count for neither.
     """
-    now, then = steps(ledger, tag), steps(ledger, earlier["tag"], earlier["position"])
+    now, then = steps(ledger, tag), steps(ledger, then_tag, then_position)
     return [category for step, category in {**now, **then}.items() if (step in now) != (step in then)]
 
 
@@ -89,6 +89,9 @@ def steps(ledger: Ledger, tag: str, position: int | None = None) -> dict[str, st
     return steps(ledger, root["tag"], root["position"]) | own if root else own
 
 
-def reopened(changes: list[str], earlier: sqlite3.Row, known: Standing | None) -> bool:
-    """Whether these changes of the trunk could matter: one of its own category, or many for what was not refuted."""
-    return earlier["category"] in changes or (known is not Standing.REFUTED and len(changes) >= FAR)
+def reopened(changes: list[str], category: str, known: Standing | None) -> bool:
+    """Whether these changes of the trunk could matter: one of its own category, or many for what was not refuted.
+
+    What did nothing was never tested, and is open at once.
+    """
+    return category in changes or known is Standing.NOOP or (known is not Standing.REFUTED and len(changes) >= FAR)

@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
+from swarm.board.standing import NOOP
 from swarm.board.stock import abandon, tip
+from swarm.board.traces import does_nothing
 from swarm.judge.confirm import confirm
 from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
@@ -104,6 +106,9 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     broken = _breach(ledger, swarm, experiment["source"])
     if broken:
         verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, broken)
+    elif experiment["added_size"] >= 0 and does_nothing(ledger, experiment["id"]):  # less code of no effect may be kept
+        idle = f"{NOOP}: its losses are its parent's, step by step: look whether the edit is ever reached"
+        verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, idle)
     newest = tip(ledger, swarm["tag"])
     if verdict.status is Status.KEEP and experiment["parent"] != newest["source"]:
         verdict = Verdict(

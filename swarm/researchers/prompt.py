@@ -18,10 +18,11 @@ FILE = 120_000  # characters of one file, ...
 PROGRAM = 40_000  # ... of program.md,
 FIXED = 160_000  # ... of all fixed files together,
 LOG = 8_000  # ... of a log's tail,
-LINE = 240  # ... of one foreign line,
+LINE = 280  # ... of one foreign line,
+HEAD = 150  # ... of what a finding is about, so that no title hides its outcome,
 NOTE = 2_000  # ... and of one note from a person
-FINDINGS = 60  # findings told in a line each, the newest, ...
-KEPT = 20  # ... beside so many of those that were kept
+KEPT, NEAR, OWN = 20, 10, 20  # findings told in a line each: kept ones, near misses, of the agent's own category, ...
+FINDINGS = 40  # ... and the newest others
 REFUSALS = 3  # refusals told in full, the newest, ...
 REFUSAL = 2_500  # ... with so many characters each
 OTHERS = 32  # live ideas, refusals, notes and counts told at most, of each kind
@@ -88,7 +89,7 @@ def told(briefing: Briefing) -> str:
     parts += _quoted_list("Being tried now by other agents", "live ideas", map(_live, briefing.live[:OTHERS]))
     if briefing.last:
         parts.append(f"# Your last experiment\n\n{experiment_text(briefing.last, log=False)}")
-    parts += _record(briefing.findings)
+    parts += _record(briefing)
     return "\n\n".join([*parts, *_refusals(briefing.refused)])
 
 
@@ -136,25 +137,46 @@ def _live(live: tuple[str, Idea]) -> str:
     return line(f"{agent}: [{idea.category}] {idea.title}")
 
 
-def _record(findings: tuple[Finding, ...]) -> list[str]:
-    """All kept ones (the newest of them), the newest others, and a count of what is not shown."""
-    if not findings:
+def _record(briefing: Briefing) -> list[str]:
+    """How much was tried, then the findings by worth: kept ones, near misses, the own category, the newest others."""
+    if not briefing.findings:
         return ["# Findings\n\nNothing was tried yet."]
-    kept = [finding for finding in findings if finding.status == "keep"][:KEPT]
-    recent = [finding for finding in findings if finding not in kept][:FINDINGS]
-    counts = Counter((finding.category, finding.status) for finding in findings)
-    tally = "\n".join(line(f"{category}: {n} {status}") for (category, status), n in counts.most_common(OTHERS))
-    parts = [f"# Findings: {len(findings)} experiments, by category and outcome\n\n{quoted(tally, 'tally')}"]
-    parts += _quoted_list("Kept, newest first", "findings", map(finding_line, kept))
-    return parts + _quoted_list("Others, newest first", "findings", map(finding_line, recent))
+    counted = briefing.tally or tuple((c, s, n) for (c, s), n in _counts(briefing.findings).most_common())
+    tally = "\n".join(line(f"{category}: {number} {status}") for category, status, number in counted[:OTHERS])
+    number = sum(number for _, _, number in counted)
+    parts = [f"# Findings: {number} experiments, by category and outcome\n\n{quoted(tally, 'tally')}"]
+    rest = list(briefing.findings)
+    for title, limit, chosen in (
+        ("Kept, newest first", KEPT, lambda finding: finding.status == "keep"),
+        (
+            "Near misses, the nearest first: unproven, not refuted",
+            NEAR,
+            lambda finding: finding.standing == "near miss",
+        ),
+        ("In your own category, newest first", OWN, lambda finding: finding.category == briefing.category),
+        ("Others, newest first", FINDINGS, lambda finding: True),
+    ):
+        group = [finding for finding in rest if chosen(finding)]
+        rest = [finding for finding in rest if not chosen(finding)]
+        if limit == NEAR:
+            group.sort(key=lambda finding: -(finding.gain or 0.0))
+        parts += _quoted_list(title, "findings", map(finding_line, group[:limit]))
+    return parts
+
+
+def _counts(findings: Iterable[Finding]) -> Counter[tuple[str, str]]:
+    return Counter((finding.category, finding.status) for finding in findings)
 
 
 def finding_line(finding: Finding) -> str:
     """A finding in one line: what, outcome, gain with its interval, why."""
     where = "" if finding.comparable else " (on other hardware or data: a hint only)"
+    since = "; open again: the trunk has changed since" if finding.reopened and finding.status != "keep" else ""
     knobs = f" {dict(finding.knobs)}" if finding.knobs else ""
-    outcome = f"{finding.status}, {finding.rung}, gain {_interval(finding)}, n={finding.n}"
-    return line(f"{finding.experiment} [{finding.category}] {finding.title}{knobs}: {outcome}; {finding.reason}{where}")
+    known = finding.standing if finding.standing and finding.status == "discard" else finding.rung
+    outcome = f"{finding.status}, {known}, gain {_interval(finding)}, n={finding.n}{since}"
+    what = line(f"{finding.experiment} [{line(finding.category, 40)}] {finding.title}{knobs}", HEAD)
+    return line(f"{what}: {outcome}{where}; {finding.reason}")
 
 
 def experiment_text(dossier: Dossier, log: bool = True) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarm.board.snapshot import ExperimentView, Snapshot
-from swarm.judge.race import NEAR_MISS
+from swarm.board.standing import Standing, standing
 from swarm.views.text import plural
 
 FAILURES = {
@@ -32,14 +32,16 @@ def is_unaudited(experiment: ExperimentView) -> bool:
 
 def is_near_miss(experiment: ExperimentView) -> bool:
     """Ran out of runs before it could be told apart from its parent: another look may decide it."""
-    return experiment.status == "discard" and experiment.reason.startswith(NEAR_MISS)
+    return _standing(experiment, None) is Standing.NEAR_MISS
 
 
 def is_refuted(experiment: ExperimentView, sigma: float | None) -> bool:
     """Even the upper 95% bound of its gain is under half a sigma. A losing run alone refutes nothing."""
-    if experiment.status != "discard" or experiment.high is None or sigma is None:
-        return False
-    return experiment.high < sigma / 2
+    return _standing(experiment, sigma) is Standing.REFUTED
+
+
+def _standing(experiment: ExperimentView, sigma: float | None) -> Standing | None:
+    return standing(experiment.status, experiment.reason, experiment.high, sigma)
 
 
 def verdict(experiment: ExperimentView, sigma: float | None) -> str:
@@ -53,6 +55,8 @@ def verdict(experiment: ExperimentView, sigma: float | None) -> str:
     if experiment.status == "keep":
         kept = f"Kept after {plural(experiment.n, 'run')}, step {experiment.position} of the trunk."
         return f"{kept} {_evidence(experiment)}"
+    if _standing(experiment, sigma) is Standing.NOOP:
+        return "Without effect: it trained exactly as its parent did, so the idea itself was not tested."
     if is_near_miss(experiment):
         return (
             f"Near miss: {plural(experiment.n, 'run')} could not tell it from its parent. It may be worth another look."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from nights import Night
 
 from swarm.board.evidence import noise
 from swarm.judge.race import STANDARD
-from swarm.records import Failure, Metrics, Run, Status
+from swarm.records import Claim, Duplicate, Failure, Idea, Metrics, Run, Source, Status, decode, encode
 
 MakeNight = Callable[..., Night]
 
@@ -87,3 +88,35 @@ def test_evidence_of_an_edit_before_and_after_the_trunk_moved_adds_up(night: Nig
     verdict = night.run("gpu1", 0.9885)
     assert verdict and verdict.n == 2 and verdict.gain == pytest.approx(0.0015, abs=3e-4)
     assert night.row(experiment)["position"] == (2 if verdict.status == "keep" else 1)
+
+
+def test_an_edit_that_changes_no_loss_did_nothing(night: Night) -> None:
+    """Its whole trace is its parent's on the same seed; then the luckiest value keeps nothing."""
+    trace = (3.0, 2.5, 2.25, 2.0)
+    for run in night.runs("purpose = 'baseline'"):
+        result = replace(decode(run["result"]), trace=trace)
+        night.ledger.execute("UPDATE runs SET result = ? WHERE id = ?", encode(result), run["id"])
+    for number, (shown, reason) in enumerate(
+        (((*trace[:3], 2.1), "better"), ((*trace, 1.9), "better"), (trace, "no-op: its losses are its parent's"))
+    ):
+        night.draft("gpu0", number)
+        work = night.measure("gpu0")
+        verdict = night.record("gpu0", work, 0.9, trace=shown)
+        assert verdict and (reason in verdict.reason or verdict.status is None)
+        assert (verdict.status == Status.DISCARD) == (shown == trace)
+        if verdict.status is None:
+            night.ledger.execute("UPDATE experiments SET state = 'abandoned' WHERE id = ?", work.experiment)
+    told = night.claim("gpu1", Idea("k2 -> 2", knobs={"k2": 2}))
+    assert isinstance(told, Duplicate) and "no-op" in told.told
+    assert isinstance(night.claim("gpu1", Idea("k2 -> 2", knobs={"k2": 2}, again="now wired in")), Claim)
+
+
+def test_less_code_of_no_effect_is_not_refused_for_having_none(night: Night) -> None:
+    trace = (3.0, 2.5, 2.25)
+    for run in night.runs("purpose = 'baseline'"):
+        result = replace(decode(run["result"]), trace=trace)
+        night.ledger.execute("UPDATE runs SET result = ? WHERE id = ?", encode(result), run["id"])
+    claim = night.claim("gpu0", "without the last knob")
+    night.enter(claim, Source({"train.py": night.base.files["train.py"].replace(b"k11 = 1", b"")}))
+    verdict = night.record("gpu0", night.measure("gpu0"), 0.9999, trace=trace)
+    assert verdict and verdict.status is None
