@@ -73,7 +73,7 @@ def launch(options: argparse.Namespace) -> int:
     if options.json:
         return _launch_for_programs(plan, flags)
     console = _console()
-    print(introduce(plan.config.researcher, researcher_options(plan.config, plan.project)))
+    print(introduce(plan.config.researcher, plan.researchers.values(), researcher_options(plan.config, plan.project)))
     console.print(describe(plan, settings if config.dry_run else ()))
     if config.dry_run:
         return 0

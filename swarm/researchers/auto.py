@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from swarm.researchers import Researcher, create
@@ -43,11 +44,12 @@ def resolve(name: str, options: Mapping[str, str]) -> str:
     return choose(options).name if name == "auto" else name
 
 
-def introduce(name: str, options: Mapping[str, str]) -> str:
-    """The line that a launch begins with: who thinks, why, and what it may cost."""
-    if name == "auto":
-        return f"auto: {choose(options).reason}"
-    return f"{name}, as told; {_limit(options)} for models"
+def introduce(asked: str, names: Iterable[str], options: Mapping[str, str]) -> str:
+    """The line that a launch begins with: who thinks, why, and what it may cost. `names` is what `asked` came to."""
+    if "auto" in re.split(r"[,:\s]+", asked):
+        return f"{asked}: {choose(options).reason}"
+    paid = {"claude", "claude-code"} & set(names)
+    return f"{asked}, as told" + (f"; {_limit(options)}" if paid else "")
 
 
 def _limit(options: Mapping[str, str]) -> str:

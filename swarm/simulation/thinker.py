@@ -1,22 +1,38 @@
-"""A researcher that takes its time: the sweep, after `think` seconds. What `swarm bench` measures the pipeline with."""
+"""A researcher that only takes its time: what `swarm bench` measures the pipeline with."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
-from swarm.records import Briefing, Idea
-from swarm.researchers.sweep import Sweep
+from swarm.records import Briefing, Edit, Idea, Run
+from swarm.researchers.knobs import write_knobs
+
+PATH, KNOB = "train.py", "WARMUP_RATIO"
 
 
-class Thinker(Sweep):
-    """`options["think"]` is the number of seconds before every proposal."""
+class Thinker:
+    """`options["think"]` is the number of seconds before every proposal.
+
+    Its ideas are new, run, and are clearly worse than the synthetic baseline: so every experiment is one run, nothing
+    is replicated, mended or confirmed, and what a bench sees between the runs is the swarm alone.
+    """
 
     def __init__(self, agent: str, seed: int, options: Mapping[str, str] | None = None):
-        options = dict(options or {})
-        self._seconds = float(options.pop("think", 0.0))
-        super().__init__(agent, seed, options)
+        self._seconds = float((options or {}).get("think", 0.0))
+        self._own = int(agent.removeprefix("gpu"))
+        self._ideas = 0
 
     async def propose(self, briefing: Briefing) -> Idea:
         await asyncio.sleep(self._seconds)
-        return await super().propose(briefing)
+        self._ideas += 1
+        value = round(0.4 + 0.001 * self._ideas + 1e-6 * self._own, 6)
+        return Idea(f"{KNOB} -> {value}", "worse by far", "schedule", {KNOB: value})
+
+    async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        text = briefing.parent.files[PATH].decode()
+        return Edit({PATH: write_knobs(text, briefing.device, idea.knobs).encode()})
+
+    async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
+        return None

@@ -47,5 +47,9 @@ def test_the_reason_says_which_why_and_how_much(bare: Path, monkeypatch: pytest.
 
 
 def test_a_launch_begins_with_who_thinks(bare: Path) -> None:
-    assert introduce("auto", {}).startswith("auto: the sweep, as neither")
-    assert introduce("claude:4,sweep:4", {"max_usd": "5"}) == "claude:4,sweep:4, as told; at most $5.00 for models"
+    assert introduce("auto", ["sweep"], {}).startswith("auto: the sweep, as neither")
+    assert introduce("auto:1,sweep", ["sweep"], {}).startswith("auto:1,sweep: the sweep, as neither")
+    assert (
+        introduce("claude:4,sweep", ["claude", "sweep"], {"max_usd": "5"}) == "claude:4,sweep, as told; at most $5.00"
+    )
+    assert introduce("sweep", ["sweep"], {}) == "sweep, as told"

@@ -28,7 +28,7 @@ def test_a_swarm_trains_more_of_the_time_than_a_loop_that_thinks_in_between(
     assert main(["bench", *words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert 0 < told["sequential_train_share"] < told["train_share"] == told["train_share_1"] <= 1
-    assert 0 < told["pure_share"] < told["train_share"]
+    assert told["pure_share"] == told["train_share"]  # this problem has no referee
     assert told["per_hour_1"] > told["sequential_per_hour"] > 0
     assert told["scaling_1"] == pytest.approx(1.0)
 
