@@ -15,9 +15,9 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: setup  ## the embedded corpus, 2 agents, 12 experiments, a report: about five minutes
+demo: setup  ## the embedded corpus, 2 agents, 12 experiments without any model, a report: about five minutes
 	$(BIN)/python prepare.py --corpus stdlib
-	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 8 --max-experiments 10
+	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 7 --max-experiments 12
 
 test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile
