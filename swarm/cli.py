@@ -402,6 +402,7 @@ def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool)
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
     from swarm.records import decode
+    from swarm.views.confirmations import of_experiment
     from swarm.views.show import render_experiment
     from swarm.views.text import Scale
 
@@ -410,7 +411,8 @@ def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledge
     )
     tail = decode(result).log_tail if result and view.failure else ""
     runs = [run for run in snapshot.runs if run.experiment == view.id]
-    _console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma))
+    tests = of_experiment(snapshot, view.id)
+    _console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma, tests))
 
 
 def _show_agent(snapshot: Snapshot, options: argparse.Namespace, goes_on: Callable[[], bool]) -> int:

@@ -68,13 +68,20 @@ CREATE TABLE runs (
     id TEXT NOT NULL, attempt INTEGER NOT NULL, tag TEXT NOT NULL, experiment TEXT NOT NULL, agent TEXT NOT NULL,
     purpose TEXT NOT NULL, seed INTEGER NOT NULL, source TEXT NOT NULL, parent TEXT NOT NULL, state TEXT NOT NULL,
     fence INTEGER NOT NULL, started REAL NOT NULL, seconds REAL, training_seconds REAL,
-    value REAL, audited INTEGER, peak_vram_mb REAL, failure TEXT, result TEXT, late TEXT,
+    value REAL, audited INTEGER, peak_vram_mb REAL, failure TEXT, result TEXT, late TEXT, confirmation INTEGER,
     PRIMARY KEY (id, attempt)) WITHOUT ROWID;
 CREATE UNIQUE INDEX one_run_per_agent ON runs (tag, agent) WHERE state = 'running';
 CREATE UNIQUE INDEX one_result_per_run ON runs (id) WHERE state IN ('running', 'measured', 'crashed');
 CREATE INDEX runs_by_source ON runs (tag, source, state);
 CREATE INDEX runs_by_experiment ON runs (experiment);
 CREATE INDEX runs_by_state ON runs (tag, state, purpose, seconds);
+CREATE INDEX runs_by_confirmation ON runs (confirmation) WHERE confirmation IS NOT NULL;
+CREATE TABLE confirmations (
+    id INTEGER PRIMARY KEY, tag TEXT NOT NULL, experiment TEXT NOT NULL, source TEXT NOT NULL,
+    rival_experiment TEXT NOT NULL, rival TEXT NOT NULL, asked TEXT NOT NULL, wanted INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open', gain REAL, low REAL, high REAL, p REAL, n INTEGER, m INTEGER,
+    began REAL NOT NULL, ended REAL);
+CREATE INDEX confirmations_by_tag ON confirmations (tag, state);
 CREATE TABLE answers (request TEXT PRIMARY KEY, at REAL NOT NULL, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (at);
 CREATE TABLE payments (

@@ -6,7 +6,7 @@ import math
 import sqlite3
 
 from swarm.board.ledger import Ledger
-from swarm.board.stock import tip
+from swarm.board.stock import champion, tip
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.confirm import FRESH_RUNS
 
@@ -48,11 +48,26 @@ def plateau(ledger: Ledger, tag: str) -> bool:
     return runs >= PLATEAU
 
 
+def past_deadline(swarm: sqlite3.Row, now: float) -> bool:
+    return swarm["deadline"] is not None and now >= swarm["deadline"]
+
+
 def _time_is_up(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float) -> bool:
-    """Whether another run would not end before the closing wave must begin."""
+    """Whether another run would not end before the last confirmation and the closing wave must begin."""
     if swarm["deadline"] is None:
         return False
     tag = swarm["tag"]
     run = ledger.value("SELECT avg(seconds) FROM runs WHERE tag = ? AND state = 'measured'", tag) or swarm["budget"]
-    waves = math.ceil(2 * closing_runs(ledger, tag) / max(1, agents)) if tip(ledger, tag)["position"] else 0
+    newest, best, pairs = tip(ledger, tag), champion(ledger, tag), []
+    if newest["source"] != swarm["base_source"]:
+        pairs.append(closing_runs(ledger, tag))
+    if (best and best["source"] != newest["source"]) or _confirming(ledger, tag):
+        pairs.append(FRESH_RUNS)
+    waves = sum(2 * math.ceil(count / max(1, agents)) for count in pairs)
     return now + run * (1 + waves) >= swarm["deadline"]
+
+
+def _confirming(ledger: Ledger, tag: str) -> bool:
+    return bool(
+        ledger.value("SELECT count(*) FROM confirmations WHERE tag = ? AND state = 'open' AND asked = 'swarm'", tag)
+    )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter, defaultdict
+from dataclasses import fields
 
 from swarm.board.evidence import calibrated, corrected
 from swarm.board.ledger import Ledger
-from swarm.board.snapshot import AgentView, Event, ExperimentView, RunView, Snapshot, TrunkView
-from swarm.board.stock import interval, researcher_of
+from swarm.board.snapshot import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
+from swarm.board.stock import interval, leader, researcher_of
 from swarm.board.trials import JUDGED
 from swarm.judge.closing import Headline, headline
 from swarm.judge.confirm import around
+
+CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title"}
 
 
 class Picture:
@@ -67,6 +70,7 @@ class Picture:
             trunk=trunk,
             experiments=experiments,
             runs=tuple(self._run(row, self.ideas[row["experiment"]]) for row in self.tries),
+            confirmations=self.confirmations(),
             events=self.events(),
             notes=self.notes(),
             counts=self.counts(experiments),
@@ -99,9 +103,9 @@ class Picture:
         return tuple(self._step(step, values[step["source"]], base) for step in self.steps)
 
     def headline(self) -> Headline | None:
-        tip, base = self.steps[-1]["source"], self.swarm["base_source"]
-        fresh = self.values({tip, base}, "closing")
-        return headline(fresh[tip], fresh[base], self.noise.sigma, self.noise.df)
+        best, base = leader(self.ledger, self.tag)["source"], self.swarm["base_source"]
+        fresh = self.values({best, base}, "closing")
+        return headline(fresh[best], fresh[base], self.noise.sigma, self.noise.df)
 
     def values(self, sources: set[str], purpose: str | None = None) -> dict[str, list[float]]:
         """What these sources measured, lower is better, GPU offsets removed."""
@@ -199,6 +203,18 @@ class Picture:
         known = [row for row in self.payments if row["state"] == "settled"]
         prompt = sum(row["prompt"] for row in known)
         return sum(row["cached"] for row in known) / prompt if prompt else None
+
+    def confirmations(self) -> tuple[ConfirmationView, ...]:
+        rows = self.ledger.rows("SELECT * FROM confirmations WHERE tag = ? ORDER BY id", self.tag)
+        return tuple(
+            ConfirmationView(
+                title=self.ideas[row["experiment"]]["title"],
+                rival_title=self.ideas[row["rival_experiment"]]["title"],
+                rival=row["rival_experiment"],
+                **{name: row[name] for name in row.keys() if name in CONFIRMATION},  # noqa: SIM118
+            )
+            for row in rows
+        )
 
     def train_share(self) -> float | None:
         """Trainer start to referee end, over the wall time since each agent's first run."""

@@ -106,6 +106,27 @@ class TrunkView:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmationView:
+    """One strict test on fresh seeds: `experiment` against `rival`. A gain above 0 is better in any direction."""
+
+    experiment: str
+    title: str
+    rival: str
+    rival_title: str
+    asked: str  # by whom: "swarm", "closing" (the closing wave), "people" (the verb confirm)
+    state: str  # open, confirmed, unconfirmed
+    wanted: int  # fresh runs of each arm
+    gain: float | None
+    low: float | None
+    high: float | None
+    p: float | None  # one-sided
+    n: int | None
+    m: int | None
+    began: float
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One line for a pipe, a log, a notification."""
 
@@ -139,11 +160,12 @@ class Snapshot:
     sigma: float | None
     best: float | None  # the newest trunk state's mean
     champion: str | None  # experiment id, None while the baseline leads
-    headline: Headline | None = None  # fresh closing runs, sign-normalised: lower is better in it
+    headline: Headline | None = None  # the leader's closing runs, sign-normalised: lower is better in it
     agents: tuple[AgentView, ...] = ()
     trunk: tuple[TrunkView, ...] = ()
     experiments: tuple[ExperimentView, ...] = ()  # oldest first, without abandoned ones
     runs: tuple[RunView, ...] = ()  # oldest first
+    confirmations: tuple[ConfirmationView, ...] = ()  # oldest first
     events: tuple[Event, ...] = ()  # oldest first
     notes: tuple[tuple[float, str], ...] = ()  # what people told
     counts: Mapping[str, int] = field(default_factory=dict)  # keep, discard, crash, invalid, duplicate

@@ -48,6 +48,20 @@ def tip(ledger: Ledger, tag: str) -> sqlite3.Row:
     return ledger.one("SELECT * FROM trunk WHERE tag = ? ORDER BY position DESC LIMIT 1", tag)
 
 
+def champion(ledger: Ledger, tag: str) -> sqlite3.Row | None:
+    """The step of the trunk that is the best confirmed; None while the baseline leads."""
+    return ledger.row(
+        "SELECT trunk.* FROM trunk JOIN experiments ON experiments.id = trunk.experiment"
+        " WHERE trunk.tag = ? AND experiments.rung = 'champion'",
+        tag,
+    )
+
+
+def leader(ledger: Ledger, tag: str) -> sqlite3.Row:
+    """The step that the night is judged by: the champion, or else the newest. Never chosen by its own number."""
+    return champion(ledger, tag) or tip(ledger, tag)
+
+
 def idea_of(row: sqlite3.Row) -> Idea:
     """The idea behind a row of experiments."""
     return Idea(row["title"], row["rationale"], row["category"], json.loads(row["knobs"]), row["again"])

@@ -8,12 +8,12 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 
+from swarm.board import confirmations
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
 from swarm.board.standing import NOOP
 from swarm.board.stock import abandon, tip
 from swarm.board.traces import does_nothing
-from swarm.judge.confirm import confirm
 from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
 from swarm.judge.race import NEAR_MISS, Arm, parse
@@ -56,9 +56,8 @@ def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float)
     experiment = ledger.one("SELECT * FROM experiments WHERE id = ?", row["experiment"])
     if state == "lost":
         return _lost(ledger, swarm, row, run.reason, now)
-    if row["purpose"] == "closing" and metrics:
-        _crown(ledger, swarm, now)
     if row["purpose"] not in JUDGED:
+        _fresh(ledger, swarm, row, now)
         return None
     if experiment["baseline"]:
         return _baseline(ledger, swarm, experiment, run, now)
@@ -86,12 +85,21 @@ def _lost(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, reason: str, now
         return None
     ledger.execute("UPDATE runs SET state = 'crashed' WHERE id = ? AND attempt = ?", run["id"], run["attempt"])
     if run["purpose"] not in JUDGED:
+        _fresh(ledger, swarm, run, now)
         return None
     reason = f"lost {run['attempt']} times: {reason}"
     if run["purpose"] == "baseline":
         return _crash(ledger, swarm, run["experiment"], Failure.INFRASTRUCTURE, reason, now)
     give_up(ledger, swarm, run["experiment"], reason, now)
     return None
+
+
+def _fresh(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, now: float) -> None:
+    """A run has ended that judges no experiment: it may have been the last one that a strict test waited for."""
+    if run["purpose"] == "confirm":
+        confirmations.settle(ledger, swarm, run["confirmation"], now)
+    elif run["purpose"] == "closing":
+        confirmations.close(ledger, swarm, now)
 
 
 # -- verdicts ------------------------------------------------------------------------------------------------------
@@ -123,6 +131,7 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     if verdict.status is Status.KEEP:
         _advance(ledger, swarm, experiment, newest["position"] + 1, now)
     _close(ledger, swarm, experiment, verdict, now)
+    confirmations.consider(ledger, swarm, known, now)
     return verdict
 
 
@@ -200,32 +209,6 @@ def _close(
     ledger.insert(
         "events", tag=tag, at=now, agent=experiment["agent"], kind=kind, text=text, experiment=experiment["id"]
     )
-
-
-def _crown(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
-    """The trunk's tip becomes the champion when its fresh runs beat the baseline's in the strict test."""
-    newest = tip(ledger, swarm["tag"])
-    known = noise(ledger, swarm)
-    fresh = "purpose = 'closing'"
-    ours, theirs = (values(ledger, swarm, known, source, fresh) for source in (newest["source"], swarm["base_source"]))
-    if min(len(ours), len(theirs)) < 2 or known.sigma == 0:  # seeds that change nothing confirm nothing
-        return
-    test = confirm(ours, theirs, known.sigma, known.df)
-    crowned = ledger.execute(
-        "UPDATE experiments SET rung = ? WHERE id = ? AND rung != ?",
-        *(Rung.CHAMPION if test.confirmed else Rung.KEPT, newest["experiment"], Rung.CHAMPION),
-    )
-    if test.confirmed and crowned:
-        text = f"gain {test.gain:.6f} over the baseline on {test.n} + {test.m} fresh runs (p {test.p:.2g})"
-        ledger.insert(
-            "events",
-            tag=swarm["tag"],
-            at=now,
-            agent="swarm",
-            kind="champion",
-            text=text,
-            experiment=newest["experiment"],
-        )
 
 
 def _baseline(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: Run, now: float) -> Verdict:

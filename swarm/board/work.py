@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from swarm.board import trials
+from swarm.board import confirmations, runs, trials
+from swarm.board.evidence import noise
 from swarm.board.ledger import Ledger
-from swarm.board.limits import TIME_IS_UP, closing_runs, limit
-from swarm.board.stock import idea_of, tip
+from swarm.board.limits import TIME_IS_UP, closing_runs, limit, past_deadline
+from swarm.board.stock import champion, idea_of, leader, tip
+from swarm.judge.pairs import Half, next_half
 from swarm.judge.race import parse
 from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Stop, Work, decode
-
-SELECTION_SEEDS, CLOSING_SEEDS = 1000, 9000  # run k of anything has seed 1000 + k; fresh evidence never shares one
 
 
 def next_work(ledger: Ledger, swarm: sqlite3.Row, agent: str, fence: int, alive: frozenset[str], now: float) -> Work:
@@ -21,7 +21,14 @@ def next_work(ledger: Ledger, swarm: sqlite3.Row, agent: str, fence: int, alive:
     if swarm["stop"]:
         return Stop(swarm["reason"] or {"drain": "drained", "now": "stopped"}[swarm["stop"]])
     desk = Desk(ledger, swarm, agent, fence, alive, now)
-    return desk.baseline() or desk.own_experiment() or desk.own_draft() or desk.closing() or desk.nothing()
+    return (
+        desk.baseline()
+        or desk.own_experiment()
+        or desk.confirmation()
+        or desk.own_draft()
+        or desk.closing()
+        or desk.nothing()
+    )
 
 
 def draft_of(ledger: Ledger, tag: str, agent: str) -> sqlite3.Row | None:
@@ -74,10 +81,10 @@ class Desk:
             return self._rebase(experiment)
         if experiment["refresh"] and self._parent_lags(experiment):
             return self._refresh(experiment)
-        runs = self.ledger.value(
+        seen = self.ledger.value(
             "SELECT count(*) FROM runs WHERE experiment = ? AND state = 'measured'", experiment["id"]
         )
-        purpose = Purpose.REPLICATE if runs else Purpose.FIRST
+        purpose = Purpose.REPLICATE if seen else Purpose.FIRST
         return self._measure(experiment, purpose, experiment["source"], experiment["parent"])
 
     def own_draft(self) -> Work | None:
@@ -94,70 +101,61 @@ class Desk:
         self.ledger.execute("UPDATE experiments SET state = 'testing', started = ? WHERE id = ?", self.now, draft["id"])
         return self._measure(draft, Purpose.FIRST, draft["source"], draft["parent"])
 
+    def confirmation(self) -> Work | None:
+        """A fresh run for the strict test that is open; at the end of the night the tip has its last chance of one."""
+        if past_deadline(self.swarm, self.now):
+            return None
+        if self.over and champion(self.ledger, self.tag) and not self._testing():
+            known = noise(self.ledger, self.swarm)
+            confirmations.consider(self.ledger, self.swarm, known, self.now, last=True)
+        test = confirmations.open_one(self.ledger, self.tag)
+        if test is None:
+            return None
+        return confirmations.next_run(self.ledger, self.swarm, test, self.agent, self.fence, self.alive, self.now)
+
     def closing(self) -> Work | None:
-        """When the limit is reached: fresh runs of the trunk's tip and of the baseline, both on every GPU in turn."""
-        newest = tip(self.ledger, self.tag)
-        if not self.over or newest["position"] == 0 or self._past_deadline():
+        """When the limit is reached: fresh runs of the night's leader and of the baseline, both on each GPU in turn."""
+        best = leader(self.ledger, self.tag)
+        if not self.over or best["source"] == self.swarm["base_source"] or past_deadline(self.swarm, self.now):
             return None
-        arms = {newest["source"]: newest["experiment"], self.swarm["base_source"]: f"{self.tag}-{self.agent}-0000"}
-        if self._testing():  # the tip may still change; the baseline does not
-            del arms[newest["source"]]
+        if confirmations.open_one(self.ledger, self.tag):  # who leads is not settled yet
+            return None
+        sources = (best["source"], self.swarm["base_source"])
+        experiments = (best["experiment"], f"{self.tag}-{self.agent}-0000")
+        begun = [
+            Half(row["agent"], sources.index(row["source"]), row["seed"] - runs.CLOSING_SEEDS)
+            for row in self.ledger.rows(
+                "SELECT agent, source, seed FROM runs WHERE tag = ? AND source IN (?, ?) AND purpose = 'closing'"
+                " AND state != 'lost'",
+                *(self.tag, *sources),
+            )
+        ]
+        unsettled = self._testing() and not champion(self.ledger, self.tag)  # the tip may change; the baseline does not
         wanted = closing_runs(self.ledger, self.tag)
-        done = {source: self._closed(source) for source in arms}
-        lacking = [source for source in arms if done[source][1] < wanted]
-        if not lacking:
+        half = next_half(begun, self.agent, self.alive, wanted, only=1 if unsettled else None)
+        if half is None:
             return None
-        source = min(lacking, key=done.__getitem__)
-        experiment = self.ledger.one("SELECT * FROM experiments WHERE id = ?", arms[source])
-        return self._measure(experiment, Purpose.CLOSING, source, experiment["parent"])
+        experiment = self.ledger.one("SELECT * FROM experiments WHERE id = ?", experiments[half.arm])
+        seed = runs.CLOSING_SEEDS + half.pair
+        return self._measure(experiment, Purpose.CLOSING, sources[half.arm], experiment["parent"], seed)
 
     def nothing(self) -> Work:
         if not self.over:
             return Rest("thinking about the next idea")
         if self._testing():  # what it gives may have to be confirmed, and who tests it may need a successor
             return Rest("waiting for the last experiments")
+        if confirmations.open_one(self.ledger, self.tag) and not past_deadline(self.swarm, self.now):
+            return Rest("waiting for the last confirmation")
         return Stop(self.over)
 
     # -- pieces ------------------------------------------------------------------------------------------------
 
-    def _measure(self, experiment: sqlite3.Row, purpose: Purpose, source: str, parent: str) -> Measure:
-        """Enters a run: a lost one again under its own id and seed, or else a new one."""
-        again = self.ledger.row(
-            "SELECT id, seed, max(attempt) AS attempt FROM runs WHERE experiment = ? AND purpose = ? AND source = ?"
-            " GROUP BY id HAVING sum(state != 'lost') = 0",
-            *(experiment["id"], purpose, source),
+    def _measure(
+        self, experiment: sqlite3.Row, purpose: Purpose, source: str, parent: str, seed: int | None = None
+    ) -> Measure:
+        return runs.begin(
+            self.ledger, self.swarm, self.agent, self.fence, experiment, purpose, (source, parent), self.now, seed=seed
         )
-        if again:
-            run, seed, attempt = again["id"], again["seed"], again["attempt"] + 1
-        else:
-            used = self.ledger.value("SELECT count(DISTINCT id) FROM runs WHERE experiment = ?", experiment["id"])
-            run, seed, attempt = f"{experiment['id']}.{used + 1}", self._seed(purpose, source), 1
-        self.ledger.insert(
-            "runs",
-            id=run,
-            attempt=attempt,
-            tag=self.tag,
-            experiment=experiment["id"],
-            agent=self.agent,
-            purpose=purpose,
-            seed=seed,
-            source=source,
-            parent=parent,
-            state="running",
-            fence=self.fence,
-            started=self.now,
-        )
-        title, budget = experiment["title"], self.swarm["budget"]
-        return Measure(run, attempt, experiment["id"], title, purpose, seed, source, parent, budget)
-
-    def _seed(self, purpose: Purpose, source: str) -> int:
-        fresh = purpose in (Purpose.CLOSING, Purpose.CONFIRM)
-        earlier = self.ledger.value(
-            "SELECT count(DISTINCT id) FROM runs WHERE tag = ? AND source = ?"
-            f" AND purpose {'IN' if fresh else 'NOT IN'} ('closing', 'confirm')",
-            *(self.tag, source),
-        )
-        return (CLOSING_SEEDS if fresh else SELECTION_SEEDS) + earlier + 1
 
     def _repair(self, experiment: sqlite3.Row) -> Repair:
         result = self.ledger.value(
@@ -233,15 +231,3 @@ class Desk:
                 "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", self.tag, source
             )
         )
-
-    def _closed(self, source: str) -> tuple[int, int]:
-        """The source's closing runs on this GPU, and on all."""
-        own, every = self.ledger.one(
-            "SELECT count(DISTINCT CASE WHEN agent = ? THEN id END), count(DISTINCT id) FROM runs"
-            " WHERE tag = ? AND source = ? AND purpose = 'closing' AND state != 'lost'",
-            *(self.agent, self.tag, source),
-        )
-        return own, every
-
-    def _past_deadline(self) -> bool:
-        return self.swarm["deadline"] is not None and self.now >= self.swarm["deadline"]

@@ -19,6 +19,7 @@ LEVEL = 0.005  # one-sided; ten tests bound a night without any effect at 5%
 TESTS = 10  # confirmations a night
 SHARE = 0.1  # of a night's runs
 EARNED = 2.0  # sigmas of shrunken gain that deserve a confirmation
+SPREAD = 2.5  # sigmas: the deviation of real gains (0.0015 val_bpb at a sigma of 0.0006)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +64,22 @@ def confirm(
     return Confirmation(gain, low, high, p, n, m, wanted, confirmed=min(n, m) >= wanted and p < level)
 
 
-def deserves_confirmation(
-    gain: float, se: float, sigma: float, tau: float, *, tests: int, spent: int, runs: int
-) -> bool:
-    """Whether a candidate's gain over the champion is worth a confirmation now.
+def affordable(tests: int, spent: int, runs: int, last: bool = False) -> bool:
+    """Whether the night can pay for another confirmation: `tests` were made, with `spent` runs, of `runs` in all.
 
-    `tests` is how many were made this night, `spent` their runs, `runs` all the night's runs so far, and `tau` the
-    deviation of real gains, by which a gain found among many is shrunken.
+    One test is left for the end of the night: it is the `last`, and needs no share.
     """
-    affordable = tests < TESTS and spent + 2 * FRESH_RUNS <= SHARE * runs
-    return affordable and shrunken(gain, se, tau) > EARNED * sigma
+    return tests < TESTS if last else tests < TESTS - 1 and spent + 2 * FRESH_RUNS <= SHARE * runs
+
+
+def deserves_confirmation(gain: float, se: float, sigma: float) -> bool:
+    """Whether a gain over the champion, found among many, is still worth a confirmation when it is shrunken."""
+    return shrunken(gain, se, SPREAD * sigma) > EARNED * sigma
 
 
 def shrunken(gain: float, se: float, tau: float) -> float:
     """The gain to expect behind a measured one, which is partly luck. `tau` is the deviation of real gains."""
-    return gain * tau**2 / (tau**2 + se**2) if se else gain
+    return gain / (1 + (se / tau) ** 2)
 
 
 def interval(values: Sequence[float], sigma: float | None, df: float = math.inf) -> tuple[float, float] | None:

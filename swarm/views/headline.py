@@ -40,7 +40,7 @@ def leading(snapshot: Snapshot) -> Leader | None:
         return None
     step = next((step for step in steps if step.experiment == snapshot.champion), steps[-1])
     fresh = snapshot.headline
-    if fresh is not None and step is steps[-1]:
+    if fresh is not None:
         sign = 1 if snapshot.direction == "lower" else -1
         gain, low, high = fresh.gain, fresh.gain_low, fresh.gain_high
         return Leader(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.views import confirmations
 from swarm.views.headline import headline, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.recommendations import recommend
@@ -37,6 +38,7 @@ def write_report(
     sections = {
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
+        "Confirmations": confirmations.markdown(snapshot),
         "What did not work": _refused(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),

@@ -13,7 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from swarm.board.snapshot import ExperimentView, RunView, Snapshot
+from swarm.board.snapshot import ConfirmationView, ExperimentView, RunView, Snapshot
+from swarm.views.confirmations import of_experiment, sentence
 from swarm.views.header import header
 from swarm.views.tables import RUNG_STYLES, STATUS_STYLES, agents_table, experiments_table, last_judged
 from swarm.views.text import Portable, Scale, clean, clean_block, clock, quantity
@@ -33,11 +34,12 @@ def render_experiment(
     log_tail: str,
     scale: Scale | None = None,
     sigma: float | None = None,
+    tests: Sequence[ConfirmationView] = (),
 ) -> RenderableType:
     """An experiment in full: idea, verdict in plain words, every run, the diff against its parent, the log's end.
 
     `scale` tells how the metric is written (`Scale.of(snapshot)`), `sigma` the noise that tells refuted from
-    unproven. `diff` and `log_tail` may be empty.
+    unproven. `tests` are its confirmations. `diff` and `log_tail` may be empty.
     """
     scale = scale or Scale()
     parts: list[RenderableType] = [
@@ -49,6 +51,7 @@ def render_experiment(
     parts += [Text(), Text(verdict(view, sigma), "bold")]
     if view.reason:
         parts.append(Text(clean(view.reason)))
+    parts += [Text(sentence(test, scale)) for test in tests]
     parts += [_figures(view, scale), Text(), _runs_table(runs, scale)]
     if diff.strip():
         parts += [Text(), *_coloured(diff)]
@@ -113,7 +116,8 @@ def _coloured(diff: str) -> Iterator[Text]:
 def experiment_json(snapshot: Snapshot, view: ExperimentView) -> dict[str, Any]:
     """An experiment and its runs as one strict JSON object, with the verdict in plain words."""
     runs = [run for run in snapshot.runs if run.experiment == view.id]
-    return _strict(view) | {"verdict": verdict(view, snapshot.sigma), "runs": _strict(runs)}
+    told = {"verdict": verdict(view, snapshot.sigma), "confirmations": of_experiment(snapshot, view.id), "runs": runs}
+    return _strict(view) | _strict(told)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -190,6 +194,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
             "agent_list": snapshot.agents,
             "experiment_list": snapshot.experiments,
             "trunk": snapshot.trunk,
+            "confirmations": snapshot.confirmations,
             "runs": snapshot.runs,
             "notes": [{"at": at, "text": text} for at, text in snapshot.notes],
         }

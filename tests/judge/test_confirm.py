@@ -6,10 +6,21 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from swarm.judge.closing import headline
-from swarm.judge.confirm import FRESH_RUNS, UNSTEADY_RUNS, around, confirm, deserves_confirmation, interval, shrunken
+from swarm.judge.confirm import (
+    FRESH_RUNS,
+    UNSTEADY_RUNS,
+    affordable,
+    around,
+    confirm,
+    deserves_confirmation,
+    interval,
+    shrunken,
+)
 
 CANDIDATE, CHAMPION = [0.990, 0.991, 0.989, 0.990], [0.994, 0.995, 0.993, 0.994]
 
@@ -73,13 +84,26 @@ def test_a_gain_is_shrunken_by_its_uncertainty():
     assert shrunken(0.002, 1.0, 0.0015) == pytest.approx(0, abs=1e-5)
 
 
-def test_a_confirmation_is_earned_and_affordable():
-    night = {"tests": 0, "spent": 0, "runs": 200}
-    assert deserves_confirmation(0.003, 0.0004, 0.0006, 0.0015, **night)
-    assert not deserves_confirmation(0.0012, 0.0004, 0.0006, 0.0015, **night)
-    assert not deserves_confirmation(0.003, 0.0004, 0.0006, 0.0015, tests=10, spent=80, runs=2000)
-    assert not deserves_confirmation(0.003, 0.0004, 0.0006, 0.0015, tests=2, spent=16, runs=200)
-    assert not deserves_confirmation(0.003, 0.0004, 0.0006, 0.0015, tests=0, spent=0, runs=40)
+def test_a_confirmation_is_earned_by_more_than_two_sigma_after_shrinking():
+    assert deserves_confirmation(0.0016, 0.0004, 0.0006)
+    assert not deserves_confirmation(0.0012, 0.0004, 0.0006)
+    assert not deserves_confirmation(0.0016, 0.0012, 0.0006), "too uncertain"
+
+
+def test_a_confirmation_is_affordable_within_a_tenth_of_the_runs_and_ten_a_night():
+    assert affordable(0, 0, 80)
+    assert not affordable(0, 0, 79)
+    assert not affordable(2, 16, 239)
+    assert affordable(8, 64, 2000)
+    assert not affordable(9, 72, 2000), "one is left for the night's end"
+    assert affordable(9, 72, 100, last=True)
+    assert not affordable(10, 80, 2000, last=True)
+
+
+@given(st.floats(0.0001, 0.01), st.floats(0, 0.01), st.floats(1e-5, 0.01))
+def test_shrinking_never_turns_or_grows_a_gain(gain, se, tau):
+    assert 0 <= shrunken(gain, se, tau) <= gain
+    assert shrunken(gain, 2 * se, tau) <= shrunken(gain, se, tau)
 
 
 def test_the_interval_of_a_mean():

@@ -1,0 +1,197 @@
+"""The strict tests: which state of the trunk earns one, its fresh runs, and who is champion after it.
+
+A confirmation is a row of its own, and its runs carry its number: they decide nothing else, and nothing that was
+measured before decides it. One is open at a time. All of this happens inside the board's transaction.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Collection
+from statistics import fmean
+
+from swarm.board.evidence import noise, values
+from swarm.board.ledger import Ledger
+from swarm.board.limits import closing_runs
+from swarm.board.runs import begin, confirmation_seed
+from swarm.board.stock import champion, tip
+from swarm.judge.confirm import FRESH_RUNS, Confirmation, affordable, confirm, deserves_confirmation
+from swarm.judge.noise import Noise
+from swarm.judge.pairs import Half, next_half
+from swarm.records import Measure, Purpose, Rung
+
+SWARM, CLOSING, PEOPLE = "swarm", "closing", "people"  # who asked for a confirmation
+OPEN, CONFIRMED, UNCONFIRMED = "open", "confirmed", "unconfirmed"  # its states
+
+
+def consider(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float, last: bool = False) -> None:
+    """Opens a confirmation of the trunk's tip against the champion where its gain so far earns one.
+
+    One test is left for the night's end: only then `last` is true, and the share of runs does not matter.
+    """
+    tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
+    best = champion(ledger, tag)
+    rival = best["source"] if best else swarm["base_source"]
+    if swarm["policy"].startswith("greedy") or not known.sigma or newest["source"] == rival:
+        return
+    if not affordable(*_spent(ledger, tag), last=last) or _tested(ledger, tag, newest["source"], rival):
+        return
+    ours, theirs = (values(ledger, swarm, known, source) for source in (newest["source"], rival))
+    if not ours or not theirs:
+        return
+    gain, se = fmean(theirs) - fmean(ours), known.sigma * math.sqrt(1 / len(ours) + 1 / len(theirs))
+    if deserves_confirmation(gain, se, known.sigma):
+        against = best["experiment"] if best else _baseline(ledger, tag)
+        ask(ledger, tag, newest["experiment"], newest["source"], against, rival, SWARM, FRESH_RUNS, now)
+
+
+def ask(
+    ledger: Ledger,
+    tag: str,
+    experiment: str,
+    source: str,
+    rival_experiment: str,
+    rival: str,
+    asked: str,
+    wanted: int,
+    now: float,
+) -> int:
+    """Opens a confirmation of `wanted` fresh runs of each arm; gives its number."""
+    ledger.insert(
+        "confirmations",
+        tag=tag,
+        experiment=experiment,
+        source=source,
+        rival_experiment=rival_experiment,
+        rival=rival,
+        asked=asked,
+        wanted=wanted,
+        began=now,
+    )
+    return ledger.value("SELECT last_insert_rowid()")
+
+
+def open_one(ledger: Ledger, tag: str, asked: str = SWARM) -> sqlite3.Row | None:
+    return ledger.row("SELECT * FROM confirmations WHERE tag = ? AND state = 'open' AND asked = ?", tag, asked)
+
+
+def next_run(
+    ledger: Ledger,
+    swarm: sqlite3.Row,
+    test: sqlite3.Row,
+    agent: str,
+    fence: int,
+    alive: Collection[str],
+    now: float,
+) -> Measure | None:
+    """The agent's next fresh run of an open confirmation; None where others do the rest."""
+    arms = ((test["experiment"], test["source"]), (test["rival_experiment"], test["rival"]))
+    rows = ledger.rows("SELECT agent, source, seed FROM runs WHERE confirmation = ? AND state != 'lost'", test["id"])
+    first = confirmation_seed(test["id"], 0)
+    begun = [Half(row["agent"], int(row["source"] == test["rival"]), row["seed"] - first) for row in rows]
+    half = next_half(begun, agent, alive, test["wanted"])
+    if half is None:
+        return None
+    name, source = arms[half.arm]
+    experiment = ledger.one("SELECT * FROM experiments WHERE id = ?", name)
+    seed, code = confirmation_seed(test["id"], half.pair), (source, experiment["parent"])
+    return begin(
+        ledger, swarm, agent, fence, experiment, Purpose.CONFIRM, code, now, seed=seed, confirmation=test["id"]
+    )
+
+
+def settle(ledger: Ledger, swarm: sqlite3.Row, number: int, now: float) -> None:
+    """Decides the swarm's own confirmation once all of its runs have ended; an unsteady candidate gets more of them."""
+    test = ledger.one("SELECT * FROM confirmations WHERE id = ?", number)
+    if test["state"] != OPEN or test["asked"] != SWARM or not _all_ended(ledger, test):
+        return
+    known = noise(ledger, swarm)
+    own = f"confirmation = {int(number)}"
+    ours, theirs = (values(ledger, swarm, known, test[arm], own) for arm in ("source", "rival"))
+    if min(len(ours), len(theirs)) < 2:
+        _conclude(ledger, test, None, now)
+        return
+    found = confirm(ours, theirs, known.sigma, known.df)
+    if found.wanted > test["wanted"] == min(found.n, found.m):
+        ledger.execute("UPDATE confirmations SET wanted = ? WHERE id = ?", found.wanted, number)
+        return
+    _conclude(ledger, test, found, now)
+
+
+def close(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
+    """After the closing wave's last run: where the night has no champion yet, it tests the trunk's tip, once."""
+    tag, base = swarm["tag"], swarm["base_source"]
+    newest = tip(ledger, tag)
+    if champion(ledger, tag) or newest["source"] == base or _tested(ledger, tag, newest["source"], base, CLOSING):
+        return
+    wanted, known = closing_runs(ledger, tag), noise(ledger, swarm)
+    ours, theirs = (values(ledger, swarm, known, source, "purpose = 'closing'") for source in (newest["source"], base))
+    if min(len(ours), len(theirs)) < wanted or known.sigma == 0:  # seeds that change nothing confirm nothing
+        return
+    against = _baseline(ledger, tag)
+    number = ask(ledger, tag, newest["experiment"], newest["source"], against, base, CLOSING, wanted, now)
+    test = ledger.one("SELECT * FROM confirmations WHERE id = ?", number)
+    _conclude(ledger, test, confirm(ours, theirs, known.sigma, known.df), now)
+
+
+def _conclude(ledger: Ledger, test: sqlite3.Row, found: Confirmation | None, now: float) -> None:
+    """Writes the outcome down, crowns who won, and tells it; None: too few of the runs gave a number."""
+    state = CONFIRMED if found and found.confirmed else UNCONFIRMED
+    figures = (found.gain, found.low, found.high, found.p, found.n, found.m) if found else (None,) * 6
+    ledger.execute(
+        "UPDATE confirmations SET state = ?, gain = ?, low = ?, high = ?, p = ?, n = ?, m = ?, ended = ? WHERE id = ?",
+        *(state, *figures, now, test["id"]),
+    )
+    if state == CONFIRMED:
+        _crown(ledger, test["tag"], test["experiment"])
+    rival = ledger.one("SELECT title FROM experiments WHERE id = ?", test["rival_experiment"])["title"]
+    title = ledger.one("SELECT title FROM experiments WHERE id = ?", test["experiment"])["title"]
+    text = f"{title}: {_told(found)} over {rival}"
+    kind = "champion" if state == CONFIRMED else UNCONFIRMED
+    ledger.insert("events", tag=test["tag"], at=now, agent="swarm", kind=kind, text=text, experiment=test["experiment"])
+
+
+def _crown(ledger: Ledger, tag: str, experiment: str) -> None:
+    """The best of the confirmed is champion; who was it before stays confirmed."""
+    ledger.execute("UPDATE experiments SET rung = ? WHERE tag = ? AND rung = ?", Rung.CONFIRMED, tag, Rung.CHAMPION)
+    ledger.execute("UPDATE experiments SET rung = ? WHERE id = ?", Rung.CHAMPION, experiment)
+
+
+def _told(found: Confirmation | None) -> str:
+    if found is None:
+        return "too many of its fresh runs gave no number to show a gain"
+    return f"gain {found.gain:+.6f} on {found.n} + {found.m} fresh runs (p {found.p:.2g})"
+
+
+def _spent(ledger: Ledger, tag: str) -> tuple[int, int, int]:
+    """How many confirmations the swarm made of its own accord, their runs, and all runs of the night."""
+    tests, spent = ledger.one(
+        "SELECT count(*), total(2 * wanted) FROM confirmations WHERE tag = ? AND asked = 'swarm'", tag
+    )
+    return tests, int(spent), ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured'", tag)
+
+
+def _tested(ledger: Ledger, tag: str, source: str, rival: str, asked: str = SWARM) -> bool:
+    """Whether this state has had its chance against that champion: nobody is tested until luck helps."""
+    return bool(
+        ledger.value(
+            "SELECT count(*) FROM confirmations WHERE tag = ? AND source = ? AND rival = ? AND asked = ?",
+            *(tag, source, rival, asked),
+        )
+    )
+
+
+def _all_ended(ledger: Ledger, test: sqlite3.Row) -> bool:
+    ended = ledger.value(
+        "SELECT count(*) FROM runs WHERE confirmation = ? AND state IN ('measured', 'crashed')", test["id"]
+    )
+    return ended >= 2 * test["wanted"]
+
+
+def _baseline(ledger: Ledger, tag: str) -> str:
+    """The baseline experiment that stands for the untouched code: the first whose runs gave a number."""
+    return ledger.value(
+        "SELECT id FROM experiments WHERE tag = ? AND baseline = 1 ORDER BY status = 'crash', length(agent), agent",
+        tag,
+    )

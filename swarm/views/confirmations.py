@@ -1,0 +1,51 @@
+"""The strict tests on fresh seeds, in plain words."""
+
+from __future__ import annotations
+
+from swarm.board.snapshot import ConfirmationView, Snapshot
+from swarm.views.markdown import code, escape, table
+from swarm.views.text import UNKNOWN, Scale, clean, short_id
+
+_ASKED = {"swarm": "during the night", "closing": "closing wave", "people": "by hand"}
+
+
+def of_experiment(snapshot: Snapshot, experiment: str) -> list[ConfirmationView]:
+    """The tests that the experiment had to pass, oldest first."""
+    return [test for test in snapshot.confirmations if test.experiment == experiment]
+
+
+def sentence(test: ConfirmationView, scale: Scale) -> str:
+    """`confirmed against baseline: −0.0047 ± 0.0009 on 4 + 4 fresh runs, p 0.0004`."""
+    against = f"against {clean(test.rival_title)}"
+    if test.ended is None:
+        return f"being tested {against} on {test.wanted} + {test.wanted} fresh runs"
+    if test.gain is None:
+        return f"not confirmed {against}: too many of its fresh runs gave no number"
+    word = "confirmed" if test.state == "confirmed" else "not confirmed"
+    interval = scale.interval(test.gain, test.low, test.high)
+    return f"{word} {against}: {interval} on {test.n} + {test.m} fresh runs, p {_probability(test.p)}"
+
+
+def markdown(snapshot: Snapshot) -> str:
+    """All tests of the night as a table; empty where there was none."""
+    from pandas import DataFrame
+
+    scale = Scale.of(snapshot)
+    rows = [
+        {
+            "experiment": code(short_id(test.experiment, snapshot.tag)),
+            "against": escape(test.rival_title),
+            "asked": _ASKED[test.asked],
+            "gain": scale.interval(test.gain, test.low, test.high),
+            "fresh runs": UNKNOWN if test.n is None else f"{test.n} + {test.m}",
+            "p": _probability(test.p),
+            "outcome": test.state,
+            "what": escape(test.title),
+        }
+        for test in snapshot.confirmations
+    ]
+    return table(DataFrame(rows, dtype=object)) if rows else ""
+
+
+def _probability(p: float | None) -> str:
+    return UNKNOWN if p is None else f"{p:.2g}"
