@@ -33,7 +33,7 @@ better, and shares what it learned with all others."""
 
 EPILOG = """\
 every day    launch, watch, status, show, report, tell, stop, doctor
-now and then attach, prune
+now and then attach, confirm, prune
 developers   bench, simulate
 
 A first night:  python prepare.py && python -m swarm launch --hours 8
@@ -219,6 +219,26 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if all(f.ok is not False for f in findings) else 1
 
 
+def confirm(options: argparse.Namespace) -> int:
+    """Runs an experiment and its rival on fresh seeds and compares them, as a paper needs it."""
+    from swarm.config import Config
+    from swarm.confirmation import Question, answer
+    from swarm.views.comparison import comparison_json, render_comparison
+
+    with _reading(options) as (read, ledger):
+        snapshot = read()
+        view = _find(snapshot, options.what)
+        rival = _find(snapshot, _rival(snapshot, view, options.against, ledger))
+    question = Question(view.id, rival.id, options.seeds)
+    seats = Config(gpus=options.gpus, agents=options.agents)
+    told = answer(_root(options), snapshot.tag, question, seats, lambda line: print(line, file=sys.stderr, flush=True))
+    if options.json:
+        _print_json(comparison_json(snapshot, view, rival, told))
+    else:
+        _console().print(render_comparison(snapshot, view, rival, told))
+    return 0
+
+
 def prune(options: argparse.Namespace) -> int:
     """Removes a night's branches, refs and files; what it learned stays in the ledger."""
     import shutil
@@ -392,6 +412,27 @@ def _find(snapshot: Snapshot, what: str) -> ExperimentView:
     raise UsageError(f"{snapshot.tag} has no experiment {what}: see `python -m swarm status` for what there is")
 
 
+def _rival(snapshot: Snapshot, view: ExperimentView, against: str, ledger: Ledger) -> str:
+    """The id of what `against` names, as the other arm of a confirmation; UsageError where there is nothing to ask."""
+    from swarm.board.confirmations import baseline, parent_of
+
+    if view.baseline:
+        raise UsageError(f"{view.id} is the baseline, which others are compared with: name an experiment")
+    if view.status in (None, "crash"):
+        raise UsageError(f"{view.id} gave no result to confirm: it is {view.status or view.state}")
+    named = {
+        "parent": lambda: parent_of(ledger, snapshot.tag, view.id),
+        "baseline": lambda: baseline(ledger, snapshot.tag),
+    }
+    if against == "champion" and snapshot.champion is None:
+        raise UsageError(f"{snapshot.tag} has no champion yet: use --against baseline")
+    rival = _find(snapshot, named[against]() if against in named else against).id
+    same = "SELECT count(DISTINCT source) FROM experiments WHERE id IN (?, ?)"
+    if ledger.value(same, view.id, rival) < 2:
+        raise UsageError(f"{view.id} and {rival} are the same code: choose another --against")
+    return rival
+
+
 def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
     """The experiment's change as a patch: against its parent; the champion's against the baseline."""
     from swarm.board.history import History
@@ -513,6 +554,12 @@ def _parser() -> argparse.ArgumentParser:
     attaching = _add(verbs, attach, tag=True, json=True)
     attaching.add_argument("agent", nargs="?", help="talk with this agent's model; without it: windows on all agents")
     _add(verbs, doctor, json=True)
+    confirming = _add(verbs, confirm, tag=True, json=True)
+    confirming.add_argument("what", metavar="ID", help="an experiment, its commit, or champion")
+    confirming.add_argument("--seeds", type=int, default=8, help="fresh runs of each arm (%(default)s)")
+    confirming.add_argument("--against", default="parent", help="parent, baseline, champion or an ID (%(default)s)")
+    confirming.add_argument("--gpus", help="how many GPUs or which, where not the night's")
+    confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores, where not the night's")
     pruning = _add(verbs, prune)
     pruning.add_argument("name", metavar="TAG", help="the swarm to remove")
     pruning.add_argument("--yes", action="store_true", help="yes, delete them")

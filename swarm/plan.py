@@ -75,18 +75,22 @@ def make_plan(
     config: Config,
     today: datetime.date | None = None,
     seats: Callable[[Config, str], Seating] = seats_here,
+    *,
+    thinks: bool = True,
 ) -> Plan:
     """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
 
     `seats` tells where agents can work; it is asked last, as a cluster may take its time. Nothing is changed, in the
-    repository or elsewhere.
+    repository or elsewhere. Where nobody `thinks`, runs are all there will be: neither researchers nor branches are
+    asked for what they lack.
     """
     history = History(root)
     root = history.root
     project = load_project(root)
     known = _tags(root)
     tag = _tag(config, history, known, today or datetime.date.today())
-    _refuse_blocking_branches(history, tag)
+    if thinks:
+        _refuse_blocking_branches(history, tag)
     if locked(ledger_path(root)):
         raise UsageError(
             "a swarm is already running on this repository: see it with `python -m swarm watch`,"
@@ -105,7 +109,8 @@ def make_plan(
     seating = seats(config, kind)
     slots, device = seating.slots, seating.device
     options = researcher_options(config, project)
-    researchers = {agent: resolve(name, options) for agent, name in assign(config.researcher, list(slots)).items()}
+    chosen = assign(config.researcher, list(slots)).items() if thinks else ()
+    researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # says here what it lacks
     key = _key(project, history, base, device, slots, budget, data)
@@ -142,6 +147,11 @@ def researcher_options(config: Config, project: Project) -> dict[str, str]:
         "fixed": "\n".join((*project.fixed, project.program)),
     }
     return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def environment(plan: Plan) -> dict[str, str]:
+    """Runs use the data that the plan found, whatever `prepare.py` is told to make meanwhile."""
+    return {"AUTORESEARCH_CORPUS": str(plan.data["key"])} if "key" in plan.data else {}
 
 
 def categories(plan: Plan) -> dict[str, tuple[str, str]]:

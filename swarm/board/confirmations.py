@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from statistics import fmean
 
 from swarm.board.evidence import noise, values
@@ -16,7 +16,8 @@ from swarm.board.ledger import Ledger
 from swarm.board.limits import closing_runs
 from swarm.board.runs import begin, confirmation_seed
 from swarm.board.stock import champion, tip
-from swarm.judge.confirm import FRESH_RUNS, Confirmation, affordable, confirm, deserves_confirmation
+from swarm.judge.comparison import Comparison, compare
+from swarm.judge.confirm import FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
 from swarm.judge.noise import Noise
 from swarm.judge.pairs import Half, next_half
 from swarm.records import Measure, Purpose, Rung
@@ -42,7 +43,7 @@ def consider(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float, last:
         return
     gain, se = fmean(theirs) - fmean(ours), known.sigma * math.sqrt(1 / len(ours) + 1 / len(theirs))
     if deserves_confirmation(gain, se, known.sigma):
-        against = best["experiment"] if best else _baseline(ledger, tag)
+        against = best["experiment"] if best else baseline(ledger, tag)
         ask(ledger, tag, newest["experiment"], newest["source"], against, rival, SWARM, FRESH_RUNS, now)
 
 
@@ -129,20 +130,75 @@ def close(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     ours, theirs = (values(ledger, swarm, known, source, "purpose = 'closing'") for source in (newest["source"], base))
     if min(len(ours), len(theirs)) < wanted or known.sigma == 0:  # seeds that change nothing confirm nothing
         return
-    against = _baseline(ledger, tag)
+    against = baseline(ledger, tag)
     number = ask(ledger, tag, newest["experiment"], newest["source"], against, base, CLOSING, wanted, now)
     test = ledger.one("SELECT * FROM confirmations WHERE id = ?", number)
     _conclude(ledger, test, confirm(ours, theirs, known.sigma, known.df), now)
+
+
+def ask_for_people(ledger: Ledger, tag: str, experiment: str, rival: str, seeds: int, now: float) -> int:
+    """The open confirmation of this very question, which goes on, or a new one; gives its number."""
+    source, against = (
+        ledger.one("SELECT source FROM experiments WHERE id = ?", name)["source"] for name in (experiment, rival)
+    )
+    begun = ledger.value(
+        "SELECT id FROM confirmations WHERE tag = ? AND source = ? AND rival = ? AND wanted = ? AND asked = 'people'"
+        " AND state = 'open'",
+        *(tag, source, against, seeds),
+    )
+    return begun or ask(ledger, tag, experiment, source, rival, against, PEOPLE, seeds, now)
+
+
+def baseline(ledger: Ledger, tag: str) -> str:
+    """The baseline experiment that stands for the untouched code: the first whose runs gave a number."""
+    return ledger.value(
+        "SELECT id FROM experiments WHERE tag = ? AND baseline = 1 ORDER BY status = 'crash', length(agent), agent",
+        tag,
+    )
+
+
+def parent_of(ledger: Ledger, tag: str, experiment: str) -> str:
+    """The experiment whose code this one started from."""
+    parent = ledger.value(
+        "SELECT trunk.experiment FROM trunk JOIN experiments ON experiments.parent = trunk.source"
+        " WHERE trunk.tag = ? AND experiments.id = ? ORDER BY trunk.position",
+        *(tag, experiment),
+    )
+    return parent or baseline(ledger, tag)
+
+
+def conclude_for_people(ledger: Ledger, swarm: sqlite3.Row, number: int, now: float) -> Comparison | None:
+    """What the pairs say in which both runs gave a number; None where these are fewer than two.
+
+    A kept step that is better at the level of the strict test is confirmed by it; champion it does not become.
+    """
+    test = ledger.one("SELECT * FROM confirmations WHERE id = ?", number)
+    pairs = ledger.rows(
+        "SELECT ours.value AS ours, theirs.value AS theirs FROM runs ours JOIN runs theirs ON theirs.seed = ours.seed"
+        " AND theirs.confirmation = ours.confirmation AND theirs.source = ?1 AND theirs.state = 'measured'"
+        " WHERE ours.confirmation = ?2 AND ours.source = ?3 AND ours.state = 'measured' ORDER BY ours.seed",
+        *(test["rival"], number, test["source"]),
+    )
+    if len(pairs) < 2:
+        _write(ledger, number, UNCONFIRMED, (None,) * 6, now)
+        return None
+    sign = 1 if swarm["direction"] == "lower" else -1
+    told = compare([sign * pair["ours"] for pair in pairs], [sign * pair["theirs"] for pair in pairs])
+    figures = (told.gain, told.low, told.high, told.t_p, told.pairs, told.pairs)
+    _write(ledger, number, CONFIRMED if told.outcome == "better" else UNCONFIRMED, figures, now)
+    if told.outcome == "better" and told.t_p < 2 * LEVEL:
+        ledger.execute(
+            "UPDATE experiments SET rung = ? WHERE id = ? AND rung = ?",
+            *(Rung.CONFIRMED, test["experiment"], Rung.KEPT),
+        )
+    return told
 
 
 def _conclude(ledger: Ledger, test: sqlite3.Row, found: Confirmation | None, now: float) -> None:
     """Writes the outcome down, crowns who won, and tells it; None: too few of the runs gave a number."""
     state = CONFIRMED if found and found.confirmed else UNCONFIRMED
     figures = (found.gain, found.low, found.high, found.p, found.n, found.m) if found else (None,) * 6
-    ledger.execute(
-        "UPDATE confirmations SET state = ?, gain = ?, low = ?, high = ?, p = ?, n = ?, m = ?, ended = ? WHERE id = ?",
-        *(state, *figures, now, test["id"]),
-    )
+    _write(ledger, test["id"], state, figures, now)
     if state == CONFIRMED:
         _crown(ledger, test["tag"], test["experiment"])
     rival = ledger.one("SELECT title FROM experiments WHERE id = ?", test["rival_experiment"])["title"]
@@ -150,6 +206,14 @@ def _conclude(ledger: Ledger, test: sqlite3.Row, found: Confirmation | None, now
     text = f"{title}: {_told(found)} over {rival}"
     kind = "champion" if state == CONFIRMED else UNCONFIRMED
     ledger.insert("events", tag=test["tag"], at=now, agent="swarm", kind=kind, text=text, experiment=test["experiment"])
+
+
+def _write(ledger: Ledger, number: int, state: str, figures: Sequence[float | None], now: float) -> None:
+    """`figures` are gain, low, high, p, n and m."""
+    ledger.execute(
+        "UPDATE confirmations SET state = ?, gain = ?, low = ?, high = ?, p = ?, n = ?, m = ?, ended = ? WHERE id = ?",
+        *(state, *figures, now, number),
+    )
 
 
 def _crown(ledger: Ledger, tag: str, experiment: str) -> None:
@@ -187,11 +251,3 @@ def _all_ended(ledger: Ledger, test: sqlite3.Row) -> bool:
         "SELECT count(*) FROM runs WHERE confirmation = ? AND state IN ('measured', 'crashed')", test["id"]
     )
     return ended >= 2 * test["wanted"]
-
-
-def _baseline(ledger: Ledger, tag: str) -> str:
-    """The baseline experiment that stands for the untouched code: the first whose runs gave a number."""
-    return ledger.value(
-        "SELECT id FROM experiments WHERE tag = ? AND baseline = 1 ORDER BY status = 'crash', length(agent), agent",
-        tag,
-    )

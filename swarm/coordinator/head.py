@@ -32,7 +32,7 @@ from swarm.coordinator.duty import Duty, Streak
 from swarm.coordinator.projection import Projection
 from swarm.coordinator.seat import ARRIVAL, GAVE_UP, Seat
 from swarm.errors import SwarmError
-from swarm.plan import Plan, categories, researcher_options
+from swarm.plan import Plan, categories, environment, researcher_options
 from swarm.researchers.claude import secrets
 from swarm.workshop import gpu
 from swarm.workshop.dials import with_budget
@@ -206,7 +206,7 @@ class Swarm:
             options=researcher_options(plan.config, plan.project),
             secrets=secrets(plan.researchers[agent], os.environ),
             think_limit=plan.config.think_limit,
-            environment=_environment(plan),
+            environment=environment(plan),
         )
 
         def hire() -> Worker:
@@ -353,11 +353,6 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
             sigma_prior=plan.project.sigma.get(plan.device.split(":")[0]),
             settings=settings,
         )
-
-
-def _environment(plan: Plan) -> dict[str, str]:
-    """Runs use the data that the plan found, whatever `prepare.py` is told to make during the night."""
-    return {"AUTORESEARCH_CORPUS": str(plan.data["key"])} if "key" in plan.data else {}
 
 
 def _status(word: str, reason: str) -> str:

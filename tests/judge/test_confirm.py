@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -100,6 +100,7 @@ def test_a_confirmation_is_affordable_within_a_tenth_of_the_runs_and_ten_a_night
     assert not affordable(10, 80, 2000, last=True)
 
 
+@settings(deadline=None)
 @given(st.floats(0.0001, 0.01), st.floats(0, 0.01), st.floats(1e-5, 0.01))
 def test_shrinking_never_turns_or_grows_a_gain(gain, se, tau):
     assert 0 <= shrunken(gain, se, tau) <= gain

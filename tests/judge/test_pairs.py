@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.judge.pairs import Half, next_half
@@ -41,6 +41,7 @@ def test_one_arm_alone_may_run_ahead():
     assert next_half(begun, "gpu0", GPUS, 3) == Half("gpu0", 0, 0)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 6),
     st.lists(st.tuples(st.sampled_from(GPUS), st.sampled_from(("run", "run", "run", "lose", "die"))), max_size=60),

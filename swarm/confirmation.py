@@ -1,0 +1,131 @@
+"""The verb `confirm`: an experiment beside its rival on fresh seeds, on this machine's slots, while no swarm runs.
+
+Both arms have the same data, seeds and budget, and go through the same workshop and referee as a night's runs. Every
+run is in the ledger before it starts: what was cut off is made again when the same question is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.board import confirmations, trials
+from swarm.board.history import History
+from swarm.board.ledger import Ledger
+from swarm.board.reader import ledger_path
+from swarm.board.stock import load_source
+from swarm.config import Config
+from swarm.errors import SwarmError, UsageError
+from swarm.judge.comparison import Comparison
+from swarm.plan import Plan, environment, make_plan
+from swarm.records import Measure, Run
+from swarm.workshop.runner import Workshop
+
+Say = Callable[[str], None]
+FEWEST, MOST = 2, 500  # seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which experiment is confirmed against which, on how many seeds; both by their ids."""
+
+    experiment: str
+    rival: str
+    seeds: int
+
+
+def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) -> Comparison:
+    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the night's.
+
+    UsageError, and nothing done, where a swarm runs, no slot is free, or results could not be compared with the
+    night's. SwarmError where too few runs gave a number.
+    """
+    if not FEWEST <= question.seeds <= MOST:
+        raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
+    plan = make_plan(root, Config(tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents).check(), thinks=False)
+    os.environ.update(environment(plan))
+    with contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger:
+        bench = Bench(ledger, plan, question, say)
+        asyncio.run(bench.work())
+        return bench.conclude()
+
+
+class Bench:
+    """The slots at work on one question."""
+
+    def __init__(self, ledger: Ledger, plan: Plan, question: Question, say: Say):
+        self.ledger, self.plan, self.say = ledger, plan, say
+        self.swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", plan.tag)
+        with ledger.transaction():
+            self._lose_running()  # whoever began them was cut off: the ledger is ours now
+            self.number = self._number(question)
+        base = History(plan.root).base_tree(plan.base_commit)
+        self.workshops = {
+            agent: Workshop(plan.project, base, plan.folder / "confirm" / agent, slot)
+            for agent, slot in plan.slots.items()
+        }
+        self.alive = set(plan.slots)
+
+    async def work(self) -> None:
+        """Until every pair is whole; whatever ends it early, no run is left behind as running."""
+        try:
+            async with asyncio.TaskGroup() as slots:
+                for agent in self.workshops:
+                    slots.create_task(self._work(agent))
+        finally:
+            with self.ledger.transaction():
+                self._lose_running()
+
+    def conclude(self) -> Comparison:
+        with self.ledger.transaction():
+            told = confirmations.conclude_for_people(self.ledger, self.swarm, self.number, time.time())
+        if told is None:
+            why = self.ledger.value(
+                "SELECT failure FROM runs WHERE confirmation = ? AND state = 'crashed'", self.number
+            )
+            raise SwarmError(f"too few runs gave a number to compare ({why}): their logs are in {self._folder()}")
+        return told
+
+    def _folder(self) -> Path:
+        return self.plan.folder / "confirm"
+
+    def _number(self, question: Question) -> int:
+        """The open confirmation of this very question, or a new one."""
+        return confirmations.ask_for_people(
+            self.ledger, self.plan.tag, question.experiment, question.rival, question.seeds, time.time()
+        )
+
+    async def _work(self, agent: str) -> None:
+        workshop = self.workshops[agent]
+        for run in await asyncio.to_thread(workshop.leftovers):
+            self._record(agent, run)
+        while (work := self._next(agent)) is not None:
+            source = load_source(self.ledger, work.source)
+            run = await workshop.run(work, source, lambda progress: None)
+            self._record(agent, run)
+            self._tell(agent, work, run)
+        self.alive.discard(agent)
+
+    def _next(self, agent: str) -> Measure | None:
+        with self.ledger.transaction():
+            test = self.ledger.one("SELECT * FROM confirmations WHERE id = ?", self.number)
+            return confirmations.next_run(self.ledger, self.swarm, test, agent, 0, self.alive, time.time())
+
+    def _record(self, agent: str, run: Run) -> None:
+        with self.ledger.transaction():
+            trials.record(self.ledger, self.swarm, agent, run, time.time())
+        self.workshops[agent].acknowledge(run.run, run.attempt)
+
+    def _tell(self, agent: str, work: Measure, run: Run) -> None:
+        value = f"{self.swarm['metric']} {run.metrics.value:.6f}" if run.metrics else f"{run.failure}: {run.reason}"
+        self.say(f"{agent} {work.experiment} seed {work.seed}: {value}")
+
+    def _lose_running(self) -> None:
+        tag = self.swarm["tag"]
+        for row in self.ledger.rows("SELECT agent FROM runs WHERE tag = ? AND state = 'running'", tag):
+            trials.lose_running(self.ledger, self.swarm, row["agent"], time.time())

@@ -1,0 +1,74 @@
+"""What `confirm` prints: both arms, the gain with its interval, and two tests; for people or as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.judge.comparison import Comparison
+from swarm.views.text import Portable, Scale, clean
+
+_STYLES = {"better": "green", "worse": "red", "inconclusive": "yellow"}
+_FEW = 6  # pairs under which Wilcoxon's test cannot fall below 0.05 whatever they say
+
+
+def render_comparison(
+    snapshot: Snapshot, view: ExperimentView, rival: ExperimentView, told: Comparison
+) -> RenderableType:
+    """Mean, deviation and number of runs of each arm, and what the pairs say."""
+    scale = Scale.of(snapshot)
+    sign = 1 if snapshot.direction == "lower" else -1
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for heading, justify in (
+        ("experiment", "left"),
+        (f"mean {scale.metric}", "right"),
+        ("std", "right"),
+        ("n", "right"),
+        ("what", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for arm, mean, std in ((view, told.mean, told.std), (rival, told.rival_mean, told.rival_std)):
+        cells = (clean(arm.id), scale.value(sign * mean), f"{std:.2g}", str(told.pairs), clean(arm.title))
+        table.add_row(*map(Text, cells))
+    change = scale.interval(told.gain, told.low, told.high)
+    parts: list[RenderableType] = [
+        table,
+        Text(f"change {change} (95% interval of {told.pairs} pairs, {scale.direction} is better)"),
+        Text(f"paired t test p {told.t_p:.2g}, Wilcoxon signed-rank test p {told.wilcoxon_p:.2g} (both two-sided)"),
+        Text(_said(told), _STYLES[told.outcome]),
+    ]
+    if told.pairs < _FEW:
+        parts.append(Text(f"with fewer than {_FEW} seeds Wilcoxon's p cannot fall below 0.05: ask for 8", "dim"))
+    return Portable(Group(*parts))
+
+
+def _said(told: Comparison) -> str:
+    if told.outcome == "inconclusive":
+        return "inconclusive at this scale: the interval contains 0"
+    return f"{told.outcome} than its rival: the interval excludes 0"
+
+
+def comparison_json(
+    snapshot: Snapshot, view: ExperimentView, rival: ExperimentView, told: Comparison
+) -> dict[str, Any]:
+    """The same as one flat object, with means in the metric's own direction; `n` is of each arm."""
+    sign = 1 if snapshot.direction == "lower" else -1
+    figures = dataclasses.asdict(told)
+    return {
+        "experiment": view.id,
+        "against": rival.id,
+        "metric": snapshot.metric,
+        "direction": snapshot.direction,
+        "budget": snapshot.budget,
+        "n": figures.pop("pairs"),
+        **figures,
+        "mean": sign * told.mean,
+        "rival_mean": sign * told.rival_mean,
+        "outcome": told.outcome,
+        "verdict": _said(told),
+    }
