@@ -24,6 +24,7 @@ from swarm.errors import SwarmError, UsageError
 from swarm.judge.comparison import Comparison
 from swarm.plan import Plan, environment, make_plan
 from swarm.records import Measure, Run
+from swarm.workshop.dials import with_budget
 from swarm.workshop.runner import Workshop
 
 Say = Callable[[str], None]
@@ -64,7 +65,7 @@ class Bench:
         with ledger.transaction():
             self._lose_running()  # whoever began them was cut off: the ledger is ours now
             self.number = self._number(question)
-        base = History(plan.root).base_tree(plan.base_commit)
+        base = with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
         self.workshops = {
             agent: Workshop(plan.project, base, plan.folder / "confirm" / agent, slot)
             for agent, slot in plan.slots.items()

@@ -62,6 +62,7 @@ class Rung(StrEnum):
     KEPT = "kept"  # replicated, and advanced the trunk
     CONFIRMED = "confirmed"  # better on fresh seeds
     CHAMPION = "champion"  # the best of the confirmed
+    UNDONE = "undone"  # kept once; later runs showed a loss, and the trunk went back
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def consider(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float, last:
     gain, se = fmean(theirs) - fmean(ours), known.sigma * math.sqrt(1 / len(ours) + 1 / len(theirs))
     if deserves_confirmation(gain, se, known.sigma):
         against = best["experiment"] if best else baseline(ledger, tag)
-        ask(ledger, tag, newest["experiment"], newest["source"], against, rival, SWARM, FRESH_RUNS, now)
+        ask(ledger, tag, _original(ledger, newest), newest["source"], against, rival, SWARM, FRESH_RUNS, now)
 
 
 def ask(
@@ -131,7 +131,7 @@ def close(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     if min(len(ours), len(theirs)) < wanted or known.sigma == 0:  # seeds that change nothing confirm nothing
         return
     against = baseline(ledger, tag)
-    number = ask(ledger, tag, newest["experiment"], newest["source"], against, base, CLOSING, wanted, now)
+    number = ask(ledger, tag, _original(ledger, newest), newest["source"], against, base, CLOSING, wanted, now)
     test = ledger.one("SELECT * FROM confirmations WHERE id = ?", number)
     _conclude(ledger, test, confirm(ours, theirs, known.sigma, known.df), now)
 
@@ -251,3 +251,9 @@ def _all_ended(ledger: Ledger, test: sqlite3.Row) -> bool:
         "SELECT count(*) FROM runs WHERE confirmation = ? AND state IN ('measured', 'crashed')", test["id"]
     )
     return ended >= 2 * test["wanted"]
+
+
+def _original(ledger: Ledger, step: sqlite3.Row) -> str:
+    """The experiment that first brought the step's code: a step that restores it is not to be praised for it."""
+    restored = ledger.value("SELECT restores FROM experiments WHERE id = ?", step["experiment"])
+    return restored or step["experiment"]

@@ -251,7 +251,9 @@ def write_results(ledger: Ledger, tag: str, folder: Path) -> None:
 
 def _result(ledger: Ledger, row: sqlite3.Row) -> str:
     mean = own_mean(ledger, row["id"]) if row["status"] != "crash" else None
-    memory = ledger.value("SELECT max(peak_vram_mb) FROM runs WHERE experiment = ? AND state = 'measured'", row["id"])
+    memory = ledger.value(
+        "SELECT max(peak_vram_mb) FROM runs WHERE experiment = ? AND state = 'measured'", row["restores"] or row["id"]
+    )
     gigabytes = memory / 1024 if memory and row["status"] != "crash" else 0.0
     runs = f" (n={row['n']})" if row["n"] > 1 else ""
     description = one_line(row["title"]) + runs

@@ -26,7 +26,9 @@ def limit(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float, drafting:
     if swarm["max_experiments"] is not None:
         states = "('claimed', 'drafted', 'testing', 'judged')" if drafting else "('testing', 'judged')"
         begun = ledger.value(
-            f"SELECT count(*) FROM experiments WHERE tag = ? AND baseline = 0 AND state IN {states}", swarm["tag"]
+            "SELECT count(*) FROM experiments WHERE tag = ? AND baseline = 0 AND restores IS NULL"
+            f" AND state IN {states}",
+            swarm["tag"],
         )
         if begun >= swarm["max_experiments"]:
             return f"{swarm['max_experiments']} experiments done"

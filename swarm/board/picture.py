@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections import Counter, defaultdict
@@ -88,6 +89,7 @@ class Picture:
     def limits(self) -> str:
         swarm = self.swarm
         hours = (swarm["deadline"] - swarm["started"]) / 3600 if swarm["deadline"] else None
+        hours = hours and json.loads(swarm["settings"]).get("hours", hours)  # a resumed night has another deadline
         experiments = swarm["max_experiments"]
         parts = [f"{hours:.3g} h" if hours else "", f"{experiments} experiments" if experiments else ""]
         return ", ".join(part for part in parts if part) or "until you stop it"
@@ -143,7 +145,7 @@ class Picture:
             evidence[row["experiment"]].append(row)
         live = [row for row in self.ideas.values() if row["state"] != "abandoned"]
         live.sort(key=lambda row: (row["judged"] or math.inf, row["created"]))
-        return tuple(self._experiment(row, evidence[row["id"]]) for row in live)
+        return tuple(self._experiment(row, evidence[row["restores"] or row["id"]]) for row in live)
 
     def _experiment(self, row: sqlite3.Row, runs: list[sqlite3.Row]) -> ExperimentView:
         gain = None if row["baseline"] else row["gain"]

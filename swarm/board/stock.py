@@ -13,7 +13,8 @@ from swarm.records import Idea, Source
 
 # Of a row of experiments, in the metric's units: the plain mean of its own runs of its newest code. Later refreshes and
 # closing runs of that code do not count: the number stands in a commit's message, and must not change.
-OWN_MEAN = """(SELECT avg(runs.value) FROM runs WHERE runs.experiment = experiments.id
+# A step that restores an earlier one has that one's.
+OWN_MEAN = """(SELECT avg(runs.value) FROM runs WHERE runs.experiment = coalesce(experiments.restores, experiments.id)
     AND runs.source = experiments.source AND runs.state = 'measured'
     AND runs.purpose IN ('baseline', 'first', 'replicate'))"""
 

@@ -8,12 +8,13 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 
-from swarm.board import confirmations
+from swarm.board import confirmations, rollback
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
 from swarm.board.standing import NOOP
 from swarm.board.stock import abandon, tip
 from swarm.board.traces import does_nothing
+from swarm.board.verdicts import advance, close
 from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
 from swarm.judge.race import NEAR_MISS, Arm, parse
@@ -100,6 +101,8 @@ def _fresh(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, now: float) -> 
         confirmations.settle(ledger, swarm, run["confirmation"], now)
     elif run["purpose"] == "closing":
         confirmations.close(ledger, swarm, now)
+    if run["purpose"] in ("refresh", "confirm"):
+        rollback.reconsider(ledger, swarm, now)
 
 
 # -- verdicts ------------------------------------------------------------------------------------------------------
@@ -129,8 +132,8 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
         )
         return verdict
     if verdict.status is Status.KEEP:
-        _advance(ledger, swarm, experiment, newest["position"] + 1, now)
-    _close(ledger, swarm, experiment, verdict, now)
+        advance(ledger, swarm, experiment, newest["position"] + 1, now)
+    close(ledger, swarm, experiment, verdict, now)
     confirmations.consider(ledger, swarm, known, now)
     return verdict
 
@@ -169,48 +172,6 @@ def _printed(ledger: Ledger, swarm: sqlite3.Row, source: str) -> list[Mapping[st
     return [decode(row["result"]).metrics.values for row in rows]
 
 
-def _advance(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, position: int, now: float) -> None:
-    """Keep, then fast-forward: the trunk takes the experiment, and its agent's branch with it."""
-    tag = swarm["tag"]
-    ledger.insert("trunk", tag=tag, position=position, source=experiment["source"], experiment=experiment["id"], at=now)
-    ledger.execute("UPDATE experiments SET position = ? WHERE id = ?", position, experiment["id"])
-    ledger.execute("UPDATE agents SET position = ? WHERE tag = ? AND agent = ?", position, tag, experiment["agent"])
-
-
-def _close(
-    ledger: Ledger,
-    swarm: sqlite3.Row,
-    experiment: sqlite3.Row,
-    verdict: Verdict,
-    now: float,
-    failure: Failure | None = None,
-) -> None:
-    tag = swarm["tag"]
-    order = 1 + (ledger.value("SELECT max(verdict) FROM experiments WHERE tag = ?", tag) or 0)
-    ledger.execute(
-        "UPDATE experiments SET state = 'judged', status = ?, rung = ?, gain = ?, se = ?, n = ?, reason = ?,"
-        " failure = ?, judged = ?, verdict = ? WHERE id = ?",
-        verdict.status,
-        verdict.rung,
-        verdict.gain,
-        verdict.se,
-        verdict.n,
-        verdict.reason,
-        failure,
-        now,
-        order,
-        experiment["id"],
-    )
-    kind = "baseline" if experiment["baseline"] and not failure else str(verdict.status)
-    if verdict.reason.startswith(NEAR_MISS):
-        kind = NEAR_MISS
-    told = {"keep": experiment["title"], "discard": experiment["title"], "baseline": verdict.reason}
-    text = told.get(kind, f"{experiment['title']}: {verdict.reason}")
-    ledger.insert(
-        "events", tag=tag, at=now, agent=experiment["agent"], kind=kind, text=text, experiment=experiment["id"]
-    )
-
-
 def _baseline(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: Run, now: float) -> Verdict:
     if run.failure:
         return _crash(ledger, swarm, experiment["id"], run.failure, run.reason, now)
@@ -229,7 +190,7 @@ def _baseline(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: 
         ledger.insert("events", tag=swarm["tag"], at=now, agent=experiment["agent"], kind="baseline", text=text)
         return Verdict(None, 0.0, None, done, "once more, for the noise")
     verdict = Verdict(Status.KEEP, 0.0, None, done, f"{done} runs of the untouched code", Rung.KEPT)
-    _close(ledger, swarm, experiment, verdict, now)
+    close(ledger, swarm, experiment, verdict, now)
     return verdict
 
 
@@ -254,7 +215,7 @@ def give_up(ledger: Ledger, swarm: sqlite3.Row, experiment: str, reason: str, no
     row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
     if ledger.value("SELECT count(*) FROM runs WHERE experiment = ? AND state = 'measured'", experiment):
         near = Verdict(Status.DISCARD, row["gain"], row["se"], row["n"], f"{NEAR_MISS}: {reason}")
-        _close(ledger, swarm, row, near, now)
+        close(ledger, swarm, row, near, now)
     elif row["failure"]:
         let_stand(ledger, swarm, experiment, now)
     else:
@@ -266,5 +227,5 @@ def _crash(
 ) -> Verdict:
     row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
     verdict = Verdict(Status.CRASH, None, None, 0, reason)
-    _close(ledger, swarm, row, verdict, now, failure)
+    close(ledger, swarm, row, verdict, now, failure)
     return verdict

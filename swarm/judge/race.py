@@ -15,6 +15,7 @@ from swarm.errors import UsageError
 from swarm.judge.noise import pooled
 from swarm.records import Rung, Status, Verdict
 
+SIMPLER = "simpler by"  # how the reason of a keep begins that gained nothing
 NEAR_MISS = "near miss"  # how the reason of a discard begins that ran out of runs before it could be told apart
 NORMAL = NormalDist()
 
@@ -106,7 +107,7 @@ def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, adde
     if evidence.runs >= needed and evidence.z is not None and evidence.z >= _keep_z(evidence, rules):
         return _verdict(Status.KEEP, evidence, str(evidence))
     if simpler and evidence.runs >= rules.simpler_runs and _no_worse(evidence, rules):
-        return _verdict(Status.KEEP, evidence, f"simpler by {-added_size} nodes and no worse: {evidence}")
+        return _verdict(Status.KEEP, evidence, f"{SIMPLER} {-added_size} nodes and no worse: {evidence}")
     if _hopeless(evidence, rules, simpler):
         return _verdict(Status.DISCARD, evidence, f"not better than its parent: {evidence}")
     if evidence.runs >= rules.max_runs:

@@ -19,7 +19,7 @@ from swarm.board.client import BoardClient
 from swarm.board.ledger import Ledger
 from swarm.board.novelty import fingerprint
 from swarm.board.picture import Picture
-from swarm.board.stock import found, load_source, own_mean
+from swarm.board.stock import found, leader, load_source, own_mean
 from swarm.project import Project
 from swarm.records import Duplicate, Idea, Measure, Metrics, Progress, Run, Source
 from swarm.simulation import clock
@@ -146,7 +146,8 @@ class _Simulation:
         values = [self._true_value(load_source(self.ledger, step["source"])) for step in steps]
         crowned = self.ledger.rows("SELECT source FROM experiments WHERE rung IN ('confirmed', 'champion')")
         crowns = [self._true_value(load_source(self.ledger, row["source"])) for row in crowned]
-        gain = values[0] - values[-1]
+        best = leader(self.ledger, TAG)["source"]  # which the headline is about
+        gain = values[0] - self._true_value(load_source(self.ledger, best))
         claimed = picture.headline.gain if picture.headline else None
         return Outcome(
             progress=tuple(

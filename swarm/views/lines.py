@@ -15,12 +15,13 @@ _VERDICTS = ("keep", "discard", "crash", "near miss")
 def line(event: Event, snapshot: Snapshot) -> str:
     """`14:02:11 gpu3 keep 0.9932 (-0.0011) raise embedding lr`, the change being that over the parent."""
     experiment = next((e for e in snapshot.experiments if e.id == event.experiment), None)
-    told = _verdict(experiment, Scale.of(snapshot)) if experiment and event.kind in _VERDICTS else clean(event.text)
+    told = clean(event.text)
+    if experiment and event.kind in _VERDICTS:
+        told = _verdict(experiment, Scale.of(snapshot), told if event.kind == "keep" else clean(experiment.title))
     return f"{clock(event.at, seconds=True)} {clean(event.agent) or 'swarm'} {clean(event.kind)} {told}".rstrip()
 
 
-def _verdict(experiment: ExperimentView, scale: Scale) -> str:
-    title = clean(experiment.title)
+def _verdict(experiment: ExperimentView, scale: Scale, title: str) -> str:
     if experiment.status == "crash":
         return f"{experiment.failure or 'unknown'}: {title}"
     runs = f", n={experiment.n}" if experiment.n > 1 else ""

@@ -15,7 +15,7 @@ from swarm.views.text import UNAUDITED, Scale, clean, clock, dollars, quantity, 
 from swarm.views.verdicts import is_unaudited, judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
-RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta"}
+RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta", "undone": "red"}
 _STATES = {
     "training": ("●", "green"),
     "measuring": ("◐", "cyan"),

@@ -69,6 +69,8 @@ def verdict(experiment: ExperimentView, sigma: float | None) -> str:
 def _evidence(experiment: ExperimentView) -> str:
     if experiment.rung == "champion":
         return "Champion: the best of those confirmed on fresh seeds."
+    if experiment.rung == "undone":
+        return "Later runs showed it to be a loss: the trunk went back to an earlier step."
     if experiment.rung == "confirmed":
         return "Confirmed on fresh seeds."
     if experiment.n < 2:

@@ -245,10 +245,13 @@ class Agents(RuleBasedStateMachine):
         night = self.night
         trunk = night.ledger.rows("SELECT * FROM trunk ORDER BY position")
         assert [step["position"] for step in trunk] == list(range(len(trunk)))
-        assert len({step["source"] for step in trunk}) == len(trunk)
         for parent, step in itertools.pairwise(trunk):
             row = night.row(step["experiment"])
             assert (row["status"], row["parent"], row["position"]) == ("keep", parent["source"], step["position"])
+            restored = [earlier["source"] for earlier in trunk[: step["position"] - 1]]
+            assert (step["source"] in restored) == bool(row["restores"]), "the same code again, only to restore it"
+            if row["restores"]:
+                continue
             tested = night.runs(
                 f"experiment = '{row['id']}' AND source = '{step['source']}' AND parent = '{parent['source']}'"
                 " AND state = 'measured' AND purpose IN ('first', 'replicate')"
@@ -263,6 +266,7 @@ class Agents(RuleBasedStateMachine):
         judged = [row for row in rows if row["state"] == "judged"]
         assert sorted(row["verdict"] for row in judged) == list(range(1, len(judged) + 1))
         assert all((row["status"] is not None) == (row["state"] == "judged") for row in rows)
+        judged = [row for row in judged if not row["restores"]]
         assert sum(not row["baseline"] for row in judged) <= EXPERIMENTS
         for row in judged:
             if row["status"] != "crash":
@@ -305,7 +309,9 @@ class Agents(RuleBasedStateMachine):
         open_rows = night.ledger.rows("SELECT * FROM experiments WHERE state IN ('claimed', 'drafted', 'testing')")
         hopeless = night.board.swarm["stop"] == "now"
         assert hopeless or not [dict(row) for row in open_rows if not row["baseline"]]
-        begun = night.ledger.value("SELECT count(*) FROM experiments WHERE state = 'judged' AND baseline = 0")
+        begun = night.ledger.value(
+            "SELECT count(*) FROM experiments WHERE state = 'judged' AND baseline = 0 AND restores IS NULL"
+        )
         assert hopeless or begun == EXPERIMENTS
         for check in (self.every_run_ends_at_most_once, self.the_trunk_is_one_line_of_tested_code):
             check()
