@@ -7,6 +7,7 @@ import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import fmean
 
 from swarm.board import confirmations, rollback
 from swarm.board.evidence import noise, values
@@ -17,12 +18,22 @@ from swarm.board.traces import does_nothing
 from swarm.board.verdicts import advance, close
 from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
-from swarm.judge.race import NEAR_MISS, Arm, parse
+from swarm.judge.race import NEAR_MISS, Arm, Rules, incredible, parse, race
+from swarm.judge.saturation import EDITS, indistinct
 from swarm.records import Failure, Run, Rung, Status, Verdict, decode, encode
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 JUDGED = ("baseline", "first", "replicate")  # the purposes of runs that an experiment is judged on
+
+UNBELIEVED = (
+    "so large a gain is believed only from a referee, and its own code alone printed it; look at its diff, and give the"
+    " project a `referee`"
+)
+SATURATED = (
+    f"the last {EDITS} different edits all measure the same within the noise: the task is too easy or saturated, the"
+    " budget too short, or the edits have no effect on the metric"
+)
 
 
 def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float) -> Verdict | None:
@@ -120,6 +131,12 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     elif experiment["added_size"] >= 0 and does_nothing(ledger, experiment["id"]):  # less code of no effect may be kept
         idle = f"{NOOP}: its losses are its parent's, step by step: look whether the edit is ever reached"
         verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, idle)
+    elif (
+        verdict.status is Status.KEEP
+        and policy is race
+        and _unbelieved(ledger, experiment["source"], arms, verdict, known, rules)
+    ):
+        verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, f"{NEAR_MISS}: {UNBELIEVED}")
     newest = tip(ledger, swarm["tag"])
     if verdict.status is Status.KEEP and experiment["parent"] != newest["source"]:
         verdict = Verdict(
@@ -135,7 +152,30 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
         advance(ledger, swarm, experiment, newest["position"] + 1, now)
     close(ledger, swarm, experiment, verdict, now)
     confirmations.consider(ledger, swarm, known, now)
+    _warn_once(ledger, swarm, known, now)
     return verdict
+
+
+def _unbelieved(ledger: Ledger, source: str, arms: list[Arm], verdict: Verdict, known: Noise, rules: Rules) -> bool:
+    """Whether the gain is so large that it takes a referee to believe it, and its own code alone printed it."""
+    if verdict.gain is None or not incredible(verdict.gain, fmean(arms[-1].parent), known.sigma, rules):
+        return False
+    return bool(
+        ledger.value("SELECT count(*) FROM runs WHERE source = ? AND state = 'measured' AND audited = 0", source)
+    )
+
+
+def _warn_once(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float) -> None:
+    """Tells people, once, that the newest edits cannot be told apart."""
+    tag = swarm["tag"]
+    rows = ledger.rows(
+        "SELECT gain FROM experiments WHERE tag = ? AND baseline = 0 AND restores IS NULL AND gain IS NOT NULL"
+        " AND state = 'judged' ORDER BY verdict DESC LIMIT ?",
+        *(tag, EDITS),
+    )
+    told = "SELECT count(*) FROM events WHERE tag = ? AND kind = 'warning' AND text = ?"
+    if indistinct([row["gain"] for row in rows], known.sigma) and not ledger.value(told, tag, SATURATED):
+        ledger.insert("events", tag=tag, at=now, agent="swarm", kind="warning", text=SATURATED)
 
 
 def _arms(ledger: Ledger, swarm: sqlite3.Row, experiment: str, known: Noise) -> list[Arm]:

@@ -44,6 +44,7 @@ class Rules:
     outlier: float = 10.0  # sigmas: a larger gain needs `outlier_runs`
     outlier_gain: float = 0.0  # the same limit in units of the metric, where the preset has one; the larger counts
     outlier_runs: int = 3
+    outlier_share: float = 0.1  # of the metric: what an outlier must exceed too before only a referee is believed
     simpler_size: int = 10  # removing so many nodes is simpler; less is another spelling of a number
     simpler_runs: int = 4
     simpler_loss: float = 0.5  # sigmas: simpler code may at most lose this, at the upper 80% bound
@@ -186,6 +187,17 @@ def _runs_needed(evidence: _Evidence, rules: Rules) -> int:
     """Fewest runs of a keep: a gain that is hard to believe is repeated once more."""
     limit = max(rules.outlier * evidence.scale, rules.outlier_gain) if evidence.scale is not None else math.inf
     return max(rules.keep_runs, rules.outlier_runs) if evidence.gain > limit else rules.keep_runs
+
+
+def incredible(gain: float, level: float, sigma: float | None, rules: Rules) -> bool:
+    """Whether a gain over a parent at `level` is so large that only a referee's measurement of it is believed.
+
+    It is an outlier, and it is also a large part of the metric itself: where noise is small, honest gains of many
+    sigmas are common.
+    """
+    if sigma is None:
+        return False
+    return gain > max(rules.outlier * sigma, rules.outlier_gain, rules.outlier_share * abs(level))
 
 
 def _no_worse(evidence: _Evidence, rules: Rules) -> bool:

@@ -120,3 +120,25 @@ def test_less_code_of_no_effect_is_not_refused_for_having_none(night: Night) -> 
     night.enter(claim, Source({"train.py": night.base.files["train.py"].replace(b"k11 = 1", b"")}))
     verdict = night.record("gpu0", night.measure("gpu0"), 0.9999, trace=trace)
     assert verdict and verdict.status is None
+
+
+def test_a_gain_that_nobody_believes_needs_a_referee(make_night: MakeNight) -> None:
+    night = make_night()
+    night.baselines()
+    experiment = night.draft("gpu0", 0)
+    while night.state(experiment) != "judged":
+        work = night.measure("gpu0")
+        value = 0.5 if work.source != night.base.sha else 1.0
+        run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=Metrics(value, audited=False))
+        night.call("record", "gpu0", night.fences["gpu0"], run)
+    row = night.row(experiment)
+    assert row["status"] == "discard" and row["reason"].startswith("near miss: so large a gain")
+    assert night.row(night.keep("gpu1", 1, 0.5))["status"] == "keep", "the referee's word is believed"
+
+
+def test_edits_that_all_land_together_are_warned_of_once(night: Night) -> None:
+    for number in range(30):
+        night.draft("gpu0", 3, number + 10)
+        night.run("gpu0", 1.0002 + 0.0001 * (number % 3))
+    warnings = night.ledger.rows("SELECT text FROM events WHERE kind = 'warning'")
+    assert len(warnings) == 1 and "the last 12 different edits" in warnings[0]["text"]

@@ -1,0 +1,16 @@
+"""Whether different edits can be told apart at all, or all land in the same place.
+
+The task may be too easy, the metric may have reached its floor, or the edits may have no effect on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import stdev
+
+EDITS = 12  # that land together before anybody is told
+
+
+def indistinct(gains: Sequence[float], sigma: float | None) -> bool:
+    """Whether these gains of different edits over their parents scatter no more than repeats of one code do."""
+    return sigma is not None and len(gains) >= EDITS and stdev(gains) <= sigma
