@@ -13,7 +13,7 @@ from swarm.project import Project
 from swarm.records import Failure, Metrics, Run
 from swarm.workshop.logs import clean, read_plain, tail_of
 from swarm.workshop.progress import Beat, beats, curve, last_loss, trace
-from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, REFEREE, SPEC, Ended, Result, Spec
+from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, REFEREE, RESULT, SPEC, Ended, Result, Spec
 from swarm.workshop.summary import Value, number_of, parse_summary
 
 DIVERGED_AT = 100.0  # a loss that is not below this is not training
@@ -70,6 +70,8 @@ def _failure(
     folder: Path, spec: Spec, result: Result | None, heartbeats: tuple[Beat, ...], tails: list[str]
 ) -> tuple[Failure, str] | None:
     """Why the steps did not all succeed; None where they did. What we know comes before what a log says."""
+    if result is None and (folder / RESULT).exists():
+        return Failure.INFRASTRUCTURE, "the run's result file is damaged"
     if result is None:
         last_words = tail_of(folder / GUARD_ERRORS, lines=1)
         return Failure.INFRASTRUCTURE, f"the run's guard died before it wrote a result{last_words and ': '}{last_words}"

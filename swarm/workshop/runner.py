@@ -21,11 +21,25 @@ from swarm.workshop.dials import turned
 from swarm.workshop.outcome import read_run
 from swarm.workshop.progress import read_progress
 from swarm.workshop.slot import Limits, Slot, limits_for
-from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, MODEL, REFEREE, SPEC, STOP, Spec, State, Step
+from swarm.workshop.spec import (
+    GUARD_ERRORS,
+    GUARDS,
+    HEARTBEAT,
+    MODEL,
+    REFEREE,
+    RUNS,
+    SPEC,
+    STOP,
+    Damaged,
+    Spec,
+    State,
+    Step,
+)
 from swarm.workshop.workspace import Workspace, remove
 
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
+UNHEARD = 120.0  # seconds beyond all its limits after which a guard that says nothing counts as hung
 _LOOK = 0.5  # seconds between looks at a run's progress
 
 
@@ -86,15 +100,18 @@ class Workshop:
         await self._idle.wait()
 
     def leftovers(self) -> list[Run]:
-        """Runs of an earlier life that nobody acknowledged, oldest first. What still ran of them is ended. Blocks."""
-        self.reap()
-        found = [read_run(folder, self._project) for folder in self._unacknowledged()]
-        return sorted(found, key=lambda run: run.started)
+        """Runs of an earlier life that nobody acknowledged, oldest first. What still ran of them is ended. Blocks.
 
-    def reap(self) -> None:
-        """Ends guards and process trees that an earlier life left in this folder, known by pid and start time."""
-        for folder in self._unacknowledged():
-            sweep.end_guard(folder)
+        One whose order cannot be read any more is dropped: to the board it is lost, and made again.
+        """
+        found = []
+        for spec in (self._folder / GUARDS).glob("*/" + SPEC):
+            try:
+                sweep.end_guard(spec.parent)
+                found.append(read_run(spec.parent, self._project))
+            except Damaged:
+                remove(spec.parent)
+        return sorted(found, key=lambda run: run.started)
 
     def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None:
         """The run is recorded: its artifacts are deleted, except the log and, if wanted, the model."""
@@ -109,10 +126,10 @@ class Workshop:
 
     def run_folder(self, run: str, attempt: int) -> Path:
         """Where the artifacts of a run are, its model among them."""
-        return self._folder / "runs" / f"{run}.{attempt}"
+        return self._folder / RUNS / f"{run}.{attempt}"
 
     def _guard_folder(self, run: str, attempt: int) -> Path:
-        return self._folder / "guards" / f"{run}.{attempt}"
+        return self._folder / GUARDS / f"{run}.{attempt}"
 
     # -- one run -----------------------------------------------------------------------------------------------
 
@@ -180,9 +197,10 @@ class Workshop:
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
 
     async def _guarded(self, folder: Path, budget: float, on_progress: Callable[[Progress], None]) -> bool:
-        """From the guard's start to its report (True) or its death without one (False)."""
+        """From the guard's start to its report (True), or to its death or deadline without one (False)."""
         started = time.monotonic()
         spec = Spec.read(folder)
+        hung = started + spec.lock_wait + sum(step.wall for step in spec.steps) + UNHEARD
         heartbeat, log = Path(spec.run_folder, HEARTBEAT), Path(spec.steps[0].log)
         async with _guard(folder) as (report, commands):
             self._commands = commands
@@ -191,6 +209,8 @@ class Workshop:
             ended = asyncio.ensure_future(report.readline())
             try:
                 while not (await asyncio.wait({ended}, timeout=_LOOK))[0]:
+                    if time.monotonic() > hung:
+                        return False
                     state = State.read(folder)
                     phase = "measuring" if state and state.step == "referee" else "starting"
                     elapsed = time.monotonic() - started
@@ -204,9 +224,6 @@ class Workshop:
         if self._commands:
             with suppress(BrokenPipeError):  # the guard is done already
                 self._commands.write(STOP)
-
-    def _unacknowledged(self) -> list[Path]:
-        return [spec.parent for spec in (self._folder / "guards").glob("*/" + SPEC)]
 
 
 @asynccontextmanager

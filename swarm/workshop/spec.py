@@ -10,8 +10,14 @@ from pathlib import Path
 
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
+GUARDS, RUNS = "guards", "runs"  # in an agent's folder: a folder per attempt, of the same name in both
 STOP = b"stop\n"  # the one command that a guard knows
 GO = b"go\n"  # and the one that it gives, to a step that was started early
+UNREADABLE = (OSError, ValueError, TypeError, KeyError)  # missing, or not what was written: a disk may spoil a file
+
+
+class Damaged(Exception):
+    """A guard's order that cannot be read: nobody can tell what ran there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,12 @@ class Spec:
 
     @staticmethod
     def read(folder: Path) -> Spec:
-        raw = json.loads((folder / SPEC).read_text())
-        return Spec(**{**raw, "steps": [Step(**step) for step in raw["steps"]]})
+        """The spec in a guard's folder; Damaged where it cannot be read."""
+        try:
+            raw = json.loads((folder / SPEC).read_text())
+            return Spec(**{**raw, "steps": [Step(**step) for step in raw["steps"]]})
+        except UNREADABLE as error:
+            raise Damaged(f"{folder / SPEC} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +106,14 @@ class Result:
 
     @staticmethod
     def read(folder: Path) -> Result | None:
-        """The result in a guard's folder; None while there is none."""
+        """The result in a guard's folder; None while there is none that can be read."""
         try:
             raw = json.loads((folder / RESULT).read_text())
-        except FileNotFoundError:
+            steps = tuple(Ended(**step) for step in raw["steps"])
+            lists = {"steps": steps, "changed": tuple(raw["changed"]), "survivors": tuple(raw["survivors"])}
+            return Result(**{**raw, **lists})
+        except UNREADABLE:
             return None
-        steps = tuple(Ended(**step) for step in raw["steps"])
-        return Result(**{**raw, "steps": steps, "changed": tuple(raw["changed"]), "survivors": tuple(raw["survivors"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +129,10 @@ class State:
 
     @staticmethod
     def read(folder: Path) -> State | None:
-        """The newest state in a guard's folder; None before the guard began."""
+        """The newest state in a guard's folder; None before the guard began, and where it cannot be read."""
         try:
             return State(**json.loads((folder / STATE).read_text()))
-        except FileNotFoundError:
+        except UNREADABLE:
             return None
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from swarm.workshop import tree
-from swarm.workshop.spec import Result, Spec, State
+from swarm.workshop.spec import RUNS, Damaged, Result, Spec, State
 
 _PATIENCE = 10.0  # seconds beyond its grace that a guard gets for an orderly end
 
@@ -17,26 +17,34 @@ _PATIENCE = 10.0  # seconds beyond its grace that a guard gets for an orderly en
 def end_guard(folder: Path) -> None:
     """Ends the guard that works in `folder`, which then writes its result; or, where it died, the rest of its tree.
 
+    Damaged where the guard's order cannot be read: then it and what it started are ended all the same.
+
     A guard that wrote its result is left alone: it lives only while it holds the lock of what could not be killed.
     """
     state = State.read(folder)
+    try:
+        spec = Spec.read(folder)
+    except Damaged:
+        _end_orphans(str(folder.parents[1] / RUNS / folder.name), state)
+        raise
     if state is None or state.host != os.uname().nodename:
         return
     if Result.read(folder) is None and state.birth and tree.birth(state.pid) == state.birth:
         with contextlib.suppress(ProcessLookupError):
             os.kill(state.pid, signal.SIGTERM)
-        deadline = time.monotonic() + Spec.read(folder).grace + _PATIENCE
+            os.kill(state.pid, signal.SIGCONT)  # one that somebody stopped hears it only then
+        deadline = time.monotonic() + spec.grace + _PATIENCE
         while tree.birth(state.pid) == state.birth and time.monotonic() < deadline:
             time.sleep(0.02)
     if Result.read(folder) is None:
-        _end_orphans(folder, state)
+        _end_orphans(spec.run_folder, state)
 
 
-def _end_orphans(folder: Path, state: State) -> None:
+def _end_orphans(run_folder: str, state: State | None) -> None:
     """SIGKILL for the guard and its tree: by their pids and births, and by the run folder in their environment."""
     deadline = time.monotonic() + _PATIENCE
-    mark = f"SWARM_RUN_DIR={Spec.read(folder).run_folder}"
-    known = ((state.pid, state.birth), (state.step_pid, state.step_birth))
+    mark = f"SWARM_RUN_DIR={run_folder}"
+    known = ((state.pid, state.birth), (state.step_pid, state.step_birth)) if state else ()
     while time.monotonic() < deadline:
         roots = {pid for pid, birth in known if pid and birth and tree.birth(pid) == birth}
         roots |= tree.marked(mark) - {os.getpid()}

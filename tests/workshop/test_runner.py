@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from swarm.records import Failure, decode, encode
-from swarm.workshop import tree
+from swarm.workshop import runner, tree
 from swarm.workshop.runner import Slot, limits_for
+from swarm.workshop.spec import State
 
 TRAIN = """
 import json, os, pathlib, time
@@ -225,6 +227,7 @@ def test_acknowledged_runs_leave_their_log_and_the_wanted_model(bench):
 
 WITH_MODEL = """
 import os
+import signal
 open(os.environ["SWARM_RUN_DIR"] + "/model.pt", "w").write("weights")
 print("---\\nval_bpb: 1.5")
 """
@@ -252,3 +255,40 @@ def test_importing_the_workshop_is_light():
     script = "import sys, swarm.workshop.runner; print(*sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not {"ray", "torch", "pandas", "git", "anthropic", "pynvml", "numpy", "psutil"} & set(modules)
+
+
+def test_a_damaged_result_file_is_a_fault_of_the_machine(bench):
+    bench.run("print('---\\nval_bpb: 1')")
+    (bench.guard_folder / "result.json").write_bytes(b"\0" * 40)
+    [run] = bench.workshop().leftovers()
+    assert (run.failure, run.reason) == (Failure.INFRASTRUCTURE, "the run's result file is damaged")
+
+
+def test_what_ran_on_a_damaged_order_is_ended_and_forgotten(bench, stubborn):
+    async def scenario():
+        running = asyncio.create_task(bench.start(bench.workshop(), stubborn))
+        while len(bench.pids()) < 3:
+            await asyncio.sleep(0.05)
+        for name in ("guard.json", "state.json"):
+            (bench.guard_folder / name).write_bytes(b'{"run": "t-g')
+        assert await asyncio.to_thread(bench.workshop().leftovers) == []
+        assert not any(map(tree.birth, bench.pids())) and not bench.guard_folder.exists()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_a_guard_that_hangs_is_ended_when_its_time_is_over(bench, stubborn, monkeypatch):
+    monkeypatch.setattr(runner, "UNHEARD", 1.0)
+    bench.limits = replace(bench.limits, wall=0.5)
+
+    async def scenario():
+        running = asyncio.create_task(bench.start(bench.workshop(), "import time; time.sleep(60)"))
+        while not (state := State.read(bench.guard_folder)) or not state.step_pid:
+            await asyncio.sleep(0.02)
+        os.kill(state.pid, signal.SIGSTOP)
+        run = await running
+        assert run.failure is Failure.INTERRUPTED and tree.birth(state.pid) is None
+
+    asyncio.run(scenario())
