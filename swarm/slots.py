@@ -94,6 +94,7 @@ def _slots_here(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
             index=index,
             gpu=str(index) if kind == "sim" else None,
             cores=gpu.cores_for(index, count) if kind == "cpu" else (),
+            memory=gpu.memory_for(count),
             threads=1 if kind in ("cpu", "sim") else max(1, len(cores) // 2),
         )
         for index in range(count)
@@ -113,7 +114,15 @@ def _gpu_slots(config: Config) -> tuple[dict[str, Slot], str]:
         raise UsageError(f"results of {' and '.join(models)} cannot be compared: choose GPUs of one kind with --gpus")
     shares = [gpu.cores_for(place, len(chosen)) for place in range(len(chosen))]
     slots = {
-        f"gpu{g.index}": Slot("cuda", g.index, gpu=g.uuid, cores=cores, threads=len(cores), lock=g.uuid)
+        f"gpu{g.index}": Slot(
+            "cuda",
+            g.index,
+            gpu=g.uuid,
+            cores=cores,
+            threads=len(cores),
+            lock=g.uuid,
+            memory=gpu.memory_for(len(chosen)),
+        )
         for g, cores in zip(chosen, shares, strict=True)
     }
     return slots, models[0]

@@ -121,11 +121,13 @@ def reopen(
     """An ended swarm goes on. The hours it was launched with go on where they stopped; other hours count from now.
 
     Money and tokens spent before count as before; where no other limit of them is given, the old one holds.
+    The clock may have been set since: what is left is counted by the clock that was used until the end.
     """
     swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", tag)
     deadline = at + hours * 3600 if hours else None
     if hours and hours == json.loads(swarm["settings"]).get("hours") and swarm["deadline"]:
-        last = ledger.value("SELECT max(at) FROM events WHERE tag = ?", tag) or swarm["started"]
+        newest = ledger.value("SELECT at FROM events WHERE tag = ? ORDER BY id DESC LIMIT 1", tag)
+        last = newest or swarm["started"]
         deadline = at + max(0.0, swarm["deadline"] - last)
     with ledger.transaction():
         ledger.execute(
@@ -137,6 +139,7 @@ def reopen(
         for agent in agents:
             add_baseline(ledger, tag, agent, swarm["key"], swarm["base_source"], at)
         seat_agents(ledger, tag, agents)
+        ledger.insert("events", tag=tag, at=at, agent="swarm", kind="resumed", text="")
 
 
 def seat_agents(ledger: Ledger, tag: str, agents: dict[str, tuple[str, str]]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 GIB = 2**30
+LEAST_MEMORY = 4096.0  # MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,17 @@ def cores_for(slot: int, slots: int) -> tuple[int, ...]:
 
 def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+
+
+def memory_for(slots: int) -> float:
+    """MB of the host's memory that a run in one of `slots` slots may take for itself: nine tenths, in equal shares.
+
+    Never less than LEAST_MEMORY, as not all take their share at once; what this container may use counts as the host's.
+    """
+    whole = psutil.virtual_memory().total / 2**20
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        whole = min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()) / 2**20)
+    return min(0.9 * whole, max(LEAST_MEMORY, 0.9 * whole / slots))
 
 
 def device_kind() -> str:

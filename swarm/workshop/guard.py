@@ -27,10 +27,10 @@ from swarm.workshop import tree
 from swarm.workshop.family import Family
 from swarm.workshop.lock import HostLock
 from swarm.workshop.logs import LogPipe
+from swarm.workshop.meter import AT_ONCE, Meter
 from swarm.workshop.spec import GO, RESULT, STATE, STOP, Ended, Result, Spec, State, Step, write_whole
 
 _TICK = 0.1  # seconds between looks at limits
-_ACCOUNT = 1.0  # seconds between looks at what the tree uses
 
 
 class Guard:
@@ -125,30 +125,18 @@ class Guard:
 
     def _watch(self, step: Step, child: subprocess.Popen[bytes], ended: Ended) -> Ended:
         """Waits until the step's first process ends or must be ended, and ends all that is left of it."""
-        cpu = self._cpu()
+        meter = Meter(step, self._family)
         self._family.adopt(child.pid)
         self._record(step.name, child.pid)
         if child.stdin:
             with contextlib.suppress(BrokenPipeError), child.stdin as stdin:  # it may have ended already
                 stdin.write(GO)
-        heart = _Heart(step)
-        deadline, next_account, rss, reason = time.monotonic() + step.wall, 0.0, 0.0, None
+        reason = None
         while child.pid not in self._family.exits and not reason:
             self._pump(_TICK)
-            now = time.monotonic()
-            if now >= next_account:
-                next_account = now + _ACCOUNT
-                living = self._family.living()
-                rss = max(rss, sum(process.rss_mb for process in living.values()))
-                if step.cpu is not None and self._family.cpu_seconds(living) - cpu > step.cpu:
-                    reason = "cpu"
-            if now >= deadline:
-                reason = "deadline"
-            elif heart.silent(now):
-                reason = "stall"
-            reason = self._called_off or reason
-        self._end_tree()
-        return self._ended(child, replace(ended, ended_by=reason, max_rss_mb=rss))
+            reason = self._called_off or meter.exceeded()
+        self._end_tree(at_once=reason in AT_ONCE)
+        return self._ended(child, replace(ended, ended_by=reason, max_rss_mb=meter.max_rss_mb))
 
     def _ended(self, child: subprocess.Popen[bytes], ended: Ended) -> Ended:
         last = self._family.exits.pop(child.pid, None)
@@ -168,8 +156,8 @@ class Guard:
     def _cpu(self) -> float:
         return self._family.cpu_seconds(self._family.living())
 
-    def _end_tree(self) -> None:
-        self._family.end(self._spec.grace, self._pump)
+    def _end_tree(self, at_once: bool = False) -> None:
+        self._family.end(0.0 if at_once else self._spec.grace, self._pump)
 
     # -- the world outside -----------------------------------------------------------------------------------------
 
@@ -224,28 +212,14 @@ class Guard:
         write_whole(self._folder / STATE, asdict(state))
 
 
-class _Heart:
-    """Tells when a heartbeat file that was there stopped changing. Counts on its own clock, not on file times."""
-
-    def __init__(self, step: Step) -> None:
-        self._path, self._silence = step.heartbeat, step.silence
-        self._seen: tuple[int, int] | None = None
-        self._since = 0.0
-
-    def silent(self, now: float) -> bool:
-        if self._path is None or self._silence is None:
-            return False
-        with contextlib.suppress(OSError):
-            status = Path(self._path).lstat()
-            if self._seen != (seen := (status.st_mtime_ns, status.st_size)):
-                self._seen, self._since = seen, now
-        return self._seen is not None and now - self._since > self._silence
-
-
 def _settle(step: Step) -> None:
     """In the child, before it becomes the step's program."""
     tree.die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if step.disk:
+        _limit(resource.RLIMIT_FSIZE, step.disk)
+    if step.memory and step.hard:
+        _limit(resource.RLIMIT_DATA, step.memory)
     if step.nice:
         os.nice(step.nice)
     if step.cores and hasattr(os, "sched_setaffinity"):
@@ -253,6 +227,14 @@ def _settle(step: Step) -> None:
             os.sched_setaffinity(0, step.cores)
     with contextlib.suppress(OSError):  # where memory runs out, the trainer goes first, not the agent or the ledger
         Path("/proc/self/oom_score_adj").write_text("800")
+
+
+def _limit(what: int, megabytes: float) -> None:
+    """A hard limit of each single process; not above what this one has."""
+    _, most = resource.getrlimit(what)
+    limit = int(megabytes * 2**20)
+    limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+    resource.setrlimit(what, (limit, limit))
 
 
 def _memory_kills() -> int:

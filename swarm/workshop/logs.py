@@ -13,7 +13,6 @@ HEAD_BYTES = 16 * 2**20
 TAIL_BYTES = 4 * 2**20
 
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LONGEST_LINE = 400
 
 
@@ -85,6 +84,10 @@ class LogPipe:
         self.log.close()
 
 
+def _visible(character: str) -> bool:
+    return character.isprintable() or character == "\t"
+
+
 def read_plain(path: Path, limit: int, from_end: bool = False) -> bytes:
     """At most `limit` bytes of a file that untrusted code may have made: what is missing or no plain file is empty."""
     with contextlib.suppress(OSError), open(path, "rb", opener=_open_plain) as stream:
@@ -106,9 +109,9 @@ def tail_of(path: Path, lines: int = 60) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without escapes and control characters; of what a carriage return overwrote only the last is left."""
+    """Text without escapes and invisible characters; of what a carriage return overwrote only the last is left."""
     lines = []
     for line in _ESCAPE.sub("", text).replace("\r\n", "\n").split("\n"):
         shown = line.rstrip("\r").rpartition("\r")[2]
-        lines.append(_CONTROL.sub("", shown)[:_LONGEST_LINE].rstrip())
+        lines.append("".join(filter(_visible, shown[:_LONGEST_LINE])).rstrip())
     return "\n".join(lines).strip("\n")

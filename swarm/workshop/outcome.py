@@ -49,6 +49,9 @@ def read_run(folder: Path, project: Project) -> Run:
     if verdict is None:
         printed = parse_summary(_text(logs[0]), project.metric)
         verdict = _measured(artifacts, project, printed, referee=len(spec.steps) > 1)
+        cut = next((step.log_broken for step in steps if step.log_broken), None)
+        if cut and not isinstance(verdict, Metrics):  # what is missing may have been said and not kept
+            verdict = Failure.INFRASTRUCTURE, f"its log could not be written: {cut}"
     failed = None if isinstance(verdict, Metrics) else verdict
     return Run(
         run=spec.run,
@@ -102,6 +105,14 @@ def _of_step(step: Ended, spec: Spec, heartbeats: tuple[Beat, ...], tail: str) -
             return Failure.TIMEOUT, f"{whose}it still ran after {limits.wall:.0f} s"
         case "cpu":
             return Failure.TIMEOUT, f"{whose}it used more than {limits.cpu:.0f} CPU-seconds"
+        case "memory":
+            return Failure.OOM, f"{whose}it took more than {limits.memory or 0:.0f} MB of memory"
+        case "processes":
+            return Failure.CODE, f"{whose}it ran more than {limits.processes} processes"
+        case "disk":
+            return Failure.CODE, f"{whose}it wrote more than {limits.disk or 0:.0f} MB"
+        case "full":
+            return Failure.INFRASTRUCTURE, "the disk is full"
         case "stall":
             return Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s"
     if step.exit == INVALID_EXIT and whose:

@@ -153,6 +153,11 @@ class Workshop:
         fixed = self._workspace.hashes(source)
         common = {
             "env": self._environment(work, artifacts),
+            "memory": limits.memory or self._slot.memory,
+            "hard": self._slot.device in ("cpu", "sim"),
+            "disk": limits.disk,
+            "processes": limits.processes,
+            "folders": [str(root), str(artifacts)],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers that take every core leave the head awake
         }
         steps = [

@@ -22,6 +22,7 @@ class Slot:
     gpu: str | None = None  # CUDA_VISIBLE_DEVICES; None inherits, "" hides all
     cores: tuple[int, ...] = ()  # all where empty
     threads: int = 1
+    memory: float | None = None  # MB, its share of the host's; no limit where None
     lock: str = ""  # name of the host-wide lock, such as the GPU's uuid; no lock where empty
 
     def environment(self, host: Mapping[str, str], allowed: Collection[str] = ()) -> dict[str, str]:
@@ -43,7 +44,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hard ends, in seconds."""
+    """Hard ends, in seconds and MB."""
 
     wall: float  # of the trainer
     cpu: float | None  # CPU-seconds of the trainer's process tree
@@ -51,6 +52,9 @@ class Limits:
     silence: float | None  # without a heartbeat, once there was one
     grace: float = 2.0  # from SIGTERM to SIGKILL
     lock_wait: float = 60.0
+    disk: float | None = 20_000.0  # written by one step, a single file included
+    processes: int | None = 1024
+    memory: float | None = None  # of one step's whole tree; None: the slot's share
 
 
 def limits_for(budget: float, device: str) -> Limits:

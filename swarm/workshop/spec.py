@@ -22,8 +22,9 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of a run. Limits are seconds, None for none: `wall` since its start, `cpu` over its whole tree,
-    `silence` since its `heartbeat` file last changed (counted from the file's first appearance)."""
+    """One command of a run. Limits, None for none, are in seconds: `wall` since its start, `cpu` over its whole tree,
+    `silence` since its `heartbeat` file last changed (counted from the file's first appearance); and, over its whole
+    tree, `memory` that belongs to it alone and `disk` that it wrote into `folders`, in MB, and `processes`."""
 
     name: str
     argv: list[str]
@@ -34,6 +35,11 @@ class Step:
     cpu: float | None = None
     silence: float | None = None
     heartbeat: str | None = None
+    memory: float | None = None
+    hard: bool = False  # the memory limit also holds for each process alone, by the kernel (not with a GPU's driver)
+    disk: float | None = None
+    processes: int | None = None
+    folders: list[str] = field(default_factory=list)
     clears: list[str] = field(default_factory=list)  # files removed before it starts: only this step may make them
     cores: list[int] = field(default_factory=list)  # it may run on these; on all where empty
     nice: int = 0
@@ -81,7 +87,7 @@ class Ended:
     exit: int | None = None
     signal: int | None = None
     error: str | None = None
-    ended_by: str | None = None  # why the guard ended it: "deadline", "cpu", "stall", "agent", "stop"
+    ended_by: str | None = None  # why the guard ended it: "deadline", "cpu", "memory", "stall", "agent", "stop", ...
     cpu_seconds: float = 0.0
     max_rss_mb: float = 0.0
     memory_killed: bool = False  # the kernel ended a process of this machine for memory meanwhile

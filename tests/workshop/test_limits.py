@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
+import pytest
 
 from swarm.records import Failure
 from swarm.workshop import tree
@@ -82,3 +83,94 @@ def _environment(pid: int) -> bytes:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
+
+
+def test_all_of_the_memory_is_not_to_be_had(bench):
+    bench.limits = replace(bench.limits, memory=300.0)
+    run = bench.run("ballast = bytearray(400 * 2**20)")
+    assert run.failure == Failure.OOM and run.reason.startswith("MemoryError")
+    bench.slot = replace(bench.slot, device="cuda")  # whose driver maps more than it takes: only the sum is watched
+    run = bench.run("""
+        import time
+        ballast = []
+        while True:
+            ballast.append(b"x" * 20 * 2**20)
+            time.sleep(0.05)
+        """)
+    assert run.failure == Failure.OOM and run.reason == "it took more than 300 MB of memory" and run.seconds < 15
+
+
+def test_the_memory_of_the_whole_tree_counts_and_shared_files_do_not(bench, tmp_path):
+    bench.limits = replace(bench.limits, memory=300.0)
+    run = bench.run("""
+        import subprocess, sys, time
+        hold = "ballast = b'x' * 90 * 2**20; import time; time.sleep(20)"
+        for _ in range(4):
+            subprocess.Popen([sys.executable, "-S", "-c", hold])
+        time.sleep(20)
+        """)
+    assert run.failure == Failure.OOM and "more than 300 MB" in run.reason
+    tokens = tmp_path / "tokens"
+    tokens.write_bytes(bytes(400 * 2**20))
+    run = bench.run(f"""
+        import mmap, time
+        file = open({str(tokens)!r}, "rb")
+        tokens = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        sum(tokens[place] for place in range(0, len(tokens), 4096))
+        time.sleep(1.5)
+        print("---\\nval_bpb: 1")
+        """)
+    assert run.metrics
+
+
+def test_nobody_fills_the_disk(bench):
+    bench.limits = replace(bench.limits, disk=30.0)
+    run = bench.run("open('big', 'wb').write(bytes(40 * 2**20))")
+    assert run.failure == Failure.CODE and "File too large" in run.reason
+    run = bench.run("""
+        import os, time
+        for number in range(100):
+            open(os.environ["SWARM_RUN_DIR"] + f"/part{number}", "wb").write(bytes(2**20))
+            time.sleep(0.02)
+        time.sleep(20)
+        """)
+    assert run.failure == Failure.CODE and run.reason == "it wrote more than 30 MB" and run.seconds < 15
+
+
+def test_a_fork_bomb_is_ended_before_it_goes_off(bench):
+    bench.limits = replace(bench.limits, processes=100)
+    run = bench.run("""
+        import os, time
+        while True:
+            os.fork()
+            time.sleep(0.02)
+        """)
+    assert run.failure == Failure.CODE and run.reason == "it ran more than 100 processes" and run.seconds < 20
+    mark = f"{bench.folder}/runs".encode()
+    assert not [pid for pid in psutil.pids() if mark in _environment(pid)]
+
+
+@pytest.mark.parametrize(
+    "flood, reason",
+    [
+        ("os.urandom(1000)", "ValueError: no"),
+        ("b'\\r' + b'step 00001 loss 5' * 60", "ValueError: no"),
+        ("b'\\x1b]0;' + b'x' * 1000", "ValueError: no"),
+        ("b'no line ever ends '", "ValueError: no"),
+    ],
+)
+def test_whatever_is_printed_the_reason_is_found(bench, flood, reason):
+    """30 MB of it, then an exception."""
+    run = bench.run(f"""
+        import os
+        piece = {flood}
+        data = piece * (2**20 // len(piece))
+        for _ in range(30):
+            rest = data
+            while rest:
+                rest = rest[os.write(1, rest):]
+        raise ValueError("no")
+        """)
+    assert run.failure == Failure.CODE and run.reason.endswith(reason), run.reason
+    assert len(run.log_tail) < 100_000 and Path(run.log).stat().st_size < 24 * 2**20
+    assert all(char.isprintable() or char in "\n\t" for char in run.log_tail)

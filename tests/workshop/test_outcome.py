@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from swarm.records import Failure, decode, encode
@@ -65,3 +67,16 @@ def test_the_referee_is_not_asked_after_a_crash(bench, referee):
     run = bench.run("raise ValueError('no')")
     assert run.failure == Failure.CODE and not run.log.endswith("referee.log")
     assert not (bench.folder / "logs" / "t-gpu0-0001.1.1.referee.log").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit")
+def test_a_number_that_a_full_disk_swallowed_is_no_fault_of_the_code(bench):
+    """The guard cannot write another byte from then on, as on a full disk; the trainer does not notice."""
+    run = bench.run("""
+        import os, psutil, time
+        psutil.Process(os.getppid()).rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+        print("---\\nval_bpb: 1", flush=True)
+        time.sleep(0.5)
+        psutil.Process(os.getppid()).rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+        """)
+    assert run.failure == Failure.INFRASTRUCTURE and "its log could not be written" in run.reason
