@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all test-cluster lint format constraints clean
+.PHONY: setup demo chaos test test-all test-cluster lint format constraints clean
 
 setup: .venv/ready
 
@@ -18,6 +18,9 @@ setup: .venv/ready
 demo: setup  ## the embedded corpus, 2 agents, 12 experiments without any model, a report: about five minutes
 	$(BIN)/python prepare.py --corpus stdlib
 	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 7 --max-experiments 12
+
+chaos: setup  ## hurts a swarm ten times and checks that nothing was lost: about a minute
+	$(BIN)/python -m swarm chaos --faults 10 --seed 1
 
 test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile

@@ -35,7 +35,9 @@ from swarm.records import (
     Run,
     Rung,
     Source,
+    Status,
     Stop,
+    Verdict,
     Work,
 )
 from swarm.researchers import Connected, Exhausted, Researcher
@@ -45,6 +47,7 @@ from swarm.workshop.merge import merge
 HEARTBEAT = 15.0  # seconds between renewals of the lease
 PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is asked again
 MACHINE_FAULTS = 3  # infrastructure failures in a row after which this GPU should rest, and others take its work
+CRASHES, BENCHED = 6, 4  # crashes in a row after which people are told, and ideas that the fallback then has instead
 STUBBORN = 8  # refusals in a row after which a researcher is let rest: each of its ideas costs money
 
 
@@ -83,7 +86,7 @@ class Agent:
         for thinker in (researcher, fallback):
             if isinstance(thinker, Connected):
                 thinker.connect(name, board)
-        self.fence, self.faults = 0, 0
+        self.fence, self.faults, self.crashes, self.benched = 0, 0, 0, 0
         self.drafting: asyncio.Task[bool] | None = None
         self.thinking = asyncio.Lock()  # one thought at a time: researcher and folder are for one
         self.refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
@@ -132,16 +135,27 @@ class Agent:
         source = await self.board.source(work.source)
         run = await self.workshop.run(work, source, self._on_progress)
         self.work, self.progress = None, None
-        await self._record(run)
+        await self._watch_crashes(await self._record(run), run)
         self.faults = self.faults + 1 if run.failure is Failure.INFRASTRUCTURE else 0
         if self.faults >= MACHINE_FAULTS:
             raise MachineFault(f"{self.faults} faults of the machine in a row: {run.reason}")
 
-    async def _record(self, run: Run) -> None:
+    async def _watch_crashes(self, verdict: Verdict | None, run: Run) -> None:
+        """Experiments that crash one after the other: people are told, and the researcher sits out for a while."""
+        if verdict is None or verdict.status is None:
+            return
+        self.crashes = self.crashes + 1 if verdict.status is Status.CRASH else 0
+        if self.crashes and self.crashes % CRASHES == 0:
+            self.benched = BENCHED if self.fallback else 0
+            instead = f"; the sweep has the next {BENCHED} ideas" if self.fallback else ""
+            await self.board.warn(self.name, f"{self.crashes} crashes in a row, the last: {run.reason}{instead}")
+
+    async def _record(self, run: Run) -> Verdict | None:
         """Only then are the run's files deleted; the model stays where the trunk took the experiment."""
         verdict = await self.board.record(self.name, self.fence, run)
         kept = verdict is not None and verdict.rung is Rung.KEPT
         self.workshop.acknowledge(run.run, run.attempt, keep_model=kept)
+        return verdict
 
     async def _rebase(self, work: Rebase) -> None:
         """The trunk moved: the same edit on top of what was won, merged or else made anew; or nothing of it."""
@@ -215,7 +229,9 @@ class Agent:
     async def _draft(self) -> bool:
         """Tries until an edit waits for the GPU: True. False where the board wants none now."""
         while await self.board.wants_draft(self.name):
-            for researcher in filter(None, (self.researcher, self.fallback)):
+            thinkers = (self.fallback,) if self.benched else (self.researcher, self.fallback)
+            self.benched = max(0, self.benched - 1)
+            for researcher in filter(None, thinkers):
                 entered = await self._try(researcher)
                 if entered is not None:
                     return entered

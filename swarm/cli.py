@@ -34,7 +34,7 @@ better, and shares what it learned with all others."""
 EPILOG = """\
 every day    launch, watch, status, show, report, tell, stop, doctor
 now and then attach, confirm, prune
-developers   bench, simulate
+developers   bench, simulate, chaos
 
 A first night:  python prepare.py && python -m swarm launch --hours 8
 """
@@ -293,6 +293,20 @@ def simulate(options: argparse.Namespace) -> int:
     else:
         _console().print(tables(results, flat))
     return 0
+
+
+def chaos(options: argparse.Namespace) -> int:
+    """Hurts a swarm of its own again and again (kills, full disk, lost answers), and checks that nothing was lost."""
+    from swarm.chaos.chaos import drill, sound
+
+    if options.faults < 1 or options.agents < 1:
+        raise UsageError("--faults and --agents must be at least 1")
+    result = drill(options.faults, options.seed, options.agents, lambda line: print(line, file=sys.stderr, flush=True))
+    if options.json:
+        _print_json(result)
+    else:
+        print("\n".join(f"{name:18}{'n/a' if value is None else value}" for name, value in result.items()))
+    return 0 if sound(result) else 1
 
 
 # -- pieces --------------------------------------------------------------------------------------------------------
@@ -569,6 +583,10 @@ def _parser() -> argparse.ArgumentParser:
     benching.add_argument("--think", type=float, default=0.0, help="seconds a researcher thinks (%(default)s)")
     benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
     _add_simulate(verbs)
+    hurting = _add(verbs, chaos, json=True)
+    hurting.add_argument("--faults", type=int, default=30, help="how often it is hurt (%(default)s; about 6 s each)")
+    hurting.add_argument("--seed", type=int, default=0, help="decides which faults, and on whom (%(default)s)")
+    hurting.add_argument("--agents", type=int, default=2, help="agents of the swarm (%(default)s)")
     return parser
 
 

@@ -668,3 +668,24 @@ def test_a_gpu_that_only_fails_is_left_and_another_takes_its_work(make_room: Cal
     assert isinstance(ends[0], MachineFault) and "3 faults of the machine in a row: it failed" in str(ends[0])
     assert ends[1] == "3 experiments done" and len(room.experiments("state = 'judged'")) == 3
     assert sum(line.startswith("run apr5-gpu0") for line in room.diary) == 3
+
+
+def test_a_researcher_whose_ideas_only_crash_sits_out_for_a_while_and_people_are_told(
+    make_room: Callable[..., Room],
+) -> None:
+    room = make_room(max_experiments=16)
+    good: set[str] = set()
+
+    def outcome(work: Measure, source: Source) -> Outcome:
+        return worse(work, source) if source == BASE or work.title in good else Failure.NAN
+
+    def sound(briefing: Briefing) -> Idea:
+        idea = Idea(f"k8 -> {200 + len(good)}", knobs={"k8": 200 + len(good)})
+        good.add(idea.title)
+        return idea
+
+    room.bench.outcome = outcome
+    room.live(room.agent(room.thinker(), fallback=room.thinker(propose=sound)))
+    told = [text for text in room.events("warning") if "crashes in a row" in text]
+    assert told[0] == "6 crashes in a row, the last: it failed: nan; the sweep has the next 4 ideas"
+    assert len(good) == module.BENCHED * len(told)

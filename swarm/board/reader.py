@@ -14,6 +14,7 @@ from swarm.board.picture import Picture
 from swarm.board.snapshot import AgentView, Snapshot
 from swarm.errors import UsageError
 
+FRESH = 600.0  # seconds for which a warning of the head stands in the header
 STALE = 10.0  # seconds after which live.json says nothing about now
 LIVE = {field.name for field in fields(AgentView)} - {"agent"}  # what an agent may say of itself
 
@@ -42,13 +43,20 @@ def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None
         told = _told(root, ledger, tag, ledger.version())
     running = told.ended is None and locked(ledger_path(root))
     status = told.status if told.ended is not None or running else "interrupted"
+    warnings = _fresh_warnings(told, now) if running else ()
     return replace(
         told,
         now=now,
         status=status,
         agents=tuple(_live(agent, Path(told.folder), now) for agent in told.agents) if running else told.agents,
-        warnings=told.warnings if status in ("failed", "interrupted") else (),
+        warnings=told.warnings if status in ("failed", "interrupted") else warnings,
     )
+
+
+def _fresh_warnings(told: Snapshot, now: float) -> tuple[str, ...]:
+    """What the head, which knows no better place, has warned of in the last minutes."""
+    heads = [event for event in told.events if event.kind == "warning" and event.agent == "head"]
+    return tuple(event.text for event in heads if now - event.at < FRESH)
 
 
 @functools.lru_cache(maxsize=1)  # a leaderboard asks four times a second, and the ledger changes once a minute

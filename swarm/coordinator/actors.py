@@ -55,15 +55,19 @@ class Post:
 class BoardActor:
     """The board in a process of its own. Ray repeats calls whose answer was lost; request ids make that harmless."""
 
-    def __init__(self, path: str, tag: str, program: str):
+    def __init__(self, path: str, tag: str, program: str, clock: float):
+        """`clock` is the head's `clock_start()`: the night's time goes on evenly, whatever is done to the clock."""
         end_with_parent()
+        self._clock = clock
         self._path, self._tag, self._program = Path(path), tag, functools.partial(_read_text, Path(program))
         self._board: Board | None = None
 
     def call(self, method: str, *arguments: object, **keywords: object) -> Any:
         """One call to the board; Unavailable while the ledger cannot be opened, read or written (a full disk)."""
         try:
-            self._board = self._board or Board(Ledger(self._path, write=True), self._tag, program=self._program)
+            self._board = self._board or Board(
+                Ledger(self._path, write=True), self._tag, self._program, lambda: self._clock + _since_boot()
+            )
         except UsageError as error:  # above all: the predecessor has not quite ended, and holds the lock
             raise Unavailable(str(error)) from error
         try:
@@ -91,7 +95,8 @@ class AgentActor:
             await self._agent.halt()
 
     async def view(self) -> dict[str, Any]:
-        return self._agent.view() if self._agent else {"agent": self._post.agent, "state": "starting"}
+        told = self._agent.view() if self._agent else {"agent": self._post.agent, "state": "starting"}
+        return told | {"pid": os.getpid()}
 
     def _take_up(self) -> Agent:
         post, base = self._post, self._base
@@ -149,6 +154,16 @@ async def patiently(call: Callable[..., Awaitable[Any]], method: str, *arguments
         except Unavailable:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def clock_start() -> float:
+    """When this machine was started, in unix seconds by the clock as it is now."""
+    return time.time() - _since_boot()
+
+
+def _since_boot() -> float:
+    """Seconds that nobody can set, those of sleep included where the system counts them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def end_with_parent() -> None:

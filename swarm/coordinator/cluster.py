@@ -138,6 +138,7 @@ class Cluster:
     def __init__(self, address: str | None, slots: Sequence[Slot]):
         self._address, self._slots = address, slots
         self._vital: list[psutil.Process] = []
+        self._base: Any = None
 
     def start(self, base: bytes) -> None:
         """`base` is the tar archive of the tree from which every host makes its workspaces."""
@@ -153,17 +154,22 @@ class Cluster:
         self._base = ray.put(base)
 
     def lives(self) -> bool:
-        """False where Ray's own processes on this host have died; of a cluster that was joined, always True."""
+        """False where Ray's own processes on this host have died, or never came; else True."""
+        if self._base is None:
+            return False
         with contextlib.suppress(psutil.NoSuchProcess):
             return all(process.status() != psutil.STATUS_ZOMBIE for process in self._vital)
         return False
 
     def close(self) -> None:
-        """Leaves; ends what it started."""
-        leave()
-        self._vital = []
+        """Leaves; ends what it started. Whoever holds a Line or a Worker must have let go of it.
 
-    def board(self, path: Path, tag: str, program: Path) -> Line:
+        Another Ray gives the same names again: an old reference that is dropped later would take away a new object.
+        """
+        self._base, self._vital = None, []
+        leave()
+
+    def board(self, path: Path, tag: str, program: Path, clock: float) -> Line:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -171,7 +177,7 @@ class Cluster:
         make = ray.remote(BoardActor).options(
             num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
         )
-        return Line(make.remote(str(path), tag, str(program)))
+        return Line(make.remote(str(path), tag, str(program), clock))
 
     def agent(self, post: Post, line: Line) -> Worker:
         import ray

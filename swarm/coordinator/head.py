@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from swarm.board.ledger import Ledger
 from swarm.board.novelty import fingerprint
 from swarm.board.reader import ledger_path
 from swarm.board.stock import found, reopen
-from swarm.coordinator.actors import Post
+from swarm.coordinator.actors import Post, clock_start
 from swarm.coordinator.cluster import Cluster, Line, Worker
 from swarm.coordinator.duty import Duty, Streak
 from swarm.coordinator.projection import Projection
@@ -39,6 +39,7 @@ from swarm.workshop.dials import with_budget
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
+LEAST_CRASHES = 6  # of all agents, with nothing else between them, of which people are told
 PARTING = 30.0  # seconds that agents get to end after a "now"
 LAST_TRIES = 30.0  # seconds in which the end of the swarm is written down, where that fails at first
 FAILURES = ("the baseline crashes", GAVE_UP)  # how the reason of a night begins that should not have ended
@@ -56,8 +57,10 @@ class Swarm:
         self._base = with_budget(self._history.base_tree(plan.base_commit), plan.project.fixed, plan.budget)
         address = plan.config.address or os.environ.get("RAY_ADDRESS")
         self._cluster = Cluster(address, tuple(plan.slots.values()))
+        self._clock = clock_start()
+        self._board: Line | None = None
         self._unsaid: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
-        self._passed_on = ""
+        self._passed_on, self._crashing = "", False
         self._cut_off: float | None = None  # when what still runs is ended by force
 
     def start(self) -> None:
@@ -66,7 +69,7 @@ class Swarm:
         _enter_ledger(self.plan, self.path)
         self._cluster.start(self._base)
         self._board = self._place_board()
-        self._board.ask("expire")  # it lives, or says here why not
+        self._ask("expire")  # it lives, or says here why not
 
     def supervise(self) -> str:
         """Looks after the agents until the last one has ended; gives the reason."""
@@ -102,12 +105,14 @@ class Swarm:
             Duty("live.json", self._show_seats, head, longest_pause=10.0),
             Duty("the board", partial(self._ask, "expire"), head, longest_pause=2.0),
             Duty("git and results.tsv", partial(self._projection.follow, ledger), head),
+            Duty("verdicts", partial(self._watch_crashes, ledger), head, longest_pause=10.0),
             Duty("warnings", self._say, lambda problem: None),
         ]
 
     def _tick(self) -> None:
         if not self._cluster.lives():
             self._revive()
+            return
         for duty in self._duties:
             duty.perform()
 
@@ -116,11 +121,16 @@ class Swarm:
         if self._revivals.fail() > REVIVALS:
             raise SwarmError(f"Ray died {REVIVALS + 1} times in a row")
         self._warn("head", "Ray died; it is started again")
-        self._cluster.close()
-        self._cluster.start(self._base)
-        self._board = self._place_board()
+        self._board = None
         for seat in self._seats:
             seat.vacate()
+        self._cluster.close()
+        try:
+            self._cluster.start(self._base)
+        except Exception as error:  # above all, it died once more: the next look around tries again
+            self._warn("head", f"Ray does not start: {error}")
+            return
+        self._board = self._place_board()
 
     def _pass_on(self, ledger: Ledger) -> None:
         """A stop may come from a signal here, from `swarm stop` through its file, or from the board."""
@@ -158,6 +168,20 @@ class Swarm:
         peaceful = any(seat.reason and not seat.reason.startswith(GAVE_UP) for seat in self._seats)
         return peaceful and all(seat.fenced or seat.absent for seat in left)
 
+    def _watch_crashes(self, ledger: Ledger) -> None:
+        """Where nothing but crashes comes from all agents, something is wrong with them all: people are told once."""
+        last = ledger.rows(
+            "SELECT status, failure, reason FROM experiments WHERE tag = ? AND baseline = 0 AND verdict IS NOT NULL"
+            " ORDER BY verdict DESC LIMIT ?",
+            *(self.tag, max(LEAST_CRASHES, 3 * len(self._seats))),
+        )
+        hopeless = len(last) >= LEAST_CRASHES and all(row["status"] == "crash" for row in last)
+        if hopeless and not self._crashing:
+            kinds = Counter(row["failure"] for row in last).most_common()
+            told = ", ".join(f"{count} {kind}" for kind, count in kinds)
+            self._warn("head", f"the last {len(last)} experiments all crashed ({told}): {last[0]['reason']}")
+        self._crashing = hopeless
+
     def _show_seats(self) -> None:
         """live.json of every agent: what it said last, and what its GPU says."""
         cards = {card.uuid: card for card in gpu.gpus()} if self.plan.device.startswith("cuda") else {}
@@ -186,9 +210,10 @@ class Swarm:
     # -- pieces ----------------------------------------------------------------------------------------------------
 
     def _place_board(self) -> Line:
-        return self._cluster.board(self.path, self.tag, self.plan.root / self.plan.project.program)
+        return self._cluster.board(self.path, self.tag, self.plan.root / self.plan.project.program, self._clock)
 
     def _ask(self, method: str, *arguments: object) -> Any:
+        assert self._board is not None, "nothing is asked while Ray is dead"
         return self._board.ask(method, *arguments)
 
     def _seat(self, agent: str, ledger: Ledger) -> Seat:
@@ -210,6 +235,7 @@ class Swarm:
         )
 
         def hire() -> Worker:
+            assert self._board is not None, "nobody is hired while Ray is dead"
             return self._cluster.agent(post, self._board)  # the board of the Ray that lives then
 
         arrival = math.inf if plan.hosts else ARRIVAL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -151,6 +152,7 @@ _MONEY = ("spent_usd", "reserved_usd", "spend_limit_usd", "tokens", "token_limit
 def status_json(snapshot: Snapshot) -> dict[str, Any]:
     """A swarm as one strict JSON object: what is not known is null, and no number is NaN or infinite.
 
+    `failures` counts the runs that gave no number, by kind (oom, nan, diverged, timeout, stall, code, ...).
     `agents`, `experiments` (with a verdict, without the baseline), `keep`, `discard` and `crash` are counts; what they
     count is listed in `agent_list` and `experiment_list`. `baseline`, `sigma` and `best` are in units of the metric,
     every `gain` is positive where it is better, times are unix seconds.
@@ -187,6 +189,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
         {
             **whole,
             **counts,
+            "failures": dict(Counter(run.failure for run in snapshot.runs if run.failure)),
             "agents": len(snapshot.agents),
             "experiments": len(judged(snapshot)),
             "best_gain": newest.gain if newest else None,

@@ -294,3 +294,27 @@ def test_an_agent_is_shown_with_the_researcher_that_thinks_for_it_now(root: Path
     told = look(root)
     assert [agent.researcher for agent in told.agents] == ["claude", "sweep"]
     assert told.researcher == "claude:1,sweep"
+
+
+def test_what_is_left_of_the_hours_does_not_depend_on_how_the_clock_was_set(root: Path, night: Night) -> None:
+    """Three lives of a night of eight hours: an hour, then one whose clock is a day late, then one that is right."""
+    seats, settings = {"gpu0": ("sim", "")}, json.dumps({"hours": 8.0})
+    night.ledger.execute("UPDATE swarms SET settings = ?, deadline = 1e6 + 8 * 3600", settings)
+
+    def live(begins: float, seconds: float) -> float:
+        """Resumes at `begins`, lives so long, and gives the hours that were left at its start."""
+        reopen(night.ledger, "apr5", seats, begins, 8.0, None, "sweep", settings)
+        night.ledger.insert("events", tag="apr5", at=begins + seconds, agent="gpu0", kind="keep", text="")
+        return (night.ledger.value("SELECT deadline FROM swarms") - begins) / 3600
+
+    night.ledger.insert("events", tag="apr5", at=1e6 + 3600, agent="gpu0", kind="keep", text="")
+    assert [live(1e6 + 3600 - 86400, 7200), live(1e6 + 3 * 3600, 0)] == pytest.approx([7, 5])
+
+
+def test_what_the_head_warned_of_stands_in_the_header_for_some_minutes(root: Path, night: Night) -> None:
+    night.board.warn("gpu0", "started again")
+    night.board.warn("head", "git and results.tsv: the disk is full; the swarm goes on and tries again")
+    at = night.ledger.value("SELECT max(at) FROM events")
+    [warning] = look(root, at + 5).warnings
+    assert warning.startswith("git and results.tsv: the disk is full")
+    assert look(root, at + 3600).warnings == ()

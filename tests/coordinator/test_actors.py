@@ -26,7 +26,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardActor:
         metric="val_bpb", direction="lower", policy="race", researcher="sweep", budget=1.0, settings="{}",
     )  # fmt: skip
     ledger.close()
-    return BoardActor(str(path), "apr5", str(tmp_path / "program.md"))
+    return BoardActor(str(path), "apr5", str(tmp_path / "program.md"), actors.clock_start())
 
 
 def test_a_full_disk_refuses_and_passes(board):
@@ -80,3 +80,12 @@ def test_what_people_wrote_may_be_unreadable(tmp_path):
     path.write_bytes(b"smaller \xff batches")
     assert actors._read_text(path) == "smaller \N{REPLACEMENT CHARACTER} batches"
     assert actors._read_text(tmp_path) == actors._read_text(tmp_path / "missing") == ""
+
+
+def test_the_night_goes_on_evenly_whatever_the_clock_says(board, monkeypatch):
+    monkeypatch.setattr(actors.time, "time", lambda: 4e9)
+    board.call("warn", "head", "now")
+    with sqlite3.connect(board._path) as ledger:
+        [(at,)] = ledger.execute("SELECT at FROM events")
+    monkeypatch.undo()
+    assert abs(at - actors.time.time()) < 60
