@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -33,11 +34,14 @@ better, and shares what it learned with all others."""
 
 EPILOG = """\
 every day    launch, watch, status, show, report, tell, stop, doctor
-now and then attach, confirm, prune
+now and then attach, confirm, import, export, prune
 developers   bench, simulate, chaos
 
 A first night:  python prepare.py && python -m swarm launch --hours 8
 """
+
+EXPORTS = ("tsv", "csv", "json", "parquet")
+ASIDE = 20  # lines of a file that were set aside, told at most
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,7 +127,9 @@ def show(options: argparse.Namespace) -> int:
             return _show_transcript(snapshot, view)
         patch = _patch(_root(options), snapshot, view, champion=options.what == "champion")
         if options.patch:
-            print(patch, end="")
+            from swarm.views.patch import mail
+
+            print(mail(snapshot, view, patch, champion=options.what == "champion"), end="")
         elif options.json:
             from swarm.views.show import experiment_json
 
@@ -203,6 +209,56 @@ def attach(options: argparse.Namespace) -> int:
         terminal.enter(snapshot)
     else:
         print(f"tmux attach -t {terminal.session(snapshot)}")
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """The night as a table: one row an experiment, or with --runs one a run."""
+    from swarm.views.export import experiments, runs, write
+
+    target = Path(options.output) if options.output else None
+    format = options.format or (target.suffix.removeprefix(".") if target else "tsv")
+    if format not in EXPORTS:
+        raise UsageError(f"--format {format}: it is one of {', '.join(EXPORTS)}")
+    if format == "parquet" and target is None:
+        raise UsageError("parquet is no text: give a file with --output night.parquet")
+    with _reading(options) as (read, _):
+        snapshot = read()
+    try:
+        print(write(runs(snapshot) if options.runs else experiments(snapshot), format, target), end="")
+    except OSError as error:
+        raise UsageError(f"--output {target} cannot be written: {error.strerror}") from error
+    return 0
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Brings results.tsv files of earlier nights onto the board, where researchers are shown them."""
+    from swarm.board.importing import bring_in
+    from swarm.board.ledger import Ledger
+    from swarm.board.reader import ledger_path, make_home
+    from swarm.board.results import read_results
+    from swarm.project import load_project
+
+    root = _root(options)
+    project = load_project(root)
+    texts = {name: _bytes(Path(name)) for name in options.files}
+    read = {name: read_results(text, project.metric) for name, text in texts.items()}
+    make_home(ledger_path(root).parent)
+    told = []
+    with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
+        for name, (rows, aside) in read.items():
+            new = bring_in(ledger, Path(name).name, rows, project.metric, project.direction, time.time())
+            told.append({"file": name, "imported": new, "known": len(rows) - new, "aside": aside})
+    if options.json:
+        _print_json([{**file, "aside": [dataclasses.asdict(line) for line in file["aside"]]} for file in told])
+        return 0
+    for file in told:
+        new, known, aside = file["imported"], file["known"], file["aside"]
+        print(f"{file['file']}: {new} imported, {known} known already, {len(aside)} set aside")
+        for line in aside[:ASIDE]:
+            print(f"  line {line.line}: {line.reason}")
+        if len(aside) > ASIDE:
+            print(f"  and {len(aside) - ASIDE} more: see them with --json")
     return 0
 
 
@@ -504,6 +560,13 @@ def _write_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bo
         print(f"report: {document}\npicture: {picture}")
 
 
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; nothing was imported") from error
+
+
 def _root(options: argparse.Namespace) -> Path:
     """The repository the command is about: --repo, or the one around the current folder."""
     start = Path(options.directory).absolute()
@@ -555,7 +618,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(verbs, status, tag=True, json=True)
     showing = _add(verbs, show, tag=True, json=True)
     showing.add_argument("what", metavar="ID", help="an experiment, its commit, champion, or an agent such as gpu0")
-    showing.add_argument("--patch", action="store_true", help="only the change, for git apply")
+    showing.add_argument("--patch", action="store_true", help="only the change, for git apply or git am")
     showing.add_argument("--transcript", action="store_true", help="what was thought and said, not the run's log")
     showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
     _add(verbs, report, tag=True, json=True).add_argument(
@@ -567,6 +630,12 @@ def _parser() -> argparse.ArgumentParser:
     stopping.add_argument("--no-wait", action="store_true", help="do not wait until it has ended")
     attaching = _add(verbs, attach, tag=True, json=True)
     attaching.add_argument("agent", nargs="?", help="talk with this agent's model; without it: windows on all agents")
+    exporting = _add(verbs, export, tag=True)
+    exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's ending, else tsv)")
+    exporting.add_argument("--output", "-o", metavar="FILE", help="where to write it (stdout)")
+    exporting.add_argument("--runs", action="store_true", help="one row a run, with seed and purpose")
+    importing = _add(verbs, import_, json=True)
+    importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv files, as messy as they are")
     _add(verbs, doctor, json=True)
     confirming = _add(verbs, confirm, tag=True, json=True)
     confirming.add_argument("what", metavar="ID", help="an experiment, its commit, or champion")
@@ -612,7 +681,7 @@ def _add_simulate(verbs: Any) -> None:
 def _add(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = False) -> argparse.ArgumentParser:
     """A subparser named and described after its function."""
     text = (verb.__doc__ or "").strip()
-    parser = verbs.add_parser(verb.__name__, help=text.split("\n")[0], description=text)
+    parser = verbs.add_parser(verb.__name__.strip("_"), help=text.split("\n")[0], description=text)
     parser.set_defaults(verb=verb)
     parser.add_argument("-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the repository (here)")
     if tag:

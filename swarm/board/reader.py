@@ -15,12 +15,21 @@ from swarm.board.snapshot import AgentView, Snapshot
 from swarm.errors import UsageError
 
 FRESH = 600.0  # seconds for which a warning of the head stands in the header
+IGNORE_ITSELF = "*\n"  # .swarm/.gitignore
 STALE = 10.0  # seconds after which live.json says nothing about now
 LIVE = {field.name for field in fields(AgentView)} - {"agent"}  # what an agent may say of itself
 
 
 def ledger_path(root: Path) -> Path:
     return root / ".swarm" / "ledger.sqlite"
+
+
+def make_home(folder: Path) -> None:
+    """The folder .swarm, which git ignores by itself."""
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text(IGNORE_ITSELF)
 
 
 def open_ledger(root: Path) -> Ledger:

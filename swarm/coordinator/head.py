@@ -24,7 +24,7 @@ from typing import Any
 from swarm.board.history import History
 from swarm.board.ledger import Ledger
 from swarm.board.novelty import fingerprint
-from swarm.board.reader import ledger_path
+from swarm.board.reader import ledger_path, make_home
 from swarm.board.stock import found, reopen
 from swarm.coordinator.actors import Post, clock_start
 from swarm.coordinator.cluster import Cluster, Line, Worker
@@ -43,7 +43,6 @@ LEAST_CRASHES = 6  # of all agents, with nothing else between them, of which peo
 PARTING = 30.0  # seconds that agents get to end after a "now"
 LAST_TRIES = 30.0  # seconds in which the end of the swarm is written down, where that fails at first
 FAILURES = ("the baseline crashes", GAVE_UP)  # how the reason of a night begins that should not have ended
-IGNORE_ITSELF = "*\n"  # .swarm/.gitignore
 
 
 class Swarm:
@@ -334,10 +333,8 @@ def _signals(swarm: Swarm) -> Iterator[None]:
 
 
 def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder.parent / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text(IGNORE_ITSELF)
+    make_home(folder.parent)
+    folder.mkdir(exist_ok=True)
     (folder / "stop").unlink(missing_ok=True)
 
 

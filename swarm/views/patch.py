@@ -1,0 +1,59 @@
+"""A change as a mail that `git am` and `git apply` take: the diff, with the evidence as its message."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from swarm.board.snapshot import ExperimentView, Snapshot, TrunkView
+from swarm.views.headline import headline
+from swarm.views.text import Scale, clean, plural
+
+AUTHOR = "autoresearch swarm <swarm@autoresearch.invalid>"
+
+
+def mail(snapshot: Snapshot, view: ExperimentView, diff: str, champion: bool) -> str:
+    """The diff with a message: of the champion all kept steps up to it, else the one experiment. "" without a diff."""
+    if not diff:
+        return ""
+    scale = Scale.of(snapshot)
+    at = datetime.fromtimestamp(view.judged or snapshot.now, UTC)
+    told = _steps(snapshot, view, scale) if champion else _alone(view, scale)
+    head = [
+        f"From {view.commit} Mon Sep 17 00:00:00 2001",  # the date that marks a mail made by git format-patch
+        f"From: {AUTHOR}",
+        f"Date: {format_datetime(at)}",
+        f"Subject: [PATCH] {_subject(snapshot, view, champion)}",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=UTF-8",
+        "Content-Transfer-Encoding: 8bit",
+    ]
+    return "\n".join([*head, "", *told, "---", "", diff.rstrip("\n"), "-- ", f"swarm {view.id}", ""])
+
+
+def _subject(snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
+    steps = [step for step in snapshot.trunk if 0 < step.position <= view.position]
+    if champion and len(steps) > 1:
+        verb = "Lower" if snapshot.direction == "lower" else "Raise"
+        return f"{verb} {clean(snapshot.metric)} in {plural(len(steps), 'step')}"
+    return clean(view.title)
+
+
+def _steps(snapshot: Snapshot, view: ExperimentView, scale: Scale) -> list[str]:
+    """What the night found, then every step. No line of it can be taken for the end of the message."""
+    steps = [step for step in snapshot.trunk if 0 < step.position <= view.position]
+    lines = [f"Found by the swarm {clean(snapshot.tag)}. {headline(snapshot)}", ""]
+    lines += [f"{clean(snapshot.metric)} by step, from a baseline of {scale.value(snapshot.baseline)}:", ""]
+    return [*lines, *(f"* {_step(step, scale)}" for step in steps), ""]
+
+
+def _step(step: TrunkView, scale: Scale) -> str:
+    change = scale.interval(step.gain, step.low, step.high) if step.low is not None else scale.change(step.gain)
+    return f"{clean(step.title)}: {scale.value(step.value)} ({change} from the baseline, n={step.n}; {step.experiment})"
+
+
+def _alone(view: ExperimentView, scale: Scale) -> list[str]:
+    """One experiment on its parent."""
+    lines = [f"Why: {clean(view.rationale)}", ""] if view.rationale else []
+    verdict = f"{view.status or view.state}, {view.rung}: {clean(view.reason)}"
+    return [*lines, f"Measured: {scale.metric} {scale.value(view.value)} (n={view.n}). {verdict}.", ""]
