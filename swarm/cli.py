@@ -423,6 +423,7 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
 
     typed = {**flags, "tag": plan.tag}
     typed.pop("detach", None)
+    secret = {"SWARM_NOTIFY": url} if (url := typed.pop("notify", None)) else {}  # not for everybody's `ps`
     words = [[flag(name)] if value is True else [flag(name), str(value)] for name, value in typed.items()]
     rest = ["launch", "-C", str(plan.root), *(word for pair in words for word in pair)]
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -435,7 +436,7 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, "SWARM_DETACH": "no"},
+            env={**os.environ, "SWARM_DETACH": "no"} | secret,
         )
     while child.poll() is None and not locked(ledger_path(plan.root)):
         time.sleep(0.2)
@@ -723,4 +724,6 @@ def _add_launch(verbs: Any) -> None:
     add("--dry-run", action="store_true", help="print the plan, touch nothing")
     add("--address", help="join this Ray cluster (on its head: auto) instead of starting an own one")
     add("--wait", help="how long a cluster gets to bring its GPUs, as 90s, 15m, 2h (15m)")
+    add("--notify", metavar="URL", help="a webhook (ntfy, Slack, Discord, or JSON) for champions, crashes and the end")
+    add("--push", metavar="REMOTE", help="git remote that gets every commit as it is recorded")
     add("--gpu-usd-per-hour", type=float, help="for the report's cost")

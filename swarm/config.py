@@ -48,6 +48,8 @@ class Config:
     address: str | None = None
     wait: str = "15m"  # how long a cluster gets to bring its GPUs
     gpu_usd_per_hour: float | None = None
+    notify: str | None = None  # URL of a webhook, or of a ntfy topic
+    push: str | None = None  # a git remote that gets the swarm's branches and experiments
 
     def check(self) -> Config:
         """The config itself; UsageError at the first value that makes no sense."""

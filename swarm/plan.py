@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import math
 import os
+import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from swarm.board.ledger import Ledger, founded, locked
 from swarm.board.reader import ledger_path
 from swarm.board.stock import tip
 from swarm.config import Config
+from swarm.coordinator.webhook import check_url
 from swarm.data import prepared
 from swarm.errors import UsageError
 from swarm.project import Project, load_project
@@ -101,6 +103,7 @@ def make_plan(
     base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
     if not config.resume and not config.from_tag:
         _refuse_changes(history, project)
+    _refuse_unreachable(config, history)
     source = Source({path: history.read(base, path) for path in project.editable})
     _refuse_broken(source)
     kind = gpu.device_kind() if config.device == "auto" else config.device
@@ -255,6 +258,16 @@ def _refuse_changes(history: History, project: Project) -> None:
         raise UsageError(
             f"{', '.join(changed)}: uncommitted changes; commit them (`git commit -a`) or `git stash` first"
         )
+
+
+def _refuse_unreachable(config: Config, history: History) -> None:
+    """Mistyped targets; whether they answer is seen when there is something to send."""
+    if config.notify:
+        check_url(config.notify)
+    remotes = history.remotes()
+    if config.push and config.push not in remotes and not re.search(r"[/:]", config.push):
+        known = ", ".join(remotes) or "none"
+        raise UsageError(f"--push {config.push}: there is no such git remote; there are: {known}")
 
 
 def _refuse_broken(source: Source) -> None:

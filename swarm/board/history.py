@@ -70,6 +70,19 @@ class History:
         self._update(refs, existing)
         return commits
 
+    def refs(self, tag: str) -> dict[str, str]:
+        """The swarm's branches and experiments, with the commits they point at."""
+        return self._refs(tag)
+
+    def push(self, remote: str, refs: list[str]) -> None:
+        """Sends these refs to the remote, all or none; SwarmError where that fails. It never asks for a password."""
+        specs = [f"{name}:{name}" for name in refs]
+        with self.repository.git.custom_environment(GIT_TERMINAL_PROMPT="0", GIT_ASKPASS="true", SSH_ASKPASS="true"):
+            self._git("push", "--quiet", "--atomic", "--no-verify", remote, *specs)
+
+    def remotes(self) -> list[str]:
+        return self._git("remote").split()
+
     def forget(self, tag: str) -> int:
         """Deletes every ref of the swarm; gives their number. UsageError where one of them is checked out."""
         held = self.checked_out(tag)

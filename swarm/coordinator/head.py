@@ -29,6 +29,7 @@ from swarm.board.stock import found, reopen
 from swarm.coordinator.actors import Post, clock_start
 from swarm.coordinator.cluster import Cluster, Line, Worker
 from swarm.coordinator.duty import Duty, Streak
+from swarm.coordinator.herald import Herald
 from swarm.coordinator.projection import Projection
 from swarm.coordinator.seat import ARRIVAL, GAVE_UP, Seat
 from swarm.errors import SwarmError
@@ -51,6 +52,7 @@ class Swarm:
     def __init__(self, plan: Plan):
         self.plan, self.tag, self.word = plan, plan.tag, ""
         self.path = ledger_path(plan.root)
+        self._herald: Herald | None = None
         self.ended = threading.Event()
         self._history = History(plan.root)
         self._base = with_budget(self._history.base_tree(plan.base_commit), plan.project.fixed, plan.budget)
@@ -80,6 +82,8 @@ class Swarm:
                     time.sleep(TICK)
                 return self._end(ledger)
         finally:
+            if self._herald:
+                self._herald.close()
             self._cluster.close()
             self.ended.set()
 
@@ -98,6 +102,9 @@ class Swarm:
         self._projection = Projection(self._history, self.tag, plan.folder, partial(self._ask, "projected"))
         self._seats = [self._seat(agent, ledger) for agent in plan.slots]
         self._revivals = Streak(partial(_finished, ledger, self.tag))
+        self._herald = Herald(
+            plan.root, self.path, self.tag, plan.config.notify, plan.config.push, partial(self._warn, "herald")
+        )
         self._duties = [
             Duty("stop and tell", partial(self._pass_on, ledger), head, longest_pause=2.0),
             Duty("the agents", self._see_to_seats, head, longest_pause=2.0),

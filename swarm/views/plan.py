@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swarm.board.program import roles
+from swarm.coordinator.webhook import place
 from swarm.views.text import clean
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
         return table
     origins = _table()
     for setting in settings:
-        origins.add_row(setting.name, f"{setting.value if setting.value is not None else '–'}  ({setting.origin})")
+        value = "–" if setting.value is None else place(setting.value) if setting.name == "notify" else setting.value
+        origins.add_row(setting.name, f"{value}  ({setting.origin})")
     return Group(table, Text("\nwhere each setting comes from", "dim"), origins)
 
 

@@ -1,0 +1,56 @@
+"""News over HTTP: ntfy, Slack, Discord, or a plain JSON object, told apart by the shape of the URL."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import urllib.request
+from urllib.parse import urlsplit
+
+from swarm.board.news import News
+from swarm.errors import UsageError
+
+TIMEOUT = 10.0  # seconds of one delivery
+LONGEST = 1800  # characters: Discord takes 2000
+SCHEMES = ("http", "https", "ntfy+http", "ntfy+https")
+_URGENT = ("crashes", "failed")
+
+
+def check_url(url: str) -> None:
+    """UsageError where nothing could be sent to `url`."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise UsageError(
+            "--notify: give a URL, such as https://ntfy.sh/TOPIC, a webhook of Slack or Discord, or one of your own"
+            " (ntfy+https://HOST/TOPIC for a ntfy server of your own)"
+        )
+
+
+def place(url: str) -> str:
+    """The host alone: whoever knows a webhook's whole URL may write there."""
+    return urlsplit(url).hostname or "?"
+
+
+def request(url: str, news: News) -> urllib.request.Request:
+    """What to send: a POST in the form that the service behind `url` reads."""
+    parts = urlsplit(url)
+    title, text = f"swarm {news.tag}: {news.kind}", news.text[:LONGEST]
+    if parts.scheme.startswith("ntfy+") or "ntfy" in (parts.hostname or ""):
+        priority = "high" if news.kind in _URGENT else "default"
+        headers = {"Title": title, "Priority": priority, "Tags": "warning" if priority == "high" else "test_tube"}
+        return urllib.request.Request(url.removeprefix("ntfy+"), text.encode(), headers, method="POST")
+    if "/api/webhooks/" in parts.path:  # Discord; no word of a title may ping anybody
+        body: dict[str, object] = {"content": f"**{title}**\n{text}", "allowed_mentions": {"parse": []}}
+    elif parts.hostname == "hooks.slack.com" or parts.path.startswith("/services/"):
+        for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+            text = text.replace(sign, entity)
+        body = {"text": f"*{title}*\n{text}"}
+    else:
+        body = {"title": title, **dataclasses.asdict(news)}
+    return urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST")
+
+
+def send(url: str, news: News) -> None:
+    """Delivers one piece of news; OSError where that fails."""
+    with urllib.request.urlopen(request(url, news), timeout=TIMEOUT):
+        pass
