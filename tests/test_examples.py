@@ -1,0 +1,65 @@
+"""Every example, copied out and run as its README says: it finds something better, by configuration alone."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarm.board.ledger import Ledger
+from swarm.board.reader import ledger_path
+from swarm.project import load_project
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FLAGS = {
+    "function-speed": ["--max-experiments", "5"],
+    "vision": ["--max-experiments", "6"],
+    "prompt": [
+        "--researcher",
+        "scripted",
+        "--script",
+        str(EXAMPLES / "prompt" / "ideas.toml"),
+        "--max-experiments",
+        "4",
+    ],
+}
+
+
+def copied(name: str, folder: Path) -> Path:
+    root = folder / name
+    shutil.copytree(EXAMPLES / name, root, ignore=shutil.ignore_patterns("__pycache__"))
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgSign=false", *arguments]
+        subprocess.run(git, cwd=root, check=True)
+    return root
+
+
+def test_every_example_is_tested_and_explained() -> None:
+    assert {path.parent.name for path in EXAMPLES.glob("*/swarm.toml")} == set(FLAGS)
+    told = (EXAMPLES / "README.md").read_text()
+    assert all(f"`{name}/`" in told for name in FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "direction"),
+    [
+        ("vision", "accuracy", "higher"),
+        pytest.param("function-speed", "seconds", "lower", marks=pytest.mark.slow),
+        pytest.param("prompt", "score", "higher", marks=pytest.mark.slow),
+    ],
+)
+def test_the_example_is_improved(name: str, metric: str, direction: str, tmp_path: Path) -> None:
+    root = copied(name, tmp_path)
+    project = load_project(root)
+    assert (project.metric, project.direction) == (metric, direction)
+    command = [sys.executable, "-m", "swarm", "launch", "--repo", str(root), "--device", "sim", "--agents", "1"]
+    done = subprocess.run([*command, *FLAGS[name]], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        kept = ledger.rows("SELECT gain FROM experiments WHERE baseline = 0 AND status = 'keep'")
+        wrong = ledger.rows("SELECT 1 FROM experiments WHERE status = 'keep' AND reason LIKE 'guard%'")
+    assert kept and not wrong, done.stdout
