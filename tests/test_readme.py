@@ -44,7 +44,7 @@ def table(title: str, paper: str = README) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
+COMMANDS = [line.partition("  #")[0].strip() for block in blocks("sh") for line in block.splitlines() if line]
 OURS = [command for command in COMMANDS if command.startswith("python -m swarm ")]
 
 
