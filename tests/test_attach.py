@@ -112,6 +112,7 @@ def night(tmp_path: Path) -> Iterator[Night]:
 
 @tmux_is_here
 @claude_is_here
+@pytest.mark.timeout(480)  # a whole night with a dozen starts of a large program: half a minute, minutes on a busy host
 def test_a_person_sees_every_agent_and_takes_over_a_conversation(night: Night) -> None:
     wait_for(lambda: "SCALAR_LR" in night.transcript(), "an experiment by claude-code")
 
