@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 
 from swarm.board.claims import shown
+from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import intent
 from swarm.board.results import Row
 from swarm.records import Idea
 

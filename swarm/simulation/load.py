@@ -14,8 +14,8 @@ from statistics import quantiles
 
 from swarm.board.board import Board
 from swarm.board.client import local_client
+from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import intent
 from swarm.board.stock import found, store_source
 from swarm.errors import SwarmError
 from swarm.records import Claim, Idea, Measure, Metrics, Run, Source, encode
