@@ -18,7 +18,7 @@ from torch import nn
 import prepare
 from tests.trainer.test_referee import served
 from tests.trust.edits import HONEST, MEASURED, Change
-from tests.trust.test_gate import told
+from tests.trust.test_static_gate import told
 from trainer import referee, train
 
 CPU = torch.device("cpu")
