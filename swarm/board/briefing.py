@@ -82,9 +82,11 @@ def _tally(ledger: Ledger) -> tuple[tuple[str, str, int], ...]:
 
 
 def dossier(ledger: Ledger, swarm: sqlite3.Row, experiment: str) -> Dossier | None:
-    """Everything about one judged experiment, of any night; None where there is none of that id."""
+    """Everything about one judged experiment, of any night; None where there is none of that id, or it was imported."""
     row = ledger.row(
-        f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE id = ? AND state = 'judged' AND baseline = 0", experiment
+        f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE id = ? AND state = 'judged' AND baseline = 0"
+        " AND source IN (SELECT sha FROM sources)",
+        experiment,
     )
     if row is None:
         return None

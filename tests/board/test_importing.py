@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from swarm.board.briefing import findings
+from collections.abc import Callable
+
+from nights import Night
+
+from swarm.board.briefing import dossier, findings
 from swarm.board.importing import bring_in
 from swarm.board.ledger import Ledger
 from swarm.board.results import read_results
@@ -17,12 +21,14 @@ f\t1.85\t4.0\tkeep\twarm-up off
 """
 
 
-def test_researchers_are_shown_what_was_tried_elsewhere() -> None:
-    ledger = Ledger(None)
+def test_researchers_are_shown_what_was_tried_elsewhere(make_night: Callable[..., Night]) -> None:
+    night = make_night()
+    night.baselines()
+    ledger = night.ledger
     rows, aside = read_results(FILE, "val_bpb")
     assert not aside
     assert bring_in(ledger, "mar5.tsv", rows, "val_bpb", "lower", 1000.0) == 6
-    known = {finding.title: finding for finding in findings(ledger, "this night's key")}
+    known = {finding.title: finding for finding in night.board.briefing("gpu0").findings}
     assert len(known) == 6 and not any(finding.comparable for finding in known.values())
     batch, deeper = known["halve the batch"], known["deeper"]
     assert (batch.value, round(batch.gain or 0, 6), batch.n, batch.status, batch.low) == (0.98, 0.02, 1, "keep", None)
@@ -32,7 +38,8 @@ def test_researchers_are_shown_what_was_tried_elsewhere() -> None:
     assert known["baseline of the laptop"].gain is None  # the other machine's numbers say nothing about it
     assert round(known["warm-up off"].gain or 0, 6) == 0.05
     assert ledger.value("SELECT count(*) FROM runs WHERE value = 0") == 0
-    assert ledger.value("SELECT count(*) FROM swarms") == 0
+    assert ledger.value("SELECT count(*) FROM swarms") == 1
+    assert dossier(ledger, night.board.swarm, batch.experiment) is None  # nobody has its code
 
 
 def test_the_same_file_again_changes_nothing() -> None:
@@ -44,8 +51,12 @@ def test_the_same_file_again_changes_nothing() -> None:
     assert ledger.value("SELECT count(*) FROM experiments") == ledger.value("SELECT count(*) FROM runs") == 6
 
 
-def test_higher_is_better() -> None:
-    ledger = Ledger(None)
+def test_higher_is_better(make_night: Callable[..., Night]) -> None:
+    night = make_night(direction="higher")
+    ledger = night.ledger
     rows, _ = read_results(b"acc\tstatus\tidea\n0.8\tbaseline\tstart\n0.9\tkeep\twider\n", "acc")
     bring_in(ledger, "a.tsv", rows, "acc", "higher", 0.0)
-    assert {f.title: f.gain and round(f.gain, 6) for f in findings(ledger, "")} == {"start": None, "wider": 0.1}
+    assert {f.title: f.gain and round(f.gain, 6) for f in findings(ledger, night.board.swarm)} == {
+        "start": None,
+        "wider": 0.1,
+    }
