@@ -99,7 +99,7 @@ class Guard:
         return replace(
             ended,
             seconds=time.monotonic() - clock,
-            cpu_seconds=max(0.0, self._cpu() - cpu),
+            cpu_seconds=max(ended.cpu_seconds, self._cpu() - cpu),  # who is never waited for counted while alive
             memory_killed=_memory_kills() > kills,
             log_broken=output.log.broken,
         )
@@ -136,6 +136,7 @@ class Guard:
             self._pump(_TICK)
             reason = self._called_off or meter.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
+        ended = replace(ended, start=meter.start, start_cpu=meter.start_cpu, cpu_seconds=meter.max_cpu_seconds)
         return self._ended(child, replace(ended, ended_by=reason, max_rss_mb=meter.max_rss_mb))
 
     def _ended(self, child: subprocess.Popen[bytes], ended: Ended) -> Ended:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from swarm.workshop import tree
@@ -24,10 +24,13 @@ class Meter:
     """`exceeded()` again and again tells the first limit that the step went beyond."""
 
     def __init__(self, step: Step, family: Family) -> None:
-        self.max_rss_mb = 0.0
+        self.max_rss_mb = self.max_cpu_seconds = 0.0
+        self.start: float | None = None  # wall and CPU-seconds until the first heartbeat
+        self.start_cpu: float | None = None
         self._step, self._family = step, family
         self._heart = Heart(step)
-        self._deadline = time.monotonic() + step.wall
+        self._began = time.monotonic()
+        self._deadline = self._began + step.wall
         self._cpu = family.cpu_seconds(family.living())
         self._written = _megabytes(step.folders)
         self._tight = _free(step.folders) < RESERVE  # before it wrote anything: not its fault
@@ -43,7 +46,14 @@ class Meter:
                 return excess
         if now >= self._deadline:
             return "deadline"
-        return "stall" if self._heart.silent(now) else None
+        silent = self._heart.silent(now)
+        if self._heart.beats and self.start is None:
+            self.start, self.start_cpu = now - self._began, self._count_cpu(self._family.living())
+        return "stall" if silent else None
+
+    def _count_cpu(self, living: Mapping[int, tree.Process]) -> float:
+        self.max_cpu_seconds = max(self.max_cpu_seconds, self._family.cpu_seconds(living) - self._cpu)
+        return self.max_cpu_seconds
 
     def _account(self, now: float) -> str | None:
         step, living = self._step, self._family.living()
@@ -55,7 +65,8 @@ class Meter:
             return "memory"
         if (step.processes and len(living) > step.processes / 4) or (step.memory and own > step.memory / 2):
             self._next = now + _HASTY
-        if step.cpu is not None and self._family.cpu_seconds(living) - self._cpu > step.cpu:
+        cpu = self._count_cpu(living)
+        if step.cpu is not None and cpu > step.cpu:
             return "cpu"
         if step.disk and _megabytes(step.folders) - self._written > step.disk:
             return "disk"
@@ -70,14 +81,20 @@ class Heart:
         self._seen: tuple[int, int] | None = None
         self._since = 0.0
 
+    @property
+    def beats(self) -> bool:
+        """Whether the file was there at the last look."""
+        return self._seen is not None
+
     def silent(self, now: float) -> bool:
-        if self._path is None or self._silence is None:
+        """Looks, and tells whether the beats have stopped."""
+        if self._path is None:
             return False
         with contextlib.suppress(OSError):
             status = Path(self._path).lstat()
             if self._seen != (seen := (status.st_mtime_ns, status.st_size)):
                 self._seen, self._since = seen, now
-        return self._seen is not None and now - self._since > self._silence
+        return self._silence is not None and self._seen is not None and now - self._since > self._silence
 
 
 def _megabytes(folders: Iterable[str]) -> float:

@@ -18,6 +18,7 @@ from swarm.workshop.summary import Value, number_of, parse_summary
 
 DIVERGED_AT = 100.0  # a loss that is not below this is not training
 INVALID_EXIT = 3  # the referee's word for a candidate that cheats
+CLOCK_SLACK = 3.0  # seconds for a last step, for saving the model, and for the process to end
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 _OUT_OF_MEMORY = re.compile(
@@ -46,9 +47,9 @@ def read_run(folder: Path, project: Project) -> Run:
     tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     verdict = _failure(folder, spec, result, heartbeats, tails)
-    if verdict is None:
+    if verdict is None and steps:
         printed = parse_summary(_text(logs[0]), project.metric)
-        verdict = _measured(artifacts, project, printed, referee=len(spec.steps) > 1)
+        verdict = late(spec, steps[0]) or _measured(artifacts, project, printed, referee=len(spec.steps) > 1)
         cut = next((step.log_broken for step in steps if step.log_broken), None)
         if cut and not isinstance(verdict, Metrics):  # what is missing may have been said and not kept
             verdict = Failure.INFRASTRUCTURE, f"its log could not be written: {cut}"
@@ -90,6 +91,30 @@ def _failure(
     if len(result.steps) < len(spec.steps):
         return Failure.INTERRUPTED, _INTERRUPTED.get(result.ended_by or "", "it was stopped")
     return None
+
+
+def late(spec: Spec, trainer: Ended) -> tuple[Failure, str] | None:
+    """The clock outside: a training that took more time than its own clock counted, or began before it was counted."""
+    if spec.budget is None:
+        return None
+    start, trained = clocked(spec, trainer)
+    kind = "seconds" if spec.steps[0].cpu is None else "CPU-seconds"
+    if trained > 1.05 * spec.budget + CLOCK_SLACK:
+        return Failure.INVALID, f"clock: it trained for {trained:.1f} {kind} with a budget of {spec.budget:g}"
+    if start > spec.start:
+        return (
+            Failure.INVALID,
+            f"clock: {start:.1f} {kind} until its first heartbeat, where {spec.start:.1f} are allowed",
+        )
+    return None
+
+
+def clocked(spec: Spec, trainer: Ended) -> tuple[float, float]:
+    """Seconds until the first heartbeat and from then on, as the budget is counted, measured from outside."""
+    wall = spec.steps[0].cpu is None
+    total, start = (trainer.seconds, trainer.start) if wall else (trainer.cpu_seconds, trainer.start_cpu)
+    start = total if start is None else start
+    return start, total - start
 
 
 _INTERRUPTED = {"stop": "it was stopped", "agent": "its agent was gone"}

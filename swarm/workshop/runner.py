@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -15,10 +16,10 @@ from typing import IO
 
 import swarm
 from swarm.project import Project
-from swarm.records import Failure, Measure, Progress, Run, Source
+from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
 from swarm.workshop import sweep
 from swarm.workshop.dials import turned
-from swarm.workshop.outcome import read_run
+from swarm.workshop.outcome import clocked, read_run
 from swarm.workshop.progress import read_progress
 from swarm.workshop.slot import Limits, Slot, limits_for
 from swarm.workshop.spec import (
@@ -31,15 +32,18 @@ from swarm.workshop.spec import (
     SPEC,
     STOP,
     Damaged,
+    Result,
     Spec,
     State,
     Step,
+    write_whole,
 )
 from swarm.workshop.workspace import Workspace, remove
 
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 UNHEARD = 120.0  # seconds beyond all its limits after which a guard that says nothing counts as hung
+START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
 _LOOK = 0.5  # seconds between looks at a run's progress
 
 
@@ -87,7 +91,10 @@ class Workshop:
             folder = await asyncio.to_thread(self._prepare, work, source)
             if not await self._guarded(folder, work.budget, on_progress):
                 await asyncio.to_thread(sweep.end_guard, folder)
-            return await asyncio.to_thread(read_run, folder, self._project)
+            run = await asyncio.to_thread(read_run, folder, self._project)
+            if run.metrics and work.purpose is Purpose.BASELINE:
+                self._note_start(folder)
+            return run
         except OSError as error:  # a full disk, no process left: the machine's fault, and the agent goes on
             return _lost(work, f"the run could not be set up: {error}")
         finally:
@@ -189,7 +196,28 @@ class Workshop:
             lock=str(LOCK_FOLDER / f"{lock}.lock") if lock else None,
             lock_wait=limits.lock_wait,
             grace=limits.grace,
+            budget=work.budget if self._project.referee else None,  # what others count as training is not known
+            start=self._start_allowance(limits),
         )
+
+    # -- how long the untouched code takes to start on this slot ---------------------------------------------------
+
+    def _note_start(self, folder: Path) -> None:
+        result = Result.read(folder)
+        if result and result.steps:
+            start, _ = clocked(Spec.read(folder), result.steps[0])
+            write_whole(self._folder / START, max(start, self._known_start() or 0.0))
+
+    def _known_start(self) -> float | None:
+        try:
+            return float(json.loads((self._folder / START).read_text()))
+        except (OSError, ValueError):
+            return None
+
+    def _start_allowance(self, limits: Limits) -> float:
+        """Edits may compile longer than the baseline did, not as long as they like."""
+        known = self._known_start()
+        return limits.start if known is None else min(limits.start, 2 * known + 10)
 
     def _environment(self, work: Measure, artifacts: Path) -> dict[str, str]:
         env = self._slot.environment(os.environ, self._allowed) | {

@@ -50,6 +50,7 @@ class Limits:
     cpu: float | None  # CPU-seconds of the trainer's process tree
     referee: float
     silence: float | None  # without a heartbeat, once there was one
+    start: float = 600.0  # until the first heartbeat, where no baseline has shown how long that takes
     grace: float = 2.0  # from SIGTERM to SIGKILL
     lock_wait: float = 60.0
     disk: float | None = 20_000.0  # written by one step, a single file included
@@ -63,5 +64,5 @@ def limits_for(budget: float, device: str) -> Limits:
     end = 2 * budget + allowance
     referee = max(120.0, budget)
     if device == "cpu":
-        return Limits(wall=6 * budget + 120, cpu=end, referee=3 * referee, silence=max(120.0, 3 * budget))
+        return Limits(wall=6 * budget + 120, cpu=end, referee=3 * referee, silence=max(120.0, 3 * budget), start=60)
     return Limits(wall=end, cpu=None, referee=referee, silence=allowance)

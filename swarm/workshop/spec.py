@@ -62,6 +62,8 @@ class Spec:
     lock: str | None = None
     lock_wait: float = 60.0
     grace: float = 2.0  # seconds between SIGTERM and SIGKILL
+    budget: float | None = None  # seconds that the first step may train, from its first heartbeat on
+    start: float = 0.0  # and that it may take until then; both CPU-seconds where the step has a limit of those
 
     def write(self, folder: Path) -> None:
         write_whole(folder / SPEC, asdict(self))
@@ -92,6 +94,8 @@ class Ended:
     max_rss_mb: float = 0.0
     memory_killed: bool = False  # the kernel ended a process of this machine for memory meanwhile
     log_broken: str | None = None
+    start: float | None = None  # wall and CPU-seconds until its first heartbeat; None where it gave none
+    start_cpu: float | None = None
 
     @property
     def succeeded(self) -> bool:

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from swarm.records import Failure, decode, encode
+from swarm.records import Failure, Measure, Purpose, Source, decode, encode
 from swarm.workshop import runner, tree
 from swarm.workshop.runner import Slot, limits_for
 from swarm.workshop.spec import State
@@ -88,6 +89,37 @@ def test_a_training_that_changes_itself_or_the_referees_folder_is_invalid(bench,
     for path in ("train.py", "../referee/prepare.py", "../referee/train.py"):
         run = bench.run(TRAIN + f"\nopen({path!r}, 'a').write('\\n')")
         assert run.failure == Failure.INVALID and run.reason == f"changed fixed files: {path}"
+
+
+@pytest.mark.parametrize(
+    ("beats_at", "trains", "told"),
+    [(0.0, 0.5, ""), (0.0, 4.6, "clock: it trained for "), (2.5, 0.0, "clock: "), (None, 2.5, "clock: ")],
+)
+def test_time_is_measured_from_outside(bench, referee, beats_at, trains, told):
+    """A budget of one second, and a start of one: whatever the training's own clock says."""
+    bench.referee, bench.limits = referee, replace(bench.limits, start=1.0)
+    run = bench.run(f"""
+        import os, pathlib, time
+        folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
+        if {beats_at} is not None:
+            time.sleep({beats_at} or 0)
+            (folder / "heartbeat.jsonl").write_text('{{"step": 1, "loss": 5, "seconds": 0.1}}\\n')
+        time.sleep({trains})
+        (folder / "model.pt").write_text("1.25")
+        print("---\\ntraining_seconds: 0.5")
+        """)
+    assert bool(run.metrics) == (not told), run.reason
+    assert run.reason.startswith(told) and run.failure == (Failure.INVALID if told else None)
+
+
+def test_starts_are_compared_with_the_baselines(bench, referee):
+    bench.referee, bench.limits = referee, replace(bench.limits, start=600.0)
+    shop = bench.workshop()
+    assert shop._start_allowance(bench.limits) == 600.0
+    source = Source({"train.py": textwrap.dedent(TRAIN).encode()})
+    work = Measure("t-gpu0-0001.1", 1, "t-gpu0-0001", "x", Purpose.BASELINE, 7, source.sha, source.sha, 1.0)
+    assert asyncio.run(shop.run(work, source, bench.seen.append)).metrics
+    assert 10 < bench.workshop()._start_allowance(bench.limits) < 20
 
 
 def test_progress_tells_when_the_referee_measures(bench, referee):
