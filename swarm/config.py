@@ -15,6 +15,7 @@ from swarm.errors import UsageError
 from swarm.judge.race import parse
 
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+SANDBOXES = ("auto", "require", "off")
 DEVICES = ("auto", "cuda", "mps", "cpu", "sim")
 
 
@@ -40,6 +41,7 @@ class Config:
     script: str | None = None  # for the scripted researcher
     think: float | None = None  # seconds it takes to think
     policy: str = "race"
+    sandbox: str = "auto"  # or require, off
     researcher_seed: int = 0  # of the researchers' choices; runs get theirs from the board
     from_tag: str | None = None
     resume: bool = False
@@ -57,6 +59,8 @@ class Config:
             raise UsageError(f"--tag {self.tag!r}: use small letters, digits and '-', at most 31 of them, as in apr5")
         if self.tag is not None and "-gpu" in self.tag:
             raise UsageError(f"--tag {self.tag!r}: '-gpu' is how the branches of agents are called; choose another tag")
+        if self.sandbox not in SANDBOXES:
+            raise UsageError(f"--sandbox {self.sandbox!r}: it is one of {', '.join(SANDBOXES)}")
         if self.device not in DEVICES:
             raise UsageError(f"--device {self.device!r}: it is one of {', '.join(DEVICES)}")
         if self.gpus is not None and self.agents is not None:

@@ -18,7 +18,7 @@ from rich.text import Text
 from swarm.board.history import History
 from swarm.errors import SwarmError
 from swarm.project import load_project
-from swarm.workshop import gpu
+from swarm.workshop import gpu, sandbox
 
 ENOUGH_DISK = 5e9  # bytes
 
@@ -133,6 +133,7 @@ def _disk(root: Path) -> Examined:
 
 
 def _sandbox() -> Examined:
-    if shutil.which("bwrap"):
-        return Examined("sandbox", True, "bubblewrap is installed")
-    return Examined("sandbox", None, "no bubblewrap: trainings run with your rights", "apt-get install bubblewrap")
+    why = sandbox.missing()
+    if not why:
+        return Examined("sandbox", True, "bubblewrap, tried from inside: no network, a read-only world, a private home")
+    return Examined("sandbox", None, f"{why}: trainings run with your rights", "apt-get install bubblewrap")

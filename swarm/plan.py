@@ -34,6 +34,7 @@ from swarm.slots import Seating, seats_here
 from swarm.workshop import gpu
 from swarm.workshop.dials import how_seeded
 from swarm.workshop.runner import Slot
+from swarm.workshop.sandbox import wanted
 from swarm.workshop.workspace import parses
 
 ANEW = (
@@ -100,6 +101,7 @@ def make_plan(
         )
     if config.resume:
         config = _resumed(config, json.loads(known[tag]["settings"]))
+    wanted(config.sandbox)  # says here what it lacks
     base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
     if not config.resume and not config.from_tag:
         _refuse_changes(history, project)

@@ -23,7 +23,8 @@ class Project:
 
     `command` trains once and prints the summary block; `referee`, where there is one, measures the saved model in
     a process of its own, which with `referee_waits` starts together with the training, to be warm, and measures after a
-    line "go" on its stdin; `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
+    line "go" on its stdin; `held_out` are patterns of files below the cache that a sandboxed training must not see;
+    `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
     `prepare` is what a person types to prepare it. `sigma` holds the expected noise of the metric by device, the
     prior of the judge; a device that is not named there starts without one. `guards` are bounds on other printed
     numbers (swarm/judge/guards.py). `origins` says of each key that is not given where it was found.
@@ -34,6 +35,7 @@ class Project:
     fixed: tuple[str, ...] = ()
     referee: tuple[str, ...] = ()
     referee_waits: bool = False
+    held_out: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     prepare: str = ""
     program: str = "program.md"

@@ -25,6 +25,7 @@ from swarm.records import Source
 from swarm.researchers import create
 from swarm.researchers.watched import Watched
 from swarm.slots import own_slot
+from swarm.workshop import sandbox
 from swarm.workshop.runner import Workshop
 from swarm.workshop.slot import Slot
 from swarm.workshop.tree import die_with_parent
@@ -46,6 +47,7 @@ class Post:
     folder: str  # where the agent works, on hosts that have the repository too
     researcher: str
     seed: int
+    sandbox: str  # auto, require or off
     options: dict[str, str]
     secrets: dict[str, str] = field(repr=False)  # options too, which nobody may see
     think_limit: float  # seconds for one thought
@@ -108,7 +110,7 @@ class AgentActor:
             post.agent,
             post.project,
             BoardClient(functools.partial(patiently, self._call)),
-            Workshop(post.project, base, folder, slot),
+            Workshop(post.project, base, folder, slot, sandboxed=sandbox.wanted(post.sandbox)),
             Workspace(folder / "draft", base, post.project),
             Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
             fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),

@@ -234,6 +234,7 @@ class Swarm:
             folder=str(plan.folder / agent),
             researcher=plan.researchers[agent],
             seed=plan.config.researcher_seed,
+            sandbox=plan.config.sandbox,
             options=researcher_options(plan.config, plan.project),
             secrets=secrets(plan.researchers[agent], os.environ),
             think_limit=plan.config.think_limit,

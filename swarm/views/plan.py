@@ -12,6 +12,7 @@ from rich.text import Text
 from swarm.board.program import roles
 from swarm.coordinator.webhook import place
 from swarm.views.text import clean
+from swarm.workshop.sandbox import missing
 
 if TYPE_CHECKING:
     from swarm.config import Setting
@@ -50,6 +51,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "fixed": f"{_names(list(project.fixed)) or 'nothing'}{_origin(plan, 'fixed')}",
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
+        "sandbox": _sandbox(plan),
         "seed": plan.seed,
         "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}, at most twice that;"
         f" policy {config.policy}",
@@ -57,6 +59,15 @@ def _rows(plan: Plan) -> dict[str, str]:
         "data": _data(plan),
         "files": str(plan.folder.relative_to(plan.root)),
     }
+
+
+def _sandbox(plan: Plan) -> str:
+    """What keeps a training from the rest of the machine, or, plainly, that nothing does."""
+    if plan.config.sandbox == "off":
+        return "off: edited code runs with your rights, on your network, and can read the held-out data"
+    if why := missing():
+        return f"NONE ({why}): edited code runs with your rights, on your network, and can read the held-out data"
+    return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
 
 
 def _origin(plan: Plan, key: str) -> str:

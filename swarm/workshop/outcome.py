@@ -158,7 +158,8 @@ def _of_log(step: Ended, heartbeats: tuple[Beat, ...], tail: str) -> tuple[Failu
     loss = last_loss(heartbeats, tail)
     if told := _OUT_OF_MEMORY.search(last_words):
         return Failure.OOM, _line_around(last_words, told)
-    if step.signal == signal.SIGKILL:
+    number = step.signal or (step.exit - 128 if step.exit and step.exit > 128 else None)  # as a sandbox tells it
+    if number == signal.SIGKILL:
         if step.memory_killed:
             return Failure.OOM, f"killed by the kernel: out of memory at {step.max_rss_mb:.0f} MB"
         return Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)"

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import IO
@@ -21,6 +21,7 @@ from swarm.workshop import sweep
 from swarm.workshop.dials import turned
 from swarm.workshop.outcome import clocked, read_run
 from swarm.workshop.progress import read_progress
+from swarm.workshop.sandbox import Sandbox
 from swarm.workshop.slot import Limits, Slot, limits_for
 from swarm.workshop.spec import (
     GUARD_ERRORS,
@@ -64,6 +65,7 @@ class Workshop:
         cache: Path | None = None,
         allowed: Iterable[str] = (),
         limits: Callable[[float, str], Limits] = limits_for,
+        sandboxed: bool = False,
     ) -> None:
         self._project = project
         self._folder = folder.resolve()
@@ -71,6 +73,7 @@ class Workshop:
         self._cache = cache
         self._allowed = frozenset(allowed)
         self._limits = limits
+        self._sandboxed = sandboxed
         self._workspace = Workspace(self._folder / "run", base, project)
         self._bench = Workspace(self._folder / "referee", base, project)
         self._idle = asyncio.Event()
@@ -158,8 +161,14 @@ class Workshop:
         root, bench = self._workspace.folder, self._bench.folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
+        environment = self._environment(work, artifacts)
+        training, measuring = self._project.argv(self._project.command), dict(environment)
+        if self._sandboxed:
+            box, cache = self._sandbox(), cache_of(environment)
+            compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
+            training = box.command(training, (root, artifacts, compiled[0]), (cache,))
+            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (cache, bench, artifacts)))
         common = {
-            "env": self._environment(work, artifacts),
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
@@ -169,7 +178,7 @@ class Workshop:
         }
         steps = [
             Step(
-                "trainer", self._project.argv(self._project.command), str(root), log=f"{log}.log", wall=limits.wall,
+                "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
                 cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
                 cores=list(self._slot.cores), **common,
             )
@@ -179,7 +188,8 @@ class Workshop:
             early = self._project.referee_waits
             steps.append(
                 Step(
-                    "referee", self._project.argv(self._project.referee), str(bench), log=f"{log}.referee.log",
+                    "referee", self._project.argv(self._project.referee), str(bench), env=measuring,
+                    log=f"{log}.referee.log",
                     wall=limits.referee, clears=[str(artifacts / REFEREE)], early=early,
                     # On a CPU it gets warm on any core that is free: on its own it would slow the training down.
                     cores=[] if self._slot.device == "cpu" else list(self._slot.cores), **common,
@@ -199,6 +209,20 @@ class Workshop:
             budget=work.budget if self._project.referee else None,  # what others count as training is not known
             start=self._start_allowance(limits),
         )
+
+    def _sandbox(self) -> Sandbox:
+        """Hides what other runs and other nights left, and the held-out data."""
+        cache = cache_of(self._environment_of_host())
+        held_out = sorted(path for pattern in self._project.held_out for path in cache.glob(pattern))
+        night = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
+        return Sandbox((night,), tuple(held_out), self._folder / "blanks")
+
+    def _compiled(self, step: str, environment: dict[str, str]) -> Path:
+        """Where compiled code is kept from run to run: the shared place cannot be written to from inside."""
+        folder = self._folder / "compiled" / step
+        folder.mkdir(parents=True, exist_ok=True)
+        environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
+        return folder
 
     # -- how long the untouched code takes to start on this slot ---------------------------------------------------
 
@@ -220,13 +244,16 @@ class Workshop:
         return limits.start if known is None else min(limits.start, 2 * known + 10)
 
     def _environment(self, work: Measure, artifacts: Path) -> dict[str, str]:
-        env = self._slot.environment(os.environ, self._allowed) | {
+        return self._environment_of_host() | {
             "TIME_BUDGET": f"{work.budget:g}",
             "SWARM_SEED": str(work.seed),
             "SWARM_RUN_DIR": str(artifacts),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+
+    def _environment_of_host(self) -> dict[str, str]:
+        env = self._slot.environment(os.environ, self._allowed)
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
 
     async def _guarded(self, folder: Path, budget: float, on_progress: Callable[[Progress], None]) -> bool:
@@ -257,6 +284,11 @@ class Workshop:
         if self._commands:
             with suppress(BrokenPipeError):  # the guard is done already
                 self._commands.write(STOP)
+
+
+def cache_of(environment: Mapping[str, str]) -> Path:
+    """Where the prepared data lies for a program with this environment."""
+    return Path(environment.get("AUTORESEARCH_CACHE") or "~/.cache/autoresearch").expanduser().resolve()
 
 
 @asynccontextmanager

@@ -63,6 +63,7 @@ class Bench:
         self.slot = Slot("sim", 0, gpu="3", threads=2)
         self.limits = Limits(wall=20.0, cpu=None, referee=20.0, silence=None, grace=0.3, lock_wait=0.5)
         self.allowed: tuple[str, ...] = ()
+        self.sandboxed = False
 
     def workshop(self) -> Workshop:
         files = {"train.py": "", "prepare.py": "FIXED = 1\n"}
@@ -71,7 +72,7 @@ class Bench:
             files["referee.py"] = textwrap.dedent(self.referee)
             project = replace(project, referee=("{python}", "referee.py"), fixed=("prepare.py", "referee.py"))
         limits: Callable[[float, str], Limits] = lambda budget, device: self.limits  # noqa: E731
-        return Workshop(project, archive(files), self.folder, self.slot, None, self.allowed, limits)
+        return Workshop(project, archive(files), self.folder, self.slot, None, self.allowed, limits, self.sandboxed)
 
     def run(self, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
         return asyncio.run(self.start(self.workshop(), trainer, run, attempt))
