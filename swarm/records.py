@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -385,8 +386,13 @@ def _rich(value: typing.Any) -> typing.Any:
     if "map" in value:
         return {k: _rich(v) for k, v in value["map"].items()}
     cls = _RECORDS[value["record"]]
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     return cls(**{k: _enum(hints[k], _rich(v)) for k, v in value.items() if k != "record"})
+
+
+@functools.lru_cache
+def _hints(cls: type) -> dict[str, typing.Any]:
+    return typing.get_type_hints(cls)
 
 
 def _enum(hint: typing.Any, value: typing.Any) -> typing.Any:

@@ -18,7 +18,7 @@ from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
 from swarm.board.stock import found, store_source
 from swarm.errors import SwarmError
-from swarm.records import Claim, Idea, Measure, Metrics, Run, Source, encode
+from swarm.records import Claim, Code, Idea, Measure, Metrics, Run, Source, encode
 from swarm.simulation.night import founded
 
 CALLERS = 256
@@ -99,8 +99,7 @@ class _Crowd:
             self.waits.append(time.perf_counter() - begun)
             if not isinstance(claim, Claim):
                 raise SwarmError(f"the board refused a new idea under load: {claim}")
-            source = _source(idea)
-            await client.enter(claim, source, source.sha, 1)
+            await client.enter(claim, _code(idea))
             work = await self._next(agent)
             begun = await self._pause(pace)
             await client.record(agent, fence, self._trained(work, worse=5 * SIGMA))
@@ -129,8 +128,10 @@ def _idea(number: int, night: str = "") -> Idea:
     return Idea(f"{words} attention {night}".strip(), "The variance may be out of proportion.", "architecture")
 
 
-def _source(idea: Idea) -> Source:
-    return Source({"train.py": f"idea = {idea.title!r}\n".encode()})
+def _code(idea: Idea) -> Code:
+    """What an agent would send: the board only compares, whatever the hashes are made of."""
+    source = Source({"train.py": f"idea = {idea.title!r}\n".encode()})
+    return Code(source, source.sha, 1, (f"change {source.sha}",), f"+ idea = {idea.title!r}")
 
 
 def _found(ledger: Ledger, tag: str, agents: int) -> None:
@@ -150,15 +151,18 @@ def _fill(path: Path, experiments: int) -> None:
 def _remember(ledger: Ledger, number: int) -> None:
     """One experiment of the past, as the board would have left it."""
     idea, id, at = _idea(number, "long ago"), f"old-gpu0-{number + 1:06d}", time.time()
-    source = _source(idea)
+    code = _code(idea)
+    source = code.source
     store_source(ledger, source)
     common = {"tag": "old", "agent": "gpu0", "source": source.sha, "parent": BASE.sha, "started": at}
     ledger.insert(
-        "experiments", id=id, owner="gpu0", sequence=number + 1, state="judged", key="simulated", intent=intent(idea),
+        "experiments", id=id, owner="gpu0", sequence=number + 1, state="judged", key="simulated",
+        intent=intent(idea), diff=code.diff,
         title=idea.title, rationale=idea.rationale, category=idea.category, knobs="{}", position=0, status="discard",
         gain=-SIGMA, se=SIGMA, n=1, created=at, judged=at, verdict=number + 1, **common,
     )  # fmt: skip
-    ledger.insert("fingerprints", fingerprint=source.sha, key="simulated", experiment=id)
+    ledger.insert("fingerprints", fingerprint=code.fingerprint, key="simulated", experiment=id)
+    ledger.insert("changes", change=code.changes[0], key="simulated", experiment=id)
     run = Run(f"{id}.1", 1, at, 300.0, 290.0, Metrics(1.0, audited=True, peak_vram_mb=4e4))
     ledger.insert(
         "runs", id=run.run, attempt=1, experiment=id, purpose="first", seed=1001, state="measured", fence=1,

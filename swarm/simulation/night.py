@@ -62,8 +62,8 @@ class Outcome:
     progress: tuple[tuple[float, float], ...]  # (hour, true gain of the trunk), from (0, 0) on
     keeps: int
     false_keeps: int  # that truly gain nothing over what they were put on
-    crowned: int
-    false_champions: int  # crowned, and truly no better than the untouched code
+    crowned: int  # states that won a confirmation
+    false_champions: int  # of these, truly no better than the champion or baseline that they beat
     optimism: float | None  # of the night's headline: the claimed gain less the true one
     record_optimism: float | None  # of the trunk's recorded value, which is greedy's headline
     experiments: int
@@ -144,8 +144,10 @@ class _Simulation:
         picture = Picture(self.ledger, swarm).snapshot("", now=DAWN)
         steps = self.ledger.rows("SELECT * FROM trunk WHERE tag = ? ORDER BY position", TAG)
         values = [self._true_value(load_source(self.ledger, step["source"])) for step in steps]
-        crowned = self.ledger.rows("SELECT source FROM experiments WHERE rung IN ('confirmed', 'champion')")
-        crowns = [self._true_value(load_source(self.ledger, row["source"])) for row in crowned]
+        crowned = self.ledger.rows("SELECT source, rival FROM confirmations WHERE state = 'confirmed'")
+        crowns = [
+            [self._true_value(load_source(self.ledger, row[arm])) for arm in ("source", "rival")] for row in crowned
+        ]
         best = leader(self.ledger, TAG)["source"]  # which the headline is about
         gain = values[0] - self._true_value(load_source(self.ledger, best))
         claimed = picture.headline.gain if picture.headline else None
@@ -156,7 +158,7 @@ class _Simulation:
             keeps=len(values) - 1,
             false_keeps=sum(after >= before for before, after in pairwise(values)),
             crowned=len(crowns),
-            false_champions=sum(value >= values[0] for value in crowns),
+            false_champions=sum(value >= rival for value, rival in crowns),
             optimism=None if claimed is None else (claimed - gain) / self.night.sigma,
             record_optimism=self._record_optimism(steps[-1]["experiment"], values[-1]),
             **self._spent(),
@@ -180,7 +182,7 @@ class _Simulation:
         """How the board told new ideas from old ones. Nothing is a repetition of what was never run."""
         ran = self.ledger.rows(
             "SELECT title FROM experiments JOIN runs ON runs.experiment = experiments.id"
-            " WHERE baseline = 0 GROUP BY experiments.id ORDER BY min(runs.started), experiments.id"
+            " WHERE purpose = 'first' GROUP BY experiments.id ORDER BY min(runs.started), experiments.id"
         )
         again, changes = self.imagination.again, [self.imagination.meant[row["title"]] for row in ran]
         return {

@@ -17,7 +17,7 @@ from swarm.simulation.ideas import Change, read, shuffled, untouched, worded, wr
 from swarm.simulation.landscape import LANDSCAPES, START, Effect, Landscape, Truth
 from swarm.simulation.night import Night, simulate
 
-NIGHT = Night(LANDSCAPES["default"], 0.0006, gpus=4, hours=3.0)
+NIGHT = Night(LANDSCAPES["default"], 0.0006, gpus=4, hours=2.5)
 
 
 def test_equal_seeds_give_equal_nights_and_others_do_not() -> None:
@@ -26,12 +26,12 @@ def test_equal_seeds_give_equal_nights_and_others_do_not() -> None:
 
 
 def test_a_night_goes_somewhere_and_its_headline_is_near_the_truth() -> None:
-    outcome = simulate(replace(NIGHT, seed=2, hours=4.0))
+    outcome = simulate(replace(NIGHT, seed=2))
     assert outcome.gain > 0
     assert outcome.optimism is not None and abs(outcome.optimism) < 2
     assert outcome.keeps > outcome.false_keeps
     assert 0.3 < outcome.new_share < 1
-    assert 120 < outcome.runs <= 4 * 4 * 12
+    assert 80 < outcome.runs <= 4 * 2.5 * 12
 
 
 def test_a_judge_that_keeps_everything_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,13 +79,13 @@ def truth_of() -> Callable[..., Truth]:
 def test_landscapes_hold_what_they_say() -> None:
     for landscape in LANDSCAPES.values():
         truth = Truth(landscape, seed=3)
-        sizes = [truth.effect(number).size for number in range(20_000)]
+        sizes = [truth.effect(number).size for number in range(8_000)]
         gains = [size for size in sizes if size > 4 * landscape.drift]  # beyond what drifts there
         beyond = math.exp(-4 * landscape.drift / landscape.mean_gain)
-        assert len(gains) / len(sizes) == pytest.approx(landscape.gain * beyond, rel=0.1)
-        assert sum(gains) / len(gains) == pytest.approx(landscape.mean_gain + 4 * landscape.drift, rel=0.1)
+        assert len(gains) / len(sizes) == pytest.approx(landscape.gain * beyond, rel=0.15)
+        assert sum(gains) / len(gains) == pytest.approx(landscape.mean_gain + 4 * landscape.drift, rel=0.15)
         losses = [size + landscape.cost for size in sizes if size < -landscape.cost - 4 * landscape.drift]
-        assert sum(losses) / len(losses) + 4 * landscape.drift == pytest.approx(-landscape.mean_loss, rel=0.1)
+        assert sum(losses) / len(losses) + 4 * landscape.drift == pytest.approx(-landscape.mean_loss, rel=0.15)
         assert not any(Truth(landscape.null(), seed=3).effect(number).size > 0 for number in range(1000))
 
 
