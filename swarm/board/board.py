@@ -57,6 +57,16 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
+def steady(wall: Callable[[], float], monotonic: Callable[[], float]) -> Callable[[], float]:
+    """Unix time as the wall clock told it once, carried on by the monotonic one.
+
+    A wall clock that is set in the night, forward or back, ends no night and forgets no answer. The time a machine
+    sleeps is not counted where its monotonic clock stands still then.
+    """
+    offset = wall() - monotonic()
+    return lambda: monotonic() + offset
+
+
 class Board:
     """The rules over the ledger, for one swarm. Clocks are handed in so that a simulation can own time."""
 
@@ -65,10 +75,11 @@ class Board:
         ledger: Ledger,
         tag: str,
         program: Callable[[], str] = str,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ):
-        self.ledger, self.tag, self.program, self.now, self.monotonic = ledger, tag, program, now, monotonic
+        self.ledger, self.tag, self.program, self.monotonic = ledger, tag, program, monotonic
+        self.now = now or steady(time.time, monotonic)
         grace = monotonic() + LEASE  # whoever held a lease before a restart gets the whole of it again
         self.leases = {row["agent"]: grace for row in ledger.rows("SELECT agent FROM agents WHERE tag = ?", tag)}
 

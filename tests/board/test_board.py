@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from nights import Night, finished, turned
 
-from swarm.board.board import LEASE, MEMORY, Board
+from swarm.board.board import LEASE, MEMORY, Board, steady
 from swarm.board.ledger import Ledger
 from swarm.board.novelty import code_of
 from swarm.errors import Fenced
@@ -452,3 +452,21 @@ def test_stop_now_is_never_taken_back(night: Night) -> None:
     assert night.next("gpu0") == Stop("stopped")
     assert not night.board.wants_draft("gpu0")
     assert isinstance(night.claim("gpu0", "too late"), Stop)
+
+
+def test_a_wall_clock_that_is_set_ends_no_night_and_forgets_no_answer(make_night: Callable[..., Night]) -> None:
+    night = make_night()
+    night.swarm(deadline=night.clock.now + 8 * 3600.0)
+    for jump in (100_000.0, -300_000.0):
+        night.board = Board(
+            night.ledger, "apr5", now=steady(lambda: night.clock.now, lambda: night.clock.monotonic),
+            monotonic=lambda: night.clock.monotonic,
+        )  # fmt: skip
+        night.join()
+        night.clock.now += jump
+        night.board.expire()
+        assert night.ledger.value("SELECT count(*) FROM answers") >= 2
+        assert night.board.wants_draft("gpu0")
+        night.clock.now -= jump
+    night.clock.monotonic += 8 * 3600.0
+    assert not night.board.wants_draft("gpu0"), "the night's own hours count"

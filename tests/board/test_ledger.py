@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -259,3 +260,72 @@ def test_what_must_not_be_is_impossible_in_the_schema_itself(path: Path) -> None
     for agent, name, attempt in (("gpu1", "a.1", 3), ("gpu0", "a.2", 1)):
         with pytest.raises(sqlite3.IntegrityError):
             ledger.insert("runs", id=name, attempt=attempt, agent=agent, state="running", **run)
+
+
+FULL = """
+import resource, sqlite3, sys
+from pathlib import Path
+from swarm.board.ledger import Ledger
+from swarm.errors import UsageError
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+path = Path(sys.argv[1])
+limit(5000)
+try:
+    Ledger(path, write=True)
+    print("opened")
+except UsageError as error:
+    print("refused:", error)
+limit(resource.RLIM_INFINITY)
+ledger = Ledger(path, write=True)
+ledger.insert("notes", tag="apr5", at=1.0, text="before")
+limit(path.with_name(path.name + "-wal").stat().st_size + 20_000)
+try:
+    with ledger.transaction():
+        ledger.insert("notes", tag="apr5", at=1.0, text="half")
+        ledger.insert("notes", tag="apr5", at=1.0, text="x" * 1_000_000)
+    print("written")
+except sqlite3.OperationalError as error:
+    print("failed:", error)
+limit(resource.RLIM_INFINITY)
+ledger.insert("notes", tag="apr5", at=1.0, text="after")
+print([row["text"] for row in ledger.rows("SELECT text FROM notes ORDER BY id")])
+ledger.close()
+"""
+
+
+def test_files_that_cannot_grow_leave_no_half_written_state(path: Path) -> None:
+    """As on a full disk, for real: at the founding, in mid-night, and then there is room again."""
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
+    founded_, failed, kept = done.stdout.splitlines()
+    assert founded_.startswith("refused:") and "the disk" in founded_
+    assert failed.startswith("failed:")
+    assert kept == "['before', 'after']"
+    reader = Ledger(path)
+    assert notes(reader) == ["before", "after"] and reader.value("PRAGMA integrity_check") == "ok"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can become somebody else")
+def test_a_folder_of_somebody_else_is_told_and_left_as_it_was() -> None:
+    """The same as for an ordinary user, in a process that gave up its rights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        Ledger(path, write=True).close()
+        before = path.read_bytes()
+        Path(folder).chmod(0o555)
+        code = f"""
+import os
+from pathlib import Path
+from swarm.board.ledger import Ledger
+from swarm.errors import UsageError
+os.setgid(65534), os.setuid(65534)
+try:
+    Ledger(Path({str(path)!r}), write=True)
+except UsageError as error:
+    print(error)
+"""
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert "cannot be written" in told and told.count("\n") == 1
+        assert path.read_bytes() == before
