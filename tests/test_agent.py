@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,20 @@ def test_a_researcher_is_told_why_its_ideas_were_refused(room: Room) -> None:
     ]
     assert thinker.told[5].refused == (), "what was taken wipes the slate"
     assert len(room.experiments("state = 'abandoned'")) == 4
+
+
+def test_what_is_very_like_is_shown_once_and_runs_if_its_researcher_insists(make_room: Callable[..., Room]) -> None:
+    near = Idea("k0 -> 2501", knobs={"k0": 2501})
+    ideas = [Idea("k0 -> 2500", knobs={"k0": 2500}), near, replace(near, again="2500 is where it overflows")]
+    room = make_room(max_experiments=2)
+    thinker = room.thinker(
+        propose=lambda briefing: ideas[min(len(thinker.told), 3) - 1],
+        edit=lambda idea, briefing, folder: turned(briefing.parent, 0, idea.knobs["k0"]),
+    )
+    room.live(room.agent(thinker))
+    (refused,) = thinker.told[2].refused
+    assert "apr5-gpu0-0001 (k0 -> 2500)" in refused and "very like it" in refused
+    assert [row["title"] for row in room.experiments("state = 'judged'")] == ["k0 -> 2500", "k0 -> 2501"]
 
 
 def test_a_researcher_that_repeats_itself_is_let_rest(room: Room) -> None:
