@@ -14,7 +14,7 @@ import pytest
 from swarm.board.board import Board
 from swarm.board.history import History
 from swarm.board.ledger import Ledger
-from swarm.board.novelty import fingerprint
+from swarm.board.novelty import code_of
 from swarm.board.reader import ledger_path
 from swarm.cli import main
 from swarm.config import Config
@@ -67,7 +67,7 @@ class Drive:
         assert isinstance(claim, Claim)
         text = write_knobs(briefing.parent.files["train.py"].decode(), "sim", knobs)
         source = Source({"train.py": text.encode()})
-        self.board.enter(claim, source, fingerprint(source), 0, request=next(self.requests))
+        self.board.enter(claim, code_of(briefing.parent, source), request=next(self.requests))
 
     def run(self, agent: str, value) -> bool:
         work = self.board.next_work(agent, self.fences[agent], request=next(self.requests))
