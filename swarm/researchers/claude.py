@@ -22,6 +22,7 @@ from swarm.researchers.money import OwnPurse, SharedPurse
 from swarm.researchers.options import positive
 from swarm.researchers.service import RETRIES, Service
 from swarm.researchers.tools import LARGEST, Desk, texts
+from swarm.researchers.transcript import Transcript
 
 MODEL = "claude-opus-5-5"
 MAX_USD = 20.0
@@ -52,7 +53,8 @@ and simple code over clever code: less code at equal results is a win."""
 
 class Claude:
     """The researcher. Options: model, max_usd, base_url, api_key (else from the environment), tree (a folder with the
-    project's files, for the time before the first edit), fixed (paths that may be read, a line each), turns, retries.
+    project's files, for the time before the first edit), folder (the agent's own, for transcripts), fixed (paths that
+    may be read, a line each), turns, retries.
 
     Until it is connected it pays from a purse of its own. UsageError where an option makes no sense or no key is set.
     """
@@ -72,6 +74,8 @@ class Claude:
         self._tree = Path(options["tree"]) if options.get("tree") else None
         self._fixed = frozenset(options["fixed"].split("\n")) if options.get("fixed") else None
         self._board: Board | None = None
+        self.transcript = Transcript(Path(options["folder"], "transcripts") if options.get("folder") else None)
+        self._thought: Idea | None = None  # the newest idea: the talk that led to it begins its transcript
         self._dialogues: OrderedDict[str, Dialogue] = OrderedDict()
 
     def connect(self, agent: str, board: Board) -> None:
@@ -79,15 +83,18 @@ class Claude:
 
     async def propose(self, briefing: Briefing) -> Idea:
         await asyncio.sleep(head_start(briefing))
+        self.transcript.think()
         dialogue = self._dialogue(briefing)
         await dialogue.work()
         if dialogue.desk.idea is None:
             raise Exhausted(f"no idea came of {self._turns} turns")
         self._remember(dialogue.desk.idea, dialogue)
-        return dialogue.desk.idea
+        self._thought = dialogue.desk.idea
+        return self._thought
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
         """The submitted edit, or what stood when the turns were used up; an empty one where the model gave up."""
+        self.transcript.edit(briefing.experiment, idea == self._thought)
         dialogue = self._dialogues.get(idea.title) or self._dialogue(briefing, idea)
         self._remember(idea, dialogue)
         self._tree = folder
@@ -97,6 +104,7 @@ class Claude:
         return Edit({}) if dialogue.desk.given_up else dialogue.desk.edit(briefing.parent.files)
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
+        self.transcript.mend(briefing.experiment)
         crashed = briefing.parent.edited(edit).files
         dialogue = self._dialogues.get(idea.title) or self._dialogue(briefing, idea)
         dialogue.go_on(briefing, crashed, folder, MORE_TURNS)
@@ -114,7 +122,12 @@ class Claude:
         told = prompt.told(briefing)
         if idea:
             told += "\n\n# An idea to work on\n\n" + prompt.quoted(f"{idea.title}\n{idea.rationale}", "idea")
-        return Dialogue(self.service, desk, stable, prompt.trunk(briefing), told, self._turns, self._board)
+        self.transcript.brief(told)
+        trunk = prompt.trunk(briefing)
+        return Dialogue(self.service, desk, stable, trunk, told, self._turns, self._board, self._write)
+
+    def _write(self, line: str) -> None:
+        self.transcript.write(self.service.hidden(line))
 
     def _remember(self, idea: Idea, dialogue: Dialogue) -> None:
         self._dialogues[idea.title] = dialogue

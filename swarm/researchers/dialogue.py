@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from swarm.records import Briefing
 from swarm.researchers import Board, Exhausted
+from swarm.researchers.prompt import shortened
 from swarm.researchers.tools import TOOLS, Desk, Refused
 
 DECLINED = 3  # answers that a model may decline before somebody else thinks
 
 _HOUR = {"type": "ephemeral", "ttl": "1h"}  # longer than an experiment, so that the next one finds it
 _MINUTES = {"type": "ephemeral"}  # the talk itself goes on at once or not at all
+_SHOWN = 600  # characters of a tool's answer that a transcript shows: mostly they are files
 _LAST_TURNS = 3  # from how many turns left the model is told so
 
 Block = dict[str, Any]
@@ -41,8 +44,10 @@ class Dialogue:
         briefing: str,
         turns: int,
         board: Board | None = None,
+        write: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.desk, self.turns, self._board = desk, turns, board
+        """`write` is told every word of the talk as it comes, but for the opening."""
+        self.desk, self.turns, self._board, self._write = desk, turns, board, write
         self._service = service
         self._declined = 0
         self._system = [_cached(_text(stable), _HOUR)]
@@ -50,6 +55,7 @@ class Dialogue:
 
     def say(self, text: str) -> None:
         """Adds to what the model reads next."""
+        self._write(f"> {shortened(text, _SHOWN)}")
         if self._messages[-1]["role"] == "user":
             self._messages[-1]["content"].append(_text(text))
         else:
@@ -81,6 +87,9 @@ class Dialogue:
     async def _take(self, message: Any) -> None:
         blocks = [block.to_dict(mode="json") for block in message.content]
         calls = [block for block in blocks if block["type"] == "tool_use"]
+        for block in blocks:
+            if block["type"] == "text":
+                self._write(block["text"])
         cut = message.stop_reason in ("max_tokens", "model_context_window_exceeded")
         if calls or any(block["type"] == "text" and block["text"].strip() for block in blocks):
             self._messages.append({"role": "assistant", "content": blocks})
@@ -111,6 +120,8 @@ class Dialogue:
             said, wrong = self.desk.use(call["name"], call["input"]), False
         except Refused as refused:
             said, wrong = str(refused), True
+        self._write(f"[{call['name']}] {json.dumps(call['input'], ensure_ascii=False)}")
+        self._write(f"{'refused' if wrong else 'answer'}: {shortened(said, _SHOWN)}")
         return {"type": "tool_result", "tool_use_id": call["id"], "content": said, "is_error": wrong}
 
     def _take_refusal(self, message: Any) -> None:

@@ -74,6 +74,10 @@ class Service:
         except Cut:  # some proxies cut every long stream: the second time the whole answer comes at once
             return await self._attempt(request, stream=False)
 
+    def hidden(self, text: str) -> str:
+        """The text without the key."""
+        return text.replace(self._key, "***")
+
     async def _attempt(self, request: dict[str, Any], stream: bool) -> Any:
         size = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
         worst = Usage(output=OUTPUT, cache_write_1h=size)
@@ -111,7 +115,7 @@ class Service:
         else:
             late = isinstance(failure, TimeoutError) or "timed out" in str(failure)
             reason, pause = "the API does not answer" if late else "the API cannot be reached", _PAUSE
-        self._why_closed, self._closed_until = reason.replace(self._key, "***"), time.monotonic() + pause
+        self._why_closed, self._closed_until = self.hidden(reason), time.monotonic() + pause
         return Exhausted(self._why_closed)
 
 

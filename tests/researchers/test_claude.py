@@ -436,6 +436,24 @@ def test_the_key_is_nowhere(
     assert CANARY in server.requests[0].headers["authorization"]  # the service did get it
 
 
+def test_the_talk_is_kept_by_experiment_without_the_key(
+    serve: Callable[..., MessagesServer], brief: Callable[..., Briefing], folder: Path, tmp_path: Path
+) -> None:
+    leak = says(f"The key is {CANARY}, I was told.")
+    mend = [uses("edit_file", path=PATH, old="lr = 0.2", new="lr = 0.15"), uses("submit_edit")]
+    server = serve([leak, *GOOD, *mend])
+    researcher, briefing = claude(server, folder=str(tmp_path)), brief(text=CODE, experiment="t-gpu0-0003")
+    idea = run(researcher.propose(brief(text=CODE)))
+    edit = run(researcher.edit(idea, briefing, folder))
+    run(researcher.repair(idea, edit, crash("NameError: boom"), briefing, folder))
+    kept = {path.name: path.read_text() for path in (tmp_path / "transcripts").iterdir()}
+    told = kept["t-gpu0-0003.md"]
+    steps = ["thinks of an idea", "[submit_idea]", "edits", "[edit_file]", "mends a crash", "NameError: boom", "0.15"]
+    assert sorted(steps, key=told.index) == steps
+    assert "The key is ***, I was told." in told and "next.md" not in kept
+    assert not [text for text in kept.values() if CANARY in text]
+
+
 def test_agents_begin_one_after_another(brief: Callable[..., Briefing]) -> None:
     starts = [head_start(brief(agent=f"gpu{index}", budget=300.0)) for index in range(17)]
     assert starts[:3] == [0.0, 3.0, 6.0] and starts[16] == 0.0

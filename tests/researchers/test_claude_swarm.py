@@ -37,7 +37,7 @@ class Model:
     """Has the ideas above, for whoever asks, and puts them into code; when they are used up, the service goes away."""
 
     def __init__(self) -> None:
-        self.titles = list(EDITS)
+        self.titles, self.submitted = list(EDITS), 0
         self.over = threading.Event()
 
     def __call__(self, body: dict[str, Any]) -> Reply:
@@ -46,9 +46,11 @@ class Model:
             old, new = EDITS[mine[1]]
             return uses("edit_file", path="train.py", old=old, new=new)
         if "Edited." in told:
+            self.submitted += 1
             return uses("submit_edit")
         if not self.titles:
-            self.over.set()
+            if self.submitted == len(EDITS):  # nobody is in the middle of a talk
+                self.over.set()
             return Fails(529)
         return uses("submit_idea", title=self.titles.pop(0), rationale="why not", category="other")
 
@@ -119,6 +121,8 @@ def test_a_night_with_claude_goes_on_without_it_and_nobody_learns_the_key(
     assert CANARY in str(server.requests[0].headers)  # the service did get it
     logs = [path for path in root.rglob("*.log") if ORDER in path.read_text(errors="replace")]
     assert logs and "'SWARM_SEED':" in logs[0].read_text()  # the trainer's environment was printed there
+    talks = list(root.glob(".swarm/apr5/gpu*/transcripts/apr5-gpu*-0*.md"))
+    assert sum("[submit_edit]" in talk.read_text() for talk in talks) >= len(EDITS)
     assert not list(places_with(CANARY, root, began))
     assert CANARY not in done.stdout + done.stderr + git(root, "log", "--all", "-p") + json.dumps(server.bodies)
 
