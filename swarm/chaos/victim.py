@@ -152,10 +152,16 @@ class Victim:
         return left
 
     def end(self) -> None:
-        """Ends whatever is left of it."""
-        for process in self.processes():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        """Ends whatever is left of it, what is only being started included."""
+        if self._head is not None:
+            self._head.kill()
+            self._head.wait()
+        deadline = time.monotonic() + 10
+        while (left := self.processes()) and time.monotonic() < deadline:
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            time.sleep(0.2)
 
 
 def _of(folder: str) -> Iterator[psutil.Process]:
