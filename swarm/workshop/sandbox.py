@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Sandbox:
     held_out: tuple[Path, ...]
     blanks: Path
 
-    def command(self, argv: Iterable[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
+    def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
         even below what is hidden."""
         home = Path.home().resolve()
@@ -58,8 +58,8 @@ class Sandbox:
         for folder in (*map(Path, _PRIVATE), *self.hidden, home):
             if folder.is_dir() and folder != Path("/"):
                 words += ["--tmpfs", str(folder)]
-        for path in (*_python(), home / ".cache", *readable):
-            if path.exists() and (real := path.resolve()) != home:
+        for path in (*_python(), *_installation(argv[0] if argv else ""), home / ".cache", *readable):
+            if path.exists() and not home.is_relative_to(real := path.resolve()):
                 words += ["--ro-bind", str(real), str(real)]
         for path in (home / ".cache" / "huggingface" / name for name in ("token", "stored_tokens")):
             if path.is_file():
@@ -122,3 +122,11 @@ def wanted(mode: str) -> bool:
 def _python() -> set[Path]:
     """The folders that this interpreter and its packages are in."""
     return {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1]}
+
+
+def _installation(program: str) -> set[Path]:
+    """What a program named by its path is a part of, such as a repository's own .venv, and the Python behind that."""
+    path = Path(program)
+    if not path.is_absolute() or len(path.parents) < 3:
+        return set()
+    return {path.parents[1], path.resolve().parents[1]}
