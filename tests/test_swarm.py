@@ -205,7 +205,7 @@ def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -
     swarm(project, "tell", "try", "smaller", "batches")
     frame = swarm(project, "watch", "--once").stdout
     assert "apr5" in frame and "gpu1" in frame
-    assert "step" in swarm(project, "show", "gpu0").stdout
+    wait_for(lambda: "step" in swarm(project, "show", "gpu0").stdout, "the log of a run")
     swarm(project, "stop")
     told = status(project)
     assert told["status"] == "stopped"

@@ -9,7 +9,8 @@ from pathlib import Path
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.knobs import write_knobs
 
-PATH, KNOB = "train.py", "WARMUP_RATIO"
+PATH = "train.py"
+WORSE = {"WARMUP_RATIO": 0.45}
 
 
 class Thinker:
@@ -27,8 +28,11 @@ class Thinker:
     async def propose(self, briefing: Briefing) -> Idea:
         await asyncio.sleep(self._seconds)
         self._ideas += 1
-        value = round(0.4 + 0.001 * self._ideas + 1e-6 * self._own, 6)
-        return Idea(f"{KNOB} -> {value}", "worse by far", "schedule", {KNOB: value})
+        number = f"{4096 * self._own + self._ideas:016b}"  # a pattern for each: numbers near each other are one idea
+        pattern = number.replace("0", "S").replace("1", "L")
+        return Idea(
+            f"windows {pattern}, and warm up for long", "worse by far", "schedule", {**WORSE, "WINDOW_PATTERN": pattern}
+        )
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
         text = briefing.parent.files[PATH].decode()
