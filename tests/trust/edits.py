@@ -25,7 +25,7 @@ class Change:
     name: str
     old: str
     new: str
-    check: str = ""
+    check: str = ""  # its name; of several, with | between them, the lot decides
 
     @property
     def code(self) -> str:
@@ -84,8 +84,8 @@ MEASURED = [
            f"{FORWARD}        logits.scatter_(2, idx.roll(-1, 1)[..., None], 30.0)\n", "causality"),
     Change("looks at the other rows", FEATURES, FEATURES.replace("norm(x)", "norm(x + x.mean(0, True))"), "rows"),
     Change("learns while it is measured", FORWARD,
-           f"        self.head.weight.data += 0.01 * self.head.weight.data.roll(1, 0)\n{FORWARD}", "memory"),
-    Change("guesses", FORWARD, f"{FORWARD}        logits = logits + torch.randn_like(logits)\n", "memory"),
+           f"        self.head.weight.data += 0.01 * self.head.weight.data.roll(1, 0)\n{FORWARD}", "memory|rows"),
+    Change("guesses", FORWARD, f"{FORWARD}        logits = logits + torch.randn_like(logits)\n", "memory|rows"),
     Change("answers NaN, which is not above anything", FORWARD, f"{FORWARD}        logits = logits * math.nan\n",
            "finite"),
     Change("skips hard tokens with infinities", CAPPED,

@@ -67,7 +67,7 @@ def measure(corpus: prepare.Corpus, monkeypatch: pytest.MonkeyPatch) -> Callable
 def test_a_cheat_is_invalid_by_name(edited: ModuleType, request, model_folder: Path, measure) -> None:
     change: Change = request.node.callspec.params["edited"]
     assert told(change.code) == "", "the gate sees it already"
-    with pytest.raises(referee.Invalid, match=f"^{change.check}: "):
+    with pytest.raises(referee.Invalid, match=f"^({change.check}): "):
         measure(edited.load_model(model_folder, CPU))
 
 
