@@ -73,9 +73,9 @@ def test_a_swarm_spans_the_hosts_of_a_cluster(cluster: Any, tmp_path: Path):
 def test_it_starts_with_what_came_in_time(cluster: Any, tmp_path: Path):
     cluster.add_node(num_cpus=1, num_gpus=1)
     root = make_project(tmp_path / "project", budget=0.3)
-    done = launch(root, cluster.address, "--gpus", "3", "--wait", "4s", "--max-experiments", "3")
+    done = launch(root, cluster.address, "--gpus", "3", "--wait", "15s", "--max-experiments", "3")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "after 4 s: 1 of 3 GPUs" in done.stdout
+    assert "after 15 s: 1 of 3 GPUs" in done.stdout
     assert status(root)["experiments"] == 3
 
 
