@@ -368,7 +368,7 @@ def chaos(options: argparse.Namespace) -> int:
 # -- pieces --------------------------------------------------------------------------------------------------------
 
 
-def _seats(address: str | None) -> Callable[[Config, str], Seating]:
+def _seats(address: str | None) -> Callable[[Config], Seating]:
     """Where agents can work: on the GPUs of the cluster at `address`, or else on this machine."""
     if not address:
         from swarm.slots import seats_here

@@ -31,7 +31,6 @@ from swarm.researchers import create
 from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
 from swarm.slots import Seating, seats_here
-from swarm.workshop import gpu
 from swarm.workshop.dials import how_seeded
 from swarm.workshop.runner import Slot
 from swarm.workshop.sandbox import wanted
@@ -77,7 +76,7 @@ def make_plan(
     root: Path,
     config: Config,
     today: datetime.date | None = None,
-    seats: Callable[[Config, str], Seating] = seats_here,
+    seats: Callable[[Config], Seating] = seats_here,
     *,
     thinks: bool = True,
 ) -> Plan:
@@ -108,10 +107,9 @@ def make_plan(
     _refuse_unreachable(config, history)
     source = Source({path: history.read(base, path) for path in project.editable})
     _refuse_broken(source)
-    kind = gpu.device_kind() if config.device == "auto" else config.device
     budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
     data = prepared(project, root)
-    seating = seats(config, kind)
+    seating = seats(config)
     slots, device = seating.slots, seating.device
     options = researcher_options(config, project)
     chosen = assign(config.researcher, list(slots)).items() if thinks else ()

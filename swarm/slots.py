@@ -36,8 +36,13 @@ class Seating:
     hosts: Mapping[str, int] = field(default_factory=dict)
 
 
-def seats_here(config: Config, kind: str) -> Seating:
+def seats_here(config: Config) -> Seating:
     """What this machine seats; UsageError, with the remedy, where it cannot be what the config asks for."""
+    return seats_on(config, gpu.device_kind() if config.device == "auto" else config.device)
+
+
+def seats_on(config: Config, kind: str) -> Seating:
+    """The same on one kind of device: cuda, mps, cpu or sim."""
     slots, model = _slots_here(config, kind)
     return Seating(slots, f"{kind}: {model}")
 

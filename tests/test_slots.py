@@ -6,7 +6,7 @@ import pytest
 
 from swarm.config import Config
 from swarm.errors import UsageError
-from swarm.slots import seats_here
+from swarm.slots import seats_on
 from swarm.workshop import gpu
 from swarm.workshop.gpu import Gpu
 
@@ -24,13 +24,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
 
 def refused(config: Config, kind: str, *words: str) -> None:
     with pytest.raises(UsageError) as told:
-        seats_here(config, kind)
+        seats_on(config, kind)
     assert all(word in str(told.value) for word in words), told.value
     assert "\n" not in str(told.value)
 
 
 def test_every_gpu_gets_an_agent_with_its_share_of_the_cores(seen: list[Gpu]) -> None:
-    seating = seats_here(Config(), "cuda")
+    seating = seats_on(Config(), "cuda")
     slots = seating.slots
     assert seating.device == "cuda: NVIDIA H200" and list(slots) == ["gpu0", "gpu1", "gpu2", "gpu3"]
     cores = [core for slot in slots.values() for core in slot.cores]
@@ -51,7 +51,7 @@ def test_every_gpu_gets_an_agent_with_its_share_of_the_cores(seen: list[Gpu]) ->
     ],
 )
 def test_so_many_gpus_or_these(seen: list[Gpu], config: Config, agents: list[str]) -> None:
-    assert list(seats_here(config, "cuda").slots) == agents
+    assert list(seats_on(config, "cuda").slots) == agents
 
 
 def test_more_gpus_than_there_are_says_what_there_is_and_who_holds_it(seen: list[Gpu]) -> None:
@@ -60,13 +60,13 @@ def test_more_gpus_than_there_are_says_what_there_is_and_who_holds_it(seen: list
     refused(Config(gpus="0,9"), "cuda", "--gpus 0,9", "not all of these")
     refused(Config(gpus="0"), "cuda", "--gpus 0", "--gpus 4")
     refused(Config(gpus="0,1"), "cuda", "in use", "90 of 141 GB used by python (pid 77)", "leave them out")
-    assert list(seats_here(Config(gpus="0,2"), "cuda").slots) == ["gpu0", "gpu2"]
+    assert list(seats_on(Config(gpus="0,2"), "cuda").slots) == ["gpu0", "gpu2"]
 
 
 def test_gpus_of_two_kinds_are_not_compared(seen: list[Gpu]) -> None:
     seen[3] = Gpu(3, "GPU-3", "NVIDIA A100", 80.0, 0.0)
     refused(Config(), "cuda", "NVIDIA A100 and NVIDIA H200", "--gpus")
-    assert seats_here(Config(gpus="3,3"), "cuda").device == "cuda: NVIDIA A100"
+    assert seats_on(Config(gpus="3,3"), "cuda").device == "cuda: NVIDIA A100"
 
 
 def test_a_machine_without_gpus_says_what_to_type_instead(seen: list[Gpu]) -> None:
@@ -78,19 +78,19 @@ def test_a_machine_without_gpus_says_what_to_type_instead(seen: list[Gpu]) -> No
 
 
 def test_one_agent_per_core(seen: list[Gpu]) -> None:
-    slots = seats_here(Config(agents=3), "cpu").slots
+    slots = seats_on(Config(agents=3), "cpu").slots
     assert len(slots) == 3 and all(slot.threads == 1 and slot.gpu is None for slot in slots.values())
     assert len({core for slot in slots.values() for core in slot.cores}) == 16
-    assert len(seats_here(Config(), "cpu").slots) == 16
+    assert len(seats_on(Config(), "cpu").slots) == 16
     refused(Config(agents=17), "cpu", "--agents 17", "16 cores")
 
 
 def test_a_mac_has_one_agent(seen: list[Gpu]) -> None:
-    assert list(seats_here(Config(), "mps").slots) == ["gpu0"]
+    assert list(seats_on(Config(), "mps").slots) == ["gpu0"]
     refused(Config(agents=2), "mps", "--agents 2", "one GPU")
 
 
 def test_simulated_gpus_are_as_many_as_wanted_and_all_different(seen: list[Gpu]) -> None:
     for config in (Config(agents=40), Config(gpus="40")):
-        slots = seats_here(config, "sim").slots
+        slots = seats_on(config, "sim").slots
         assert [slot.gpu for slot in slots.values()] == [str(index) for index in range(40)]

@@ -27,7 +27,7 @@ class Scout:
             return Arrival(host, "", str(error))
 
 
-def muster(address: str, tell: Callable[[str], None], config: Config, kind: str) -> Seating:
+def muster(address: str, tell: Callable[[str], None], config: Config) -> Seating:
     """The seats on the GPUs of the Ray cluster at `address`, whose number is what `--gpus` says, or what it has.
 
     Waits as long as the config says for those that still have to be brought up, and tells who came. A dry run takes
