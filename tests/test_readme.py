@@ -54,7 +54,7 @@ def words(command: str) -> list[str]:
 
 
 def verbs() -> set[str]:
-    choices = [action.choices for action in cli._parser()._actions if action.choices]
+    choices = [action.choices for action in cli.parser()._actions if action.choices]
     return set(choices[0])
 
 
@@ -68,7 +68,7 @@ def test_every_command_is_one_that_exists(command):
             made = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
             assert set(targets) <= set(made)
         case ["python", "-m", "swarm", *_]:
-            assert callable(cli._parser().parse_args(words(command)).verb)
+            assert callable(cli.parser().parse_args(words(command)).verb)
         case ["python", "prepare.py", *flags]:
             source = (ROOT / "prepare.py").read_text()
             assert all(f'add_argument("{name}"' in source for name in flags if name.startswith("--"))
@@ -88,13 +88,13 @@ def test_the_commands_of_help_parse():
     shown = re.findall(r"python -m swarm ((?:(?!&&).)+)", cli.EPILOG)
     assert shown
     for arguments in shown:
-        cli._parser().parse_args(shlex.split(arguments))
+        cli.parser().parse_args(shlex.split(arguments))
     listed = set(re.findall(r"\w+", " ".join(line[13:] for line in cli.EPILOG.splitlines()[:3])))
     assert verbs() <= listed
 
 
 def test_every_flag_in_the_prose_exists():
-    launch = cli._parser()._subparsers._group_actions[0].choices
+    launch = cli.parser()._subparsers._group_actions[0].choices
     flags = {name for parser in launch.values() for action in parser._actions for name in action.option_strings}
     flags |= set(re.findall(r'add_argument\("(--[a-z]+)"', (ROOT / "prepare.py").read_text()))
     for paper in ("README.md", "program.md"):

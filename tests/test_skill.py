@@ -44,7 +44,7 @@ def test_its_project_file_is_one(tmp_path: Path) -> None:
 def test_every_verb_it_uses_can_answer_in_json() -> None:
     assert all(line.startswith("python -m swarm ") for line in LINES)
     for verb in {shlex.split(line)[3] for line in LINES}:
-        assert cli._parser().parse_args([verb, "--json", *(["x"] if verb in ("show", "tell") else [])]).json
+        assert cli.parser().parse_args([verb, "--json", *(["x"] if verb in ("show", "tell") else [])]).json
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ RECIPES = [line for line in OURS if "--command " in line]
 
 @pytest.mark.parametrize("line", OURS)
 def test_every_command_parses(line: str) -> None:
-    options = vars(cli._parser().parse_args(shlex.split(line)[3:]))
+    options = vars(cli.parser().parse_args(shlex.split(line)[3:]))
     if "researcher" in options:
         agents = [f"gpu{number}" for number in range(options.get("agents", 1))]
         assert set(assign(options["researcher"], agents).values()) <= set(REGISTRY)
@@ -37,7 +37,7 @@ def test_the_other_lines_are_known() -> None:
 def test_a_recipe_tells_where_the_prompt_goes_and_nothing_else(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = cli._parser().parse_args(shlex.split(line)[3:])
+    options = cli.parser().parse_args(shlex.split(line)[3:])
     program = shlex.split(options.command)[0]
     (tmp_path / program).write_text("#!/bin/sh\n")
     (tmp_path / program).chmod(0o755)

@@ -1,0 +1,106 @@
+"""Nights as files: brought in, taken out, thrown away."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+from swarm.cli.options import add_verb, reading, root_of
+from swarm.cli.output import print_json
+from swarm.errors import UsageError
+
+EXPORTS = ("tsv", "csv", "json", "parquet")
+ASIDE = 20  # lines of a file that were set aside, told at most
+
+
+def add_to(verbs: Any) -> None:
+    importing = add_verb(verbs, import_, json=True)
+    importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv files, as messy as they are")
+    exporting = add_verb(verbs, export, tag=True)
+    exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's ending, else tsv)")
+    exporting.add_argument("--output", "-o", metavar="FILE", help="where to write it (stdout)")
+    exporting.add_argument("--runs", action="store_true", help="one row a run, with seed and purpose")
+    pruning = add_verb(verbs, prune)
+    pruning.add_argument("name", metavar="TAG", help="the swarm to remove")
+    pruning.add_argument("--yes", action="store_true", help="yes, delete them")
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Brings results.tsv files of earlier nights onto the board, where researchers are shown them."""
+    from swarm.board.importing import bring_in
+    from swarm.board.ledger import Ledger
+    from swarm.board.reader import ledger_path, make_home
+    from swarm.board.results import read_results
+    from swarm.project import load_project
+
+    root = root_of(options)
+    project = load_project(root)
+    texts = {name: _bytes(Path(name)) for name in options.files}
+    read = {name: read_results(text, project.metric) for name, text in texts.items()}
+    make_home(ledger_path(root).parent)
+    told = []
+    with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
+        for name, (rows, aside) in read.items():
+            new = bring_in(ledger, Path(name).name, rows, project.metric, project.direction, time.time())
+            told.append({"file": name, "imported": new, "known": len(rows) - new, "aside": aside})
+    if options.json:
+        print_json([{**file, "aside": [dataclasses.asdict(line) for line in file["aside"]]} for file in told])
+        return 0
+    for file in told:
+        new, known, aside = file["imported"], file["known"], file["aside"]
+        print(f"{file['file']}: {new} imported, {known} known already, {len(aside)} set aside")
+        for line in aside[:ASIDE]:
+            print(f"  line {line.line}: {line.reason}")
+        if len(aside) > ASIDE:
+            print(f"  and {len(aside) - ASIDE} more: see them with --json")
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """The night as a table: one row an experiment, or with --runs one a run."""
+    from swarm.views.export import experiments, runs, write
+
+    target = Path(options.output) if options.output else None
+    format = options.format or (target.suffix.removeprefix(".") if target else "tsv")
+    if format not in EXPORTS:
+        raise UsageError(f"--format {format}: it is one of {', '.join(EXPORTS)}")
+    if format == "parquet" and target is None:
+        raise UsageError("parquet is no text: give a file with --output night.parquet")
+    with reading(options) as (read, _):
+        snapshot = read()
+    try:
+        print(write(runs(snapshot) if options.runs else experiments(snapshot), format, target), end="")
+    except OSError as error:
+        raise UsageError(f"--output {target} cannot be written: {error.strerror}") from error
+    return 0
+
+
+def prune(options: argparse.Namespace) -> int:
+    """Removes a night's branches, refs and files; what it learned stays in the ledger."""
+    import shutil
+
+    from swarm.board.history import History
+
+    with reading(options, tag=options.name) as (read, _):
+        snapshot = read()
+    if snapshot.status in ("running", "draining"):
+        raise UsageError(f"the swarm {snapshot.tag} is running: `python -m swarm stop` first")
+    if not options.yes:
+        raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: say so with --yes")
+    refs = History(root_of(options)).forget(snapshot.tag)
+    shutil.rmtree(snapshot.folder, ignore_errors=True)
+    print(
+        f"{snapshot.tag}: {refs} branches and refs removed, and {snapshot.folder}; the ledger still knows what it tried"
+    )
+    return 0
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; nothing was imported") from error

@@ -1,0 +1,67 @@
+"""Compares an experiment with its rival, after the night."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from swarm.cli.options import add_verb, find, reading, root_of
+from swarm.cli.output import console, print_json
+from swarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from swarm.board.ledger import Ledger
+    from swarm.board.snapshot import ExperimentView, Snapshot
+
+
+def add_to(verbs: Any) -> None:
+    confirming = add_verb(verbs, confirm, tag=True, json=True)
+    confirming.add_argument("what", metavar="ID", help="an experiment, its commit, or champion")
+    confirming.add_argument("--seeds", type=int, default=8, help="fresh runs of each arm (%(default)s)")
+    confirming.add_argument("--against", default="parent", help="parent, baseline, champion or an ID (%(default)s)")
+    confirming.add_argument("--gpus", help="how many GPUs or which, where not the night's")
+    confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores, where not the night's")
+
+
+def confirm(options: argparse.Namespace) -> int:
+    """Runs an experiment and its rival on fresh seeds and compares them, as a paper needs it."""
+    from swarm.config import Config
+    from swarm.confirmation import Question, answer
+    from swarm.views.comparison import comparison_json, render_comparison
+
+    with reading(options) as (read, ledger):
+        snapshot = read()
+        view = find(snapshot, options.what)
+        rival = find(snapshot, _rival(snapshot, view, options.against, ledger))
+    question = Question(view.id, rival.id, options.seeds)
+    seats = Config(gpus=options.gpus, agents=options.agents)
+    told = answer(
+        root_of(options), snapshot.tag, question, seats, lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    if options.json:
+        print_json(comparison_json(snapshot, view, rival, told))
+    else:
+        console().print(render_comparison(snapshot, view, rival, told))
+    return 0
+
+
+def _rival(snapshot: Snapshot, view: ExperimentView, against: str, ledger: Ledger) -> str:
+    """The id of what `against` names, as the other arm of a confirmation; UsageError where there is nothing to ask."""
+    from swarm.board.confirmations import baseline, parent_of
+
+    if view.baseline:
+        raise UsageError(f"{view.id} is the baseline, which others are compared with: name an experiment")
+    if view.status in (None, "crash"):
+        raise UsageError(f"{view.id} gave no result to confirm: it is {view.status or view.state}")
+    named = {
+        "parent": lambda: parent_of(ledger, snapshot.tag, view.id),
+        "baseline": lambda: baseline(ledger, snapshot.tag),
+    }
+    if against == "champion" and snapshot.champion is None:
+        raise UsageError(f"{snapshot.tag} has no champion yet: use --against baseline")
+    rival = find(snapshot, named[against]() if against in named else against).id
+    same = "SELECT count(DISTINCT source) FROM experiments WHERE id IN (?, ?)"
+    if ledger.value(same, view.id, rival) < 2:
+        raise UsageError(f"{view.id} and {rival} are the same code: choose another --against")
+    return rival

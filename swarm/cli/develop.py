@@ -1,0 +1,100 @@
+"""Verbs for people who change the swarm itself: how fast it is, how often it is fooled, what it survives."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from swarm.cli.options import add_verb
+from swarm.cli.output import console, print_json
+from swarm.errors import UsageError
+
+
+def add_to(verbs: Any) -> None:
+    benching = add_verb(verbs, bench, json=True)
+    benching.add_argument("--agents", default="1,2,4,8", help="numbers of agents to compare (%(default)s)")
+    benching.add_argument("--budget", type=float, default=4.0, help="seconds per run (%(default)s)")
+    benching.add_argument("--think", type=float, default=0.0, help="seconds a researcher thinks (%(default)s)")
+    benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
+    _add_simulate(verbs)
+    hurting = add_verb(verbs, chaos, json=True)
+    hurting.add_argument("--faults", type=int, default=30, help="how often it is hurt (%(default)s; about 6 s each)")
+    hurting.add_argument("--seed", type=int, default=0, help="decides which faults, and on whom (%(default)s)")
+    hurting.add_argument("--agents", type=int, default=2, help="agents of the swarm (%(default)s)")
+
+
+def _add_simulate(verbs: Any) -> None:
+    parser = add_verb(verbs, simulate, json=True)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="fewer and shorter nights: the same figures in a minute, less exact")
+    add("--once", action="store_true", help="one night only, told in full; with --gpus 1000 as large as you like")
+    add("--nights", type=int, help="nights of each kind (100)")
+    add("--hours", type=float, help="hours of a night (12)")
+    add("--gpus", type=int, help="GPUs of a swarm (8)")
+    add("--sigma", help="noise of the metric, one or more (0.0006,0.0012)")
+    add("--landscape", help="default, klike, or both (default,klike)")
+    add("--policy", help="what is compared with greedy (race); race:keep_z=1.5:max_runs=4 changes its rules")
+    add("--offset", type=float, help="spread of the GPUs' offsets in sigmas (0.5)")
+    add("--repeats", type=float, help="share of proposals that repeat an earlier idea in other words (0.3)")
+    add("--budget", type=float, help="seconds of a run (300)")
+    add("--think", type=float, help="seconds a researcher thinks about an idea (60)")
+    add("--seed", type=int, help="the first night's seed (0); equal seeds give equal nights")
+    add("--workers", type=int, help="processes (one per core)")
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Experiments per hour and train share of 1, 2, 4 and 8 agents with the synthetic trainer."""
+    from swarm.simulation.bench import measure
+    from swarm.views.bench import table
+
+    agents = tuple(int(count) for count in options.agents.split(","))
+    result = measure(agents, budget=options.budget, think=options.think, experiments=options.experiments)
+    if options.json:
+        print_json(result)
+    else:
+        console().print(table(result))
+    return 0
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """Simulated nights with a known truth: what a policy gains, and how often it is fooled."""
+    from swarm.simulation import study as studies
+    from swarm.simulation.load import measure
+    from swarm.views.simulate import night, tables
+
+    study = studies.read_study(vars(options))
+    if options.once:
+        from swarm.simulation.night import simulate as simulate_night
+
+        begun, what = time.monotonic(), study.night()
+        console().print(night(what, simulate_night(what), time.monotonic() - begun))
+        return 0
+    results = studies.run(study, _progress)
+    flat = results.flat() | (measure(1.0, 10_000) if options.quick else measure())
+    if options.json:
+        print_json(flat)
+    else:
+        console().print(tables(results, flat))
+    return 0
+
+
+def chaos(options: argparse.Namespace) -> int:
+    """Hurts a swarm of its own again and again (kills, full disk, lost answers), and checks that nothing was lost."""
+    from swarm.chaos.chaos import drill, sound
+
+    if options.faults < 1 or options.agents < 1:
+        raise UsageError("--faults and --agents must be at least 1")
+    result = drill(options.faults, options.seed, options.agents, lambda line: print(line, file=sys.stderr, flush=True))
+    if options.json:
+        print_json(result)
+    else:
+        print("\n".join(f"{name:18}{'n/a' if value is None else value}" for name, value in result.items()))
+    return 0 if sound(result) else 1
+
+
+def _progress(done: int, of: int) -> None:
+    """How far the work is, where a person looks on."""
+    if sys.stderr.isatty():
+        print(f"\r{done} of {of} nights", end="" if done < of else "\n", file=sys.stderr, flush=True)

@@ -1,0 +1,180 @@
+"""Starts a swarm: in this terminal with its leaderboard, or detached from it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.cli.look import save_report
+from swarm.cli.options import add_verb, root_of
+from swarm.cli.output import console, print_json
+from swarm.errors import SwarmError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from swarm.config import Config
+    from swarm.slots import Seating
+
+
+def add_to(verbs: Any) -> None:
+    """Launch's flags have no defaults here: what was not typed comes from the environment or [tool.swarm]."""
+    parser = add_verb(verbs, launch, json=True)
+    parser.argument_default = argparse.SUPPRESS
+    add = parser.add_argument
+    add("--tag", help="the swarm's name (today, such as nov20)")
+    add("--gpus", help="how many GPUs (8) or which (0,1,5); default: all")
+    add("--agents", type=int, help="how many agents on CPU cores (one per core); on GPUs at most so many")
+    add("--device", help="auto, cuda, mps, cpu, or sim (simulated GPUs)")
+    add("--hours", type=float, help="time limit; its end is kept for a closing wave")
+    add("--max-experiments", type=int, help="stop after so many experiments")
+    add("--max-usd", type=float, help="money limit for models, all agents together (20)")
+    add("--max-tokens", type=int, help="limit of the models' prompts and answers together, in tokens")
+    add("--budget", type=float, help="training seconds per run (300, or the project's)")
+    add(
+        "--researcher",
+        help="who thinks: auto, sweep, claude, claude-code, command, scripted, package.module:Class; or claude:4,sweep",
+    )
+    add("--model", help="the model a researcher should use")
+    add("--think-limit", type=float, help="seconds a researcher may think until the sweep stands in for it (1200)")
+    add("--command", help="the command researcher's CLI, such as 'codex exec --sandbox workspace-write {prompt}'")
+    add("--command-env", help="names of variables it may see beside the usual ones, such as OPENAI_API_KEY")
+    add("--script", help="the scripted researcher's file")
+    add("--think", type=float, help="the scripted researcher's thinking time in seconds")
+    add("--sandbox", help="auto (where bubblewrap works), require, or off: what trainings can reach (auto)")
+    add("--policy", help="race (replicate, then keep) or greedy (one run decides)")
+    add("--researcher-seed", type=int, help="seed of the researchers' choices (0)")
+    add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")
+    add("--resume", action="store_true", help="go on with --tag after anything")
+    add("--detach", action="store_true", help="run without this terminal; come back with watch")
+    add("--dry-run", action="store_true", help="print the plan, touch nothing")
+    add("--address", help="join this Ray cluster (on its head: auto) instead of starting an own one")
+    add("--wait", help="how long a cluster gets to bring its GPUs, as 90s, 15m, 2h (15m)")
+    add("--notify", metavar="URL", help="a webhook (ntfy, Slack, Discord, or JSON) for champions, crashes and the end")
+    add("--push", metavar="REMOTE", help="git remote that gets every commit as it is recorded")
+    add("--gpu-usd-per-hour", type=float, help="for the report's cost")
+
+
+def launch(options: argparse.Namespace) -> int:
+    """Plans, prints the plan, and runs the swarm until its limit or Ctrl-C."""
+    from swarm.config import read_config
+    from swarm.plan import make_plan, researcher_options
+    from swarm.project import load_settings
+    from swarm.researchers.auto import introduce
+    from swarm.views.plan import describe
+
+    root = root_of(options)
+    flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory", "json")}
+    config, settings = read_config(flags, load_settings(root), os.environ)
+    plan = make_plan(root, config, seats=_seats(config.address or os.environ.get("RAY_ADDRESS")))
+    if options.json:
+        return _launch_for_programs(plan, flags)
+    screen = console()
+    print(introduce(plan.config.researcher, plan.researchers.values(), researcher_options(plan.config, plan.project)))
+    screen.print(describe(plan, settings if config.dry_run else ()))
+    if config.dry_run:
+        return 0
+    if config.detach:
+        child, log = _detach(plan, flags)
+        print(f"{plan.tag} runs on its own (pid {child}, log {log})")
+        print("see it:  python -m swarm watch     end it:  python -m swarm stop")
+        return 0
+    return _run(plan, screen)
+
+
+def _seats(address: str | None) -> Callable[[Config], Seating]:
+    """Where agents can work: on the GPUs of the cluster at `address`, or else on this machine."""
+    if not address:
+        from swarm.slots import seats_here
+
+        return seats_here
+    from swarm.coordinator.muster import muster
+
+    print(f"asking the cluster at {address} for GPUs", flush=True)
+    return functools.partial(muster, address, functools.partial(print, flush=True))
+
+
+def _run(plan: Any, screen: Console) -> int:
+    """The swarm in the foreground, with its leaderboard, and the report at the end."""
+    from swarm.board.reader import open_ledger, read_snapshot
+    from swarm.coordinator.head import run
+    from swarm.views.leaderboard import OWNER
+    from swarm.views.leaderboard import watch as follow
+
+    def show(done: Callable[[], bool]) -> None:
+        with contextlib.closing(open_ledger(plan.root)) as ledger:
+            follow(lambda: read_snapshot(plan.root, ledger, plan.tag), screen, stopping=OWNER, done=done)
+
+    print(f"starting Ray and {len(plan.slots)} agents; first the baseline on each, twice", flush=True)
+    with _awake():
+        code, reason = run(plan, show)
+    with contextlib.closing(open_ledger(plan.root)) as ledger:
+        snapshot = read_snapshot(plan.root, ledger, plan.tag)
+    print(f"{plan.tag} has ended: {reason}", file=sys.stderr if code == 1 else sys.stdout)
+    save_report(plan.root, snapshot, plan.config.gpu_usd_per_hour)
+    return code if snapshot.runs else 4
+
+
+def _launch_for_programs(plan: Any, flags: Mapping[str, Any]) -> int:
+    """The plan as JSON, or the detached launch with where to find it."""
+    from swarm.views.plan import plan_json
+
+    if plan.config.dry_run:
+        print_json(plan_json(plan))
+        return 0
+    if not plan.config.detach:
+        raise UsageError("launch --json goes with --dry-run, which prints the plan, or with --detach")
+    child, log = _detach(plan, flags)
+    print_json({"tag": plan.tag, "pid": child, "log": str(log)})
+    return 0
+
+
+def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
+    """The same launch in a session of its own, without a terminal. Once it runs: its process and its log."""
+    from swarm.board.ledger import locked
+    from swarm.board.reader import ledger_path
+    from swarm.config import flag
+
+    typed = {**flags, "tag": plan.tag}
+    typed.pop("detach", None)
+    secret = {"SWARM_NOTIFY": url} if (url := typed.pop("notify", None)) else {}  # not for everybody's `ps`
+    words = [[flag(name)] if value is True else [flag(name), str(value)] for name, value in typed.items()]
+    rest = ["launch", "-C", str(plan.root), *(word for pair in words for word in pair)]
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    log = plan.folder / "launch.log"
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "swarm", *rest],
+            cwd=plan.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "SWARM_DETACH": "no"} | secret,
+        )
+    while child.poll() is None and not locked(ledger_path(plan.root)):
+        time.sleep(0.2)
+    if child.poll() is not None and child.returncode != 0:
+        raise SwarmError(f"the swarm did not start; {log} says why:\n{log.read_text()[-2000:]}")
+    return child.pid, log
+
+
+@contextlib.contextmanager
+def _awake() -> Iterator[None]:
+    """Keeps a Mac from sleeping while the swarm runs."""
+    if sys.platform != "darwin":
+        yield
+        return
+    keeper = subprocess.Popen(["caffeinate", "-i", "-w", str(os.getpid())])
+    try:
+        yield
+    finally:
+        keeper.terminate()

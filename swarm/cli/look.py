@@ -1,0 +1,158 @@
+"""Looks at a night, running or over, and at the machine it needs. Changes nothing but the report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.cli.options import add_verb, find, reading, root_of
+from swarm.cli.output import console, print_json
+from swarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from swarm.board.ledger import Ledger
+    from swarm.board.snapshot import ExperimentView, Snapshot
+
+
+def add_to(verbs: Any) -> None:
+    add_verb(verbs, watch, tag=True).add_argument("--once", action="store_true", help="one frame, then leave")
+    add_verb(verbs, status, tag=True, json=True)
+    showing = add_verb(verbs, show, tag=True, json=True)
+    showing.add_argument("what", metavar="ID", help="an experiment, its commit, champion, or an agent such as gpu0")
+    showing.add_argument("--patch", action="store_true", help="only the change, for git apply or git am")
+    showing.add_argument("--transcript", action="store_true", help="what was thought and said, not the run's log")
+    showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
+    reporting = add_verb(verbs, report, tag=True, json=True)
+    reporting.add_argument("--gpu-usd-per-hour", type=float, help="adds what the GPUs cost")
+    add_verb(verbs, doctor, json=True)
+
+
+def watch(options: argparse.Namespace) -> int:
+    """The live leaderboard, from any terminal."""
+    from swarm.views.leaderboard import VISITOR, render
+    from swarm.views.leaderboard import watch as follow
+
+    screen = console()
+    with reading(options) as (read, _):
+        if options.once:
+            screen.print(render(read(), screen.width, screen.height, VISITOR))
+        else:
+            follow(read, screen)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Where the swarm stands, in a few lines."""
+    from swarm.views.show import render_status, status_json
+
+    with reading(options) as (read, _):
+        snapshot = read()
+    if options.json:
+        print_json(status_json(snapshot))
+    else:
+        console().print(render_status(snapshot))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """One experiment in full, the champion, or what an agent is doing."""
+    with reading(options) as (read, ledger):
+        snapshot = read()
+        if options.what in [agent.agent for agent in snapshot.agents]:
+            return _show_agent(snapshot, options, lambda: read().status in ("running", "draining"))
+        view = find(snapshot, options.what)
+        if options.transcript:
+            return _show_transcript(snapshot, view)
+        patch = _patch(root_of(options), snapshot, view, champion=options.what == "champion")
+        if options.patch:
+            from swarm.views.patch import mail
+
+            print(mail(snapshot, view, patch, champion=options.what == "champion"), end="")
+        elif options.json:
+            from swarm.views.show import experiment_json
+
+            print_json(experiment_json(snapshot, view) | {"patch": patch})
+        else:
+            _show_experiment(snapshot, view, patch, ledger)
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Writes report.md and progress.png, and says where they are."""
+    with reading(options) as (read, _):
+        save_report(root_of(options), read(), options.gpu_usd_per_hour, options.json)
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Checks what a night needs; each line is fine, or says what mends it."""
+    from swarm.doctor import examine
+
+    findings = examine(root_of(options))
+    if options.json:
+        print_json([{"name": f.name, "ok": f.ok, "told": f.told, "remedy": f.remedy} for f in findings])
+    else:
+        for finding in findings:
+            console().print(finding)
+    return 0 if all(f.ok is not False for f in findings) else 1
+
+
+def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
+    from swarm.records import decode
+    from swarm.views.confirmations import of_experiment
+    from swarm.views.show import render_experiment
+    from swarm.views.text import Scale
+
+    result = ledger.value(
+        "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL ORDER BY started DESC", view.id
+    )
+    tail = decode(result).log_tail if result and view.failure else ""
+    runs = [run for run in snapshot.runs if run.experiment == view.id]
+    tests = of_experiment(snapshot, view.id)
+    console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma, tests))
+
+
+def _show_agent(snapshot: Snapshot, options: argparse.Namespace, goes_on: Callable[[], bool]) -> int:
+    """The log of what the agent runs now (or ran last), or what it thinks; with -f as it grows."""
+    from swarm.views.follow import LOGS, TRANSCRIPTS, follow
+
+    newest = TRANSCRIPTS if options.transcript else LOGS
+    follow(Path(snapshot.folder, options.what), newest, sys.stdout, goes_on if options.follow else None)
+    return 0
+
+
+def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
+    """What was said on the way to an experiment."""
+    from swarm.views.text import clean_block
+
+    path = Path(snapshot.folder, view.agent, "transcripts", f"{view.id}.md")
+    if not path.exists():
+        raise UsageError(f"{view.id} has no transcript: the sweep thought of it, or it was thought of elsewhere")
+    print(clean_block(path.read_text(errors="replace")), end="")
+    return 0
+
+
+def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
+    """The experiment's change as a patch: against its parent; the champion's against the baseline."""
+    from swarm.board.history import History
+
+    older = snapshot.trunk[0].commit if champion else view.parent
+    return History(root).diff(older, view.commit) + "\n" if older and view.commit and older != view.commit else ""
+
+
+def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool = False) -> None:
+    """Writes report.md and progress.png into the night's folder, and says so."""
+    from swarm.views.report import headline, write_report
+
+    kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
+    patches = {id: _patch(root, snapshot, view, champion=False) for id, view in kept.items()}
+    document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
+    if as_json:
+        told = {"tag": snapshot.tag, "headline": headline(snapshot)}
+        print_json(told | {"report": str(document), "picture": str(picture)})
+    else:
+        print(headline(snapshot))
+        print(f"report: {document}\npicture: {picture}")

@@ -1,0 +1,71 @@
+"""What the words of a command line name: the repository, the night, the experiment."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from swarm.board.ledger import Ledger
+    from swarm.board.snapshot import ExperimentView, Snapshot
+
+
+def add_verb(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = False) -> argparse.ArgumentParser:
+    """A subparser named and described after its function."""
+    text = (verb.__doc__ or "").strip()
+    parser = verbs.add_parser(verb.__name__.strip("_"), help=text.split("\n")[0], description=text)
+    parser.set_defaults(verb=verb)
+    parser.add_argument("-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the repository (here)")
+    if tag:
+        parser.add_argument("--tag", help="which swarm (the newest)")
+    if json:
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
+
+def root_of(options: argparse.Namespace) -> Path:
+    """The repository the command is about: --repo, or the one around the current folder."""
+    start = Path(options.directory).absolute()
+    if not start.is_dir():
+        raise UsageError(f"--repo {options.directory}: there is no such folder")
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            break
+    else:
+        raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with --repo FOLDER")
+    if start != folder and (start / "swarm.toml").is_file():
+        raise UsageError(
+            f"{start} has a swarm.toml of its own, but is a part of the repository {folder}: copy it out,"
+            " and `git init && git add . && git commit -m start` there"
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def reading(options: argparse.Namespace, tag: str | None = None) -> Iterator[tuple[Callable[[], Snapshot], Ledger]]:
+    """A function that reads the swarm's snapshot (of --tag, else of the newest), and the ledger behind it."""
+    from swarm.board.reader import newest_tag, open_ledger, read_snapshot
+
+    root = root_of(options)
+    with contextlib.closing(open_ledger(root)) as ledger:
+        name = tag or options.tag or newest_tag(ledger)
+        if name is None:
+            raise UsageError("no swarm was ever started here: python -m swarm launch")
+        yield lambda: read_snapshot(root, ledger, name), ledger
+
+
+def find(snapshot: Snapshot, what: str) -> ExperimentView:
+    """The experiment called `what`: an id, its end (gpu0-0007), a commit, or "champion"."""
+    if what == "champion":
+        what = snapshot.champion or snapshot.trunk[-1].experiment
+        if not what:
+            raise UsageError(f"{snapshot.tag} has kept nothing yet: the baseline leads")
+    for view in snapshot.experiments:
+        if what in (view.id, view.id.removeprefix(f"{snapshot.tag}-")) or (view.commit or "-").startswith(what):
+            return view
+    raise UsageError(f"{snapshot.tag} has no experiment {what}: see `python -m swarm status` for what there is")

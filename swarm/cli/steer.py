@@ -1,0 +1,89 @@
+"""Acts on a swarm that runs: a word to its researchers, its end, a place in a conversation."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from swarm.cli.options import add_verb, reading, root_of
+from swarm.cli.output import print_json
+from swarm.errors import UsageError
+
+
+def add_to(verbs: Any) -> None:
+    add_verb(verbs, tell, tag=True, json=True).add_argument("text", nargs="+", help="what the researchers should know")
+    stopping = add_verb(verbs, stop, tag=True, json=True)
+    stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
+    stopping.add_argument("--no-wait", action="store_true", help="do not wait until it has ended")
+    attaching = add_verb(verbs, attach, tag=True, json=True)
+    attaching.add_argument("agent", nargs="?", help="talk with this agent's model; without it: windows on all agents")
+
+
+def tell(options: argparse.Namespace) -> int:
+    """A word to all researchers, in every briefing from now on."""
+    text = " ".join(options.text).strip()
+    if not text:
+        raise UsageError('there is nothing to tell: python -m swarm tell "try smaller batches"')
+    with reading(options) as (read, _):
+        snapshot = read()
+    if snapshot.status in ("running", "draining"):
+        draft = Path(snapshot.folder, f".tell-{time.time_ns()}")
+        draft.write_text(text)
+        draft.rename(draft.with_name(f"{draft.name[1:]}.txt"))
+    else:
+        from swarm.board.board import Board
+        from swarm.board.ledger import Ledger
+        from swarm.board.reader import ledger_path
+
+        with contextlib.closing(Ledger(ledger_path(root_of(options)), write=True)) as ledger:
+            Board(ledger, snapshot.tag).tell(text)
+    if options.json:
+        print_json({"tag": snapshot.tag, "told": text})
+    else:
+        print(f"told {snapshot.tag}: it is in every briefing from now on")
+    return 0
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Lets the swarm finish what runs (or, with --now, ends it), and waits for that."""
+    with reading(options) as (read, _):
+        snapshot = read()
+        if snapshot.status not in ("running", "draining"):
+            raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
+        Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
+        how = "stopping" if options.now else "draining; `python -m swarm stop --now` ends it at once"
+        if not options.json:
+            print(f"{snapshot.tag}: {how}")
+        while read().status in ("running", "draining") and not options.no_wait:
+            time.sleep(0.5)
+        if options.json:
+            print_json({"tag": snapshot.tag, "status": read().status})
+    return 0
+
+
+def attach(options: argparse.Namespace) -> int:
+    """A tmux window per agent; or, with an agent's name, its conversation, taken over until you leave it."""
+    from swarm import attach as terminal
+
+    with reading(options) as (read, _):
+        snapshot = read()
+    if snapshot.status not in ("running", "draining"):
+        raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
+    if options.agent:
+        agents = {agent.agent: agent for agent in snapshot.agents}
+        if options.agent not in agents:
+            raise UsageError(f"{snapshot.tag} has no agent {options.agent}; there are: {', '.join(agents)}")
+        return terminal.take_over(Path(snapshot.folder, options.agent), agents[options.agent])
+    root = root_of(options)
+    terminal.open_windows(root, snapshot)
+    if options.json:
+        print_json({"session": terminal.session(snapshot), "windows": list(terminal.windows(root, snapshot))})
+    elif sys.stdout.isatty():
+        terminal.enter(snapshot)
+    else:
+        print(f"tmux attach -t {terminal.session(snapshot)}")
+    return 0
