@@ -54,7 +54,7 @@ def repository(root: Path, **files: str) -> Path:
 
 def launch(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "swarm", "launch", "--repo", str(root), "--tag", "apr5", "--device", "sim"]
-    return subprocess.run([*command, "--agents", "1", *flags], capture_output=True, text=True, timeout=150, check=False)
+    return subprocess.run([*command, "--agents", "1", *flags], capture_output=True, text=True, timeout=300, check=False)
 
 
 def look(root: Path, verb: str) -> str:

@@ -7,8 +7,8 @@ import asyncio
 import dataclasses
 import re
 import shlex
+import shutil
 import subprocess
-import sys
 import tomllib
 import types
 from pathlib import Path
@@ -21,7 +21,6 @@ from swarm.project import Project, load_project
 from swarm.records import Briefing, Source
 from swarm.researchers import REGISTRY, Exhausted
 from swarm.researchers.knobs import read_knobs
-from swarm.simulation.project import make_project
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -242,13 +241,9 @@ def test_the_example_researcher_works_on_the_real_trainer():
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def night(finished_night: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic project with one finished swarm, apr5."""
-    root = make_project(tmp_path_factory.mktemp("readme") / "project", budget=0.1)
-    launch = ["launch", "-C", str(root), "--device", "sim", "--agents", "1", "--tag", "apr5", "--max-experiments", "1"]
-    done = subprocess.run([sys.executable, "-m", "swarm", *launch], capture_output=True, text=True, timeout=150)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return root
+    return shutil.copytree(finished_night, tmp_path_factory.mktemp("readme") / "project")
 
 
 def run(root: Path, command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

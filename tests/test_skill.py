@@ -24,7 +24,7 @@ LINES = [
     for line in block.splitlines()
 ]  # fmt: skip
 SMALL = ["--device", "sim", "--agents", "1", "--tag", "apr5", "--max-experiments", "200", "--researcher", "sweep"]
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def test_it_is_found_by_its_words() -> None:

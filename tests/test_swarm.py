@@ -23,7 +23,7 @@ from swarm.records import decode
 from swarm.simulation.project import make_project
 
 SWARM = [sys.executable, "-m", "swarm"]
-PATIENCE = 150.0
+PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -145,18 +145,16 @@ def test_a_killed_launcher_resumes_and_loses_nothing(project: Path) -> None:
     launcher.communicate()
     wait_for(lambda: status(project)["status"] == "interrupted", "the swarm is seen as interrupted")
     before = {run["id"] for run in status(project)["runs"] if run["metric"] is not None}
+    known = {name: sha for name, sha in refs(project).items() if name.startswith("refs/experiments/")}
+    lost = sorted(known)[0]  # a baseline's: its commit was projected when it was judged
+    git(project, "update-ref", "-d", lost)
     swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", "--resume", "--max-experiments", "8")
     told = status(project)
     assert told["status"] == "finished"
     assert told["experiments"] >= 8
     assert before <= {run["id"] for run in told["runs"] if run["metric"] is not None}
+    assert known.items() <= refs(project).items(), "every experiment's commit is where it was, the lost one too"
     check_invariants(project)
-
-    lost = "refs/experiments/" + next(run["experiment"] for run in told["runs"] if run["purpose"] == "first")
-    sha = refs(project)[lost]
-    git(project, "update-ref", "-d", lost)
-    swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", "--resume", "--max-experiments", "8")
-    assert refs(project)[lost] == sha
 
 
 def test_the_first_interrupt_drains(project: Path) -> None:
@@ -231,7 +229,7 @@ def test_a_second_night_knows_the_first(project: Path) -> None:
     assert [name for name in refs(project) if "apr6" in name]
 
 
-@pytest.mark.parametrize("fault", ["crash", "oom"])
+@pytest.mark.parametrize("fault", ["crash", pytest.param("oom", marks=pytest.mark.slow)])
 def test_a_train_py_that_crashes_everywhere_ends_the_night(tmp_path: Path, fault: str) -> None:
     root = make_project(tmp_path / "project", budget=0.5, fault=fault)
     done = swarm(root, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", check=False)

@@ -16,6 +16,7 @@ from swarm.coordinator.actors import AgentActor, BoardActor, Post
 from swarm.errors import MachineFault, SwarmError, Unavailable, UsageError
 from swarm.workshop.slot import Slot
 
+STARTS = 3  # times that an own Ray is started at most
 PATIENCE = 30.0  # seconds the head waits for one answer of the board
 COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "swarm"}
 VITAL = ("gcs_server", "raylet")  # the processes without which Ray starts nothing any more
@@ -120,6 +121,26 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
 
 
+def _bring_up(**resources: int) -> None:
+    """Starts Ray on this host. It allows itself 30 seconds, and a busy machine may be late: then it is asked again."""
+    import ray
+
+    before = psutil.Process().children()
+    for attempt in range(1, STARTS + 1):
+        try:
+            ray.init(address="local", include_dashboard=False, **resources, **COMMON)
+            return
+        except Exception as error:  # Ray has no class of its own for it
+            ray.shutdown()
+            for child in set(psutil.Process().children()).difference(before):
+                child.kill()
+            if attempt == STARTS:
+                raise SwarmError(
+                    f"Ray did not start on this machine: {_first_line(error)}; nothing was run: try again when the"
+                    " machine is less busy, and see `python -m swarm doctor`"
+                ) from error
+
+
 def leave() -> None:
     import ray
 
@@ -149,7 +170,7 @@ class Cluster:
             join(self._address)
         else:
             gpus = sum(slot.device in ("cuda", "sim") for slot in self._slots)
-            ray.init(address="local", num_cpus=len(self._slots) + 2, num_gpus=gpus, include_dashboard=False, **COMMON)
+            _bring_up(num_cpus=len(self._slots) + 2, num_gpus=gpus)
             self._vital = [child for child in psutil.Process().children() if child.name() in VITAL]
         self._base = ray.put(base)
 

@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,23 +13,11 @@ from pathlib import Path
 import pytest
 
 from swarm.chaos.invariants import Broken, check
-from swarm.simulation.project import make_project
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished night of two experiments and a closing wave."""
-    root = make_project(tmp_path_factory.mktemp("night") / "project", budget=0.1)
-    flags = ["--tag", "apr5", "--device", "sim", "--agents", "1", "--max-experiments", "2"]
-    command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return root
 
 
 @pytest.fixture
-def copy(night: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(night, tmp_path / "project")
+def copy(finished_night: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished_night, tmp_path / "project")
 
 
 @contextlib.contextmanager
@@ -43,8 +30,8 @@ def broken(root: Path) -> dict[str, tuple[str, ...]]:
     return {name: what for name, what in asdict(check(root, "apr5")).items() if what}
 
 
-def test_a_sound_night_has_nothing_broken(night):
-    assert check(night, "apr5") == Broken((), (), (), (), ())
+def test_a_sound_night_has_nothing_broken(finished_night):
+    assert check(finished_night, "apr5") == Broken((), (), (), (), ())
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_a_swarm_spans_the_hosts_of_a_cluster(cluster: Any, tmp_path: Path):
     assert len({run["agent"] for run in seen["runs"]}) == 4
 
 
+@pytest.mark.slow
 def test_it_starts_with_what_came_in_time(cluster: Any, tmp_path: Path):
     cluster.add_node(num_cpus=1, num_gpus=1)
     root = make_project(tmp_path / "project", budget=0.3)

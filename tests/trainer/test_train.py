@@ -306,19 +306,27 @@ def test_divergence_fails_at_once(workspace: Path, run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("name", "value", "words"),
     [
-        ({"SWARM_DEVICE": "tpu"}, "SWARM_DEVICE=tpu: there is no such device here, use cpu"),
-        ({"SWARM_SEED": "x"}, "SWARM_SEED='x' is not a whole number"),
-        ({"TIME_BUDGET": "-3"}, "TIME_BUDGET='-3' is not a positive number of seconds"),
-        ({"AUTORESEARCH_CORPUS": "nothing"}, "run python prepare.py --corpus nothing"),
+        ("SWARM_DEVICE", "tpu", "SWARM_DEVICE=tpu: there is no such device here, use cpu"),
+        ("SWARM_SEED", "x", "SWARM_SEED='x' is not a whole number"),
+        ("TIME_BUDGET", "-3", "TIME_BUDGET='-3' is not a positive number of seconds"),
     ],
 )
-def test_bad_settings_end_in_one_line(workspace: Path, run, variables: dict[str, str], words: str) -> None:
-    result = run(workspace, "trainer.train", **variables)
+def test_bad_settings_end_in_one_line(
+    name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv(name, value)
+    assert harness.run(train.train) == 2
+    message = capsys.readouterr().err
+    assert words in message and len(message.splitlines()) == 1
+
+
+def test_a_corpus_that_is_not_prepared_ends_in_one_line(workspace: Path, run) -> None:
+    result = run(workspace, "trainer.train", AUTORESEARCH_CORPUS="nothing")
     assert result.returncode == 2
-    assert words in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert "run python prepare.py --corpus nothing" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 def test_a_run_refuses_files_of_another_checkout(workspace: Path, run, tmp_path: Path) -> None:

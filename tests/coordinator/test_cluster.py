@@ -1,0 +1,54 @@
+"""An own Ray on this host: started again where it came too late, and one line where it does not come at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+import ray
+
+from swarm.coordinator import cluster
+from swarm.coordinator.cluster import Cluster
+from swarm.errors import SwarmError
+
+
+def late(times: int, begun: list[subprocess.Popen]):
+    """A `ray.init` that leaves a process of a node behind and gives up, so many times; then one that comes."""
+
+    def init(**_: object) -> None:
+        begun.append(subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"]))
+        if len(begun) <= times:
+            raise Exception("The current node timed out during startup.\nmore of it")
+
+    return init
+
+
+def gone(process: subprocess.Popen) -> bool:
+    until = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    return process.poll() is not None
+
+
+def test_a_ray_that_comes_too_late_is_started_again_and_nothing_of_it_stays(monkeypatch):
+    begun: list[subprocess.Popen] = []
+    mine = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(ray, "init", late(2, begun))
+    monkeypatch.setattr(ray, "put", lambda base: base)
+    Cluster(None, []).start(b"")
+    assert len(begun) == 3 and all(map(gone, begun[:2]))
+    assert begun[2].poll() is None and mine.poll() is None, "only what the failed starts left is ended"
+    for process in (mine, begun[2]):
+        process.kill()
+        process.wait()
+
+
+def test_a_ray_that_never_comes_is_one_line(monkeypatch):
+    begun: list[subprocess.Popen] = []
+    monkeypatch.setattr(ray, "init", late(9, begun))
+    with pytest.raises(SwarmError, match="Ray did not start on this machine: The current node timed out") as told:
+        Cluster(None, []).start(b"")
+    assert "\n" not in str(told.value) and len(begun) == cluster.STARTS
+    assert all(map(gone, begun))
