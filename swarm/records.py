@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import math
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -362,11 +361,13 @@ def decode(text: str) -> typing.Any:
 
 
 def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        plain = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"record": type(value).__name__, **plain}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if names := _fields(kind):
+        return {"record": kind.__name__} | {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
@@ -385,23 +386,26 @@ def _rich(value: typing.Any) -> typing.Any:
         return base64.b64decode(value["bytes"])
     if "map" in value:
         return {k: _rich(v) for k, v in value["map"].items()}
-    cls = _RECORDS[value["record"]]
-    hints = _hints(cls)
-    return cls(**{k: _enum(hints[k], _rich(v)) for k, v in value.items() if k != "record"})
+    cls = _RECORDS[value.pop("record")]
+    plain = {k: _rich(v) for k, v in value.items()}
+    for name, words in _enums(cls):
+        if isinstance(plain.get(name), str):
+            plain[name] = words(plain[name])
+    return cls(**plain)
 
 
-@functools.lru_cache
-def _hints(cls: type) -> dict[str, typing.Any]:
-    return typing.get_type_hints(cls)
+@functools.cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """The names of a record's fields; none for what is no record."""
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
-def _enum(hint: typing.Any, value: typing.Any) -> typing.Any:
-    """A StrEnum field comes back from JSON as its word."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    for option in options:
-        if isinstance(option, type) and issubclass(option, StrEnum) and isinstance(value, str):
-            return option(value)
-    return value
+@functools.cache
+def _enums(cls: type) -> tuple[tuple[str, type[StrEnum]], ...]:
+    """The fields that are a StrEnum, which come back from JSON as words."""
+    hints = typing.get_type_hints(cls).items()
+    options = [(name, part) for name, hint in hints for part in (typing.get_args(hint) or (hint,))]
+    return tuple((name, part) for name, part in options if isinstance(part, type) and issubclass(part, StrEnum))
 
 
 _RECORDS = {

@@ -104,7 +104,7 @@ class Board:
         """Keeps the lease alive; gives the stop word ("", "drain" or "now"), so that a stop is seen in time."""
         self._check(agent, fence)
         self.leases[agent] = self.monotonic() + LEASE
-        return self.swarm["stop"]
+        return self.ledger.one("SELECT stop FROM swarms WHERE tag = ?", self.tag)["stop"]
 
     @once
     def leave(self, agent: str, fence: int) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import sqlite3
 
 from swarm.board import evidence, program, repeats
+from swarm.board.findings import finding, findings
 from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
-from swarm.board.stock import OWN_MEAN, idea_of, interval, load_source, researcher_of, tip
-from swarm.records import Briefing, Dossier, Finding, Idea, decode
+from swarm.board.stock import OWN_MEAN, idea_of, load_source, researcher_of, tip
+from swarm.records import Briefing, Dossier, Idea, decode
 
-KNOWN, KEPT = 400, 100  # findings told at most, the newest, and kept ones beside them: small whatever the history
 CATEGORIES = (
     "architecture",
     "learning rate",
@@ -60,18 +58,6 @@ def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing
     )
 
 
-def findings(ledger: Ledger, swarm: sqlite3.Row) -> tuple[Finding, ...]:
-    """What the judged experiments of this repository taught, newest first; other nights' too."""
-    judged = "SELECT id FROM experiments WHERE state = 'judged' AND baseline = 0"
-    rows = ledger.rows(
-        f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE id IN ({judged} ORDER BY judged DESC LIMIT ?)"
-        f" OR id IN ({judged} AND status = 'keep' ORDER BY judged DESC LIMIT ?) ORDER BY judged DESC",
-        *(KNOWN, KEPT),
-    )
-    changes = functools.cache(lambda tag, position: repeats.changes_since(ledger, swarm["tag"], tag, position))
-    return tuple(_finding(swarm, row, changes(row["tag"], row["position"])) for row in rows)
-
-
 def _tally(ledger: Ledger) -> tuple[tuple[str, str, int], ...]:
     """How many experiments there were by category and status, the most first."""
     rows = ledger.rows(
@@ -101,7 +87,7 @@ def dossier(ledger: Ledger, swarm: sqlite3.Row, experiment: str) -> Dossier | No
         *(row["tag"], row["parent"], row["owner"]),
     )
     return Dossier(
-        _finding(swarm, row, repeats.changes_since(ledger, swarm["tag"], row["tag"], row["position"])),
+        finding(swarm, row, repeats.changes_since(ledger, swarm["tag"], row["tag"], row["position"])),
         row["rationale"],
         load_source(ledger, row["parent"]),
         load_source(ledger, row["source"]),
@@ -118,31 +104,6 @@ def _last(ledger: Ledger, swarm: sqlite3.Row, agent: str) -> Dossier | None:
         *(swarm["tag"], agent),
     )
     return dossier(ledger, swarm, experiment) if experiment else None
-
-
-def _finding(swarm: sqlite3.Row, row: sqlite3.Row, changes: list[str]) -> Finding:
-    """The finding of a row; `changes` are the categories of what the trunk took since."""
-    low, high = interval(row["gain"], row["se"])
-    known = repeats.standing_of(row, swarm["sigma"])
-    return Finding(
-        experiment=row["id"],
-        agent=row["agent"],
-        title=row["title"],
-        category=row["category"],
-        status=row["status"],
-        rung=row["rung"],
-        reason=row["reason"],
-        knobs=json.loads(row["knobs"]),
-        value=row["value"],
-        gain=row["gain"],
-        low=low,
-        high=high,
-        n=row["n"],
-        position=row["position"],
-        comparable=row["key"] == swarm["key"],
-        standing=known or "",
-        reopened=repeats.reopened(changes, row["category"], known),
-    )
 
 
 def _live(ledger: Ledger, tag: str) -> tuple[tuple[str, Idea], ...]:

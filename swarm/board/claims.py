@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
@@ -14,6 +15,8 @@ from swarm.records import Change, Claim, Code, Duplicate, Idea
 
 TITLE, RATIONALE, AGAIN = 200, 10_000, 2_000  # characters of an idea that are kept
 NEIGHBOURS = 400  # experiments, the newest, that a new change is compared with
+
+_changes: WeakKeyDictionary[Ledger, dict[str, Change]] = WeakKeyDictionary()  # by experiment and source, in one line
 
 
 def claim(
@@ -101,12 +104,22 @@ def like_change(ledger: Ledger, swarm: sqlite3.Row, claim: Claim, like: str) -> 
 
 def neighbours(ledger: Ledger, key: str) -> tuple[Change, ...]:
     """The newest changes under this key, with their words, those being tested among them."""
-    rows = ledger.rows(
-        "SELECT id, diff, title || ' ' || rationale AS words FROM experiments INDEXED BY experiments_by_age"
-        " WHERE key = ? AND state != 'abandoned' AND diff != '' ORDER BY created DESC LIMIT ?",
+    listed: str | None = ledger.value(  # as one text, for so many rows would take long to fetch
+        "SELECT group_concat(id || ' ' || source, char(10)) FROM"
+        " (SELECT id, source FROM experiments INDEXED BY changes_by_age"
+        " WHERE key = ? AND state != 'abandoned' AND diff != '' ORDER BY created DESC LIMIT ?)",
         *(key, NEIGHBOURS),
     )
-    return tuple(Change(row["id"], row["diff"], row["words"]) for row in rows)
+    known, lines = _changes.get(ledger, {}), listed.split("\n") if listed else []
+    _changes[ledger] = {line: known.get(line) or _change(ledger, line) for line in lines}
+    return tuple(_changes[ledger].values())
+
+
+def _change(ledger: Ledger, line: str) -> Change:
+    """The change of the experiment that the line begins with."""
+    experiment = line.split(" ")[0]
+    row = ledger.one("SELECT diff, title || ' ' || rationale AS words FROM experiments WHERE id = ?", experiment)
+    return Change(experiment, row["diff"], row["words"])
 
 
 def set_code(ledger: Ledger, swarm: sqlite3.Row, experiment: str, code: Code) -> str:
@@ -139,4 +152,6 @@ def legible(idea: Idea) -> Idea:
 def shown(text: str) -> str:
     """Text without control characters and half characters."""
     whole = text.encode("utf-8", "replace").decode()
+    if whole.replace("\n", "").isprintable():
+        return whole
     return "".join(c if c == "\n" or c.isprintable() else " " for c in whole)

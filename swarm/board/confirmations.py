@@ -233,7 +233,7 @@ def _spent(ledger: Ledger, tag: str) -> tuple[int, int, int]:
     tests, spent = ledger.one(
         "SELECT count(*), total(2 * wanted) FROM confirmations WHERE tag = ? AND asked = 'swarm'", tag
     )
-    return tests, int(spent), ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured'", tag)
+    return tests, int(spent), ledger.value("SELECT measured FROM swarms WHERE tag = ?", tag)
 
 
 def _tested(ledger: Ledger, tag: str, source: str, rival: str, asked: str = SWARM) -> bool:

@@ -16,7 +16,7 @@ _known: WeakKeyDictionary[Ledger, dict[str, tuple[int, Noise]]] = WeakKeyDiction
 def noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
     """Sigma and the GPUs' offsets, from every measured run of the swarm, or all but the newest hundredth of them."""
     known, tag = _known.setdefault(ledger, {}), swarm["tag"]
-    measured = ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured'", tag)
+    measured = ledger.value("SELECT measured FROM swarms WHERE tag = ?", tag)
     age = measured if measured < _FRESH else _FRESH + int(_FRESH * math.log(measured / _FRESH))
     if tag not in known or known[tag][0] != age:
         known[tag] = age, _noise(ledger, swarm)
@@ -40,7 +40,7 @@ def calibrated(swarm: sqlite3.Row, measured: list[sqlite3.Row]) -> Noise:
 def values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where: str = "1") -> list[float]:
     """The measured values of one source, lower is better, GPU offsets removed, oldest first."""
     rows = ledger.rows(
-        "SELECT value, agent FROM runs WHERE tag = ? AND source = ? AND state = 'measured'"
+        "SELECT value, agent FROM runs INDEXED BY runs_by_source WHERE tag = ? AND source = ? AND state = 'measured'"
         f" AND {where} ORDER BY started, id",
         *(swarm["tag"], source),
     )

@@ -19,7 +19,8 @@ import psutil
 from swarm.errors import UsageError
 
 APPLICATION_ID = 0x41525357  # "ARSW"
-VERSION = 2
+VERSION = 3
+STATEMENTS = 512  # kept compiled: the board has more of them than sqlite3 keeps by itself
 LOCK_WAIT = 1.0  # seconds a writer waits for the file lock: whoever looks whether it is held holds it for a moment
 NETWORK_FILESYSTEMS = ("nfs", "cifs", "smb", "afs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p")
 
@@ -29,7 +30,9 @@ CREATE TABLE swarms (
     base_commit TEXT NOT NULL, base_source TEXT NOT NULL, from_tag TEXT, key TEXT NOT NULL, device TEXT NOT NULL,
     metric TEXT NOT NULL, direction TEXT NOT NULL, policy TEXT NOT NULL, researcher TEXT NOT NULL,
     budget REAL NOT NULL, deadline REAL, max_experiments INTEGER, max_usd REAL, max_tokens INTEGER,
-    sigma_prior REAL, sigma REAL, reason TEXT NOT NULL DEFAULT '', settings TEXT NOT NULL);
+    sigma_prior REAL, sigma REAL, reason TEXT NOT NULL DEFAULT '', settings TEXT NOT NULL,
+    measured INTEGER NOT NULL DEFAULT 0, measured_seconds REAL NOT NULL DEFAULT 0,
+    closing INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE agents (
     tag TEXT NOT NULL, agent TEXT NOT NULL, device TEXT NOT NULL, category TEXT NOT NULL,
     fence INTEGER NOT NULL DEFAULT 0, position INTEGER NOT NULL DEFAULT 0, joined REAL, seconds REAL NOT NULL DEFAULT 0,
@@ -53,9 +56,12 @@ CREATE UNIQUE INDEX one_live_claim ON experiments (intent, key)
     WHERE baseline = 0 AND state IN ('claimed', 'drafted', 'testing');
 CREATE INDEX experiments_by_state ON experiments (tag, state, owner);
 CREATE INDEX experiments_by_intent ON experiments (intent, key);
-CREATE INDEX experiments_by_verdict ON experiments (judged) WHERE state = 'judged' AND baseline = 0;
+CREATE INDEX experiments_by_verdict ON experiments (judged, id, rung) WHERE state = 'judged' AND baseline = 0;
 CREATE INDEX experiments_by_outcome ON experiments (category, status) WHERE state = 'judged' AND baseline = 0;
-CREATE INDEX experiments_by_age ON experiments (key, created);
+CREATE INDEX changes_by_age ON experiments (key, created, id, source) WHERE state != 'abandoned' AND diff != '';
+CREATE INDEX experiments_kept ON experiments (judged, id, rung)
+    WHERE state = 'judged' AND baseline = 0 AND status = 'keep';
+CREATE INDEX experiments_crowned ON experiments (tag) WHERE rung = 'champion';
 CREATE UNIQUE INDEX verdicts_in_order ON experiments (tag, verdict) WHERE verdict IS NOT NULL;
 CREATE TABLE fingerprints (
     fingerprint TEXT NOT NULL, key TEXT NOT NULL, experiment TEXT NOT NULL,
@@ -75,6 +81,7 @@ CREATE UNIQUE INDEX one_result_per_run ON runs (id) WHERE state IN ('running', '
 CREATE INDEX runs_by_source ON runs (tag, source, state);
 CREATE INDEX runs_by_experiment ON runs (experiment);
 CREATE INDEX runs_by_state ON runs (tag, state, purpose, seconds);
+CREATE INDEX runs_by_start ON runs (tag, started) WHERE state = 'measured';
 CREATE INDEX runs_by_confirmation ON runs (confirmation) WHERE confirmation IS NOT NULL;
 CREATE TABLE confirmations (
     id INTEGER PRIMARY KEY, tag TEXT NOT NULL, experiment TEXT NOT NULL, source TEXT NOT NULL,
@@ -94,6 +101,16 @@ CREATE TABLE events (
     id INTEGER PRIMARY KEY, tag TEXT NOT NULL, at REAL NOT NULL, agent TEXT NOT NULL, kind TEXT NOT NULL,
     text TEXT NOT NULL, experiment TEXT);
 CREATE INDEX events_by_tag ON events (tag, id);
+-- What the board asks for at every step stands in the swarm's row: counting it anew takes longer with every run.
+CREATE TRIGGER measured_at_once AFTER INSERT ON runs WHEN new.state = 'measured' BEGIN
+    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + new.seconds,
+        closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
+END;
+CREATE TRIGGER measured_at_last AFTER UPDATE OF state ON runs WHEN new.state = 'measured' AND old.state != 'measured'
+BEGIN
+    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + new.seconds,
+        closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
+END;
 """
 
 
@@ -246,9 +263,10 @@ def _take(file: IO[str], kind: int) -> bool:
 
 def _connect(path: Path | None, write: bool) -> sqlite3.Connection:
     if path is None:
-        return sqlite3.connect(":memory:", isolation_level=None)
+        return sqlite3.connect(":memory:", isolation_level=None, cached_statements=STATEMENTS)
     mode = "rwc" if write else "ro"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30)
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=30, cached_statements=STATEMENTS)
 
 
 def _journal_mode(path: Path) -> str:

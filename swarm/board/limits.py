@@ -37,17 +37,18 @@ def limit(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float, drafting:
 
 def closing_runs(ledger: Ledger, tag: str) -> int:
     """How many closing runs each of champion and baseline gets: a fifth of the night, within what the test needs."""
-    measured = ledger.value(
-        "SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured' AND purpose != 'closing'", tag
-    )
+    measured = ledger.value("SELECT measured - closing FROM swarms WHERE tag = ?", tag)
     return max(FRESH_RUNS, min(CLOSING_RUNS, measured // 10))
 
 
 def plateau(ledger: Ledger, tag: str) -> bool:
     """No keep for so long that all briefings should look elsewhere."""
     since = ledger.value("SELECT max(at) FROM trunk WHERE tag = ?", tag)
-    runs = ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured' AND started > ?", tag, since)
-    return runs >= PLATEAU
+    runs = ledger.rows(
+        "SELECT 1 FROM runs INDEXED BY runs_by_start WHERE tag = ? AND state = 'measured' AND started > ? LIMIT ?",
+        *(tag, since, PLATEAU),
+    )
+    return len(runs) >= PLATEAU
 
 
 def past_deadline(swarm: sqlite3.Row, now: float) -> bool:
@@ -59,7 +60,7 @@ def _time_is_up(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float) -> 
     if swarm["deadline"] is None:
         return False
     tag = swarm["tag"]
-    run = ledger.value("SELECT avg(seconds) FROM runs WHERE tag = ? AND state = 'measured'", tag) or swarm["budget"]
+    run = ledger.value("SELECT measured_seconds / measured FROM swarms WHERE tag = ?", tag) or swarm["budget"]
     newest, best, pairs = tip(ledger, tag), champion(ledger, tag), []
     if newest["source"] != swarm["base_source"]:
         pairs.append(closing_runs(ledger, tag))

@@ -47,7 +47,8 @@ def _size(path: str, content: bytes) -> int:
 
 def code_of(parent: Source, source: Source) -> Code:
     """The edit that made `source` of `parent`, as the board judges its novelty."""
-    hunks = [hunk for path in sorted(source.files) for hunk in _hunks(path, parent, source)]
+    edited = [path for path in sorted(source.files) if source.files[path] != parent.files.get(path)]
+    hunks = [hunk for path in edited for hunk in _hunks(path, parent, source)]
     changes = ("\n\0".join(hunk.identities[side] for hunk in hunks) for side in (0, 1))
     known = tuple(dict.fromkeys(hashlib.sha256(change.encode()).hexdigest() for change in changes))
     text = "\n".join(hunk.text for hunk in hunks)
@@ -210,7 +211,7 @@ def alike(one: Change, other: Change) -> bool:
     (ours, shape), (theirs, other_shape) = _read_change(one.diff), _read_change(other.diff)
     if shape == other_shape:
         return all(map(_near, ours, theirs))
-    if min(len(ours), len(theirs)) < LONG:
+    if len(ours) < LONG or len(theirs) < LONG:
         return False
     from rapidfuzz import fuzz  # only where two long changes are compared
     from rapidfuzz.distance import Indel

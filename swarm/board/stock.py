@@ -52,8 +52,9 @@ def tip(ledger: Ledger, tag: str) -> sqlite3.Row:
 def champion(ledger: Ledger, tag: str) -> sqlite3.Row | None:
     """The step of the trunk that is the best confirmed; None while the baseline leads."""
     return ledger.row(
-        "SELECT trunk.* FROM trunk JOIN experiments ON experiments.id = trunk.experiment"
-        " WHERE trunk.tag = ? AND experiments.rung = 'champion'",
+        "SELECT trunk.* FROM experiments INDEXED BY experiments_crowned CROSS JOIN trunk"
+        " ON trunk.tag = experiments.tag AND trunk.experiment = experiments.id"
+        " WHERE experiments.tag = ? AND experiments.rung = 'champion'",
         tag,
     )
 

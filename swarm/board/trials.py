@@ -169,8 +169,8 @@ def _warn_once(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float) -> 
     """Tells people, once, that the newest edits cannot be told apart."""
     tag = swarm["tag"]
     rows = ledger.rows(
-        "SELECT gain FROM experiments WHERE tag = ? AND baseline = 0 AND restores IS NULL AND gain IS NOT NULL"
-        " AND state = 'judged' ORDER BY verdict DESC LIMIT ?",
+        "SELECT gain FROM experiments INDEXED BY verdicts_in_order WHERE tag = ? AND verdict IS NOT NULL"
+        " AND baseline = 0 AND restores IS NULL AND gain IS NOT NULL ORDER BY verdict DESC LIMIT ?",
         *(tag, EDITS),
     )
     told = "SELECT count(*) FROM events WHERE tag = ? AND kind = 'warning' AND text = ?"

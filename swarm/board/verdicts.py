@@ -27,7 +27,8 @@ def close(
 ) -> None:
     """The experiment is judged: status and evidence go into its row, and a line to whoever watches."""
     tag = swarm["tag"]
-    order = 1 + (ledger.value("SELECT max(verdict) FROM experiments WHERE tag = ?", tag) or 0)
+    newest = "SELECT max(verdict) FROM experiments INDEXED BY verdicts_in_order WHERE tag = ? AND verdict IS NOT NULL"
+    order = 1 + (ledger.value(newest, tag) or 0)
     ledger.execute(
         "UPDATE experiments SET state = 'judged', status = ?, rung = ?, gain = ?, se = ?, n = ?, reason = ?,"
         " failure = ?, judged = ?, verdict = ? WHERE id = ?",

@@ -8,6 +8,7 @@ is spent on it; code that hides what it does is for the referee and the sandbox 
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter
 from dataclasses import dataclass
 
@@ -76,10 +77,11 @@ def new_fault(before: bytes, after: bytes) -> str:
     return ""
 
 
-def _marks(code: bytes) -> list[tuple[Mark, int]]:
+@functools.lru_cache(maxsize=64)  # of one parent there are many edits
+def _marks(code: bytes) -> tuple[tuple[Mark, int], ...]:
     finder = _Finder()
     finder.visit(ast.parse(code))
-    return finder.found
+    return tuple(finder.found)
 
 
 class _Finder(ast.NodeVisitor):

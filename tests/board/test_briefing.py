@@ -7,7 +7,7 @@ import re
 import pytest
 from nights import Night, turned
 
-from swarm.board import briefing
+from swarm.board import findings
 from swarm.board.board import Board
 from swarm.board.briefing import CATEGORIES
 from swarm.records import Failure, Idea, decode, encode
@@ -51,7 +51,7 @@ def test_before_anything_is_measured_nothing_is_known(make_night) -> None:
 
 
 def test_a_briefing_stays_small_and_tells_the_newest(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(briefing, "KNOWN", 5)
+    monkeypatch.setattr(findings, "KNOWN", 5)
     for number in range(8):
         night.draft("gpu0", 1, number + 10)
         night.run("gpu0", 1.5)
@@ -136,5 +136,6 @@ def test_a_finding_says_whether_it_is_open_again(night: Night) -> None:
     night.ledger.execute("UPDATE experiments SET category = 'optimizer' WHERE id = ?", kept)
     assert [f.reopened for f in night.board.briefing("gpu0").findings] == [False, False]
     night.ledger.execute("UPDATE experiments SET category = 'optimizer'")
+    night.restart()  # by itself no category ever changes: the board would not look again
     assert [(f.standing, f.reopened) for f in night.board.briefing("gpu0").findings][1] == ("refuted", True)
     assert "open again" in prompt.told(night.board.briefing("gpu0"))

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from nights import Night
 
-from swarm.board.briefing import dossier, findings
+from swarm.board.briefing import dossier
+from swarm.board.findings import findings
 from swarm.board.importing import bring_in
 from swarm.board.ledger import Ledger
 from swarm.board.results import read_results
