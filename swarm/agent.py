@@ -40,7 +40,7 @@ from swarm.records import (
     Verdict,
     Work,
 )
-from swarm.researchers import Connected, Exhausted, Researcher
+from swarm.researchers import Away, Connected, Exhausted, Researcher
 from swarm.workshop.gate import fault
 from swarm.workshop.merge import merge
 
@@ -91,6 +91,8 @@ class Agent:
         self.thinking = asyncio.Lock()  # one thought at a time: researcher and folder are for one
         self.refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
         self.standin = ""  # while the fallback thinks: why
+        self.stuck = ""  # while nobody here has an idea: why
+        self.spent, self.known = False, None  # whether only news can change that, and how many verdicts were known
         self.state, self.note = "resting", "starting"
         self.work: Measure | None = None
         self.progress: Progress | None = None
@@ -206,7 +208,7 @@ class Agent:
 
     async def _rest(self, work: Rest) -> None:
         """Waits, but not longer than until the draft is ready."""
-        self.state, self.note = "drafting", work.reason
+        self.state, self.note = ("resting", self.stuck) if self.stuck else ("drafting", work.reason)
         waiting = asyncio.ensure_future(self.sleep(work.seconds))
         drafting = self.drafting or waiting
         try:
@@ -230,11 +232,16 @@ class Agent:
         """Tries until an edit waits for the GPU: True. False where the board wants none now."""
         while await self.board.wants_draft(self.name):
             thinkers = (self.fallback,) if self.benched else (self.researcher, self.fallback)
+            self.spent, self.known = not self.benched, None
             self.benched = max(0, self.benched - 1)
             for researcher in filter(None, thinkers):
                 entered = await self._try(researcher)
                 if entered is not None:
+                    self.stuck = ""
                     return entered
+            self.stuck = self.note
+            if self.spent and self.known is not None:
+                await self.board.exhausted(self.name, self.fence, self.known, self.note.partition(": ")[2])
             await self.sleep(PATIENCE)
         return False
 
@@ -247,7 +254,7 @@ class Agent:
                 if entered is not None:
                     await self._welcome(researcher)
                     return entered
-            self.note = "proposes only what is known or cannot run"
+            self.note, self.spent = "proposes only what is known or cannot run", False
         except Fenced:
             raise
         except Exception as error:  # a researcher may fail in any way; the night goes on without it
@@ -257,6 +264,7 @@ class Agent:
     async def _miss(self, researcher: Researcher, error: Exception) -> None:
         """The researcher cannot think now. People are told once where somebody stands in, and of every failure."""
         spent = isinstance(error, Exhausted)
+        self.spent = self.spent and spent and not isinstance(error, Away)
         told = str(error) if spent else f"{type(error).__name__}: {error}"
         self.note = f"nothing to propose: {told}" if spent else f"the researcher failed: {told}"
         if not spent:
@@ -274,6 +282,8 @@ class Agent:
     async def _think(self, researcher: Researcher) -> bool | None:
         """brief, propose, claim. None: refused, so that it has to think again; it is told why."""
         briefing = replace(await self.board.briefing(self.name), refused=tuple(self.refused))
+        if self.known is None:
+            self.known = sum(number for *_, number in briefing.tally)
         idea = await researcher.propose(briefing)
         claim = await self.board.claim(self.name, self.fence, idea, briefing.position)
         if isinstance(claim, Stop):

@@ -21,7 +21,7 @@ from swarm.board.stock import found
 from swarm.errors import Fenced, MachineFault
 from swarm.project import Project
 from swarm.records import Briefing, Edit, Failure, Idea, Measure, Metrics, Progress, Run, Source
-from swarm.researchers import Exhausted
+from swarm.researchers import Away, Exhausted
 
 PROJECT = Project(command=("x",), editable=("train.py",), fixed=("prepare.py",))
 BASE = Source({"train.py": b"".join(b"k%d = 1\n\n\n" % number for number in range(9))})
@@ -381,18 +381,44 @@ def test_people_see_who_stands_in_and_when_the_researcher_is_back(room: Room) ->
     assert room.events("warning") == told
 
 
-def test_without_a_fallback_an_exhausted_researcher_rests(make_room: Callable[..., Room]) -> None:
+def test_without_a_fallback_a_researcher_that_is_away_is_waited_for(make_room: Callable[..., Room]) -> None:
     room = make_room(max_experiments=1)
     rests = iter(range(3))
 
     def propose(briefing: Briefing) -> Idea:
         if next(rests, None) is not None:
-            raise Exhausted("nothing yet")
+            raise Away("nothing yet")
         return Idea("k0 -> 2", knobs={"k0": 2})
 
     assert room.live(room.agent(room.thinker(propose=propose))) == ["1 experiments done"]
     assert room.diary.count("sleep 30") == 3
     assert not room.events("warning"), "that is no failure"
+
+
+def test_when_nobody_has_an_idea_left_the_swarm_ends_by_itself(make_room: Callable[..., Room]) -> None:
+    room = make_room(max_experiments=None)
+    ideas = iter([Idea("k0 -> 2", knobs={"k0": 2})])
+
+    def propose(briefing: Briefing) -> Idea:
+        if idea := next(ideas, None):
+            return idea
+        raise Exhausted("every knob was tried")
+
+    agent = room.agent(room.thinker(propose=propose), fallback=room.thinker(propose=propose))
+    why = "nothing is left to try: every knob was tried"
+    assert room.live(agent) == [why]
+    assert room.events("warning")[-1] == why
+    assert [row["status"] for row in room.experiments()][-1] == "discard"
+
+
+def test_while_one_of_two_still_has_ideas_nothing_ends(make_room: Callable[..., Room]) -> None:
+    room = make_room(max_experiments=4, agents=2)
+
+    def propose(briefing: Briefing) -> Idea:
+        raise Exhausted("every knob was tried")
+
+    agents = [room.agent(room.thinker(propose=propose), "gpu0"), room.agent(room.thinker(), "gpu1")]
+    assert room.live(*agents) == ["4 experiments done", "4 experiments done"]
 
 
 # -- crashes and conflicts -----------------------------------------------------------------------------------------

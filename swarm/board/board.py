@@ -81,6 +81,7 @@ class Board:
         self.ledger, self.tag, self.program, self.monotonic = ledger, tag, program, monotonic
         self.now = now or steady(time.time, monotonic)
         grace = monotonic() + LEASE  # whoever held a lease before a restart gets the whole of it again
+        self.spent: dict[str, int] = {}  # who has no idea left, and how many verdicts they knew when they said so
         self.leases = {row["agent"]: grace for row in ledger.rows("SELECT agent FROM agents WHERE tag = ?", tag)}
 
     @property
@@ -212,6 +213,20 @@ class Board:
         """Gives the claim back: no edit came of it."""
         self._check_held(claim.agent, claim.fence, claim.experiment, "claimed")
         abandon(self.ledger, claim.experiment, reason)
+
+    def exhausted(self, agent: str, fence: int, known: int, why: str) -> None:
+        """The agent has no idea left, knowing `known` verdicts. Where that goes for all, and nothing is under way that
+        could give another verdict, nothing is left to try, which is a limit like others.
+        """
+        self._check(agent, fence)
+        self.spent[agent] = known
+        with self.ledger.transaction():
+            judged = self.ledger.value("SELECT count(*) FROM experiments WHERE state = 'judged' AND baseline = 0")
+            all_spent = all(self.spent.get(other) == judged for other in self.leases)
+            if all_spent and not self._limit() and not work.under_way(self.ledger, self.tag, frozenset(self.leases)):
+                told = claims.shown(f"nothing is left to try: {why}")
+                self.ledger.execute("UPDATE swarms SET reason = ? WHERE tag = ?", told, self.tag)
+                self._tell_event("head", "warning", told)
 
     def _limit(self) -> str:
         """Why no further idea is wanted, or ""."""

@@ -67,6 +67,9 @@ class BoardClient:
     async def claim(self, agent: str, fence: int, idea: Idea, position: int) -> Claim | Duplicate | Stop:
         return await self._once("claim", agent, fence, idea, position)
 
+    async def exhausted(self, agent: str, fence: int, known: int, why: str) -> None:
+        await self._call("exhausted", agent, fence, known, why)
+
     async def neighbours(self) -> tuple[Change, ...]:
         return await self._call("neighbours")
 

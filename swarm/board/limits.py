@@ -21,6 +21,8 @@ def limit(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float, drafting:
     """
     if swarm["stop"]:
         return "stopped"
+    if swarm["reason"]:  # the board's own word: nothing is left to try
+        return swarm["reason"]
     if _time_is_up(ledger, swarm, agents, now):
         return TIME_IS_UP
     if swarm["max_experiments"] is not None:

@@ -38,6 +38,14 @@ def draft_of(ledger: Ledger, tag: str, agent: str) -> sqlite3.Row | None:
     )
 
 
+def under_way(ledger: Ledger, tag: str, alive: frozenset[str]) -> bool:
+    """Whether anything is being thought out, waits or is tested that will come to a verdict."""
+    rows = ledger.rows(
+        "SELECT owner, baseline FROM experiments WHERE tag = ? AND state IN ('claimed', 'drafted', 'testing')", tag
+    )
+    return any(not row["baseline"] or row["owner"] in alive for row in rows)
+
+
 @dataclass
 class Desk:
     """The steps of `next_work`, each giving a piece of work or None. `alive` are the agents that hold a lease."""

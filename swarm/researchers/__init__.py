@@ -12,7 +12,14 @@ from swarm.records import Briefing, Dossier, Edit, Idea, Run
 
 
 class Exhausted(Exception):
-    """The researcher has nothing (more) to propose from this briefing: the agent rests or lets another think."""
+    """The researcher has nothing (more) to propose from this briefing: the agent rests or lets another think.
+
+    A swarm whose every researcher says so, and knows all there is to know, has nothing left to try, and ends.
+    """
+
+
+class Away(Exhausted):
+    """The researcher cannot think now, whatever the briefing holds: it is asked again later."""
 
 
 class Researcher(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Failure, Idea, Run
-from swarm.researchers import Board, Exhausted, prompt
+from swarm.researchers import Away, Board, prompt
 from swarm.researchers.dialogue import Dialogue
 from swarm.researchers.money import OwnPurse, SharedPurse
 from swarm.researchers.options import positive
@@ -87,7 +87,7 @@ class Claude:
         dialogue = self._dialogue(briefing)
         await dialogue.work()
         if dialogue.desk.idea is None:
-            raise Exhausted(f"no idea came of {self._turns} turns")
+            raise Away(f"no idea came of {self._turns} turns")
         self._remember(dialogue.desk.idea, dialogue)
         self._thought = dialogue.desk.idea
         return self._thought

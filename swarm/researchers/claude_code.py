@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarm.errors import UsageError
-from swarm.researchers import Board, Exhausted, process, prompt
+from swarm.researchers import Away, Board, process, prompt
 from swarm.researchers.claude import KEY, MAX_USD, MODEL
 from swarm.researchers.command import IDEA, Command
 from swarm.researchers.conversation import Conversation, Talk
@@ -111,12 +111,12 @@ class ClaudeCode(Command):
                 return
             with self.conversation.turn(begun) as ours:
                 if not ours:
-                    raise Exhausted("a person is talking with it")
+                    raise Away("a person is talking with it")
                 yield
 
     async def run(self, task: str) -> None:
         if (wait := self._closed_until - time.monotonic()) > 0:
-            raise Exhausted(f"{self._why_closed}; asked again in {wait:.0f} s")
+            raise Away(f"{self._why_closed}; asked again in {wait:.0f} s")
         spare = cost(self._model or MODEL, _ANSWER)
         most = min(STEP_USD + spare, await self.purse.left())
         if most <= spare:
@@ -174,7 +174,7 @@ class ClaudeCode(Command):
         own = {name: value for name, value in self._own.items() if value}
         return process.environment((*_SECRETS, *_PLACES, *self.allowed)) | own | _QUIET
 
-    def _close(self, ended: process.Ended, result: Mapping[str, Any]) -> Exhausted:
+    def _close(self, ended: process.Ended, result: Mapping[str, Any]) -> Away:
         """The named state, with the CLI's own words; it is left alone until that can have passed."""
         said = str(result.get("result") or ended.errors.strip() or ended.why())
         status = str(result.get("api_error_status") or "")
@@ -185,7 +185,7 @@ class ClaudeCode(Command):
             pause = max(float(reset[1]) - time.time(), 60.0)
         words = process.hidden(prompt.line(said), self._secrets(self._environment()))
         self._why_closed, self._closed_until = f"claude: {state.reason} ({words})", time.monotonic() + pause
-        return Exhausted(self._why_closed)
+        return Away(self._why_closed)
 
     def _secrets(self, environment: Mapping[str, str]) -> list[str]:
         return [environment.get(name, "") for name in (*_SECRETS, *self.allowed)]

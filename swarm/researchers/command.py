@@ -19,7 +19,7 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers import Exhausted, process, prompt
+from swarm.researchers import Away, process, prompt
 from swarm.researchers.options import positive
 from swarm.researchers.scratch import Scratch
 from swarm.researchers.tools import Desk, Refused
@@ -74,7 +74,7 @@ class Command:
     (names of variables it may see besides what every tool needs, with commas), tree (a folder with the project's
     files, for the time before the first edit), folder (the agent's own, for transcripts).
 
-    Raises Exhausted where the command fails. An edit that touches other than editable files comes back as such: the
+    Raises Away where the command fails. An edit that touches other than editable files comes back as such: the
     gate refuses it and says why.
     """
 
@@ -145,7 +145,7 @@ class Command:
         return {PROMPT: f"{about}\n\n{task}"}
 
     async def run(self, task: str) -> None:
-        """Runs the command in the scratch folder; Exhausted where it fails."""
+        """Runs the command in the scratch folder; Away where it fails."""
         words = self.words()
         environment = process.environment(self.allowed)
         secrets = [environment[name] for name in self.allowed if name in environment]
@@ -153,7 +153,7 @@ class Command:
             words, self.scratch.folder, environment, self.seconds, lambda line: self.hear(line, secrets)
         )
         if ended.code != 0:
-            raise Exhausted(f"{words[0]} {ended.why(secrets)}")
+            raise Away(f"{words[0]} {ended.why(secrets)}")
 
     def words(self) -> list[str]:
         """The command with its places filled."""
@@ -171,7 +171,7 @@ class Command:
         try:
             desk.use("submit_idea", json.loads(self.scratch.read(IDEA)))
         except (OSError, ValueError, Refused) as wrong:
-            raise Exhausted(f"no idea in {IDEA}: {prompt.line(str(wrong))}") from None
+            raise Away(f"no idea in {IDEA}: {prompt.line(str(wrong))}") from None
         assert desk.idea
         return desk.idea
 

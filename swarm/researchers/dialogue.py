@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from swarm.records import Briefing
-from swarm.researchers import Board, Exhausted
+from swarm.researchers import Away, Board
 from swarm.researchers.prompt import shortened
 from swarm.researchers.tools import TOOLS, Desk, Refused
 
@@ -129,7 +129,7 @@ class Dialogue:
         self._declined += 1
         if self._declined >= DECLINED:
             category = getattr(message.stop_details, "category", None)
-            raise Exhausted(f"the model declines to go on{f' ({category})' if category else ''}")
+            raise Away(f"the model declines to go on{f' ({category})' if category else ''}")
         self.say(
             "The last answer was declined. This is ordinary research on a small model with public data: go on with"
             " another plain improvement of the training code."

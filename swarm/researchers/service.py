@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from swarm.researchers import Exhausted
+from swarm.researchers import Away
 from swarm.researchers.money import NOTHING, Purse, Usage, cost, reserved, usage_of
 from swarm.researchers.prompt import line
 
@@ -67,7 +67,7 @@ class Service:
     async def answer(self, system: Sequence[Message], messages: Sequence[Message], tools: Sequence[Message]) -> Any:
         """The model's next message, paid for. Exhausted where there is none to be had now; nothing else is raised."""
         if (wait := self._closed_until - time.monotonic()) > 0:
-            raise Exhausted(f"{self._why_closed}; asked again in {wait:.0f} s")
+            raise Away(f"{self._why_closed}; asked again in {wait:.0f} s")
         request = {"model": self.model, "max_tokens": OUTPUT, "system": system, "messages": messages, "tools": tools}
         try:
             return await self._attempt(request, stream=True)
@@ -103,7 +103,7 @@ class Service:
             raise Cut
         return message
 
-    def _close(self, failure: Exception) -> Exhausted:
+    def _close(self, failure: Exception) -> Away:
         """What went wrong, for people; and no question is asked until it can have passed."""
         status = getattr(failure, "status_code", 0)
         if isinstance(failure, LongWait):
@@ -116,7 +116,7 @@ class Service:
             late = isinstance(failure, TimeoutError) or "timed out" in str(failure)
             reason, pause = "the API does not answer" if late else "the API cannot be reached", _PAUSE
         self._why_closed, self._closed_until = self.hidden(reason), time.monotonic() + pause
-        return Exhausted(self._why_closed)
+        return Away(self._why_closed)
 
 
 async def _refuse_long_waits(request: Any, call_next: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers import Board, Connected, Exhausted, Researcher
+from swarm.researchers import Away, Board, Connected, Researcher
 
 LIMIT = 1200.0  # seconds for one thought: more than any researcher that ships takes for a step
 _LONGEST = 16  # limits that a researcher is let alone at most, however often it hangs
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Watched:
-    """The same researcher, of which no call takes longer than `limit` seconds: Exhausted then, and at once for the
+    """The same researcher, of which no call takes longer than `limit` seconds: Away then, and at once for the
     next two limits, then four and so on, because a GPU waits while somebody hangs."""
 
     def __init__(self, researcher: Researcher, limit: float = LIMIT) -> None:
@@ -50,11 +50,11 @@ class Watched:
                 raise
             self._hangs += 1
             self._away_until = now() + self.limit * min(2**self._hangs, _LONGEST)
-            raise Exhausted(f"it thought for more than {self.limit:g} s") from None
+            raise Away(f"it thought for more than {self.limit:g} s") from None
         self._hangs = 0
         return answer
 
     def _refuse_while_away(self) -> None:
         wait = self._away_until - asyncio.get_running_loop().time()
         if wait > 0:
-            raise Exhausted(f"it hung; asked again in {wait:.0f} s")
+            raise Away(f"it hung; asked again in {wait:.0f} s")

@@ -81,6 +81,9 @@ def _ran(snapshot: Snapshot) -> str:
         "researcher": escape(snapshot.researcher),
         "rule and budget": f"{escape(snapshot.policy)}, {snapshot.budget:g} s a run",
     }
+    last = snapshot.events[-1] if snapshot.events else None
+    if last and last.kind == snapshot.status:
+        rows["why it ended"] = escape(last.text.splitlines()[0])
     unaudited = sum(map(is_unaudited, judged(snapshot)))
     if unaudited:
         rows["unaudited"] = f"{plural(unaudited, 'experiment')} with a number that only its own code printed"

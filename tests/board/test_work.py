@@ -517,7 +517,7 @@ def test_a_stopped_swarm_goes_on_where_it_was(night: Night, word: str, reason: s
         assert night.next(agent) == Stop(reason)
         night.call("leave", agent, night.fences[agent])
     night.board.end("stopped", reason)
-    night.swarm(stop="", ended=None, status="running")
+    night.swarm(stop="", reason="", ended=None, status="running")
     night.restart()
     night.join()
     work = night.measure("gpu0")

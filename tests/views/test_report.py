@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from swarm.board.snapshot import Event
 from swarm.judge.closing import Headline
 from swarm.views.headline import headline, title
 from swarm.views.report import write_report
@@ -175,3 +176,12 @@ def test_foreign_text_makes_no_markdown(make_night, make_experiment, report):
     assert "\n# heading" not in text
     assert "\x1b" not in text
     assert "](http" not in text.replace("\\](http", "")
+
+
+def test_the_report_says_why_the_night_ended(make_night, tmp_path):
+    snapshot = replace(make_night(2), status="finished", ended=1e9)
+    end = Event(1e9, "swarm", "finished", "nothing is left to try: every knob was tried")
+    report, _ = write_report(replace(snapshot, events=(*snapshot.events, end)), tmp_path, None, {})
+    assert "| why it ended | nothing is left to try: every knob was tried |" in report.read_text()
+    report, _ = write_report(replace(snapshot, status="running"), tmp_path, None, {})
+    assert "why it ended" not in report.read_text()
