@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import fields
 
 from swarm.board.evidence import calibrated, corrected
+from swarm.board.groups import nights
 from swarm.board.ledger import Ledger
 from swarm.board.snapshot import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
 from swarm.board.stock import interval, leader, researcher_of
@@ -84,6 +85,7 @@ class Picture:
             gpu_hours=self.ledger.value("SELECT total(seconds) FROM agents WHERE tag = ?", self.tag) / 3600,
             train_share=self.train_share(),
             warnings=(swarm["reason"],) if swarm["reason"] else (),
+            nights=nights(self.ledger, swarm),
         )
 
     def limits(self) -> str:

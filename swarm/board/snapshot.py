@@ -127,6 +127,23 @@ class ConfirmationView:
 
 
 @dataclass(frozen=True, slots=True)
+class NightView:
+    """One night of the repository in short. `differs` names what keeps its results from being compared with those of
+    the snapshot's own night; empty where they may be. `baseline` and `best` (the newest trunk) are plain means."""
+
+    tag: str
+    key: str  # the comparability key
+    device: str
+    budget: float
+    status: str
+    experiments: int
+    keep: int
+    baseline: float | None
+    best: float | None
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One line for a pipe, a log, a notification."""
 
@@ -178,3 +195,4 @@ class Snapshot:
     gpu_hours: float = 0.0
     train_share: float | None = None  # trainer start to referee end, over wall time
     warnings: tuple[str, ...] = ()
+    nights: tuple[NightView, ...] = ()  # all of the repository, by comparability key, this one's first

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from swarm.board.snapshot import Snapshot
 from swarm.views import lines
+from swarm.views.groups import apart
 from swarm.views.header import header
 from swarm.views.tables import agents_beyond, agents_table, experiments_table, last_judged
 from swarm.views.text import Portable, Scale, clean, duration, plural, shorten, shorten_start
@@ -74,7 +75,8 @@ class Leaderboard:
         if any(map(is_unaudited, snapshot.experiments)):
             notes += ", * unaudited"
         folder = shorten_start(clean(snapshot.folder), max(self.width - len(notes) - 5, self.width // 3))
-        return [Text(shorten(line, self.width), "dim") for line in (f"{folder} · {notes}", self._ending())]
+        told = (f"{folder} · {notes}", apart(snapshot), self._ending())
+        return [Text(shorten(line, self.width), "dim") for line in filter(None, told)]
 
     def _ending(self) -> str:
         snapshot = self.snapshot

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarm.board.snapshot import ExperimentView, Snapshot
-from swarm.views import confirmations
+from swarm.views import confirmations, groups
 from swarm.views.headline import headline, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.recommendations import recommend
@@ -46,6 +46,7 @@ def write_report(
         "For the next night": "\n".join(f"- {advice}" for advice in recommend(snapshot)),
         "Cost": _cost(snapshot, usd_per_gpu_hour),
         "Agents": _agents(snapshot),
+        "Other nights": groups.markdown(snapshot),
     }
     parts = [
         f"# {escape(title(snapshot))}",

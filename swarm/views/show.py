@@ -16,6 +16,7 @@ from rich.text import Text
 
 from swarm.board.snapshot import ConfirmationView, ExperimentView, RunView, Snapshot
 from swarm.views.confirmations import of_experiment, sentence
+from swarm.views.groups import render_groups
 from swarm.views.header import header
 from swarm.views.tables import RUNG_STYLES, STATUS_STYLES, agents_table, experiments_table, last_judged
 from swarm.views.text import Portable, Scale, clean, clean_block, clock, quantity
@@ -137,6 +138,8 @@ class _Status:
         newest = last_judged(snapshot, _STATUS_EXPERIMENTS)
         if newest:
             parts += [Text(), experiments_table(snapshot, newest, width)]
+        if len(snapshot.nights) > 1:
+            parts += [Text(), render_groups(snapshot)]
         parts += [Text(), Text(clean(snapshot.folder), "dim")]
         yield Portable(Group(*parts))
 
@@ -153,7 +156,8 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
     """A swarm as one strict JSON object: what is not known is null, and no number is NaN or infinite.
 
     `failures` counts the runs that gave no number, by kind (oom, nan, diverged, timeout, stall, code, ...).
-    `agents`, `experiments` (with a verdict, without the baseline), `keep`, `discard` and `crash` are counts; what they
+    `nights` are all of the repository, of which only `comparable` ones may be ranked with this one. `agents`,
+    `experiments` (with a verdict, without the baseline), `keep`, `discard` and `crash` are counts; what they
     count is listed in `agent_list` and `experiment_list`. `baseline`, `sigma` and `best` are in units of the metric,
     every `gain` is positive where it is better, times are unix seconds.
     """
@@ -199,6 +203,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
             "trunk": snapshot.trunk,
             "confirmations": snapshot.confirmations,
             "runs": snapshot.runs,
+            "nights": [{**_strict(night), "comparable": not night.differs} for night in snapshot.nights],
             "notes": [{"at": at, "text": text} for at, text in snapshot.notes],
         }
     )
