@@ -18,6 +18,8 @@ from swarm.agent import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.ledger import Ledger
+from swarm.board.reader import ledger_path
+from swarm.coordinator.carrier import Carrier
 from swarm.data import prepared
 from swarm.errors import MachineFault, Unavailable, UsageError
 from swarm.project import Project
@@ -86,11 +88,17 @@ class AgentActor:
         os.environ.update(post.environment)
         self._post, self._base, self._call = post, base, call
         self._agent: Agent | None = None
+        self._carrier = None if ledger_path(Path(post.root)).exists() else Carrier(working_folder(post))
 
     async def live(self) -> str:
         """Takes up the post and works until the swarm ends; MachineFault where this host is not fit for it."""
-        self._agent = self._take_up()
-        return await self._agent.live()
+        try:
+            self._agent = self._take_up()
+            return await self._agent.live()
+        except MachineFault as fault:
+            raise _at_home(str(fault)) from fault
+        except OSError as error:  # above all its disk: another host's is not full
+            raise _at_home(f"{error.strerror or error} ({error.filename or 'no file named'})") from error
 
     async def halt(self) -> None:
         if self._agent:
@@ -98,7 +106,7 @@ class AgentActor:
 
     async def view(self) -> dict[str, Any]:
         told = self._agent.view() if self._agent else {"agent": self._post.agent, "state": "starting"}
-        return told | {"pid": os.getpid()}
+        return told | {"pid": os.getpid(), "piece": self._carrier.next() if self._carrier else None}
 
     def _take_up(self) -> Agent:
         post, base = self._post, self._base
@@ -115,6 +123,12 @@ class AgentActor:
             Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
             fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),
         )
+
+
+def _at_home(why: str) -> MachineFault:
+    """The fault, with the host that has it."""
+    host = platform.node()
+    return MachineFault(why if why.startswith(host) else f"{host}: {why}")
 
 
 def working_folder(post: Post) -> Path:

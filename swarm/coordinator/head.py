@@ -26,6 +26,7 @@ from swarm.board.ledger import Ledger
 from swarm.board.novelty import fingerprint
 from swarm.board.reader import ledger_path, make_home
 from swarm.board.stock import found, reopen
+from swarm.coordinator import carrier
 from swarm.coordinator.actors import Post, clock_start
 from swarm.coordinator.cluster import Cluster, Line, Worker
 from swarm.coordinator.duty import Duty, Streak
@@ -197,6 +198,8 @@ class Swarm:
                 self._write_live(seat.agent, live, cards.get(self.plan.slots[seat.agent].gpu or ""))
 
     def _write_live(self, agent: str, live: dict[str, Any], card: gpu.Gpu | None) -> None:
+        if piece := live.pop("piece", None):
+            carrier.store(self.plan.folder / agent, piece)
         if card:
             live |= {"gpu_load": card.load, "gpu_memory_gb": card.used_gb, "gpu_watts": card.watts}
         path = self.plan.folder / agent / "live.json"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import errno
+import os
+import platform
 from pathlib import Path
 
 import pytest
 
-from swarm.coordinator.actors import Post, arrive, working_folder
+from swarm.agent import Agent
+from swarm.coordinator.actors import AgentActor, Post, arrive, working_folder
 from swarm.errors import MachineFault
 from swarm.project import load_project
 from swarm.simulation.project import make_project
@@ -48,3 +53,18 @@ def test_a_host_without_the_repository_gives_a_place_of_its_own(post: Post, tmp_
     monkeypatch.setenv("AUTORESEARCH_CACHE", str(tmp_path / "cache"))
     elsewhere = dataclasses.replace(post, root="/nowhere", folder="/nowhere/.swarm/apr5/gpu5")
     assert working_folder(elsewhere) == tmp_path / "cache/swarms/nowhere-.swarm-apr5-gpu5"
+
+
+def test_a_full_disk_is_its_hosts_fault_and_named(post: Post, monkeypatch: pytest.MonkeyPatch):
+    def full(self: AgentActor) -> Agent:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/tree")
+
+    monkeypatch.setattr(AgentActor, "_take_up", full)
+    monkeypatch.setattr("swarm.coordinator.actors.end_with_parent", lambda: None)
+    with pytest.raises(MachineFault) as told:
+        asyncio.run(AgentActor(post, b"", nobody).live())
+    assert str(told.value) == f"{platform.node()}: No space left on device (/cache/tree)"
+
+
+async def nobody(method: str, *arguments: object, **keywords: object) -> None:
+    raise AssertionError("the board is not asked")
