@@ -24,6 +24,7 @@ from swarm.errors import SwarmError, UsageError
 from swarm.judge.comparison import Comparison
 from swarm.plan import Plan, environment, make_plan
 from swarm.records import Measure, Run
+from swarm.slots import Seating, seats_here
 from swarm.workshop.dials import with_budget
 from swarm.workshop.runner import Workshop
 
@@ -48,12 +49,26 @@ def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) ->
     """
     if not FEWEST <= question.seeds <= MOST:
         raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
-    plan = make_plan(root, Config(tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents).check(), thinks=False)
+    night = Config(tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents).check()
+    plan = make_plan(root, night, seats=_seats, thinks=False)
     os.environ.update(environment(plan))
     with contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger:
         bench = Bench(ledger, plan, question, say)
         asyncio.run(bench.work())
         return bench.conclude()
+
+
+def _seats(config: Config) -> Seating:
+    """This machine's; of a cluster's GPUs a confirmation knows nothing."""
+    try:
+        return seats_here(config)
+    except UsageError as error:
+        if "RAY_ADDRESS" not in os.environ:
+            raise
+        raise UsageError(
+            f"confirm runs on this machine's own GPUs, not on the cluster's ({error}): copy the repository with its"
+            " .swarm to a machine with such a GPU and confirm there; during a night the swarm confirms by itself"
+        ) from error
 
 
 class Bench:

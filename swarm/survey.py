@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,8 +85,9 @@ def _command(root: Path) -> Found:
     if python.exists():
         return Found((str(python), TRAIN), "the repository's own .venv")
     if (root / "uv.lock").is_file():
+        lacking = "" if shutil.which("uv") else " (uv is not installed here: `python -m pip install uv`)"
         raise UsageError(
-            f"{root} is run with uv and has no environment yet: run `uv sync` there first,"
+            f"{root} is run with uv and has no environment yet: run `uv sync` there first{lacking},"
             f' or say command = ["{{python}}", "{TRAIN}"] in a swarm.toml to use this Python'
         )
     return Found(("{python}", TRAIN), "this Python; there is no .venv and no uv.lock")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from swarm.board.ledger import Ledger
 from swarm.board.reader import ledger_path
@@ -84,6 +87,25 @@ def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(tmp_p
     assert "sigma 0.0" in look(root, "status")
     assert subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, check=True).stdout == b""
     assert (root / "train.py").read_text() == TRAIN and (root / "prepare.py").read_text() == PREPARE
+
+
+@pytest.mark.skipif(not shutil.which("uv"), reason="uv is not installed: python -m pip install uv")
+def test_a_project_of_uv_is_run_by_the_environment_that_uv_makes(tmp_path: Path) -> None:
+    """Without a download: it needs nothing but Python itself."""
+    settings = '[project]\nname = "fork"\nversion = "0"\nrequires-python = ">=3.11"\n'
+    files = {"train.py": TRAIN, "prepare.py": PREPARE, "pyproject.toml": settings, ".gitignore": ".venv\n"}
+    root = repository(tmp_path / "fork", **files)
+    uv = ["uv", "--offline", "--quiet", "--directory", str(root)]
+    subprocess.run([*uv, "lock", "--python", sys.executable], check=True)
+    told = launch(root, "--dry-run")
+    assert told.returncode == 2 and "run `uv sync` there first" in told.stderr
+    subprocess.run([*uv, "sync", "--python", sys.executable], check=True)
+    for arguments in (["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "lock"]):
+        subprocess.run(["git", *arguments], cwd=root, check=True)
+    done = launch(root, "--budget", "0.2", "--max-experiments", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "train.py (the repository's own .venv)" in " ".join(done.stdout.split())
+    assert [value for _, _, value, _ in runs(root) if value]
 
 
 DETERMINISTIC = """import time

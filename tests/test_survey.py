@@ -39,9 +39,10 @@ def test_autoresearch_as_it_is(tmp_path: Path) -> None:
     }
 
 
-def test_with_uv_its_own_environment_runs_it(tmp_path: Path) -> None:
+def test_with_uv_its_own_environment_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path, train_py=TRAIN, uv_lock="version = 1\n")
-    with pytest.raises(UsageError, match="run `uv sync` there first"):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UsageError, match=r"run `uv sync` there first \(uv is not installed here: `python -m pip in"):
         load_project(tmp_path)
     (tmp_path / "swarm.toml").write_text('command = ["uv", "run", "train.py"]\n')
     assert load_project(tmp_path).command == ("uv", "run", "train.py")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,10 +109,22 @@ def join(address: str) -> None:
         _knock(address)
         ray.init(address=address, **COMMON)
     except (OSError, RuntimeError, ValueError, RayError) as error:
-        raise UsageError(
-            f"the Ray cluster at {address} cannot be joined: {_first_line(error)}; launch on its head, or start one:"
-            " `ray up cluster.yaml`"
-        ) from error
+        raise UsageError(f"the Ray cluster at {address} cannot be joined: {refused(error)}") from error
+
+
+def refused(error: Exception) -> str:
+    """Why a cluster does not take this process, and what to do about it, in one line."""
+    from ray.exceptions import AuthenticationError
+
+    if isinstance(error, AuthenticationError):
+        return (
+            f"{error.message}: it asks for its token, so `export RAY_AUTH_MODE=token` and copy the head's"
+            f" ~/.ray/auth_token to {platform.node()}"
+        )
+    told = " ".join(str(error).split())
+    if told.startswith("Version mismatch"):
+        return f"{told}: every host needs the same Ray and Python; `make setup` installs those of constraints.txt"
+    return f"{_first_line(error)}; launch on its head, or start one: `ray up cluster.yaml`"
 
 
 def _knock(address: str) -> None:
@@ -136,8 +149,8 @@ def _bring_up(**resources: int) -> None:
                 child.kill()
             if attempt == STARTS:
                 raise SwarmError(
-                    f"Ray did not start on this machine: {_first_line(error)}; nothing was run: try again when the"
-                    " machine is less busy, and see `python -m swarm doctor`"
+                    f"Ray does not start on {platform.node()}: {_first_line(error)}; mostly it is overloaded, or /tmp"
+                    " or /dev/shm is full: launch again, or see /tmp/ray/session_latest/logs"
                 ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from swarm.config import Config, seconds
@@ -63,7 +63,16 @@ def _gather(config: Config, kind: str, tell: Callable[[str], None]) -> Seating:
             tell(_told(arrivals, wanted))
     if coming:
         tell(f"after {patience:.0f} s: {_told(arrivals, wanted)}; who comes later takes up work then")
-    return seats_of(arrivals, kind, wanted)
+    seating = seats_of(arrivals, kind, wanted)
+    for line in left_out(arrivals, seating.device.removeprefix(f"{kind}: ")):
+        tell(line)
+    return seating
+
+
+def left_out(arrivals: Sequence[Arrival], model: str) -> Iterator[str]:
+    """What to tell of the GPUs that came and are not of the swarm's model."""
+    for other, count in Counter(arrival.model for arrival in arrivals if arrival.model not in ("", model)).items():
+        yield f"{count} of {other} left out: different GPUs share no ranking, and most of those that came are {model}"
 
 
 def _answer(report: Any) -> Arrival:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from swarm.coordinator.cluster import refused
+from swarm.coordinator.muster import left_out
 from swarm.errors import UsageError
 from swarm.simulation.project import make_project
 from swarm.slots import Arrival, seats_of
@@ -78,6 +80,25 @@ def test_it_starts_with_what_came_in_time(cluster: Any, tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "after 15 s: 1 of 3 GPUs" in done.stdout
     assert status(root)["experiments"] == 3
+
+
+def test_a_token_and_versions_that_do_not_fit_are_told_with_the_remedy():
+    from ray._private.utils import check_version_info
+    from ray.exceptions import AuthenticationError
+
+    told = refused(AuthenticationError("InvalidAuthToken"))
+    assert "RAY_AUTH_MODE=token" in told and "~/.ray/auth_token" in told and "\n" not in told
+    with pytest.raises(RuntimeError) as error:
+        check_version_info({"ray_version": "2.1.0", "python_version": "3.9.1"}, "10.0.0.7")
+    told = refused(error.value)
+    assert "2.1.0" in told and "10.0.0.7" in told and "make setup" in told and "\n" not in told
+
+
+def test_other_models_are_left_out_in_so_many_words():
+    came = [Arrival("one", "H200"), Arrival("one", "H200"), Arrival("two", "A100"), Arrival("two", "", "busy")]
+    assert list(left_out(came, "H200")) == [
+        "1 of A100 left out: different GPUs share no ranking, and most of those that came are H200"
+    ]
 
 
 def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path):
