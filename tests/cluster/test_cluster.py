@@ -104,7 +104,9 @@ def test_a_night_on_three_hosts_with_one_cut_off_and_another_killed(site: Site):
     told = site.swarm("launch --device sim --gpus 6 --wait 3m --tag apr5 --max-experiments 60 --detach")
     assert "6 of 6 GPUs" in told, told
     one, two = site.workers
-    eventually(lambda: len({run["agent"] for run in site.status()["runs"]}) == 6, 120, "all six agents run something")
+    eventually(lambda: _baselines(site) == 6, 180, "all six agents have measured the untouched code")
+    logs = site.head.home / "project/.swarm/apr5"
+    eventually(lambda: len({log.parent for log in logs.glob("gpu*/logs/*.log")}) == 6, 30, "all logs are on the head")
 
     one.cut()
     before = len(site.status()["runs"])
@@ -125,6 +127,10 @@ def test_a_night_on_three_hosts_with_one_cut_off_and_another_killed(site: Site):
     site.ray("down", "-y", FILE)
     for host in (site.head, *site.workers):
         eventually(lambda host=host: not rays(host), 120, f"nothing is left on {host.name}: {rays(host)}")
+
+
+def _baselines(site: Site) -> int:
+    return sum(seen["baseline"] and seen["status"] == "keep" for seen in site.status()["experiment_list"])
 
 
 def _nothing_is_lost_or_twice(path: Path) -> None:
