@@ -116,12 +116,12 @@ def refused(error: Exception) -> str:
     """Why a cluster does not take this process, and what to do about it, in one line."""
     from ray.exceptions import AuthenticationError
 
-    if isinstance(error, AuthenticationError):
+    told = " ".join(str(error).split())
+    if isinstance(error, AuthenticationError) or told.startswith("Failed to connect"):  # though somebody listens there
         return (
-            f"{error.message}: it asks for its token, so `export RAY_AUTH_MODE=token` and copy the head's"
+            f"{_first_line(error)}; mostly its token is another: `export RAY_AUTH_MODE=token`, and copy the head's"
             f" ~/.ray/auth_token to {platform.node()}"
         )
-    told = " ".join(str(error).split())
     if told.startswith("Version mismatch"):
         return f"{told}: every host needs the same Ray and Python; `make setup` installs those of constraints.txt"
     return f"{_first_line(error)}; launch on its head, or start one: `ray up cluster.yaml`"

@@ -86,8 +86,12 @@ def test_a_token_and_versions_that_do_not_fit_are_told_with_the_remedy():
     from ray._private.utils import check_version_info
     from ray.exceptions import AuthenticationError
 
-    told = refused(AuthenticationError("InvalidAuthToken"))
-    assert "RAY_AUTH_MODE=token" in told and "~/.ray/auth_token" in told and "\n" not in told
+    for wrong in (
+        AuthenticationError("InvalidAuthToken"),
+        RuntimeError("Failed to connect to Ray cluster at 10.0.0.7:6"),
+    ):
+        told = refused(wrong)
+        assert "RAY_AUTH_MODE=token" in told and "~/.ray/auth_token" in told and "\n" not in told
     with pytest.raises(RuntimeError) as error:
         check_version_info({"ray_version": "2.1.0", "python_version": "3.9.1"}, "10.0.0.7")
     told = refused(error.value)
