@@ -18,7 +18,13 @@ SELECT tag, key, device, budget, status, direction,
         (SELECT source FROM trunk t WHERE t.tag = s.tag ORDER BY position DESC LIMIT 1)) AS best
 FROM swarms s ORDER BY started
 """
-_WORDS = {"device": "device", "data": "data", "fixed": "fixed files", "threads": "number of threads"}
+_WORDS = {
+    "device": "device",
+    "data": "data",
+    "fixed": "fixed files",
+    "threads": "number of threads",
+    "torch": "torch version",
+}
 
 
 def nights(ledger: Ledger, swarm: sqlite3.Row) -> tuple[NightView, ...]:

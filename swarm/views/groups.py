@@ -23,7 +23,7 @@ def apart(snapshot: Snapshot) -> str:
         return ""
     why = ", ".join(sorted({name for night in others for name in night.differs}))
     return (
-        f"{plural(len(others), 'other night')} not ranked with this one (another {why}): see `python -m swarm status`"
+        f"{plural(len(others), 'other night')} not ranked with this one (different {why}): see `python -m swarm status`"
     )
 
 
@@ -63,7 +63,7 @@ def _groups(snapshot: Snapshot) -> Iterator[tuple[str, list[Sequence[str]]]]:
 
 def _heading(night: NightView) -> str:
     same = f"{night.device}, {night.budget:g} s a run"
-    return f"{same}; not compared with the above (another {', '.join(night.differs)})" if night.differs else same
+    return f"{same}; not compared with the above (different {', '.join(night.differs)})" if night.differs else same
 
 
 def _row(night: NightView, snapshot: Snapshot) -> Sequence[str]:
