@@ -27,6 +27,7 @@ from swarm.records import Measure, Run
 from swarm.slots import Seating, seats_here
 from swarm.workshop.dials import with_budget
 from swarm.workshop.runner import Workshop
+from swarm.workshop.sandbox import wanted
 
 Say = Callable[[str], None]
 FEWEST, MOST = 2, 500  # seeds
@@ -49,7 +50,7 @@ def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) ->
     """
     if not FEWEST <= question.seeds <= MOST:
         raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
-    night = Config(tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents).check()
+    night = Config(tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents, sandbox=seats.sandbox).check()
     plan = make_plan(root, night, seats=_seats, thinks=False)
     os.environ.update(environment(plan))
     with contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger:
@@ -81,8 +82,9 @@ class Bench:
             self._lose_running()  # whoever began them was cut off: the ledger is ours now
             self.number = self._number(question)
         base = with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
+        sandboxed = wanted(plan.config.sandbox)
         self.workshops = {
-            agent: Workshop(plan.project, base, plan.folder / "confirm" / agent, slot)
+            agent: Workshop(plan.project, base, plan.folder / "confirm" / agent, slot, sandboxed=sandboxed)
             for agent, slot in plan.slots.items()
         }
         self.alive = set(plan.slots)

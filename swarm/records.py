@@ -252,6 +252,7 @@ class Run:
     log: str = ""  # path of the whole log, on the host that ran it
     trace: tuple[float, ...] = ()  # training losses, at most 64 of them, evenly spaced
     curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
+    sandboxed: bool = False  # the edited code ran in a sandbox (swarm/workshop/sandbox.py)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Picture:
         self.commits[swarm["base_source"]] = swarm["base_commit"]
         self.tries = ledger.rows(
             "SELECT id, attempt, experiment, agent, purpose, seed, state, source, parent, started, seconds, value,"
-            " audited, peak_vram_mb, failure FROM runs WHERE tag = ? ORDER BY started, id, attempt",
+            " audited, sandboxed, peak_vram_mb, failure FROM runs WHERE tag = ? ORDER BY started, id, attempt",
             self.tag,
         )
         self.payments = ledger.rows(
@@ -174,6 +174,7 @@ class Picture:
             reason=row["reason"],
             failure=row["failure"],
             audited=bool(runs) and all(run["audited"] for run in runs),
+            sandboxed=bool(runs) and all(run["sandboxed"] for run in runs),
             created=row["created"],
             judged=row["judged"],
             baseline=bool(row["baseline"]),
@@ -196,6 +197,8 @@ class Picture:
             description=experiment["title"],
             started=row["started"],
             failure=row["failure"],
+            audited=_flag(row["audited"]),
+            sandboxed=_flag(row["sandboxed"]),
         )
 
     def paid(self, agent: str | None = None) -> list[sqlite3.Row]:
@@ -277,3 +280,8 @@ class Picture:
     def notes(self) -> tuple[tuple[float, str], ...]:
         rows = self.ledger.rows("SELECT at, text FROM notes WHERE tag = ? ORDER BY id", self.tag)
         return tuple((row["at"], row["text"]) for row in rows)
+
+
+def _flag(stored: int | None) -> bool | None:
+    """SQLite's 0 and 1; None where nothing is known."""
+    return None if stored is None else bool(stored)

@@ -62,7 +62,8 @@ class ExperimentView:
     peak_vram_mb: float | None = None
     reason: str = ""
     failure: str | None = None
-    audited: bool = False
+    audited: bool = False  # the referee measured every number of it
+    sandboxed: bool = False  # and its code never ran outside a sandbox
     created: float = 0.0  # unix seconds
     judged: float | None = None
     baseline: bool = False
@@ -87,6 +88,8 @@ class RunView:
     description: str
     started: float
     failure: str | None = None
+    audited: bool | None = None  # None without a number
+    sandboxed: bool | None = None  # None while it runs, and where nobody told how it ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,13 +50,14 @@ def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float)
     state = "measured" if metrics else "crashed" if failure and failure.blames_the_idea else "lost"
     ledger.execute(
         "UPDATE runs SET state = ?, seconds = ?, training_seconds = ?, value = ?, audited = ?, peak_vram_mb = ?,"
-        " failure = ?, result = ? WHERE id = ? AND attempt = ?",
+        " sandboxed = ?, failure = ?, result = ? WHERE id = ? AND attempt = ?",
         state,
         run.seconds,
         run.training_seconds,
         metrics.value if metrics else None,
         int(metrics.audited) if metrics else None,
         metrics.peak_vram_mb if metrics else None,
+        int(run.sandboxed),
         failure,
         encode(run),
         run.run,

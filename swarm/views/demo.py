@@ -89,8 +89,9 @@ def _outcomes(agents: int, hours: float, seed: int) -> list[_Outcome]:
             rationale=rationale, commit=f"{dice.getrandbits(160):040x}", position=len(outcomes), n=0 if crashed else n,
             value=None if crashed else trunk - gain, gain=None if crashed else gain,
             low=None if crashed else gain - half, high=None if crashed else gain + half,
-            peak_vram_mb=None if crashed else dice.uniform(40e3, 60e3), audited=not crashed, created=created,
-            judged=created + n * span, failure=dice.choice(("oom", "nan", "code", "timeout")) if crashed else None,
+            peak_vram_mb=None if crashed else dice.uniform(40e3, 60e3), audited=not crashed, sandboxed=not crashed,
+            created=created, judged=created + n * span,
+            failure=dice.choice(("oom", "nan", "code", "timeout")) if crashed else None,
             reason="the run crashed" if crashed else f"gain {gain:.4f} over {n} run{'s' * (n > 1)}",
         )  # fmt: skip
         outcomes.append(_Outcome(view, _runs(view, index), None))
@@ -107,6 +108,7 @@ def _runs(view: ExperimentView, index: int) -> tuple[RunView, ...]:
             sha=view.commit, parent="b" * 40, metric=None if view.value is None else view.value + (-1) ** k * SIGMA / 2,
             status=view.status, seconds=BUDGET * 1.1 + index % 7, description=view.title,
             started=view.created + k * BUDGET * 1.15, failure=view.failure,
+            audited=None if view.failure else True, sandboxed=None if view.failure else True,
         )
         for k in range(max(view.n, 1))
     )  # fmt: skip

@@ -21,7 +21,7 @@ from swarm.views.groups import apart
 from swarm.views.header import header
 from swarm.views.tables import agents_beyond, agents_table, experiments_table, last_judged
 from swarm.views.text import Portable, Scale, clean, duration, plural, shorten, shorten_start
-from swarm.views.verdicts import is_unaudited
+from swarm.views.trust import legend
 
 OWNER = "Ctrl-C drains, twice stops now"
 VISITOR = "Ctrl-C leaves this view, the swarm runs on"
@@ -71,9 +71,8 @@ class Leaderboard:
 
     def _footer(self) -> list[Text]:
         snapshot, scale = self.snapshot, Scale.of(self.snapshot)
-        notes = f"{scale.direction} {scale.metric} is better, ± is a 95% interval"
-        if any(map(is_unaudited, snapshot.experiments)):
-            notes += ", * unaudited"
+        meant = [f"{scale.direction} {scale.metric} is better", "± is a 95% interval"]
+        notes = ", ".join(legend(snapshot.experiments) + meant)
         folder = shorten_start(clean(snapshot.folder), max(self.width - len(notes) - 5, self.width // 3))
         told = (f"{folder} · {notes}", apart(snapshot), self._ending())
         return [Text(shorten(line, self.width), "dim") for line in filter(None, told)]

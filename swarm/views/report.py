@@ -14,7 +14,8 @@ from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.recommendations import recommend
 from swarm.views.staircase import draw_staircase
 from swarm.views.text import UNKNOWN, Scale, clock, dollars, duration, machine_hours, plural, share, short_id, shorten
-from swarm.views.verdicts import FAILURES, is_near_miss, is_refuted, is_unaudited, judged
+from swarm.views.trust import told
+from swarm.views.verdicts import FAILURES, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a word of people
@@ -85,9 +86,8 @@ def _ran(snapshot: Snapshot) -> str:
     last = snapshot.events[-1] if snapshot.events else None
     if last and last.kind == snapshot.status:
         rows["why it ended"] = escape(last.text.splitlines()[0])
-    unaudited = sum(map(is_unaudited, judged(snapshot)))
-    if unaudited:
-        rows["unaudited"] = f"{plural(unaudited, 'experiment')} with a number that only its own code printed"
+    trust = Counter(told(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)
+    rows["runs with a number"] = _tally(trust) or "none"
     return table(DataFrame({"": list(rows), "this night": list(rows.values())}, dtype=object))
 
 
@@ -111,6 +111,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
                 "n": view.n,
                 "from the baseline": scale.interval(step.gain, step.low, step.high),
                 "rung": view.rung,
+                "trust": told(view.audited, view.sandboxed),
                 "commit": code(view.commit[:7]) if view.commit else UNKNOWN,
                 "what": escape(view.title),
                 "why it was tried": escape(view.rationale) or UNKNOWN,

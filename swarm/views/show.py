@@ -20,7 +20,8 @@ from swarm.views.groups import render_groups
 from swarm.views.header import header
 from swarm.views.tables import RUNG_STYLES, STATUS_STYLES, agents_table, experiments_table, last_judged
 from swarm.views.text import Portable, Scale, clean, clean_block, clock, quantity
-from swarm.views.verdicts import is_unaudited, judged, verdict
+from swarm.views.trust import is_unaudited, is_unboxed, told
+from swarm.views.verdicts import judged, verdict
 
 _STATUS_EXPERIMENTS = 5
 
@@ -79,9 +80,17 @@ def _figures(view: ExperimentView, scale: Scale) -> Text:
     if not view.baseline:
         line.append(f"  {scale.interval(view.gain, view.low, view.high)} against its parent")
     line.append(f" ({scale.direction} is better, ± is a 95% interval)  peak memory {_memory(view)}", "dim")
-    if is_unaudited(view):
-        line.append("\nunaudited: the number is what the experiment's own code printed", "yellow")
+    line.append_text(_trust(view))
     return line
+
+
+def _trust(view: ExperimentView) -> Text:
+    """A line on who vouches for the number; none without one."""
+    if view.value is None:
+        return Text()
+    who = "unaudited: its own code printed the number" if is_unaudited(view) else "audited: the referee measured it"
+    where = "outside a sandbox, with your rights" if is_unboxed(view) else "in a sandbox"
+    return Text(f"\n{who}; trained {where}", "yellow" if is_unaudited(view) or is_unboxed(view) else "dim")
 
 
 def _memory(view: ExperimentView) -> str:
@@ -96,14 +105,19 @@ def _runs_table(runs: Sequence[RunView], scale: Scale) -> RenderableType:
         table.add_column(heading, no_wrap=True)
     for heading in ("seed", scale.metric, "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("came to", no_wrap=True)
+    for heading in ("came to", "trust"):
+        table.add_column(heading, no_wrap=True)
     for run in runs:
         attempt = f" (attempt {run.attempt})" if run.attempt > 1 else ""
         outcome = run.failure or run.state
         cells = (clean(run.id) + attempt, clock(run.started, seconds=True), clean(run.purpose), clean(run.agent))
         figures = (str(run.seed), scale.value(run.metric), quantity(run.seconds, "", 1))
-        table.add_row(*map(Text, cells + figures), Text(clean(outcome), "red" if run.failure else ""))
+        table.add_row(*map(Text, cells + figures), Text(clean(outcome), "red" if run.failure else ""), _vouched(run))
     return table
+
+
+def _vouched(run: RunView) -> Text:
+    return Text(told(run.audited, run.sandboxed), "dim" if run.audited and run.sandboxed else "yellow")
 
 
 def _coloured(diff: str) -> Iterator[Text]:

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from swarm.board.snapshot import AgentView, ExperimentView, Snapshot
 from swarm.views.columns import Column, fitting_table
-from swarm.views.text import UNAUDITED, Scale, clean, clock, dollars, quantity, share, short_id, shorten
-from swarm.views.verdicts import is_unaudited, judged
+from swarm.views.text import Scale, clean, clock, dollars, quantity, share, short_id, shorten
+from swarm.views.trust import marks
+from swarm.views.verdicts import judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
 RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta", "undone": "red"}
@@ -120,15 +121,15 @@ def last_judged(snapshot: Snapshot, count: int) -> list[ExperimentView]:
 
 
 def experiments_table(snapshot: Snapshot, experiments: Sequence[ExperimentView], width: int) -> Table:
-    """One row per judged experiment; an unaudited value carries a star."""
+    """One row per judged experiment; behind its value stands who does not vouch for it (trust.py)."""
     scale = Scale.of(snapshot)
-    mark = any(map(is_unaudited, experiments))
+    room = max((len(marks(e)) for e in experiments), default=0)
     columns: list[Column[ExperimentView]] = [
         Column("judged", lambda e: Text(clock(e.judged or 0.0), "dim"), 7),
         Column("experiment", lambda e: Text(short_id(clean(e.id), snapshot.tag)), 0),
         Column("status", lambda e: Text(e.status or "", STATUS_STYLES.get(e.status or "", "")), 2, cells=7),
         Column("rung", _rung, 4, cells=9),
-        Column(scale.metric, partial(_value, scale=scale, mark=mark), 5, right=True),
+        Column(scale.metric, partial(_value, scale=scale, room=room), 5, right=True),
         Column("n", lambda e: Text(str(e.n), "dim"), 8, right=True),
         Column("vs parent", partial(_gain, scale=scale), 3, cells=16),
         Column("title", _title, 1, cells=max(18, width // 4), stretch=2),
@@ -144,9 +145,8 @@ def _rung(experiment: ExperimentView) -> Text:
     return Text("" if experiment.status == "crash" else clean(experiment.rung), RUNG_STYLES.get(experiment.rung, ""))
 
 
-def _value(experiment: ExperimentView, scale: Scale, mark: bool) -> Text:
-    star = (UNAUDITED if is_unaudited(experiment) else " ") if mark else ""
-    return Text(scale.value(experiment.value) + star)
+def _value(experiment: ExperimentView, scale: Scale, room: int) -> Text:
+    return Text(scale.value(experiment.value) + marks(experiment).ljust(room))
 
 
 def _gain(experiment: ExperimentView, scale: Scale) -> Text:

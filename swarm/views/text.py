@@ -20,7 +20,6 @@ from rich.segment import Segment
 from swarm.board.snapshot import Snapshot
 
 UNKNOWN = "–"
-UNAUDITED = "*"
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 _ESCAPES = re.compile(
@@ -41,6 +40,7 @@ _TO_ASCII = str.maketrans(
         "○": ".",
         "■": "x",
         "×": "x",
+        "°": "^",
         "━": "=",
         "╸": "=",
         "─": "-",

@@ -25,11 +25,6 @@ def judged(snapshot: Snapshot) -> list[ExperimentView]:
     return sorted(done, key=lambda e: e.judged or e.created)
 
 
-def is_unaudited(experiment: ExperimentView) -> bool:
-    """Whether its value is only what its own code printed."""
-    return experiment.value is not None and not experiment.audited
-
-
 def is_near_miss(experiment: ExperimentView) -> bool:
     """Ran out of runs before it could be told apart from its parent: another look may decide it."""
     return _standing(experiment, None) is Standing.NEAR_MISS

@@ -67,6 +67,7 @@ def read_run(folder: Path, project: Project) -> Run:
         log=str(logs[0]),
         trace=trace(heartbeats),
         curve=curve(heartbeats),
+        sandboxed=spec.sandboxed,
     )
 
 

@@ -25,6 +25,7 @@ from swarm.workshop.sandbox import Sandbox
 from swarm.workshop.slot import Limits, Slot, limits_for
 from swarm.workshop.spec import (
     GUARD_ERRORS,
+    GUARD_FOLDER,
     GUARDS,
     HEARTBEAT,
     MODEL,
@@ -208,6 +209,7 @@ class Workshop:
             grace=limits.grace,
             budget=work.budget if self._project.referee else None,  # what others count as training is not known
             start=self._start_allowance(limits),
+            sandboxed=self._sandboxed,
         )
 
     def _sandbox(self) -> Sandbox:
@@ -295,6 +297,7 @@ def cache_of(environment: Mapping[str, str]) -> Path:
 async def _guard(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, IO[bytes]]]:
     """A guard at work in `folder`: its report and its command pipe. Leaving, in whatever way, ends its tree."""
     environment = {"PYTHONPATH": str(Path(swarm.__file__).parents[1]), "PATH": os.environ.get("PATH", os.defpath)}
+    environment[GUARD_FOLDER] = str(folder)
     with (folder / GUARD_ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-S", "-P", "-m", "swarm.workshop.guard", str(folder)], bufsize=0, cwd=folder,

@@ -11,6 +11,7 @@ from pathlib import Path
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
 GUARDS, RUNS = "guards", "runs"  # in an agent's folder: a folder per attempt, of the same name in both
+GUARD_FOLDER = "SWARM_GUARD"  # in a guard's environment: the folder that it works in, by which it can be found
 STOP = b"stop\n"  # the one command that a guard knows
 GO = b"go\n"  # and the one that it gives, to a step that was started early
 UNREADABLE = (OSError, ValueError, TypeError, KeyError)  # missing, or not what was written: a disk may spoil a file
@@ -64,6 +65,7 @@ class Spec:
     grace: float = 2.0  # seconds between SIGTERM and SIGKILL
     budget: float | None = None  # seconds that the first step may train, from its first heartbeat on
     start: float = 0.0  # and that it may take until then; both CPU-seconds where the step has a limit of those
+    sandboxed: bool = False  # whether edited code runs in a sandbox
 
     def write(self, folder: Path) -> None:
         write_whole(folder / SPEC, asdict(self))

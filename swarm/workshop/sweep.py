@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from swarm.workshop import tree
-from swarm.workshop.spec import RUNS, Damaged, Result, Spec, State
+from swarm.workshop.spec import GUARD_FOLDER, RUNS, Damaged, Result, Spec, State
 
 _PATIENCE = 10.0  # seconds beyond its grace that a guard gets for an orderly end
 
@@ -25,7 +25,7 @@ def end_guard(folder: Path) -> None:
     try:
         spec = Spec.read(folder)
     except Damaged:
-        _end_orphans(str(folder.parents[1] / RUNS / folder.name), state)
+        _end_orphans(folder, str(folder.parents[1] / RUNS / folder.name), state)
         raise
     if state is None or state.host != os.uname().nodename:
         return
@@ -37,17 +37,17 @@ def end_guard(folder: Path) -> None:
         while tree.birth(state.pid) == state.birth and time.monotonic() < deadline:
             time.sleep(0.02)
     if Result.read(folder) is None:
-        _end_orphans(spec.run_folder, state)
+        _end_orphans(folder, spec.run_folder, state)
 
 
-def _end_orphans(run_folder: str, state: State | None) -> None:
-    """SIGKILL for the guard and its tree: by their pids and births, and by the run folder in their environment."""
+def _end_orphans(folder: Path, run_folder: str, state: State | None) -> None:
+    """SIGKILL for the guard and its tree: by their pids and births, and by their folders in their environment."""
     deadline = time.monotonic() + _PATIENCE
-    mark = f"SWARM_RUN_DIR={run_folder}"
+    marks = (f"{GUARD_FOLDER}={folder}", f"SWARM_RUN_DIR={run_folder}")
     known = ((state.pid, state.birth), (state.step_pid, state.step_birth)) if state else ()
     while time.monotonic() < deadline:
         roots = {pid for pid, birth in known if pid and birth and tree.birth(pid) == birth}
-        roots |= tree.marked(mark) - {os.getpid()}
+        roots |= set().union(*map(tree.marked, marks)) - {os.getpid()}
         processes = tree.table()
         left = {pid: processes[pid] for pid in roots if pid in processes}
         for root in roots:

@@ -207,7 +207,7 @@ def turned(source: Source, knob: int, value: object) -> Source:
 def finished(work: Measure, value: float | Failure, started: float, **more: Any) -> Run:
     """The run that `work` became: a number measured, or the way it failed."""
     common: dict[str, Any] = {"run": work.run, "attempt": work.attempt, "started": started, "seconds": 10.0}
-    common |= {"training_seconds": 9.0} | more
+    common |= {"training_seconds": 9.0, "sandboxed": True} | more
     if isinstance(value, Failure):
         return Run(**{"failure": value, "reason": f"it failed: {value}", "log_tail": "Traceback: boom", **common})
     return Run(metrics=Metrics(value, audited=True, peak_vram_mb=2048.0), **common)

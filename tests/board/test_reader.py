@@ -90,6 +90,7 @@ def test_experiments_are_told_as_they_are(told: Night, root: Path) -> None:
     assert kept.value == pytest.approx(0.99) and kept.gain == pytest.approx(0.01)
     assert kept.low and kept.high and kept.low < 0.01 < kept.high
     assert (kept.commit, kept.parent, kept.peak_vram_mb, kept.audited) == ("a" * 40, "0" * 40, 2048.0, True)
+    assert kept.sandboxed, "all of its runs were"
     assert (discarded.status, discarded.parent) == ("discard", "a" * 40)
     assert discarded.gain == pytest.approx(-0.51)
     assert (crashed.status, crashed.failure, crashed.value, crashed.gain) == ("crash", "invalid", None, None)
@@ -126,6 +127,16 @@ def test_the_whole_is_told_as_it_is(told: Night, root: Path) -> None:
     first = next(run for run in snapshot.runs if run.experiment == "apr5-gpu0-0001")
     assert (first.sha, first.parent, first.purpose, first.status) == ("a" * 40, "0" * 40, "first", "keep")
     assert len(running[0].sha or "") == 64  # no commit yet: its source
+    assert (first.audited, first.sandboxed) == (True, True)
+    assert (running[0].audited, running[0].sandboxed) == (None, None)
+
+
+def test_one_run_outside_a_sandbox_is_told_of_the_whole_experiment(night: Night, root: Path) -> None:
+    night.draft("gpu0", 1)
+    night.record("gpu0", night.measure("gpu0"), 0.99)
+    night.record("gpu0", night.measure("gpu0"), 0.99, sandboxed=False)
+    [view] = [view for view in look(root).experiments if not view.baseline]
+    assert view.audited and not view.sandboxed
 
 
 def test_values_of_a_metric_where_higher_is_better(make_night: MakeNight, root: Path) -> None:

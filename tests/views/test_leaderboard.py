@@ -96,6 +96,9 @@ def test_unaudited_numbers_carry_a_star_that_is_explained(make_night, draw, make
     assert "0.9985 " in drawn
     assert "* unaudited" in drawn
     assert "unaudited" not in draw(render(replace(snapshot, experiments=(audited,)), 80, 24))
+    both = make_experiment(3, audited=False, sandboxed=False, value=0.9922)
+    drawn = draw(render(replace(snapshot, experiments=(audited, both)), 80, 24))
+    assert "0.9922*°" in drawn and "* unaudited, ° no sandbox" in drawn
 
 
 def test_foreign_text_is_only_text(make_night, draw, make_experiment):

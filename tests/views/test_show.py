@@ -56,8 +56,12 @@ def test_an_experiment_of_which_little_is_known(make_night, draw, make_experimen
     assert "No verdict yet" in drawn
     assert "val_bpb –" in drawn
     assert "no run yet" in drawn
-    foreign = make_experiment(98, audited=False)
-    assert "unaudited" in shown(draw, make_night(1, now=1.0), foreign)
+    assert "trained" not in drawn
+    foreign = make_experiment(98, audited=False, sandboxed=False)
+    drawn = shown(draw, make_night(1, now=1.0), foreign)
+    assert "unaudited: its own code printed the number; trained outside a sandbox, with your rights" in drawn
+    drawn = shown(draw, make_night(1, now=1.0), make_experiment(97))
+    assert "audited: the referee measured it; trained in a sandbox" in drawn
 
 
 def test_status_is_short_and_fits(make_night, draw):

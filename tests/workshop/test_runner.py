@@ -135,7 +135,7 @@ def test_progress_tells_when_the_referee_measures(bench, referee):
 
 def test_without_a_referee_the_printed_number_counts_unaudited(bench):
     run = bench.run("print('---'); print('val_bpb: 2.5')")
-    assert run.metrics and (run.metrics.value, run.metrics.audited) == (2.5, False)
+    assert run.metrics and (run.metrics.value, run.metrics.audited, run.sandboxed) == (2.5, False, False)
 
 
 def test_progress_of_a_foreign_program_comes_from_its_last_line(bench):
