@@ -63,6 +63,8 @@ class Rung(StrEnum):
     CONFIRMED = "confirmed"  # better on fresh seeds
     CHAMPION = "champion"  # the best of the confirmed
     UNDONE = "undone"  # kept once; later runs showed a loss, and the trunk went back
+    INVALID = "invalid"  # kept once; a later run was caught cheating
+    TAINTED = "tainted"  # built on what was caught: its number says nothing
 
 
 # ---------------------------------------------------------------------------------------------------------------

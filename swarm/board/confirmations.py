@@ -120,6 +120,17 @@ def settle(ledger: Ledger, swarm: sqlite3.Row, number: int, now: float) -> None:
     _conclude(ledger, test, found, now)
 
 
+def void(ledger: Ledger, tag: str, sources: Collection[str], now: float) -> None:
+    """Ends the open tests in which one of these sources takes part: nothing they would say counts."""
+    marks = ", ".join("?" * len(sources))
+    for row in ledger.rows(
+        f"SELECT id FROM confirmations WHERE tag = ? AND state = 'open' AND asked = ? AND (source IN ({marks})"
+        f" OR rival IN ({marks}))",
+        *(tag, SWARM, *sources, *sources),
+    ):
+        _write(ledger, row["id"], UNCONFIRMED, (None,) * 6, now)
+
+
 def close(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     """After the closing wave's last run: where the night has no champion yet, it tests the trunk's tip, once."""
     tag, base = swarm["tag"], swarm["base_source"]

@@ -17,7 +17,7 @@ from swarm.board import repeats
 from swarm.board.ledger import Ledger
 from swarm.board.standing import standing
 from swarm.board.stock import OWN_MEAN, interval, tip
-from swarm.records import Finding
+from swarm.records import Finding, Rung
 
 KNOWN, KEPT = 400, 100  # findings told at most, the newest, and kept ones beside them: small whatever the history
 
@@ -90,7 +90,7 @@ def finding(swarm: sqlite3.Row, row: sqlite3.Row, changes: list[str]) -> Finding
         position=row["position"],
         comparable=row["key"] == swarm["key"],
         standing=known or "",
-        reopened=repeats.reopened(changes, row["category"], known),
+        reopened=row["rung"] == Rung.TAINTED or repeats.reopened(changes, row["category"], known),
     )
 
 
@@ -106,7 +106,7 @@ def _known(ledger: Ledger, swarm: sqlite3.Row, memory: _Memory, experiment: str,
 def _seen_now(known: Finding, sigma: float | None, changes: list[str]) -> Finding:
     """The same finding at another noise, after other changes of the trunk."""
     stands = standing(known.status, known.reason, known.high, sigma)
-    reopened = repeats.reopened(changes, known.category, stands)
+    reopened = known.rung == Rung.TAINTED or repeats.reopened(changes, known.category, stands)
     if (stands or "", reopened) == (known.standing, known.reopened):
         return known
     return replace(known, standing=stands or "", reopened=reopened)

@@ -51,7 +51,7 @@ CREATE TABLE experiments (
     refresh INTEGER NOT NULL DEFAULT 0, repairs INTEGER NOT NULL DEFAULT 0,
     status TEXT, rung TEXT NOT NULL DEFAULT 'seen', gain REAL, se REAL, n INTEGER NOT NULL DEFAULT 0,
     failure TEXT, reason TEXT NOT NULL DEFAULT '', created REAL NOT NULL, started REAL, judged REAL, verdict INTEGER,
-    commit_sha TEXT, restores TEXT, UNIQUE (tag, agent, sequence));
+    commit_sha TEXT, restores TEXT, quarantine TEXT NOT NULL DEFAULT '', UNIQUE (tag, agent, sequence));
 CREATE UNIQUE INDEX one_live_claim ON experiments (intent, key)
     WHERE baseline = 0 AND state IN ('claimed', 'drafted', 'testing');
 CREATE INDEX experiments_by_state ON experiments (tag, state, owner);

@@ -11,7 +11,7 @@ from swarm.board.stock import own_mean
 
 STREAK = 5  # crashes in a row, of the whole swarm
 ENDS = ("finished", "stopped", "failed")
-TOLD = ("champion", *ENDS)
+TOLD = ("champion", "invalid", *ENDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,7 @@ class Picture:
             created=row["created"],
             judged=row["judged"],
             baseline=bool(row["baseline"]),
+            quarantine=row["quarantine"],
         )
 
     def _run(self, row: sqlite3.Row, experiment: sqlite3.Row) -> RunView:
@@ -245,7 +246,11 @@ class Picture:
         return tuple(self._agent(row, own[row["agent"]], gains) for row in rows)
 
     def _agent(self, row: sqlite3.Row, own: list[ExperimentView], gains: dict[str, TrunkView]) -> AgentView:
-        best = max((gains[e.id] for e in own if e.id in gains), key=lambda step: step.gain or 0.0, default=None)
+        best = max(
+            (gains[e.id] for e in own if e.id in gains and not e.quarantine),
+            key=lambda step: step.gain or 0.0,
+            default=None,
+        )
         counts = Counter(e.status for e in own)
         return AgentView(
             agent=row["agent"],
@@ -269,7 +274,7 @@ class Picture:
         duplicates = self.ledger.value("SELECT count(*) FROM events WHERE tag = ? AND kind = 'duplicate'", self.tag)
         return {
             **{word: status[word] for word in ("keep", "discard", "crash")},
-            "invalid": sum(e.failure == "invalid" for e in ideas),
+            "invalid": sum("invalid" in (e.failure, e.rung) for e in ideas),
             "duplicate": duplicates,
         }
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from swarm.board.ledger import Ledger
 from swarm.board.standing import Standing, standing
 from swarm.board.stock import interval
-from swarm.records import Duplicate
+from swarm.records import Duplicate, Rung
 
 FAR = 3  # changes of the trunk after which what was not refuted may look otherwise
 DIFF = 1_200  # characters of an earlier change that are shown
@@ -24,6 +24,8 @@ def refusal(ledger: Ledger, swarm: sqlite3.Row, earlier: sqlite3.Row, again: str
     """Why the experiment `earlier` may not be repeated, with what came of it; None where it may."""
     if earlier["baseline"] or earlier["state"] != "judged":
         return Duplicate(earlier["id"], gate, told(earlier, swarm["sigma"]))
+    if earlier["rung"] == Rung.TAINTED:  # it was judged beside a number that was false: nobody knows it
+        return None
     since = changes_since(ledger, swarm["tag"], earlier["tag"], earlier["position"])
     open_again = reopened(since, earlier["category"], standing_of(earlier, swarm["sigma"]))
     if again and (open_again or not earlier["again"]):

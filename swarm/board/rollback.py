@@ -7,6 +7,7 @@ the earlier step; whatever is drafted or tested on the lost one is carried over 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
@@ -25,7 +26,9 @@ def reconsider(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     if newest["position"] == 0 or (best and best["source"] == newest["source"]) or swarm["policy"].startswith("greedy"):
         return
     before = ledger.rows(
-        "SELECT * FROM trunk WHERE tag = ? AND position < ? AND source != ? ORDER BY position DESC LIMIT ?",
+        "SELECT trunk.* FROM trunk LEFT JOIN experiments ON experiments.id = experiment WHERE trunk.tag = ?"
+        " AND trunk.position < ? AND trunk.source != ? AND coalesce(quarantine, '') = ''"
+        " ORDER BY trunk.position DESC LIMIT ?",
         *(tag, newest["position"], newest["source"], LOOK_BACK),
     )
     known = noise(ledger, swarm)
@@ -33,14 +36,21 @@ def reconsider(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     for earlier in (*before, *([best] if best else [])):
         lost = loss(ours, values(ledger, swarm, known, earlier["source"], UNSELECTED), known.sigma, known.df)
         if lost:
-            _restore(ledger, swarm, newest, earlier, lost, now)
+            where = f"step {earlier['position']}" if earlier["position"] else "the baseline"
+            why = f"later runs of {newest['experiment']} show a loss against {where}"
+            go_back(ledger, swarm, newest, earlier, why, _verdict(lost), now)
             return
 
 
-def _restore(
-    ledger: Ledger, swarm: sqlite3.Row, newest: sqlite3.Row, earlier: sqlite3.Row, lost: Loss, now: float
+def _verdict(lost: Loss) -> Verdict:
+    reason = f"the undone code lost {lost.gain:.6f} ± {lost.se:.6f} over {lost.runs} runs that nobody had selected"
+    return Verdict(Status.KEEP, lost.gain, lost.se, lost.runs, reason)
+
+
+def go_back(
+    ledger: Ledger, swarm: sqlite3.Row, newest: sqlite3.Row, earlier: sqlite3.Row, why: str, told: Verdict, now: float
 ) -> None:
-    """A new step with the code of `earlier`; the steps between are undone."""
+    """A new step with the code of `earlier`, whose evidence is what is `told`; the steps between are undone."""
     tag = swarm["tag"]
     undone = ledger.one("SELECT * FROM experiments WHERE id = ?", newest["experiment"])
     agent, position = undone["agent"], earlier["position"]
@@ -58,7 +68,7 @@ def _restore(
         key=swarm["key"],
         intent=f"roll back {newest['position']} of {tag}",
         title=f"roll back to {where}: undo {undone['title']}",
-        rationale=f"later runs of {newest['experiment']} show a loss against {where}",
+        rationale=why,
         category="rollback",
         knobs="{}",
         parent=newest["source"],
@@ -74,5 +84,4 @@ def _restore(
     )
     row = ledger.one("SELECT * FROM experiments WHERE id = ?", name)
     advance(ledger, swarm, row, newest["position"] + 1, now)
-    reason = f"the undone code lost {lost.gain:.6f} ± {lost.se:.6f} over {lost.runs} runs that nobody had selected"
-    close(ledger, swarm, row, Verdict(Status.KEEP, lost.gain, lost.se, lost.runs, reason, Rung.KEPT), now)
+    close(ledger, swarm, row, replace(told, status=Status.KEEP, rung=Rung.KEPT), now)

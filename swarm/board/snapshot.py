@@ -67,6 +67,7 @@ class ExperimentView:
     created: float = 0.0  # unix seconds
     judged: float | None = None
     baseline: bool = False
+    quarantine: str = ""  # why it may not be ranked: caught cheating after it was kept, or built on what was
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from statistics import fmean
 
-from swarm.board import confirmations, rollback
+from swarm.board import confirmations, quarantine, rollback
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
 from swarm.board.standing import NOOP
@@ -24,6 +24,7 @@ from swarm.records import Failure, Run, Rung, Status, Verdict, decode, encode
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
+INTERRUPTIONS = 10  # people may stop and resume a night; a training that always ends its own guard may not
 JUDGED = ("baseline", "first", "replicate")  # the purposes of runs that an experiment is judged on
 
 UNBELIEVED = (
@@ -70,6 +71,8 @@ def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float)
     if state == "lost":
         return _lost(ledger, swarm, row, run.reason, now)
     if row["purpose"] not in JUDGED:
+        if failure is Failure.INVALID:
+            quarantine.expose(ledger, swarm, row, run, now)
         _fresh(ledger, swarm, row, now)
         return None
     if experiment["baseline"]:
@@ -90,11 +93,12 @@ def lose_running(ledger: Ledger, swarm: sqlite3.Row, agent: str, now: float) -> 
 
 def _lost(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, reason: str, now: float) -> Verdict | None:
     """A lost run is made again; one that was lost too often ends its experiment, lest it take every agent with it."""
-    faults, silent = ledger.one(
-        "SELECT total(failure IN (?, ?)), total(failure IS NULL) FROM runs WHERE id = ? AND state = 'lost'",
-        *(Failure.INFRASTRUCTURE, Failure.STALL, run["id"]),
+    faults, silent, stopped = ledger.one(
+        "SELECT total(failure IN (?, ?)), total(failure IS NULL), total(failure = ?) FROM runs"
+        " WHERE id = ? AND state = 'lost'",
+        *(Failure.INFRASTRUCTURE, Failure.STALL, Failure.INTERRUPTED, run["id"]),
     )
-    if faults < FAULTS and silent < DEATHS:
+    if faults < FAULTS and silent < DEATHS and stopped < INTERRUPTIONS:
         return None
     ledger.execute("UPDATE runs SET state = 'crashed' WHERE id = ? AND attempt = ?", run["id"], run["attempt"])
     if run["purpose"] not in JUDGED:
@@ -124,6 +128,8 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     known = noise(ledger, swarm)
     ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
     arms = _arms(ledger, swarm, experiment["id"], known)
+    if not arms:  # all its runs were made on a parent that is in quarantine by now
+        return Verdict(None, None, None, 0, "once more on a parent that is what it says")
     policy, rules = parse(swarm["policy"])
     verdict = policy(arms, known.sigma, rules, experiment["added_size"])
     broken = _breach(ledger, swarm, experiment["source"])
@@ -180,10 +186,14 @@ def _warn_once(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float) -> 
 
 
 def _arms(ledger: Ledger, swarm: sqlite3.Row, experiment: str, known: Noise) -> list[Arm]:
-    """The experiment's runs beside those of the parent each was made on; the newest parent last."""
+    """The experiment's runs beside those of the parent each was made on; the newest parent last.
+
+    What was measured on a parent in quarantine is left out: that one's number was false.
+    """
     rows = ledger.rows(
         "SELECT source, parent FROM runs WHERE experiment = ? AND state = 'measured'"
-        " AND purpose IN ('first', 'replicate') GROUP BY source, parent ORDER BY max(started)",
+        " AND purpose IN ('first', 'replicate') AND parent NOT IN (SELECT source FROM experiments WHERE status = 'keep'"
+        f" AND rung IN {quarantine.FLAGGED}) GROUP BY source, parent ORDER BY max(started)",
         experiment,
     )
     own = "purpose IN ('first', 'replicate')"

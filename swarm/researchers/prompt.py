@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
-from swarm.records import Briefing, Dossier, Finding, Idea, Run
+from swarm.records import Briefing, Dossier, Finding, Idea, Run, Rung
 from swarm.researchers.lesson import change, training
 
 FILE = 120_000  # characters of one file, ...
@@ -173,7 +173,8 @@ def finding_line(finding: Finding) -> str:
     where = "" if finding.comparable else " (on other hardware or data: a hint only)"
     since = "; open again: the trunk has changed since" if finding.reopened and finding.status != "keep" else ""
     knobs = f" {dict(finding.knobs)}" if finding.knobs else ""
-    known = finding.standing if finding.standing and finding.status == "discard" else finding.rung
+    flagged = finding.rung in (Rung.INVALID, Rung.TAINTED)
+    known = finding.standing if finding.standing and finding.status == "discard" and not flagged else finding.rung
     outcome = f"{finding.status}, {known}, gain {_interval(finding)}, n={finding.n}{since}"
     what = line(f"{finding.experiment} [{line(finding.category, 40)}] {finding.title}{knobs}", HEAD)
     return line(f"{what}: {outcome}{where}; {finding.reason}")

@@ -40,6 +40,7 @@ def write_report(
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
         "Confirmations": confirmations.markdown(snapshot),
+        "In quarantine": _quarantined(snapshot),
         "What did not work": _refused(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),
@@ -102,7 +103,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
     rows, details = [], []
     for step in snapshot.trunk:
         view = experiments.get(step.experiment)
-        if step.position == 0 or view is None:
+        if step.position == 0 or view is None or view.quarantine:
             continue
         rows.append(
             {
@@ -125,11 +126,18 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
     return "\n\n".join([table(DataFrame(rows)), *details])
 
 
+def _quarantined(snapshot: Snapshot) -> str:
+    """What was caught after it was kept, and what was built on it."""
+    flagged = [e for e in judged(snapshot) if e.quarantine]
+    lines = [f"- {code(short_id(e.id, snapshot.tag))} {escape(e.title)}: {escape(e.quarantine)}" for e in flagged]
+    return "\n".join(lines)
+
+
 def _refused(snapshot: Snapshot) -> str:
     """By category: refuted is what very likely does not help, unproven what merely did not show that it does."""
     from pandas import DataFrame, crosstab
 
-    experiments = judged(snapshot)
+    experiments = [e for e in judged(snapshot) if not e.quarantine]
     if not any(e.status != "keep" for e in experiments):
         return ""
     frame = DataFrame(
@@ -241,7 +249,7 @@ def _thinking(snapshot: Snapshot) -> str:
 
 def _per_gain(snapshot: Snapshot, usd: float) -> str:
     """What a step cost that was kept, and one that was confirmed on fresh seeds."""
-    kept = [e for e in judged(snapshot) if e.status == "keep"]
+    kept = [e for e in judged(snapshot) if e.status == "keep" and not e.quarantine]
     confirmed = sum(e.rung in ("confirmed", "champion") for e in kept)
     parts = [f", {dollars(usd / len(kept))} for each kept step"] if kept else []
     parts += [f", {dollars(usd / confirmed)} for each confirmed gain"] if confirmed else []

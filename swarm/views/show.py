@@ -52,6 +52,8 @@ def render_experiment(
     if view.rationale:
         parts += [Text(), Text(clean(view.rationale))]
     parts += [Text(), Text(verdict(view, sigma), "bold")]
+    if view.quarantine:
+        parts.append(Text(f"in quarantine: {clean(view.quarantine)}", "bold red"))
     if view.reason:
         parts.append(Text(clean(view.reason)))
     parts += [Text(sentence(test, scale)) for test in tests]
@@ -67,7 +69,9 @@ def _word(view: ExperimentView) -> Text:
     if view.status is None:
         return Text(clean(view.state), "yellow")
     word = Text(view.status, STATUS_STYLES.get(view.status, ""))
-    return Text.assemble(word, " ", (view.rung, RUNG_STYLES.get(view.rung, ""))) if view.status == "keep" else word
+    if view.status != "keep" and not view.quarantine:
+        return word
+    return Text.assemble(word, " ", (view.rung, RUNG_STYLES.get(view.rung, "")))
 
 
 def _commits(view: ExperimentView) -> str:

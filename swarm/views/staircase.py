@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ def draw_staircase(snapshot: Snapshot, path: Path) -> Path:
     from matplotlib.figure import Figure
 
     experiments, scale = judged(snapshot), Scale.of(snapshot)
+    false = {experiment.id for experiment in experiments if experiment.quarantine}  # no step of the stairs
+    snapshot = replace(snapshot, trunk=tuple(step for step in snapshot.trunk if step.experiment not in false))
     figure = Figure(figsize=_SIZE, dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.075, 0.105, 0.615, 0.765))
@@ -53,7 +55,7 @@ def draw_staircase(snapshot: Snapshot, path: Path) -> Path:
 
 
 def _window(snapshot: Snapshot, experiments: Sequence[ExperimentView]) -> _Window:
-    measured = [e.value for e in experiments if e.value is not None]
+    measured = [e.value for e in experiments if e.value is not None and not e.quarantine]
     steps = [edge for step in snapshot.trunk if step.value is not None for edge in _band(step)]
     anchors = steps + ([snapshot.baseline] if snapshot.baseline is not None else []) or measured or [0.0]
     sigma = snapshot.sigma or 0.0
@@ -134,7 +136,7 @@ def _points(axes: Any, experiments: Sequence[ExperimentView], window: _Window, b
     bottom = axes.get_ylim()[0]
     groups: dict[str, list[tuple[int, float]]] = {"keep": [], "discard": [], "beyond": [], "crash": []}
     for place, experiment in enumerate(experiments, 1):
-        if experiment.value is None:
+        if experiment.value is None or experiment.quarantine:
             groups["crash"].append((place, bottom))
         elif experiment.status == "keep":
             groups["keep"].append((place, window.hold(experiment.value)))

@@ -17,6 +17,7 @@ from swarm.views.verdicts import judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
 RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta", "undone": "red"}
+RUNG_STYLES |= {"invalid": "bold red", "tainted": "red"}
 _STATES = {
     "training": ("●", "green"),
     "measuring": ("◐", "cyan"),
@@ -152,7 +153,8 @@ def _value(experiment: ExperimentView, scale: Scale, room: int) -> Text:
 def _gain(experiment: ExperimentView, scale: Scale) -> Text:
     if experiment.status == "crash":
         return Text(clean(experiment.failure or "crash"), "red")
-    style = gain_style(experiment.gain, experiment.low) if experiment.status == "keep" else "dim"
+    ranked = experiment.status == "keep" and not experiment.quarantine
+    style = gain_style(experiment.gain, experiment.low) if ranked else "dim"
     return Text(scale.interval(experiment.gain, experiment.low, experiment.high), style)
 
 

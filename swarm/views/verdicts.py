@@ -45,6 +45,10 @@ def verdict(experiment: ExperimentView, sigma: float | None) -> str:
         return f"The baseline, the untouched code that all gains are counted from; {plural(experiment.n, 'run')}."
     if experiment.status is None:
         return f"No verdict yet: the experiment is {experiment.state}, with {plural(experiment.n, 'run')} so far."
+    if experiment.rung == "invalid":
+        return "Invalid: it was kept, and a later run was caught cheating. The trunk went back to before it."
+    if experiment.rung == "tainted":
+        return "Tainted: it was measured beside code that was found invalid later, so nothing is known of the idea."
     if experiment.status == "crash":
         return f"Crash: it {FAILURES.get(experiment.failure or '', 'gave no number')}."
     if experiment.status == "keep":

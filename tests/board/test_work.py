@@ -9,6 +9,7 @@ from nights import Night, turned
 
 from swarm.board.board import LEASE
 from swarm.board.novelty import code_of
+from swarm.board.trials import INTERRUPTIONS
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.records import Claim, Duplicate, Failure, Idea, Measure, Rebase, Repair, Rest, Stop, Work
 
@@ -279,13 +280,14 @@ def test_a_replicate_lost_for_good_ends_the_experiment_on_what_it_has(night: Nig
     assert row["reason"].startswith("near miss: lost 3 times")
 
 
-def test_interrupted_runs_are_made_again_without_end(night: Night) -> None:
+def test_interrupted_runs_are_made_again_but_not_without_end(night: Night) -> None:
+    """People may stop a night many times; a training that ends its own guard must not come back for ever."""
     experiment = night.draft("gpu0", 0)
-    for attempt in range(1, 9):
+    for attempt in range(1, INTERRUPTIONS + 1):
         work = night.measure("gpu0")
-        assert work.attempt == attempt
+        assert (work.attempt, night.state(experiment)) == (attempt, "testing")
         night.record("gpu0", work, Failure.INTERRUPTED)
-    assert night.state(experiment) == "testing"
+    assert night.state(experiment) == "abandoned"
 
 
 def test_a_parent_whose_refresh_always_crashes_does_not_hold_its_challenger(night: Night) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from swarm.views.report import write_report
 from swarm.views.show import experiment_json, render_experiment, render_status, status_json
 from swarm.views.text import Scale
 
@@ -104,3 +105,16 @@ def test_experiment_json_holds_its_runs(make_night):
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert told["verdict"].startswith("Kept after 3 runs")
     assert [run["id"] for run in told["runs"]] == [f"{view.id}.{k}" for k in (1, 2, 3)]
+
+
+def test_what_is_in_quarantine_says_why_and_ranks_nowhere(draw, make_night, make_experiment, tmp_path):
+    why = "causality: logits changed with later tokens (caught in run apr5-gpu0-0001.5)"
+    cheat = make_experiment(1, status="keep", rung="invalid", quarantine=why, gain=0.2, low=0.19, high=0.21)
+    built = make_experiment(2, rung="tainted", quarantine="built on apr5-gpu0-0001, which was found invalid")
+    snapshot = replace(make_night(1, now=1.0), experiments=(cheat, built), runs=())
+    drawn = shown(draw, snapshot, cheat)
+    assert "keep invalid" in drawn and f"in quarantine: {why}" in drawn and "caught cheating" in drawn
+    assert "discard tainted" in shown(draw, snapshot, built)
+    assert "invalid" in draw(render_status(snapshot), 120, 40)
+    report, _ = write_report(snapshot, tmp_path, None, {})
+    assert "## In quarantine" in report.read_text() and "gpu0-0002" in report.read_text()

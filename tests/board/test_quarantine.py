@@ -1,0 +1,125 @@
+"""A cheat that is caught late: the trunk goes back, what was built on it is flagged and ranked no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from nights import Night, turned
+
+from swarm.board.picture import Picture
+from swarm.records import Claim, Failure, Idea, Measure, Rebase, Status
+
+CAUGHT = "causality: logits changed with later tokens"
+
+
+@pytest.fixture
+def fallen(night: Night) -> Callable[..., tuple[str, str]]:
+    """A cheat was kept, and an honest step on top of it, until a later run of the cheat is caught; gives both."""
+
+    def fall(reason: str = CAUGHT, times: int = 1) -> tuple[str, str]:
+        cheat = night.keep("gpu0", 0, 0.5)
+        honest = night.keep("gpu1", 1, 0.49)
+        for _ in range(times):
+            catch(night, cheat, reason)
+        return cheat, honest
+
+    return fall
+
+
+def catch(night: Night, experiment: str, reason: str) -> None:
+    """A closing run of the experiment's code, which the referee finds invalid."""
+    row, number = night.row(experiment), len(night.runs())
+    run = Measure(f"{experiment}.{number}", 1, experiment, "", "closing", number, row["source"], row["parent"], 1.0)  # type: ignore[arg-type]
+    night.ledger.insert(
+        "runs", id=run.run, attempt=1, tag=night.tag, experiment=experiment, agent="gpu0", purpose="closing",
+        seed=number, source=row["source"], parent=row["parent"], state="running", fence=0, started=night.clock.now,
+    )  # fmt: skip
+    night.record("gpu0", run, Failure.INVALID, reason=reason)
+
+
+def test_the_trunk_goes_back_and_what_was_built_on_the_cheat_is_flagged(night: Night, fallen) -> None:
+    night.draft("gpu0", 2)
+    night.run("gpu0", 1.5)  # a loser, but beside which number?
+    cheat, honest = fallen()
+    on_it = night.draft("gpu0", 3)
+    restoring = night.trunk()[-1]
+    assert restoring and night.trunk() == [None, cheat, honest, restoring]
+    assert night.row(restoring)["source"] == night.base.sha
+    assert (night.row(cheat)["rung"], night.row(honest)["rung"]) == ("invalid", "tainted")
+    assert night.row(cheat)["quarantine"].startswith(f"{CAUGHT} (caught in run {cheat}")
+    assert night.row(honest)["quarantine"] == f"built on {cheat}, which was found invalid"
+    assert night.row("apr5-gpu0-0001")["quarantine"] == "", "it was judged before there was a cheat"
+    assert night.board.briefing("gpu1").parent == night.base
+    assert night.row(on_it)["parent"] == night.base.sha
+
+
+def test_nobody_ranks_it_any_more(night: Night, fallen) -> None:
+    night.ledger.execute("UPDATE swarms SET sigma = 0.001")
+    cheat, honest = fallen()
+    snapshot = Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now)
+    assert snapshot.champion is None and snapshot.counts["invalid"] == 1
+    assert [agent.gain for agent in snapshot.agents] == [None, 0.0], "but the step that restores"
+    assert {view.id for view in snapshot.experiments if view.quarantine} == {cheat, honest}
+    assert not night.ledger.value("SELECT count(*) FROM confirmations WHERE state = 'open'")
+    told = [event.text for event in snapshot.events if event.kind == "invalid"]
+    assert told == [f"k0 -> 2: kept, and now found invalid: {CAUGHT}"]
+
+
+def test_the_champion_before_leads_again(night: Night, fallen) -> None:
+    first = night.keep("gpu0", 5, 0.9)
+    cheat, honest = night.keep("gpu0", 0, 0.5), night.keep("gpu1", 1, 0.49)
+    night.ledger.execute("UPDATE experiments SET rung = 'confirmed' WHERE id = ?", first)
+    night.ledger.execute("UPDATE experiments SET rung = 'champion' WHERE id = ?", honest)
+    catch(night, cheat, CAUGHT)
+    assert [night.row(name)["rung"] for name in (first, cheat, honest)] == ["champion", "invalid", "tainted"]
+    assert night.board.briefing("gpu0").parent == night.board.source(night.row(first)["source"])
+
+
+def test_its_idea_is_not_free_but_what_was_built_on_it_is(night: Night, fallen) -> None:
+    fallen()
+    assert not isinstance(night.claim("gpu0", Idea("again", knobs={"k0": "2"})), Claim)
+    claim = night.claim("gpu0", Idea("again", knobs={"k1": "2"}))
+    assert isinstance(claim, Claim)
+    assert night.enter(claim, turned(night.base, 1, 2)).experiment == claim.experiment, "nor is its code a repetition"
+
+
+def test_what_is_tested_on_it_starts_anew_without_the_false_numbers(night: Night) -> None:
+    cheat = night.keep("gpu0", 0, 0.5)
+    tested = night.draft("gpu1", 1)
+    assert night.run("gpu1", 0.4).status is None  # type: ignore[union-attr]
+    work = night.measure("gpu1")
+    catch(night, cheat, CAUGHT)
+    verdict = night.record("gpu1", work, 0.4)
+    assert verdict and verdict.status is None and night.state(tested) == "testing"
+    assert isinstance(night.next("gpu1"), Rebase)
+    while night.state(tested) == "testing":
+        verdict = night.run("gpu1", 1.3)
+    assert verdict and verdict.status is Status.DISCARD and verdict.gain and verdict.gain < 0, "of clean runs alone"
+    assert night.row(tested)["quarantine"] == ""
+
+
+def test_the_trunk_never_goes_back_to_a_cheat(night: Night, fallen) -> None:
+    cheat, _ = fallen()
+    lucky = night.keep("gpu0", 4, 0.998)
+    night.draft("gpu0", 6)
+    values = {"first": iter([0.9973]), "replicate": iter([0.9975, 1.0028]), "refresh": iter([1.007, 1.007])}
+    for purpose in ("first", "replicate", "refresh", "replicate", "refresh"):
+        work = night.measure("gpu0")
+        night.record("gpu0", work, next(values[purpose]))
+    assert night.row(night.trunk()[-1] or "")["source"] == night.base.sha
+    assert (night.row(lucky)["rung"], night.row(cheat)["rung"]) == ("undone", "invalid")
+
+
+@pytest.mark.parametrize(("times", "rung"), [(1, "kept"), (2, "invalid")])
+def test_a_machine_may_be_late_once(fallen, night: Night, times: int, rung: str) -> None:
+    cheat, _ = fallen("clock: it trained for 400.0 seconds with a budget of 300", times)
+    assert night.row(cheat)["rung"] == rung
+    assert len(night.trunk()) == (4 if rung == "invalid" else 3)
+
+
+def test_the_untouched_code_is_only_told(night: Night, fallen) -> None:
+    catch(night, "apr5-gpu0-0000", CAUGHT)
+    assert night.trunk() == [None]
+    told = night.ledger.value("SELECT text FROM events WHERE kind = 'warning' ORDER BY id DESC")
+    assert told == f"the untouched code itself was found invalid: {CAUGHT}"
