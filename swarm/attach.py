@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from swarm.board.snapshot import AgentView, Snapshot
 from swarm.errors import SwarmError, UsageError
+from swarm.researchers import process
 from swarm.researchers.conversation import Conversation, Talk
 
+CODING = ("claude-code", "command")  # researchers with a transcript worth a window
 LOOK = 0.5  # seconds between two looks whose turn it is
 _OTHER_PERSON = 2.0  # seconds until a lock that is held is believed to be a person's: agents look at it for a moment
 
@@ -33,15 +36,34 @@ def windows(root: Path, snapshot: Snapshot) -> dict[str, Sequence[str]]:
     return {"leaderboard": (*swarm, "watch", *about), **agents}
 
 
-def open_windows(root: Path, snapshot: Snapshot) -> None:
-    """A tmux session with these windows, in the background; one that is there stays as it is."""
+def open_windows(root: Path, snapshot: Snapshot, wanted: Collection[str] | None = None) -> None:
+    """A tmux session with these windows (all, or those that are `wanted`), in the background; what is there stays."""
     name = session(snapshot)
-    if _tmux("has-session", "-t", f"={name}", check=False).returncode == 0:
+    there = _tmux("list-windows", "-t", f"={name}", "-F", "#W", check=False).stdout.split()
+    for window, command in windows(root, snapshot).items():
+        if window in there or (wanted is not None and window not in wanted):
+            continue
+        place = ("new-window", "-d", "-t", f"={name}:") if there else ("new-session", "-d", "-s", name)
+        _tmux(*place, "-n", window, "-c", str(root), "--", *command)
+        there.append(window)
+
+
+@contextlib.contextmanager
+def followed(root: Path, snapshot: Snapshot) -> Iterator[None]:
+    """While this lasts, every agent with a coding CLI has a window that follows its transcript, where tmux is here.
+
+    No night ends, or does not begin, for want of a window.
+    """
+    coding = [agent.agent for agent in snapshot.agents if agent.researcher in CODING]
+    if not coding or shutil.which("tmux") is None:
+        yield
         return
-    (first, command), *others = windows(root, snapshot).items()
-    _tmux("new-session", "-d", "-s", name, "-n", first, "-c", str(root), "--", *command)
-    for window, command in others:
-        _tmux("new-window", "-d", "-t", f"={name}:", "-n", window, "-c", str(root), "--", *command)
+    with contextlib.suppress(SwarmError):
+        open_windows(root, snapshot, coding)
+    try:
+        yield
+    finally:
+        _tmux("kill-session", "-t", f"={session(snapshot)}", check=False)
 
 
 def enter(snapshot: Snapshot, environment: Mapping[str, str] = os.environ) -> None:
@@ -51,7 +73,8 @@ def enter(snapshot: Snapshot, environment: Mapping[str, str] = os.environ) -> No
 
 
 def _tmux(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([_program("tmux"), *words], capture_output=True, text=True, check=False)
+    environment = process.environment(("TMUX_TMPDIR",))  # a server that it starts keeps this: no keys
+    done = subprocess.run([_program("tmux"), *words], env=environment, capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise SwarmError(f"tmux {words[0]} failed: {done.stderr.strip()}")
     return done

@@ -94,6 +94,9 @@ class Night:
         folder = self.root / ".swarm" / "apr5" / "gpu0" / "transcripts"
         return "".join(path.read_text() for path in folder.glob("apr5-gpu0-*.md"))
 
+    def windows(self) -> list[str]:
+        return self.tmux("list-windows", "-t", "swarm-apr5", "-F", "#W").split()
+
     def asked(self) -> list[str]:
         """The model's turns that begin an idea."""
         bodies = [json.dumps(body["messages"]) for body in self.server.bodies if body.get("tools")]
@@ -115,6 +118,8 @@ def night(tmp_path: Path) -> Iterator[Night]:
 @pytest.mark.timeout(480)  # a whole night with a dozen starts of a large program: half a minute, minutes on a busy host
 def test_a_person_sees_every_agent_and_takes_over_a_conversation(night: Night) -> None:
     wait_for(lambda: "SCALAR_LR" in night.transcript(), "an experiment by claude-code")
+    assert night.windows() == ["gpu0"]  # from the launch on, of whoever has a transcript
+    assert KEY not in night.tmux("show-environment", "-g")
 
     for agent, said in (("gpu1", "only claude-code has one"), ("gpu9", "there are: gpu0, gpu1"), ("gpu0", "terminal")):
         done = night.swarm("attach", agent)
@@ -123,8 +128,7 @@ def test_a_person_sees_every_agent_and_takes_over_a_conversation(night: Night) -
     for _ in range(2):  # a second time it is there already
         told = json.loads(night.swarm("attach", "--json").stdout)
         assert told == {"session": "swarm-apr5", "windows": ["leaderboard", "gpu0", "gpu1"]}
-    listed = night.tmux("list-windows", "-t", "swarm-apr5", "-F", "#W").split()
-    assert listed == told["windows"]
+    assert sorted(night.windows()) == sorted(told["windows"])
     wait_for(lambda: "* Edit train.py" in night.tmux("capture-pane", "-p", "-t", "swarm-apr5:gpu0"), "its transcript")
     wait_for(lambda: "claude-code" in night.tmux("capture-pane", "-p", "-t", "swarm-apr5:leaderboard"), "who thinks")
 
@@ -162,3 +166,5 @@ def test_a_person_sees_every_agent_and_takes_over_a_conversation(night: Night) -
     told = night.swarm("show", "gpu0", "--transcript").stdout
     assert "thinks of an idea" in told
     assert night.swarm("show", "gpu1", "--transcript").returncode == 2
+    night.swarm("stop", "--now")
+    wait_for(lambda: not night.windows(), "the windows go with the swarm")

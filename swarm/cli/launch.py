@@ -104,6 +104,7 @@ def _seats(address: str | None) -> Callable[[Config], Seating]:
 
 def _run(plan: Any, screen: Console) -> int:
     """The swarm in the foreground, with its leaderboard, and the report at the end."""
+    from swarm.attach import followed
     from swarm.board.reader import open_ledger, read_snapshot
     from swarm.coordinator.head import run
     from swarm.views.leaderboard import OWNER
@@ -111,7 +112,9 @@ def _run(plan: Any, screen: Console) -> int:
 
     def show(done: Callable[[], bool]) -> None:
         with contextlib.closing(open_ledger(plan.root)) as ledger:
-            follow(lambda: read_snapshot(plan.root, ledger, plan.tag), screen, stopping=OWNER, done=done)
+            read = functools.partial(read_snapshot, plan.root, ledger, plan.tag)
+            with followed(plan.root, read()):
+                follow(read, screen, stopping=OWNER, done=done)
 
     print(f"starting Ray and {len(plan.slots)} agents; first the baseline on each, twice", flush=True)
     with _awake():

@@ -6,7 +6,8 @@ import contextlib
 import os
 import platform
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from swarm.workshop.slot import Slot
 
 STARTS = 3  # times that an own Ray is started at most
 PATIENCE = 30.0  # seconds the head waits for one answer of the board
+LOOK = 1.0  # seconds between two looks whether there is still somebody who could answer
 COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "swarm"}
 VITAL = ("gcs_server", "raylet")  # the processes without which Ray starts nothing any more
 
@@ -37,19 +39,25 @@ class Line:
         except RayActorError as error:  # whatever the board raised itself is raised as that
             raise Unavailable(_first_line(error)) from error
 
-    def ask(self, method: str, *arguments: object) -> Any:
+    def ask(self, method: str, *arguments: object, lives: Callable[[], bool]) -> Any:
         """The answer. Unavailable where the board cannot give it, or hangs: then its process is ended.
 
-        Ray starts another one and repeats what was asked.
+        Ray starts another one and repeats what was asked; unless Ray itself `lives` no more. Whoever waits for it then
+        is ended by it, as soon as it learns that its own memory is gone.
         """
         import ray
-        from ray.exceptions import GetTimeoutError, RayError
+        from ray.exceptions import RayError
 
+        deadline = time.monotonic() + PATIENCE
         try:
-            return ray.get(self.actor.call.remote(method, *arguments), timeout=PATIENCE)
-        except GetTimeoutError as error:
-            ray.kill(self.actor, no_restart=False)
-            raise Unavailable(f"no answer for {PATIENCE:.0f} s, so it is started again") from error
+            answer = self.actor.call.remote(method, *arguments)
+            while not ray.wait([answer], timeout=LOOK)[0]:
+                if not lives():
+                    raise Unavailable("Ray died")
+                if time.monotonic() > deadline:
+                    ray.kill(self.actor, no_restart=False)
+                    raise Unavailable(f"no answer for {PATIENCE:.0f} s, so it is started again")
+            return ray.get(answer)
         except RayError as error:
             raise Unavailable(_first_line(error)) from error
 
@@ -164,6 +172,8 @@ def _quiet() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for idle in ("enable_worker_prestart", "prestart_worker_first_driver", "enable_metrics_collection"):
+        os.environ.setdefault(f"RAY_{idle}", "0")  # a third of Ray's start went into workers that nobody asks for
 
 
 class Cluster:

@@ -223,7 +223,7 @@ class Swarm:
 
     def _ask(self, method: str, *arguments: object) -> Any:
         assert self._board is not None, "nothing is asked while Ray is dead"
-        return self._board.ask(method, *arguments)
+        return self._board.ask(method, *arguments, lives=self._cluster.lives)
 
     def _seat(self, agent: str, ledger: Ledger) -> Seat:
         plan = self.plan

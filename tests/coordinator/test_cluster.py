@@ -1,10 +1,12 @@
-"""An own Ray on this host: started again where it came too late, and one line where it does not come at all."""
+"""An own Ray on this host: started again where it came too late, one line where it does not come at all, and its death
+is noticed."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import ray
@@ -52,3 +54,36 @@ def test_a_ray_that_never_comes_is_one_line(monkeypatch):
         Cluster(None, []).start(b"")
     assert "\n" not in str(told.value) and len(begun) == cluster.STARTS
     assert all(map(gone, begun))
+
+
+ASKING = """
+import time
+import psutil, ray
+from swarm.coordinator import cluster
+from swarm.errors import Unavailable
+
+class Slow:
+    def call(self, method):
+        time.sleep(600)
+
+own = cluster.Cluster(None, ())
+own.start(b"x" * 2**20)
+line = cluster.Line(ray.remote(Slow).options(num_cpus=0).remote())
+for process in psutil.Process().children():
+    if process.name() in cluster.VITAL:
+        process.kill()
+asked = time.monotonic()
+try:
+    line.ask("anything", lives=own.lives)
+except Unavailable as error:
+    print(error, own.lives(), time.monotonic() - asked < cluster.PATIENCE - 5)
+own.close()
+"""
+
+
+def test_who_asks_while_ray_dies_is_told_soon(tmp_path: Path):
+    """In a process of its own, as Ray ends the one that waits for it when it has died."""
+    script = tmp_path / "asking.py"
+    script.write_text(ASKING)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=170, check=False)
+    assert done.stdout == "Ray died False True\n", done.stderr
