@@ -13,9 +13,9 @@ from statistics import fmean
 
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
-from swarm.board.limits import closing_runs
 from swarm.board.runs import begin, confirmation_seed
 from swarm.board.stock import champion, tip
+from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.comparison import Comparison, compare
 from swarm.judge.confirm import FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
 from swarm.judge.noise import Noise
@@ -27,24 +27,37 @@ OPEN, CONFIRMED, UNCONFIRMED = "open", "confirmed", "unconfirmed"  # its states
 
 
 def consider(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float, last: bool = False) -> None:
-    """Opens a confirmation of the trunk's tip against the champion where its gain so far earns one.
+    """Opens a confirmation of the trunk's tip against the champion where the tip has earned one.
 
-    One test is left for the night's end: only then `last` is true, and the share of runs does not matter.
+    One test is left for the night's end: only then `last` is true.
     """
+    if earned(ledger, swarm, known, last):
+        tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
+        best = champion(ledger, tag)
+        against, rival = (best["experiment"], best["source"]) if best else (baseline(ledger, tag), swarm["base_source"])
+        ask(ledger, tag, _original(ledger, newest), newest["source"], against, rival, SWARM, FRESH_RUNS, now)
+
+
+def earned(ledger: Ledger, swarm: sqlite3.Row, known: Noise, last: bool) -> bool:
+    """Whether the tip's gain so far over the champion deserves a strict test, and the night can pay for it."""
     tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
     best = champion(ledger, tag)
     rival = best["source"] if best else swarm["base_source"]
     if swarm["policy"].startswith("greedy") or not known.sigma or newest["source"] == rival:
-        return
+        return False
     if not affordable(*_spent(ledger, tag), last=last) or _tested(ledger, tag, newest["source"], rival):
-        return
+        return False
     ours, theirs = (values(ledger, swarm, known, source) for source in (newest["source"], rival))
     if not ours or not theirs:
-        return
+        return False
     gain, se = fmean(theirs) - fmean(ours), known.sigma * math.sqrt(1 / len(ours) + 1 / len(theirs))
-    if deserves_confirmation(gain, se, known.sigma):
-        against = best["experiment"] if best else baseline(ledger, tag)
-        ask(ledger, tag, _original(ledger, newest), newest["source"], against, rival, SWARM, FRESH_RUNS, now)
+    return deserves_confirmation(gain, se, known.sigma)
+
+
+def closing_runs(ledger: Ledger, tag: str) -> int:
+    """How many closing runs each of champion and baseline gets: a fifth of the night, within what the test needs."""
+    measured = ledger.value("SELECT measured - closing FROM swarms WHERE tag = ?", tag)
+    return max(FRESH_RUNS, min(CLOSING_RUNS, measured // 10))
 
 
 def ask(

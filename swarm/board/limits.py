@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import sqlite3
 
+from swarm.board import confirmations
+from swarm.board.confirmations import closing_runs
+from swarm.board.evidence import noise
 from swarm.board.ledger import Ledger
 from swarm.board.stock import champion, tip
-from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.confirm import FRESH_RUNS
 
 PLATEAU = 150  # runs without a keep
@@ -37,12 +39,6 @@ def limit(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float, drafting:
     return ""
 
 
-def closing_runs(ledger: Ledger, tag: str) -> int:
-    """How many closing runs each of champion and baseline gets: a fifth of the night, within what the test needs."""
-    measured = ledger.value("SELECT measured - closing FROM swarms WHERE tag = ?", tag)
-    return max(FRESH_RUNS, min(CLOSING_RUNS, measured // 10))
-
-
 def plateau(ledger: Ledger, tag: str) -> bool:
     """No keep for so long that all briefings should look elsewhere."""
     since = ledger.value("SELECT max(at) FROM trunk WHERE tag = ?", tag)
@@ -61,18 +57,35 @@ def _time_is_up(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float) -> 
     """Whether another run would not end before the last confirmation and the closing wave must begin."""
     if swarm["deadline"] is None:
         return False
-    tag = swarm["tag"]
-    run = ledger.value("SELECT measured_seconds / measured FROM swarms WHERE tag = ?", tag) or swarm["budget"]
-    newest, best, pairs = tip(ledger, tag), champion(ledger, tag), []
-    if newest["source"] != swarm["base_source"]:
-        pairs.append(closing_runs(ledger, tag))
-    if (best and best["source"] != newest["source"]) or _confirming(ledger, tag):
-        pairs.append(FRESH_RUNS)
-    waves = sum(2 * math.ceil(count / max(1, agents)) for count in pairs)
-    return now + run * (1 + waves) >= swarm["deadline"]
+    left, run = swarm["deadline"] - now, _seconds(ledger, swarm)
+    if left <= run + _end(ledger, swarm, agents):
+        return True
+    return left <= run + _end(ledger, swarm, agents, FRESH_RUNS) and _will_confirm(ledger, swarm)
 
 
-def _confirming(ledger: Ledger, tag: str) -> bool:
-    return bool(
-        ledger.value("SELECT count(*) FROM confirmations WHERE tag = ? AND state = 'open' AND asked = 'swarm'", tag)
-    )
+def time_to_confirm(ledger: Ledger, swarm: sqlite3.Row, agents: int, now: float) -> bool:
+    """Whether the night's last confirmation still leaves the closing wave its time, but for the last of its runs."""
+    if swarm["deadline"] is None:
+        return True
+    return now + _end(ledger, swarm, agents, FRESH_RUNS) <= swarm["deadline"] + _seconds(ledger, swarm)
+
+
+def _end(ledger: Ledger, swarm: sqlite3.Row, agents: int, confirming: int = 0) -> float:
+    """How long the end of the night takes: the closing wave where there is anything to measure, and so many pairs of
+    a confirmation."""
+    moved = tip(ledger, swarm["tag"])["source"] != swarm["base_source"]
+    pairs = (closing_runs(ledger, swarm["tag"]) if moved else 0, confirming)
+    return _seconds(ledger, swarm) * sum(2 * math.ceil(count / max(1, agents)) for count in pairs)
+
+
+def _seconds(ledger: Ledger, swarm: sqlite3.Row) -> float:
+    """What a run takes."""
+    known = ledger.value("SELECT measured_seconds / measured FROM swarms WHERE tag = ?", swarm["tag"])
+    return known or swarm["budget"]
+
+
+def _will_confirm(ledger: Ledger, swarm: sqlite3.Row) -> bool:
+    """Whether a confirmation is open, or the champion is going to be challenged once more when the night ends."""
+    if confirmations.open_one(ledger, swarm["tag"]):
+        return True
+    return bool(champion(ledger, swarm["tag"])) and confirmations.earned(ledger, swarm, noise(ledger, swarm), last=True)

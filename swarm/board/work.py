@@ -6,9 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 
 from swarm.board import confirmations, runs, trials
+from swarm.board.confirmations import closing_runs
 from swarm.board.evidence import noise
 from swarm.board.ledger import Ledger
-from swarm.board.limits import TIME_IS_UP, closing_runs, limit, past_deadline
+from swarm.board.limits import TIME_IS_UP, limit, past_deadline, time_to_confirm
 from swarm.board.stock import champion, idea_of, leader, tip
 from swarm.judge.pairs import Half, next_half
 from swarm.judge.race import parse
@@ -113,13 +114,19 @@ class Desk:
         """A fresh run for the strict test that is open; at the end of the night the tip has its last chance of one."""
         if past_deadline(self.swarm, self.now):
             return None
-        if self.over and champion(self.ledger, self.tag) and not self._testing():
+        if self._ends_with_a_confirmation():
             known = noise(self.ledger, self.swarm)
             confirmations.consider(self.ledger, self.swarm, known, self.now, last=True)
         test = confirmations.open_one(self.ledger, self.tag)
         if test is None:
             return None
         return confirmations.next_run(self.ledger, self.swarm, test, self.agent, self.fence, self.alive, self.now)
+
+    def _ends_with_a_confirmation(self) -> bool:
+        """Whether all is judged, and there is a champion to challenge once more and time to do it."""
+        if not self.over or not champion(self.ledger, self.tag) or self._testing():
+            return False
+        return time_to_confirm(self.ledger, self.swarm, len(self.alive), self.now)
 
     def closing(self) -> Work | None:
         """When the limit is reached: fresh runs of the night's leader and of the baseline, both on each GPU in turn."""

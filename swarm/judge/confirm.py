@@ -17,7 +17,7 @@ UNSTEADY_RUNS = 8  # of each arm, where the candidate is noisier than everything
 UNSTEADY = 3.0  # times the pooled variance, from where on a candidate's own variance counts
 LEVEL = 0.005  # one-sided; ten tests bound a night without any effect at 5%
 TESTS = 10  # confirmations a night
-SHARE = 0.1  # of a night's runs
+SHARE = 0.1  # of a night's runs, for all of its confirmations
 EARNED = 2.0  # sigmas of shrunken gain that deserve a confirmation
 SPREAD = 2.5  # sigmas: the deviation of real gains (0.0015 val_bpb at a sigma of 0.0006)
 
@@ -67,9 +67,11 @@ def confirm(
 def affordable(tests: int, spent: int, runs: int, last: bool = False) -> bool:
     """Whether the night can pay for another confirmation: `tests` were made, with `spent` runs, of `runs` in all.
 
-    One test is left for the end of the night: it is the `last`, and needs no share.
+    Before the night's end as much must be left over as the `last` one costs. So a short night, or one on a single
+    GPU, makes none: its closing wave is its only test.
     """
-    return tests < TESTS if last else tests < TESTS - 1 and spent + 2 * FRESH_RUNS <= SHARE * runs
+    reserve = 0 if last else 1
+    return tests + reserve < TESTS and spent + 2 * FRESH_RUNS * (1 + reserve) <= SHARE * runs
 
 
 def deserves_confirmation(gain: float, se: float, sigma: float) -> bool:

@@ -40,7 +40,7 @@ class Rules:
     drop_z: float = 0.4
     keep_runs: int = 2  # fewest runs of a keep
     max_runs: int = 5  # then it is a near miss
-    parent_runs: int = 4  # the parent is measured again up to so many runs
+    parent_runs: int = 6  # the parent is measured again up to so many runs: all its challengers are compared with them
     outlier: float = 10.0  # sigmas: a larger gain needs `outlier_runs`
     outlier_gain: float = 0.0  # the same limit in units of the metric, where the preset has one; the larger counts
     outlier_runs: int = 3

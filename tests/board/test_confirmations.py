@@ -13,7 +13,7 @@ from swarm.judge.confirm import FRESH_RUNS, UNSTEADY_RUNS
 from swarm.records import Failure, Measure, Rest, Stop
 
 MakeNight = Callable[..., Night]
-BUSY = 80  # runs, of which a tenth are the eight of a confirmation
+BUSY = 160  # runs, of which a tenth are the eight of a confirmation and the eight of the last one
 
 
 def work(
@@ -124,7 +124,7 @@ def test_nothing_is_confirmed_without_a_gain_and_no_state_gets_a_second_chance(l
     (test,) = asked(night)
     assert test["state"] == "unconfirmed" and test["p"] > 0.05
     assert snapshot(night).champion is None
-    busy(night, 2 * BUSY, knob=10)
+    busy(night, BUSY, knob=10)
     assert len(asked(night)) == 1
 
 
@@ -146,7 +146,7 @@ def test_too_few_runs_pay_for_no_confirmation_and_greedy_never_asks_for_one(make
     night = make_night()
     night.baselines()
     night.keep("gpu0", 0, 0.99)
-    busy(night, 60)
+    busy(night, 140)
     assert asked(night) == []
     greedy = make_night(tag="apr6", key="other", policy="greedy")
     greedy.baselines()
@@ -161,7 +161,7 @@ def test_the_next_champion_has_to_beat_the_last_one(long_night: Night) -> None:
     work(night)
     first = night.trunk()[-1]
     second = night.keep("gpu0", 1, 0.98)
-    busy(night, 2 * BUSY, knob=10)
+    busy(night, BUSY, knob=10)
     work(night, truth=lambda run: 0.98 if run.source == night.row(second)["source"] else 0.99)
     assert [(t["rival_experiment"], t["state"]) for t in asked(night)][1] == (first, "confirmed")
     assert night.row(first)["rung"] == "confirmed" and night.row(second)["rung"] == "champion"
@@ -208,3 +208,36 @@ def test_a_confirmation_leaves_time_for_the_closing_wave(long_night: Night) -> N
     assert len(night.runs("purpose = 'closing' AND state = 'measured'")) > 0
     night.swarm(deadline=night.clock.now)
     assert isinstance(night.next("gpu0"), Stop)
+
+
+@pytest.mark.parametrize(("worth", "fits"), [(0.9889, False), (0.98, True)], ids=["too little", "enough"])
+def test_time_is_kept_for_a_last_confirmation_only_where_the_tip_has_earned_one(
+    long_night: Night, worth: float, fits: bool
+) -> None:
+    """Else a GPU would have nothing to do at the end of the night."""
+    night = long_night
+    work(night)
+    night.keep("gpu0", 1, worth)
+    night.draft("gpu0", 2)
+    closing, confirming = 10.0 * 2 * 3, 10.0 * 2 * 2  # 8 pairs, and 4 pairs, on three GPUs
+    night.swarm(deadline=night.clock.now + closing + confirming + 5.0)
+    assert night.measure("gpu0").purpose == ("confirm" if fits else "first")
+
+
+def test_a_confirmation_that_would_cost_the_closing_wave_its_time_is_not_begun(long_night: Night) -> None:
+    night = long_night
+    work(night)
+    night.keep("gpu0", 1, 0.98)
+    night.swarm(deadline=night.clock.now + 10.0 * 2 * 3 + 15.0)
+    assert night.measure("gpu0").purpose == "closing"
+
+
+def test_on_one_gpu_a_short_night_is_tested_by_its_closing_wave_alone(make_night: MakeNight) -> None:
+    night = make_night(agents=1)
+    night.baselines()
+    step = night.keep("gpu0", 0, 0.99)
+    busy(night, 100)
+    night.swarm(max_experiments=1)
+    work(night)
+    assert [(t["asked"], t["state"], t["experiment"]) for t in asked(night)] == [("closing", "confirmed", step)]
+    assert snapshot(night).champion == step and not night.runs("purpose = 'confirm'")

@@ -13,6 +13,8 @@ from scipy import stats
 from swarm.judge.closing import headline
 from swarm.judge.confirm import (
     FRESH_RUNS,
+    SHARE,
+    TESTS,
     UNSTEADY_RUNS,
     affordable,
     around,
@@ -90,14 +92,28 @@ def test_a_confirmation_is_earned_by_more_than_two_sigma_after_shrinking():
     assert not deserves_confirmation(0.0016, 0.0012, 0.0006), "too uncertain"
 
 
-def test_a_confirmation_is_affordable_within_a_tenth_of_the_runs_and_ten_a_night():
-    assert affordable(0, 0, 80)
-    assert not affordable(0, 0, 79)
-    assert not affordable(2, 16, 239)
+def test_all_confirmations_of_a_night_cost_a_tenth_of_its_runs_and_one_is_left_for_the_end():
+    assert affordable(0, 0, 160)
+    assert not affordable(0, 0, 159), "eight for this one, and eight for the last"
+    assert affordable(0, 0, 80, last=True)
+    assert not affordable(0, 0, 79, last=True)
+    assert not affordable(2, 16, 319)
     assert affordable(8, 64, 2000)
     assert not affordable(9, 72, 2000), "one is left for the night's end"
-    assert affordable(9, 72, 100, last=True)
+    assert affordable(9, 72, 2000, last=True)
     assert not affordable(10, 80, 2000, last=True)
+
+
+@given(st.lists(st.integers(1, 60), max_size=200), st.integers(0, 40))
+def test_no_night_spends_more_than_its_tenth_and_who_tested_once_can_pay_for_the_last(batches, more):
+    tests = spent = runs = 0
+    for batch in batches:
+        runs += batch
+        if affordable(tests, spent, runs):
+            tests, spent, runs = tests + 1, spent + 2 * FRESH_RUNS, runs + 2 * FRESH_RUNS
+    assert tests == 0 or affordable(tests, spent, runs + more, last=True)
+    last = affordable(tests, spent, runs, last=True)
+    assert spent + 2 * FRESH_RUNS * last <= max(SHARE * runs, 0) and tests + last <= TESTS
 
 
 @settings(deadline=None)
