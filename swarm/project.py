@@ -26,7 +26,9 @@ class Project:
     line "go" on its stdin; `held_out` are patterns of files below the cache that a sandboxed training must not see;
     `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
     `prepare` is what a person types to prepare it. `sigma` holds the expected noise of the metric by device, the
-    prior of the judge; a device that is not named there starts without one. `guards` are bounds on other printed
+    prior of the judge; a device that is not named there starts without one. `outlier_gain` holds by device, in units of
+    the metric, what a single step may gain without being measured once more: the judge asks for that beyond ten sigmas,
+    and beyond this. `guards` are bounds on other printed
     numbers (swarm/judge/guards.py). `origins` says of each key that is not given where it was found.
     """
 
@@ -43,6 +45,7 @@ class Project:
     direction: str = "lower"
     budget: float = 300.0
     sigma: Mapping[str, float] = field(default_factory=dict)
+    outlier_gain: Mapping[str, float] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -106,8 +109,10 @@ def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
     project = Project(**values)
     if project.direction not in ("lower", "higher"):
         raise UsageError(f'{name}: direction must be "lower" or "higher", not {project.direction!r}')
-    if not all(0 < number < math.inf for number in (project.budget, *project.sigma.values())):
-        raise UsageError(f"{name}: budget and sigma must be above 0, and finite")
+    if not all(
+        0 < number < math.inf for number in (project.budget, *project.sigma.values(), *project.outlier_gain.values())
+    ):
+        raise UsageError(f"{name}: budget, sigma and outlier_gain must be above 0, and finite")
     for guarded, bound in project.guards.items():
         try:
             Guard.parse(guarded, bound)

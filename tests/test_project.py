@@ -18,6 +18,7 @@ metric = "accuracy"
 direction = "higher"
 budget = 60
 sigma = { cpu = 0.01, cuda = 1e-3 }
+outlier_gain = { cuda = 0.01 }
 hours = 8
 """
 
@@ -33,6 +34,7 @@ def test_a_swarm_toml_says_everything(tmp_path: Path) -> None:
         direction="higher",
         budget=60.0,
         sigma={"cpu": 0.01, "cuda": 0.001},
+        outlier_gain={"cuda": 0.01},
     )
     assert project.sign == -1 and Project(("x",), ("y",)).sign == 1
     assert project.argv(project.command) == [sys.executable, "train.py"]
@@ -81,6 +83,7 @@ def test_a_folder_that_describes_nothing_is_told_how(tmp_path: Path, files: dict
         ("editable = ['x']\ncommand = ['x']\nsigma = 0.1", "sigma must be a table of numbers"),
         ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 'a' }", "sigma.cpu must be a number"),
         ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 0 }", "above 0"),
+        ("editable = ['x']\ncommand = ['x']\noutlier_gain = { cpu = 0 }", "above 0"),
         ("editable = ['x']\ncommand = ['x']\ndirection = 'up'", 'direction must be "lower" or "higher"'),
         ("editable = ['x']\ncommand = ['x']\nguards = { a = 3 }", "guards.a must be a text"),
         ("editable = ['x']\ncommand = ['x']\nguards = '+1%'", "guards must be a table of texts"),

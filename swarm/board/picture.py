@@ -16,6 +16,7 @@ from swarm.board.stock import interval, leader, researcher_of
 from swarm.board.trials import JUDGED
 from swarm.judge.closing import Headline, headline
 from swarm.judge.confirm import around
+from swarm.judge.saturation import EDITS, indistinct
 
 CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title"}
 
@@ -86,6 +87,7 @@ class Picture:
             train_share=self.train_share(),
             warnings=(swarm["reason"],) if swarm["reason"] else (),
             nights=nights(self.ledger, swarm),
+            saturated=self.saturated(),
         )
 
     def limits(self) -> str:
@@ -95,6 +97,12 @@ class Picture:
         experiments = swarm["max_experiments"]
         parts = [f"{hours:.3g} h" if hours else "", f"{experiments} experiments" if experiments else ""]
         return ", ".join(part for part in parts if part) or "until you stop it"
+
+    def saturated(self) -> bool:
+        """Whether the newest different edits all measure the same within the noise."""
+        judged = [r for r in self.ideas.values() if r["verdict"] and not r["baseline"] and r["restores"] is None]
+        judged.sort(key=lambda row: row["verdict"])
+        return indistinct([r["gain"] for r in judged if r["gain"] is not None][-EDITS:], self.noise.sigma)
 
     # -- what was measured -------------------------------------------------------------------------------------
 

@@ -200,3 +200,4 @@ class Snapshot:
     train_share: float | None = None  # trainer start to referee end, over wall time
     warnings: tuple[str, ...] = ()
     nights: tuple[NightView, ...] = ()  # all of the repository, by comparability key, this one's first
+    saturated: bool = False  # the newest edits cannot be told apart (swarm/judge/saturation.py)

@@ -18,8 +18,8 @@ from swarm.board.traces import does_nothing
 from swarm.board.verdicts import advance, close
 from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
-from swarm.judge.race import NEAR_MISS, Arm, Rules, incredible, parse, race
-from swarm.judge.saturation import EDITS, indistinct
+from swarm.judge.race import NEAR_MISS, Arm, Policy, Rules, incredible, parse, race
+from swarm.judge.saturation import EDITS, SATURATED, indistinct
 from swarm.records import Failure, Run, Rung, Status, Verdict, decode, encode
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
@@ -30,10 +30,6 @@ JUDGED = ("baseline", "first", "replicate")  # the purposes of runs that an expe
 UNBELIEVED = (
     "so large a gain is believed only from a referee, and its own code alone printed it; look at its diff, and give the"
     " project a `referee`"
-)
-SATURATED = (
-    f"the last {EDITS} different edits all measure the same within the noise: the task is too easy or saturated, the"
-    " budget too short, or the edits have no effect on the metric"
 )
 
 
@@ -130,7 +126,7 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     arms = _arms(ledger, swarm, experiment["id"], known)
     if not arms:  # all its runs were made on a parent that is in quarantine by now
         return Verdict(None, None, None, 0, "once more on a parent that is what it says")
-    policy, rules = parse(swarm["policy"])
+    policy, rules = _rules(swarm)
     verdict = policy(arms, known.sigma, rules, experiment["added_size"])
     broken = _breach(ledger, swarm, experiment["source"])
     if broken:
@@ -161,6 +157,13 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     confirmations.consider(ledger, swarm, known, now)
     _warn_once(ledger, swarm, known, now)
     return verdict
+
+
+def _rules(swarm: sqlite3.Row) -> tuple[Policy, Rules]:
+    """The policy with its rules, and with the project's limit of a single step's gain where the policy names none."""
+    policy, rules = parse(swarm["policy"])
+    limit = rules.outlier_gain or json.loads(swarm["settings"]).get("outlier_gain") or 0.0
+    return policy, replace(rules, outlier_gain=limit)
 
 
 def _unbelieved(ledger: Ledger, source: str, arms: list[Arm], verdict: Verdict, known: Noise, rules: Rules) -> bool:

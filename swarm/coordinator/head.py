@@ -354,7 +354,12 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
     with contextlib.closing(Ledger(path, write=True)) as ledger:
         now, config, seats = time.time(), plan.config, categories(plan)
         settings = json.dumps(
-            {**dataclasses.asdict(config), "researchers": plan.researchers, "guards": dict(plan.project.guards)}
+            {
+                **dataclasses.asdict(config),
+                "researchers": plan.researchers,
+                "guards": dict(plan.project.guards),
+                "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
+            }
         )
         if config.resume:
             limits = (config.hours, config.max_experiments)

@@ -9,6 +9,10 @@ from collections.abc import Sequence
 from statistics import stdev
 
 EDITS = 12  # that land together before anybody is told
+SATURATED = (
+    f"the last {EDITS} different edits all measure the same within the noise: the task is too easy or saturated, the"
+    " budget too short, or the edits have no effect on the metric"
+)
 
 
 def indistinct(gains: Sequence[float], sigma: float | None) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from swarm.board.snapshot import Snapshot, TrunkView
+from swarm.judge.saturation import SATURATED
 from swarm.views.tables import STATUS_STYLES, gain_style
 from swarm.views.text import (
     Scale,
@@ -28,7 +29,7 @@ _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red",
 def header(snapshot: Snapshot, width: int) -> list[Text]:
     """What the swarm is, how far it came, what it cost: four lines, and one more where there is a warning."""
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
-    if warning := next(reversed(snapshot.warnings), "") or _standin(snapshot):
+    if warning := next(reversed(snapshot.warnings), "") or _standin(snapshot) or snapshot.saturated * SATURATED:
         lines.append(Text(shorten("! " + clean(warning), width), "yellow"))
     return lines
 

@@ -10,6 +10,7 @@ from statistics import median
 
 from swarm.board.briefing import CATEGORIES
 from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.judge.saturation import SATURATED
 from swarm.views.headline import leading
 from swarm.views.markdown import code, escape
 from swarm.views.text import Scale, clean, plural, share
@@ -29,6 +30,7 @@ def recommend(snapshot: Snapshot) -> list[str]:
         *_untried(experiments),
         *_fruitful(experiments),
         *_drought(experiments),
+        *_saturation(snapshot),
         *_noise(snapshot, experiments),
         *_crashes(experiments),
         *_machine(snapshot),
@@ -84,6 +86,11 @@ def _drought(experiments: list[ExperimentView]) -> Iterator[str]:
             f"The last {since} experiments brought no keep: change the direction (program.md is re-read live), "
             "the budget, or the size of the steps."
         )
+
+
+def _saturation(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.saturated:
+        yield f"Look first whether edits can matter here at all: {SATURATED}."
 
 
 def _noise(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[str]:

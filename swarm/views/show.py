@@ -206,7 +206,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
         "train_share",
         "gpu_hours",
     )
-    whole = {name: getattr(snapshot, name) for name in (*shown, *rest, *_MONEY, "warnings")}
+    whole = {name: getattr(snapshot, name) for name in (*shown, *rest, *_MONEY, "warnings", "saturated")}
     return _strict(
         {
             **whole,

@@ -10,6 +10,7 @@ import pytest
 from nights import Night
 
 from swarm.board.evidence import noise
+from swarm.board.picture import Picture
 from swarm.judge.race import STANDARD
 from swarm.records import Claim, Duplicate, Failure, Idea, Metrics, Run, Source, Status, decode, encode
 
@@ -142,3 +143,24 @@ def test_edits_that_all_land_together_are_warned_of_once(night: Night) -> None:
         night.run("gpu0", 1.0002 + 0.0001 * (number % 3))
     warnings = night.ledger.rows("SELECT text FROM events WHERE kind = 'warning'")
     assert len(warnings) == 1 and "the last 12 different edits" in warnings[0]["text"]
+    assert Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now).saturated
+    night.draft("gpu0", 4)
+    night.run("gpu0", 1.5)
+    assert not Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now).saturated
+
+
+@pytest.mark.parametrize(
+    ("settings", "policy", "runs"),
+    [
+        ("{}", "race", 3),
+        ('{"outlier_gain": null}', "race", 3),
+        ('{"outlier_gain": 0.05}', "race", 2),
+        ('{"outlier_gain": 0.05}', "race:outlier_gain=0.001", 3),
+    ],
+)
+def test_how_much_one_step_may_gain_is_the_projects_to_say(
+    make_night: MakeNight, settings: str, policy: str, runs: int
+) -> None:
+    night = make_night(settings=settings, policy=policy)
+    night.baselines()
+    assert night.row(night.keep("gpu0", 0, 0.98))["n"] == runs, "twenty sigmas"

@@ -8,6 +8,7 @@ import pytest
 
 from swarm.views.headline import leading
 from swarm.views.recommendations import next_tag, recommend
+from swarm.views.show import render_status, status_json
 from swarm.views.verdicts import is_refuted, verdict
 
 
@@ -89,3 +90,11 @@ def test_the_leading_state_is_not_chosen_by_its_number(make_night):
     assert leading(snapshot).step.experiment == snapshot.champion
     assert leading(replace(snapshot, champion=None)).step == snapshot.trunk[-1]
     assert leading(replace(snapshot, champion=None, trunk=snapshot.trunk[:1])) is None
+
+
+def test_edits_that_cannot_be_told_apart_are_told_to_people(quiet_night, draw):
+    lost = replace(quiet_night, saturated=True)
+    for snapshot, told in ((lost, True), (quiet_night, False)):
+        assert any("edits can matter" in advice for advice in recommend(snapshot)) is told
+        assert ("edits all measure the same" in draw(render_status(snapshot), width=100)) is told
+        assert status_json(snapshot)["saturated"] is told
