@@ -29,6 +29,7 @@ from swarm.records import (
     Idea,
     Measure,
     Progress,
+    Purpose,
     Rebase,
     Repair,
     Rest,
@@ -135,12 +136,26 @@ class Agent:
         """run, referee, record, judge"""
         self.state, self.note, self.work, self.progress = "training", "", work, None
         source = await self.board.source(work.source)
-        run = await self.workshop.run(work, source, self._on_progress)
+        run = await (self._fill(work, source) if work.purpose is Purpose.FILLER else self._train(work, source))
         self.work, self.progress = None, None
         await self._watch_crashes(await self._record(run), run)
         self.faults = self.faults + 1 if run.failure is Failure.INFRASTRUCTURE else 0
         if self.faults >= MACHINE_FAULTS:
             raise MachineFault(f"{self.faults} faults of the machine in a row: {run.reason}")
+
+    def _train(self, work: Measure, source: Source) -> Awaitable[Run]:
+        return self.workshop.run(work, source, self._on_progress)
+
+    async def _fill(self, work: Measure, source: Source) -> Run:
+        """A run that passes the time, and ends with it: as soon as a draft waits, or none will come any more."""
+        training = asyncio.ensure_future(self._train(work, source))
+        try:
+            await asyncio.wait(filter(None, (training, self.drafting)), return_when=asyncio.FIRST_COMPLETED)
+            if not training.done():
+                await self.workshop.stop()
+            return await training
+        finally:
+            await _cancel(training)
 
     async def _watch_crashes(self, verdict: Verdict | None, run: Run) -> None:
         """Experiments that crash one after the other: people are told, and the researcher sits out for a while."""

@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     REFRESH = "refresh"  # the parent again, so that it is known as well as its challenger
     CONFIRM = "confirm"  # a candidate for champion on fresh seeds
     CLOSING = "closing"  # champion and baseline before the night ends: the headline
+    FILLER = "filler"  # the leader again, while the next idea is late: ended as soon as that is there
 
 
 class Failure(StrEnum):

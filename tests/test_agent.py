@@ -228,6 +228,30 @@ def test_a_slow_researcher_is_waited_for_and_no_longer(room: Room) -> None:
     assert room.diary.count("sleep 1") > 3
 
 
+def test_what_fills_the_time_gives_way_to_a_draft_at_once(make_room: Callable[..., Room]) -> None:
+    """The researcher is late for every idea; a filler would take longer than the test may."""
+
+    class Patient(Bench):
+        async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
+            self.seconds = 60.0 if work.purpose == "filler" else 0.01
+            return await super().run(work, source, on_progress)
+
+    async def slowly(briefing: Briefing) -> Idea:
+        while not room.ledger.value("SELECT count(*) FROM runs WHERE state = 'running' AND purpose = 'filler'"):
+            await asyncio.sleep(0.01)
+        return thinker._next(briefing)
+
+    room = make_room(policy="race", budget=0.01)
+    room.bench = Patient(room.diary, worse)
+    thinker = room.thinker(propose=slowly)
+    assert room.live(room.agent(thinker)) == ["3 experiments done"]
+    fillers = room.ledger.rows("SELECT id, attempt, state, failure FROM runs WHERE purpose = 'filler'")
+    assert [(row["attempt"], row["state"], row["failure"]) for row in fillers] == [
+        (attempt, "lost", "interrupted") for attempt in (1, 2, 3)
+    ]
+    assert room.bench.stops == 3
+
+
 def test_several_agents_do_exactly_so_many_experiments(make_room: Callable[..., Room]) -> None:
     room = make_room(agents=3, max_experiments=7)
     benches = [Bench(room.diary, worse, seconds=0.005 * (number + 1)) for number in range(3)]

@@ -28,6 +28,7 @@ from swarm.records import (
     Entered,
     Idea,
     Rebase,
+    Rest,
     Run,
     Source,
     Stop,
@@ -82,6 +83,7 @@ class Board:
         self.now = now or steady(time.time, monotonic)
         grace = monotonic() + LEASE  # whoever held a lease before a restart gets the whole of it again
         self.spent: dict[str, int] = {}  # who has no idea left, and how many verdicts they knew when they said so
+        self.resting: dict[str, float] = {}  # since when the agents that have nothing to run have nothing
         self.leases = {row["agent"]: grace for row in ledger.rows("SELECT agent FROM agents WHERE tag = ?", tag)}
 
     @property
@@ -245,7 +247,11 @@ class Board:
     def next_work(self, agent: str, fence: int) -> Work:
         """What the agent's GPU should do now. Asking again means that whatever it ran before is lost."""
         self._check(agent, fence)
-        return work.next_work(self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now())
+        late = self.monotonic() - self.resting.setdefault(agent, self.monotonic())
+        found = work.next_work(self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now(), late)
+        if not isinstance(found, Rest):
+            del self.resting[agent]
+        return found
 
     @once
     def rebase(self, agent: str, fence: int, order: Rebase, code: Code | None) -> None:

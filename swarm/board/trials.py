@@ -113,7 +113,7 @@ def _fresh(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, now: float) -> 
         confirmations.settle(ledger, swarm, run["confirmation"], now)
     elif run["purpose"] == "closing":
         confirmations.close(ledger, swarm, now)
-    if run["purpose"] in ("refresh", "confirm"):
+    if run["purpose"] in ("refresh", "confirm", "filler"):
         rollback.reconsider(ledger, swarm, now)
 
 

@@ -11,13 +11,22 @@ from swarm.board.evidence import noise
 from swarm.board.ledger import Ledger
 from swarm.board.limits import TIME_IS_UP, limit, past_deadline, time_to_confirm
 from swarm.board.stock import champion, idea_of, leader, tip
+from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.pairs import Half, next_half
 from swarm.judge.race import parse
 from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Stop, Work, decode
 
+LATE = 0.1  # of a run: an idea for which a GPU has waited so long may take longer still
+FILLED = CLOSING_RUNS  # runs, up to which a state is measured again while there is nothing better to do
 
-def next_work(ledger: Ledger, swarm: sqlite3.Row, agent: str, fence: int, alive: frozenset[str], now: float) -> Work:
-    """One agent's next work, with its run already entered in the ledger where it is one."""
+
+def next_work(
+    ledger: Ledger, swarm: sqlite3.Row, agent: str, fence: int, alive: frozenset[str], now: float, late: float = 0.0
+) -> Work:
+    """One agent's next work, with its run already entered in the ledger where it is one.
+
+    `late` is for how many seconds it has had nothing to run.
+    """
     trials.lose_running(ledger, swarm, agent, now)
     if swarm["stop"]:
         return Stop(swarm["reason"] or {"drain": "drained", "now": "stopped"}[swarm["stop"]])
@@ -28,6 +37,7 @@ def next_work(ledger: Ledger, swarm: sqlite3.Row, agent: str, fence: int, alive:
         or desk.confirmation()
         or desk.own_draft()
         or desk.closing()
+        or desk.filler(late)
         or desk.nothing()
     )
 
@@ -154,6 +164,21 @@ class Desk:
         seed = runs.CLOSING_SEEDS + half.pair
         return self._measure(experiment, Purpose.CLOSING, sources[half.arm], experiment["parent"], seed)
 
+    def filler(self, late: float) -> Work | None:
+        """While the next idea is late: the night's leader again, then the trunk's tip, until both are well known.
+
+        It delays no draft: the agent ends it when one is there. Karpathy's rule measures nothing twice.
+        """
+        if self.over or late < LATE * self.swarm["budget"] or self.swarm["policy"].startswith("greedy"):
+            return None
+        for step in (leader(self.ledger, self.tag), tip(self.ledger, self.tag)):
+            known = self.ledger.value(
+                "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state != 'lost'", self.tag, step["source"]
+            )
+            if known < FILLED:
+                return self._again(step, Purpose.FILLER)
+        return None
+
     def nothing(self) -> Work:
         if not self.over:
             return Rest("thinking about the next idea")
@@ -202,10 +227,14 @@ class Desk:
         step = self.ledger.one(
             "SELECT * FROM trunk WHERE tag = ? AND source = ? ORDER BY position DESC", self.tag, experiment["parent"]
         )
+        return self._again(step, Purpose.REFRESH)
+
+    def _again(self, step: sqlite3.Row, purpose: Purpose) -> Measure:
+        """Another run of a step of the trunk."""
         owner = self.ledger.one(
             "SELECT * FROM experiments WHERE id = ?", step["experiment"] or f"{self.tag}-{self.agent}-0000"
         )
-        return self._measure(owner, Purpose.REFRESH, step["source"], owner["parent"])
+        return self._measure(owner, purpose, step["source"], owner["parent"])
 
     def _own(self) -> sqlite3.Row | None:
         return self.ledger.row(

@@ -21,7 +21,7 @@ from swarm.board.novelty import fingerprint
 from swarm.board.picture import Picture
 from swarm.board.stock import found, leader, load_source, own_mean
 from swarm.project import Project
-from swarm.records import Duplicate, Idea, Measure, Metrics, Progress, Run, Source
+from swarm.records import Duplicate, Failure, Idea, Measure, Metrics, Progress, Run, Source
 from swarm.simulation import clock
 from swarm.simulation.drafter import Drafter, Imagination
 from swarm.simulation.ideas import read, untouched
@@ -199,19 +199,27 @@ class _Workshop:
     def __init__(self, night: Night, offset: float, truth: Callable[[Source], float]):
         self._night, self._offset, self._truth = night, offset, truth
         self._pace = random.Random(f"pace {night.seed} {offset}")
+        self._stopped = asyncio.Event()
 
     async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
         night, loop = self._night, asyncio.get_running_loop()
         chance = random.Random(f"{night.seed} {work.seed} {self._offset} {source.sha}")
         value = self._truth(source) + self._offset + night.sigma * chance.gauss()
         started, seconds = DAWN + loop.time(), night.budget * self._pace.uniform(1.0, 1.01)
-        await asyncio.sleep(seconds)
+        self._stopped.clear()
+        try:
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+        except TimeoutError:
+            pass
+        else:
+            lasted = DAWN + loop.time() - started
+            return Run(work.run, work.attempt, started, lasted, lasted, failure=Failure.INTERRUPTED, reason="stopped")
         metrics = Metrics(value, audited=True, peak_vram_mb=40_000.0)
         trace = tuple(value + chance.gauss() for _ in range(4))
         return Run(work.run, work.attempt, started, seconds, seconds, metrics, trace=trace)
 
     async def stop(self) -> None:
-        pass  # nobody stops a simulated night
+        self._stopped.set()
 
     def leftovers(self) -> list[Run]:
         return []

@@ -10,6 +10,7 @@ from nights import Night, turned
 from swarm.board.board import LEASE
 from swarm.board.novelty import code_of
 from swarm.board.trials import INTERRUPTIONS
+from swarm.board.work import FILLED, LATE
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.records import Claim, Duplicate, Failure, Idea, Measure, Rebase, Repair, Rest, Stop, Work
 
@@ -151,6 +152,59 @@ def test_seeds_run_from_one_for_every_code_and_fresh_ones_are_never_shared(night
         seeds.setdefault((run["source"], run["purpose"] == "closing"), []).append(run["seed"])
     for (_, fresh), own in seeds.items():
         assert sorted(own) == [(9000 if fresh else 1000) + number for number in range(1, len(own) + 1)]
+
+
+# -- while ideas are late ------------------------------------------------------------------------------------------
+
+
+def test_a_gpu_whose_next_idea_is_late_measures_the_leader_again_and_never_for_ever(night: Night) -> None:
+    kept = night.keep("gpu0", 0, 0.99)
+    assert isinstance(night.next("gpu0"), Rest), "it may come any moment"
+    night.clock.tick(LATE * 100 + 1)
+    for _ in range(FILLED):
+        work = night.next("gpu0")
+        if isinstance(work, Rest):
+            break
+        assert isinstance(work, Measure) and (work.purpose, work.experiment) == ("filler", kept)
+        night.record("gpu0", work, 0.99)
+        assert isinstance(night.next("gpu0"), Rest), "and it waits anew"
+        night.clock.tick(LATE * 100 + 1)
+    assert len(night.runs(f"source = '{work_source(night, kept)}'")) == FILLED
+    night.draft("gpu0", 1)
+    assert night.measure("gpu0").purpose == "first"
+
+
+def test_a_filler_that_had_to_give_way_costs_nothing_and_goes_on_later(night: Night) -> None:
+    night.keep("gpu0", 0, 0.99)
+    night.next("gpu0")
+    night.clock.tick(LATE * 100 + 1)
+    filler = night.measure("gpu0")
+    assert filler.purpose == "filler"
+    late = night.draft("gpu0", 1)
+    assert night.record("gpu0", filler, Failure.INTERRUPTED) is None
+    first = night.measure("gpu0")
+    assert (first.purpose, first.experiment) == ("first", late)
+    night.record("gpu0", first, 1.5)
+    night.next("gpu0")
+    night.clock.tick(LATE * 100 + 1)
+    again = night.measure("gpu0")
+    assert (again.run, again.attempt, again.seed) == (filler.run, 2, filler.seed)
+
+
+def test_greedy_measures_nothing_twice_and_a_night_that_is_over_fills_nothing(make_night: MakeNight) -> None:
+    for policy, limit in (("greedy", None), ("race", 1)):
+        night = make_night(policy=policy, tag=policy, key=policy)
+        night.baselines()
+        night.draft("gpu0", 0)
+        night.run("gpu0", 1.5)
+        night.swarm(max_experiments=limit)
+        for _ in range(3):
+            night.clock.tick(LATE * 100 + 1)
+            assert isinstance(night.next("gpu0"), Stop if limit else Rest)
+
+
+def work_source(night: Night, experiment: str) -> str:
+    return night.row(experiment)["source"]
 
 
 # -- agents that go away -------------------------------------------------------------------------------------------
