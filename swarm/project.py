@@ -23,8 +23,9 @@ class Project:
 
     `command` trains once and prints the summary block; `referee`, where there is one, measures the saved model in
     a process of its own, which with `referee_waits` starts together with the training, to be warm, and measures after a
-    line "go" on its stdin; `held_out` are patterns of files below the cache that a sandboxed training must not see;
-    `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
+    line "go" on its stdin; `hidden` measures the model of confirmations and closing runs once more, on a second split,
+    and writes `referee-test.json`; `held_out` are patterns of files below the cache that a sandboxed training must not
+    see; `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
     `prepare` is what a person types to prepare it. `sigma` holds the expected noise of the metric by device, the
     prior of the judge; a device that is not named there starts without one. `outlier_gain` holds by device, in units of
     the metric, what a single step may gain without being measured once more: the judge asks for that beyond ten sigmas,
@@ -37,6 +38,7 @@ class Project:
     fixed: tuple[str, ...] = ()
     referee: tuple[str, ...] = ()
     referee_waits: bool = False
+    hidden: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     prepare: str = ""

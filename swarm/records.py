@@ -230,13 +230,17 @@ Work = Measure | Rebase | Repair | Rest | Stop
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The numbers of one finished run. `value` is the primary metric; `audited` means that the referee measured it."""
+    """The numbers of one finished run. `value` is the primary metric; `audited` means that the referee measured it.
+
+    `hidden` is the metric on a second split, of confirmations and closing runs: reported to people, and nothing else.
+    """
 
     value: float
     audited: bool
     peak_vram_mb: float | None = None
     training_seconds: float | None = None
     values: Mapping[str, float | int | str | None] = field(default_factory=dict)  # everything in the summary block
+    hidden: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

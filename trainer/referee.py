@@ -10,7 +10,7 @@ asked about some of its rows, drawn by lot, in other company and with everything
 the two say before that place must agree. A model that reads ahead, that looks at other rows, or that learns from what
 it is measured on, does not know which of its answers somebody else is asked for as well.
 
-The answer is `$SWARM_RUN_DIR/referee.json`, which appears only when complete:
+The answer is `$SWARM_RUN_DIR/referee.json` (`referee-test.json` for that split), which appears only when complete:
 
     {"val_bpb": 1.87, "val_loss": 4.07, "tokens": 65536, "bytes": 209371, "seconds": 1.2, "overhead_seconds": 0.4,
      "split": "val", "corpus": "<hash>", "tokenizer": "<hash>", "checks": ["context", ...]}
@@ -190,14 +190,15 @@ class Lot:
         return float((answer[: pick.cut] - self.heard[pick.row]).abs().max())
 
 
-def write_answer(run_dir: Path, answer: dict[str, Any]) -> None:
-    """Write referee.json so that it is there completely or not at all, even after a power cut."""
-    partial = run_dir / "referee.json.part"
+def write_answer(run_dir: Path, answer: dict[str, Any], split: str) -> None:
+    """Write the answer so that it is there completely or not at all, even after a power cut."""
+    name = "referee.json" if split == "val" else f"referee-{split}.json"
+    partial = run_dir / f"{name}.part"
     with partial.open("w") as file:
         json.dump(answer, file)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(run_dir / "referee.json")
+    partial.replace(run_dir / name)
 
 
 def answer_for(settings: harness.Settings, split: str, wait: bool) -> dict[str, Any]:
@@ -239,7 +240,7 @@ def main(argv: list[str] | None = None) -> int:
         settings.apply()
         answer = answer_for(settings, arguments.split, arguments.wait)
         assert settings.run_dir
-        write_answer(settings.run_dir, answer)
+        write_answer(settings.run_dir, answer, arguments.split)
     except (harness.SetupError, prepare.PrepareError) as error:
         print(f"referee.py: {error}", file=sys.stderr)
         return 2

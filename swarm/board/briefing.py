@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from swarm.board import evidence, program, repeats
 from swarm.board.findings import finding, findings
 from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
 from swarm.board.stock import OWN_MEAN, idea_of, load_source, researcher_of, tip
-from swarm.records import Briefing, Dossier, Idea, decode
+from swarm.records import Briefing, Dossier, Idea, Run, decode
 
 CATEGORIES = (
     "architecture",
@@ -91,9 +92,15 @@ def dossier(ledger: Ledger, swarm: sqlite3.Row, experiment: str) -> Dossier | No
         row["rationale"],
         load_source(ledger, row["parent"]),
         load_source(ledger, row["source"]),
-        decode(own) if own else None,
-        decode(parents) if parents else None,
+        _told(own),
+        _told(parents),
     )
+
+
+def _told(result: str | None) -> Run | None:
+    """A stored run as researchers may see it: without the hidden split's number."""
+    run = decode(result) if result else None
+    return replace(run, metrics=replace(run.metrics, hidden=None)) if run and run.metrics else run
 
 
 def _last(ledger: Ledger, swarm: sqlite3.Row, agent: str) -> Dossier | None:

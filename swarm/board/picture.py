@@ -18,7 +18,7 @@ from swarm.judge.closing import Headline, headline
 from swarm.judge.confirm import around
 from swarm.judge.saturation import EDITS, indistinct
 
-CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title"}
+CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title", "hidden"}
 
 
 class Picture:
@@ -33,7 +33,9 @@ class Picture:
         self.commits[swarm["base_source"]] = swarm["base_commit"]
         self.tries = ledger.rows(
             "SELECT id, attempt, experiment, agent, purpose, seed, state, source, parent, started, seconds, value,"
-            " audited, sandboxed, peak_vram_mb, failure FROM runs WHERE tag = ? ORDER BY started, id, attempt",
+            " audited, sandboxed, peak_vram_mb, failure, confirmation, CASE WHEN purpose IN ('confirm', 'closing')"
+            " THEN json_extract(result, '$.metrics.hidden') END AS hidden FROM runs WHERE tag = ?"
+            " ORDER BY started, id, attempt",
             self.tag,
         )
         self.payments = ledger.rows(
@@ -69,6 +71,8 @@ class Picture:
             best=trunk[-1].value,
             champion=next((e.id for e in reversed(experiments) if e.rung == "champion"), None),
             headline=self.headline(),
+            hidden=self.hidden(leader(self.ledger, self.tag)["source"], swarm["base_source"]),
+            hidden_split=bool(json.loads(swarm["settings"]).get("hidden")),
             agents=self.agents(experiments, trunk),
             trunk=trunk,
             experiments=experiments,
@@ -118,6 +122,15 @@ class Picture:
         best, base = leader(self.ledger, self.tag)["source"], self.swarm["base_source"]
         fresh = self.values({best, base}, "closing")
         return headline(fresh[best], fresh[base], self.noise.sigma, self.noise.df)
+
+    def hidden(self, source: str, rival: str, confirmation: int | None = None) -> Headline | None:
+        """What the hidden split says of two states: their runs of a confirmation, or else of the closing wave.
+
+        Its noise is not the metric's: it is judged from these runs alone.
+        """
+        runs = [row for row in self.measured if row["hidden"] is not None and row["confirmation"] == confirmation]
+        ours, theirs = ([self.sign * row["hidden"] for row in runs if row["source"] == arm] for arm in (source, rival))
+        return headline(ours, theirs, None)
 
     def values(self, sources: set[str], purpose: str | None = None) -> dict[str, list[float]]:
         """What these sources measured, lower is better, GPU offsets removed."""
@@ -208,6 +221,7 @@ class Picture:
             failure=row["failure"],
             audited=_flag(row["audited"]),
             sandboxed=_flag(row["sandboxed"]),
+            hidden=row["hidden"],
         )
 
     def paid(self, agent: str | None = None) -> list[sqlite3.Row]:
@@ -227,6 +241,7 @@ class Picture:
                 title=self.ideas[row["experiment"]]["title"],
                 rival_title=self.ideas[row["rival_experiment"]]["title"],
                 rival=row["rival_experiment"],
+                hidden=self.hidden(row["source"], row["rival"], None if row["asked"] == "closing" else row["id"]),
                 **{name: row[name] for name in row.keys() if name in CONFIRMATION},  # noqa: SIM118
             )
             for row in rows

@@ -91,6 +91,7 @@ class RunView:
     failure: str | None = None
     audited: bool | None = None  # None without a number
     sandboxed: bool | None = None  # None while it runs, and where nobody told how it ended
+    hidden: float | None = None  # the metric on the hidden split
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ class ConfirmationView:
     m: int | None
     began: float
     ended: float | None
+    hidden: Headline | None = None  # the same runs on the hidden split, which decided nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ class Snapshot:
     best: float | None  # the newest trunk state's mean
     champion: str | None  # experiment id, None while the baseline leads
     headline: Headline | None = None  # the leader's closing runs, sign-normalised: lower is better in it
+    hidden: Headline | None = None  # the same of the hidden split
+    hidden_split: bool = False  # whether this project can measure one
     agents: tuple[AgentView, ...] = ()
     trunk: tuple[TrunkView, ...] = ()
     experiments: tuple[ExperimentView, ...] = ()  # oldest first, without abandoned ones

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarm.board.snapshot import ConfirmationView, Snapshot
+from swarm.judge.closing import Headline
 from swarm.views.markdown import code, escape, table
 from swarm.views.text import UNKNOWN, Scale, clean, short_id
 
@@ -23,7 +24,13 @@ def sentence(test: ConfirmationView, scale: Scale) -> str:
         return f"not confirmed {against}: too many of its fresh runs gave no number"
     word = "confirmed" if test.state == "confirmed" else "not confirmed"
     interval = scale.interval(test.gain, test.low, test.high)
-    return f"{word} {against}: {interval} on {test.n} + {test.m} fresh runs, p {_probability(test.p)}"
+    second = f"; on the hidden split {hidden_gain(test.hidden, scale)}" if test.hidden else ""
+    return f"{word} {against}: {interval} on {test.n} + {test.m} fresh runs, p {_probability(test.p)}{second}"
+
+
+def hidden_gain(told: Headline | None, scale: Scale) -> str:
+    """The gain on the hidden split with its interval."""
+    return UNKNOWN if told is None else scale.interval(told.gain, told.gain_low, told.gain_high)
 
 
 def markdown(snapshot: Snapshot) -> str:
@@ -39,6 +46,7 @@ def markdown(snapshot: Snapshot) -> str:
             "gain": scale.interval(test.gain, test.low, test.high),
             "fresh runs": UNKNOWN if test.n is None else f"{test.n} + {test.m}",
             "p": _probability(test.p),
+            **({"hidden split": hidden_gain(test.hidden, scale)} if snapshot.hidden_split else {}),
             "outcome": test.state,
             "what": escape(test.title),
         }

@@ -66,6 +66,24 @@ def headline(snapshot: Snapshot, markdown: bool = False) -> str:
     return f"**{finding}** {proof}".rstrip() if markdown else f"{finding} {proof}".rstrip()
 
 
+def second_opinion(snapshot: Snapshot) -> str:
+    """What the hidden split says of the night's leader, in a sentence; empty where there is no leader."""
+    leader, scale = leading(snapshot), Scale.of(snapshot)
+    if leader is None:
+        return ""
+    if not snapshot.hidden_split:
+        return "There is no second opinion: this project measures no hidden split."
+    tests = [t for t in snapshot.confirmations if t.experiment == leader.step.experiment and t.hidden]
+    told = snapshot.hidden or (tests[-1].hidden if tests else None)
+    if told is None:
+        return "Nothing was measured on the hidden split yet: that is for confirmations and the closing wave."
+    gain = scale.interval(told.gain, told.gain_low, told.gain_high)
+    words = f"On a hidden split, which decided nothing, its gain is {gain} over {told.n} + {told.m} fresh runs."
+    if leader.better and leader.gain is not None and told.gain < leader.gain / 2:
+        words += " That is less than half: part of what was found may fit the visible split alone."
+    return words
+
+
 def _finding(snapshot: Snapshot, told: Callable[[str], str]) -> tuple[str, str]:
     """The finding in a sentence, and what it rests on. `told` makes foreign text harmless."""
     scale, leader = Scale.of(snapshot), leading(snapshot)

@@ -117,7 +117,10 @@ def _hosts(plan: Plan) -> str:
 
 
 def _referee(plan: Plan) -> str:
-    return "measured by the referee" if plan.project.referee else "as printed by the run (unaudited)"
+    if not plan.project.referee:
+        return "as printed by the run (unaudited)"
+    hidden = "; confirmations and the closing wave on a hidden split too" if plan.project.hidden else ""
+    return f"measured by the referee{hidden}"
 
 
 def _data(plan: Plan) -> str:

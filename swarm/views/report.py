@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swarm.board.snapshot import ExperimentView, Snapshot
 from swarm.views import confirmations, groups
-from swarm.views.headline import headline, title
+from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.recommendations import recommend
 from swarm.views.staircase import draw_staircase
@@ -53,6 +53,7 @@ def write_report(
     parts = [
         f"# {escape(title(snapshot))}",
         headline(snapshot, markdown=True),
+        *filter(None, [second_opinion(snapshot)]),
         f"![every experiment of the night]({picture.name})",
     ]
     parts += [f"## {name}\n\n{text}" for name, text in sections.items() if text]

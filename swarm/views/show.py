@@ -109,6 +109,9 @@ def _runs_table(runs: Sequence[RunView], scale: Scale) -> RenderableType:
         table.add_column(heading, no_wrap=True)
     for heading in ("seed", scale.metric, "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
+    second = any(run.hidden is not None for run in runs)
+    if second:
+        table.add_column("hidden split", justify="right", no_wrap=True)
     for heading in ("came to", "trust"):
         table.add_column(heading, no_wrap=True)
     for run in runs:
@@ -116,6 +119,7 @@ def _runs_table(runs: Sequence[RunView], scale: Scale) -> RenderableType:
         outcome = run.failure or run.state
         cells = (clean(run.id) + attempt, clock(run.started, seconds=True), clean(run.purpose), clean(run.agent))
         figures = (str(run.seed), scale.value(run.metric), quantity(run.seconds, "", 1))
+        figures += (scale.value(run.hidden),) if second else ()
         table.add_row(*map(Text, cells + figures), Text(clean(outcome), "red" if run.failure else ""), _vouched(run))
     return table
 
@@ -214,6 +218,8 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
             "failures": dict(Counter(run.failure for run in snapshot.runs if run.failure)),
             "agents": len(snapshot.agents),
             "experiments": len(judged(snapshot)),
+            "hidden_split": snapshot.hidden_split,
+            "hidden": snapshot.hidden,
             "best_gain": newest.gain if newest else None,
             "best_interval": [newest.low, newest.high] if newest else None,
             "agent_list": snapshot.agents,

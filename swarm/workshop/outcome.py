@@ -6,20 +6,36 @@ import json
 import math
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from swarm.project import Project
 from swarm.records import Failure, Metrics, Run
 from swarm.workshop.logs import clean, read_plain, tail_of
 from swarm.workshop.progress import Beat, beats, curve, last_loss, trace
-from swarm.workshop.spec import GUARD_ERRORS, HEARTBEAT, REFEREE, RESULT, SPEC, Ended, Result, Spec
+from swarm.workshop.spec import (
+    GUARD_ERRORS,
+    HEARTBEAT,
+    HIDDEN,
+    REFEREE,
+    RESULT,
+    SECOND,
+    SPEC,
+    Ended,
+    Result,
+    Spec,
+    Step,
+)
 from swarm.workshop.summary import Value, number_of, parse_summary
 
 DIVERGED_AT = 100.0  # a loss that is not below this is not training
 INVALID_EXIT = 3  # the referee's word for a candidate that cheats
 CLOCK_SLACK = 3.0  # seconds for a last step, for saving the model, and for the process to end
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
+
+Stage = TypeVar("Stage", Step, Ended)
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemoryError|MemoryError|CUBLAS_STATUS_ALLOC_FAILED|can(?:'t|not) allocate memory",
@@ -42,23 +58,25 @@ def read_run(folder: Path, project: Project) -> Run:
     result = Result.read(folder)
     artifacts = Path(spec.run_folder)
     heartbeats = beats(artifacts / HEARTBEAT)
-    logs = [Path(step.log) for step in spec.steps]
-    steps = result.steps if result else ()
+    logs = [Path(step.log) for step in _judging(spec.steps)]
+    steps = _judging(result.steps) if result else []
     tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     verdict = _failure(folder, spec, result, heartbeats, tails)
     if verdict is None and steps:
         printed = parse_summary(_text(logs[0]), project.metric)
-        verdict = late(spec, steps[0]) or _measured(artifacts, project, printed, referee=len(spec.steps) > 1)
+        verdict = late(spec, steps[0]) or _measured(artifacts, project, printed, referee=len(logs) > 1)
         cut = next((step.log_broken for step in steps if step.log_broken), None)
         if cut and not isinstance(verdict, Metrics):  # what is missing may have been said and not kept
             verdict = Failure.INFRASTRUCTURE, f"its log could not be written: {cut}"
+    if isinstance(verdict, Metrics):
+        verdict = replace(verdict, hidden=_hidden(artifacts, project, result))
     failed = None if isinstance(verdict, Metrics) else verdict
     return Run(
         run=spec.run,
         attempt=spec.attempt,
         started=started,
-        seconds=sum(step.seconds for step in steps),
+        seconds=sum(step.seconds for step in result.steps) if result else 0.0,
         training_seconds=steps[0].seconds if steps else 0.0,
         metrics=verdict if isinstance(verdict, Metrics) else None,
         failure=failed[0] if failed else None,
@@ -69,6 +87,11 @@ def read_run(folder: Path, project: Project) -> Run:
         curve=curve(heartbeats),
         sandboxed=spec.sandboxed,
     )
+
+
+def _judging(steps: Iterable[Stage]) -> list[Stage]:
+    """The steps that a run is judged by: all but the hidden split's, which never counts for anything."""
+    return [step for step in steps if step.name != SECOND]
 
 
 def _failure(
@@ -86,10 +109,11 @@ def _failure(
         return Failure.INVALID, f"changed fixed files: {', '.join(sorted(result.changed))}"
     if result.survivors:
         return Failure.INFRASTRUCTURE, f"processes {result.survivors} could not be ended, even by SIGKILL"
-    last = result.steps[-1] if result.steps else None
+    ended = _judging(result.steps)
+    last = ended[-1] if ended else None
     if last and not last.succeeded:
         return _of_step(last, spec, heartbeats, tails[-1])
-    if len(result.steps) < len(spec.steps):
+    if len(ended) < len(_judging(spec.steps)):
         return Failure.INTERRUPTED, _INTERRUPTED.get(result.ended_by or "", "it was stopped")
     return None
 
@@ -202,6 +226,12 @@ def _measured(
         training_seconds=_finite(number_of(printed.get("training_seconds"))),
         values={key: _plain(item) for key, item in {**printed, **told}.items()},
     )
+
+
+def _hidden(artifacts: Path, project: Project, result: Result | None) -> float | None:
+    """The number of the hidden split, where its own step has written it: a file of that name may be anybody's."""
+    measured = any(step.name == SECOND and step.succeeded for step in (result.steps if result else ()))
+    return _finite(_json(artifacts / HIDDEN).get(project.metric)) if measured else None
 
 
 def _no_metric(metric: str, printed: Mapping[str, Value]) -> str:

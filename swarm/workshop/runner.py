@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -28,9 +29,11 @@ from swarm.workshop.spec import (
     GUARD_FOLDER,
     GUARDS,
     HEARTBEAT,
+    HIDDEN,
     MODEL,
     REFEREE,
     RUNS,
+    SECOND,
     SPEC,
     STOP,
     Damaged,
@@ -45,6 +48,7 @@ from swarm.workshop.workspace import Workspace, remove
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 UNHEARD = 120.0  # seconds beyond all its limits after which a guard that says nothing counts as hung
+REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
 START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
 _LOOK = 0.5  # seconds between looks at a run's progress
 
@@ -196,6 +200,14 @@ class Workshop:
                     cores=[] if self._slot.device == "cpu" else list(self._slot.cores), **common,
                 )
             )  # fmt: skip
+            if self._project.hidden and work.purpose in REPORTED:
+                second = self._project.argv(self._project.hidden)
+                steps.append(
+                    replace(
+                        steps[-1], name=SECOND, argv=second, log=f"{log}.hidden.log", early=False,
+                        clears=[str(artifacts / HIDDEN)],
+                    )
+                )  # fmt: skip
         lock = re.sub(r"[^A-Za-z0-9.-]", "-", self._slot.lock)
         return Spec(
             work.run,
@@ -274,7 +286,7 @@ class Workshop:
                     if time.monotonic() > hung:
                         return False
                     state = State.read(folder)
-                    phase = "measuring" if state and state.step == "referee" else "starting"
+                    phase = "measuring" if state and state.step in ("referee", SECOND) else "starting"
                     elapsed = time.monotonic() - started
                     on_progress(read_progress(heartbeat, log, budget, phase, elapsed))
                 return bool(ended.result())

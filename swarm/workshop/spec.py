@@ -10,6 +10,7 @@ from pathlib import Path
 
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
+HIDDEN, SECOND = "referee-test.json", "hidden"  # the same of the hidden split, and the step that leaves it
 GUARDS, RUNS = "guards", "runs"  # in an agent's folder: a folder per attempt, of the same name in both
 GUARD_FOLDER = "SWARM_GUARD"  # in a guard's environment: the folder that it works in, by which it can be found
 STOP = b"stop\n"  # the one command that a guard knows

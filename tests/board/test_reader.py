@@ -17,7 +17,9 @@ from swarm.board.reader import STALE, ledger_path, newest_tag, open_ledger, read
 from swarm.board.snapshot import ExperimentView, Snapshot
 from swarm.board.stock import reopen
 from swarm.errors import UsageError
-from swarm.records import Failure, Idea
+from swarm.records import Failure, Idea, Metrics, Run
+from swarm.views.headline import second_opinion
+from swarm.views.show import status_json
 
 MakeNight = Callable[..., Night]
 
@@ -163,6 +165,28 @@ def test_the_headline_is_of_the_closing_runs(night: Night, root: Path) -> None:
     assert by_id(snapshot)["gpu0-0001"].value == pytest.approx(0.99)  # what it was judged on
     fresh = snapshot.trunk[1]
     assert (fresh.n, fresh.gain) == (4, pytest.approx(0.009)), "fresh runs replace those that were selected"
+
+
+def test_the_hidden_split_is_shown_to_people_and_to_no_researcher(night: Night, root: Path) -> None:
+    kept = night.keep("gpu0", 0, 0.99)
+    night.swarm(max_experiments=1, settings='{"hidden": true}')
+    for number, agent in enumerate(("gpu0", "gpu1") * 4):
+        work = night.measure(agent)
+        value = (1.0 if work.source == night.base.sha else 0.99) + 0.0001 * (-1) ** (number // 2)
+        metrics = Metrics(value, audited=True, hidden=2.0 + value / 2)
+        run = Run(work.run, work.attempt, night.clock.now, 10.0, 9.0, metrics=metrics)
+        night.call("record", agent, night.fences[agent], run)
+    snapshot = look(root)
+    assert snapshot.headline and snapshot.hidden and snapshot.hidden_split
+    assert (snapshot.hidden.n, snapshot.hidden.m) == (4, 4)
+    assert snapshot.hidden.gain == pytest.approx(0.005)
+    assert snapshot.confirmations[0].hidden == snapshot.hidden
+    assert {run.hidden is None for run in snapshot.runs if run.purpose == "closing"} == {False}
+    assert "On a hidden split, which decided nothing, its gain is" in second_opinion(snapshot)
+    assert status_json(snapshot)["hidden"]["gain"] == pytest.approx(0.005)
+    told = night.board.dossier(kept)
+    assert told and told.run and told.run.metrics and told.run.metrics.hidden is None
+    assert "hidden" not in (told.run.metrics.values or {})
 
 
 def test_words_for_how_it_stands(night: Night, root: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_ray_that_comes_too_late_is_started_again_and_nothing_of_it_stays(monk
 def test_a_ray_that_never_comes_is_one_line(monkeypatch):
     begun: list[subprocess.Popen] = []
     monkeypatch.setattr(ray, "init", late(9, begun))
-    with pytest.raises(SwarmError, match="Ray does not start on .*: The current node timed out") as told:
+    with pytest.raises(SwarmError, match=r"Ray does not start on .*: The current node timed out") as told:
         Cluster(None, []).start(b"")
     assert "\n" not in str(told.value) and len(begun) == cluster.STARTS
     assert all(map(gone, begun))

@@ -279,10 +279,21 @@ def test_a_warm_referee_waits_for_its_turn(workspace: Path, cache: Path, tmp_pat
 
 
 def test_the_answer_appears_complete_or_not_at_all(tmp_path: Path) -> None:
-    referee.write_answer(tmp_path, {"val_bpb": 1.0})
+    referee.write_answer(tmp_path, {"val_bpb": 1.0}, "val")
     with pytest.raises(TypeError):
-        referee.write_answer(tmp_path, {"val_bpb": object()})
+        referee.write_answer(tmp_path, {"val_bpb": object()}, "val")
     assert json.loads((tmp_path / "referee.json").read_text()) == {"val_bpb": 1.0}
+
+
+def test_another_split_has_another_answer_beside_the_first(workspace: Path, cache: Path, tmp_path: Path) -> None:
+    (workspace / "trainer" / "train.py").write_text(BROKEN.format(forward="torch.zeros(*idx.shape, 512)", load=""))
+    (tmp_path / "model.pt").touch()
+    (tmp_path / "referee.json").write_text("the answer on val")
+    environment = {"PATH": "", "AUTORESEARCH_CACHE": str(cache), "SWARM_DEVICE": "cpu", "SWARM_RUN_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "trainer.referee", "--split", "test"]
+    subprocess.run(command, cwd=workspace, env=environment, check=True, timeout=120)
+    assert json.loads((tmp_path / "referee-test.json").read_text())["split"] == "test"
+    assert (tmp_path / "referee.json").read_text() == "the answer on val"
 
 
 def test_a_candidate_that_reads_ahead_is_caught_end_to_end(workspace: Path, run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from swarm.board.snapshot import Event
 from swarm.judge.closing import Headline
-from swarm.views.headline import headline, title
+from swarm.views.headline import headline, leading, second_opinion, title
 from swarm.views.report import write_report
 
 
@@ -185,3 +185,17 @@ def test_the_report_says_why_the_night_ended(make_night, tmp_path):
     assert "| why it ended | nothing is left to try: every knob was tried |" in report.read_text()
     report, _ = write_report(replace(snapshot, status="running"), tmp_path, None, {})
     assert "why it ended" not in report.read_text()
+
+
+def test_the_hidden_split_is_a_second_opinion_and_its_absence_is_said(make_night, report):
+    snapshot = replace(make_night(4, ended=True), hidden_split=True)
+    leader = leading(snapshot)
+    assert leader and leader.gain
+    opinions = [
+        second_opinion(replace(snapshot, hidden=Headline(1.9, 1.89, 1.91, gain, 0.002, 0.006, 8, 8)))
+        for gain in (leader.gain, leader.gain / 3)
+    ]
+    assert all(told.startswith("On a hidden split, which decided nothing, its gain is") for told in opinions)
+    assert ["less than half" in told for told in opinions] == [False, True]
+    assert "Nothing was measured on the hidden split yet" in second_opinion(snapshot)
+    assert "this project measures no hidden split" in report(replace(snapshot, hidden_split=False))

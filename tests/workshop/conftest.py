@@ -60,6 +60,8 @@ class Bench:
         self.seen: list[Progress] = []
         self.project = Project(command=("{python}", "train.py"), editable=("train.py",), fixed=("prepare.py",))
         self.referee: str | None = None
+        self.hidden: str | None = None
+        self.purpose = Purpose.FIRST
         self.slot = Slot("sim", 0, gpu="3", threads=2)
         self.limits = Limits(wall=20.0, cpu=None, referee=20.0, silence=None, grace=0.3, lock_wait=0.5)
         self.allowed: tuple[str, ...] = ()
@@ -71,6 +73,9 @@ class Bench:
         if self.referee is not None:
             files["referee.py"] = textwrap.dedent(self.referee)
             project = replace(project, referee=("{python}", "referee.py"), fixed=("prepare.py", "referee.py"))
+        if self.hidden is not None:
+            files["hidden.py"] = textwrap.dedent(self.hidden)
+            project = replace(project, hidden=("{python}", "hidden.py"))
         limits: Callable[[float, str], Limits] = lambda budget, device: self.limits  # noqa: E731
         return Workshop(project, archive(files), self.folder, self.slot, None, self.allowed, limits, self.sandboxed)
 
@@ -79,7 +84,7 @@ class Bench:
 
     async def start(self, workshop: Workshop, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
         source = Source({"train.py": textwrap.dedent(trainer).encode()})
-        work = Measure(run, attempt, "t-gpu0-0001", "an idea", Purpose.FIRST, 7, source.sha, source.sha, 1.0)
+        work = Measure(run, attempt, "t-gpu0-0001", "an idea", self.purpose, 7, source.sha, source.sha, 1.0)
         return await workshop.run(work, source, self.seen.append)
 
     def pids(self) -> list[int]:

@@ -133,6 +133,36 @@ def test_progress_tells_when_the_referee_measures(bench, referee):
     assert bench.seen[-1].elapsed > bench.seen[0].elapsed > 0
 
 
+FORGING = (
+    TRAIN
+    + """
+import json, os, pathlib
+pathlib.Path(os.environ["SWARM_RUN_DIR"], "referee-test.json").write_text(json.dumps({"val_bpb": 0.1}))
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "ending", "hidden"),
+    [
+        (Purpose.CLOSING, "", 1.5),
+        (Purpose.CONFIRM, "", 1.5),
+        (Purpose.REPLICATE, "", None),
+        (Purpose.CLOSING, "\nraise SystemExit(3)", None),
+        (Purpose.CLOSING, None, None),
+    ],
+    ids=["closing", "confirm", "what is selected", "refused", "broken"],
+)
+def test_the_hidden_split_is_reported_of_fresh_runs_and_judges_nothing(bench, referee, purpose, ending, hidden):
+    bench.referee, bench.purpose = referee, purpose
+    told = referee.replace("referee.json", "referee-test.json").replace("read_text())", "read_text()) + 0.25")
+    bench.hidden = "nonsense" if ending is None else told + ending
+    run = bench.run(textwrap.dedent(FORGING))
+    assert run.metrics and run.metrics.audited, run.reason
+    assert (run.metrics.value, run.metrics.hidden) == (1.25, hidden)
+    assert "nonsense" not in run.log_tail and 1.5 not in run.metrics.values.values()
+
+
 def test_without_a_referee_the_printed_number_counts_unaudited(bench):
     run = bench.run("print('---'); print('val_bpb: 2.5')")
     assert run.metrics and (run.metrics.value, run.metrics.audited, run.sandboxed) == (2.5, False, False)
