@@ -104,12 +104,12 @@ CREATE TABLE events (
 CREATE INDEX events_by_tag ON events (tag, id);
 -- What the board asks for at every step stands in the swarm's row: counting it anew takes longer with every run.
 CREATE TRIGGER measured_at_once AFTER INSERT ON runs WHEN new.state = 'measured' BEGIN
-    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + new.seconds,
+    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + coalesce(new.seconds, 0),
         closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
 END;
 CREATE TRIGGER measured_at_last AFTER UPDATE OF state ON runs WHEN new.state = 'measured' AND old.state != 'measured'
 BEGIN
-    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + new.seconds,
+    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + coalesce(new.seconds, 0),
         closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
 END;
 """
