@@ -60,6 +60,7 @@ class Onlooker:
     root: Path
     answers: list[float] = field(default_factory=list)
     frames: list[float] = field(default_factory=list)
+    work: list[float] = field(default_factory=list)  # the processor's part of each frame, whatever else it has to do
 
     def __post_init__(self) -> None:
         self.ledger = open_ledger(self.root)
@@ -78,7 +79,9 @@ class Onlooker:
         while time.monotonic() < until:
             with contextlib.suppress(Unavailable):
                 self.answers.append(_timed(lambda: self.swarm._ask("briefing", "gpu0")))
+            begun = time.thread_time()
             self.frames.append(_timed(self._draw))
+            self.work.append(time.thread_time() - begun)
             time.sleep(PROBE)
 
     def _draw(self) -> None:
@@ -110,7 +113,7 @@ def test_64_agents(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
         print(f"\n{AGENTS} agents on {NODES} nodes: here after {came:.0f} s, all at work after {all_at_work:.0f} s")
         print(f"{os.cpu_count()} cores under a load of {load:.0f}: {len(lost)} of {AGENTS} leases ran out")
         print(f"the board's answer:  {_told(onlooker.answers)}")
-        print(f"a leaderboard frame: {_told(onlooker.frames)}")
+        print(f"a leaderboard frame: {_told(onlooker.frames)}; without waiting for a core: {_told(onlooker.work)}")
     assert len(seen.agents) == len({run.agent for run in seen.runs}) == AGENTS
     measured = [run.id for run in seen.runs if run.state == "measured"]
     assert len(measured) == len(set(measured)) >= AGENTS
