@@ -29,7 +29,7 @@ def enter(ledger: Ledger, tag: str, device: str, value: float, budget: float = 3
     ledger.insert(
         "runs", id=f"{tag}-gpu0-0000.1", attempt=1, tag=tag, experiment=f"{tag}-gpu0-0000", agent="gpu0",
         purpose="baseline", seed=1, source=BASE.sha, parent=BASE.sha, state="measured", fence=1, started=1.0,
-        value=value, audited=1,
+        value=value, audited=1, seconds=300.0,
     )  # fmt: skip
 
 
