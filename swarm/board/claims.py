@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
@@ -15,8 +14,6 @@ from swarm.records import Change, Claim, Code, Duplicate, Idea
 
 TITLE, RATIONALE, AGAIN = 200, 10_000, 2_000  # characters of an idea that are kept
 NEIGHBOURS = 400  # experiments, the newest, that a new change is compared with
-
-_changes: WeakKeyDictionary[Ledger, dict[str, Change]] = WeakKeyDictionary()  # by experiment and source, in one line
 
 
 def claim(
@@ -110,9 +107,9 @@ def neighbours(ledger: Ledger, key: str) -> tuple[Change, ...]:
         " WHERE key = ? AND state != 'abandoned' AND diff != '' ORDER BY created DESC LIMIT ?)",
         *(key, NEIGHBOURS),
     )
-    known, lines = _changes.get(ledger, {}), listed.split("\n") if listed else []
-    _changes[ledger] = {line: known.get(line) or _change(ledger, line) for line in lines}
-    return tuple(_changes[ledger].values())
+    known, lines = ledger.memory.get("neighbours", {}), listed.split("\n") if listed else []
+    ledger.memory["neighbours"] = {line: known.get(line) or _change(ledger, line) for line in lines}
+    return tuple(ledger.memory["neighbours"].values())
 
 
 def _change(ledger: Ledger, line: str) -> Change:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from weakref import WeakKeyDictionary
 
 from swarm.board.ledger import Ledger
 from swarm.judge.noise import Noise, Observation, calibrate
 
 _FRESH = 100  # measured runs, up to which the noise is learned anew from each; then from every hundredth part more
-_known: WeakKeyDictionary[Ledger, dict[str, tuple[int, Noise]]] = WeakKeyDictionary()  # by tag, with the age it has
+
+_MANY = 32  # measured runs of one code, from which on its values are kept at hand: the baseline's on many GPUs
 
 
 def noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
     """Sigma and the GPUs' offsets, from every measured run of the swarm, or all but the newest hundredth of them."""
-    known, tag = _known.setdefault(ledger, {}), swarm["tag"]
+    tag, known = swarm["tag"], ledger.memory.setdefault("noise", {})  # by tag, with the age it has
     measured = ledger.value("SELECT measured FROM swarms WHERE tag = ?", tag)
     age = measured if measured < _FRESH else _FRESH + int(_FRESH * math.log(measured / _FRESH))
     if tag not in known or known[tag][0] != age:
@@ -39,6 +39,18 @@ def calibrated(swarm: sqlite3.Row, measured: list[sqlite3.Row]) -> Noise:
 
 def values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where: str = "1") -> list[float]:
     """The measured values of one source, lower is better, GPU offsets removed, oldest first."""
+    count = ledger.value(
+        "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", swarm["tag"], source
+    )
+    if count < _MANY:
+        return _values(ledger, swarm, known, source, where)
+    memory, kind = ledger.memory.setdefault("values", {}), (swarm["tag"], source, where)
+    if kind not in memory or memory[kind][:2] != (count, known):
+        memory[kind] = count, known, _values(ledger, swarm, known, source, where)
+    return memory[kind][2]
+
+
+def _values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where: str) -> list[float]:
     rows = ledger.rows(
         "SELECT value, agent FROM runs INDEXED BY runs_by_source WHERE tag = ? AND source = ? AND state = 'measured'"
         f" AND {where} ORDER BY started, id",

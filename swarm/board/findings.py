@@ -11,7 +11,6 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from weakref import WeakKeyDictionary
 
 from swarm.board import repeats
 from swarm.board.ledger import Ledger
@@ -45,14 +44,11 @@ class _Memory:
     changes: Changes = lambda tag, position: []
 
 
-_memories: WeakKeyDictionary[Ledger, _Memory] = WeakKeyDictionary()
-
-
 def findings(ledger: Ledger, swarm: sqlite3.Row) -> tuple[Finding, ...]:
     """What the judged experiments of this repository taught, newest first; other nights' too."""
-    memory = _memories.get(ledger)
+    memory: _Memory | None = ledger.memory.get("findings")
     if memory is None or memory.tag != swarm["tag"]:
-        memory = _memories[ledger] = _Memory(swarm["tag"])
+        memory = ledger.memory["findings"] = _Memory(swarm["tag"])
     newest = tip(ledger, swarm["tag"])["position"]
     if memory.tip != newest:
         memory.changes = functools.cache(functools.partial(repeats.changes_since, ledger, swarm["tag"]))

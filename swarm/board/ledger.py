@@ -24,6 +24,10 @@ STATEMENTS = 512  # kept compiled: the board has more of them than sqlite3 keeps
 LOCK_WAIT = 1.0  # seconds a writer waits for the file lock: whoever looks whether it is held holds it for a moment
 NETWORK_FILESYSTEMS = ("nfs", "cifs", "smb", "afs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p")
 
+# How a transaction begins, is kept and is undone: by itself, and as one of a group.
+_ALONE = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+_GROUPED = ("SAVEPOINT one", "RELEASE one", "ROLLBACK TO one")
+
 SCHEMA = """
 CREATE TABLE swarms (
     tag TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL, status TEXT NOT NULL, stop TEXT NOT NULL DEFAULT '',
@@ -124,6 +128,8 @@ class Ledger:
         UsageError, and nothing changed, where the file is damaged, foreign, newer, in use, or out of reach.
         """
         self.path = path
+        self.memory: dict[str, Any] = {}  # what readers keep at hand; forgotten where a change is taken back
+        self._inside = False  # a transaction
         with ExitStack() as opened:
             if write and path:
                 opened.enter_context(_lock(path))
@@ -168,22 +174,51 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, serialised against every other writer. Inside another transaction it is part of that one."""
-        if self._db.in_transaction:
+        """All or nothing, serialised against every other writer. Inside another transaction it is part of that one.
+
+        In a group it is taken back alone where it fails, and is on disk when the group is.
+        """
+        if self._inside:
             yield
             return
-        self._db.execute("BEGIN IMMEDIATE")
+        self._inside = True
+        try:
+            with self._undone_by_errors(_GROUPED if self._db.in_transaction else _ALONE):
+                yield
+        finally:
+            self._inside = False
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """Many transactions that are written to the disk at once, at the end: before that, none of them is final."""
+        with self._undone_by_errors(_ALONE):
+            yield
+
+    @contextmanager
+    def _undone_by_errors(self, words: tuple[str, str, str]) -> Iterator[None]:
+        begin, keep, undo = words
+        self._db.execute(begin)
         try:
             yield
-            self._db.execute("COMMIT")
+            self._db.execute(keep)
         except BaseException:
+            self.memory.clear()
             if self._db.in_transaction:  # a full disk makes SQLite roll back by itself
-                self._db.execute("ROLLBACK")
+                self._db.execute(undo)
+                if words is _GROUPED:
+                    self._db.execute(keep)
             raise
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._db.in_transaction
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Several reads of one consistent state."""
+        if self._db.in_transaction:
+            yield
+            return
         self._db.execute("BEGIN")
         try:
             yield

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import os
 import platform
-import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from typing import Any
 from swarm.agent import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
+from swarm.board.counter import Counter
 from swarm.board.ledger import Ledger
 from swarm.board.reader import ledger_path
 from swarm.coordinator.carrier import Carrier
@@ -64,20 +64,15 @@ class BoardActor:
         end_with_parent()
         self._clock = clock
         self._path, self._tag, self._program = Path(path), tag, functools.partial(_read_text, Path(program))
-        self._board: Board | None = None
+        self._counter = Counter(self._open)
 
-    def call(self, method: str, *arguments: object, **keywords: object) -> Any:
+    async def call(self, method: str, *arguments: object, **keywords: object) -> Any:
         """One call to the board; Unavailable while the ledger cannot be opened, read or written (a full disk)."""
-        try:
-            self._board = self._board or Board(
-                Ledger(self._path, write=True), self._tag, self._program, lambda: self._clock + _since_boot()
-            )
-        except UsageError as error:  # above all: the predecessor has not quite ended, and holds the lock
-            raise Unavailable(str(error)) from error
-        try:
-            return getattr(self._board, method)(*arguments, **keywords)
-        except sqlite3.OperationalError as error:
-            raise Unavailable(f"the ledger cannot be used: {error}") from error
+        return await self._counter.call(method, *arguments, **keywords)
+
+    def _open(self) -> Board:
+        ledger = Ledger(self._path, write=True)
+        return Board(ledger, self._tag, self._program, lambda: self._clock + _since_boot())
 
 
 class AgentActor:

@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import quantiles
 
 from swarm.board.board import Board
-from swarm.board.client import local_client
+from swarm.board.client import BoardClient
+from swarm.board.counter import Counter
 from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
 from swarm.board.stock import found, store_source
@@ -71,7 +72,7 @@ class _Crowd:
 
     def __post_init__(self) -> None:
         _found(self.ledger, "load", self.callers)
-        self.client = local_client(Board(self.ledger, "load"))
+        self.client = BoardClient(Counter(lambda: Board(self.ledger, "load")).call)  # as in the board's own process
         self.ideas, self.chance = itertools.count(), random.Random(0)
 
     async def join(self) -> None:

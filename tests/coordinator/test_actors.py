@@ -7,6 +7,7 @@ import resource
 import signal
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,19 +30,23 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BoardActor:
     return BoardActor(str(path), "apr5", str(tmp_path / "program.md"), actors.clock_start())
 
 
+def _asked(board: BoardActor, method: str, *arguments: object) -> Any:
+    return asyncio.run(board.call(method, *arguments))
+
+
 def test_a_full_disk_refuses_and_passes(board):
     """RLIMIT_FSIZE: every write beyond it fails, as on a full disk."""
-    board.call("tell", "before")
+    _asked(board, "tell", "before")
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
         with pytest.raises(Unavailable, match="the ledger cannot be used"):
-            board.call("tell", "meanwhile")
+            _asked(board, "tell", "meanwhile")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
-    board.call("tell", "after")
+    _asked(board, "tell", "after")
     with sqlite3.connect(board._path) as ledger:
         assert [text for (text,) in ledger.execute("SELECT text FROM notes")] == ["before", "after"]
 
@@ -49,9 +54,9 @@ def test_a_full_disk_refuses_and_passes(board):
 def test_while_a_predecessor_holds_the_ledger_it_is_only_unavailable(board):
     with_lock = Ledger(board._path, write=True)
     with pytest.raises(Unavailable, match="already running"):
-        board.call("expire")
+        _asked(board, "expire")
     with_lock.close()
-    assert board.call("expire") == []
+    assert _asked(board, "expire") == []
 
 
 def test_patience_repeats_the_same_request_and_no_refusal():
@@ -84,7 +89,7 @@ def test_what_people_wrote_may_be_unreadable(tmp_path):
 
 def test_the_night_goes_on_evenly_whatever_the_clock_says(board, monkeypatch):
     monkeypatch.setattr(actors.time, "time", lambda: 4e9)
-    board.call("warn", "head", "now")
+    _asked(board, "warn", "head", "now")
     with sqlite3.connect(board._path) as ledger:
         [(at,)] = ledger.execute("SELECT at FROM events")
     monkeypatch.undo()
