@@ -41,11 +41,12 @@ class Failure(StrEnum):
     CODE = "code"
     INVALID = "invalid"
     INFRASTRUCTURE = "infrastructure"
+    CONTENTION = "contention"  # measured, and not believed: fewer steps than other runs of the same code
     INTERRUPTED = "interrupted"
 
     @property
     def blames_the_idea(self) -> bool:
-        return self not in (Failure.STALL, Failure.INFRASTRUCTURE, Failure.INTERRUPTED)
+        return self not in (Failure.STALL, Failure.INFRASTRUCTURE, Failure.CONTENTION, Failure.INTERRUPTED)
 
 
 class Status(StrEnum):

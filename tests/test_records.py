@@ -112,7 +112,7 @@ def test_a_source_is_its_content() -> None:
 
 def test_only_some_failures_blame_the_idea() -> None:
     innocent = {failure for failure in Failure if not failure.blames_the_idea}
-    assert innocent == {Failure.STALL, Failure.INFRASTRUCTURE, Failure.INTERRUPTED}
+    assert innocent == {Failure.STALL, Failure.INFRASTRUCTURE, Failure.CONTENTION, Failure.INTERRUPTED}
 
 
 def test_records_are_values() -> None:

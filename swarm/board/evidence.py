@@ -25,7 +25,7 @@ def noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
 
 def _noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
     rows = ledger.rows(  # what was measured only once says nothing about noise
-        "SELECT value, source, agent, seed FROM runs WHERE tag = ?1 AND state = 'measured' AND source IN"
+        "SELECT value, source, agent, seed, steps FROM runs WHERE tag = ?1 AND state = 'measured' AND source IN"
         " (SELECT source FROM runs WHERE tag = ?1 AND state = 'measured' GROUP BY source HAVING count(*) > 1)",
         swarm["tag"],
     )
@@ -52,10 +52,13 @@ def values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where:
 
 def _values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where: str) -> list[float]:
     rows = ledger.rows(
-        "SELECT value, agent FROM runs INDEXED BY runs_by_source WHERE tag = ? AND source = ? AND state = 'measured'"
+        "SELECT value, source, agent, seed, steps FROM runs INDEXED BY runs_by_source"
+        " WHERE tag = ? AND source = ? AND state = 'measured'"
         f" AND {where} ORDER BY started, id",
         *(swarm["tag"], source),
     )
+    if known.slope:
+        return [corrected(swarm, known, row) for row in rows]
     sign, offsets = _sign(swarm), known.offsets
     return [sign * row["value"] - offsets.get(row["agent"], 0.0) for row in rows]
 
@@ -66,7 +69,7 @@ def corrected(swarm: sqlite3.Row, known: Noise, run: sqlite3.Row) -> float:
 
 
 def _observation(swarm: sqlite3.Row, run: sqlite3.Row) -> Observation:
-    return Observation(_sign(swarm) * run["value"], run["source"], run["agent"], run["seed"])
+    return Observation(_sign(swarm) * run["value"], run["source"], run["agent"], run["seed"], run["steps"])
 
 
 def mean(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str) -> float | None:

@@ -19,7 +19,7 @@ import psutil
 from swarm.errors import UsageError
 
 APPLICATION_ID = 0x41525357  # "ARSW"
-VERSION = 4
+VERSION = 5
 STATEMENTS = 512  # kept compiled: the board has more of them than sqlite3 keeps by itself
 LOCK_WAIT = 1.0  # seconds a writer waits for the file lock: whoever looks whether it is held holds it for a moment
 NETWORK_FILESYSTEMS = ("nfs", "cifs", "smb", "afs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p")
@@ -78,7 +78,7 @@ CREATE TABLE runs (
     id TEXT NOT NULL, attempt INTEGER NOT NULL, tag TEXT NOT NULL, experiment TEXT NOT NULL, agent TEXT NOT NULL,
     purpose TEXT NOT NULL, seed INTEGER NOT NULL, source TEXT NOT NULL, parent TEXT NOT NULL, state TEXT NOT NULL,
     fence INTEGER NOT NULL, started REAL NOT NULL, seconds REAL, training_seconds REAL,
-    value REAL, audited INTEGER, sandboxed INTEGER, peak_vram_mb REAL, failure TEXT, result TEXT, late TEXT,
+    value REAL, steps REAL, audited INTEGER, sandboxed INTEGER, peak_vram_mb REAL, failure TEXT, result TEXT, late TEXT,
     confirmation INTEGER,
     PRIMARY KEY (id, attempt)) WITHOUT ROWID;
 CREATE UNIQUE INDEX one_run_per_agent ON runs (tag, agent) WHERE state = 'running';

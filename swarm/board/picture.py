@@ -33,7 +33,8 @@ class Picture:
         self.commits[swarm["base_source"]] = swarm["base_commit"]
         self.tries = ledger.rows(
             "SELECT id, attempt, experiment, agent, purpose, seed, state, source, parent, started, seconds, value,"
-            " audited, sandboxed, peak_vram_mb, failure, confirmation, CASE WHEN purpose IN ('confirm', 'closing')"
+            " steps, audited, sandboxed, peak_vram_mb, failure, confirmation,"
+            " CASE WHEN purpose IN ('confirm', 'closing')"
             " THEN json_extract(result, '$.metrics.hidden') END AS hidden FROM runs WHERE tag = ?"
             " ORDER BY started, id, attempt",
             self.tag,

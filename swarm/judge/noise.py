@@ -1,6 +1,8 @@
 """How noisy the metric is: one sigma for repeats of the same code, and each GPU's own offset.
 
-The model is `value = mean of the state + offset of the GPU + noise`. Values are sign-normalised: lower is better.
+The model is `value = mean of the state + offset of the GPU + slope * ln(steps) + noise`, where the steps are those
+that a run made more than is usual for its state, and the slope is taken for none until repeats show one. Values are
+sign-normalised: lower is better.
 """
 
 from __future__ import annotations
@@ -8,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 PRIOR_DF = 4.0  # degrees of freedom that the prior sigma counts for
 TAU = 0.5  # expected spread of the GPUs' offsets, in sigmas
 WILD = 5.0  # sigmas from where on a value is an accident, not noise
 ROBUST_DF = 6  # below it there is too little data to call anything wild
+SLOPE_DF, SLOPE_T = 8, 3.0  # repeats, and standard errors, from which on the slope in ln(steps) is believed
 MEDIAN_OF_CHI2 = 0.455  # median of a squared normal deviate: the robust form of its mean, 1
 
 Cells = Mapping[str, Mapping[str, Sequence[float]]]  # state -> GPU -> values, one a seed
@@ -22,12 +25,14 @@ Cells = Mapping[str, Mapping[str, Sequence[float]]]  # state -> GPU -> values, o
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One measured run: its sign-normalised value, the sha of the source it ran, where, and with which seed."""
+    """One measured run: its sign-normalised value, the sha of the source it ran, where, with which seed, and how many
+    steps it made, where that is known."""
 
     value: float
     state: str
     gpu: str
     seed: int
+    steps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +40,26 @@ class Noise:
     """What is known about the noise: `sigma` is the deviation between repeats of the same code on the same GPU.
 
     `df` is the weight of evidence behind sigma, the prior's included; sigma is None while there is neither a prior
-    nor a repeat. `offsets` holds the GPUs that differ from the others, already shrunken towards none.
+    nor a repeat. `offsets` holds the GPUs that differ from the others, already shrunken towards none. `slope` is what
+    the metric changes with ln(steps), and `usual` the ln(steps) of the states that were measured more than once.
     """
 
     sigma: float | None
     df: float
     offsets: Mapping[str, float]
     prior: float | None
+    slope: float = 0.0
+    usual: Mapping[str, float] = field(default_factory=dict)
 
     def corrected(self, observation: Observation) -> float:
-        """The value as an average GPU would have measured it."""
-        return observation.value - self.offsets.get(observation.gpu, 0.0)
+        """The value as an average GPU would have measured it, in the usual number of steps."""
+        return self.steady(observation) - self.offsets.get(observation.gpu, 0.0)
+
+    def steady(self, observation: Observation) -> float:
+        """The value as this GPU would have measured it in the usual number of steps."""
+        if not self.slope or not observation.steps or observation.state not in self.usual:
+            return observation.value
+        return observation.value - self.slope * (math.log(observation.steps) - self.usual[observation.state])
 
 
 def calibrate(observations: Iterable[Observation], prior: float | None) -> Noise:
@@ -53,9 +67,39 @@ def calibrate(observations: Iterable[Observation], prior: float | None) -> Noise
 
     Runs of a state that was measured once teach nothing here, and may be left out.
     """
-    cells = _cells(observations)
+    seen = list(observations)
+    known = _in_steps(seen, prior)
+    cells = _cells([replace(one, value=known.steady(one)) for one in seen] if known.slope else seen)
     sigma, df = _sigma(cells, prior)
-    return Noise(sigma, df, _offsets(cells, sigma) if sigma else {}, prior)
+    return replace(known, sigma=sigma, df=df, offsets=_offsets(cells, sigma) if sigma else {})
+
+
+def _in_steps(observations: Iterable[Observation], prior: float | None) -> Noise:
+    """How the metric depends on ln(steps) within repeats on one GPU: only where that is clear, and fewer are worse."""
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    states: dict[str, list[float]] = defaultdict(list)
+    for seen in observations:
+        if seen.steps:
+            groups[seen.state, seen.gpu].append((math.log(seen.steps), seen.value))
+            states[seen.state].append(math.log(seen.steps))
+    slope, se = _slope(group for group in groups.values() if len(group) > 1)
+    if not slope < -SLOPE_T * se:
+        return Noise(None, 0.0, {}, prior)
+    return Noise(None, 0.0, {}, prior, slope, {state: median(steps) for state, steps in states.items()})
+
+
+def _slope(groups: Iterable[Sequence[tuple[float, float]]]) -> tuple[float, float]:
+    """The common slope within groups of (x, y), and its standard error; infinite where they are too few."""
+    xx = xy = yy = df = 0.0
+    for group in groups:
+        middle_x, middle_y = (math.fsum(values) / len(group) for values in zip(*group, strict=True))
+        xx += math.fsum((x - middle_x) ** 2 for x, _ in group)
+        xy += math.fsum((x - middle_x) * (y - middle_y) for x, y in group)
+        yy += math.fsum((y - middle_y) ** 2 for _, y in group)
+        df += len(group) - 1
+    if df < SLOPE_DF or not xx:
+        return 0.0, math.inf
+    return xy / xx, math.sqrt(max(0.0, yy - xy**2 / xx) / (df - 1) / xx)
 
 
 def pooled(groups: Iterable[Sequence[float]]) -> tuple[float | None, float]:

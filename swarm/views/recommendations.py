@@ -117,8 +117,9 @@ def _crashes(experiments: list[ExperimentView]) -> Iterator[str]:
 
 
 def _machine(snapshot: Snapshot) -> Iterator[str]:
-    lost = sum(1 for run in snapshot.runs if run.failure in ("infrastructure", "stall"))
+    lost = sum(1 for run in snapshot.runs if run.failure in ("infrastructure", "stall", "contention"))
     if lost > 0.05 * len(snapshot.runs):
-        yield f"{plural(lost, 'run')} stalled or fell to the machine: {code('python -m swarm doctor')}"
+        doctor = code("python -m swarm doctor")
+        yield f"{plural(lost, 'run')} stalled, were slowed down or fell to the machine: {doctor}"
     if snapshot.train_share is not None and snapshot.train_share < 0.9:
         yield f"Devices trained {share(snapshot.train_share)} of the time: a faster researcher would fill the rest."

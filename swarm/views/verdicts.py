@@ -16,6 +16,7 @@ FAILURES = {
     "invalid": "gave a number that is not valid",
     "infrastructure": "was lost to a failure of the machine",
     "interrupted": "was interrupted",
+    "contention": "was slowed down by something else on its machine",
 }
 
 

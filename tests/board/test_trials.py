@@ -12,7 +12,7 @@ from nights import Night
 from swarm.board.evidence import noise
 from swarm.board.picture import Picture
 from swarm.judge.race import STANDARD
-from swarm.records import Claim, Duplicate, Failure, Idea, Metrics, Run, Source, Status, decode, encode
+from swarm.records import Claim, Duplicate, Failure, Idea, Metrics, Run, Source, Status, Verdict, decode, encode
 
 MakeNight = Callable[..., Night]
 
@@ -164,3 +164,44 @@ def test_how_much_one_step_may_gain_is_the_projects_to_say(
     night = make_night(settings=settings, policy=policy)
     night.baselines()
     assert night.row(night.keep("gpu0", 0, 0.98))["n"] == runs, "twenty sigmas"
+
+
+def stepped(night: Night, agent: str, value: float, steps: float) -> tuple[Run, Verdict | None]:
+    """The agent's next run, which made so many steps."""
+    work = night.measure(agent)
+    metrics = Metrics(value, audited=True, values={"num_steps": steps})
+    run = Run(work.run, work.attempt, night.clock.now, 10.0, 9.0, metrics=metrics)
+    return run, night.call("record", agent, night.fences[agent], run)
+
+
+def test_a_repeat_that_something_slowed_down_is_made_again_and_at_last_believed(make_night: MakeNight) -> None:
+    night = make_night(agents=3)
+    night.join()
+    for agent in night.agents:
+        for steps in (1000, 1001):
+            stepped(night, agent, 1.0, steps)
+    experiment = night.draft("gpu0", 0)
+    stepped(night, "gpu0", 0.99, 700)  # its own affair
+    slowed, verdict = stepped(night, "gpu0", 1.01, 600)
+    assert verdict is None and night.state(experiment) == "testing"
+    (lost,) = night.runs("state = 'lost'")
+    assert (lost["id"], lost["failure"], lost["value"]) == (slowed.run, "contention", None)
+    again, verdict = stepped(night, "gpu0", 0.99, 699)
+    assert (again.run, again.attempt) == (slowed.run, 2)
+    assert verdict and verdict.n == 2
+    night.draft("gpu1", 1)
+    stepped(night, "gpu1", 0.99, 700)
+    stepped(night, "gpu1", 0.99, 600)
+    assert len(night.runs("state = 'lost'")) == 1, "few runs pay for one such rerun"
+
+
+def test_on_a_machine_where_steps_vary_nothing_is_made_again(make_night: MakeNight) -> None:
+    night = make_night(agents=3)
+    night.join()
+    for agent in night.agents:
+        for steps in (1000, 1060):
+            stepped(night, agent, 1.0, steps)
+    night.draft("gpu0", 0)
+    stepped(night, "gpu0", 0.99, 1000)
+    stepped(night, "gpu0", 0.99, 930)
+    assert not night.runs("state = 'lost'")

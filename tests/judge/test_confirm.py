@@ -104,6 +104,7 @@ def test_all_confirmations_of_a_night_cost_a_tenth_of_its_runs_and_one_is_left_f
     assert not affordable(10, 80, 2000, last=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 60), max_size=200), st.integers(0, 40))
 def test_no_night_spends_more_than_its_tenth_and_who_tested_once_can_pay_for_the_last(batches, more):
     tests = spent = runs = 0
