@@ -136,4 +136,4 @@ def _sandbox() -> Examined:
     why = sandbox.missing()
     if not why:
         return Examined("sandbox", True, "bubblewrap, tried from inside: no network, a read-only world, a private home")
-    return Examined("sandbox", None, f"{why}: trainings run with your rights", "apt-get install bubblewrap")
+    return Examined("sandbox", None, f"{why}: {sandbox.exposure()}", "apt-get install bubblewrap")

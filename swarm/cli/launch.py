@@ -107,6 +107,7 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.attach import followed
     from swarm.board.reader import open_ledger, read_snapshot
     from swarm.coordinator.head import run
+    from swarm.researchers.scratch import clear
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
 
@@ -119,6 +120,8 @@ def _run(plan: Any, screen: Console) -> int:
     print(f"starting Ray and {len(plan.slots)} agents; first the baseline on each, twice", flush=True)
     with _awake():
         code, reason = run(plan, show)
+    for agent in plan.slots:
+        clear(plan.folder / agent)
     with contextlib.closing(open_ledger(plan.root)) as ledger:
         snapshot = read_snapshot(plan.root, ledger, plan.tag)
     print(f"{plan.tag} has ended: {reason}", file=sys.stderr if code == 1 else sys.stdout)

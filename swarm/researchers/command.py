@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import shlex
 import shutil
-import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,11 +22,15 @@ from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers import Away, process, prompt
 from swarm.researchers.options import positive
-from swarm.researchers.scratch import Scratch
+from swarm.researchers.scratch import Scratch, make_home
 from swarm.researchers.tools import Desk, Refused
 from swarm.researchers.transcript import Transcript
 
 SECONDS = 900.0  # until a command that does not end is ended
+STAGGER, LONGEST_STAGGER = (
+    3.0,
+    60.0,
+)  # seconds between the agents' first commands, which are large programs; and at most
 IDEA = "IDEA.json"
 PROMPT = "PROMPT.md"
 
@@ -85,8 +90,9 @@ class Command:
         tree = Path(options["tree"]) if options.get("tree") else None
         self.folder = Path(options["folder"]) if options.get("folder") else None
         self.transcript = Transcript(self.folder / "transcripts" if self.folder else None)
-        self._home = tempfile.TemporaryDirectory(prefix=f"swarm-{agent}-", ignore_cleanup_errors=True)
+        self._home = make_home(agent, self.folder)
         self.scratch = Scratch(Path(self._home.name), tree)
+        self._first = time.monotonic() + min(STAGGER * _number(agent), LONGEST_STAGGER)
         self._turn = asyncio.Lock()  # a repair may come while the next experiment is drafted
         self._thought: Idea | None = None  # the newest idea: what was said on the way to it is its transcript's begin
 
@@ -138,6 +144,7 @@ class Command:
         about = f"{prompt.stable(RULES, briefing.program, {})}\n\n{prompt.told(briefing)}"
         self.transcript.brief(f"{about}\n\n{task}\n")
         await asyncio.to_thread(self.scratch.lay, files, self.papers(about, task))
+        await asyncio.sleep(max(0.0, self._first - time.monotonic()))
         await self.run(task)
 
     def papers(self, about: str, task: str) -> Mapping[str, str]:
@@ -180,6 +187,12 @@ def _filled(word: str, places: Mapping[str, str]) -> str:
     for place, text in places.items():
         word = word.replace(place, text)
     return word
+
+
+def _number(agent: str) -> int:
+    """3 of gpu3; 0 of an agent without a number."""
+    found = re.search(r"\d+$", agent)
+    return int(found[0]) if found else 0
 
 
 def _names(briefing: Briefing) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,34 @@ _INSTRUCTIONS = (
     "CLAUDE.md", "CLAUDE.local.md", "AGENTS.md", "GEMINI.md", ".claude", ".mcp.json", ".codex", ".gemini",
     ".aider.conf.yml", ".cursor", ".git",
 )  # fmt: skip
+
+
+NOTE, PREFIX = "scratch.txt", "swarm-"  # in an agent's folder: where its home is; and how the name of that begins
+
+
+def make_home(agent: str, folder: Path | None) -> tempfile.TemporaryDirectory[str]:
+    """A home outside the repository for the agent that works in `folder`; what an earlier life of it left is removed.
+
+    An agent that is killed cannot clear up behind itself: the next one does, or the head at the end of the night.
+    """
+    if folder:
+        clear(folder)
+    home = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{agent}-", ignore_cleanup_errors=True)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NOTE).write_text(home.name)
+    return home
+
+
+def clear(folder: Path) -> None:
+    """Removes the home that the agent of this folder left, if there is one."""
+    try:
+        home = Path((folder / NOTE).read_text())
+    except OSError:
+        return
+    if home.parent == Path(tempfile.gettempdir()) and home.name.startswith(PREFIX) and home.exists():
+        remove(home)
+    (folder / NOTE).unlink(missing_ok=True)
 
 
 class Scratch:

@@ -12,7 +12,7 @@ from rich.text import Text
 from swarm.board.program import roles
 from swarm.coordinator.webhook import place
 from swarm.views.text import clean
-from swarm.workshop.sandbox import missing
+from swarm.workshop.sandbox import exposure, missing
 
 if TYPE_CHECKING:
     from swarm.config import Setting
@@ -64,9 +64,9 @@ def _rows(plan: Plan) -> dict[str, str]:
 def _sandbox(plan: Plan) -> str:
     """What keeps a training from the rest of the machine, or, plainly, that nothing does."""
     if plan.config.sandbox == "off":
-        return "off: edited code runs with your rights, on your network, and can read the held-out data"
+        return f"off: {exposure()}"
     if why := missing():
-        return f"NONE ({why}): edited code runs with your rights, on your network, and can read the held-out data"
+        return f"NONE ({why}): {exposure()}"
     return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
 
 

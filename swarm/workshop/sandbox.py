@@ -107,6 +107,13 @@ def _trial() -> str:
     return f"bubblewrap lets through {done.stdout.strip()}" if done.stdout.strip() else ""
 
 
+def exposure() -> str:
+    """What edited code can do where no sandbox holds it, plainly."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    who = "as root, who may read and change everything here" if root else "with your rights"
+    return f"edited code runs {who}, on your network, and can read the held-out data"
+
+
 def wanted(mode: str) -> bool:
     """Whether runs on this machine go into a sandbox.
 

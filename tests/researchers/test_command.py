@@ -18,8 +18,9 @@ import pytest
 from swarm.errors import UsageError
 from swarm.project import Project
 from swarm.records import Briefing, Edit, Failure, Idea, Run
-from swarm.researchers import Exhausted, create, process
+from swarm.researchers import Exhausted, command, create, process
 from swarm.researchers.command import Command
+from swarm.researchers.scratch import clear
 from swarm.workshop.gate import fault
 
 PATH = "trainer/train.py"
@@ -45,11 +46,11 @@ T = TypeVar("T")
 def coder(tmp_path: Path) -> Callable[..., Command]:
     """Makes the researcher around a coder whose step of editing is this code."""
 
-    def make(edit: str = "pass", idea: str = json.dumps(IDEA), **options: str) -> Command:
+    def make(edit: str = "pass", idea: str = json.dumps(IDEA), agent: str = "gpu0", **options: str) -> Command:
         script = tmp_path / "coder.py"
         script.write_text(CODER.format(edit=edit, idea=idea))
-        command = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} {{prompt_file}}"
-        researcher = create("command", "gpu0", 0, {"command": command, **options})
+        line = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} {{prompt_file}}"
+        researcher = create("command", agent, 0, {"command": line, **options})
         assert isinstance(researcher, Command)
         return researcher
 
@@ -229,3 +230,26 @@ def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
 def test_a_command_that_cannot_work_is_told(command: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         create("command", "gpu0", 0, {"command": command})
+
+
+def test_what_a_killed_agent_left_behind_goes_with_the_next_one_or_the_night(coder, tmp_path: Path) -> None:
+    folder = tmp_path / "gpu0"
+    killed = coder(folder=str(folder))
+    killed._home._finalizer.detach()  # type: ignore[attr-defined]  # a SIGKILL: nothing is cleared up
+    next_one = coder(folder=str(folder))
+    assert not Path(killed._home.name).exists() and Path(next_one._home.name).exists()
+    clear(folder)
+    clear(folder)
+    assert not Path(next_one._home.name).exists()
+    (folder / "scratch.txt").write_text(str(tmp_path))  # whoever wrote that
+    clear(folder)
+    assert tmp_path.exists()
+
+
+def test_many_agents_do_not_start_their_commands_at_once(coder, brief, monkeypatch) -> None:
+    monkeypatch.setattr(command, "STAGGER", 0.4)
+    began = time.monotonic()
+    third = coder(agent="gpu2")
+    run(third.propose(brief()))
+    assert time.monotonic() - began >= 0.8
+    assert coder()._first <= time.monotonic(), "the first agent waits for nobody"
