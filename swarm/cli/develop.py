@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from swarm.cli.options import add_verb
+from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 
@@ -18,6 +19,7 @@ def add_to(verbs: Any) -> None:
     benching.add_argument("--budget", type=float, default=4.0, help="seconds per run (%(default)s)")
     benching.add_argument("--think", type=float, default=0.0, help="seconds a researcher thinks (%(default)s)")
     benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
+    benching.add_argument("--overhead", action="store_true", help="instead: what sandbox and referee cost a run here")
     _add_simulate(verbs)
     hurting = add_verb(verbs, chaos, json=True)
     hurting.add_argument("--faults", type=int, default=30, help="how often it is hurt (%(default)s; about 6 s each)")
@@ -46,6 +48,8 @@ def _add_simulate(verbs: Any) -> None:
 
 def bench(options: argparse.Namespace) -> int:
     """Experiments per hour and train share of 1, 2, 4 and 8 agents with the synthetic trainer."""
+    if options.overhead:
+        return _bench_overhead(options)
     from swarm.simulation.bench import measure
     from swarm.views.bench import table
 
@@ -55,6 +59,13 @@ def bench(options: argparse.Namespace) -> int:
         print_json(result)
     else:
         console().print(table(result))
+    return 0
+
+
+def _bench_overhead(options: argparse.Namespace) -> int:
+    from swarm.simulation.overhead import measure
+
+    _print_flat(measure(root_of(options), options.budget), options.json)
     return 0
 
 
@@ -87,11 +98,15 @@ def chaos(options: argparse.Namespace) -> int:
     if options.faults < 1 or options.agents < 1:
         raise UsageError("--faults and --agents must be at least 1")
     result = drill(options.faults, options.seed, options.agents, lambda line: print(line, file=sys.stderr, flush=True))
-    if options.json:
+    _print_flat(result, options.json)
+    return 0 if sound(result) else 1
+
+
+def _print_flat(result: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
         print_json(result)
     else:
         print("\n".join(f"{name:18}{'n/a' if value is None else value}" for name, value in result.items()))
-    return 0 if sound(result) else 1
 
 
 def _progress(done: int, of: int) -> None:

@@ -118,3 +118,21 @@ def test_what_is_in_quarantine_says_why_and_ranks_nowhere(draw, make_night, make
     assert "invalid" in draw(render_status(snapshot), 120, 40)
     report, _ = write_report(snapshot, tmp_path, None, {})
     assert "## In quarantine" in report.read_text() and "gpu0-0002" in report.read_text()
+
+
+def test_runs_without_a_number_are_counted_by_kind_and_shown_where_nothing_else_comes(make_night, draw):
+    snapshot = make_night(2, now=3.0)
+    told = "the last 6 experiments all crashed (4 oom, 2 nan): out of memory"
+    failed = [
+        replace(run, metric=None, state="crashed", failure=kind)
+        for run, kind in zip(snapshot.runs, FAILED, strict=False)
+    ]
+    crashes = tuple(
+        replace(view, status="crash", failure="oom", value=None, gain=None) for view in snapshot.experiments
+    )
+    snapshot = replace(snapshot, runs=tuple(failed), experiments=crashes, warnings=(told,))
+    assert status_json(snapshot)["failures"] == {"oom": 4, "nan": 2, "code": 1}
+    assert f"! {told}" in draw(render_status(snapshot), 120, 40)
+
+
+FAILED = ("oom", "oom", "nan", "oom", "code", "nan", "oom")
