@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from statistics import fmean, median
+from statistics import fmean
 
 from swarm.board import confirmations, quarantine, rollback
+from swarm.board.contention import steps_of, undisturbed
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
 from swarm.board.standing import NOOP
 from swarm.board.stock import abandon, tip
 from swarm.board.traces import does_nothing
 from swarm.board.verdicts import advance, close
-from swarm.judge import contention
 from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
 from swarm.judge.race import NEAR_MISS, Arm, Policy, Rules, incredible, parse, race
@@ -45,7 +44,7 @@ def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float)
         return None
     if run.metrics and not math.isfinite(run.metrics.value):
         run = replace(run, metrics=None, failure=Failure.NAN, reason=f"{swarm['metric']} is {run.metrics.value}")
-    run = _undisturbed(ledger, row, run)
+    run = undisturbed(ledger, row, run)
     metrics, failure = run.metrics, run.failure
     state = "measured" if metrics else "crashed" if failure and failure.blames_the_idea else "lost"
     ledger.execute(
@@ -55,7 +54,7 @@ def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float)
         run.seconds,
         run.training_seconds,
         metrics.value if metrics else None,
-        _steps(run),
+        steps_of(run),
         int(metrics.audited) if metrics else None,
         metrics.peak_vram_mb if metrics else None,
         int(run.sandboxed),
@@ -80,38 +79,6 @@ def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float)
     if state == "crashed":
         return _crashed(ledger, swarm, experiment, run, now)
     return _judge(ledger, swarm, experiment, now)
-
-
-def _steps(run: Run) -> float | None:
-    """How many steps it made, where it says so and they can be compared."""
-    steps = run.metrics.values.get("num_steps") if run.metrics else None
-    return float(steps) if isinstance(steps, (int, float)) and steps > 0 else None
-
-
-def _undisturbed(ledger: Ledger, row: sqlite3.Row, run: Run) -> Run:
-    """The run itself, or a failed one where something else slowed it down so much that it should be made again."""
-    steps = _steps(run)
-    if steps is None:
-        return run
-    tag, source = row["tag"], row["source"]
-    measured = "FROM runs WHERE tag = ? AND state = 'measured' AND steps IS NOT NULL"
-    others = [other["steps"] for other in ledger.rows(f"SELECT steps {measured} AND source = ?", tag, source)]
-    if not others:
-        return run
-    spent, reruns = ledger.one(
-        "SELECT count(*), total(id = ?) FROM runs WHERE tag = ? AND state = 'lost' AND failure = ?",
-        *(row["id"], tag, Failure.CONTENTION),
-    )
-    runs = ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured'", tag)
-    if not contention.affordable(int(reruns), spent, runs):
-        return run
-    repeats = defaultdict(list)
-    for other in ledger.rows(f"SELECT source, agent, steps {measured}", tag):
-        repeats[other["source"], other["agent"]].append(other["steps"])
-    if not contention.slowed(steps, others, contention.bound(repeats.values())):
-        return run
-    reason = f"it made {steps:g} steps, where other runs of the same code made {median(others):g}: something slowed it"
-    return replace(run, metrics=None, failure=Failure.CONTENTION, reason=reason)
 
 
 def lose_running(ledger: Ledger, swarm: sqlite3.Row, agent: str, now: float) -> bool:

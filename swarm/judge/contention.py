@@ -17,8 +17,8 @@ RERUNS = 2  # of one run
 SHARE = 0.05  # of a night's runs may be reruns
 
 
-def bound(repeats: Iterable[Sequence[float]]) -> float:
-    """How far a run's ln(steps) may lie below that of other runs of its code on this machine.
+def bound(repeats: Iterable[Sequence[float]], others: int = 1) -> float:
+    """How far a run's ln(steps) may lie below that of so many `others` of its code on this machine.
 
     `repeats` are the steps of runs of the same code on the same GPU. Where a budget is counted in CPU time they
     scatter by more than a hundredth, and while there are few of them nobody knows how much is normal.
@@ -26,7 +26,9 @@ def bound(repeats: Iterable[Sequence[float]]) -> float:
     from scipy.special import stdtrit  # heavy to import; most runs are repeats of nothing
 
     deviation, df = pooled([[math.log(steps) for steps in runs] for runs in repeats])
-    return math.inf if deviation is None else max(USUAL, float(stdtrit(df, RARE)) * deviation)
+    if deviation is None:
+        return math.inf
+    return max(USUAL, float(stdtrit(df, RARE)) * deviation * math.sqrt(1 + 1 / others))
 
 
 def slowed(steps: float, others: Sequence[float], allowed: float) -> bool:

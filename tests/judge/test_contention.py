@@ -22,7 +22,7 @@ def machine(deviation: float, codes: int, runs: int = 2, seed: int = 1) -> list[
 
 def test_a_hundredth_is_always_normal_and_more_where_repeats_show_it():
     assert bound(machine(0.0005, 8)) == USUAL
-    assert 0.09 < bound(machine(0.03, 30)) < 0.13, "a budget in CPU time"
+    assert 0.09 < bound(machine(0.03, 30), 30) < 0.12 < bound(machine(0.03, 30)), "a budget in CPU time"
 
 
 def test_while_little_is_known_nobody_is_blamed():
@@ -37,13 +37,14 @@ def test_only_a_run_with_fewer_steps_was_slowed():
     assert not slowed(500, [], USUAL)
 
 
-@settings(deadline=None)
-@given(st.integers(2, 40), st.floats(1e-4, 0.1), st.integers(0, 10_000))
-def test_undisturbed_machines_run_next_to_nothing_again(codes, deviation, seed):
-    allowed = bound(machine(deviation, codes, seed=seed))
-    chance = random.Random(seed + 1)
-    blamed = sum(slowed(1000 * math.exp(deviation * chance.gauss()), [1000.0], allowed) for _ in range(100))
-    assert blamed <= 12
+@pytest.mark.parametrize("codes", [1, 2, 5, 20])
+def test_undisturbed_machines_run_next_to_nothing_again(codes):
+    chance, blamed, machines = random.Random(codes), 0, 2000
+    for seed in range(machines):
+        *repeats, others = machine(0.03, codes + 1, seed=seed)
+        steps = 1000 * (codes + 1) * math.exp(0.03 * chance.gauss())
+        blamed += slowed(steps, others, bound([*repeats, others], len(others)))
+    assert blamed / machines < 0.004
 
 
 @settings(deadline=None)

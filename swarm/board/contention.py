@@ -1,0 +1,59 @@
+"""Runs that something else on their machine slowed down, inside the board's transaction: they are made again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from dataclasses import replace
+from statistics import median
+
+from swarm.board.ledger import Ledger
+from swarm.judge.contention import affordable, bound, slowed
+from swarm.records import Failure, Run
+
+STEPS = "num_steps"  # what trainings print
+
+
+def steps_of(run: Run) -> float | None:
+    """How many steps the run made, where it says so."""
+    steps = run.metrics.values.get(STEPS) if run.metrics else None
+    return float(steps) if isinstance(steps, (int, float)) and steps > 0 else None
+
+
+def undisturbed(ledger: Ledger, row: sqlite3.Row, run: Run) -> Run:
+    """The run itself; or, where it was slowed down and may be made again, the same as one that gave no number.
+
+    `row` is its row in the ledger. Only repeats can be told: what new code does in its time is its own affair.
+    """
+    steps, tag = steps_of(run), row["tag"]
+    if steps is None:
+        return run
+    others = ledger.rows(
+        "SELECT steps FROM runs WHERE tag = ? AND source = ? AND state = 'measured' AND steps IS NOT NULL",
+        *(tag, row["source"]),
+    )
+    if not others or not _affordable(ledger, tag, row["id"]):
+        return run
+    usual = [other["steps"] for other in others]
+    if not slowed(steps, usual, bound(_repeats(ledger, tag), len(usual))):
+        return run
+    reason = f"it made {steps:g} steps, where other runs of the same code made {median(usual):g}: something slowed it"
+    return replace(run, metrics=None, failure=Failure.CONTENTION, reason=reason)
+
+
+def _affordable(ledger: Ledger, tag: str, run: str) -> bool:
+    spent, reruns = ledger.one(
+        "SELECT count(*), total(id = ?) FROM runs WHERE tag = ? AND state = 'lost' AND failure = ?",
+        *(run, tag, Failure.CONTENTION),
+    )
+    return affordable(int(reruns), spent, ledger.value("SELECT measured FROM swarms WHERE tag = ?", tag))
+
+
+def _repeats(ledger: Ledger, tag: str) -> list[list[float]]:
+    """The steps of all measured runs, those of the same code on the same GPU together."""
+    groups: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for run in ledger.rows(
+        "SELECT source, agent, steps FROM runs WHERE tag = ? AND state = 'measured' AND steps IS NOT NULL", tag
+    ):
+        groups[run["source"], run["agent"]].append(run["steps"])
+    return list(groups.values())
