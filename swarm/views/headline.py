@@ -99,10 +99,14 @@ def _finding(snapshot: Snapshot, told: Callable[[str], str]) -> tuple[str, str]:
         return NOTHING, f"{plural(len(snapshot.trunk) - 1, 'step')} kept, but together they measure {measured}."
     name = f"{told(leader.step.title)} ({told(leader.step.experiment)})"
     if leader.step.experiment == snapshot.champion:
-        words = f"The champion, {name}, has a {told(scale.metric)} of {measured}."
+        words = f"The champion, {name}, has {_one(told(scale.metric))} of {measured}."
         return words, f"It was confirmed on fresh seeds. {_since(snapshot, leader, scale)}"
-    words = f"The newest state of the trunk has a {told(scale.metric)} of {measured}."
+    words = f"The newest state of the trunk has {_one(told(scale.metric))} of {measured}."
     return words, f"Its last step is {name}. {_strength(snapshot, leader)}"
+
+
+def _one(metric: str) -> str:
+    return f"{'an' if metric[:1].lower() in 'aeiou' else 'a'} {metric}"
 
 
 def _measured(leader: Leader, scale: Scale) -> str:

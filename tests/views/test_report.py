@@ -199,3 +199,8 @@ def test_the_hidden_split_is_a_second_opinion_and_its_absence_is_said(make_night
     assert ["less than half" in told for told in opinions] == [False, True]
     assert "Nothing was measured on the hidden split yet" in second_opinion(snapshot)
     assert "this project measures no hidden split" in report(replace(snapshot, hidden_split=False))
+
+
+def test_the_metric_has_its_article(make_night):
+    assert "has a val_bpb of" in headline(make_night(2))
+    assert "has an accuracy of" in headline(replace(make_night(2), metric="accuracy"))
