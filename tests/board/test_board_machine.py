@@ -51,9 +51,12 @@ class MortalLedger(Ledger):
 
 
 class MortalNight(Night):
-    """Every call may kill the board on its way, or lose its answer; the caller repeats it, as Ray does."""
+    """Every call may kill the board or fail on its way, or lose its answer; the caller repeats it, as Ray does.
 
-    kill_at = 0
+    All are served as the board's process serves them: as one of a group.
+    """
+
+    kill_at, fail_at = 0, 0
     lose_answer = False
 
     def _ledger(self) -> Ledger:
@@ -64,18 +67,34 @@ class MortalNight(Night):
     def call(self, method: str, *arguments: object, request: str | None = None) -> Any:
         request = request or next(self.requests)
         assert isinstance(self.ledger, MortalLedger)
-        self.ledger.lives, self.kill_at = self.kill_at, 0
+        fails, self.fail_at = self.fail_at, 0
+        self.ledger.lives, self.kill_at = fails or self.kill_at, 0
         lose, self.lose_answer = self.lose_answer, False
         try:
-            answer = super().call(method, *arguments, request=request)
+            answer = self.served(method, *arguments, request=request, alone=not fails)
         except Killed:
-            self.restart()
-            answer = super().call(method, *arguments, request=request)
+            if not fails:
+                self.restart()
+            answer = self.served(method, *arguments, request=request)
         finally:
             self.ledger.lives = 0
         if lose:
             self.restart()
-            assert super().call(method, *arguments, request=request) == answer
+            assert self.served(method, *arguments, request=request) == answer
+        return answer
+
+    def served(self, method: str, *arguments: object, request: str, alone: bool = True) -> Any:
+        """The call in a group; where it is not `alone` there, the group lives on when the call fails."""
+        failed: list[Killed] = []
+        with self.ledger.group():
+            try:
+                answer = super().call(method, *arguments, request=request)
+            except Killed as error:
+                failed.append(error)
+                if alone:
+                    raise
+        if failed:
+            raise failed[0]
         return answer
 
 
@@ -109,6 +128,11 @@ class Agents(RuleBasedStateMachine):
     @rule(at=st.integers(1, 12))
     def kill_the_board_in_its_next_call(self, at: int) -> None:
         self.night.kill_at = at
+
+    @rule(at=st.integers(1, 12))
+    def fail_in_its_next_call(self, at: int) -> None:
+        """The board lives on, and must not remember what was taken back."""
+        self.night.fail_at = at
 
     @rule()
     def lose_the_next_answer(self) -> None:
@@ -281,6 +305,19 @@ class Agents(RuleBasedStateMachine):
         rows = self.night.ledger.rows("SELECT source FROM experiments WHERE rung IN ('invalid', 'tainted')")
         return {row["source"] for row in rows}
 
+    @rule()
+    def what_is_kept_at_hand_is_what_the_ledger_says(self) -> None:
+        """Findings and neighbours as a board that was opened just now would tell them, and runs as counted anew."""
+        board, swarm = self.night.board, self.night.board.swarm
+        told = board.briefing("gpu0"), board.neighbours()
+        remembered = dict(board.ledger.memory)
+        board.ledger.memory.clear()
+        assert (board.briefing("gpu0"), board.neighbours()) == told
+        board.ledger.memory.update(remembered)
+        runs = self.night.runs("state = 'measured'")
+        assert (swarm["measured"], swarm["closing"]) == (len(runs), sum(run["purpose"] == "closing" for run in runs))
+        assert swarm["measured_seconds"] == sum(run["seconds"] for run in runs)
+
     @invariant()
     def one_experiment_at_a_time(self) -> None:
         rows = self.night.ledger.rows(
@@ -291,7 +328,7 @@ class Agents(RuleBasedStateMachine):
     def finish(self) -> None:
         """Nothing fails any more: everybody comes to an end, and so does everything that was begun."""
         night = self.night
-        night.kill_at, night.lose_answer = 0, False
+        night.kill_at, night.fail_at, night.lose_answer = 0, 0, False
         night.join()
         ended: set[str] = set()
         for step in range(400):
@@ -319,6 +356,7 @@ class Agents(RuleBasedStateMachine):
             "SELECT count(*) FROM experiments WHERE state = 'judged' AND baseline = 0 AND restores IS NULL"
         )
         assert hopeless or begun == EXPERIMENTS
+        self.what_is_kept_at_hand_is_what_the_ledger_says()
         for check in (self.every_run_ends_at_most_once, self.the_trunk_is_one_line_of_tested_code):
             check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -329,3 +330,13 @@ except UsageError as error:
         told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         assert "cannot be written" in told and told.count("\n") == 1
         assert path.read_bytes() == before
+
+
+def test_what_was_kept_at_hand_is_forgotten_with_what_is_taken_back(tmp_path: Path) -> None:
+    """Alone, and as one of a group, of which the others stay."""
+    with contextlib.closing(Ledger(tmp_path / "ledger.sqlite", write=True)) as ledger:
+        for around in (contextlib.nullcontext, ledger.group):
+            ledger.memory["answer"] = 42
+            with around(), contextlib.suppress(ZeroDivisionError), ledger.transaction():
+                raise ZeroDivisionError
+            assert not ledger.memory
