@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,10 +76,10 @@ def simulate(options: argparse.Namespace) -> int:
 
     study = studies.read_study(vars(options))
     if options.once:
-        from swarm.simulation.night import simulate as simulate_night
+        from swarm.simulation.night import simulate_closely
 
-        begun, what = time.monotonic(), study.night()
-        console().print(night(what, simulate_night(what), time.monotonic() - begun))
+        what = study.night()
+        console().print(night(what, *simulate_closely(what)))
         return 0
     results = studies.run(study, _progress)
     flat = results.flat() | (measure(1.0, 10_000) if options.quick else measure())

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,7 @@ from swarm.board.client import BoardClient
 from swarm.board.ledger import Ledger
 from swarm.board.novelty import fingerprint
 from swarm.board.picture import Picture
+from swarm.board.snapshot import Snapshot
 from swarm.board.stock import found, leader, load_source, own_mean
 from swarm.project import Project
 from swarm.records import Duplicate, Failure, Idea, Measure, Metrics, Progress, Run, Source
@@ -83,9 +85,26 @@ class Outcome:
         return [gain for at, gain in self.progress if at <= hour][-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What it took to simulate a night: wall seconds, those of every call to the board, and how it looks at its end."""
+
+    seconds: float
+    calls: tuple[float, ...]
+    seen: Snapshot
+
+
 def simulate(night: Night) -> Outcome:
     """The night from its first baseline run to its end; takes seconds."""
     return clock.run(_Simulation(night).run())
+
+
+def simulate_closely(night: Night) -> tuple[Outcome, Effort]:
+    """The same night, with what it took."""
+    begun, simulation = time.perf_counter(), _Simulation(night)
+    outcome = clock.run(simulation.run())
+    seconds = time.perf_counter() - begun
+    return outcome, Effort(seconds, tuple(simulation.calls), simulation.picture())
 
 
 class _Simulation:
@@ -95,6 +114,7 @@ class _Simulation:
         self.truth = Truth(night.landscape, night.seed)
         self.refused: set[str] = set()  # titles
         self.ledger = Ledger(None)
+        self.calls: list[float] = []  # seconds that each call to the board took
 
     async def run(self) -> Outcome:
         night, loop = self.night, asyncio.get_running_loop()
@@ -126,7 +146,9 @@ class _Simulation:
         """Carries calls to the board, and notes which new ideas it refused as duplicates."""
 
         async def call(method: str, *arguments: Any, **keywords: Any) -> Any:
+            begun = time.perf_counter()
             answer = getattr(board, method)(*arguments, **keywords)
+            self.calls.append(time.perf_counter() - begun)
             if isinstance(answer, Duplicate):
                 subject = arguments[2] if method == "claim" else arguments[0]
                 self.refused.add(subject.title if isinstance(subject, Idea) else subject.idea.title)
@@ -137,11 +159,15 @@ class _Simulation:
     def _true_value(self, source: Source) -> float:
         return self.truth.value(self.imagination.numbers[change] for change in read(source))
 
+    def picture(self) -> Snapshot:
+        """What the leaderboard shows."""
+        swarm = self.ledger.one("SELECT * FROM swarms WHERE tag = ?", TAG)
+        return Picture(self.ledger, swarm).snapshot("", now=DAWN)
+
     # -- the morning -------------------------------------------------------------------------------------------
 
     def _outcome(self) -> Outcome:
-        swarm = self.ledger.one("SELECT * FROM swarms WHERE tag = ?", TAG)
-        picture = Picture(self.ledger, swarm).snapshot("", now=DAWN)
+        picture = self.picture()
         steps = self.ledger.rows("SELECT * FROM trunk WHERE tag = ? ORDER BY position", TAG)
         values = [self._true_value(load_source(self.ledger, step["source"])) for step in steps]
         crowned = self.ledger.rows("SELECT source, rival FROM confirmations WHERE state = 'confirmed'")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from statistics import quantiles
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 
+from swarm.board.snapshot import Snapshot
 from swarm.simulation.figures import Figure, mean, share
-from swarm.simulation.night import Night, Outcome
+from swarm.simulation.night import Effort, Night, Outcome
 from swarm.simulation.study import REFERENCE, Results, false_keeps
+from swarm.views.leaderboard import render
 
 AIMS = {  # what the figures of the standard study should reach, by the beginning of their names
     "progress_ratio_0006": ">= 1",
@@ -43,15 +48,27 @@ def tables(results: Results, flat: Mapping[str, float | None]) -> Group:
     return Group(what, *(_cell(results, *cell) for cell in study.cells), _figures(flat))
 
 
-def night(what: Night, outcome: Outcome, seconds: float) -> Table:
-    """One night in full; `seconds` is how long it took to simulate."""
+def night(what: Night, outcome: Outcome, effort: Effort) -> Table:
+    """One night in full, and what it took to simulate."""
     drawn = Table(show_header=False, title=f"{what.gpus} agents, {what.hours:g} hours, {what.policy}")
     for name, value in asdict(outcome).items():
         if name != "progress":
             drawn.add_row(name.replace("_", " "), _number(value))
     drawn.add_row("true gain of the trunk", f"{outcome.gain:.5f}")
-    drawn.add_row("simulated in", f"{seconds:.1f} s, {outcome.runs / seconds:.0f} runs a second")
+    drawn.add_row("simulated in", f"{effort.seconds:.1f} s, {outcome.runs / effort.seconds:.0f} runs a second")
+    drawn.add_row("an hour of it in", f"{effort.seconds / what.hours:.1f} s")
+    median, slow = (quantiles(effort.calls, n=100)[place] for place in (49, 98))
+    drawn.add_row("a call to the board", f"{1e3 * median:.3g} ms, one in a hundred {1e3 * slow:.3g} ms or more")
+    drawn.add_row("the leaderboard drawn in", f"{1e3 * _frame(effort.seen):.0f} ms, of {what.gpus} agents")
     return drawn
+
+
+def _frame(seen: Snapshot) -> float:
+    """Seconds that one picture of the leaderboard takes on a screen with a row for every agent."""
+    width, height = 120, len(seen.agents) + 40
+    screen, begun = Console(file=io.StringIO(), width=width, height=height), time.perf_counter()
+    screen.print(render(seen, width, height))
+    return time.perf_counter() - begun
 
 
 def _cell(results: Results, sigma: float, landscape: str) -> Table:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from swarm.board.novelty import fingerprint, size
 from swarm.judge import race as rules
@@ -15,7 +16,8 @@ from swarm.judge.race import POLICIES, parse
 from swarm.records import Rung, Status, Verdict
 from swarm.simulation.ideas import Change, read, shuffled, untouched, worded, written
 from swarm.simulation.landscape import LANDSCAPES, START, Effect, Landscape, Truth
-from swarm.simulation.night import Night, simulate
+from swarm.simulation.night import Night, simulate, simulate_closely
+from swarm.views.simulate import night as drawn
 
 NIGHT = Night(LANDSCAPES["default"], 0.0006, gpus=4, hours=2.5)
 
@@ -23,6 +25,16 @@ NIGHT = Night(LANDSCAPES["default"], 0.0006, gpus=4, hours=2.5)
 def test_equal_seeds_give_equal_nights_and_others_do_not() -> None:
     short = replace(NIGHT, hours=1.0)
     assert simulate(short) == simulate(short) != simulate(replace(short, seed=1))
+
+
+def test_a_night_that_is_looked_at_closely_is_the_same_night(capsys: pytest.CaptureFixture[str]) -> None:
+    short = replace(NIGHT, gpus=40, hours=0.5)
+    outcome, effort = simulate_closely(short)
+    assert outcome == simulate(short)
+    assert len(effort.seen.agents) == 40 and 0 < sum(effort.calls) < effort.seconds
+    Console(width=100).print(drawn(short, outcome, effort))
+    told = capsys.readouterr().out
+    assert "a call to the board" in told and "of 40 agents" in told
 
 
 def test_a_night_goes_somewhere_and_its_headline_is_near_the_truth() -> None:
