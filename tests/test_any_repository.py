@@ -119,6 +119,7 @@ print(f"METRIC memory_mb={100 * WIDTH * DEPTH_FACTOR}")
 """
 
 
+@pytest.mark.slow
 def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(tmp_path: Path) -> None:
     settings = 'guards = { memory_mb = "+10%" }\nbudget = 1\n'
     root = repository(tmp_path / "fork", **{"train.py": DETERMINISTIC, "swarm.toml": settings})
@@ -134,6 +135,7 @@ def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(tmp_pa
     assert "noise unmeasured" in look(root, "status")
 
 
+@pytest.mark.slow
 def test_a_metric_that_never_comes_ends_the_night_with_the_reason(tmp_path: Path) -> None:
     train = "print('---')\nif not 1:\n    print('val_bpb: 1')\nprint('val_bbp: 0.99')\n"
     root = repository(tmp_path / "fork", **{"train.py": train})

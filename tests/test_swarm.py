@@ -193,6 +193,7 @@ def test_the_second_interrupt_stops_and_leaves_no_process(tmp_path: Path) -> Non
     wait_for(lambda: not processes_of(root), "all processes of the swarm gone")
 
 
+@pytest.mark.slow
 def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -> None:
     done = swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", "--detach")
     assert "apr5 runs on its own" in done.stdout

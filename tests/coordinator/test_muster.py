@@ -60,6 +60,7 @@ def status(root: Path) -> dict[str, Any]:
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 def test_a_swarm_spans_the_hosts_of_a_cluster(cluster: Any, tmp_path: Path):
     for _ in range(2):
         cluster.add_node(num_cpus=1, num_gpus=2)

@@ -28,13 +28,13 @@ def test_equal_seeds_give_equal_nights_and_others_do_not() -> None:
 
 
 def test_a_night_that_is_looked_at_closely_is_the_same_night(capsys: pytest.CaptureFixture[str]) -> None:
-    short = replace(NIGHT, gpus=40, hours=0.5)
+    short = replace(NIGHT, gpus=12, hours=0.5)
     outcome, effort = simulate_closely(short)
     assert outcome == simulate(short)
-    assert len(effort.seen.agents) == 40 and 0 < sum(effort.calls) < effort.seconds
+    assert len(effort.seen.agents) == 12 and 0 < sum(effort.calls) < effort.seconds
     Console(width=100).print(drawn(short, outcome, effort))
     told = capsys.readouterr().out
-    assert "a call to the board" in told and "of 40 agents" in told
+    assert "a call to the board" in told and "of 12 agents" in told
 
 
 def test_a_night_goes_somewhere_and_its_headline_is_near_the_truth() -> None:
