@@ -58,13 +58,14 @@ CREATE TABLE experiments (
     commit_sha TEXT, restores TEXT, quarantine TEXT NOT NULL DEFAULT '', UNIQUE (tag, agent, sequence));
 CREATE UNIQUE INDEX one_live_claim ON experiments (intent, key)
     WHERE baseline = 0 AND state IN ('claimed', 'drafted', 'testing');
-CREATE INDEX experiments_by_state ON experiments (tag, state, owner);
+CREATE INDEX experiments_by_state ON experiments (tag, state, owner, baseline);
 CREATE INDEX experiments_by_intent ON experiments (intent, key);
 CREATE INDEX experiments_by_verdict ON experiments (judged, id, rung) WHERE state = 'judged' AND baseline = 0;
 CREATE INDEX experiments_by_outcome ON experiments (category, status) WHERE state = 'judged' AND baseline = 0;
 CREATE INDEX changes_by_age ON experiments (key, created, id, source) WHERE state != 'abandoned' AND diff != '';
 CREATE INDEX experiments_kept ON experiments (judged, id, rung)
     WHERE state = 'judged' AND baseline = 0 AND status = 'keep';
+CREATE INDEX experiments_flagged ON experiments (source) WHERE status = 'keep' AND rung IN ('invalid', 'tainted');
 CREATE INDEX experiments_crowned ON experiments (tag) WHERE rung = 'champion';
 CREATE UNIQUE INDEX verdicts_in_order ON experiments (tag, verdict) WHERE verdict IS NOT NULL;
 CREATE TABLE fingerprints (
@@ -83,7 +84,7 @@ CREATE TABLE runs (
     PRIMARY KEY (id, attempt)) WITHOUT ROWID;
 CREATE UNIQUE INDEX one_run_per_agent ON runs (tag, agent) WHERE state = 'running';
 CREATE UNIQUE INDEX one_result_per_run ON runs (id) WHERE state IN ('running', 'measured', 'crashed');
-CREATE INDEX runs_by_source ON runs (tag, source, state);
+CREATE INDEX runs_by_source ON runs (tag, source, state, seed);
 CREATE INDEX runs_by_experiment ON runs (experiment);
 CREATE INDEX runs_by_state ON runs (tag, state, purpose, seconds);
 CREATE INDEX runs_by_start ON runs (tag, started) WHERE state = 'measured';

@@ -244,11 +244,14 @@ class Desk:
 
     def _adopted(self) -> sqlite3.Row | None:
         """An experiment in testing whose owner is gone for good becomes this agent's."""
-        for row in self._testing():
-            if row["owner"] not in self.alive:
-                self.ledger.execute("UPDATE experiments SET owner = ? WHERE id = ?", self.agent, row["id"])
-                return row
-        return None
+        owners = self.ledger.rows(
+            "SELECT DISTINCT owner FROM experiments WHERE tag = ? AND state = 'testing' AND baseline = 0", self.tag
+        )
+        if all(row["owner"] in self.alive for row in owners):
+            return None
+        row = next(row for row in self._testing() if row["owner"] not in self.alive)
+        self.ledger.execute("UPDATE experiments SET owner = ? WHERE id = ?", self.agent, row["id"])
+        return row
 
     def _hopeless(self) -> Stop:
         """The untouched code crashes on every agent: the swarm stops by itself instead of burning the night."""

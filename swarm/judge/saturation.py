@@ -6,7 +6,8 @@ The task may be too easy, the metric may have reached its floor, or the edits ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import stdev
+
+from swarm.judge.noise import pooled
 
 EDITS = 12  # that land together before anybody is told
 SATURATED = (
@@ -17,4 +18,5 @@ SATURATED = (
 
 def indistinct(gains: Sequence[float], sigma: float | None) -> bool:
     """Whether these gains of different edits over their parents scatter no more than repeats of one code do."""
-    return sigma is not None and len(gains) >= EDITS and stdev(gains) <= sigma
+    spread = pooled([gains])[0]
+    return sigma is not None and len(gains) >= EDITS and spread is not None and spread <= sigma
