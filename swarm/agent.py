@@ -1,6 +1,7 @@
 """One GPU's research loop. Reads like the table in DESIGN: brief, propose, claim, edit, check, run, record, judge.
 
-While one experiment trains, the next is already thought out: drafting is a task of its own, one experiment ahead.
+While one experiment trains, the next is already thought out: drafting is a task of its own, one experiment ahead. So is
+the mending of a crash, and its GPU does something for the others meanwhile.
 Everything the agent works with is handed in, so the simulator runs this very code on a virtual clock.
 """
 
@@ -89,6 +90,7 @@ class Agent:
                 thinker.connect(name, board)
         self.fence, self.faults, self.crashes, self.benched = 0, 0, 0, 0
         self.drafting: asyncio.Task[bool] | None = None
+        self.mending: asyncio.Task[bool] | None = None
         self.thinking = asyncio.Lock()  # one thought at a time: researcher and folder are for one
         self.refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
         self.standin = ""  # while the fallback thinks: why
@@ -105,7 +107,7 @@ class Agent:
         try:
             for run in await asyncio.to_thread(self.workshop.leftovers):  # finished while nobody listened
                 await self._record(run)
-            while not isinstance(work := await self.board.next_work(self.name, self.fence), Stop):
+            while not isinstance(work := await self._next_work(), Stop):
                 self._draft_ahead()
                 await self._do(work)
         except MachineFault:
@@ -113,11 +115,18 @@ class Agent:
                 await self.board.retire(self.name, self.fence)
             raise
         finally:
-            await _cancel(heartbeat, self.drafting)
+            await _cancel(heartbeat, self.drafting, self.mending)
         self.state, self.note = "stopped", work.reason
         with contextlib.suppress(Fenced):  # nothing is left that could be taken away
             await self.board.leave(self.name, self.fence)
         return work.reason
+
+    async def _next_work(self) -> Work:
+        """The board's answer; while a crash is being mended, what leaves its experiment alone."""
+        if self.mending and self.mending.done():
+            self.mending.result()  # as in _draft_ahead
+            self.mending = None
+        return await self.board.next_work(self.name, self.fence, mending=self.mending is not None)
 
     async def _do(self, work: Work) -> None:
         match work:
@@ -126,7 +135,7 @@ class Agent:
             case Rebase():
                 await self._rebase(work)
             case Repair():
-                await self._repair(work)
+                self.mending = asyncio.create_task(self._repair(work))
             case Rest():
                 await self._rest(work)
 
@@ -150,12 +159,17 @@ class Agent:
         """A run that passes the time, and ends with it: as soon as a draft waits, or none will come any more."""
         training = asyncio.ensure_future(self._train(work, source))
         try:
-            await asyncio.wait(filter(None, (training, self.drafting)), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(filter(None, (training, self._awaited)), return_when=asyncio.FIRST_COMPLETED)
             if not training.done():
                 await self.workshop.stop()
             return await training
         finally:
             await _cancel(training)
+
+    @property
+    def _awaited(self) -> asyncio.Task[bool] | None:
+        """The thought that gives this GPU its next own work: a draft may not start before a crash is mended."""
+        return self.mending or self.drafting
 
     async def _watch_crashes(self, verdict: Verdict | None, run: Run) -> None:
         """Experiments that crash one after the other: people are told, and the researcher sits out for a while."""
@@ -190,15 +204,13 @@ class Agent:
         edit = await self._answer(lambda thinker: thinker.edit(work.idea, briefing, self.drafts.fresh(parent)))
         return parent.edited(edit) if edit else None
 
-    async def _repair(self, work: Repair) -> None:
-        """One chance to mend a plain mistake, then the crash stands."""
-        self.state, self.note = "drafting", f"mending {work.idea.title}"
+    async def _repair(self, work: Repair) -> bool:
+        """One chance to mend a plain mistake, then the crash stands; either way the agent goes on: True."""
         parent, crashed = await self.board.source(work.parent), await self.board.source(work.source)
         mended = await self._mended(work, parent, crashed)
-        if mended is None:
-            await self.board.mend(self.name, self.fence, work.experiment, None)
-            return
-        await self.board.mend(self.name, self.fence, work.experiment, code_of(parent, crashed.edited(mended)))
+        code = code_of(parent, crashed.edited(mended)) if mended else None
+        await self.board.mend(self.name, self.fence, work.experiment, code)
+        return True
 
     async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
         """What the researcher makes of the crash; None where it has no answer, or none that could run."""
@@ -222,13 +234,14 @@ class Agent:
         return None
 
     async def _rest(self, work: Rest) -> None:
-        """Waits, but not longer than until the draft is ready."""
-        self.state, self.note = ("resting", self.stuck) if self.stuck else ("drafting", work.reason)
+        """Waits, but not longer than until the draft is ready, or the crash mended."""
+        stuck = self.stuck and not self.mending
+        self.state, self.note = ("resting", self.stuck) if stuck else ("drafting", work.reason)
         waiting = asyncio.ensure_future(self.sleep(work.seconds))
-        drafting = self.drafting or waiting
+        thinking = self._awaited or waiting
         try:
-            await asyncio.wait({waiting, drafting}, return_when=asyncio.FIRST_COMPLETED)
-            if drafting.done() and not drafting.result():
+            await asyncio.wait({waiting, thinking}, return_when=asyncio.FIRST_COMPLETED)
+            if thinking.done() and not thinking.result():
                 await waiting
         finally:
             await _cancel(waiting)

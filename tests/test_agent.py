@@ -516,6 +516,34 @@ def test_a_repair_waits_for_the_thought_in_progress(make_room: Callable[..., Roo
     assert room.live(room.agent(thinker)) == ["4 experiments done"]
 
 
+def test_while_a_crash_is_mended_the_gpu_works_for_all_and_starts_no_other_experiment(
+    make_room: Callable[..., Room],
+) -> None:
+    """The repair is not thought out before a filler runs, which then gives way though it had a minute to go."""
+    room = make_room(policy="race", budget=0.01, max_experiments=2)
+
+    class Patient(Bench):
+        async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
+            self.seconds = 60.0 if work.purpose == "filler" else 0.01
+            return await super().run(work, source, on_progress)
+
+    async def slowly(idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit:
+        filling = "SELECT count(*) FROM runs WHERE state = 'running' AND purpose = 'filler'"
+        while idea.title == "k0 -> 2" and not room.ledger.value(filling):  # the last idea's night is over already
+            await asyncio.sleep(0.01)
+        room.diary.append(f"mended {idea.title}")
+        return Edit({"train.py": edit.files["train.py"] + b"mended = 1\n"})
+
+    room.bench = Patient(room.diary, crashing)
+    assert room.live(room.agent(room.thinker(repair=slowly))) == ["2 experiments done"]
+    assert [row["status"] for row in room.experiments()] == ["discard"] * 2
+    first = [line for line in room.diary if "0000" not in line and line.startswith(("run", "mended"))][:4]
+    assert first == [
+        "run apr5-gpu0-0001.1", "mended k0 -> 2", "run apr5-gpu0-0001.2", "run apr5-gpu0-0002.1",
+    ]  # fmt: skip
+    assert room.bench.stops == 1
+
+
 def conflict(room: Room, thinker: Thinker) -> Agent:
     """gpu0, whose first draft turns k0, on a board where gpu1 wins by turning it otherwise before that draft runs."""
 

@@ -244,11 +244,14 @@ class Board:
     # -- from edit to verdict ----------------------------------------------------------------------------------
 
     @once
-    def next_work(self, agent: str, fence: int) -> Work:
-        """What the agent's GPU should do now. Asking again means that whatever it ran before is lost."""
+    def next_work(self, agent: str, fence: int, mending: bool = False) -> Work:
+        """What the agent's GPU should do now. Asking again means that whatever it ran before is lost.
+
+        While it is `mending` its experiment, that is what neither continues it nor starts another.
+        """
         self._check(agent, fence)
         late = self.monotonic() - self.resting.setdefault(agent, self.monotonic())
-        found = work.next_work(self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now(), late)
+        found = work.next_work(self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now(), late, mending)
         if not isinstance(found, Rest):
             del self.resting[agent]
         return found

@@ -79,8 +79,8 @@ class BoardClient:
     async def release(self, claim: Claim, reason: str) -> None:
         await self._once("release", claim, reason)
 
-    async def next_work(self, agent: str, fence: int) -> Work:
-        return await self._once("next_work", agent, fence)
+    async def next_work(self, agent: str, fence: int, mending: bool = False) -> Work:
+        return await self._once("next_work", agent, fence, mending)
 
     async def rebase(self, agent: str, fence: int, order: Rebase, code: Code | None) -> None:
         await self._once("rebase", agent, fence, order, code)

@@ -21,16 +21,26 @@ FILLED = CLOSING_RUNS  # runs, up to which a state is measured again while there
 
 
 def next_work(
-    ledger: Ledger, swarm: sqlite3.Row, agent: str, fence: int, alive: frozenset[str], now: float, late: float = 0.0
+    ledger: Ledger,
+    swarm: sqlite3.Row,
+    agent: str,
+    fence: int,
+    alive: frozenset[str],
+    now: float,
+    late: float = 0.0,
+    mending: bool = False,
 ) -> Work:
     """One agent's next work, with its run already entered in the ledger where it is one.
 
-    `late` is for how many seconds it has had nothing to run.
+    `late` is for how many seconds it has had nothing to run. While it is `mending` its experiment, its GPU works for
+    all: an experiment is judged before the next one of its agent starts.
     """
     trials.lose_running(ledger, swarm, agent, now)
     if swarm["stop"]:
         return Stop(swarm["reason"] or {"drain": "drained", "now": "stopped"}[swarm["stop"]])
     desk = Desk(ledger, swarm, agent, fence, alive, now)
+    if mending:
+        return desk.confirmation() or desk.closing() or desk.filler(late) or Rest("mending what crashed")
     return (
         desk.baseline()
         or desk.own_experiment()

@@ -8,6 +8,7 @@ import pytest
 from nights import Night, turned
 
 from swarm.board.board import LEASE
+from swarm.board.confirmations import SWARM, ask
 from swarm.board.novelty import code_of
 from swarm.board.trials import INTERRUPTIONS
 from swarm.board.work import FILLED, LATE
@@ -281,6 +282,33 @@ def test_a_plain_crash_is_repaired_once(night: Night) -> None:
     verdict = night.record("gpu0", work, Failure.CODE)
     assert verdict and verdict.status == "crash"
     assert (night.state(experiment), night.row(experiment)["failure"]) == ("judged", "code")
+
+
+def test_while_a_crash_is_mended_its_gpu_does_what_touches_neither_it_nor_the_next_idea(night: Night) -> None:
+    kept = night.keep("gpu0", 0, 0.99)
+    orphan = night.draft("gpu1", 3)
+    night.measure("gpu1")
+    crashed = night.draft("gpu0", 1)
+    night.run("gpu0", Failure.CODE)
+    assert isinstance(night.next("gpu0"), Repair)
+    waiting = night.draft("gpu0", 2)
+    night.call("leave", "gpu1", night.fences["gpu1"])
+
+    def meanwhile() -> Work:
+        return night.call("next_work", "gpu0", night.fences["gpu0"], True)
+
+    assert meanwhile() == Rest("mending what crashed")
+    night.clock.tick(LATE * 100 + 1)
+    work = meanwhile()
+    assert isinstance(work, Measure) and (work.purpose, work.experiment) == ("filler", kept)
+    night.record("gpu0", work, 0.99)
+    number = ask(night.ledger, "apr5", kept, work.source, "apr5-gpu0-0000", night.base.sha, SWARM, 2, night.clock.now)
+    work = meanwhile()
+    assert isinstance(work, Measure) and (work.purpose, number) == ("confirm", 1)
+    night.record("gpu0", work, 0.99)
+    assert [night.state(name) for name in (crashed, waiting, orphan)] == ["testing", "drafted", "testing"]
+    assert night.row(orphan)["owner"] == "gpu1", "one experiment at a time"
+    assert isinstance(night.next("gpu0"), Repair), "an agent that died over it is asked again"
 
 
 def test_without_a_repair_the_crash_stands(night: Night) -> None:
