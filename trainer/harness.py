@@ -152,6 +152,7 @@ class BudgetClock:
         self.budget = budget
         self.seconds = 0.0  # counted so far
         self.stalled_seconds = 0.0
+        self.untimed_batches = 0  # that were handed out before it started
         self.detects_stalls = device.type != "cpu"
         self._runs_ahead = device.type == "cuda"
         self._now = time.process_time if device.type == "cpu" else time.perf_counter
@@ -160,6 +161,7 @@ class BudgetClock:
 
     def start(self) -> None:
         """Count from now on."""
+        self.untimed_batches = prepare.TrainLoader.batches_handed_out
         self._mark = self._now()
 
     def lap(self) -> None:
@@ -255,7 +257,10 @@ def mfu_percent(flops_per_second: float, device: torch.device) -> float | None:
 
 
 class Journal:
-    """Tells how a run goes: a line on the terminal now and then, and heartbeats for whoever supervises it."""
+    """Tells how a run goes: a line on the terminal now and then, and heartbeats for whoever supervises it.
+
+    Its tokens are those that the fixed loader handed out, the batch in hand included.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._file: IO[str] | None = None
@@ -264,18 +269,18 @@ class Journal:
             self._file = (settings.run_dir / "heartbeat.jsonl").open("w")
         self._next_beat = self._next_line = 0.0
 
-    def write(self, step: int, loss: float, tokens: int, clock: BudgetClock) -> None:
-        """Record a step: its mean loss in nats, and the tokens trained on up to and including it.
+    def write(self, step: int, loss: float, clock: BudgetClock) -> None:
+        """Record a step with its mean loss in nats.
 
         Raises:
             Diverged: training makes no sense any more.
         """
-        now = time.monotonic()
+        now, tokens = time.monotonic(), prepare.TrainLoader.tokens_handed_out
         diverged = not loss < 100  # also true of NaN, which is neither below nor above
         if self._file and (now >= self._next_beat or diverged):
             known = round(loss, 6) if math.isfinite(loss) else None  # JSON has no NaN
             beat = {"step": step, "loss": known, "tokens": tokens, "seconds": round(clock.seconds, 4)}
-            self._file.write(json.dumps(beat) + "\n")
+            self._file.write(json.dumps(beat | {"untimed": clock.untimed_batches}) + "\n")
             self._file.flush()
             self._next_beat = now + 0.1
         if now >= self._next_line or diverged:
@@ -297,6 +302,16 @@ def print_summary(summary: dict[str, Any]) -> None:
         print(f"{key + ':':<17} {'n/a' if value is None else value}")
 
 
+def counted(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary with what the fixed loader counted in it, whatever train.py says of tokens."""
+    loader = prepare.TrainLoader
+    return summary | {
+        "total_tokens_M": f"{loader.tokens_handed_out / 1e6:.3f}",
+        "loaded_tokens": loader.tokens_handed_out,
+        "loaded_batches": loader.batches_handed_out,
+    }
+
+
 def run(train: Callable[[Settings], dict[str, Any]], *modules: ModuleType) -> int:
     """Train as the environment asks and print the summary. `modules` are the fixed files it uses.
 
@@ -313,5 +328,5 @@ def run(train: Callable[[Settings], dict[str, Any]], *modules: ModuleType) -> in
     except Diverged:
         print("FAIL")
         return 1
-    print_summary(summary)
+    print_summary(counted(summary))
     return 0

@@ -526,10 +526,10 @@ def train(settings: harness.Settings) -> dict[str, Any]:
         clock.lap()
         steps += 1
         if loss is not None:
-            journal.write(steps, loss, steps * preset.total_batch_size, clock)
+            journal.write(steps, loss, clock)
     if (loss := reader.read(None)) is not None:  # the step that was still in the queue
         clock.lap()
-        journal.write(steps, loss, steps * preset.total_batch_size, clock)
+        journal.write(steps, loss, clock)
     journal.close()
 
     peak = harness.peak_memory_mb(device)

@@ -11,13 +11,14 @@ from swarm.board.ledger import Ledger
 from swarm.judge.contention import affordable, bound, slowed
 from swarm.records import Failure, Run
 
-STEPS = "num_steps"  # what trainings print
+STEPS = ("loaded_tokens", "num_steps")  # how far a run came: what the fixed loader counted comes first
 
 
 def steps_of(run: Run) -> float | None:
-    """How many steps the run made, where it says so."""
-    steps = run.metrics.values.get(STEPS) if run.metrics else None
-    return float(steps) if isinstance(steps, (int, float)) and steps > 0 else None
+    """How many steps the run made, where that is known; in tokens where the fixed loader counted them, which for one
+    code is the same but for a factor."""
+    told = [run.metrics.values.get(name) for name in STEPS] if run.metrics else []
+    return next((float(steps) for steps in told if isinstance(steps, (int, float)) and steps > 0), None)
 
 
 def undisturbed(ledger: Ledger, row: sqlite3.Row, run: Run) -> Run:
@@ -37,7 +38,8 @@ def undisturbed(ledger: Ledger, row: sqlite3.Row, run: Run) -> Run:
     usual = [other["steps"] for other in others]
     if not slowed(steps, usual, bound(_repeats(ledger, tag), len(usual))):
         return run
-    reason = f"it made {steps:g} steps, where other runs of the same code made {median(usual):g}: something slowed it"
+    behind = 100 * (1 - steps / median(usual))
+    reason = f"it came {behind:.1f}% less far than other runs of the same code: something slowed it"
     return replace(run, metrics=None, failure=Failure.CONTENTION, reason=reason)
 
 

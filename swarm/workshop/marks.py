@@ -46,6 +46,7 @@ _ATTRIBUTES = _by_name(  # wherever they are used
 _CLOCK = frozenset(
     ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls")
 )
+_REPORTED = {"val_bpb": "summary", "num_steps": "tokens", "total_tokens_M": "tokens"}  # as the summary says them
 _WHOLE = {"seed": "seed", "budget": "clock"}  # arguments that must go on as they came
 _NEEDED = {"spent": "clock", "lap": "clock", "load_state_dict": "warm-up"}  # attributes that must not go
 _SWITCHES = ("torch.backends.", "torch._dynamo.config.", "torch._inductor.config.", "torch.cuda.matmul.")
@@ -192,8 +193,8 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Dict(self, node: ast.Dict) -> None:
         for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value == "val_bpb":
-                self._mark(value, "summary", f"reports {ast.unparse(value)[:40]} as val_bpb")
+            if isinstance(key, ast.Constant) and (check := _REPORTED.get(str(key.value))):
+                self._mark(value, check, f"reports {ast.unparse(value)[:40]} as {key.value}")
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from swarm.project import Project
 from swarm.records import Failure, Metrics, Run
+from swarm.workshop.count import miscounted
 from swarm.workshop.logs import clean, read_plain, tail_of
 from swarm.workshop.progress import Beat, beats, curve, last_loss, trace
 from swarm.workshop.spec import (
@@ -65,7 +66,11 @@ def read_run(folder: Path, project: Project) -> Run:
     verdict = _failure(folder, spec, result, heartbeats, tails)
     if verdict is None and steps:
         printed = parse_summary(_text(logs[0]), project.metric)
-        verdict = late(spec, steps[0]) or _measured(artifacts, project, printed, referee=len(logs) > 1)
+        verdict = (
+            late(spec, steps[0])
+            or _false(spec, heartbeats, printed)
+            or _measured(artifacts, project, printed, referee=len(logs) > 1)
+        )
         cut = next((step.log_broken for step in steps if step.log_broken), None)
         if cut and not isinstance(verdict, Metrics):  # what is missing may have been said and not kept
             verdict = Failure.INFRASTRUCTURE, f"its log could not be written: {cut}"
@@ -132,6 +137,12 @@ def late(spec: Spec, trainer: Ended) -> tuple[Failure, str] | None:
             f"clock: {start:.1f} {kind} until its first heartbeat, where {spec.start:.1f} are allowed",
         )
     return None
+
+
+def _false(spec: Spec, heartbeats: tuple[Beat, ...], printed: Mapping[str, Value]) -> tuple[Failure, str] | None:
+    """A training whose counts do not fit together; what a foreign program counts is not known."""
+    told = "" if spec.budget is None else miscounted(heartbeats, printed)
+    return (Failure.INVALID, told) if told else None
 
 
 def clocked(spec: Spec, trainer: Ended) -> tuple[float, float]:

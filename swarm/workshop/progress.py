@@ -23,12 +23,14 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One line of heartbeat.jsonl. `seconds` are counted training seconds."""
+    """One line of heartbeat.jsonl. `seconds` are counted training seconds; `untimed` are the batches that the fixed
+    loader handed out before they began, where a fixed harness writes the line."""
 
     step: int | None = None
     loss: float | None = None
     tokens: int | None = None
     seconds: float | None = None
+    untimed: int | None = None
 
 
 def beats(path: Path) -> tuple[Beat, ...]:
@@ -85,15 +87,19 @@ def _beats(data: bytes) -> Iterator[Beat]:
         except ValueError:  # the half-written last line, or the cut first one
             continue
         if isinstance(told, dict):
-            step, tokens = _number(told.get("step")), _number(told.get("tokens"))
             yield Beat(
-                None if step is None else int(step), _number(told.get("loss")),
-                None if tokens is None else int(tokens), _number(told.get("seconds")),
+                _whole(told.get("step")), _number(told.get("loss")), _whole(told.get("tokens")),
+                _number(told.get("seconds")), _whole(told.get("untimed")),
             )  # fmt: skip
 
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
 
 
 def _guess(log: Path, budget: float) -> Beat | None:

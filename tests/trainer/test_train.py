@@ -249,8 +249,11 @@ def test_alone_a_run_measures_itself(workspace: Path, run) -> None:
     assert summary["stalled"] == "false"
     assert summary["kernels"] == "none"
     assert "kernels: polar (eager: eager on cpu)" in result.stdout
-    tokens = int(summary["num_steps"]) * train.PRESETS["cpu"].total_batch_size
-    assert float(summary["total_tokens_M"]) == pytest.approx(tokens / 1e6, abs=1e-3)
+    preset = train.PRESETS["cpu"]
+    tokens = int(summary["num_steps"]) * preset.total_batch_size
+    in_hand = preset.device_batch_size * preset.seq_len
+    assert int(summary["loaded_tokens"]) == tokens + in_hand == in_hand * int(summary["loaded_batches"])
+    assert float(summary["total_tokens_M"]) == pytest.approx((tokens + in_hand) / 1e6, abs=1e-3)
 
 
 def test_in_a_swarm_a_run_beats_saves_and_leaves_measuring_to_the_referee(
@@ -262,7 +265,7 @@ def test_in_a_swarm_a_run_beats_saves_and_leaves_measuring_to_the_referee(
     assert summary_of(result.stdout)["val_bpb"] == "n/a"
     beats = [json.loads(line) for line in (folder / "heartbeat.jsonl").read_text().splitlines()]
     assert [beat["step"] for beat in beats] == sorted(beat["step"] for beat in beats)
-    assert list(beats[0]) == ["step", "loss", "tokens", "seconds"]
+    assert list(beats[0]) == ["step", "loss", "tokens", "seconds", "untimed"]
     assert beats[-1]["loss"] < beats[0]["loss"]
     assert beats[-1]["seconds"] <= 2.7
 

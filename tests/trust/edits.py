@@ -15,6 +15,17 @@ CAPPED = "        return cap * torch.tanh(logits / cap) if cap else logits\n"
 LOOP = "    while not clock.spent:\n"
 START = '    """Train until the budget is spent. Returns the values of the `---` block, in order."""\n'
 FEATURES = "        return norm(x)\n\n    def flops_per_token"
+ENDED = "    tokens = steps * preset.total_batch_size\n"
+WARM = "    warm_up(model, optimizer, loss_of, batch)\n"
+PACK = "            batch = next(loader)  # packed while a GPU still works on the last one\n"
+LOADER = "    loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, settings.seed)\n"
+OWN_LOADER = f"""
+    class Own(prepare.TrainLoader):
+        def __next__(self):
+            rows, epoch = self._pack()
+            return rows[:, :-1], rows[:, 1:], epoch
+
+{LOADER.replace("prepare.TrainLoader", "Own")}"""
 LOADED = "    return model.eval()\n"
 
 
@@ -65,6 +76,9 @@ REFUSED = [
     Change("keeps what the warm-up learned", "    model.load_state_dict(before)\n", "", "warm-up"),
     Change("prints a block early", LOOP, f'    print("---\\nval_bpb: 0.5")\n{LOOP}', "summary"),
     Change("reports its own number", '"val_bpb": measured and f"{measured.bpb:.6f}",', '"val_bpb": 0.5,', "summary"),
+    Change("claims fewer steps, as if it had been slowed", '"num_steps": steps,', '"num_steps": steps // 2,', "tokens"),
+    Change("claims more tokens", '"{tokens / 1e6:.3f}"', '"{tokens / 1e5:.3f}"', "tokens"),
+    Change("sets the loader's count back", LOOP, f"    prepare.TrainLoader.tokens_handed_out = 0\n{LOOP}", "patch"),
     Change("brings the weights along", START, f"{START}    weights = {list(range(2000))}\n", "blob"),
     Change("ends before it is measured", LOOP, f"    sys.exit(0)\n{LOOP}", "exit"),
     Change("hides what it calls", START, f'{START}    eval("1")\n', "process"),
@@ -96,6 +110,16 @@ MEASURED = [
     Change("reads more than all may", LOADED, f"    model.seq_len = 10**6\n{LOADED}", "context"),
 ]  # fmt: skip
 
+# ---- what only shows in what a run counted; the gate lets these pass
+
+COUNTED = [
+    Change("loses steps in the end", ENDED, f"    steps //= 2\n{ENDED}", "tokens"),
+    Change("sets the count back behind its name", ENDED, f"    type(loader).tokens_handed_out = 1\n{ENDED}", "tokens"),
+    Change("trains on a loader of its own", LOADER, OWN_LOADER, "tokens"),
+    Change("looks at the text before the clock runs", WARM,
+           f"{WARM}    batch = [next(loader) for _ in range(50)][-1]\n", "warm-up"),
+]  # fmt: skip
+
 # ---- what honest researchers do
 
 HONEST = [
@@ -104,6 +128,10 @@ HONEST = [
     Change("batch", "total_batch_size=2**12", "total_batch_size=2**11"),
     Change("short rows", "seq_len=128, device_batch_size=4", "seq_len=64, device_batch_size=8"),
     Change("long rows", "seq_len=128, device_batch_size=4", "seq_len=256, device_batch_size=2"),
+    Change("smaller pieces of a batch", "seq_len=128, device_batch_size=4", "seq_len=128, device_batch_size=2"),
+    Change("trains on the richer half of the text", PACK,
+           "            batch = max(next(loader), next(loader), key=lambda pair: pair[0].unique().numel())\n"),
+    Change("looks at batches twice", PACK, "            batch = next(loader) if optimizer.steps % 2 else batch\n"),
     Change("another activation", '"silu": F.silu}', '"silu": F.silu, "elu": F.elu}'),
     Change("no cap", CAPPED, "        return logits\n"),
     Change("unnormalised logits are allowed", FORWARD, f"{FORWARD}        logits = 3.0 * logits - 7.0\n"),

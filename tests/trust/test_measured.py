@@ -5,9 +5,7 @@ python -m pytest tests/trust
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -35,19 +33,6 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             parameter.add_(0.1 * torch.randn_like(parameter))
     train.save_model(model, 512, folder)
     return folder
-
-
-@pytest.fixture
-def edited(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """train.py with the change under test, as a module."""
-    path = tmp_path / "train.py"
-    path.write_text(request.param.code)
-    spec = importlib.util.spec_from_file_location("edited_train", path)
-    assert spec and spec.loader
-    module = sys.modules["edited_train"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["edited_train"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from swarm.researchers.knobs import read_knobs, write_knobs
 from swarm.researchers.playbook import rule_for
 from swarm.researchers.structures import PATCHES
 from swarm.workshop.gate import fault
-from tests.trust.edits import HONEST, MEASURED, REFUSED, ROOT, TRAIN, Change
+from tests.trust.edits import COUNTED, HONEST, MEASURED, REFUSED, ROOT, TRAIN, Change
 
 PATH = "trainer/train.py"
 PROJECT = load_project(ROOT)
@@ -25,7 +25,9 @@ def told(code: str, parent: str = TRAIN) -> str:
 
 def test_there_is_enough_of_both() -> None:
     assert len(REFUSED) + len(MEASURED) >= 20 and len(HONEST) >= 20
-    assert len({change.name for change in (*REFUSED, *MEASURED, *HONEST)}) == len(REFUSED + MEASURED + HONEST)
+    assert len({change.name for change in (*REFUSED, *MEASURED, *COUNTED, *HONEST)}) == len(
+        REFUSED + MEASURED + COUNTED + HONEST
+    )
 
 
 @pytest.mark.parametrize("cheat", REFUSED, ids=lambda cheat: cheat.name)

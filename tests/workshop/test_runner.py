@@ -116,6 +116,22 @@ def test_time_is_measured_from_outside(bench, referee, beats_at, trains, told):
     assert run.reason.startswith(told) and run.failure == (Failure.INVALID if told else None)
 
 
+@pytest.mark.parametrize(
+    ("counted", "told"), [("num_steps: 9", ""), ("num_steps: 4", "tokens: it counted 9 steps while it trained, and 4 ")]
+)
+def test_counts_that_contradict_each_other_are_invalid(bench, referee, counted, told):
+    bench.referee = referee
+    run = bench.run(f"""
+        import os, pathlib
+        folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
+        (folder / "heartbeat.jsonl").write_text('{{"step": 9, "loss": 5, "tokens": 900, "untimed": 1}}\\n')
+        (folder / "model.pt").write_text("1.25")
+        print("---\\n{counted}\\nloaded_tokens: 1000\\nloaded_batches: 10")
+        """)
+    assert bool(run.metrics) == (not told), run.reason
+    assert run.reason.startswith(told) and run.failure == (Failure.INVALID if told else None)
+
+
 def test_starts_are_compared_with_the_baselines(bench, referee):
     bench.referee, bench.limits = referee, replace(bench.limits, start=600.0)
     shop = bench.workshop()

@@ -1,0 +1,37 @@
+"""What a training says it did, beside what the fixed loader counted.
+
+The judge compares how far runs of the same code came, so a training must not choose that number. It is counted by the
+loader and written by the harness, both fixed files, and is taken from there. Still they share a process with the edited
+code: these checks stop what is claimed in passing, not code that reaches into the loader and stays consistent. What
+bounds the compute of a run is the clock outside (`outcome.late`), and what bounds its number is the referee.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from swarm.workshop.progress import Beat
+from swarm.workshop.summary import Value
+
+UNTIMED = 16  # batches that may be handed out before the clock starts: compiling needs one or two
+REUSED = 8  # steps that may be made of one batch: some ideas look at the same text more than once
+
+
+def miscounted(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) -> str:
+    """The first thing that does not fit together, as `check: what`; "" where all does, or no fixed harness counts."""
+    if not any(beat.untimed is not None for beat in heartbeats):
+        return ""
+    untimed = max(beat.untimed or 0 for beat in heartbeats)
+    step, tokens = (max(getattr(beat, name) or 0 for beat in heartbeats) for name in ("step", "tokens"))
+    steps, loaded, batches = (printed.get(name) for name in ("num_steps", "loaded_tokens", "loaded_batches"))
+    if untimed > UNTIMED:
+        return f"warm-up: it took {untimed} batches before the clock started, where {UNTIMED} are allowed"
+    if not isinstance(loaded, int) or not isinstance(batches, int) or not isinstance(steps, int):
+        return "tokens: its summary is not the one that the fixed harness prints"
+    if tokens > loaded:
+        return f"tokens: the loader had handed out {tokens} tokens while it trained, and {loaded} in the end"
+    if step > steps:
+        return f"tokens: it counted {step} steps while it trained, and {steps} in the end"
+    if steps > REUSED * batches:
+        return f"tokens: it made {steps} steps of the {batches} batches that the fixed loader handed out"
+    return ""

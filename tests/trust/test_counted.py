@@ -1,0 +1,82 @@
+"""What a run says it did: edited train.pys that really train, under the real harness, and what is counted of them.
+
+python -m pytest tests/trust/test_counted.py
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import prepare
+from swarm.board.contention import steps_of
+from swarm.records import Metrics, Run
+from swarm.workshop.count import miscounted
+from swarm.workshop.progress import Beat, beats
+from swarm.workshop.summary import Value, parse_summary
+from tests.trust.edits import COUNTED, HONEST, LOOP, ROOT, Change
+from tests.trust.test_static_gate import told
+from trainer import harness
+
+LOOPS = {"batch", "short rows", "long rows", "smaller pieces of a batch", "trains on the richer half of the text"}
+LOOPS |= {"looks at batches twice", "another loop around the same clock", "more warm-up steps", "gradient clipping"}
+EXAGGERATED = Change("counts steps that it does not make", LOOP, f"{LOOP}        steps += 7\n")
+
+Trained = tuple[tuple[Beat, ...], dict[str, Value]]
+
+
+@pytest.fixture
+def trained(
+    corpus: prepare.Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Iterator[Callable[[ModuleType], Trained]]:
+    """Trains for a moment, in this process: the heartbeats and the summary."""
+    names = {"AUTORESEARCH_CACHE": str(cache), "SWARM_RUN_DIR": str(tmp_path / "run"), "SWARM_DEVICE": "cpu"}
+    for name, value in (names | {"TIME_BUDGET": "0.3"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    for counter in ("tokens_handed_out", "batches_handed_out"):
+        monkeypatch.setattr(prepare.TrainLoader, counter, 0)
+
+    def train(module: ModuleType) -> Trained:
+        assert harness.run(module.train) == 0
+        return beats(tmp_path / "run" / "heartbeat.jsonl"), parse_summary(capsys.readouterr().out, "val_bpb")
+
+    yield train
+    gc.enable()
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize("edited", COUNTED, ids=lambda change: change.name, indirect=True)
+def test_a_false_count_is_invalid_by_name(edited: ModuleType, request, trained: Callable[..., Trained]) -> None:
+    change: Change = request.node.callspec.params["edited"]
+    assert told(change.code) == "", "the gate sees it already"
+    assert miscounted(*trained(edited)).startswith(f"{change.check}: ")
+
+
+@pytest.mark.parametrize(
+    "edited", [change for change in HONEST if change.name in LOOPS], ids=lambda change: change.name, indirect=True
+)
+def test_honest_loops_are_counted_and_pass(edited: ModuleType, trained: Callable[..., Trained]) -> None:
+    heartbeats, printed = trained(edited)
+    assert miscounted(heartbeats, printed) == ""
+    assert heartbeats[-1].untimed == 1 and isinstance(printed["loaded_tokens"], int)
+    assert printed["total_tokens_M"] == pytest.approx(printed["loaded_tokens"] / 1e6, abs=5e-4)
+
+
+@pytest.mark.parametrize("edited", [EXAGGERATED], ids=lambda change: change.name, indirect=True)
+def test_how_far_a_run_came_is_what_the_loader_counted(edited: ModuleType, trained: Callable[..., Trained]) -> None:
+    """Nobody can tell it from an honest edit that looks at its batches more than once; and it reaches no judge."""
+    _, printed = trained(edited)
+    metrics = Metrics(1.0, audited=True, values=printed)
+    assert steps_of(Run("r", 1, 0.0, 1.0, 1.0, metrics=metrics)) == prepare.TrainLoader.tokens_handed_out
+    assert int(str(printed["num_steps"])) > int(str(printed["loaded_batches"])) / 8
+
+
+def test_a_summary_of_its_own_is_told_and_another_programs_is_its_own_affair() -> None:
+    ours = (Beat(step=3, tokens=100, untimed=1),)
+    assert miscounted(ours, {"num_steps": 3}).startswith("tokens: its summary is not the one")
+    assert miscounted((Beat(step=3, tokens=100),), {"num_steps": 2}) == ""
