@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from swarm.board.history import History
 from swarm.errors import SwarmError
 from swarm.project import load_project
 from swarm.workshop import gpu, sandbox
+from swarm.workshop.probe import Unprobed, probe
+from swarm.workshop.runner import cache_of
 
 ENOUGH_DISK = 5e9  # bytes
 
@@ -53,7 +56,7 @@ def examine(root: Path) -> list[Examined]:
         lambda: _disk(root),
         _sandbox,
     ]
-    return [check() for check in checks]
+    return [*(check() for check in checks), *_reach(root)]
 
 
 def _python() -> Examined:
@@ -135,5 +138,33 @@ def _disk(root: Path) -> Examined:
 def _sandbox() -> Examined:
     why = sandbox.missing()
     if not why:
-        return Examined("sandbox", True, "bubblewrap, tried from inside: no network, a read-only world, a private home")
+        return Examined("sandbox", True, "bubblewrap; what edited code reaches in it, tried from inside:")
     return Examined("sandbox", None, f"{why}: {sandbox.exposure()}", "apt-get install bubblewrap")
+
+
+def _reach(root: Path) -> list[Examined]:
+    """What edited code could do here, tried by a program in its place: in the sandbox where there is one."""
+    cache, held_out = cache_of(os.environ), _held_out(root)
+    with tempfile.TemporaryDirectory() as folder:
+        box = None if sandbox.missing() else sandbox.Sandbox((), tuple(held_out), Path(folder))
+        try:
+            found = probe(lambda script: box.command(script, (), (cache,)) if box else script, held_out)
+        except Unprobed as error:
+            return [Examined("reach", None, f"what edited code reaches could not be tried: {error}")]
+    lines = [
+        ("network", found.network, "edited code can use it", "closed to edited code"),
+        ("home", found.home, f"edited code can read {Path.home()}, keys in it too", "edited code sees an empty one"),
+        ("system", found.system, "edited code can change its files", "edited code cannot change its files"),
+    ]
+    if held_out:
+        lines.append(("held-out", found.held_out, "edited code can read the held-out data", "closed to edited code"))
+    return [Examined(name, None if reached else True, bad if reached else good) for name, reached, bad, good in lines]
+
+
+def _held_out(root: Path) -> list[Path]:
+    """The held-out data of the project that is on this machine."""
+    try:
+        patterns = load_project(root).held_out
+    except SwarmError:  # its own line says so
+        return []
+    return sorted(path for pattern in patterns for path in cache_of(os.environ).glob(pattern))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -17,25 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.errors import UsageError
+from swarm.workshop.probe import Unprobed, probe
 
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 _DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd")
-_PROBE = """
-import os, pathlib, socket, sys
-home, seen = pathlib.Path.home(), []
-if list(home.glob(".ssh")) or list(home.glob(".aws")):
-    seen.append("home")
-try:
-    pathlib.Path(sys.argv[1], "probe").touch()
-    seen.append("a world that can be written to")
-except OSError:
-    pass
-if {name for _, name in socket.if_nameindex()} - {"lo"}:
-    seen.append("a network")
-if pathlib.Path(sys.argv[2]).read_bytes().strip(bytes(1)):
-    seen.append("held-out tokens")
-print("; ".join(seen))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +80,13 @@ def _trial() -> str:
         secret = Path(folder, "secret.bin")
         secret.write_bytes(b"held out")
         box = Sandbox((), (secret,), Path(folder, "blanks"))
-        script = [sys.executable, "-S", "-c", _PROBE, "/etc", str(secret)]
-        command = box.command(script, (), (Path(folder),))
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd="/")
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"bubblewrap cannot be started: {error}"
-    if done.returncode:
-        return f"bubblewrap does not work here: {(done.stderr or done.stdout).strip().rpartition(chr(10))[2][:120]}"
-    return f"bubblewrap lets through {done.stdout.strip()}" if done.stdout.strip() else ""
+            reach = probe(lambda script: box.command(script, (), (Path(folder),)), [secret])
+        except Unprobed as error:
+            return f"bubblewrap does not work here: {error}"
+    through = {"home": reach.home, "a world that can be written to": reach.system, "a network": reach.network}
+    seen = [name for name, seen in (through | {"held-out tokens": reach.held_out}).items() if seen]
+    return f"bubblewrap lets through {'; '.join(seen)}" if seen else ""
 
 
 def exposure() -> str:

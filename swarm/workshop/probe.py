@@ -1,0 +1,67 @@
+"""What edited code could reach on this machine, tried by a small program in its place. Stdlib only."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROBE = """
+import json, os, pathlib, socket, sys
+home, *held_out = sys.argv[1:]
+
+def told(path):
+    try:
+        return any(path.iterdir()) if path.is_dir() else bool(path.open("rb").read(65536).strip(bytes(1)))
+    except OSError:
+        return False
+
+def identity(path):
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
+
+print(json.dumps({
+    "network": bool({name for _, name in socket.if_nameindex()} - {"lo", "lo0"}),
+    "home": identity(pathlib.Path.home()) == home and os.access(pathlib.Path.home(), os.R_OK),
+    "system": os.access("/etc", os.W_OK),
+    "held_out": any(told(pathlib.Path(path)) for path in held_out),
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the program could: use a network, read the home of whoever started it, write where the system's files are,
+    read held-out data."""
+
+    network: bool
+    home: bool
+    system: bool
+    held_out: bool
+
+
+class Unprobed(Exception):
+    """The program could not be run; the message is its last line."""
+
+
+def probe(within: Callable[[Sequence[str]], Sequence[str]], held_out: Iterable[Path] = ()) -> Reach:
+    """Runs the program as the command that `within` makes of its own, with the rights of this process otherwise.
+
+    Raises:
+        Unprobed: that command fails.
+    """
+    home = Path.home().stat()
+    script = [sys.executable, "-S", "-c", _PROBE, f"{home.st_dev}:{home.st_ino}", *map(str, held_out)]
+    try:
+        done = subprocess.run(within(script), capture_output=True, text=True, timeout=30, check=False, cwd="/")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unprobed(f"it cannot be started: {error}") from error
+    if done.returncode:
+        raise Unprobed((done.stderr or done.stdout).strip().rpartition("\n")[2][:120])
+    return Reach(**json.loads(done.stdout))

@@ -1,0 +1,57 @@
+"""The doctor's word on what edited code could reach here: tried, not supposed.
+
+python -m pytest tests/test_doctor.py
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarm import doctor
+from swarm.workshop import sandbox
+from swarm.workshop.probe import Unprobed, probe
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with held-out data in its cache."""
+    held_out = tmp_path / "home" / ".cache" / "autoresearch" / "corpora" / "x" / "val.bin"
+    held_out.parent.mkdir(parents=True)
+    held_out.write_text("secret")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("AUTORESEARCH_CACHE", raising=False)
+    return tmp_path / "home"
+
+
+def reached() -> dict[str, bool]:
+    return {line.name: line.ok is None for line in doctor._reach(ROOT)}
+
+
+@pytest.mark.skipif(bool(sandbox.missing()), reason=sandbox.missing())
+def test_in_a_sandbox_edited_code_reaches_nothing(home: Path) -> None:
+    assert reached() == dict.fromkeys(("network", "home", "system", "held-out"), False)
+
+
+def test_without_one_each_thing_it_reaches_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "missing", lambda: "bubblewrap is not installed")
+    found = reached()
+    assert found["home"] and found["held-out"]
+    (home / ".cache" / "autoresearch" / "corpora" / "x" / "val.bin").write_bytes(bytes(6))
+    assert not reached()["held-out"], "zeros tell nothing"
+    shutil.rmtree(home / ".cache")
+    assert set(reached()) == {"network", "home", "system"}, "there is no held-out data on this machine"
+
+
+def test_a_probe_that_cannot_run_is_no_good_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "missing", lambda: "there is none")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    (line,) = doctor._reach(ROOT)
+    assert line.ok is None and "could not be tried: it cannot be started" in line.told
+    with pytest.raises(Unprobed, match=r"^boom$"):
+        probe(lambda script: ["sh", "-c", "echo boom >&2; exit 1"])
