@@ -267,6 +267,12 @@ def test_what_is_there_in_the_morning(night):
     assert f"`{' '.join(columns)}`" in section("What you find in the morning")
 
 
+def test_the_picture_of_readme_can_be_drawn_by_anybody(night, tmp_path, capsys):
+    code, text = run(night, f"python -m swarm watch --svg {tmp_path / 'board.svg'}", capsys)
+    assert code == 0 and str(tmp_path / "board.svg") in text
+    assert "<svg" in (tmp_path / "board.svg").read_text() and "gpu0" in (tmp_path / "board.svg").read_text()
+
+
 def test_a_dry_run_touches_nothing(night, capsys):
     before = subprocess.run(["git", "for-each-ref"], cwd=night, capture_output=True, check=True).stdout
     code, text = run(night, "python -m swarm launch --dry-run --device sim --agents 2 --tag apr7", capsys)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Any) -> None:
-    add_verb(verbs, watch, tag=True).add_argument("--once", action="store_true", help="one frame, then leave")
+    watching = add_verb(verbs, watch, tag=True)
+    watching.add_argument("--once", action="store_true", help="one frame, then leave")
+    watching.add_argument("--svg", metavar="FILE", type=Path, help="one frame as a picture, for a README or a chat")
     add_verb(verbs, status, tag=True, json=True)
     showing = add_verb(verbs, show, tag=True, json=True)
     showing.add_argument("what", metavar="ID", help="an experiment, its commit, champion, or an agent such as gpu0")
@@ -32,12 +34,17 @@ def add_to(verbs: Any) -> None:
 
 def watch(options: argparse.Namespace) -> int:
     """The live leaderboard, from any terminal."""
-    from swarm.views.leaderboard import VISITOR, render
+    from swarm.views.leaderboard import VISITOR, export_svg, render
     from swarm.views.leaderboard import watch as follow
 
     screen = console()
     with reading(options) as (read, _):
-        if options.once:
+        if options.svg:
+            try:
+                print(export_svg(read(), options.svg))
+            except OSError as error:
+                raise UsageError(f"--svg {options.svg} cannot be written: {error.strerror}") from error
+        elif options.once:
             screen.print(render(read(), screen.width, screen.height, VISITOR))
         else:
             follow(read, screen)
