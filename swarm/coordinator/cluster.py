@@ -153,13 +153,21 @@ def _bring_up(**resources: int) -> None:
             return
         except Exception as error:  # Ray has no class of its own for it
             ray.shutdown()
-            for child in set(psutil.Process().children()).difference(before):
+            for child in filter(_of_ray, set(psutil.Process().children()).difference(before)):
                 child.kill()
             if attempt == STARTS:
                 raise SwarmError(
                     f"Ray does not start on {platform.node()}: {_first_line(error)}; mostly it is overloaded, or /tmp"
                     " or /dev/shm is full: launch again, or see /tmp/ray/session_latest/logs"
                 ) from error
+
+
+def _of_ray(process: psutil.Process) -> bool:
+    """Whether Ray started it: it tells each of its processes where its session is. The head has other children too."""
+    try:
+        return any("/session_" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def leave() -> None:

@@ -56,8 +56,7 @@ def probe(within: Callable[[Sequence[str]], Sequence[str]], held_out: Iterable[P
     Raises:
         Unprobed: that command fails.
     """
-    home = Path.home().stat()
-    script = [sys.executable, "-S", "-c", _PROBE, f"{home.st_dev}:{home.st_ino}", *map(str, held_out)]
+    script = [sys.executable, "-S", "-c", _PROBE, _home(), *map(str, held_out)]
     try:
         done = subprocess.run(within(script), capture_output=True, text=True, timeout=30, check=False, cwd="/")
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -65,3 +64,12 @@ def probe(within: Callable[[Sequence[str]], Sequence[str]], held_out: Iterable[P
     if done.returncode:
         raise Unprobed((done.stderr or done.stdout).strip().rpartition("\n")[2][:120])
     return Reach(**json.loads(done.stdout))
+
+
+def _home() -> str:
+    """What tells the home of this process from an empty one in its place; nothing where it has none, as services do."""
+    try:
+        home = Path.home().stat()
+    except (OSError, RuntimeError):
+        return ""
+    return f"{home.st_dev}:{home.st_ino}"

@@ -15,12 +15,14 @@ from swarm.coordinator import cluster
 from swarm.coordinator.cluster import Cluster
 from swarm.errors import SwarmError
 
+SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+
 
 def late(times: int, begun: list[subprocess.Popen]):
     """A `ray.init` that leaves a process of a node behind and gives up, so many times; then one that comes."""
 
     def init(**_: object) -> None:
-        begun.append(subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"]))
+        begun.append(subprocess.Popen([*SLEEPER, "--session-dir=/tmp/ray/session_of_a_test"]))
         if len(begun) <= times:
             raise Exception("The current node timed out during startup.\nmore of it")
 
@@ -36,13 +38,15 @@ def gone(process: subprocess.Popen) -> bool:
 
 def test_a_ray_that_comes_too_late_is_started_again_and_nothing_of_it_stays(monkeypatch):
     begun: list[subprocess.Popen] = []
-    mine = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+    mine: list[subprocess.Popen] = []
+    shutdown = lambda: mine.append(subprocess.Popen(SLEEPER))  # noqa: E731  (while Ray starts, a git push begins)
     monkeypatch.setattr(ray, "init", late(2, begun))
+    monkeypatch.setattr(ray, "shutdown", shutdown)
     monkeypatch.setattr(ray, "put", lambda base: base)
     Cluster(None, []).start(b"")
     assert len(begun) == 3 and all(map(gone, begun[:2]))
-    assert begun[2].poll() is None and mine.poll() is None, "only what the failed starts left is ended"
-    for process in (mine, begun[2]):
+    assert all(process.poll() is None for process in (begun[2], *mine)), "only what the failed starts left is ended"
+    for process in (begun[2], *mine):
         process.kill()
         process.wait()
 
