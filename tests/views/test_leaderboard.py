@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -200,14 +202,20 @@ def test_the_demo_runs_on_a_real_terminal():
     """A real pseudo-terminal of 80x24: the screen is entered, drawn, and left again on Ctrl-C."""
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    listens = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background does not
     demo = subprocess.Popen(
-        [sys.executable, "-m", "swarm.views.leaderboard"], stdin=slave, stdout=slave, stderr=slave, env=environment
+        [sys.executable, "-m", "swarm.views.leaderboard"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment,
+        preexec_fn=listens,
     )
     os.close(slave)
     seen = b""
     while b"Ctrl-C ends this demo" not in seen:
         seen += os.read(master, 4096)
-    demo.send_signal(2)
+    demo.send_signal(signal.SIGINT)
     seen += b"".join(iter(lambda: read_to_end(master), b""))
     os.close(master)
     assert demo.wait(10) == 0
