@@ -226,9 +226,13 @@ class Desk:
         )
 
     def _parent_lags(self, experiment: sqlite3.Row) -> bool:
-        """Whether the parent should run before its challenger does again; failed tries count, so that it ends."""
+        """Whether the parent should run before its challenger does again; failed tries count, so that it ends.
+
+        But for a filler's: that gives way by design, which says nothing about the parent.
+        """
         tried = self.ledger.value(
-            "SELECT count(*) FROM runs WHERE tag = ? AND source = ?", self.tag, experiment["parent"]
+            "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND NOT (purpose = 'filler' AND state = 'lost')",
+            *(self.tag, experiment["parent"]),
         )
         _, rules = parse(self.swarm["policy"])
         return tried < rules.parent_runs and tried <= experiment["n"]

@@ -177,19 +177,33 @@ def test_a_gpu_whose_next_idea_is_late_measures_the_leader_again_and_never_for_e
 
 def test_a_filler_that_had_to_give_way_costs_nothing_and_goes_on_later(night: Night) -> None:
     night.keep("gpu0", 0, 0.99)
-    night.next("gpu0")
-    night.clock.tick(LATE * 100 + 1)
-    filler = night.measure("gpu0")
-    assert filler.purpose == "filler"
+    filler = fill(night, "gpu0")
     late = night.draft("gpu0", 1)
     assert night.record("gpu0", filler, Failure.INTERRUPTED) is None
     first = night.measure("gpu0")
     assert (first.purpose, first.experiment) == ("first", late)
     night.record("gpu0", first, 1.5)
-    night.next("gpu0")
-    night.clock.tick(LATE * 100 + 1)
-    again = night.measure("gpu0")
+    again = fill(night, "gpu0")
     assert (again.run, again.attempt, again.seed) == (filler.run, 2, filler.seed)
+
+
+def fill(night: Night, agent: str) -> Measure:
+    """The filler that the agent gets when its next idea has been late for long enough."""
+    night.next(agent)
+    night.clock.tick(LATE * 100 + 1)
+    filler = night.measure(agent)
+    assert filler.purpose == "filler"
+    return filler
+
+
+def test_fillers_that_gave_way_are_no_tries_to_measure_the_parent(night: Night) -> None:
+    night.keep("gpu0", 0, 0.99)
+    for _ in range(6):
+        night.record("gpu0", fill(night, "gpu0"), Failure.INTERRUPTED)
+    night.draft("gpu0", 1)
+    for value in (0.9891, 0.9896, 0.9891):
+        night.run("gpu0", value)
+    assert night.measure("gpu0").purpose == "refresh"
 
 
 def test_greedy_measures_nothing_twice_and_a_night_that_is_over_fills_nothing(make_night: MakeNight) -> None:
