@@ -544,6 +544,19 @@ def test_while_a_crash_is_mended_the_gpu_works_for_all_and_starts_no_other_exper
     assert room.bench.stops == 1
 
 
+def test_a_repair_that_takes_for_ever_does_not_hold_the_end_of_the_night(make_room: Callable[..., Room]) -> None:
+    room = make_room(policy="race", max_experiments=None)
+
+    async def never(*_: object) -> Edit:
+        room.ledger.execute("UPDATE swarms SET deadline = 1.0")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    room.bench.outcome = crashing
+    assert room.live(room.agent(room.thinker(repair=never))) == ["time is up"]
+    assert [row["status"] for row in room.experiments("state = 'judged'")] == ["crash"]
+
+
 def conflict(room: Room, thinker: Thinker) -> Agent:
     """gpu0, whose first draft turns k0, on a board where gpu1 wins by turning it otherwise before that draft runs."""
 

@@ -273,7 +273,13 @@ class Board:
 
     @once
     def mend(self, agent: str, fence: int, experiment: str, code: Code | None) -> None:
-        """The answer to Repair: new code that runs next, or None: the crash stands."""
+        """The answer to Repair: new code that runs next, or None: the crash stands.
+
+        Too late, it changes nothing: where the time was up first, the crash stands already.
+        """
+        self._check(agent, fence)
+        if self.ledger.value("SELECT state FROM experiments WHERE id = ?", experiment) == "judged":
+            return
         self._check_held(agent, fence, experiment, "testing")
         if code is None or claims.same_code(self.ledger, self.swarm, code.fingerprint, experiment):
             trials.let_stand(self.ledger, self.swarm, experiment, self.now())

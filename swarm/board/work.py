@@ -33,13 +33,13 @@ def next_work(
     """One agent's next work, with its run already entered in the ledger where it is one.
 
     `late` is for how many seconds it has had nothing to run. While it is `mending` its experiment, its GPU works for
-    all: an experiment is judged before the next one of its agent starts.
+    all: an experiment is judged before the next one of its agent starts. When the time is up nobody waits for that.
     """
     trials.lose_running(ledger, swarm, agent, now)
     if swarm["stop"]:
         return Stop(swarm["reason"] or {"drain": "drained", "now": "stopped"}[swarm["stop"]])
     desk = Desk(ledger, swarm, agent, fence, alive, now)
-    if mending:
+    if mending and desk.over != TIME_IS_UP:
         return desk.confirmation() or desk.closing() or desk.filler(late) or Rest("mending what crashed")
     return (
         desk.baseline()

@@ -299,7 +299,6 @@ def test_nobody_changes_what_belongs_to_another_agent_or_is_over(night: Night) -
     order = Rebase(experiment, Idea("x"), night.base.sha, code.source.sha, night.base.sha, 0)
     other = night.draft("gpu1", 1)
     for method, arguments in [
-        ("mend", ("gpu0", fence, experiment, code)),
         ("rebase", ("gpu0", fence, order, code)),
         ("mend", ("gpu0", fence, other, code)),
         ("release", (Claim(experiment, "gpu0", fence, Idea("x"), "", 0), "why")),

@@ -325,6 +325,22 @@ def test_while_a_crash_is_mended_its_gpu_does_what_touches_neither_it_nor_the_ne
     assert isinstance(night.next("gpu0"), Repair), "an agent that died over it is asked again"
 
 
+def test_when_the_time_is_up_nobody_waits_for_a_repair(night: Night) -> None:
+    kept = night.keep("gpu0", 0, 0.99)
+    crashed = night.draft("gpu0", 1)
+    night.run("gpu0", Failure.CODE)
+    assert isinstance(night.next("gpu0"), Repair)
+    night.swarm(deadline=night.clock.now + 50.0)
+    work = night.call("next_work", "gpu0", night.fences["gpu0"], True)
+    assert isinstance(work, Measure) and (work.purpose, work.experiment) == ("closing", kept)
+    assert (night.row(crashed)["status"], night.row(crashed)["failure"]) == ("crash", "code")
+    before = dict(night.row(crashed))
+    mended = type(night.base)({"train.py": night.base.files["train.py"] + b"mended = 1\n"})
+    for late in (code_of(night.base, mended), None):
+        night.call("mend", "gpu0", night.fences["gpu0"], crashed, late)
+    assert dict(night.row(crashed)) == before, "too late"
+
+
 def test_without_a_repair_the_crash_stands(night: Night) -> None:
     experiment = night.draft("gpu0", 0)
     night.run("gpu0", Failure.OOM)
