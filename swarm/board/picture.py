@@ -249,12 +249,15 @@ class Picture:
         )
 
     def train_share(self) -> float | None:
-        """Trainer start to referee end, over the wall time since each agent's first run."""
-        spans = defaultdict(list)
+        """Trainer start to referee end, over the wall time since each agent's first run.
+
+        A filler passes the time of a GPU that has nothing to do: it counts as such.
+        """
+        spans, busy = defaultdict(list), 0.0
         for row in self.tries:
             if row["seconds"]:
                 spans[row["agent"]].append((row["started"], row["seconds"]))
-        busy = sum(seconds for own in spans.values() for _, seconds in own)
+                busy += row["seconds"] if row["purpose"] != "filler" else 0.0
         wall = sum(max(start + seconds for start, seconds in own) - min(own)[0] for own in spans.values())
         return min(1.0, busy / wall) if wall > 0 else None
 

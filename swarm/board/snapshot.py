@@ -201,7 +201,7 @@ class Snapshot:
     token_limit: int | None = None
     cache_share: float | None = None  # of the prompts' tokens, 0..1
     gpu_hours: float = 0.0
-    train_share: float | None = None  # trainer start to referee end, over wall time
+    train_share: float | None = None  # trainer start to referee end, over wall time; fillers are idle time
     warnings: tuple[str, ...] = ()
     nights: tuple[NightView, ...] = ()  # all of the repository, by comparability key, this one's first
     saturated: bool = False  # the newest edits cannot be told apart (swarm/judge/saturation.py)

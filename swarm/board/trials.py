@@ -91,9 +91,12 @@ def lose_running(ledger: Ledger, swarm: sqlite3.Row, agent: str, now: float) -> 
 
 
 def _lost(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, reason: str, now: float) -> Verdict | None:
-    """A lost run is made again; one that was lost too often ends its experiment, lest it take every agent with it."""
+    """A lost run is made again; one that was lost too often ends its experiment, lest it take every agent with it.
+
+    A filler is stopped by design, as often as a draft comes before its end.
+    """
     faults, silent, stopped = ledger.one(
-        "SELECT total(failure IN (?, ?)), total(failure IS NULL), total(failure = ?) FROM runs"
+        "SELECT total(failure IN (?, ?)), total(failure IS NULL), total(failure = ? AND purpose != 'filler') FROM runs"
         " WHERE id = ? AND state = 'lost'",
         *(Failure.INFRASTRUCTURE, Failure.STALL, Failure.INTERRUPTED, run["id"]),
     )

@@ -15,7 +15,7 @@ from swarm.views.recommendations import recommend
 from swarm.views.staircase import draw_staircase
 from swarm.views.text import UNKNOWN, Scale, clock, dollars, duration, machine_hours, plural, share, short_id, shorten
 from swarm.views.trust import told
-from swarm.views.verdicts import FAILURES, is_near_miss, is_refuted, judged
+from swarm.views.verdicts import FAILURES, failures, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a word of people
@@ -71,12 +71,11 @@ def _ran(snapshot: Snapshot) -> str:
 
     counts, scale = Counter(e.status for e in judged(snapshot)), Scale.of(snapshot)
     purposes = Counter(run.purpose for run in snapshot.runs)
-    failures = Counter(run.failure for run in snapshot.runs if run.failure)
     end = snapshot.ended or snapshot.now
     rows = {
         "experiments": f"{counts.total()}: {counts['keep']} keep, {counts['discard']} discard, {counts['crash']} crash",
         "runs": f"{len(snapshot.runs)}: {_tally(purposes)}" if purposes else "0",
-        "runs without a number": _tally(failures) or "none",
+        "runs without a number": _tally(failures(snapshot)) or "none",
         "refused as repetitions": snapshot.counts.get("duplicate"),
         "time": f"{duration(end - snapshot.started)}, {snapshot.status}",
         "machines": f"{plural(len(snapshot.agents), 'agent')}, {escape(snapshot.device)}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from swarm.views.header import header
 from swarm.views.tables import RUNG_STYLES, STATUS_STYLES, agents_table, experiments_table, last_judged
 from swarm.views.text import Portable, Scale, clean, clean_block, clock, quantity
 from swarm.views.trust import is_unaudited, is_unboxed, told
-from swarm.views.verdicts import judged, verdict
+from swarm.views.verdicts import failures, judged, verdict
 
 _STATUS_EXPERIMENTS = 5
 
@@ -177,7 +176,8 @@ _MONEY = ("spent_usd", "reserved_usd", "spend_limit_usd", "tokens", "token_limit
 def status_json(snapshot: Snapshot) -> dict[str, Any]:
     """A swarm as one strict JSON object: what is not known is null, and no number is NaN or infinite.
 
-    `failures` counts the runs that gave no number, by kind (oom, nan, diverged, timeout, stall, code, ...).
+    `failures` counts the runs that gave no number, by kind (oom, nan, diverged, timeout, stall, code, ...); a filler
+    that gave way to an idea is none, and `train_share` is without fillers.
     `nights` are all of the repository, of which only `comparable` ones may be ranked with this one. `agents`,
     `experiments` (with a verdict, without the baseline), `keep`, `discard` and `crash` are counts; what they
     count is listed in `agent_list` and `experiment_list`. `baseline`, `sigma` and `best` are in units of the metric,
@@ -215,7 +215,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
         {
             **whole,
             **counts,
-            "failures": dict(Counter(run.failure for run in snapshot.runs if run.failure)),
+            "failures": failures(snapshot),
             "agents": len(snapshot.agents),
             "experiments": len(judged(snapshot)),
             "hidden_split": snapshot.hidden_split,

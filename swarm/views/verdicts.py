@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from swarm.board.snapshot import ExperimentView, Snapshot
 from swarm.board.standing import Standing, standing
+from swarm.records import Failure, Purpose
 from swarm.views.text import plural
 
 FAILURES = {
@@ -24,6 +27,15 @@ def judged(snapshot: Snapshot) -> list[ExperimentView]:
     """The experiments with a verdict in the order of their verdicts, without the baseline."""
     done = (e for e in snapshot.experiments if e.status is not None and not e.baseline)
     return sorted(done, key=lambda e: e.judged or e.created)
+
+
+def failures(snapshot: Snapshot) -> Counter[str]:
+    """How many runs gave no number, by kind; but for fillers that gave way, which is what they are for."""
+    return Counter(
+        run.failure
+        for run in snapshot.runs
+        if run.failure and (run.purpose, run.failure) != (Purpose.FILLER, Failure.INTERRUPTED)
+    )
 
 
 def is_near_miss(experiment: ExperimentView) -> bool:

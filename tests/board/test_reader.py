@@ -59,6 +59,24 @@ def by_id(snapshot: Snapshot) -> dict[str, ExperimentView]:
     return {view.id.removeprefix("apr5-"): view for view in snapshot.experiments}
 
 
+def test_a_filler_passes_the_time_and_is_no_failure_where_it_gives_way(night: Night, root: Path) -> None:
+    night.keep("gpu0", 0, 0.99)
+    for ended in (Failure.INTERRUPTED, 0.99):
+        night.next("gpu0")
+        night.clock.tick(20.0)
+        filler = night.measure("gpu0")
+        assert filler.purpose == "filler"
+        night.record("gpu0", filler, ended)
+    snapshot = look(root)
+    spans = [[run["started"] for run in night.runs(f"agent = '{agent}'")] for agent in night.agents]
+    wall = sum(max(own) + 10.0 - min(own) for own in spans)
+    assert snapshot.train_share == pytest.approx(10.0 * len(night.runs("purpose != 'filler'")) / wall)
+    assert status_json(snapshot)["failures"] == {}
+    night.draft("gpu0", 1)
+    night.run("gpu0", Failure.INTERRUPTED)
+    assert status_json(look(root))["failures"] == {"interrupted": 1}
+
+
 def test_a_repository_without_a_swarm_says_how_to_start_one(root: Path) -> None:
     with pytest.raises(UsageError, match="swarm launch"):
         open_ledger(root)

@@ -196,6 +196,15 @@ def fill(night: Night, agent: str) -> Measure:
     return filler
 
 
+def test_a_filler_may_give_way_as_often_as_it_has_to(night: Night) -> None:
+    night.keep("gpu0", 0, 0.99)
+    for attempt in range(1, INTERRUPTIONS + 3):
+        filler = fill(night, "gpu0")
+        assert filler.attempt == attempt
+        night.record("gpu0", filler, Failure.INTERRUPTED)
+    assert {row["state"] for row in night.runs("purpose = 'filler'")} == {"lost"}
+
+
 def test_fillers_that_gave_way_are_no_tries_to_measure_the_parent(night: Night) -> None:
     night.keep("gpu0", 0, 0.99)
     for _ in range(6):
