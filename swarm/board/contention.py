@@ -24,23 +24,31 @@ def steps_of(run: Run) -> float | None:
 def undisturbed(ledger: Ledger, row: sqlite3.Row, run: Run) -> Run:
     """The run itself; or, where it was slowed down and may be made again, the same as one that gave no number.
 
-    `row` is its row in the ledger. Only repeats can be told: what new code does in its time is its own affair.
+    `row` is its row in the ledger. Only repeats on the same GPU can be told: what new code does in its time is its own
+    affair, and a GPU that is always a little slower than the others is not disturbed.
     """
     steps, tag = steps_of(run), row["tag"]
     if steps is None:
         return run
     others = ledger.rows(
-        "SELECT steps FROM runs WHERE tag = ? AND source = ? AND state = 'measured' AND steps IS NOT NULL",
-        *(tag, row["source"]),
+        "SELECT steps FROM runs WHERE tag = ? AND source = ? AND agent = ? AND state = 'measured'"
+        " AND steps IS NOT NULL",
+        *(tag, row["source"], row["agent"]),
     )
-    if not others or not _affordable(ledger, tag, row["id"]):
+    if not others or _too_late(ledger, row, run) or not _affordable(ledger, tag, row["id"]):
         return run
     usual = [other["steps"] for other in others]
     if not slowed(steps, usual, bound(_repeats(ledger, tag), len(usual))):
         return run
     behind = 100 * (1 - steps / median(usual))
-    reason = f"it came {behind:.1f}% less far than other runs of the same code: something slowed it"
+    reason = f"it came {behind:.1f}% less far than other runs of the same code here: something slowed it"
     return replace(run, metrics=None, failure=Failure.CONTENTION, reason=reason)
+
+
+def _too_late(ledger: Ledger, row: sqlite3.Row, run: Run) -> bool:
+    """Whether a run of the closing wave, made again, would end past the deadline and leave its pair without a half."""
+    deadline = ledger.value("SELECT deadline FROM swarms WHERE tag = ?", row["tag"])
+    return row["purpose"] == "closing" and deadline is not None and row["started"] + 2 * run.seconds > deadline
 
 
 def _affordable(ledger: Ledger, tag: str, run: str) -> bool:

@@ -18,7 +18,7 @@ SHARE = 0.05  # of a night's runs may be reruns
 
 
 def bound(repeats: Iterable[Sequence[float]], others: int = 1) -> float:
-    """How far a run's ln(steps) may lie below that of so many `others` of its code on this machine.
+    """How far a run's ln(steps) may lie below that of so many `others` of its code on the same GPU.
 
     `repeats` are the steps of runs of the same code on the same GPU. Where a budget is counted in CPU time they
     scatter by more than a hundredth, and while there are few of them nobody knows how much is normal.

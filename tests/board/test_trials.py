@@ -11,8 +11,22 @@ from nights import Night
 
 from swarm.board.evidence import noise
 from swarm.board.picture import Picture
+from swarm.board.runs import begin
 from swarm.judge.race import STANDARD
-from swarm.records import Claim, Duplicate, Failure, Idea, Metrics, Run, Source, Status, Verdict, decode, encode
+from swarm.records import (
+    Claim,
+    Duplicate,
+    Failure,
+    Idea,
+    Metrics,
+    Purpose,
+    Run,
+    Source,
+    Status,
+    Verdict,
+    decode,
+    encode,
+)
 
 MakeNight = Callable[..., Night]
 
@@ -193,6 +207,32 @@ def test_a_repeat_that_something_slowed_down_is_made_again_and_at_last_believed(
     stepped(night, "gpu1", 0.99, 700)
     stepped(night, "gpu1", 0.99, 600)
     assert len(night.runs("state = 'lost'")) == 1, "few runs pay for one such rerun"
+
+
+def test_a_gpu_that_is_always_a_little_slower_is_not_disturbed(make_night: MakeNight) -> None:
+    night = make_night(agents=4)
+    night.join()
+    for agent, steps in (("gpu0", 1000), ("gpu1", 1000), ("gpu2", 1000), ("gpu3", 980)):
+        for more in (0, 1):
+            stepped(night, agent, 1.0, steps + more)
+    assert not night.runs("state = 'lost'")
+
+
+def test_a_closing_run_that_could_not_be_made_again_in_time_is_believed(make_night: MakeNight) -> None:
+    for left, lost in ((25.0, 1), (15.0, 0)):
+        night = make_night(agents=3, tag=f"left{left:g}", key=f"{left:g}")
+        night.join()
+        for agent in night.agents:
+            for steps in (1000, 1001):
+                stepped(night, agent, 1.0, steps)
+        baseline = night.row(f"{night.tag}-gpu0-0000")
+        code, lease = (night.base.sha, night.base.sha), night.fences["gpu0"]
+        work = begin(night.ledger, night.board.swarm, "gpu0", lease, baseline, Purpose.CLOSING, code, night.clock.now)
+        night.swarm(deadline=night.clock.now + left)
+        metrics = Metrics(1.0, audited=True, values={"num_steps": 600})
+        run = Run(work.run, work.attempt, night.clock.now, 10.0, 9.0, metrics=metrics)
+        night.call("record", "gpu0", night.fences["gpu0"], run)
+        assert len(night.runs(f"tag = '{night.tag}' AND state = 'lost'")) == lost
 
 
 def test_on_a_machine_where_steps_vary_nothing_is_made_again(make_night: MakeNight) -> None:
