@@ -14,7 +14,6 @@ from swarm.board.stock import champion, tip
 from swarm.records import Failure, Run, Rung, Verdict
 
 CLOCK, CLOCKED = "clock:", 2  # a machine in trouble may be late once; who is late so often is caught
-FLAGGED = f"('{Rung.INVALID}', '{Rung.TAINTED}')"  # in SQL
 
 
 def expose(ledger: Ledger, swarm: sqlite3.Row, row: sqlite3.Row, run: Run, now: float) -> None:

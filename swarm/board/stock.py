@@ -9,7 +9,7 @@ import sqlite3
 
 from swarm.board.ledger import Ledger
 from swarm.board.novelty import constants
-from swarm.records import Idea, Source
+from swarm.records import Idea, Rung, Source
 
 # Of a row of experiments, in the metric's units: the plain mean of its own runs of its newest code. Later refreshes and
 # closing runs of that code do not count: the number stands in a commit's message, and must not change.
@@ -17,6 +17,14 @@ from swarm.records import Idea, Source
 OWN_MEAN = """(SELECT avg(runs.value) FROM runs WHERE runs.experiment = coalesce(experiments.restores, experiments.id)
     AND runs.source = experiments.source AND runs.state = 'measured'
     AND runs.purpose IN ('baseline', 'first', 'replicate'))"""
+
+# What is in quarantine: in SQL its rungs, and the code that one night (its tag is the parameter) has kept of it. Only
+# the runs of that night were false: where another one starts from such code, it measures it anew.
+FLAGGED = f"('{Rung.INVALID}', '{Rung.TAINTED}')"
+FLAGGED_SOURCES = (
+    "(SELECT source FROM experiments INDEXED BY experiments_flagged"
+    f" WHERE status = 'keep' AND rung IN {FLAGGED} AND tag = ?)"
+)
 
 
 def store_source(ledger: Ledger, source: Source) -> str:

@@ -14,7 +14,7 @@ from swarm.board.contention import steps_of, undisturbed
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
 from swarm.board.standing import NOOP
-from swarm.board.stock import abandon, tip
+from swarm.board.stock import FLAGGED_SOURCES, abandon, tip
 from swarm.board.traces import does_nothing
 from swarm.board.verdicts import advance, close
 from swarm.judge.guards import breach
@@ -131,7 +131,7 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
     arms = _arms(ledger, swarm, experiment["id"], known)
     if not arms:  # all its runs were made on a parent that is in quarantine by now
-        return Verdict(None, None, None, 0, "once more on a parent that is what it says")
+        return _beside_nothing(ledger, swarm, experiment, now)
     policy, rules = _rules(swarm)
     verdict = policy(arms, known.sigma, rules, experiment["added_size"])
     broken = _breach(ledger, swarm, experiment["source"])
@@ -163,6 +163,15 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
     confirmations.consider(ledger, swarm, known, now)
     _warn_once(ledger, swarm, known, now)
     return verdict
+
+
+def _beside_nothing(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: float) -> Verdict:
+    """An experiment without a parent to be compared with goes on from the trunk's tip; where it stands on it, it ends."""
+    if experiment["parent"] != tip(ledger, swarm["tag"])["source"]:
+        return Verdict(None, None, None, 0, "once more on a parent that is what it says")
+    reason = "there is no parent to compare it with but one in quarantine"
+    give_up(ledger, swarm, experiment["id"], reason, now)
+    return Verdict(Status.DISCARD, None, None, 0, reason)
 
 
 def _rules(swarm: sqlite3.Row) -> tuple[Policy, Rules]:
@@ -201,9 +210,9 @@ def _arms(ledger: Ledger, swarm: sqlite3.Row, experiment: str, known: Noise) -> 
     """
     rows = ledger.rows(
         "SELECT source, parent FROM runs WHERE experiment = ? AND state = 'measured'"
-        " AND purpose IN ('first', 'replicate') AND parent NOT IN (SELECT source FROM experiments WHERE status = 'keep'"
-        f" AND rung IN {quarantine.FLAGGED}) GROUP BY source, parent ORDER BY max(started)",
-        experiment,
+        f" AND purpose IN ('first', 'replicate') AND parent NOT IN {FLAGGED_SOURCES}"
+        " GROUP BY source, parent ORDER BY max(started)",
+        *(experiment, swarm["tag"]),
     )
     own = "purpose IN ('first', 'replicate')"
     return [

@@ -45,13 +45,15 @@ class Clock:
 class Night:
     """One swarm: its board, reopened at will, and the agents' side of every call."""
 
-    def __init__(self, path: Path, agents: int = 2, tag: str = "apr5", key: str = "key", **settings: Any):
+    def __init__(
+        self, path: Path, agents: int = 2, tag: str = "apr5", key: str = "key", base: bytes = CODE, **settings: Any
+    ):
         self.path, self.tag = path, tag
         self.clock = Clock()
         self.fences: dict[str, int] = {}
         self.requests = (f"{tag} {number}" for number in itertools.count())
         self.agents = [f"gpu{index}" for index in range(agents)]
-        self.base = Source({"train.py": CODE})
+        self.base = Source({"train.py": base})
         path.parent.mkdir(parents=True, exist_ok=True)
         self.ledger = self._ledger()
         found(

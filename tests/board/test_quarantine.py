@@ -99,6 +99,23 @@ def test_what_is_tested_on_it_starts_anew_without_the_false_numbers(night: Night
     assert night.row(tested)["quarantine"] == ""
 
 
+def test_another_night_that_starts_from_it_measures_it_anew(night: Night, fallen, make_night) -> None:
+    _, honest = fallen()
+    again = make_night(tag="apr6", base=night.board.source(night.row(honest)["source"]).files["train.py"])
+    again.baselines(0.49)
+    loser = again.draft("gpu0", 3)
+    verdict = again.run("gpu0", 1.5)
+    assert verdict and verdict.status is Status.DISCARD and again.state(loser) == "judged"
+
+
+def test_what_stands_on_flagged_code_that_leads_is_given_up(night: Night) -> None:
+    cheat = night.keep("gpu0", 0, 0.5)
+    night.ledger.execute("UPDATE experiments SET rung = 'invalid' WHERE id = ?", cheat)  # and nobody took it back
+    tested = night.draft("gpu1", 1)
+    night.run("gpu1", 0.4)
+    assert (night.state(tested), night.row(tested)["status"]) == ("judged", "discard")
+
+
 def test_the_trunk_never_goes_back_to_a_cheat(night: Night, fallen) -> None:
     cheat, _ = fallen()
     lucky = night.keep("gpu0", 4, 0.998)
