@@ -10,7 +10,7 @@ import sqlite3
 from swarm.board import confirmations
 from swarm.board.ledger import Ledger
 from swarm.board.rollback import go_back
-from swarm.board.stock import champion, tip
+from swarm.board.stock import FLAGGED_SOURCES, champion, tip
 from swarm.records import Failure, Run, Rung, Verdict
 
 CLOCK, CLOCKED = "clock:", 2  # a machine in trouble may be late once; who is late so often is caught
@@ -28,9 +28,12 @@ def expose(ledger: Ledger, swarm: sqlite3.Row, row: sqlite3.Row, run: Run, now: 
     if source == swarm["base_source"]:
         _tell(ledger, swarm, None, f"the untouched code itself was found invalid: {run.reason}", now)
         return
-    if culprit is None or culprit["rung"] in (Rung.INVALID, Rung.TAINTED) or not _caught(ledger, run, source):
+    if culprit is None or not _caught(ledger, run, source):
         return
     infected = _infected(steps, source)
+    known = culprit["rung"] in (Rung.INVALID, Rung.TAINTED)
+    if known and tip(ledger, tag)["source"] not in infected:
+        return
     _take_back(ledger, swarm, infected, f"{culprit['id']} was found invalid: {run.reason}", now)
     _flag(ledger, tag, culprit["id"], f"{run.reason} (caught in run {run.run})", infected)
     confirmations.void(ledger, tag, infected, now)
@@ -57,7 +60,10 @@ def _take_back(ledger: Ledger, swarm: sqlite3.Row, infected: set[str], why: str,
     newest = tip(ledger, swarm["tag"])
     if newest["source"] not in infected:
         return
-    steps = ledger.rows("SELECT * FROM trunk WHERE tag = ? ORDER BY position DESC", swarm["tag"])
+    steps = ledger.rows(
+        f"SELECT * FROM trunk WHERE tag = ? AND source NOT IN {FLAGGED_SOURCES} ORDER BY position DESC",
+        *(swarm["tag"], swarm["tag"]),
+    )
     clean = next(step for step in steps if step["source"] not in infected)
     go_back(ledger, swarm, newest, clean, why, Verdict(None, None, None, 0, why), now)
 

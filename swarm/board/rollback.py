@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
-from swarm.board.stock import champion, tip
+from swarm.board.stock import FLAGGED, FLAGGED_SOURCES, champion, tip
 from swarm.board.verdicts import advance, close
 from swarm.judge.loss import Loss, loss
 from swarm.records import Rung, Status, Verdict
@@ -26,10 +26,9 @@ def reconsider(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     if newest["position"] == 0 or (best and best["source"] == newest["source"]) or swarm["policy"].startswith("greedy"):
         return
     before = ledger.rows(
-        "SELECT trunk.* FROM trunk LEFT JOIN experiments ON experiments.id = experiment WHERE trunk.tag = ?"
-        " AND trunk.position < ? AND trunk.source != ? AND coalesce(quarantine, '') = ''"
-        " ORDER BY trunk.position DESC LIMIT ?",
-        *(tag, newest["position"], newest["source"], LOOK_BACK),
+        "SELECT * FROM trunk WHERE tag = ? AND position < ? AND source != ?"
+        f" AND source NOT IN {FLAGGED_SOURCES} ORDER BY position DESC LIMIT ?",  # nor in a step that restored it
+        *(tag, newest["position"], newest["source"], tag, LOOK_BACK),
     )
     known = noise(ledger, swarm)
     ours = values(ledger, swarm, known, newest["source"], UNSELECTED)
@@ -79,7 +78,8 @@ def go_back(
         started=now,
     )
     ledger.execute(
-        "UPDATE experiments SET rung = ? WHERE tag = ? AND status = 'keep' AND baseline = 0 AND position > ?",
+        "UPDATE experiments SET rung = ? WHERE tag = ? AND status = 'keep' AND baseline = 0 AND position > ?"
+        f" AND rung NOT IN {FLAGGED}",
         *(Rung.UNDONE, tag, position),
     )
     row = ledger.one("SELECT * FROM experiments WHERE id = ?", name)

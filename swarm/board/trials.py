@@ -166,7 +166,7 @@ def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: flo
 
 
 def _beside_nothing(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: float) -> Verdict:
-    """An experiment without a parent to be compared with goes on from the trunk's tip; where it stands on it, it ends."""
+    """Without a parent to be compared with, an experiment goes on from the tip; where it stands on it, it ends."""
     if experiment["parent"] != tip(ledger, swarm["tag"])["source"]:
         return Verdict(None, None, None, 0, "once more on a parent that is what it says")
     reason = "there is no parent to compare it with but one in quarantine"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from nights import Night, turned
 
 from swarm.board.picture import Picture
-from swarm.records import Claim, Failure, Idea, Measure, Rebase, Status
+from swarm.board.rollback import go_back
+from swarm.records import Claim, Failure, Idea, Measure, Rebase, Status, Verdict
 
 CAUGHT = "causality: logits changed with later tokens"
 
@@ -27,15 +29,20 @@ def fallen(night: Night) -> Callable[..., tuple[str, str]]:
     return fall
 
 
-def catch(night: Night, experiment: str, reason: str) -> None:
-    """A closing run of the experiment's code, which the referee finds invalid."""
+def catch(night: Night, experiment: str, reason: str, purpose: str = "closing") -> None:
+    """A later run of the experiment's code, which the referee finds invalid."""
+    later(night, experiment, purpose, Failure.INVALID, reason=reason)
+
+
+def later(night: Night, experiment: str, purpose: str, value: float | Failure, **more: Any) -> None:
+    """A run of the experiment's code once it was judged, which judges it no more."""
     row, number = night.row(experiment), len(night.runs())
-    run = Measure(f"{experiment}.{number}", 1, experiment, "", "closing", number, row["source"], row["parent"], 1.0)  # type: ignore[arg-type]
+    run = Measure(f"{experiment}.{number}", 1, experiment, "", purpose, number, row["source"], row["parent"], 1.0)  # type: ignore[arg-type]
     night.ledger.insert(
-        "runs", id=run.run, attempt=1, tag=night.tag, experiment=experiment, agent="gpu0", purpose="closing",
+        "runs", id=run.run, attempt=1, tag=night.tag, experiment=experiment, agent="gpu0", purpose=purpose,
         seed=number, source=row["source"], parent=row["parent"], state="running", fence=0, started=night.clock.now,
     )  # fmt: skip
-    night.record("gpu0", run, Failure.INVALID, reason=reason)
+    night.record("gpu0", run, value, **more)
 
 
 def test_the_trunk_goes_back_and_what_was_built_on_the_cheat_is_flagged(night: Night, fallen) -> None:
@@ -126,6 +133,39 @@ def test_the_trunk_never_goes_back_to_a_cheat(night: Night, fallen) -> None:
         night.record("gpu0", work, next(values[purpose]))
     assert night.row(night.trunk()[-1] or "")["source"] == night.base.sha
     assert (night.row(lucky)["rung"], night.row(cheat)["rung"]) == ("undone", "invalid")
+
+
+@pytest.fixture
+def restored(night: Night) -> str:
+    """A cheat, and a lucky step on it that was rolled back since: the tip has the cheat's code. Gives the cheat."""
+    cheat, _ = night.keep("gpu0", 0, 0.5), night.keep("gpu1", 1, 0.49)
+    first, newest = (night.ledger.one("SELECT * FROM trunk WHERE position = ?", step) for step in (1, 2))
+    told = Verdict(Status.KEEP, -0.01, 0.001, 2, "it lost")
+    go_back(night.ledger, night.board.swarm, newest, first, "it lost", told, night.clock.now)
+    return cheat
+
+
+def test_nor_to_a_step_that_restored_a_cheat(night: Night, restored: str) -> None:
+    for value in (0.5, 0.5001):  # runs that nobody selected: enough for the false number to win
+        later(night, restored, "refresh", value)
+    catch(night, restored, CAUGHT, "refresh")
+    assert night.row(night.trunk()[-1] or "")["source"] == night.base.sha and len(night.trunk()) == 5
+    assert night.row(restored)["rung"] == "invalid"
+
+
+def test_a_cheat_that_leads_although_it_is_flagged_is_taken_back(night: Night, restored: str) -> None:
+    night.ledger.execute("UPDATE experiments SET rung = 'invalid', quarantine = 'caught' WHERE id = ?", restored)
+    catch(night, restored, CAUGHT)
+    assert night.row(night.trunk()[-1] or "")["source"] == night.base.sha
+
+
+def test_a_later_rollback_leaves_it_flagged(night: Night, fallen) -> None:
+    cheat, honest = fallen()
+    night.keep("gpu0", 4, 0.998)
+    base, newest = (night.ledger.one("SELECT * FROM trunk WHERE position = ?", step) for step in (0, 4))
+    told = Verdict(Status.KEEP, -0.01, 0.001, 2, "it lost")
+    go_back(night.ledger, night.board.swarm, newest, base, "it lost", told, night.clock.now)
+    assert [night.row(name)["rung"] for name in (cheat, honest)] == ["invalid", "tainted"]
 
 
 @pytest.mark.parametrize(("times", "rung"), [(1, "kept"), (2, "invalid")])
