@@ -14,7 +14,7 @@ from statistics import fmean
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
 from swarm.board.runs import begin, confirmation_seed
-from swarm.board.stock import champion, tip
+from swarm.board.stock import champion, original, tip
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.comparison import Comparison, compare
 from swarm.judge.confirm import FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
@@ -35,7 +35,7 @@ def consider(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float, last:
         tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
         best = champion(ledger, tag)
         against, rival = (best["experiment"], best["source"]) if best else (baseline(ledger, tag), swarm["base_source"])
-        ask(ledger, tag, _original(ledger, newest), newest["source"], against, rival, SWARM, FRESH_RUNS, now)
+        ask(ledger, tag, original(ledger, newest), newest["source"], against, rival, SWARM, FRESH_RUNS, now)
 
 
 def earned(ledger: Ledger, swarm: sqlite3.Row, known: Noise, last: bool) -> bool:
@@ -155,7 +155,7 @@ def close(ledger: Ledger, swarm: sqlite3.Row, now: float) -> None:
     if min(len(ours), len(theirs)) < wanted or known.sigma == 0:  # seeds that change nothing confirm nothing
         return
     against = baseline(ledger, tag)
-    number = ask(ledger, tag, _original(ledger, newest), newest["source"], against, base, CLOSING, wanted, now)
+    number = ask(ledger, tag, original(ledger, newest), newest["source"], against, base, CLOSING, wanted, now)
     test = ledger.one("SELECT * FROM confirmations WHERE id = ?", number)
     _conclude(ledger, test, confirm(ours, theirs, known.sigma, known.df), now)
 
@@ -275,9 +275,3 @@ def _all_ended(ledger: Ledger, test: sqlite3.Row) -> bool:
         "SELECT count(*) FROM runs WHERE confirmation = ? AND state IN ('measured', 'crashed')", test["id"]
     )
     return ended >= 2 * test["wanted"]
-
-
-def _original(ledger: Ledger, step: sqlite3.Row) -> str:
-    """The experiment that first brought the step's code: a step that restores it is not to be praised for it."""
-    restored = ledger.value("SELECT restores FROM experiments WHERE id = ?", step["experiment"])
-    return restored or step["experiment"]

@@ -8,6 +8,7 @@ of the projection comes back with the next call of `project`.
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import sqlite3
@@ -263,14 +264,16 @@ def write_results(ledger: Ledger, tag: str, folder: Path) -> None:
 
 
 def _result(ledger: Ledger, row: sqlite3.Row) -> str:
-    mean = own_mean(ledger, row["id"]) if row["status"] != "crash" else None
+    crashed = row["status"] == "crash"
+    mean = None if crashed else own_mean(ledger, row["id"])
     memory = ledger.value(
         "SELECT max(peak_vram_mb) FROM runs WHERE experiment = ? AND state = 'measured'", row["restores"] or row["id"]
     )
-    gigabytes = memory / 1024 if memory and row["status"] != "crash" else 0.0
+    gigabytes = memory / 1024 if memory and not crashed else 0.0
     runs = f" (n={row['n']})" if row["n"] > 1 else ""
     description = one_line(row["title"]) + runs
-    return f"{row['commit_sha'][:7]}\t{mean or 0.0:.6f}\t{gigabytes:.1f}\t{row['status']}\t{description}"
+    value = mean if mean is not None else 0.0 if crashed else math.nan  # 0.0 would be everybody's best
+    return f"{row['commit_sha'][:7]}\t{value:.6f}\t{gigabytes:.1f}\t{row['status']}\t{description}"
 
 
 def one_line(text: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
+from swarm.board.confirmations import baseline
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
-from swarm.board.stock import FLAGGED, FLAGGED_SOURCES, champion, tip
+from swarm.board.stock import FLAGGED, FLAGGED_SOURCES, champion, original, tip
 from swarm.board.verdicts import advance, close
 from swarm.judge.loss import Loss, loss
 from swarm.records import Rung, Status, Verdict
@@ -73,7 +74,7 @@ def go_back(
         parent=newest["source"],
         position=newest["position"],
         source=earlier["source"],
-        restores=earlier["experiment"] or f"{tag}-{agent}-0000",
+        restores=original(ledger, earlier) if position else baseline(ledger, tag),
         created=now,
         started=now,
     )

@@ -72,6 +72,14 @@ def leader(ledger: Ledger, tag: str) -> sqlite3.Row:
     return champion(ledger, tag) or tip(ledger, tag)
 
 
+def original(ledger: Ledger, step: sqlite3.Row) -> str:
+    """The experiment that first brought the step's code: one that restores it is not to be praised for it."""
+    name = step["experiment"]
+    while restored := ledger.value("SELECT restores FROM experiments WHERE id = ?", name):
+        name = restored
+    return name
+
+
 def idea_of(row: sqlite3.Row) -> Idea:
     """The idea behind a row of experiments."""
     return Idea(row["title"], row["rationale"], row["category"], json.loads(row["knobs"]), row["again"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nights import Night
 
+from swarm.board.history import write_results
 from swarm.board.picture import Picture
-from swarm.records import Duplicate, Idea, Rebase, Status
+from swarm.board.rollback import go_back
+from swarm.records import Duplicate, Idea, Rebase, Status, Verdict
 
 
 def challenge(night: Night, refresh: float) -> None:
@@ -58,6 +62,21 @@ def test_a_rollback_takes_no_experiment_from_the_limit(night: Night) -> None:
     )
     night.swarm(max_experiments=judged)
     assert night.board.wants_draft("gpu1")
+
+
+def test_what_is_restored_twice_is_still_the_first_ones(night: Night, tmp_path: Path) -> None:
+    first = night.keep("gpu0", 0, 0.99)
+    for knob in (1, 2):
+        night.keep("gpu1", knob, 0.98)
+        newest, earlier = night.ledger.rows("SELECT * FROM trunk ORDER BY position DESC LIMIT 2")
+        told = Verdict(Status.KEEP, -0.01, 0.001, 2, "it lost")
+        go_back(night.ledger, night.board.swarm, newest, earlier, "it lost", told, night.clock.now)
+    assert night.row(night.trunk()[-1] or "")["restores"] == first
+    night.ledger.execute("UPDATE experiments SET commit_sha = 'c0ffee0'")
+    write_results(night.ledger, night.tag, tmp_path)
+    rows = [line.split("\t") for line in (tmp_path / "gpu1" / "results.tsv").read_text().splitlines()[1:]]
+    restoring = [row for row in rows if "roll back" in row[4]]
+    assert [row[1] for row in restoring] == ["0.990000", "0.990000"]
 
 
 def test_what_is_not_proven_to_lose_is_left_alone(night: Night) -> None:
