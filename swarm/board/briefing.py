@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from dataclasses import replace
 
 from swarm.board import evidence, program, repeats
 from swarm.board.findings import finding, findings
 from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
-from swarm.board.stock import OWN_MEAN, idea_of, load_source, researcher_of, tip
+from swarm.board.stock import FLAGGED, OWN_MEAN, idea_of, load_source, researcher_of, tip
 from swarm.records import Briefing, Dossier, Idea, Run, decode
 
 CATEGORIES = (
@@ -60,12 +61,20 @@ def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing
 
 
 def _tally(ledger: Ledger) -> tuple[tuple[str, str, int], ...]:
-    """How many experiments there were by category and status, the most first."""
-    rows = ledger.rows(
+    """How many experiments there were by category and status, the most first; a keep in quarantine is none."""
+    counts = Counter[tuple[str, str]]()
+    for row in ledger.rows(
         "SELECT category, status, count(*) AS number FROM experiments WHERE state = 'judged' AND baseline = 0"
-        " GROUP BY category, status ORDER BY number DESC"
-    )
-    return tuple((row["category"], row["status"], row["number"]) for row in rows)
+        " GROUP BY category, status"
+    ):
+        counts[row["category"], row["status"]] = row["number"]
+    for row in ledger.rows(
+        "SELECT category, rung FROM experiments INDEXED BY experiments_flagged WHERE status = 'keep'"
+        f" AND rung IN {FLAGGED} AND state = 'judged' AND baseline = 0"
+    ):
+        counts[row["category"], "keep"] -= 1
+        counts[row["category"], row["rung"]] += 1
+    return tuple((category, status, number) for (category, status), number in counts.most_common() if number)
 
 
 def dossier(ledger: Ledger, swarm: sqlite3.Row, experiment: str) -> Dossier | None:

@@ -12,7 +12,8 @@ from swarm.board.snapshot import NightView
 _NIGHTS = """
 SELECT tag, key, device, budget, status, direction,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged') AS experiments,
-    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep') AS kept,
+    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep'
+        AND e.quarantine = '' AND e.restores IS NULL) AS kept,
     (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.source = s.base_source AND r.state = 'measured') AS base,
     (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.state = 'measured' AND r.source =
         (SELECT source FROM trunk t WHERE t.tag = s.tag ORDER BY position DESC LIMIT 1)) AS best

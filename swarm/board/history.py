@@ -264,7 +264,8 @@ def write_results(ledger: Ledger, tag: str, folder: Path) -> None:
 
 
 def _result(ledger: Ledger, row: sqlite3.Row) -> str:
-    crashed = row["status"] == "crash"
+    status = "crash" if row["status"] == "keep" and row["quarantine"] else row["status"]  # its number is false
+    crashed = status == "crash"
     mean = None if crashed else own_mean(ledger, row["id"])
     memory = ledger.value(
         "SELECT max(peak_vram_mb) FROM runs WHERE experiment = ? AND state = 'measured'", row["restores"] or row["id"]
@@ -273,7 +274,7 @@ def _result(ledger: Ledger, row: sqlite3.Row) -> str:
     runs = f" (n={row['n']})" if row["n"] > 1 else ""
     description = one_line(row["title"]) + runs
     value = mean if mean is not None else 0.0 if crashed else math.nan  # 0.0 would be everybody's best
-    return f"{row['commit_sha'][:7]}\t{value:.6f}\t{gigabytes:.1f}\t{row['status']}\t{description}"
+    return f"{row['commit_sha'][:7]}\t{value:.6f}\t{gigabytes:.1f}\t{status}\t{description}"
 
 
 def one_line(text: str) -> str:

@@ -201,6 +201,7 @@ class Picture:
             judged=row["judged"],
             baseline=bool(row["baseline"]),
             quarantine=row["quarantine"],
+            restores=row["restores"],
         )
 
     def _run(self, row: sqlite3.Row, experiment: sqlite3.Row) -> RunView:

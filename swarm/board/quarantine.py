@@ -78,6 +78,16 @@ def _flag(ledger: Ledger, tag: str, culprit: str, why: str, infected: set[str]) 
     ledger.execute("UPDATE experiments SET rung = ?, quarantine = ? WHERE id = ?", Rung.INVALID, why, culprit)
 
 
+def taint(ledger: Ledger, tag: str, experiment: str) -> None:
+    """Flags a judged experiment that was measured last beside flagged code: its gain is over a false number."""
+    ledger.execute(
+        "UPDATE experiments SET rung = ?, quarantine = 'measured beside code that was found invalid'"
+        " WHERE id = ?2 AND (SELECT parent FROM runs WHERE experiment = ?2 AND state = 'measured'"
+        f" ORDER BY started DESC LIMIT 1) IN {FLAGGED_SOURCES}",
+        *(Rung.TAINTED, experiment, tag),
+    )
+
+
 def _crown_another(ledger: Ledger, tag: str) -> None:
     """Where the champion fell, the newest of those that stay confirmed leads."""
     if champion(ledger, tag) is None:

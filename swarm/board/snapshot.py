@@ -68,6 +68,7 @@ class ExperimentView:
     judged: float | None = None
     baseline: bool = False
     quarantine: str = ""  # why it may not be ranked: caught cheating after it was kept, or built on what was
+    restores: str | None = None  # the experiment whose code it brought back: a step of the trunk, and no idea
 
 
 @dataclass(frozen=True, slots=True)

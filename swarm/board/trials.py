@@ -285,6 +285,7 @@ def give_up(ledger: Ledger, swarm: sqlite3.Row, experiment: str, reason: str, no
     if ledger.value("SELECT count(*) FROM runs WHERE experiment = ? AND state = 'measured'", experiment):
         near = Verdict(Status.DISCARD, row["gain"], row["se"], row["n"], f"{NEAR_MISS}: {reason}")
         close(ledger, swarm, row, near, now)
+        quarantine.taint(ledger, swarm["tag"], experiment)
     elif row["failure"]:
         let_stand(ledger, swarm, experiment, now)
     else:

@@ -23,7 +23,7 @@ _SAMPLE = 4  # experiments of a category before its rates are worth a word
 
 def recommend(snapshot: Snapshot) -> list[str]:
     """Markdown sentences, the most useful first. Never empty."""
-    experiments = judged(snapshot)
+    experiments = [e for e in judged(snapshot) if not e.quarantine and e.restores is None]
     return [
         _continuation(snapshot, experiments),
         *_near_misses(experiments),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from nights import Night, turned
 
+from swarm.board.history import write_results
 from swarm.board.picture import Picture
 from swarm.board.rollback import go_back
 from swarm.records import Claim, Failure, Idea, Measure, Rebase, Status, Verdict
+from swarm.views.recommendations import recommend
 
 CAUGHT = "causality: logits changed with later tokens"
 
@@ -71,6 +74,32 @@ def test_nobody_ranks_it_any_more(night: Night, fallen) -> None:
     assert not night.ledger.value("SELECT count(*) FROM confirmations WHERE state = 'open'")
     told = [event.text for event in snapshot.events if event.kind == "invalid"]
     assert told == [f"k0 -> 2: kept, and now found invalid: {CAUGHT}"]
+
+
+def test_no_list_of_what_was_kept_has_it(night: Night, fallen, tmp_path: Path) -> None:
+    fallen()
+    night.ledger.execute("UPDATE experiments SET commit_sha = 'c0ffee0', category = 'batch' WHERE restores IS NULL")
+    write_results(night.ledger, night.tag, tmp_path)
+    for agent in ("gpu0", "gpu1"):
+        newest = (tmp_path / agent / "results.tsv").read_text().splitlines()[-1].split("\t")
+        assert newest[1:4] == ["0.000000", "0.0", "crash"], "an invalid number is nobody's best"
+    view = Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now)
+    assert view.nights[0].keep == 0
+    assert not any("Dig on" in advice for advice in recommend(view))
+    tally = night.board.briefing("gpu0").tally
+    assert {told for told in tally if told[0] == "batch"} == {("batch", "invalid", 1), ("batch", "tainted", 1)}
+
+
+def test_what_is_given_up_beside_a_cheat_is_flagged_too(night: Night) -> None:
+    cheat = night.keep("gpu0", 0, 0.5)
+    tested = night.draft("gpu1", 1)
+    night.run("gpu1", 0.4)
+    catch(night, cheat, CAUGHT)
+    order = night.next("gpu1")
+    assert isinstance(order, Rebase)
+    night.call("rebase", "gpu1", night.fences["gpu1"], order, None)  # it conflicts
+    row = night.row(tested)
+    assert (row["state"], row["rung"]) == ("judged", "tainted") and "found invalid" in row["quarantine"]
 
 
 def test_the_champion_before_leads_again(night: Night, fallen) -> None:

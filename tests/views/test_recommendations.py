@@ -49,6 +49,15 @@ def test_the_best_category_and_the_drought(make_night, make_experiment):
     assert "brought no keep" not in advice(night, experiments=(*lost, recent))
 
 
+def test_neither_a_cheat_nor_a_rollback_is_a_success(make_night, make_experiment):
+    night = make_night(1, now=1.0)
+    cheats = [make_experiment(k, status="keep", category="batch", quarantine="caught") for k in range(60, 65)]
+    back = [make_experiment(k, status="keep", category="rollback", restores="apr5-gpu0-0000") for k in range(65, 70)]
+    lost = [make_experiment(k) for k in range(45)]
+    text = advice(night, experiments=(*lost, *cheats, *back))
+    assert "Dig on" not in text and "The last 45 experiments brought no keep" in text
+
+
 def test_noise_crashes_and_machines(make_night, make_experiment):
     night = make_night(1, now=1.0)
     small = [make_experiment(k, status="keep", gain=0.0005) for k in range(3)]
