@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.board import confirmations, trials
-from swarm.board.history import History
+from swarm.board.history import History, write_results
 from swarm.board.ledger import Ledger
 from swarm.board.reader import ledger_path
-from swarm.board.stock import load_source
+from swarm.board.stock import load_source, note_commits
 from swarm.config import Config
 from swarm.errors import SwarmError, UsageError
 from swarm.judge.comparison import Comparison
@@ -56,6 +56,7 @@ def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) ->
     with contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger:
         bench = Bench(ledger, plan, question, say)
         asyncio.run(bench.work())
+        bench.publish()
         return bench.conclude()
 
 
@@ -98,6 +99,13 @@ class Bench:
         finally:
             with self.ledger.transaction():
                 self._lose_running()
+
+    def publish(self) -> None:
+        """Git and results.tsv follow the ledger: a run that is caught cheating, or shows a loss, moves the trunk."""
+        commits = History(self.plan.root).project(self.ledger, self.plan.tag)
+        with self.ledger.transaction():
+            note_commits(self.ledger, commits)
+        write_results(self.ledger, self.plan.tag, self.plan.folder)
 
     def conclude(self) -> Comparison:
         with self.ledger.transaction():

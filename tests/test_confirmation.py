@@ -112,11 +112,20 @@ def test_a_real_gain_is_confirmed_on_pairs_of_fresh_seeds(ended: Path, rows: Led
 
 
 def test_where_the_interval_contains_0_it_says_inconclusive(ended: Path, rows: Ledger) -> None:
-    """A knob without any effect, against the code that it was tried on: the two differ by noise alone."""
+    """A knob without any effect, against the code that it was tried on: the two differ by noise alone.
+
+    Git and results.tsv are behind the ledger, as after a run that moves the trunk: they follow.
+    """
+    branch = "refs/heads/autoresearch/apr5"
+    kept = History(ended).refs("apr5").get(branch)
+    subprocess.run(["git", "-C", str(ended), "update-ref", "-d", branch], check=True, timeout=60)
+    results = ended / ".swarm" / "apr5" / "gpu0" / "results.tsv"
+    results.unlink(missing_ok=True)
     done = swarm(ended, "confirm", "gpu1-0001", "--seeds", "3")
     assert done.returncode == 0, done.stderr
     low, high = rows.row("SELECT low, high FROM confirmations WHERE experiment = 'apr5-gpu1-0001'")
     assert ("inconclusive at this scale" in done.stdout) == (low <= 0 <= high)
+    assert kept and History(ended).refs("apr5")[branch] == kept and "keep" in results.read_text()
     assert "Wilcoxon" in done.stdout and "ask for 8" in done.stdout
     assert rows.value("SELECT rung FROM experiments WHERE id = 'apr5-gpu1-0001'") == "seen"
 

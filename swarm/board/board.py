@@ -16,7 +16,7 @@ from swarm.board import claims, purse, trials, work
 from swarm.board.briefing import brief, dossier
 from swarm.board.ledger import Ledger
 from swarm.board.limits import limit
-from swarm.board.stock import abandon, close_others, load_source
+from swarm.board.stock import abandon, close_others, load_source, note_commits
 from swarm.errors import Fenced
 from swarm.records import (
     Briefing,
@@ -339,8 +339,7 @@ class Board:
     def projected(self, commits: dict[str, str]) -> None:
         """Notes which commits the history made: {experiment id: sha}."""
         with self.ledger.transaction():
-            for experiment, sha in commits.items():
-                self.ledger.execute("UPDATE experiments SET commit_sha = ? WHERE id = ?", sha, experiment)
+            note_commits(self.ledger, commits)
 
     def end(self, status: str, reason: str = "") -> None:
         """The swarm is over (or interrupted): nobody holds a lease any more, and nothing runs."""

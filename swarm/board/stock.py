@@ -178,6 +178,12 @@ def add_baseline(ledger: Ledger, tag: str, agent: str, key: str, sha: str, at: f
     )
 
 
+def note_commits(ledger: Ledger, commits: dict[str, str]) -> None:
+    """Which commits the history made: {experiment id: sha}."""
+    for experiment, sha in commits.items():
+        ledger.execute("UPDATE experiments SET commit_sha = ? WHERE id = ?", sha, experiment)
+
+
 def abandon(ledger: Ledger, experiment: str, reason: str) -> None:
     """The experiment is as if it had never been thought of: its idea and its code may be tried again."""
     ledger.execute("UPDATE experiments SET state = 'abandoned', reason = ? WHERE id = ?", reason, experiment)
