@@ -164,7 +164,7 @@ def test_a_person_sees_every_agent_and_takes_over_a_conversation(night: Night) -
     shown = night.swarm("show", "gpu0-0001", "--transcript").stdout
     assert "* Write IDEA.json" in shown and "* Edit train.py" in shown and KEY not in shown
     told = night.swarm("show", "gpu0", "--transcript").stdout
-    assert "thinks of an idea" in told
+    assert "thinks of an idea" in told or "mends a crash" in told  # the newest, whatever it is about
     assert night.swarm("show", "gpu1", "--transcript").returncode == 2
     night.swarm("stop", "--now")
     wait_for(lambda: not night.windows(), "the windows go with the swarm")

@@ -144,9 +144,7 @@ def test_another_night_knows_it_and_what_moved_since(make_night: Callable[..., N
     assert isinstance(anew.claim("gpu0", AGAIN), Claim)
 
 
-def test_a_night_that_goes_on_from_another_has_its_steps(
-    make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_night_that_goes_on_from_another_has_its_steps(make_night: Callable[..., Night]) -> None:
     first = make_night(tag="apr5")
     first.baselines()
     kept = first.keep("gpu0", 0, 0.99)
@@ -154,8 +152,8 @@ def test_a_night_that_goes_on_from_another_has_its_steps(
     tried(first)
     first.keep("gpu0", 1, 0.98)
     tried(first, AGAIN)
-    monkeypatch.setattr("nights.CODE", first.board.source(first.board.briefing("gpu0").parent.sha).files["train.py"])
-    second = make_night(tag="apr6", from_tag="apr5")
+    newest = first.board.source(first.board.briefing("gpu0").parent.sha).files["train.py"]
+    second = make_night(tag="apr6", from_tag="apr5", base=newest)
     second.join()
     assert isinstance(second.claim("gpu0", AGAIN), Duplicate), "nothing moved since"
 
