@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.board import confirmations, trials
-from swarm.board.history import History, write_results
+from swarm.board.history import History
 from swarm.board.ledger import Ledger
 from swarm.board.reader import ledger_path
 from swarm.board.stock import load_source, note_commits
 from swarm.config import Config
+from swarm.coordinator.projection import Projection
 from swarm.errors import SwarmError, UsageError
 from swarm.judge.comparison import Comparison
-from swarm.plan import Plan, environment, make_plan
+from swarm.plan import Plan, base_tree, environment, make_plan
 from swarm.records import Measure, Run
 from swarm.slots import Seating, seats_here
-from swarm.workshop.dials import with_budget
 from swarm.workshop.runner import Workshop
 from swarm.workshop.sandbox import wanted
 
@@ -82,8 +82,7 @@ class Bench:
         with ledger.transaction():
             self._lose_running()  # whoever began them was cut off: the ledger is ours now
             self.number = self._number(question)
-        base = with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
-        sandboxed = wanted(plan.config.sandbox)
+        base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
         self.workshops = {
             agent: Workshop(plan.project, base, plan.folder / "confirm" / agent, slot, sandboxed=sandboxed)
             for agent, slot in plan.slots.items()
@@ -102,10 +101,12 @@ class Bench:
 
     def publish(self) -> None:
         """Git and results.tsv follow the ledger: a run that is caught cheating, or shows a loss, moves the trunk."""
-        commits = History(self.plan.root).project(self.ledger, self.plan.tag)
+        plan = self.plan
+        Projection(History(plan.root), plan.tag, plan.folder, self._note).follow(self.ledger, whatever=True)
+
+    def _note(self, commits: dict[str, str]) -> None:
         with self.ledger.transaction():
             note_commits(self.ledger, commits)
-        write_results(self.ledger, self.plan.tag, self.plan.folder)
 
     def conclude(self) -> Comparison:
         with self.ledger.transaction():

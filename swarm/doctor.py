@@ -21,7 +21,7 @@ from swarm.errors import SwarmError
 from swarm.project import load_project
 from swarm.workshop import gpu, sandbox
 from swarm.workshop.probe import Unprobed, probe
-from swarm.workshop.runner import cache_of
+from swarm.workshop.runner import cache_of, held_out_of
 
 ENOUGH_DISK = 5e9  # bytes
 
@@ -146,7 +146,7 @@ def _reach(root: Path) -> list[Examined]:
     """What edited code could do here, tried by a program in its place: in the sandbox where there is one."""
     cache, held_out = cache_of(os.environ), _held_out(root)
     with tempfile.TemporaryDirectory() as folder:
-        box = None if sandbox.missing() else sandbox.Sandbox((), tuple(held_out), Path(folder))
+        box = None if sandbox.missing() else sandbox.Sandbox((), held_out, Path(folder))
         try:
             found = probe(lambda script: box.command(script, (), (cache,)) if box else script, held_out)
         except Unprobed as error:
@@ -161,10 +161,9 @@ def _reach(root: Path) -> list[Examined]:
     return [Examined(name, None if reached else True, bad if reached else good) for name, reached, bad, good in lines]
 
 
-def _held_out(root: Path) -> list[Path]:
+def _held_out(root: Path) -> tuple[Path, ...]:
     """The held-out data of the project that is on this machine."""
     try:
-        patterns = load_project(root).held_out
+        return held_out_of(load_project(root), os.environ)
     except SwarmError:  # its own line says so
-        return []
-    return sorted(path for pattern in patterns for path in cache_of(os.environ).glob(pattern))
+        return ()

@@ -31,7 +31,7 @@ from swarm.researchers import create
 from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
 from swarm.slots import Seating, seats_here
-from swarm.workshop.dials import how_seeded
+from swarm.workshop.dials import how_seeded, with_budget
 from swarm.workshop.runner import Slot
 from swarm.workshop.sandbox import wanted
 from swarm.workshop.workspace import parses
@@ -150,6 +150,11 @@ def researcher_options(config: Config, project: Project) -> dict[str, str]:
         "fixed": "\n".join((*project.fixed, project.program)),
     }
     return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def base_tree(plan: Plan) -> bytes:
+    """The tar archive from which every workspace of the swarm is made, with the plan's budget in it."""
+    return with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
 
 
 def environment(plan: Plan) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
 from swarm.board.repeats import refusal, told
-from swarm.board.stock import abandon, known_constants, store_source
+from swarm.board.stock import abandon, known_constants, next_id, store_source
 from swarm.records import Change, Claim, Code, Duplicate, Idea
 
 TITLE, RATIONALE, AGAIN = 200, 10_000, 2_000  # characters of an idea that are kept
@@ -31,8 +31,7 @@ def claim(
     refused = refusal(ledger, swarm, earlier, idea.again, "idea") if earlier else None
     if refused:
         return refused
-    sequence = 1 + ledger.value("SELECT max(sequence) FROM experiments WHERE tag = ? AND agent = ?", tag, agent)
-    experiment = f"{tag}-{agent}-{sequence:04d}"
+    sequence, experiment = next_id(ledger, tag, agent)
     ledger.insert(
         "experiments",
         id=experiment,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import median
 
 from swarm.board.ledger import Ledger
-from swarm.judge.contention import affordable, bound, slowed
+from swarm.judge.contention import USUAL, affordable, bound, slowed
 from swarm.records import Failure, Run
 
 STEPS = ("loaded_tokens", "num_steps")  # how far a run came: what the fixed loader counted comes first
@@ -35,9 +35,11 @@ def undisturbed(ledger: Ledger, row: sqlite3.Row, run: Run) -> Run:
         " AND steps IS NOT NULL",
         *(tag, row["source"], row["agent"]),
     )
-    if not others or _too_late(ledger, row, run) or not _affordable(ledger, tag, row["id"]):
-        return run
     usual = [other["steps"] for other in others]
+    if not slowed(steps, usual, USUAL):  # no bound is narrower, and this one costs nothing
+        return run
+    if _too_late(ledger, row, run) or not _affordable(ledger, tag, row["id"]):
+        return run
     if not slowed(steps, usual, bound(_repeats(ledger, tag), len(usual))):
         return run
     behind = 100 * (1 - steps / median(usual))

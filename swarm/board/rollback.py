@@ -12,7 +12,7 @@ from dataclasses import replace
 from swarm.board.confirmations import baseline
 from swarm.board.evidence import noise, values
 from swarm.board.ledger import Ledger
-from swarm.board.stock import FLAGGED, FLAGGED_SOURCES, champion, original, tip
+from swarm.board.stock import FLAGGED, FLAGGED_SOURCES, champion, next_id, original, tip
 from swarm.board.verdicts import advance, close
 from swarm.judge.loss import Loss, loss
 from swarm.records import Rung, Status, Verdict
@@ -54,8 +54,7 @@ def go_back(
     tag = swarm["tag"]
     undone = ledger.one("SELECT * FROM experiments WHERE id = ?", newest["experiment"])
     agent, position = undone["agent"], earlier["position"]
-    sequence = 1 + ledger.value("SELECT max(sequence) FROM experiments WHERE tag = ? AND agent = ?", tag, agent)
-    name = f"{tag}-{agent}-{sequence:04d}"
+    sequence, name = next_id(ledger, tag, agent)
     where = f"step {position}" if position else "the baseline"
     ledger.insert(
         "experiments",

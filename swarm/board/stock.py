@@ -178,6 +178,12 @@ def add_baseline(ledger: Ledger, tag: str, agent: str, key: str, sha: str, at: f
     )
 
 
+def next_id(ledger: Ledger, tag: str, agent: str) -> tuple[int, str]:
+    """The number and the name of the next experiment that stands under the agent's name."""
+    sequence = 1 + ledger.value("SELECT max(sequence) FROM experiments WHERE tag = ? AND agent = ?", tag, agent)
+    return sequence, f"{tag}-{agent}-{sequence:04d}"
+
+
 def note_commits(ledger: Ledger, commits: dict[str, str]) -> None:
     """Which commits the history made: {experiment id: sha}."""
     for experiment, sha in commits.items():

@@ -34,10 +34,9 @@ from swarm.coordinator.herald import Herald
 from swarm.coordinator.projection import Projection
 from swarm.coordinator.seat import ARRIVAL, GAVE_UP, Seat
 from swarm.errors import SwarmError
-from swarm.plan import Plan, categories, environment, researcher_options
+from swarm.plan import Plan, base_tree, categories, environment, researcher_options
 from swarm.researchers.claude import secrets
 from swarm.workshop import gpu
-from swarm.workshop.dials import with_budget
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
@@ -56,7 +55,7 @@ class Swarm:
         self._herald: Herald | None = None
         self.ended = threading.Event()
         self._history = History(plan.root)
-        self._base = with_budget(self._history.base_tree(plan.base_commit), plan.project.fixed, plan.budget)
+        self._base = base_tree(plan)
         address = plan.config.address or os.environ.get("RAY_ADDRESS")
         self._cluster = Cluster(address, tuple(plan.slots.values()))
         self._clock = clock_start()

@@ -27,10 +27,8 @@ from swarm.researchers.tools import Desk, Refused
 from swarm.researchers.transcript import Transcript
 
 SECONDS = 900.0  # until a command that does not end is ended
-STAGGER, LONGEST_STAGGER = (
-    3.0,
-    60.0,
-)  # seconds between the agents' first commands, which are large programs; and at most
+STAGGER = 3.0  # seconds between the agents' first commands, which are large programs, ...
+LONGEST_STAGGER = 60.0  # ... and that the last of them waits
 IDEA = "IDEA.json"
 PROMPT = "PROMPT.md"
 

@@ -15,13 +15,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from swarm.board.history import History
 from swarm.config import Config
 from swarm.errors import SwarmError, UsageError
-from swarm.plan import Plan, environment, make_plan
+from swarm.plan import Plan, base_tree, environment, make_plan
 from swarm.records import Measure, Purpose
 from swarm.workshop import sandbox
-from swarm.workshop.dials import with_budget
 from swarm.workshop.outcome import clocked
 from swarm.workshop.runner import Workshop
 from swarm.workshop.spec import GUARDS, Result, Spec
@@ -57,9 +55,8 @@ def measure(root: Path, budget: float) -> dict[str, Any]:
 
 
 def _run(plan: Plan, folder: Path) -> dict[str, float]:
-    base = with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
     slot = next(iter(plan.slots.values()))
-    workshop = Workshop(plan.project, base, folder, slot, sandboxed=not sandbox.missing())
+    workshop = Workshop(plan.project, base_tree(plan), folder, slot, sandboxed=not sandbox.missing())
     sha = plan.source.sha
     work = Measure("overhead", 1, "overhead", "overhead", Purpose.FIRST, 1, sha, sha, plan.budget)
     began = time.monotonic()

@@ -226,10 +226,9 @@ class Workshop:
 
     def _sandbox(self) -> Sandbox:
         """Hides what other runs and other nights left, and the held-out data."""
-        cache = cache_of(self._environment_of_host())
-        held_out = sorted(path for pattern in self._project.held_out for path in cache.glob(pattern))
+        held_out = held_out_of(self._project, self._environment_of_host())
         night = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
-        return Sandbox((night,), tuple(held_out), self._folder / "blanks")
+        return Sandbox((night,), held_out, self._folder / "blanks")
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:
         """Where compiled code is kept from run to run: the shared place cannot be written to from inside."""
@@ -303,6 +302,12 @@ class Workshop:
 def cache_of(environment: Mapping[str, str]) -> Path:
     """Where the prepared data lies for a program with this environment."""
     return Path(environment.get("AUTORESEARCH_CACHE") or "~/.cache/autoresearch").expanduser().resolve()
+
+
+def held_out_of(project: Project, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """The project's held-out data, as far as it is prepared for a program with this environment."""
+    cache = cache_of(environment)
+    return tuple(sorted(path for pattern in project.held_out for path in cache.glob(pattern)))
 
 
 @asynccontextmanager
