@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from swarm import agent as module
+from swarm import drafting as module
 from swarm.agent import Agent
 from swarm.board.board import Board
 from swarm.board.client import local_client
@@ -603,7 +603,7 @@ def test_where_the_researcher_is_away_the_fallback_makes_it_anew(make_room: Call
         return edit(briefing.parent)
 
     agent = conflict(room, room.thinker(edit=once))
-    agent.fallback = room.thinker()
+    agent.drafting.fallback = room.thinker()
     room.live(agent)
     row = room.experiments("agent = 'gpu0'")[0]
     assert (row["title"], row["position"]) == ("k0 -> 2", 1)

@@ -18,6 +18,7 @@ from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Failure, Idea, Run
 from swarm.researchers import Away, Board, prompt
 from swarm.researchers.dialogue import Dialogue
+from swarm.researchers.lesson import difference
 from swarm.researchers.money import OwnPurse, SharedPurse
 from swarm.researchers.options import positive
 from swarm.researchers.service import RETRIES, Service
@@ -49,6 +50,10 @@ How one experiment goes:
 
 Only the editable files can be changed. Prefer ideas that could gain several times the noise over polishing digits,
 and simple code over clever code: less code at equal results is a win."""
+
+_MOVED = """\
+The trunk moved on meanwhile, and your edit does not fit it any more. The editable files stand as the trunk has them
+now, without your edit; make it anew. What changed since the code that you were shown:"""
 
 
 class Claude:
@@ -98,6 +103,8 @@ class Claude:
         dialogue = self._dialogues.get(idea.title) or self._dialogue(briefing, idea)
         self._remember(idea, dialogue)
         self._tree = folder
+        if moved := difference(dialogue.desk.briefing.parent, briefing.parent):
+            dialogue.say(f"{_MOVED}\n\n{prompt.quoted(moved, 'the trunk since then', prompt.FILE)}")
         dialogue.go_on(briefing, briefing.parent.files, folder, MORE_TURNS)
         dialogue.say(f"The idea is yours: {idea.title}. Put it into code, then submit_edit.")
         await dialogue.work()

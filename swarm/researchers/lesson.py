@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import difflib
 
-from swarm.records import Dossier, Run
+from swarm.records import Dossier, Run, Source
 
 FIGURES = ("tokens/s", "num_steps", "peak_vram_mb", "mfu_percent", "num_params_M")
 
 
 def change(dossier: Dossier, limit: int) -> list[str]:
     """The diff against its parent, at most `limit` characters of it."""
-    before, after = dossier.before.files, dossier.after.files
-    lines: list[str] = []
-    for path in sorted(after):
-        old, new = (files.get(path, b"").decode(errors="replace").splitlines() for files in (before, after))
-        lines += difflib.unified_diff(old, new, path, path, lineterm="", n=2)
-    text = "\n".join(lines)
+    text = difference(dossier.before, dossier.after)
     return [text if len(text) <= limit else f"{text[:limit]}\n[... {len(text) - limit} characters left out ...]"]
+
+
+def difference(before: Source, after: Source) -> str:
+    """What was changed, as a unified diff; "" where nothing was."""
+    lines: list[str] = []
+    for path in sorted(after.files):
+        old, new = (source.files.get(path, b"").decode(errors="replace").splitlines() for source in (before, after))
+        lines += difflib.unified_diff(old, new, path, path, lineterm="", n=2)
+    return "\n".join(lines)
 
 
 def training(dossier: Dossier) -> list[str]:

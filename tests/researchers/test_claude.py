@@ -371,7 +371,11 @@ def test_an_idea_is_put_into_other_code_when_the_trunk_moved(
     researcher = claude(server)
     idea, _ = run(experiment(researcher, brief(text=CODE), folder))
     moved = CODE.replace("depth = 3", "depth = 5")
+    before = json.dumps(server.bodies)
     assert run(researcher.edit(idea, brief(text=moved), folder)) == Edit({PATH: moved.replace("0.1", "0.2").encode()})
+    told = json.dumps(server.bodies[-1]["messages"])
+    assert "The trunk moved on" in told and "-depth = 3\\n+depth = 5" in told
+    assert "The trunk moved on" not in before
 
 
 # -- trust -------------------------------------------------------------------------------------------------------

@@ -63,7 +63,8 @@ class Model:
         text = json.dumps(last)
         if "Put it into code" in text or "ZeroDivisionError" in text:
             code = body["messages"][0]["content"][0]["text"]
-            old = re.findall(r"MATRIX_LR = [\d.]+", code)[0] if "Put it into code" in text else "MATRIX_LR = 9"
+            newest = [*re.findall(r"MATRIX_LR = [\d.]+", code), *re.findall(r"\+MATRIX_LR = [\d.]+", text)]
+            old = newest[-1].lstrip("+") if "Put it into code" in text else "MATRIX_LR = 9"
             wanted = re.findall(r"MATRIX_LR -> ([\d.]+\d|9)", text)
             return uses("edit_file", path="train.py", old=old, new=f"MATRIX_LR = {wanted[-1] if wanted else 0.03}")
         if "Edited." in text:
@@ -133,7 +134,7 @@ def test_a_night_goes_on_when_the_service_goes_away(ledger: Ledger, tmp_path: Pa
             async with asyncio.timeout(60):
                 life = asyncio.create_task(agent.live())
                 while not life.done():
-                    notes.append(agent.note)
+                    notes.append(agent.drafting.note)
                     await asyncio.sleep(0.01)
                 return await life
 
