@@ -123,7 +123,19 @@ def _last(ledger: Ledger, swarm: sqlite3.Row, agent: str) -> Dossier | None:
 
 
 def _live(ledger: Ledger, tag: str) -> tuple[tuple[str, Idea], ...]:
-    rows = ledger.rows(
-        "SELECT * FROM experiments WHERE tag = ? AND baseline = 0 AND state IN ('claimed', 'drafted', 'testing')", tag
-    )
-    return tuple((row["owner"], idea_of(row)) for row in rows)
+    """Who tries what now. An idea never changes, so each is read once: with many agents, many are told to each."""
+    owners = {
+        row["id"]: row["owner"]
+        for row in ledger.rows(
+            "SELECT id, owner FROM experiments"
+            " WHERE tag = ? AND baseline = 0 AND state IN ('claimed', 'drafted', 'testing')",
+            tag,
+        )
+    }
+    known: dict[str, Idea] = ledger.memory.get("live", {})
+    ledger.memory["live"] = {name: known.get(name) or _idea(ledger, name) for name in owners}
+    return tuple((owner, ledger.memory["live"][name]) for name, owner in owners.items())
+
+
+def _idea(ledger: Ledger, experiment: str) -> Idea:
+    return idea_of(ledger.one("SELECT * FROM experiments WHERE id = ?", experiment))

@@ -17,6 +17,7 @@ from swarm.judge.race import parse
 from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Stop, Work, decode
 
 LATE = 0.1  # of a run: an idea for which a GPU has waited so long may take longer still
+_TESTING = "FROM experiments WHERE tag = ? AND state = 'testing' AND baseline = 0"
 FILLED = CLOSING_RUNS  # runs, up to which a state is measured again while there is nothing better to do
 
 
@@ -258,12 +259,11 @@ class Desk:
 
     def _adopted(self) -> sqlite3.Row | None:
         """An experiment in testing whose owner is gone for good becomes this agent's."""
-        owners = self.ledger.rows(
-            "SELECT DISTINCT owner FROM experiments WHERE tag = ? AND state = 'testing' AND baseline = 0", self.tag
-        )
+        owners = self.ledger.rows(f"SELECT DISTINCT owner {_TESTING}", self.tag)
         if all(row["owner"] in self.alive for row in owners):
             return None
-        row = next(row for row in self._testing() if row["owner"] not in self.alive)
+        testing = self.ledger.rows(f"SELECT * {_TESTING} ORDER BY created", self.tag)
+        row = next(row for row in testing if row["owner"] not in self.alive)
         self.ledger.execute("UPDATE experiments SET owner = ? WHERE id = ?", self.agent, row["id"])
         return row
 
@@ -281,10 +281,8 @@ class Desk:
         self.ledger.execute("UPDATE swarms SET stop = 'now', reason = ? WHERE tag = ?", reason, self.tag)
         return Stop(reason)
 
-    def _testing(self) -> list[sqlite3.Row]:
-        return self.ledger.rows(
-            "SELECT * FROM experiments WHERE tag = ? AND state = 'testing' AND baseline = 0 ORDER BY created", self.tag
-        )
+    def _testing(self) -> bool:
+        return bool(self.ledger.value(f"SELECT EXISTS (SELECT 1 {_TESTING})", self.tag))
 
     def _measured(self, source: str) -> bool:
         return bool(
