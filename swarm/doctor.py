@@ -138,7 +138,7 @@ def _disk(root: Path) -> Examined:
 def _sandbox() -> Examined:
     why = sandbox.missing()
     if not why:
-        return Examined("sandbox", True, "bubblewrap; what edited code reaches in it, tried from inside:")
+        return Examined("sandbox", True, f"{sandbox.name()}; what edited code reaches in it, tried from inside:")
     return Examined("sandbox", None, f"{why}: {sandbox.exposure()}", "apt-get install bubblewrap")
 
 
@@ -153,8 +153,10 @@ def _reach(root: Path) -> list[Examined]:
             return [Examined("reach", None, f"what edited code reaches could not be tried: {error}")]
     lines = [
         ("network", found.network, "edited code can use it", "closed to edited code"),
-        ("home", found.home, f"edited code can read {Path.home()}, keys in it too", "edited code sees an empty one"),
+        ("home", found.home, f"edited code can read {Path.home()}, keys in it too", "closed to edited code"),
         ("system", found.system, "edited code can change its files", "edited code cannot change its files"),
+        ("processes", found.processes, "edited code can end others of yours", "others are out of its reach"),
+        ("sockets", found.sockets, "edited code can talk to servers by files, Docker's and Ray's too", "closed to it"),
     ]
     if held_out:
         lines.append(("held-out", found.held_out, "edited code can read the held-out data", "closed to edited code"))

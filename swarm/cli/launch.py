@@ -49,7 +49,7 @@ def add_to(verbs: Any) -> None:
     add("--command-env", help="names of variables it may see beside the usual ones, such as OPENAI_API_KEY")
     add("--script", help="the scripted researcher's file")
     add("--think", type=float, help="the scripted researcher's thinking time in seconds")
-    add("--sandbox", help="auto (where bubblewrap works), require, or off: what trainings can reach (auto)")
+    add("--sandbox", help="auto (bubblewrap, else Landlock, else none), require, or off (auto)")
     add("--policy", help="race (replicate, then keep) or greedy (one run decides)")
     add("--researcher-seed", type=int, help="seed of the researchers' choices (0)")
     add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")

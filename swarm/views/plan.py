@@ -12,7 +12,7 @@ from rich.text import Text
 from swarm.board.program import roles
 from swarm.coordinator.webhook import place
 from swarm.views.text import clean
-from swarm.workshop.sandbox import exposure, missing
+from swarm.workshop.sandbox import exposure, missing, protection
 
 if TYPE_CHECKING:
     from swarm.config import Setting
@@ -67,7 +67,7 @@ def _sandbox(plan: Plan) -> str:
         return f"off: {exposure()}"
     if why := missing():
         return f"NONE ({why}): {exposure()}"
-    return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
+    return protection()
 
 
 def _origin(plan: Plan, key: str) -> str:

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROBE = """
 import json, os, pathlib, socket, sys
-home, *held_out = sys.argv[1:]
+home, parent, server, *held_out = sys.argv[1:]
 
 def told(path):
+    return any(path.iterdir()) if path.is_dir() else bool(path.open("rb").read(65536).strip(bytes(1)))
+
+def identity(path):
+    found = os.stat(path)
+    return f"{found.st_dev}:{found.st_ino}"
+
+def can(act):
     try:
-        return any(path.iterdir()) if path.is_dir() else bool(path.open("rb").read(65536).strip(bytes(1)))
+        return act() is not False
     except OSError:
         return False
 
-def identity(path):
-    try:
-        found = os.stat(path)
-    except OSError:
-        return ""
-    return f"{found.st_dev}:{found.st_ino}"
-
 print(json.dumps({
-    "network": bool({name for _, name in socket.if_nameindex()} - {"lo", "lo0"}),
-    "home": identity(pathlib.Path.home()) == home and os.access(pathlib.Path.home(), os.R_OK),
-    "system": os.access("/etc", os.W_OK),
-    "held_out": any(told(pathlib.Path(path)) for path in held_out),
+    "network": bool({name for _, name in socket.if_nameindex()} - {"lo", "lo0"}) and can(socket.socket),
+    "home": can(lambda: identity(pathlib.Path.home()) == home and bool(os.listdir(pathlib.Path.home()))),
+    "system": can(lambda: os.close(os.open("/etc/passwd", os.O_WRONLY | os.O_APPEND))),
+    "held_out": any([can(lambda: told(pathlib.Path(path))) for path in held_out]),
+    "processes": can(lambda: os.kill(int(parent), 0)),
+    "sockets": can(lambda: socket.socket(socket.AF_UNIX).connect(server)),
 }))
 """
 
@@ -38,12 +43,14 @@ print(json.dumps({
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What the program could: use a network, read the home of whoever started it, write where the system's files are,
-    read held-out data."""
+    read held-out data, end other processes of that user, talk to a server whose socket is a file in /tmp."""
 
     network: bool
     home: bool
     system: bool
     held_out: bool
+    processes: bool
+    sockets: bool
 
 
 class Unprobed(Exception):
@@ -56,11 +63,15 @@ def probe(within: Callable[[Sequence[str]], Sequence[str]], held_out: Iterable[P
     Raises:
         Unprobed: that command fails.
     """
-    script = [sys.executable, "-S", "-c", _PROBE, _home(), *map(str, held_out)]
-    try:
-        done = subprocess.run(within(script), capture_output=True, text=True, timeout=30, check=False, cwd="/")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unprobed(f"it cannot be started: {error}") from error
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{folder}/server")
+        server.listen()
+        script = [sys.executable, "-S", "-c", _PROBE, _home(), str(os.getpid()), f"{folder}/server"]
+        script += map(str, held_out)
+        try:
+            done = subprocess.run(within(script), capture_output=True, text=True, timeout=30, check=False, cwd="/")
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Unprobed(f"it cannot be started: {error}") from error
     if done.returncode:
         raise Unprobed((done.stderr or done.stdout).strip().rpartition("\n")[2][:120])
     return Reach(**json.loads(done.stdout))

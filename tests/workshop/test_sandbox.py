@@ -1,4 +1,4 @@
-"""The sandbox, tried from inside by programs that want out. Skipped where bubblewrap does not work.
+"""The sandbox, in both ways, tried from inside by programs that want out. Skipped where one does not work.
 
 python -m pytest tests/workshop/test_sandbox.py
 """
@@ -6,6 +6,9 @@ python -m pytest tests/workshop/test_sandbox.py
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +16,7 @@ import pytest
 
 from swarm.errors import UsageError
 from swarm.records import Failure
-from swarm.workshop import sandbox
-
-works = pytest.mark.skipif(bool(sandbox.missing()), reason=sandbox.missing())
+from swarm.workshop import landlock, sandbox
 
 LOOK = """
 import json, os, pathlib, socket
@@ -27,25 +28,47 @@ def can(act):
         return True
     except OSError:
         return False
+def names(folder):
+    return sorted(path.name for path in folder.iterdir()) if can(lambda: os.listdir(folder)) else []
+val = cache / "corpora" / "x" / "val.bin"
 told = {
-    "network": sorted(name for _, name in socket.if_nameindex()),
-    "home": sorted(path.name for path in pathlib.Path.home().iterdir() if path.name[:4] not in (".cac", ".pye")),
+    "network": can(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("192.0.2.1", 9))),
+    "home": [name for name in names(pathlib.Path.home()) if name[:4] not in (".cac", ".pye")],
+    "key": can((pathlib.Path.home() / ".ssh" / "key").read_text),
     "etc": can((pathlib.Path("/etc") / "written").touch),
     "root": can(pathlib.Path("written").touch),
     "run": can((run / "written").touch),
-    "others": sorted(path.name for path in run.parent.iterdir()),
+    "others": [path for path in names(run.parent) if path != run.name],
+    "other": can((run.parent / "other" / "model.pt").read_bytes),
+    "forged": can((run.parent / "other" / "forged").touch),
+    "shortened": can(lambda: os.truncate(val, 1)),
     "train": (cache / "corpora" / "x" / "train.bin").read_bytes().decode(),
-    "val": (cache / "corpora" / "x" / "val.bin").read_bytes().hex(),
-    "downloads": sorted(path.name for path in (cache / "downloads").iterdir()),
-    "processes": sum(name.isdigit() for name in os.listdir("/proc")),
+    "val": can(val.read_bytes) and any(val.read_bytes()),
+    "size": val.stat().st_size,
+    "download": can((cache / "downloads" / "raw.parquet").read_bytes),
+    "guard": can(lambda: os.kill(int(os.environ["GUARD_TEST"]), 0)),
+    "secrets": can(pathlib.Path("/proc", os.environ["GUARD_TEST"], "environ").read_bytes),
+    "powers": pathlib.Path("/proc/self/status").read_text().partition("CapBnd:")[2].split()[0].strip("0"),
+    "temporary": can(lambda: __import__("tempfile").TemporaryFile().close()),
 }
 print(json.dumps(told))
 print("---\\nval_bpb: 1.5")
 """
 
 
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the sandbox is built: where bubblewrap is not found, by Landlock."""
+    if why := sandbox._lacks(request.param):
+        pytest.skip(why)
+    if request.param == "landlock":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    assert sandbox.name() == request.param
+    return request.param
+
+
 @pytest.fixture
-def caged(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def caged(way: str, bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A bench whose runs are sandboxed, with data of which some is held out, and with another run beside."""
     cache, home = tmp_path / "cache", tmp_path / "home"
     for folder in (cache / "corpora" / "x", cache / "downloads", home / ".ssh", bench.folder / "runs" / "other"):
@@ -53,26 +76,27 @@ def caged(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (cache / "corpora" / "x" / "train.bin").write_text("public")
     (cache / "corpora" / "x" / "val.bin").write_text("secret")
     (cache / "downloads" / "raw.parquet").touch()
+    (home / ".ssh" / "key").write_text("secret")
+    (bench.folder / "runs" / "other" / "model.pt").touch()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AUTORESEARCH_CACHE", str(cache))
     bench.project = replace(bench.project, held_out=("corpora/*/val.*", "downloads"))
+    monkeypatch.setenv("GUARD_TEST", str(os.getpid()))
+    bench.allowed = ("GUARD_TEST",)
     bench.sandboxed = True
     return bench
 
 
-@works
 def test_a_training_sees_its_own_and_no_more(caged) -> None:
     run = caged.run(LOOK)
     assert run.metrics and run.sandboxed, run.log_tail
-    told = json.loads(Path(run.log).read_text().splitlines()[0])
-    assert told.pop("processes") < 5
-    assert told == {
-        "network": ["lo"], "home": [], "etc": False, "root": True, "run": True, "others": [f"{run.run}.1"],
-        "train": "public", "val": "00" * len("secret"), "downloads": [],
+    assert json.loads(Path(run.log).read_text().splitlines()[0]) == {
+        "network": False, "home": [], "key": False, "etc": False, "root": True, "run": True, "others": [],
+        "other": False, "forged": False, "shortened": False, "train": "public", "val": False, "size": len("secret"),
+        "download": False, "guard": False, "secrets": False, "powers": "", "temporary": True,
     }  # fmt: skip
 
 
-@works
 def test_what_kills_a_training_is_known_through_the_sandbox(caged) -> None:
     run = caged.run("import os; os.kill(os.getpid(), 9)")
     assert (run.failure, run.reason) == (Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)")
@@ -80,36 +104,35 @@ def test_what_kills_a_training_is_known_through_the_sandbox(caged) -> None:
     assert (run.failure, run.reason) == (Failure.CODE, "ValueError: no")
 
 
-@works
 def test_nothing_outlives_a_sandboxed_training(caged, stubborn) -> None:
     caged.limits = replace(caged.limits, wall=3.0)
-    run = caged.run(stubborn)
+    run = caged.run(stubborn.replace("/../../pids", "/pids"))
     assert run.failure == Failure.TIMEOUT
     assert not list(sandbox_processes(str(caged.folder)))
 
 
 def sandbox_processes(folder: str):
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if b"bwrap" in (line := entry.read_bytes()) and folder.encode() in line:
+            if f"SWARM_RUN_DIR={folder}".encode() in entry.read_bytes():
                 yield entry
         except OSError:
             continue
 
 
-@works
 def test_the_referees_cage_has_nothing_to_write_to(caged) -> None:
     caged.referee = """
     import json, os, pathlib, subprocess, sys
     folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
-    script = "import os, sys; print([os.access(path, os.W_OK) for path in sys.argv[1:]])"
+    script = "import sys, tempfile\\nfor path in sys.argv[1:]:\\n try: tempfile.TemporaryFile(dir=path)\\n"
+    script += " except OSError: print('no')"
     cage = json.loads(os.environ["REFEREE_CAGE"])
     inside = subprocess.run([*cage, sys.executable, "-c", script, os.getcwd(), str(folder), "/etc"],
                             capture_output=True, text=True)
     (folder / "referee.json").write_text(json.dumps({"val_bpb": 1.5, "inside": inside.stdout + inside.stderr}))
     """
     run = caged.run("import os; open(os.environ['SWARM_RUN_DIR'] + '/model.pt', 'w')")
-    assert run.metrics and run.metrics.values["inside"] == "[False, False, False]\n"
+    assert run.metrics and run.metrics.values["inside"] == "no\n" * 3
 
 
 def test_a_sandbox_that_lets_something_through_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -119,6 +142,7 @@ def test_a_sandbox_that_lets_something_through_is_none(monkeypatch: pytest.Monke
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(landlock, "version", lambda: 0)
     sandbox._trial.cache_clear()
     try:
         assert "held-out tokens" in sandbox.missing()
@@ -129,7 +153,22 @@ def test_a_sandbox_that_lets_something_through_is_none(monkeypatch: pytest.Monke
         sandbox._trial.cache_clear()
 
 
-def test_without_bubblewrap_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_any_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(landlock, "version", lambda: landlock.NEEDED - 1)
     assert sandbox.missing()
     assert not sandbox.wanted("auto") and not sandbox.wanted("off")
+
+
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_PACKET", "AF_VSOCK"])
+def test_without_bubblewrap_only_sockets_within_the_machine_can_be_made(family: str, tmp_path: Path) -> None:
+    if why := sandbox._lacks("landlock"):
+        pytest.skip(why)
+    box = sandbox.Sandbox((), (), tmp_path, "landlock")
+    script = "import socket, sys; socket.socketpair(); socket.socket(getattr(socket, sys.argv[1]), socket.SOCK_DGRAM)"
+    done = subprocess.run(box.command([sys.executable, "-c", script, family], ()), capture_output=True, text=True)
+    assert "PermissionError" in done.stderr
+
+
+def test_what_is_not_protected_is_said(way: str) -> None:
+    assert ("NOT closed" in sandbox.protection()) == (way == "landlock")

@@ -1,0 +1,138 @@
+"""The way into a sandbox that needs no other program and no right: Landlock for files, seccomp for the network.
+
+    python -I -S landlock.py RULES PROGRAM [ARGUMENT ...]
+
+RULES is a JSON object of lists of paths. The program finds this machine read-only, without what is `closed`; of that,
+what is `readable` all the same; nothing `secret`; and may write to `writable`, whose first folder holds its temporary
+files, and to `devices`. It gets no network, no signal out, and nothing of root's powers. What Landlock does not know
+stays open: sockets that lie in files, and the modes of files that its user owns. Linux 6.2. Stdlib only, and nothing of
+the swarm, as it is run by its path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import struct
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+NEEDED = 3  # the interface of Linux 6.2: before it, nothing kept a file from being truncated
+SCOPED = 6  # the one that also knows signals
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # system calls, with the same numbers on every machine
+READ = 0b1101  # execute, read files, list folders: the lowest bits of what the kernel knows
+LIST = 0b1000
+FILE = 0b100_0000_0000_0111  # of all rights, those that a single file has
+EVERYTHING = 0x7FFF
+SET_SECCOMP, DROP_CAPABILITY, NO_NEW_PRIVILEGES = 22, 24, 38  # of prctl(2)
+UNIX, NETLINK, IO_URING_SETUP = 1, 16, 425  # families of sockets; a call that could open one in secret
+MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # as seccomp names them, and where socket(2) is
+
+
+def version() -> int:
+    """Which interface of Landlock this kernel has; 0 where there is none, or none that can be used here."""
+    if sys.platform != "linux" or os.uname().machine not in MACHINES:
+        return 0
+    return max(0, _kernel().syscall(CREATE_RULESET, None, 0, 1))
+
+
+def enter(rules: dict[str, list[str]]) -> None:
+    """Shuts this process, and all that comes from it, in for good. OSError where the kernel refuses."""
+    system = _kernel()
+    closed, secret = ({os.path.realpath(path) for path in rules[name]} for name in ("closed", "secret"))
+    scope = 0b11 if version() >= SCOPED else 0
+    attributes = struct.pack("=QQQ", EVERYTHING, 0, scope)
+    ruleset = _done(system.syscall(CREATE_RULESET, attributes, len(attributes), 0))
+    _open(ruleset, "/", closed | secret, listed=False)
+    for path in map(os.path.realpath, rules["readable"]):
+        _open(ruleset, path, {other for other in closed if other != path} | secret, listed=True)
+    for path in (*rules["writable"], *rules["devices"]):
+        _allow(ruleset, path, EVERYTHING)
+    for capability in range(64):
+        system.prctl(DROP_CAPABILITY, capability, 0, 0, 0)  # fails where there is no such power to lose
+    _done(system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+    _done(system.syscall(RESTRICT_SELF, ruleset, 0))
+    os.close(ruleset)
+    _unplug(system)
+
+
+def _open(ruleset: int, path: str, hidden: Iterable[str], listed: bool) -> None:
+    """Lets `path` be read except what is hidden in it. Rules only ever add rights, so that the way down to something
+    hidden is made of its neighbours; names on it can be `listed` or not."""
+    below = {other for other in hidden if Path(other).is_relative_to(path)}
+    if path in below:
+        return
+    if not below:
+        _allow(ruleset, path, READ)
+        return
+    if listed:
+        _allow(ruleset, path, LIST)
+    with contextlib.suppress(PermissionError):  # closed to this user anyway
+        for entry in os.scandir(path):
+            if not entry.is_symlink():  # what it leads to is opened where it lies
+                _open(ruleset, entry.path, below, listed)
+
+
+def _allow(ruleset: int, path: str, rights: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:  # gone, or closed to this user anyway
+        return
+    rights &= EVERYTHING if Path(path).is_dir() else FILE
+    rule = struct.pack("=Qi", rights, descriptor)
+    if rights:
+        _done(_kernel().syscall(ADD_RULE, ruleset, 1, rule, 0))
+    os.close(descriptor)
+
+
+def _unplug(system: ctypes.CDLL) -> None:
+    """From now on only sockets within this machine can be made, whatever the path to one."""
+    machine, socket_call = MACHINES[os.uname().machine]
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF: a word of the call, comparisons, the answer
+    program = [  # what is asked, how many lines further if so, and if not
+        (load, 0, 0, 4),
+        (equal, 0, 8, machine),  # another machine's calls have other numbers
+        (load, 0, 0, 0),
+        (at_least, 6, 0, 0x40000000),  # so do those of x32
+        (equal, 5, 0, IO_URING_SETUP),
+        (equal, 0, 3, socket_call),
+        (load, 0, 0, 16),
+        (equal, 1, 0, UNIX),
+        (equal, 0, 1, NETLINK),
+        (give, 0, 0, 0x7FFF0000),  # allowed
+        (give, 0, 0, 0x00050000 | 13),  # "Permission denied"
+    ]
+    lines = b"".join(struct.pack("=HBBI", code, yes, no, value) for code, yes, no, value in program)
+    buffer = ctypes.create_string_buffer(lines)
+    _done(system.prctl(SET_SECCOMP, 2, struct.pack("@HP", len(program), ctypes.addressof(buffer)), 0, 0))
+
+
+def _kernel() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _done(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def main() -> None:
+    rules = json.loads(sys.argv[1])
+    for folder in rules["writable"][:1]:
+        temporary = Path(folder, ".tmp")
+        temporary.mkdir(exist_ok=True)
+        os.environ["TMPDIR"] = str(temporary)
+    enter(rules)
+    os.execvp(sys.argv[2], sys.argv[2:])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"landlock: {error}")
