@@ -24,27 +24,46 @@ def steps_of(run: Run) -> float | None:
 def undisturbed(ledger: Ledger, row: sqlite3.Row, run: Run) -> Run:
     """The run itself; or, where it was slowed down and may be made again, the same as one that gave no number.
 
-    `row` is its row in the ledger. Only repeats on the same GPU can be told: what new code does in its time is its own
-    affair, and a GPU that is always a little slower than the others is not disturbed.
+    `row` is its row in the ledger. It is compared with other runs of its code: with those on the same GPU, or else with
+    those on others, over what else both ran. What new code does in its time is its own affair, and a GPU that is always
+    a little slower than the others is not disturbed.
     """
     steps, tag = steps_of(run), row["tag"]
     if steps is None:
         return run
-    others = ledger.rows(
-        "SELECT steps FROM runs WHERE tag = ? AND source = ? AND agent = ? AND state = 'measured'"
-        " AND steps IS NOT NULL",
-        *(tag, row["source"], row["agent"]),
-    )
-    usual = [other["steps"] for other in others]
-    if not slowed(steps, usual, USUAL):  # no bound is narrower, and this one costs nothing
+    here, elsewhere = _others(ledger, row)
+    pace, usual = (steps, here) if here or not elsewhere else _beside(ledger, row, steps, elsewhere)
+    if not slowed(pace, usual, USUAL):  # no bound is narrower, and this one costs nothing
         return run
     if _too_late(ledger, row, run) or not _affordable(ledger, tag, row["id"]):
         return run
-    if not slowed(steps, usual, bound(_repeats(ledger, tag), len(usual))):
+    if not slowed(pace, usual, bound(_repeats(ledger, tag).values() if here else [usual], len(usual))):
         return run
-    behind = 100 * (1 - steps / median(usual))
-    reason = f"it came {behind:.1f}% less far than other runs of the same code here: something slowed it"
+    than = "other runs of the same code here" if here else "this GPU does beside others that ran the same code"
+    reason = f"it came {100 * (1 - pace / median(usual)):.1f}% less far than {than}: something slowed it"
     return replace(run, metrics=None, failure=Failure.CONTENTION, reason=reason)
+
+
+def _others(ledger: Ledger, row: sqlite3.Row) -> tuple[list[float], list[float]]:
+    """The steps of all other runs of a run's code: on its GPU, and elsewhere."""
+    here: list[float] = []
+    elsewhere: list[float] = []
+    for other in ledger.rows(
+        "SELECT agent, steps FROM runs WHERE tag = ? AND source = ? AND state = 'measured' AND steps IS NOT NULL",
+        *(row["tag"], row["source"]),
+    ):
+        (here if other["agent"] == row["agent"] else elsewhere).append(other["steps"])
+    return here, elsewhere
+
+
+def _beside(ledger: Ledger, row: sqlite3.Row, steps: float, elsewhere: list[float]) -> tuple[float, list[float]]:
+    """How far the first run of a code on its GPU came beside the runs of that code on others, and the same of every
+    code that its GPU and others ran."""
+    own: dict[str, list[float]] = defaultdict(list)
+    others: dict[str, list[float]] = defaultdict(list)
+    for (source, agent), made in _repeats(ledger, row["tag"]).items():
+        (own if agent == row["agent"] else others)[source] += made
+    return steps / median(elsewhere), [median(own[code]) / median(others[code]) for code in own.keys() & others.keys()]
 
 
 def _too_late(ledger: Ledger, row: sqlite3.Row, run: Run) -> bool:
@@ -61,11 +80,11 @@ def _affordable(ledger: Ledger, tag: str, run: str) -> bool:
     return affordable(int(reruns), spent, ledger.value("SELECT measured FROM swarms WHERE tag = ?", tag))
 
 
-def _repeats(ledger: Ledger, tag: str) -> list[list[float]]:
-    """The steps of all measured runs, those of the same code on the same GPU together."""
+def _repeats(ledger: Ledger, tag: str) -> dict[tuple[str, str], list[float]]:
+    """The steps of all measured runs, by their code and GPU."""
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
     for run in ledger.rows(
         "SELECT source, agent, steps FROM runs WHERE tag = ? AND state = 'measured' AND steps IS NOT NULL", tag
     ):
         groups[run["source"], run["agent"]].append(run["steps"])
-    return list(groups.values())
+    return groups

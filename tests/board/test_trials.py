@@ -218,6 +218,33 @@ def test_a_gpu_that_is_always_a_little_slower_is_not_disturbed(make_night: MakeN
     assert not night.runs("state = 'lost'")
 
 
+def passes_time(night: Night, agent: str, source: str, steps: float) -> int:
+    """A run of that code on the agent's GPU, for whatever reason. How many runs were lost until now."""
+    baseline, lease = night.row(f"{night.tag}-gpu0-0000"), night.fences[agent]
+    code, now = (source, source), night.clock.now
+    work = begin(night.ledger, night.board.swarm, agent, lease, baseline, Purpose.FILLER, code, now)
+    metrics = Metrics(1.0, audited=True, values={"num_steps": steps})
+    night.call("record", agent, lease, Run(work.run, work.attempt, now, 10.0, 9.0, metrics=metrics))
+    return len(night.runs("state = 'lost'"))
+
+
+@pytest.mark.parametrize(("codes", "steps", "lost"), [(6, 940, 1), (6, 978, 0), (1, 940, 0)])
+def test_a_codes_first_run_on_a_gpu_is_held_against_other_gpus(
+    make_night: MakeNight, codes: int, steps: float, lost: int
+) -> None:
+    """Over the codes that this GPU and others ran: it is always 2% slower than they are."""
+    night = make_night(agents=2)
+    night.join()
+    for agent, made in (("gpu0", 1000), ("gpu1", 980)):
+        for more in (0, 1):
+            stepped(night, agent, 1.0, made + more)
+    for code in range(1, codes):
+        assert passes_time(night, "gpu0", f"code{code}", 1000 * code) == 0
+        assert passes_time(night, "gpu1", f"code{code}", 980 * code + code % 2) == 0
+    assert passes_time(night, "gpu0", "new", 1000) == 0
+    assert passes_time(night, "gpu1", "new", steps) == lost
+
+
 def test_a_closing_run_that_could_not_be_made_again_in_time_is_believed(make_night: MakeNight) -> None:
     for left, lost in ((25.0, 1), (15.0, 0)):
         night = make_night(agents=3, tag=f"left{left:g}", key=f"{left:g}")
