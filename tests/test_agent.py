@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -555,6 +556,35 @@ def test_a_repair_that_takes_for_ever_does_not_hold_the_end_of_the_night(make_ro
     room.bench.outcome = crashing
     assert room.live(room.agent(room.thinker(repair=never))) == ["time is up"]
     assert [row["status"] for row in room.experiments("state = 'judged'")] == ["crash"]
+
+
+@pytest.mark.parametrize("end", ["drain", "now", "given away"])
+def test_nobody_mends_for_an_agent_that_has_ended(make_room: Callable[..., Room], end: str) -> None:
+    """Neither where people stop it nor where its slot went to another: what it thinks would go on to cost money."""
+    room = make_room(policy="race", max_experiments=None)
+    room.bench.outcome = crashing
+
+    async def never(*_: object) -> Edit:
+        room.diary.append("mends")
+        if end == "given away":
+            room.board.join("gpu0", request="another")
+        else:
+            room.board.stop(end)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            room.diary.append("mends no more")
+        raise AssertionError
+
+    async def lives() -> None:
+        with contextlib.suppress(Fenced):
+            await room.agent(room.thinker(repair=never)).live()
+        room.diary.append("ended")
+
+    asyncio.run(asyncio.wait_for(lives(), 20))
+    assert [line for line in room.diary if line[:3] in ("men", "end") and "run" not in line][-3:] == [
+        "mends", "mends no more", "ended",
+    ]  # fmt: skip
 
 
 def conflict(room: Room, thinker: Thinker) -> Agent:
