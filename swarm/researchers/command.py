@@ -92,6 +92,7 @@ class Command:
         self.scratch = Scratch(Path(self._home.name), tree)
         self._first = time.monotonic() + min(STAGGER * _number(agent), LONGEST_STAGGER)
         self._turn = asyncio.Lock()  # a repair may come while the next experiment is drafted
+        self.end = ""  # how the last command ended, in words
         self._thought: Idea | None = None  # the newest idea: what was said on the way to it is its transcript's begin
 
     def read_template(self, options: Mapping[str, str]) -> Sequence[str]:
@@ -157,8 +158,9 @@ class Command:
         ended = await process.run(
             words, self.scratch.folder, environment, self.seconds, lambda line: self.hear(line, secrets)
         )
+        self.end = f"{words[0]} {ended.why(secrets)}"
         if ended.code != 0:
-            raise Away(f"{words[0]} {ended.why(secrets)}")
+            raise Away(self.end)
 
     def words(self) -> list[str]:
         """The command with its places filled."""
@@ -176,7 +178,8 @@ class Command:
         try:
             desk.use("submit_idea", json.loads(self.scratch.read(IDEA)))
         except (OSError, ValueError, Refused) as wrong:
-            raise Away(f"no idea in {IDEA}: {prompt.line(str(wrong))}") from None
+            end = self.end and f"; {self.end}"
+            raise Away(f"no idea in {IDEA}: {prompt.line(str(wrong))}{end}") from None
         assert desk.idea
         return desk.idea
 

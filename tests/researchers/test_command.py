@@ -138,6 +138,17 @@ def test_without_an_idea_it_is_exhausted(
         run(coder(idea=idea).propose(brief(text=CODE)))
 
 
+def test_what_a_command_said_that_ended_well_without_an_idea_is_told(
+    brief: Callable[..., Briefing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As aider does, for one, when the service refuses it."""
+    monkeypatch.setenv("SOME_KEY", "canary")
+    line = "sh -c 'touch IDEA.json; echo the key $SOME_KEY is refused' {prompt}"
+    researcher = create("command", "gpu0", 0, {"command": line, "environment": "SOME_KEY"})
+    with pytest.raises(Exhausted, match=r"no idea in IDEA.json: .*; sh ended with code 0: the key \*\*\* is refused$"):
+        run(researcher.propose(brief(text=CODE)))
+
+
 def test_a_repair_and_a_draft_at_once_do_not_meet(
     coder: Callable[..., Command], brief: Callable[..., Briefing], draft: Path
 ) -> None:
