@@ -1,4 +1,4 @@
-"""The verb `confirm`: an experiment beside its rival on fresh seeds, on this machine's slots, while no swarm runs.
+"""The verb `confirm`: an experiment beside its rival on fresh seeds, while no swarm runs, here or on a cluster.
 
 Both arms have the same data, seeds and budget, and go through the same workshop and referee as a night's runs. Every
 run is in the ledger before it starts: what was cut off is made again when the same question is asked again.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from swarm.board import confirmations, trials
 from swarm.board.history import History
@@ -21,12 +23,12 @@ from swarm.board.reader import ledger_path
 from swarm.board.stock import load_source, note_commits
 from swarm.config import Config
 from swarm.coordinator.projection import Projection
-from swarm.errors import SwarmError, UsageError
+from swarm.errors import MachineFault, SwarmError, UsageError
 from swarm.judge.comparison import Comparison
 from swarm.plan import Plan, base_tree, environment, make_plan
-from swarm.records import Measure, Run
+from swarm.records import Measure, Progress, Run, Source
 from swarm.slots import Seating, seats_here
-from swarm.workshop.runner import Workshop
+from swarm.workshop.runner import Workshop as LocalWorkshop
 from swarm.workshop.sandbox import wanted
 
 Say = Callable[[str], None]
@@ -43,61 +45,100 @@ class Question:
 
 
 def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) -> Comparison:
-    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the night's.
+    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the night's, or a cluster.
 
     UsageError, and nothing done, where a swarm runs, no slot is free, or results could not be compared with the
     night's. SwarmError where too few runs gave a number.
     """
     if not FEWEST <= question.seeds <= MOST:
         raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
-    night = Config(tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents, sandbox=seats.sandbox).check()
-    plan = make_plan(root, night, seats=_seats, thinks=False)
+    night = Config(
+        tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents, sandbox=seats.sandbox, wait=seats.wait
+    ).check()
+    address = seats.address or os.environ.get("RAY_ADDRESS")
+    where = functools.partial(_seats_on, address, question.seeds, say) if address else seats_here
+    plan = make_plan(root, night, seats=where, thinks=False)
     os.environ.update(environment(plan))
-    with contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger:
-        bench = Bench(ledger, plan, question, say)
+    with (
+        _workshops(plan, address or "", say) as workshops,
+        contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger,
+    ):
+        bench = Bench(ledger, plan, question, workshops, say)
         asyncio.run(bench.work())
         bench.publish()
         return bench.conclude()
 
 
-def _seats(config: Config) -> Seating:
-    """This machine's; of a cluster's GPUs a confirmation knows nothing."""
-    try:
-        return seats_here(config)
-    except UsageError as error:
-        if "RAY_ADDRESS" not in os.environ:
-            raise
-        raise UsageError(
-            f"confirm runs on this machine's own GPUs, not on the cluster's ({error}): copy the repository with its"
-            " .swarm to a machine with such a GPU and confirm there; during a night the swarm confirms by itself"
-        ) from error
+def _seats_on(address: str, seeds: int, say: Say, config: Config) -> Seating:
+    """The GPUs of the cluster at `address` that are there; a pair is made on one, so no more than there are seeds."""
+    from swarm.coordinator.muster import muster
+
+    if config.gpus and config.gpus.isdigit():
+        config = replace(config, gpus=str(min(int(config.gpus), seeds)))
+    seating = muster(address, say, config)
+    few = min(sum(seating.hosts.values()), seeds)
+    return replace(seating, slots=dict(list(seating.slots.items())[:few]))
+
+
+@contextlib.contextmanager
+def _workshops(plan: Plan, address: str, say: Say) -> Iterator[dict[str, Workshop]]:
+    """Where the runs are made, by agent: in processes of the cluster's where the plan names its hosts, or else here."""
+    folder = plan.folder / "confirm"
+    if plan.hosts:
+        from swarm.coordinator.outpost import outposts
+
+        with outposts(plan, address, folder, say) as there:
+            yield dict(there)
+        return
+    base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
+    yield {
+        agent: LocalWorkshop(plan.project, base, folder / agent, slot, sandboxed=sandboxed)
+        for agent, slot in plan.slots.items()
+    }
+
+
+class Workshop(Protocol):
+    """Where runs happen: swarm/workshop/runner.py here, swarm/coordinator/outpost.py elsewhere."""
+
+    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run: ...
+    def leftovers(self) -> list[Run]: ...
+    def acknowledge(self, run: str, attempt: int) -> None: ...
 
 
 class Bench:
     """The slots at work on one question."""
 
-    def __init__(self, ledger: Ledger, plan: Plan, question: Question, say: Say):
-        self.ledger, self.plan, self.say = ledger, plan, say
+    def __init__(self, ledger: Ledger, plan: Plan, question: Question, workshops: dict[str, Workshop], say: Say):
+        self.ledger, self.plan, self.workshops, self.say = ledger, plan, workshops, say
         self.swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", plan.tag)
         with ledger.transaction():
             self._lose_running()  # whoever began them was cut off: the ledger is ours now
             self.number = self._number(question)
-        base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
-        self.workshops = {
-            agent: Workshop(plan.project, base, plan.folder / "confirm" / agent, slot, sandboxed=sandboxed)
-            for agent, slot in plan.slots.items()
-        }
-        self.alive = set(plan.slots)
+        self.alive: set[str] = set()
 
     async def work(self) -> None:
-        """Until every pair is whole; whatever ends it early, no run is left behind as running."""
+        """Until every pair is whole; whatever ends it early, no run is left behind as running.
+
+        SwarmError where no workshop is left to work in.
+        """
         try:
-            async with asyncio.TaskGroup() as slots:
-                for agent in self.workshops:
-                    slots.create_task(self._work(agent))
+            while self.workshops and await self._lost_some():
+                pass
         finally:
             with self.ledger.transaction():
                 self._lose_running()
+        if not self.workshops:
+            raise SwarmError("no GPU is left to confirm on; what was measured is kept: the same command goes on")
+
+    async def _lost_some(self) -> bool:
+        """All workshops at work, each until nothing is left for it; whether one was lost meanwhile, and with it work
+        that the others did not wait for."""
+        before = len(self.workshops)
+        self.alive = set(self.workshops)
+        async with asyncio.TaskGroup() as slots:
+            for agent, workshop in self.workshops.items():
+                slots.create_task(self._work(agent, workshop))
+        return len(self.workshops) < before
 
     def publish(self) -> None:
         """Git and results.tsv follow the ledger: a run that is caught cheating, or shows a loss, moves the trunk."""
@@ -127,15 +168,20 @@ class Bench:
             self.ledger, self.plan.tag, question.experiment, question.rival, question.seeds, time.time()
         )
 
-    async def _work(self, agent: str) -> None:
-        workshop = self.workshops[agent]
-        for run in await asyncio.to_thread(workshop.leftovers):
-            self._record(agent, run)
-        while (work := self._next(agent)) is not None:
-            source = load_source(self.ledger, work.source)
-            run = await workshop.run(work, source, lambda progress: None)
-            self._record(agent, run)
-            self._tell(agent, work, run)
+    async def _work(self, agent: str, workshop: Workshop) -> None:
+        try:
+            for run in await asyncio.to_thread(workshop.leftovers):
+                self._record(agent, run)
+            while (work := self._next(agent)) is not None:
+                source = load_source(self.ledger, work.source)
+                run = await workshop.run(work, source, lambda progress: None)
+                self._record(agent, run)
+                self._tell(agent, work, run)
+        except MachineFault as fault:
+            self.say(f"{agent} is lost, and others do its work: {fault}")
+            del self.workshops[agent]
+            with self.ledger.transaction():
+                trials.lose_running(self.ledger, self.swarm, agent, time.time())
         self.alive.discard(agent)
 
     def _next(self, agent: str) -> Measure | None:

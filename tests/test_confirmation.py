@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,3 +174,39 @@ def test_what_was_cut_off_goes_on_when_it_is_asked_again(ended: Path, rows: Ledg
     states = rows.rows("SELECT state, count(*) AS n FROM runs WHERE confirmation = ? GROUP BY state", number)
     assert {row["state"]: row["n"] for row in states}["measured"] == 10
     assert rows.value("SELECT count(*) FROM runs WHERE state = 'running'") == 0
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head without GPUs, and two hosts with one each."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, num_gpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_on_a_cluster_its_gpus_make_the_runs_and_a_lost_one_is_made_up_for(ended: Path, rows: Ledger, cluster: Any):
+    words = ("confirm", "gpu0-0001", "--seeds", "6", "--address", cluster.address, "-C", str(ended))
+    command = [sys.executable, "-m", "swarm", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        next(line for line in iter(process.stderr.readline, "") if " seed " in line)
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+        shown, rest = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert "is lost, and others do its work" in rest
+    assert "6 pairs" in " ".join(shown.split()), shown
+    number = rows.value("SELECT id FROM confirmations WHERE wanted = 6")
+    runs = rows.rows("SELECT agent, state FROM runs WHERE confirmation = ?", number)
+    assert [run["state"] for run in runs].count("measured") == 12 and "running" not in [run["state"] for run in runs]
+    assert {run["agent"] for run in runs} == {"gpu0", "gpu1"}
+
+
+def test_a_cluster_that_is_not_there_is_one_line(ended: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["confirm", "gpu0-0001", "-C", str(ended), "--address", "127.0.0.1:1"]) == 2
+    assert "cannot be joined" in capsys.readouterr().err

@@ -22,6 +22,8 @@ def add_to(verbs: Any) -> None:
     confirming.add_argument("--against", default="parent", help="parent, baseline, champion or an ID (%(default)s)")
     confirming.add_argument("--gpus", help="how many GPUs or which, where not the night's")
     confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores, where not the night's")
+    confirming.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
+    confirming.add_argument("--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)")
 
 
 def confirm(options: argparse.Namespace) -> int:
@@ -35,7 +37,7 @@ def confirm(options: argparse.Namespace) -> int:
         view = find(snapshot, options.what)
         rival = find(snapshot, _rival(snapshot, view, options.against, ledger))
     question = Question(view.id, rival.id, options.seeds)
-    seats = Config(gpus=options.gpus, agents=options.agents)
+    seats = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
     told = answer(
         root_of(options), snapshot.tag, question, seats, lambda line: print(line, file=sys.stderr, flush=True)
     )

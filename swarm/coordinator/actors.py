@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import platform
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from swarm.board.reader import ledger_path
 from swarm.coordinator.carrier import Carrier
 from swarm.data import prepared
 from swarm.errors import MachineFault, Unavailable, UsageError
+from swarm.plan import Plan, environment, researcher_options
 from swarm.project import Project
 from swarm.records import Source
 from swarm.researchers import create
+from swarm.researchers.claude import secrets
 from swarm.researchers.watched import Watched
 from swarm.slots import own_slot
 from swarm.workshop import sandbox
@@ -55,6 +58,27 @@ class Post:
     think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
 
+    @classmethod
+    def of(cls, plan: Plan, agent: str, folder: Path) -> Post:
+        """The post of one of the plan's agents, which works in `folder`; nobody thinks there where the plan says so."""
+        researcher = plan.researchers.get(agent, "")
+        return cls(
+            agent=agent,
+            project=plan.project,
+            slot=None if plan.hosts else plan.slots[agent],
+            device=plan.device,
+            data=str(plan.data.get("key", "")),
+            root=str(plan.root),
+            folder=str(folder),
+            researcher=researcher,
+            seed=plan.config.researcher_seed,
+            sandbox=plan.config.sandbox,
+            options=researcher_options(plan.config, plan.project),
+            secrets=secrets(researcher, os.environ) if researcher else {},
+            think_limit=plan.config.think_limit,
+            environment=environment(plan),
+        )
+
 
 class BoardActor:
     """The board in a process of its own. Ray repeats calls whose answer was lost; request ids make that harmless."""
@@ -83,17 +107,13 @@ class AgentActor:
         os.environ.update(post.environment)
         self._post, self._base, self._call = post, base, call
         self._agent: Agent | None = None
-        self._carrier = None if ledger_path(Path(post.root)).exists() else Carrier(working_folder(post))
+        self._carrier = carrier_of(post)
 
     async def live(self) -> str:
         """Takes up the post and works until the swarm ends; MachineFault where this host is not fit for it."""
-        try:
+        with at_home():
             self._agent = self._take_up()
             return await self._agent.live()
-        except MachineFault as fault:
-            raise _at_home(str(fault)) from fault
-        except OSError as error:  # above all its disk: another host's is not full
-            raise _at_home(f"{error.strerror or error} ({error.filename or 'no file named'})") from error
 
     async def halt(self) -> None:
         if self._agent:
@@ -105,25 +125,43 @@ class AgentActor:
 
     def _take_up(self) -> Agent:
         post, base = self._post, self._base
+        workshop, tree = open_workshop(post, base)
         folder = working_folder(post)
-        tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
-        slot = post.slot or arrive(post, tree)
         options = post.options | post.secrets | {"tree": str(tree), "folder": str(folder)}
         return Agent(
             post.agent,
             post.project,
             BoardClient(functools.partial(patiently, self._call)),
-            Workshop(post.project, base, folder, slot, sandboxed=sandbox.wanted(post.sandbox)),
+            workshop,
             Workspace(folder / "draft", base, post.project),
             Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
             fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),
         )
 
 
-def _at_home(why: str) -> MachineFault:
-    """The fault, with the host that has it."""
+def open_workshop(post: Post, base: bytes) -> tuple[Workshop, Path]:
+    """The workshop on the post's slot, and the whole tree beside it; MachineFault where the slot is of no use."""
+    folder = working_folder(post)
+    tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
+    slot = post.slot or arrive(post, tree)
+    return Workshop(post.project, base, folder, slot, sandboxed=sandbox.wanted(post.sandbox)), tree
+
+
+def carrier_of(post: Post) -> Carrier | None:
+    """What brings the post's logs to the head; None where they are written there."""
+    return None if ledger_path(Path(post.root)).exists() else Carrier(working_folder(post))
+
+
+@contextlib.contextmanager
+def at_home() -> Iterator[None]:
+    """Faults of this host are raised with its name; a failing disk is one of them: another host's is not full."""
     host = platform.node()
-    return MachineFault(why if why.startswith(host) else f"{host}: {why}")
+    try:
+        yield
+    except MachineFault as fault:
+        raise MachineFault(f"{fault}" if f"{fault}".startswith(host) else f"{host}: {fault}") from fault
+    except OSError as error:
+        raise MachineFault(f"{host}: {error.strerror or error} ({error.filename or 'no file named'})") from error
 
 
 def working_folder(post: Post) -> Path:

@@ -37,7 +37,7 @@ class Line:
         try:
             return await self.actor.call.remote(method, *arguments, **keywords)
         except RayActorError as error:  # whatever the board raised itself is raised as that
-            raise Unavailable(_first_line(error)) from error
+            raise Unavailable(first_line(error)) from error
 
     def ask(self, method: str, *arguments: object, lives: Callable[[], bool]) -> Any:
         """The answer. Unavailable where the board cannot give it, or hangs: then its process is ended.
@@ -59,7 +59,7 @@ class Line:
                     raise Unavailable(f"no answer for {PATIENCE:.0f} s, so it is started again")
             return ray.get(answer)
         except RayError as error:
-            raise Unavailable(_first_line(error)) from error
+            raise Unavailable(first_line(error)) from error
 
 
 class Worker:
@@ -78,9 +78,9 @@ class Worker:
         try:
             return ray.get(self._life)
         except MachineFault as error:
-            raise MachineFault(_first_line(error)) from error
+            raise MachineFault(first_line(error)) from error
         except RayError as error:
-            raise SwarmError(_first_line(error)) from error
+            raise SwarmError(first_line(error)) from error
 
     def view(self) -> dict[str, Any] | None:
         """What the agent says of itself, where it has answered since it was asked last; asks again."""
@@ -127,12 +127,12 @@ def refused(error: Exception) -> str:
     told = " ".join(str(error).split())
     if isinstance(error, AuthenticationError) or told.startswith("Failed to connect"):  # though somebody listens there
         return (
-            f"{_first_line(error)}; mostly its token is another: `export RAY_AUTH_MODE=token`, and copy the head's"
+            f"{first_line(error)}; mostly its token is another: `export RAY_AUTH_MODE=token`, and copy the head's"
             f" ~/.ray/auth_token to {platform.node()}"
         )
     if told.startswith("Version mismatch"):
         return f"{told}: every host needs the same Ray and Python; `make setup` installs those of constraints.txt"
-    return f"{_first_line(error)}; launch on its head, or start one: `ray up cluster.yaml`"
+    return f"{first_line(error)}; launch on its head, or start one: `ray up cluster.yaml`"
 
 
 def _knock(address: str) -> None:
@@ -157,7 +157,7 @@ def _bring_up(**resources: int) -> None:
                 child.kill()
             if attempt == STARTS:
                 raise SwarmError(
-                    f"Ray does not start on {platform.node()}: {_first_line(error)}; mostly it is overloaded, or /tmp"
+                    f"Ray does not start on {platform.node()}: {first_line(error)}; mostly it is overloaded, or /tmp"
                     " or /dev/shm is full: launch again, or see /tmp/ray/session_latest/logs"
                 ) from error
 
@@ -239,7 +239,7 @@ class Cluster:
         return Worker(make.remote(post, self._base, line))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """What happened, without the traceback that Ray carries along."""
     cause = getattr(error, "cause", None) or error
     lines = str(cause).strip().splitlines()

@@ -34,8 +34,7 @@ from swarm.coordinator.herald import Herald
 from swarm.coordinator.projection import Projection
 from swarm.coordinator.seat import ARRIVAL, GAVE_UP, Seat
 from swarm.errors import SwarmError
-from swarm.plan import Plan, base_tree, categories, environment, researcher_options
-from swarm.researchers.claude import secrets
+from swarm.plan import Plan, base_tree, categories
 from swarm.workshop import gpu
 
 TICK = 0.5  # seconds between two looks around
@@ -226,22 +225,7 @@ class Swarm:
 
     def _seat(self, agent: str, ledger: Ledger) -> Seat:
         plan = self.plan
-        post = Post(
-            agent=agent,
-            project=plan.project,
-            slot=None if plan.hosts else plan.slots[agent],
-            device=plan.device,
-            data=str(plan.data.get("key", "")),
-            root=str(plan.root),
-            folder=str(plan.folder / agent),
-            researcher=plan.researchers[agent],
-            seed=plan.config.researcher_seed,
-            sandbox=plan.config.sandbox,
-            options=researcher_options(plan.config, plan.project),
-            secrets=secrets(plan.researchers[agent], os.environ),
-            think_limit=plan.config.think_limit,
-            environment=environment(plan),
-        )
+        post = Post.of(plan, agent, plan.folder / agent)
 
         def hire() -> Worker:
             assert self._board is not None, "nobody is hired while Ray is dead"

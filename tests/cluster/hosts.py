@@ -16,20 +16,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 SSHD = "/usr/sbin/sshd"
 HOME = "/mnt"  # where each host sees its own home: root's real one may hold the Python that all of them share
-TOOLS = ("ip", "rsync", "unshare", "nsenter", "ssh", "ssh-keygen", SSHD)
+TOOLS = ("ip", "rsync", "unshare", "nsenter", "ps", "pkill", "ssh", "ssh-keygen", SSHD)
+MEMORY = 5.0  # GB that three hosts with Ray take, and some room
 
 
-def lacking() -> str:
-    """Why no hosts can be made here, or ""."""
+def lacking(folder: Path) -> str:
+    """Why no hosts can be made here, or "". Two are made in `folder`, and one calls the other: nothing else tells."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "network namespaces need root on Linux"
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
-        return f"{', '.join(missing)} missing: apt-get install iproute2 openssh-server rsync"
-    probe = subprocess.run(["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "true"], capture_output=True)
-    return "" if probe.returncode == 0 else "this system allows no namespaces"
+        return f"{', '.join(missing)} missing: apt-get install iproute2 openssh-server rsync procps"
+    if psutil.virtual_memory().available < MEMORY * 1e9:
+        return f"three hosts need {MEMORY:g} GB of memory"
+    try:
+        with hosts(folder, ["one", "two"]) as there:
+            call = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=5 -o ConnectionAttempts=10"
+            called = there["one"].run(f"{call} {there['two'].address} true", timeout=60)
+    except subprocess.CalledProcessError as error:
+        return f"this system makes no network of namespaces: {error.stderr.decode().strip() or error}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"this system makes no network of namespaces: {error}"
+    return "" if called.returncode == 0 else f"hosts made here do not reach each other: {called.stderr.strip()}"
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,7 @@ def _child(pid: int) -> int:
         if children:
             return int(children[0])
         time.sleep(0.05)
-    raise RuntimeError("the host did not start")
+    raise OSError("a host did not start")
 
 
 def _in(space: str, *command: str) -> None:

@@ -6,7 +6,6 @@ python -m pytest -m cluster tests/cluster
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,17 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
+from swarm.chaos.invariants import check
 from tests.cluster.hosts import Host, hosts, lacking
 
 ROOT = Path(__file__).parents[2]
 FILE = "examples/cluster-onprem.yaml"
 HERE = "RAY_UP_enable_autoscaler_v2=0 RAY_AUTH_MODE=token ~/venv/ray"  # on the machine of whoever types
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(bool(lacking()), reason=lacking()),
-]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 @dataclass
@@ -39,22 +35,31 @@ class Site:
     workers: list[Host]
 
     def ray(self, verb: str, *arguments: str) -> str:
+        start = time.monotonic()
         done = self.laptop.run(f"cd repo && {HERE} {verb} {' '.join(arguments)}", timeout=400)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        print(f"{time.monotonic() - start:4.0f} s  ray {verb}")
         return done.stdout
 
     def swarm(self, words: str) -> str:
         """A verb of the swarm, typed on the laptop and run on the head, as the file's first lines say it."""
         return self.ray("exec", "--no-config-cache", FILE, f"'cd project && python -m swarm {words}'")
 
+    def here(self, words: str) -> str:
+        """The same, typed on the head."""
+        done = self.head.run(f". ~/.bashrc; cd project && python -m swarm {words}", timeout=400)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
     def status(self) -> dict[str, Any]:
-        done = self.head.run("cd project && ~/autoresearch-swarm/.venv/bin/python -m swarm status --json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return json.loads(self.here("status --json"))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    why = lacking(tmp_path_factory.mktemp("trial"))
+    if why:
+        pytest.skip(why)
     folder = tmp_path_factory.mktemp("hosts")
     with hosts(folder, ["laptop", "head", "one", "two"]) as there:
         site = Site(there["laptop"], there["head"], [there["one"], there["two"]])
@@ -86,57 +91,58 @@ def _furnish(site: Site) -> None:
     assert made.returncode == 0, made.stderr
 
 
-def eventually(true: Callable[[], bool], seconds: float, what: str) -> float:
-    """Waits until it is true; gives how long that took."""
+def eventually(true: Callable[[], bool], seconds: float, what: str) -> None:
+    """Waits until it is true, and prints how long that took."""
     start = time.monotonic()
     while not true():
         assert time.monotonic() - start < seconds, what
         time.sleep(1.0)
-    return time.monotonic() - start
+    print(f"{time.monotonic() - start:4.0f} s  {what}")
 
 
 def rays(host: Host) -> list[str]:
-    return [line for line in host.processes() if "raylet" in line or "ray::" in line or "swarm" in line]
+    """What runs there of Ray and the swarm. Two of Ray's processes try for a minute to tell a dead head good-bye."""
+    parting = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+    lines = [line for line in host.processes() if "raylet" in line or "ray::" in line or "swarm" in line]
+    return [line for line in lines if not line.startswith(parting)]
 
 
 def test_a_night_on_three_hosts_with_one_cut_off_and_another_killed(site: Site):
     site.ray("up", "-y", "--no-config-cache", FILE)
-    told = site.swarm("launch --device sim --gpus 6 --wait 3m --tag apr5 --max-experiments 60 --detach")
+    told = site.swarm("launch --device sim --gpus 6 --wait 5m --budget 2 --tag apr5 --detach")
     assert "6 of 6 GPUs" in told, told
     one, two = site.workers
     eventually(lambda: _baselines(site) == 6, 180, "all six agents have measured the untouched code")
     logs = site.head.home / "project/.swarm/apr5"
-    eventually(lambda: len({log.parent for log in logs.glob("gpu*/logs/*.log")}) == 6, 30, "all logs are on the head")
+    eventually(lambda: len({log.parent for log in logs.glob("gpu*/logs/*.log")}) == 6, 60, "all logs are on the head")
 
     one.cut()
-    before = len(site.status()["runs"])
     two.run("pkill -KILL raylet")
-    eventually(lambda: len(site.status()["runs"]) > before + 10, 120, "the work goes on on the head alone")
+    eventually(lambda: _at_work(site) == 2, 120, "both hosts are missed")
+    before = len(site.status()["runs"])
+    eventually(lambda: len(site.status()["runs"]) > before + 2, 120, "the work goes on on the head alone")
     one.mend()
-    two.run("bash -lc '. ~/.bashrc; ray start --address=" + site.head.address + ":6379 --num-gpus=2'", timeout=60)
-    eventually(lambda: site.status()["status"] == "finished", 300, "the night ends")
+    eventually(lambda: _at_work(site) == 6, 240, "the head brings both back, and agents take up work there")
+    site.here("stop")
+    eventually(lambda: site.status()["status"] == "stopped", 120, "what ran is finished")
 
-    seen = site.status()
-    assert seen["experiments"] == 60
-    _nothing_is_lost_or_twice(site.head.home / "project/.swarm/ledger.sqlite")
-    branches = site.head.run("cd project && git branch --list 'autoresearch/*' --format='%(refname:short)'").stdout
-    assert set(branches.split()) == {"autoresearch/apr5", *(f"autoresearch/apr5-gpu{k}" for k in range(6))}
-    refs = site.head.run("cd project && git for-each-ref refs/experiments --format='%(refname)'").stdout.split()
-    assert len(refs) == 60 + 6  # each agent has its baseline
+    wanted = site.status()["experiments"] + 6
+    site.here(f"launch --tag apr5 --resume --max-experiments {wanted} --detach")
+    eventually(lambda: site.status()["status"] == "finished", 240, "the night goes on, and ends")
+    assert site.status()["experiments"] == wanted
+    broken = check(site.head.home / "project", "apr5")
+    assert not (broken.lost or broken.counted_twice or broken.stuck_claims or broken.duplicates_run), broken
+    printed = "not the value that was printed"  # a host that is killed takes the last lines of its logs along
+    assert [wrong for wrong in broken.refs_wrong if printed not in wrong] == []
 
     site.ray("down", "-y", FILE)
     for host in (site.head, *site.workers):
-        eventually(lambda host=host: not rays(host), 120, f"nothing is left on {host.name}: {rays(host)}")
+        eventually(lambda host=host: not rays(host), 180, f"nothing is left on {host.name}")
 
 
 def _baselines(site: Site) -> int:
     return sum(seen["baseline"] and seen["status"] == "keep" for seen in site.status()["experiment_list"])
 
 
-def _nothing_is_lost_or_twice(path: Path) -> None:
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as ledger:
-        states = dict(ledger.execute("SELECT state, count(*) FROM experiments WHERE baseline = 0 GROUP BY state"))
-        assert states.get("judged") == 60 and not states.get("testing"), states
-        assert ledger.execute("SELECT count(*) FROM runs WHERE state = 'running'").fetchone() == (0,)
-        twice = "SELECT id FROM runs WHERE state IN ('measured', 'crashed') GROUP BY id HAVING count(*) > 1"
-        assert ledger.execute(twice).fetchall() == []
+def _at_work(site: Site) -> int:
+    return sum(agent["state"] not in ("starting", "lost") for agent in site.status()["agent_list"])
