@@ -29,38 +29,56 @@ def add_to(verbs: Any) -> None:
     """Launch's flags have no defaults here: what was not typed comes from the environment or [tool.swarm]."""
     parser = add_verb(verbs, launch, json=True)
     parser.argument_default = argparse.SUPPRESS
-    add = parser.add_argument
+    parser.usage = "python -m swarm launch [FLAG ...]"
+    parser.epilog = "Each flag is also a variable, as SWARM_MAX_USD, and a key in swarm.toml or [tool.swarm]."
+    add = parser.add_argument_group("what the night is called, and what it begins with").add_argument
     add("--tag", help="the swarm's name (today, such as nov20)")
-    add("--gpus", help="how many GPUs (8) or which (0,1,5); default: all")
-    add("--agents", type=int, help="how many agents on CPU cores (one per core); on GPUs at most so many")
-    add("--device", help="auto, cuda, mps, cpu, or sim (simulated GPUs)")
-    add("--hours", type=float, help="time limit; its end is kept for a closing wave")
-    add("--max-experiments", type=int, help="stop after so many experiments")
-    add("--max-usd", type=float, help="money limit for models, all agents together (20)")
-    add("--max-tokens", type=int, help="limit of the models' prompts and answers together, in tokens")
-    add("--budget", type=float, help="training seconds per run (300, or the project's)")
-    add(
-        "--researcher",
-        help="who thinks: auto, sweep, claude, claude-code, command, scripted, package.module:Class; or claude:4,sweep",
-    )
-    add("--model", help="the model a researcher should use")
-    add("--think-limit", type=float, help="seconds a researcher may think until the sweep stands in for it (1200)")
-    add("--command", help="the command researcher's CLI, such as 'codex exec --sandbox workspace-write {prompt}'")
-    add("--command-env", help="names of variables it may see beside the usual ones, such as OPENAI_API_KEY")
-    add("--script", help="the scripted researcher's file")
-    add("--think", type=float, help="the scripted researcher's thinking time in seconds")
-    add("--sandbox", help="auto (bubblewrap, else Landlock, else none), require, or off (auto)")
-    add("--policy", help="race (replicate, then keep) or greedy (one run decides)")
-    add("--researcher-seed", type=int, help="seed of the researchers' choices (0)")
     add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")
     add("--resume", action="store_true", help="go on with --tag after anything")
-    add("--detach", action="store_true", help="run without this terminal; come back with watch")
     add("--dry-run", action="store_true", help="print the plan, touch nothing")
-    add("--address", help="join this Ray cluster (on its head: auto) instead of starting an own one")
-    add("--wait", help="how long a cluster gets to bring its GPUs, as 90s, 15m, 2h (15m)")
+    add("--detach", action="store_true", help="run without this terminal; come back with watch")
+
+    add = parser.add_argument_group("when it ends").add_argument
+    add("--hours", type=float, metavar="H", help="time limit; its end is kept for a closing wave")
+    add("--max-experiments", type=int, metavar="N", help="stop after so many experiments")
+    add("--max-usd", type=float, metavar="USD", help="money limit for models, all agents together (20)")
+    add("--max-tokens", type=int, metavar="N", help="limit of the models' prompts and answers together, in tokens")
+
+    add = parser.add_argument_group("where it runs").add_argument
+    add("--gpus", metavar="GPUS", help="how many GPUs (8) or which (0,1,5); default: all")
+    add("--agents", type=int, metavar="N", help="how many agents on CPU cores (one per core); on GPUs at most so many")
+    add("--device", metavar="DEVICE", help="auto, cuda, mps, cpu, or sim (simulated GPUs)")
+    add("--address", metavar="ADDRESS", help="join this Ray cluster (on its head: auto) instead of starting an own one")
+    add("--wait", metavar="TIME", help="how long a cluster gets to bring its GPUs, as 90s, 15m, 2h (15m)")
+    add("--sandbox", metavar="WHICH", help="auto (bubblewrap, else Landlock, else none), require, or off (auto)")
+
+    add = parser.add_argument_group("how results are judged").add_argument
+    add("--budget", type=float, metavar="S", help="training seconds per run (300, or the project's)")
+    add("--policy", metavar="POLICY", help="race (replicate, then keep) or greedy (one run decides)")
+
+    add = parser.add_argument_group("who thinks").add_argument
+    add(
+        "--researcher",
+        metavar="WHO",
+        help="auto, sweep, claude, claude-code, command, scripted, package.module:Class; or a mix, as claude:4,sweep",
+    )
+    add("--model", metavar="MODEL", help="the model a researcher should use")
+    add(
+        "--think-limit",
+        type=float,
+        metavar="S",
+        help="seconds a researcher may think until the sweep stands in for it (1200)",
+    )
+    add("--researcher-seed", type=int, metavar="N", help="seed of the researchers' choices (0)")
+    add("--command", metavar="CLI", help="for command: any CLI, as 'codex exec --sandbox workspace-write {prompt}'")
+    add("--command-env", metavar="NAMES", help="variables it may see beside the usual ones, such as OPENAI_API_KEY")
+    add("--script", metavar="FILE", help="for scripted: its file")
+    add("--think", type=float, metavar="S", help="for scripted: how long it takes to think")
+
+    add = parser.add_argument_group("who is told").add_argument
     add("--notify", metavar="URL", help="a webhook (ntfy, Slack, Discord, or JSON) for champions, crashes and the end")
     add("--push", metavar="REMOTE", help="git remote that gets every commit as it is recorded")
-    add("--gpu-usd-per-hour", type=float, help="for the report's cost")
+    add("--gpu-usd-per-hour", type=float, metavar="USD", help="for the report's cost")
 
 
 def launch(options: argparse.Namespace) -> int:
