@@ -18,8 +18,8 @@ import pytest
 from swarm.board.history import RESULTS_HEADER
 from swarm.board.ledger import Ledger
 from swarm.board.reader import ledger_path
+from swarm.codec import decode
 from swarm.errors import UsageError
-from swarm.records import decode
 from swarm.simulation.project import make_project
 
 SWARM = [sys.executable, "-m", "swarm"]

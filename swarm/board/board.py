@@ -17,6 +17,7 @@ from swarm.board.briefing import brief, dossier
 from swarm.board.ledger import Ledger
 from swarm.board.limits import limit
 from swarm.board.stock import abandon, close_others, load_source, note_commits
+from swarm.codec import decode, encode
 from swarm.errors import Fenced
 from swarm.records import (
     Briefing,
@@ -34,8 +35,6 @@ from swarm.records import (
     Stop,
     Verdict,
     Work,
-    decode,
-    encode,
 )
 
 LEASE = 60.0  # seconds a lease lasts; agents renew it every quarter of that

@@ -11,7 +11,8 @@ from swarm.board.findings import finding, findings
 from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
 from swarm.board.stock import FLAGGED, OWN_MEAN, idea_of, load_source, researcher_of, tip
-from swarm.records import Briefing, Dossier, Idea, Run, decode
+from swarm.codec import decode
+from swarm.records import Briefing, Dossier, Idea, Run
 
 CATEGORIES = (
     "architecture",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarm.board.ledger import Ledger
-from swarm.records import decode
+from swarm.codec import decode
 
 TELLING = 3  # different losses from which on a trace says something
 

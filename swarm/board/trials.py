@@ -17,11 +17,12 @@ from swarm.board.standing import NOOP
 from swarm.board.stock import FLAGGED_SOURCES, abandon, tip
 from swarm.board.traces import does_nothing
 from swarm.board.verdicts import advance, close
+from swarm.codec import decode, encode
 from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
 from swarm.judge.race import NEAR_MISS, Arm, Policy, Rules, incredible, parse, race
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
-from swarm.records import Failure, Run, Rung, Status, Verdict, decode, encode
+from swarm.records import Failure, Run, Rung, Status, Verdict
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent

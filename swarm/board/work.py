@@ -11,10 +11,11 @@ from swarm.board.evidence import noise
 from swarm.board.ledger import Ledger
 from swarm.board.limits import TIME_IS_UP, limit, past_deadline, time_to_confirm
 from swarm.board.stock import champion, idea_of, leader, tip
+from swarm.codec import decode
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.pairs import Half, next_half
 from swarm.judge.race import parse
-from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Stop, Work, decode
+from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Stop, Work
 
 LATE = 0.1  # of a run: an idea for which a GPU has waited so long may take longer still
 _TESTING = "FROM experiments WHERE tag = ? AND state = 'testing' AND baseline = 0"

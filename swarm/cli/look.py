@@ -108,7 +108,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
-    from swarm.records import decode
+    from swarm.codec import decode
     from swarm.views.confirmations import of_experiment
     from swarm.views.show import render_experiment
     from swarm.views.text import Scale

@@ -18,8 +18,9 @@ from swarm.board.counter import Counter
 from swarm.board.intent import intent
 from swarm.board.ledger import Ledger
 from swarm.board.stock import found, store_source
+from swarm.codec import encode
 from swarm.errors import SwarmError
-from swarm.records import Claim, Code, Idea, Measure, Metrics, Run, Source, encode
+from swarm.records import Claim, Code, Idea, Measure, Metrics, Run, Source
 from swarm.simulation.night import founded
 
 CALLERS = 256

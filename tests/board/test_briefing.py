@@ -10,7 +10,8 @@ from nights import Night, turned
 from swarm.board import findings
 from swarm.board.board import Board
 from swarm.board.briefing import CATEGORIES
-from swarm.records import Failure, Idea, decode, encode
+from swarm.codec import decode, encode
+from swarm.records import Failure, Idea
 from swarm.researchers import prompt
 
 

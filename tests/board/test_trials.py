@@ -12,6 +12,7 @@ from nights import Night
 from swarm.board.evidence import noise
 from swarm.board.picture import Picture
 from swarm.board.runs import begin
+from swarm.codec import decode, encode
 from swarm.judge.race import STANDARD
 from swarm.records import (
     Claim,
@@ -24,8 +25,6 @@ from swarm.records import (
     Source,
     Status,
     Verdict,
-    decode,
-    encode,
 )
 
 MakeNight = Callable[..., Night]

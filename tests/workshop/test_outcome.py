@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from swarm.records import Failure, decode, encode
+from swarm.codec import decode, encode
+from swarm.records import Failure
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.records import Failure, Measure, Purpose, Source, decode, encode
+from swarm.codec import decode, encode
+from swarm.records import Failure, Measure, Purpose, Source
 from swarm.workshop import runner, tree
 from swarm.workshop.runner import Slot, limits_for
 from swarm.workshop.spec import State
