@@ -18,6 +18,7 @@ from swarm.judge.race import parse
 from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Stop, Work
 
 LATE = 0.1  # of a run: an idea for which a GPU has waited so long may take longer still
+ASKED = 50.0  # times a second at most that all agents that rest ask for work together
 _TESTING = "FROM experiments WHERE tag = ? AND state = 'testing' AND baseline = 0"
 FILLED = CLOSING_RUNS  # runs, up to which a state is measured again while there is nothing better to do
 
@@ -42,7 +43,7 @@ def next_work(
         return Stop(swarm["reason"] or {"drain": "drained", "now": "stopped"}[swarm["stop"]])
     desk = Desk(ledger, swarm, agent, fence, alive, now)
     if mending and desk.over != TIME_IS_UP:
-        return desk.confirmation() or desk.closing() or desk.filler(late) or Rest("mending what crashed")
+        return desk.confirmation() or desk.closing() or desk.filler(late) or desk.rest("mending what crashed")
     return (
         desk.baseline()
         or desk.own_experiment()
@@ -95,7 +96,7 @@ class Desk:
             "SELECT owner FROM experiments WHERE tag = ? AND baseline = 1 AND state = 'testing'", self.tag
         )
         if any(row["owner"] in self.alive for row in others):
-            return Rest("its baseline crashed; waiting for another agent's")
+            return self.rest("its baseline crashed; waiting for another agent's")
         return self._hopeless()
 
     def own_experiment(self) -> Work | None:
@@ -193,12 +194,16 @@ class Desk:
 
     def nothing(self) -> Work:
         if not self.over:
-            return Rest("thinking about the next idea")
+            return self.rest("thinking about the next idea")
         if self._testing():  # what it gives may have to be confirmed, and who tests it may need a successor
-            return Rest("waiting for the last experiments")
+            return self.rest("waiting for the last experiments")
         if confirmations.open_one(self.ledger, self.tag) and not past_deadline(self.swarm, self.now):
-            return Rest("waiting for the last confirmation")
+            return self.rest("waiting for the last confirmation")
         return Stop(self.over)
+
+    def rest(self, reason: str) -> Rest:
+        """Nothing for now. However many agents rest, together they ask no more than a few times in a second."""
+        return Rest(reason, max(1.0, len(self.alive) / ASKED))
 
     # -- pieces ------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from swarm.board.board import LEASE
 from swarm.board.confirmations import SWARM, ask
 from swarm.board.novelty import code_of
 from swarm.board.trials import INTERRUPTIONS
-from swarm.board.work import FILLED, LATE
+from swarm.board.work import ASKED, FILLED, LATE
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.records import Claim, Duplicate, Failure, Idea, Measure, Rebase, Repair, Rest, Stop, Work
 
@@ -535,6 +535,14 @@ def test_time_is_kept_for_the_closing_wave_and_nothing_starts_after_the_deadline
     assert night.next("gpu1") == Rest("waiting for the last experiments")
     night.next("gpu0")
     assert night.next("gpu1") == Stop("time is up")
+
+
+def test_many_agents_that_rest_do_not_flood_the_board(make_night: MakeNight) -> None:
+    night = make_night(agents=3 * int(ASKED))
+    night.join()
+    night.run("gpu0", 1.0)
+    night.run("gpu0", 1.001)
+    assert night.next("gpu0") == Rest("thinking about the next idea", 3.0)
 
 
 def test_what_is_still_tested_when_the_time_is_up_ends_as_a_near_miss(night: Night) -> None:
