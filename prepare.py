@@ -724,6 +724,8 @@ class Packer:
     that every row begins with BOS and is full. Pieces come in an order drawn from `seed`, anew in each epoch.
     """
 
+    tokens_packed = 0  # by all packers of this process
+
     def __init__(self, tokens: np.ndarray, offsets: np.ndarray, width: int, bos: int, seed: int) -> None:
         self.tokens, self.width, self.bos, self.seed = tokens, width, bos, seed
         self.starts, self.lengths = cut_pieces(offsets, width - 1)
@@ -737,6 +739,7 @@ class Packer:
 
     def fill(self, rows: np.ndarray) -> None:
         """Fill an integer array [rows, width] with packed tokens."""
+        Packer.tokens_packed += rows.size
         for row in rows:
             self._fill_row(row)
 
@@ -790,11 +793,13 @@ class TrainLoader:
     """
 
     tokens_handed_out = batches_handed_out = 0
+    vocab_size = 1
 
     def __init__(self, corpus: Corpus, batch: int, seq_len: int, device: torch.device, seed: int) -> None:
         self.device = device
         self.shape = (batch, seq_len + 1)
-        self.packer = Packer(corpus.tokens("train"), corpus.offsets("train"), seq_len + 1, corpus.bos, seed)
+        TrainLoader.vocab_size = corpus.vocab_size
+        self._packer = Packer(corpus.tokens("train"), corpus.offsets("train"), seq_len + 1, corpus.bos, seed)
         self._ahead: queue.Queue[tuple[torch.Tensor, int]] | None = None
         if device.type == "cuda":
             self._ahead = queue.Queue(maxsize=2)
@@ -814,8 +819,8 @@ class TrainLoader:
         import torch
 
         rows = torch.empty(self.shape, dtype=torch.int64, pin_memory=self.device.type == "cuda")
-        self.packer.fill(rows.numpy())
-        return rows, self.packer.epoch
+        self._packer.fill(rows.numpy())
+        return rows, self._packer.epoch
 
     def _pack_ahead(self, ahead: queue.Queue[tuple[torch.Tensor, int]]) -> None:
         while True:

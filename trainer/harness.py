@@ -146,13 +146,18 @@ class BudgetClock:
 
     A step far slower than its neighbours (the machine slept, swapped, was throttled) is a stall: it counts as an
     ordinary step, so that the budget is spent on training. A run with more than 5% of its budget stalled says so.
+
+    When the first clock of a process was started, and what had been read until then, is kept for the heartbeats: a
+    clock that is started again, set back or changed for another one is seen there.
     """
+
+    first_start: float | None = None
+    untimed_batches = untimed_tokens = 0
 
     def __init__(self, device: torch.device, budget: float) -> None:
         self.budget = budget
         self.seconds = 0.0  # counted so far
         self.stalled_seconds = 0.0
-        self.untimed_batches = 0  # that were handed out before it started
         self.detects_stalls = device.type != "cpu"
         self._runs_ahead = device.type == "cuda"
         self._now = time.process_time if device.type == "cpu" else time.perf_counter
@@ -161,8 +166,11 @@ class BudgetClock:
 
     def start(self) -> None:
         """Count from now on."""
-        self.untimed_batches = prepare.TrainLoader.batches_handed_out
         self._mark = self._now()
+        if BudgetClock.first_start is None:
+            BudgetClock.first_start = self._mark
+            BudgetClock.untimed_batches = prepare.TrainLoader.batches_handed_out
+            BudgetClock.untimed_tokens = prepare.Packer.tokens_packed
 
     def lap(self) -> None:
         """Count the step that ends now."""
@@ -179,6 +187,12 @@ class BudgetClock:
                 step = usual
         self._recent = [*self._recent[-19:], step]
         self.seconds += step
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first start of any clock here, less stalls: what `seconds` should be."""
+        began = self._mark if BudgetClock.first_start is None else BudgetClock.first_start
+        return self._now() - began - self.stalled_seconds
 
     @property
     def progress(self) -> float:
@@ -280,7 +294,9 @@ class Journal:
         if self._file and (now >= self._next_beat or diverged):
             known = round(loss, 6) if math.isfinite(loss) else None  # JSON has no NaN
             beat = {"step": step, "loss": known, "tokens": tokens, "seconds": round(clock.seconds, 4)}
-            self._file.write(json.dumps(beat | {"untimed": clock.untimed_batches}) + "\n")
+            beat |= {"untimed": clock.untimed_batches, "untimed_tokens": clock.untimed_tokens}
+            beat |= {"elapsed": round(clock.elapsed, 4), "ignorant": round(math.log(prepare.TrainLoader.vocab_size), 4)}
+            self._file.write(json.dumps(beat) + "\n")
             self._file.flush()
             self._next_beat = now + 0.1
         if now >= self._next_line or diverged:

@@ -15,17 +15,42 @@ from swarm.workshop.summary import Value
 
 UNTIMED = 16  # batches that may be handed out before the clock starts: compiling needs one or two
 REUSED = 8  # steps that may be made of one batch: some ideas look at the same text more than once
+UNCOUNTED, MOMENT = 0.01, 1.0  # of the time, and seconds, that a clock may lag behind the one that nobody can set
+LEARNED = 0.75  # of the loss of a model that knows nothing, at the first step: whoever has less learned it before
 
 
 def miscounted(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) -> str:
     """The first thing that does not fit together, as `check: what`; "" where all does, or no fixed harness counts."""
     if not any(beat.untimed is not None for beat in heartbeats):
         return ""
+    checks = (_in_the_end, _by_the_clock, _before_the_clock)
+    return next((told for check in checks if (told := check(heartbeats, printed))), "")
+
+
+def _before_the_clock(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) -> str:
+    first, tokens, batches = heartbeats[0], printed.get("loaded_tokens"), printed.get("loaded_batches")
     untimed = max(beat.untimed or 0 for beat in heartbeats)
-    step, tokens = (max(getattr(beat, name) or 0 for beat in heartbeats) for name in ("step", "tokens"))
-    steps, loaded, batches = (printed.get(name) for name in ("num_steps", "loaded_tokens", "loaded_batches"))
     if untimed > UNTIMED:
         return f"warm-up: it took {untimed} batches before the clock started, where {UNTIMED} are allowed"
+    if first.loss is not None and first.ignorant and first.loss < LEARNED * first.ignorant:
+        return f"warm-up: its first loss was {first.loss:.3g}, where who knows nothing has {first.ignorant:.3g}"
+    if first.untimed_tokens and isinstance(tokens, int) and isinstance(batches, int) and batches > untimed:
+        usual = (tokens - first.untimed_tokens) / (batches - untimed)
+        if first.untimed_tokens > (UNTIMED + 1) * max(usual, 1.0):
+            return f"warm-up: it read {first.untimed_tokens} tokens before the clock started, {usual:.0f} a batch later"
+    return ""
+
+
+def _by_the_clock(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) -> str:
+    last = heartbeats[-1]
+    if last.elapsed is None or last.seconds is None or last.elapsed - last.seconds < MOMENT + UNCOUNTED * last.elapsed:
+        return ""
+    return f"clock: {last.elapsed:.1f} seconds after its start it had counted {last.seconds:.1f}"
+
+
+def _in_the_end(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) -> str:
+    step, tokens = (max(getattr(beat, name) or 0 for beat in heartbeats) for name in ("step", "tokens"))
+    steps, loaded, batches = (printed.get(name) for name in ("num_steps", "loaded_tokens", "loaded_batches"))
     if not isinstance(loaded, int) or not isinstance(batches, int) or not isinstance(steps, int):
         return "tokens: its summary is not the one that the fixed harness prints"
     if tokens > loaded:

@@ -26,13 +26,15 @@ _MODULES = _by_name(
         ssl subprocess sys tempfile threading _thread types urllib webbrowser xmlrpc""",
 )
 _CALLED = _by_name(  # names and attributes, where they are called
-    process="eval exec compile __import__ globals breakpoint input system popen fork",
+    process="eval exec compile __import__ globals breakpoint input system popen fork attrgetter methodcaller",
     exit="exit quit _exit abort",
-    files="open Path read_bytes read_text write_bytes write_text glob rglob iterdir unlink rename symlink_to tofile",
+    files="""open Path read_bytes read_text write_bytes write_text glob rglob iterdir unlink rename symlink_to tofile
+        dump loadtxt genfromtxt fromregex open_memmap DataSource savetxt savez savez_compressed""",
     data="tokens offsets memmap fromfile",
     clock="BudgetClock print_summary Journal",
 )
 _HARMLESS_CALLS = ("torch.compile",)
+_BUILT_IN = frozenset(("eval", "exec", "compile", "__import__", "globals", "open"))  # under another name the same
 _ATTRIBUTES = _by_name(  # wherever they are used
     environment="environ environb getenv putenv",
     data="eval_rows evaluate_bpb token_bytes from_file",
@@ -43,12 +45,15 @@ _ATTRIBUTES = _by_name(  # wherever they are used
         get_referrers ctypes ctypeslib""",
     patch="__dict__ __globals__ __builtins__ __subclasses__ __code__ __closure__ __getattribute__ __loader__ __mro__",
 )
+_FILES = frozenset(("load", "save"))  # of a module
 _CLOCK = frozenset(
-    ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls")
+    ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls", "first_start")
 )
 _REPORTED = {"val_bpb": "summary", "num_steps": "tokens", "total_tokens_M": "tokens"}  # as the summary says them
 _WHOLE = {"seed": "seed", "budget": "clock"}  # arguments that must go on as they came
-_NEEDED = {"spent": "clock", "lap": "clock", "load_state_dict": "warm-up"}  # attributes that must not go
+_NEEDED = {  # attributes that must not go
+    "spent": "clock", "lap": "clock", "load_state_dict": "warm-up", "seed": "seed",
+}  # fmt: skip
 _SWITCHES = ("torch.backends.", "torch._dynamo.config.", "torch._inductor.config.", "torch.cuda.matmul.")
 _BLOB = 4096  # characters of literals in one expression
 
@@ -92,6 +97,8 @@ class _Finder(ast.NodeVisitor):
         self.found: list[tuple[Mark, int]] = []
         self._in_literal = False
         self._modules: set[str] = set()  # names that stand for something imported
+        self._libraries: set[str] = set()  # of these, for something of another project
+        self._called: set[ast.expr] = set()  # what is looked at as a call already
 
     def _mark(self, node: ast.AST, check: str, what: str) -> None:
         self.found.append((Mark(check, what), getattr(node, "lineno", 0)))
@@ -100,15 +107,22 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         for name in node.names:
-            self._modules.add((name.asname or name.name).split(".")[0])
+            self._brought((name.asname or name.name).split(".")[0], name.name)
             self._imported(node, name.name)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for name in node.names:
-            self._modules.add(name.asname or name.name)
+            self._brought(name.asname or name.name, node.module or ".")
             self._imported(node, f"{node.module or '.'}.{name.name}")
+            if name.name in _FILES:
+                self._mark(node, "files", f"imports {name.name}")
             if check := _ATTRIBUTES.get(name.name) or _CALLED.get(name.name):
                 self._mark(node, check, f"imports {name.name}")
+
+    def _brought(self, name: str, module: str) -> None:
+        self._modules.add(name)
+        if module.split(".")[0] in _MODULES:
+            self._libraries.add(name)
 
     def _imported(self, node: ast.AST, name: str) -> None:
         root = name.split(".")[0]
@@ -129,9 +143,28 @@ class _Finder(ast.NodeVisitor):
                 self._mark(node, "keeps", node.attr)
             if node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys":
                 self._mark(node, "process", "uses sys.modules")
+            if node.attr in _FILES and _root(node) in self._modules:
+                self._mark(node, "files", f"uses {ast.unparse(node)}")
+            self._reached(node)
         else:
             self._stored(node)
         self.generic_visit(node)
+
+    def _reached(self, node: ast.Attribute) -> None:
+        """What is named and not called, to be called by another name; and what its owner keeps to itself."""
+        root, text = _root(node), ast.unparse(node)
+        if root in ("self", "cls"):
+            return
+        check = _CALLED.get(node.attr, "")
+        borrowed = check == "data" or (check and root in self._modules and text not in _HARMLESS_CALLS)
+        if borrowed and node not in self._called:
+            self._mark(node, check, f"takes {text}")
+        if node.attr.startswith("_") and not node.attr.startswith("__") and root not in self._libraries:
+            self._mark(node, "patch", f"reaches into {text}")
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if node.id in _BUILT_IN and isinstance(node.ctx, ast.Load) and node not in self._called:
+            self._mark(node, _CALLED[node.id], f"takes {node.id}")
 
     def _stored(self, node: ast.Attribute) -> None:
         text = ast.unparse(node)
@@ -149,6 +182,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         called = node.func
+        self._called.add(called)
         name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
         if (check := _CALLED.get(name)) and ast.unparse(called) not in _HARMLESS_CALLS:
             self._mark(node, check, f"calls {name}()")
@@ -159,8 +193,6 @@ class _Finder(ast.NodeVisitor):
                 name = node.args[1]
                 if not isinstance(name, ast.Constant) or str(name.value) in _ATTRIBUTES:
                     self._mark(node, "patch", f"calls getattr on {ast.unparse(node.args[0])}")
-        elif isinstance(called, ast.Attribute) and called.attr in ("load", "save") and _root(called) in self._modules:
-            self._mark(node, "files", f"calls {ast.unparse(called)}()")
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
             self._whole(argument)
         for keyword in node.keywords:

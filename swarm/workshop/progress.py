@@ -23,14 +23,18 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One line of heartbeat.jsonl. `seconds` are counted training seconds; `untimed` are the batches that the fixed
-    loader handed out before they began, where a fixed harness writes the line."""
+    """One line of heartbeat.jsonl. `seconds` are counted training seconds. Where a fixed harness writes the line:
+    `untimed` batches and tokens were read before they began, `elapsed` is what a clock would say that nobody can set,
+    and `ignorant` the loss of a model that knows nothing."""
 
     step: int | None = None
     loss: float | None = None
     tokens: int | None = None
     seconds: float | None = None
     untimed: int | None = None
+    untimed_tokens: int | None = None
+    elapsed: float | None = None
+    ignorant: float | None = None
 
 
 def beats(path: Path) -> tuple[Beat, ...]:
@@ -89,7 +93,8 @@ def _beats(data: bytes) -> Iterator[Beat]:
         if isinstance(told, dict):
             yield Beat(
                 _whole(told.get("step")), _number(told.get("loss")), _whole(told.get("tokens")),
-                _number(told.get("seconds")), _whole(told.get("untimed")),
+                _number(told.get("seconds")), _whole(told.get("untimed")), _whole(told.get("untimed_tokens")),
+                _number(told.get("elapsed")), _number(told.get("ignorant")),
             )  # fmt: skip
 
 

@@ -253,8 +253,9 @@ def test_a_candidate_that_cannot_be_loaded_is_told_with_its_own_words(workspace:
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 def test_two_processes_see_inputs_only_and_cannot_talk_to_each_other(workspace: Path, run, tmp_path: Path) -> None:
     """The witness may learn nothing of what the other was asked, or the two could agree on what to say."""
-    load = "import os; print('spaces', *(os.readlink(f'/proc/self/ns/{kind}') for kind in ('net', 'ipc', 'user')))"
-    forward = "(print(idx.shape, idx.dtype, flush=True), torch.zeros(*idx.shape, 512))[1]"
+    load = "import os; spaces = (os.readlink(f'/proc/self/ns/{kind}') for kind in ('net', 'ipc', 'user')); "
+    load += "os.write(1, f'spaces {\" \".join(spaces)}\\n'.encode())"  # whole lines: two processes write to one pipe
+    forward = "(__import__('os').write(1, f'{idx.shape} {idx.dtype}\\n'.encode()), torch.zeros(*idx.shape, 512))[1]"
     result = measured(workspace, run, tmp_path, forward, load)
     assert result.returncode == 0, result.stderr
     first, second = (set(line.split()[1:]) for line in result.stdout.splitlines() if line.startswith("spaces"))
@@ -282,6 +283,16 @@ def test_the_answer_appears_complete_or_not_at_all(tmp_path: Path) -> None:
     referee.write_answer(tmp_path, {"val_bpb": 1.0}, "val")
     with pytest.raises(TypeError):
         referee.write_answer(tmp_path, {"val_bpb": object()}, "val")
+    assert json.loads((tmp_path / "referee.json").read_text()) == {"val_bpb": 1.0}
+
+
+def test_a_link_that_a_training_left_leads_the_answer_nowhere(tmp_path: Path) -> None:
+    """The referee runs with the rights of whoever launched the swarm: it must not write where edited code points."""
+    (tmp_path / "ledger").write_text("precious")
+    (tmp_path / "referee.json.part").symlink_to(tmp_path / "ledger")
+    (tmp_path / "referee.json").symlink_to(tmp_path / "ledger")
+    referee.write_answer(tmp_path, {"val_bpb": 1.0}, "val")
+    assert (tmp_path / "ledger").read_text() == "precious"
     assert json.loads((tmp_path / "referee.json").read_text()) == {"val_bpb": 1.0}
 
 

@@ -265,7 +265,12 @@ def test_in_a_swarm_a_run_beats_saves_and_leaves_measuring_to_the_referee(
     assert summary_of(result.stdout)["val_bpb"] == "n/a"
     beats = [json.loads(line) for line in (folder / "heartbeat.jsonl").read_text().splitlines()]
     assert [beat["step"] for beat in beats] == sorted(beat["step"] for beat in beats)
-    assert list(beats[0]) == ["step", "loss", "tokens", "seconds", "untimed"]
+    assert list(beats[0]) == [
+        "step", "loss", "tokens", "seconds", "untimed", "untimed_tokens", "elapsed", "ignorant",
+    ]  # fmt: skip
+    assert beats[0]["untimed_tokens"] == beats[0]["untimed"] * 4 * 129
+    assert beats[0]["loss"] == pytest.approx(beats[0]["ignorant"], rel=0.01)
+    assert all(beat["elapsed"] == pytest.approx(beat["seconds"], abs=0.01) for beat in beats)
     assert beats[-1]["loss"] < beats[0]["loss"]
     assert beats[-1]["seconds"] <= 2.7
 

@@ -26,6 +26,7 @@ OWN_LOADER = f"""
             return rows[:, :-1], rows[:, 1:], epoch
 
 {LOADER.replace("prepare.TrainLoader", "Own")}"""
+LAP = "        clock.lap()\n        steps += 1\n"
 LOADED = "    return model.eval()\n"
 
 
@@ -61,6 +62,7 @@ REFUSED = [
     Change("picks its own seed", LOOP, f"    torch.manual_seed(1337)\n{LOOP}", "seed"),
     Change("shifts the seed", "device, settings.seed)", "device, settings.seed + 1)", "seed"),
     Change("seeds the data apart", "device, settings.seed)", "device, seed=1)", "seed"),
+    Change("seeds it by position", "device, settings.seed)", "device, 1)", "seed"),
     Change("gives itself more time", "BudgetClock(device, settings.budget)",
            "BudgetClock(device, 3 * settings.budget)", "clock"),
     Change("turns the clock back", "        clock.lap()\n        steps += 1\n",
@@ -81,6 +83,12 @@ REFUSED = [
     Change("sets the loader's count back", LOOP, f"    prepare.TrainLoader.tokens_handed_out = 0\n{LOOP}", "patch"),
     Change("brings the weights along", START, f"{START}    weights = {list(range(2000))}\n", "blob"),
     Change("ends before it is measured", LOOP, f"    sys.exit(0)\n{LOOP}", "exit"),
+    Change("keeps its weights under another name", START, f"{START}    keep = torch.save\n", "files"),
+    Change("keeps numbers for the next run", START, f'{START}    torch.zeros(1).numpy().dump("kept")\n', "files"),
+    Change("takes the tokens by another name", START, f"{START}    read = prepare.load_corpus().tokens\n", "data"),
+    Change("reads behind the loader's back", WARM, f"{WARM}    text, _ = loader._pack()\n", "patch"),
+    Change("names an attribute without writing it", START,
+           f'{START}    import operator\n    operator.attrgetter("save")(torch)\n', "process"),
     Change("hides what it calls", START, f'{START}    eval("1")\n', "process"),
 ]  # fmt: skip
 
@@ -96,6 +104,10 @@ MEASURED = [
            FEATURES.replace("return norm(x)", "x[::4] += x[::4].roll(-1, 1)\n        return norm(x)"), "causality"),
     Change("knows the next token", FORWARD,
            f"{FORWARD}        logits.scatter_(2, idx.roll(-1, 1)[..., None], 30.0)\n", "causality"),
+    Change("hints at the next token below the tolerance", FORWARD,
+           f"{FORWARD}        logits += 9e-4 * F.one_hot(idx.roll(-1, 1), logits.shape[-1])\n", "causality"),
+    Change("hints at it in every other row only", FORWARD,
+           f"{FORWARD}        logits[::2] += 9e-4 * F.one_hot(idx.roll(-1, 1), logits.shape[-1])[::2]\n", "causality"),
     Change("looks at the other rows", FEATURES, FEATURES.replace("norm(x)", "norm(x + x.mean(0, True))"), "rows"),
     Change("learns while it is measured", FORWARD,
            f"        self.head.weight.data += 0.01 * self.head.weight.data.roll(1, 0)\n{FORWARD}", "memory|rows"),
@@ -118,6 +130,18 @@ COUNTED = [
     Change("trains on a loader of its own", LOADER, OWN_LOADER, "tokens"),
     Change("looks at the text before the clock runs", WARM,
            f"{WARM}    batch = [next(loader) for _ in range(50)][-1]\n", "warm-up"),
+    Change("looks at as much in one batch", WARM,
+           f"{WARM}    next(prepare.TrainLoader(corpus, 200, preset.seq_len, device, 7))\n", "warm-up"),
+    Change("looks at it with a loader that counts nothing", LOADER,
+           f"{OWN_LOADER}    [next(loader) for _ in range(50)]\n    loader = prepare.TrainLoader(corpus, rows, "
+           "preset.seq_len, device, 7)\n", "warm-up"),
+    Change("trains before the clock runs", WARM,
+           f"{WARM}    for inputs, targets, _ in [next(loader) for _ in range(15)] * 6:\n"
+           "        loss_of(model, inputs, targets).backward()\n        optimizer.step(0.0)\n", "warm-up"),
+    Change("starts the clock again and again", LAP,
+           f"        if steps < 4:\n            clock.start()\n{LAP}", "clock"),
+    Change("takes back what was counted", LOOP,
+           f"{LOOP}        if steps < 4:\n            clock.count(-clock.seconds)\n", "clock"),
 ]  # fmt: skip
 
 # ---- what honest researchers do

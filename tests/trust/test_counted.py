@@ -15,6 +15,7 @@ import pytest
 import prepare
 from swarm.board.contention import steps_of
 from swarm.records import Metrics, Run
+from swarm.workshop import count
 from swarm.workshop.count import miscounted
 from swarm.workshop.progress import Beat, beats
 from swarm.workshop.summary import Value, parse_summary
@@ -40,6 +41,9 @@ def trained(
     monkeypatch.chdir(ROOT)
     for counter in ("tokens_handed_out", "batches_handed_out"):
         monkeypatch.setattr(prepare.TrainLoader, counter, 0)
+    monkeypatch.setattr(prepare.Packer, "tokens_packed", 0)
+    monkeypatch.setattr(harness.BudgetClock, "first_start", None)
+    monkeypatch.setattr(count, "MOMENT", 0.1)  # what is too short for a night is long here
 
     def train(module: ModuleType) -> Trained:
         assert harness.run(module.train) == 0
@@ -54,7 +58,8 @@ def trained(
 def test_a_false_count_is_invalid_by_name(edited: ModuleType, request, trained: Callable[..., Trained]) -> None:
     change: Change = request.node.callspec.params["edited"]
     assert told(change.code) == "", "the gate sees it already"
-    assert miscounted(*trained(edited)).startswith(f"{change.check}: ")
+    found = miscounted(*trained(edited))
+    assert found.startswith(f"{change.check}: "), found
 
 
 @pytest.mark.parametrize(
