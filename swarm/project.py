@@ -70,9 +70,11 @@ def load_project(root: Path) -> Project:
         if table:
             return _project(table, name, root)
     if not (root / TRAIN).is_file():
+        deeper = sorted(path.relative_to(root).as_posix() for path in root.glob(f"*/{TRAIN}"))
+        there = f' (it has {deeper[0]}: editable = ["{deeper[0]}"] says so)' if deeper else ""
         raise UsageError(
             f"{root} has no {TRAIN} and says nowhere what to research:"
-            " add a swarm.toml or [tool.swarm] in pyproject.toml"
+            f" add a swarm.toml or [tool.swarm] in pyproject.toml{there}"
         )
     return _project({}, "the repository", root)
 

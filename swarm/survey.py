@@ -6,7 +6,7 @@ import ast
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from swarm.errors import UsageError
@@ -21,7 +21,7 @@ _LOWER = {
     *("seconds", "time", "latency", "ms", "cost"),
 }
 _HIGHER = {
-    *("acc", "accuracy", "f1", "auc", "score", "reward", "bleu", "rouge", "iou", "map", "psnr", "ssim", "r2"),
+    *("acc", "accuracy", "auc", "score", "reward", "bleu", "rouge", "iou", "map", "psnr", "ssim", "r2"),
     *("throughput", "recall", "precision", "return", "sharpe", "winrate"),
 }
 _FRAME = {"training", "train", "total", "startup", "peak", "num", "step", "epoch", "budget", "lr", "elapsed"}
@@ -52,6 +52,9 @@ def survey(root: Path, given: Mapping[str, Any]) -> dict[str, Found]:
     fixed = _fixed(root, editable)
     if fixed:
         found["fixed"] = Found(fixed, f"what {_named(editable)} uses")
+    program = next((str(place / PROGRAM) for place in _places(editable) if (root / place / PROGRAM).is_file()), PROGRAM)
+    if program != PROGRAM:
+        found["program"] = Found(program, f"beside {_named(editable)}")
     if budget := _budget(root, (*fixed, *editable)):
         found["budget"] = budget
     if "metric" not in given and (
@@ -59,19 +62,21 @@ def survey(root: Path, given: Mapping[str, Any]) -> dict[str, Found]:
     ):
         found |= {"metric": metric, "direction": Found(direction_of(metric.value), BY_NAME)}
     elif not given.keys() & {"metric", "command"}:
+        printed = [name for path in editable for name in _printed(_read(root / path)) if not _words(name) & _FRAME]
+        names = f" (it prints {', '.join(dict.fromkeys(printed[:4]))})" if printed else ""
         raise UsageError(
-            f"{_named(editable)} prints no metric that is known: no `{USUAL}:`, no accuracy, no loss;"
+            f"{_named(editable)} prints no metric that is known: no `{USUAL}:`, no accuracy, no loss{names};"
             ' say metric = "NAME" and direction = "lower" or "higher" in a swarm.toml'
         )
-    if "command" not in given and editable == (TRAIN,):
-        found["command"] = _command(root)
+    if "command" not in given and len(editable) == 1 and PurePosixPath(editable[0]).name == TRAIN:
+        found["command"] = _command(root, editable[0])
     return {key: value for key, value in found.items() if key not in given}
 
 
 def direction_of(metric: str) -> str | None:
     """Whether "lower" or "higher" is better, by the metric's name; None where the name does not tell."""
     words = set(re.split(r"[^a-z0-9]+", metric.lower()))
-    if words & _HIGHER:
+    if words & _HIGHER or any(re.fullmatch(r"f\d+", word) for word in words):
         return "higher"
     return "lower" if words & _LOWER else None
 
@@ -79,33 +84,49 @@ def direction_of(metric: str) -> str | None:
 # -- one key each --------------------------------------------------------------------------------------------------
 
 
-def _command(root: Path) -> Found:
-    """The repository's own environment where it has one; else the running interpreter's."""
-    python = root / ".venv" / "bin" / "python"
-    if python.exists():
-        return Found((str(python), TRAIN), "the repository's own .venv")
-    if (root / "uv.lock").is_file():
-        lacking = "" if shutil.which("uv") else " (uv is not installed here: `python -m pip install uv`)"
-        raise UsageError(
-            f"{root} is run with uv and has no environment yet: run `uv sync` there first{lacking},"
-            f' or say command = ["{{python}}", "{TRAIN}"] in a swarm.toml to use this Python'
-        )
-    return Found(("{python}", TRAIN), "this Python; there is no .venv and no uv.lock")
+def _command(root: Path, train: str) -> Found:
+    """The environment beside `train` where there is one, or the repository's; else the running interpreter's."""
+    places = [root / place for place in _places((train,))]
+    for python in (place / ".venv" / "bin" / "python" for place in places):
+        if python.exists():
+            return Found((str(python), train), "the repository's own .venv")
+    for place in places:
+        if (place / "uv.lock").is_file():
+            lacking = "" if shutil.which("uv") else " (uv is not installed here: `python -m pip install uv`)"
+            raise UsageError(
+                f"{place} is run with uv and has no environment yet: run `uv sync` there first{lacking},"
+                f' or say command = ["{{python}}", "{train}"] in a swarm.toml to use this Python'
+            )
+    return Found(("{python}", train), "this Python; there is no .venv and no uv.lock")
 
 
 def _fixed(root: Path, editable: tuple[str, ...]) -> tuple[str, ...]:
-    """prepare.py, and the local modules that it and the editable files import."""
-    found: dict[str, None] = {PREPARE: None} if (root / PREPARE).is_file() else {}
+    """prepare.py, and the local modules that it and the editable files import: from beside these, or from the root."""
+    places = _places(editable)
+    prepare = PREPARE.removesuffix(".py")
+    found = dict.fromkeys(path for path in _modules(root, places, prepare) if path.endswith(".py"))
     queue = [*editable, *found]
     while queue:
         for name in _imports(_read(root / queue.pop())):
-            path = f"{name}.py"
-            if (root / path).is_file() and path not in (*editable, *found):
+            path = next(_modules(root, places, name), None)
+            if path and path not in (*editable, *found) and not any(file.startswith(f"{path}/") for file in editable):
                 found[path] = None
                 queue.append(path)
-            elif _is_package(root / name) and not any(file.startswith(f"{name}/") for file in editable):
-                found[name] = None
     return tuple(found)
+
+
+def _places(editable: tuple[str, ...]) -> tuple[PurePosixPath, ...]:
+    """The folders that a repository's own files are looked for in."""
+    return tuple(dict.fromkeys((*(PurePosixPath(path).parent for path in editable), PurePosixPath())))
+
+
+def _modules(root: Path, places: Iterable[PurePosixPath], name: str) -> Iterator[str]:
+    """Where in the repository an import of `name` may lead: to a file, or to the folder of a package."""
+    for place in places:
+        if (root / place / f"{name}.py").is_file():
+            yield str(place / f"{name}.py")
+        if _is_package(root / place / name):
+            yield str(place / name)
 
 
 def _is_package(folder: Path) -> bool:

@@ -103,8 +103,8 @@ def test_the_metric_may_be_named_by_the_program_alone(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
-    repository(tmp_path, train_py="print(f'goodness: {g}')")
-    with pytest.raises(UsageError, match=r"train.py prints no metric that is known.*say metric = "):
+    repository(tmp_path, train_py="print(f'total_seconds: {s}')\nprint(f'goodness: {g}')")
+    with pytest.raises(UsageError, match=r"no metric that is known.*\(it prints goodness\); say metric = "):
         load_project(tmp_path)
     (tmp_path / "swarm.toml").write_text('metric = "goodness"\ndirection = "higher"\n')
     project = load_project(tmp_path)
@@ -122,6 +122,18 @@ def test_what_the_training_imports_is_fixed(tmp_path: Path) -> None:
     assert set(load_project(repository(tmp_path, **files)).fixed) == {"model.py", "tools.py", "lib"}
 
 
+def test_a_training_in_a_folder_is_named_and_brings_what_lies_beside_it(tmp_path: Path) -> None:
+    files = {"lab__train_py": f"import model\n{TRAIN}", "lab__prepare_py": "TIME_BUDGET = 60\n", "lab__model_py": "1\n"}
+    files |= {"lab__program_md": "Lower it.\n"}
+    repository(tmp_path, **files)
+    with pytest.raises(UsageError, match=r'it has lab/train.py: editable = \["lab/train.py"\] says so'):
+        load_project(tmp_path)
+    (tmp_path / "swarm.toml").write_text('editable = ["lab/train.py"]\n')
+    project = load_project(tmp_path)
+    assert (project.command, project.program) == (("{python}", "lab/train.py"), "lab/program.md")
+    assert (set(project.fixed), project.budget) == ({"lab/prepare.py", "lab/model.py"}, 60.0)
+
+
 def test_settings_win_over_what_is_found(tmp_path: Path) -> None:
     repository(tmp_path, train_py=TRAIN, prepare_py="TIME_BUDGET = 300\n")
     (tmp_path / "pyproject.toml").write_text('[tool.swarm]\nbudget = 7\nmetric = "accuracy"\nfixed = []\n')
@@ -137,7 +149,14 @@ def test_nothing_to_research(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "direction"),
-    [("val_bpb", "lower"), ("val/acc", "higher"), ("F1", "higher"), ("wall-time", "lower"), ("goodness", None)],
+    [
+        ("val_bpb", "lower"),
+        ("val/acc", "higher"),
+        ("F1", "higher"),
+        ("primary_f05", "higher"),
+        ("wall-time", "lower"),
+        ("goodness", None),
+    ],
 )
 def test_directions(name: str, direction: str | None) -> None:
     assert direction_of(name) == direction

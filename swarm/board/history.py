@@ -133,7 +133,7 @@ class History:
     def changed(self, paths: tuple[str, ...]) -> list[str]:
         """Those of the paths that differ from the last commit, in the index or in the working tree."""
         listed = self._git("status", "--porcelain", "--untracked-files=all", "--", *paths)
-        return [line[3:] for line in listed.splitlines()]
+        return list(dict.fromkeys(line[3:] for line in listed.splitlines()))
 
     def diff(self, older: str, newer: str) -> str:
         return self._git("diff", "--no-color", "--no-ext-diff", older, newer)
