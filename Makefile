@@ -28,8 +28,8 @@ test: setup
 test-all: setup  ## with the tests that take minutes
 	$(BIN)/python -m pytest -m "not gpu and not cluster"
 
-test-cluster: setup  ## three hosts on this machine: needs root on Linux, iproute2, openssh-server and rsync
-	$(BIN)/python -m pytest -m cluster tests/cluster/test_three_hosts.py
+test-cluster: setup  ## three hosts on this machine: needs root on Linux, iproute2, openssh-server and rsync; three minutes
+	$(BIN)/python -m pytest -rs -m cluster tests/cluster/test_three_hosts.py
 
 test-scale: setup  ## 64 agents on one Ray cluster of this machine: six minutes and 8 GB on two cores
 	$(BIN)/python -m pytest -m cluster tests/cluster/test_scale.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ def test_machines_run_what_this_repository_has(config):
     assert "\nsetup:" in makefile
     for command in [command for side in STARTS for command in config[side]]:
         assert "ray st" in command  # of .venv, which .bashrc puts on the PATH
+
+
+def test_nothing_that_is_copied_is_a_link_to_nowhere():
+    """`ray up` reads every file that it copies."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [name for name in listed.splitlines() if (ROOT / name).is_symlink() and not (ROOT / name).exists()] == []
 
 
 def test_aws_workers_have_eight_gpus_and_the_heads_image():
