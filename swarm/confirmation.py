@@ -69,13 +69,13 @@ def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) ->
         return bench.conclude()
 
 
-def _seats_on(address: str, seeds: int, say: Say, config: Config) -> Seating:
+def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -> Seating:
     """The GPUs of the cluster at `address` that are there; a pair is made on one, so no more than there are seeds."""
     from swarm.coordinator.muster import muster
 
     if config.gpus and config.gpus.isdigit():
         config = replace(config, gpus=str(min(int(config.gpus), seeds)))
-    seating = muster(address, say, config)
+    seating = muster(address, say, config, device)
     few = min(sum(seating.hosts.values()), seeds)
     return replace(seating, slots=dict(list(seating.slots.items())[:few]))
 

@@ -66,6 +66,7 @@ class Plan:
     data: Mapping[str, object]
     seed: str  # how a run's seed reaches the code, for people
     hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
+    accelerator: str  # what Ray calls its GPUs' model, where the cluster has others too
 
     @property
     def folder(self) -> Path:
@@ -76,13 +77,14 @@ def make_plan(
     root: Path,
     config: Config,
     today: datetime.date | None = None,
-    seats: Callable[[Config], Seating] = seats_here,
+    seats: Callable[[Config, str], Seating] = seats_here,
     *,
     thinks: bool = True,
 ) -> Plan:
     """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
 
-    `seats` tells where agents can work; it is asked last, as a cluster may take its time. Nothing is changed, in the
+    `seats` tells where agents can work, on the device of a resumed night; it is asked last, as a cluster may take its
+    time. Nothing is changed, in the
     repository or elsewhere. Where nobody `thinks`, runs are all there will be: neither researchers nor branches are
     asked for what they lack.
     """
@@ -109,7 +111,7 @@ def make_plan(
     _refuse_broken(source)
     budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
     data = prepared(project, root)
-    seating = seats(config)
+    seating = seats(config, known[tag]["device"] if config.resume else "")
     slots, device = seating.slots, seating.device
     options = researcher_options(config, project)
     chosen = assign(config.researcher, list(slots)).items() if thinks else ()
@@ -135,6 +137,7 @@ def make_plan(
         data=data,
         seed=how_seeded(source, fixed),
         hosts=seating.hosts,
+        accelerator=seating.accelerator,
     )
 
 

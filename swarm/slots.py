@@ -16,11 +16,15 @@ from swarm.workshop.runner import Slot
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A GPU of a cluster that is there: its host and its model; `fault` says why it is of no use, if it is not."""
+    """A GPU of a cluster that is there: its host and its model; `fault` says why it is of no use, if it is not.
+
+    `accelerator` is what Ray calls the model, where it does: the label of the host.
+    """
 
     host: str
     model: str
     fault: str = ""
+    accelerator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,21 @@ class Seating:
     """One slot per agent, and their device, as in "cuda: NVIDIA H200".
 
     On a cluster each agent learns its own slot where it lands, and `hosts` counts the GPUs that were there at the
-    start; it is empty where a swarm keeps to one machine.
+    start; it is empty where a swarm keeps to one machine. Where GPUs of several models are there, agents are placed by
+    `accelerator`, which is what Ray calls theirs.
     """
 
     slots: Mapping[str, Slot]
     device: str
     hosts: Mapping[str, int] = field(default_factory=dict)
+    accelerator: str = ""
 
 
-def seats_here(config: Config) -> Seating:
-    """What this machine seats; UsageError, with the remedy, where it cannot be what the config asks for."""
+def seats_here(config: Config, device: str = "") -> Seating:
+    """What this machine seats; UsageError, with the remedy, where it cannot be what the config asks for.
+
+    Whatever `device` a resumed night had: here people choose GPUs by index.
+    """
     return seats_on(config, gpu.device_kind() if config.device == "auto" else config.device)
 
 
@@ -47,29 +56,42 @@ def seats_on(config: Config, kind: str) -> Seating:
     return Seating(slots, f"{kind}: {model}")
 
 
-def seats_of(arrivals: Sequence[Arrival], kind: str, wanted: int) -> Seating:
-    """What a cluster seats: `wanted` agents, on GPUs of one model, the one that most of its GPUs are of.
+def seats_of(arrivals: Sequence[Arrival], kind: str, wanted: int, called: int = 0, device: str = "") -> Seating:
+    """What a cluster seats: `wanted` agents on GPUs of one model, that of `device`, or the one that most are of.
 
-    Who is not there yet takes up work on arrival. UsageError where no GPU can be used.
+    Of the `called` GPUs (`wanted`, if there were not more) those that are not there yet may be of that model: who lands
+    there takes up work on arrival. UsageError where no GPU can be used.
     """
-    models = Counter(arrival.model for arrival in arrivals if not arrival.fault)
+    usable = [arrival for arrival in arrivals if not arrival.fault]
+    models = Counter(arrival.model for arrival in usable)
     if not models:
         faults = "; ".join(dict.fromkeys(f"{arrival.host}: {arrival.fault}" for arrival in arrivals))
         raise UsageError(
             f"no GPU of the cluster can be used ({faults or 'none came'}): see `ray status` for what it has,"
             " and give it longer with --wait 30m"
         )
-    model = models.most_common(1)[0][0]
-    hosts = Counter(arrival.host for arrival in arrivals if not arrival.fault and arrival.model == model)
-    others = sum(models.values()) - models[model]  # their agents would only be turned away
-    return Seating({f"gpu{index}": Slot(kind, index) for index in range(wanted - others)}, f"{kind}: {model}", hosts)
+    first = device.removeprefix(f"{kind}: ")
+    model = first if models[first] else max(models, key=lambda model: (models[model], model))
+    chosen = [arrival for arrival in usable if arrival.model == model]
+    others = len(usable) - len(chosen)  # their agents would only be turned away
+    count = min(wanted, max(wanted, called) - others)
+    accelerators = {arrival.accelerator for arrival in chosen} if others else set()
+    return Seating(
+        {f"gpu{index}": Slot(kind, index) for index in range(count)},
+        f"{kind}: {model}",
+        Counter(arrival.host for arrival in chosen),
+        accelerators.pop() if len(accelerators) == 1 else "",
+    )
 
 
-def own_slot(kind: str) -> tuple[Slot, str]:
-    """The slot on the one GPU that Ray gave this process, and the GPU's model; MachineFault where it is of no use."""
+def own_slot(kind: str, accelerator: str = "") -> tuple[Slot, str]:
+    """The slot on the one GPU that Ray gave this process, and the GPU's model; MachineFault where it is of no use.
+
+    A simulated GPU is of the model that its host's label says, its `accelerator`, if it has one.
+    """
     given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     if kind == "sim":
-        return Slot("sim", int(given), gpu=given), gpu.device_name("sim")
+        return Slot("sim", int(given), gpu=given), accelerator or gpu.device_name("sim")
     seen = gpu.gpus()
     if len(seen) != 1:
         raise MachineFault(f"{platform.node()}: Ray gives GPU {given!r}, and the driver shows {len(seen)} of that name")

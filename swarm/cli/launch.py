@@ -108,7 +108,7 @@ def launch(options: argparse.Namespace) -> int:
     return _run(plan, screen)
 
 
-def _seats(address: str | None) -> Callable[[Config], Seating]:
+def _seats(address: str | None) -> Callable[[Config, str], Seating]:
     """Where agents can work: on the GPUs of the cluster at `address`, or else on this machine."""
     if not address:
         from swarm.slots import seats_here

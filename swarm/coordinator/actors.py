@@ -36,6 +36,7 @@ from swarm.workshop.slot import Slot
 from swarm.workshop.tree import die_with_parent
 from swarm.workshop.workspace import Workspace
 
+ACCELERATOR = "ray.io/accelerator-type"  # a host's label, which Ray sets where it knows the GPUs
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds before a question is asked again
 
 
@@ -47,6 +48,7 @@ class Post:
     project: Project
     slot: Slot | None  # None on a cluster: it is where Ray puts the agent
     device: str  # of which all its results have to be, as in "cuda: NVIDIA H200"
+    accelerator: str  # what Ray calls that, where it has others too
     data: str  # the key of the data they have to be measured on, or ""
     root: str  # the repository
     folder: str  # where the agent works, on hosts that have the repository too
@@ -67,6 +69,7 @@ class Post:
             project=plan.project,
             slot=None if plan.hosts else plan.slots[agent],
             device=plan.device,
+            accelerator=plan.accelerator,
             data=str(plan.data.get("key", "")),
             root=str(plan.root),
             folder=str(folder),
@@ -175,12 +178,26 @@ def working_folder(post: Post) -> Path:
 def arrive(post: Post, tree: Path) -> Slot:
     """The slot on the GPU that Ray gave this agent; MachineFault where its results could not be compared."""
     host, kind = platform.node(), post.device.split(":")[0]
-    slot, model = own_slot(kind)
+    slot, model = own_slot(kind, accelerator_here())
     if f"{kind}: {model}" != post.device:
         raise MachineFault(f"{host} has {model}, and this swarm's results are of {post.device.split(': ', 1)[1]}")
     if post.data:
         _check_data(post, tree, host)
     return slot
+
+
+def accelerator_here() -> str:
+    """What Ray calls the model of this host's GPUs, or ""."""
+    import ray
+
+    return str(ray.get_runtime_context().get_node_labels().get(ACCELERATOR, "")) if ray.is_initialized() else ""
+
+
+def demand(post: Post) -> dict[str, Any]:
+    """What Ray has to give to who takes up this post: a GPU, and where there are several models one of its own."""
+    gpus = 1 if post.slot is None or post.slot.device in ("cuda", "sim") else 0
+    place = {"label_selector": {ACCELERATOR: post.accelerator}} if post.accelerator else {}
+    return {"num_cpus": 0, "num_gpus": gpus, **place}
 
 
 def _check_data(post: Post, tree: Path, host: str) -> None:

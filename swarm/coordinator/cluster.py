@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from swarm.coordinator.actors import AgentActor, BoardActor, Post
+from swarm.coordinator.actors import AgentActor, BoardActor, Post, demand
 from swarm.errors import MachineFault, SwarmError, Unavailable, UsageError
 from swarm.workshop.slot import Slot
 
@@ -234,8 +234,7 @@ class Cluster:
     def agent(self, post: Post, line: Line) -> Worker:
         import ray
 
-        gpus = 1 if post.slot is None or post.slot.device in ("cuda", "sim") else 0
-        make = ray.remote(AgentActor).options(num_cpus=0, num_gpus=gpus, max_concurrency=8)
+        make = ray.remote(AgentActor).options(max_concurrency=8, **demand(post))
         return Worker(make.remote(post, self._base, line))
 
 

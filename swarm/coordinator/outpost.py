@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.coordinator import carrier
-from swarm.coordinator.actors import Post, at_home, carrier_of, end_with_parent, open_workshop
+from swarm.coordinator.actors import Post, at_home, carrier_of, demand, end_with_parent, open_workshop
 from swarm.coordinator.carrier import Piece
 from swarm.coordinator.cluster import first_line, join, leave
 from swarm.errors import MachineFault
@@ -92,9 +92,12 @@ def outposts(plan: Plan, address: str, folder: Path, say: Callable[[str], None])
 def _called(plan: Plan, folder: Path) -> dict[str, Outpost]:
     import ray
 
-    base, make = ray.put(base_tree(plan)), ray.remote(OutpostActor).options(num_cpus=0, num_gpus=1)
+    base, make = ray.put(base_tree(plan)), ray.remote(OutpostActor)
     posts = {agent: Post.of(plan, agent, folder / agent) for agent in plan.slots}
-    return {agent: Outpost(make.remote(post, base), Path(post.folder)) for agent, post in posts.items()}
+    return {
+        agent: Outpost(make.options(**demand(post)).remote(post, base), Path(post.folder))
+        for agent, post in posts.items()
+    }
 
 
 def _arrivals(called: dict[str, Outpost], say: Callable[[str], None]) -> Iterator[tuple[str, Outpost]]:

@@ -25,6 +25,7 @@ def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Post:
     root = make_project(tmp_path / "project")
     return Post(
         agent="gpu5", project=load_project(root), slot=None, device=f"sim: {gpu.device_name('sim')}", data="",
+        accelerator="",
         root=str(root), folder=str(root / ".swarm/apr5/gpu5"), researcher="sweep", seed=0, sandbox="off",
         options={}, secrets={}, think_limit=1.0, environment={},
     )  # fmt: skip

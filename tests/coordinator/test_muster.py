@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,54 @@ def test_a_token_and_versions_that_do_not_fit_are_told_with_the_remedy():
     assert "2.1.0" in told and "10.0.0.7" in told and "make setup" in told and "\n" not in told
 
 
-def test_other_models_are_left_out_in_so_many_words():
-    came = [Arrival("one", "H200"), Arrival("one", "H200"), Arrival("two", "A100"), Arrival("two", "", "busy")]
-    assert list(left_out(came, "H200")) == [
-        "1 of A100 left out: different GPUs share no ranking, and most of those that came are H200"
+def test_other_models_are_left_out_with_the_command_that_uses_them():
+    came = [Arrival("one", "H200"), Arrival("one", "H200"), Arrival("two", "NVIDIA A100"), Arrival("two", "", "busy")]
+    assert list(left_out(came, "cuda: H200")) == [
+        "1 of NVIDIA A100 left out (two): different GPUs share no ranking, and this swarm's are H200. Once it runs,"
+        " they can have a swarm of their own beside it:"
+        " git clone . ../nvidia-a100 && cd ../nvidia-a100 && python -m swarm launch --gpus 1"
     ]
+
+
+def test_of_several_models_that_of_the_resumed_night_is_taken():
+    came = [Arrival("one", "H200", accelerator="H200"), *2 * [Arrival("two", "A100", accelerator="A100")]]
+    assert seats_of(came, "cuda", wanted=2, called=3).device == "cuda: A100"
+    seating = seats_of(came, "cuda", wanted=2, called=3, device="cuda: H200")
+    assert (seating.device, list(seating.slots), seating.accelerator) == ("cuda: H200", ["gpu0"], "H200")
+
+
+@pytest.mark.slow
+def test_gpus_of_two_models_have_a_swarm_each_at_the_same_time(cluster: Any, tmp_path: Path):
+    for model, gpus in (("A100", 1), ("H100", 2)):
+        cluster.add_node(num_cpus=1, num_gpus=gpus, labels={"ray.io/accelerator-type": model})
+    root = make_project(tmp_path / "project", budget=1.0)
+    command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), "--device", "sim", "--tag", "apr5", "--detach"]
+    environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert told.returncode == 0, told.stdout + told.stderr
+    [line] = [line for line in told.stdout.splitlines() if "1 of A100 left out" in line]
+    beside = line.partition("beside it: ")[2].replace("python", sys.executable)
+    until = time.monotonic() + 100
+    while len({run["agent"] for run in status(root)["runs"]}) < 2 and time.monotonic() < until:
+        time.sleep(1)
+    there = subprocess.run(
+        f"{beside} --max-experiments 2",
+        shell=True,
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert there.returncode == 0, there.stdout + there.stderr
+    other = status(tmp_path / "a100")
+    assert (other["device"], other["agents"], other["experiments"]) == ("sim: A100", 1, 2)
+    first = status(root)
+    assert (first["device"], first["agents"], first["status"]) == ("sim: H100", 2, "running")
+    subprocess.run([sys.executable, "-m", "swarm", "stop", "--now", "-C", str(root)], check=True)
+    until = time.monotonic() + 60
+    while status(root)["status"] != "stopped" and time.monotonic() < until:
+        time.sleep(1)
 
 
 def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path):
