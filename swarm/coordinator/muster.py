@@ -66,7 +66,8 @@ def _gather(config: Config, kind: str, device: str, tell: Callable[[str], None])
         if done:
             tell(_told(arrivals, called))
     if coming and time.monotonic() >= deadline:
-        tell(f"after {patience:.0f} s: {_told(arrivals, called)}; who comes later takes up work then")
+        later = "who comes later takes up work then, and `ray status` names who is awaited"
+        tell(f"after {patience:.0f} s: {_told(arrivals, called)}; {later}")
     seating = seats_of(arrivals, kind, wanted, called, device)
     for line in left_out(arrivals, seating.device, config.address):
         tell(line)

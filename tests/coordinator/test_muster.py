@@ -80,7 +80,7 @@ def test_it_starts_with_what_came_in_time(cluster: Any, tmp_path: Path):
     root = make_project(tmp_path / "project", budget=0.3)
     done = launch(root, cluster.address, "--gpus", "3", "--wait", "15s", "--max-experiments", "3")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "after 15 s: 1 of 3 GPUs" in done.stdout
+    assert "after 15 s: 1 of 3 GPUs" in done.stdout and "`ray status` names who is awaited" in done.stdout
     assert status(root)["experiments"] == 3
 
 
