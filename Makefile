@@ -23,7 +23,7 @@ chaos: setup  ## hurts a swarm ten times and checks that nothing was lost: about
 	$(BIN)/python -m swarm chaos --faults 10 --seed 1
 
 test: setup
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: setup  ## with the tests that take minutes
 	$(BIN)/python -m pytest -m "not gpu and not cluster"

@@ -14,6 +14,11 @@ import pytest
 from swarm.simulation.project import make_project
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests `-n auto` runs at a time: they wait for processes more than they compute."""
+    return min(8, 2 * (os.cpu_count() or 1))
+
+
 @pytest.fixture(scope="session")
 def finished_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one finished swarm, apr5: two experiments and a closing wave. Whoever changes it copies it.
