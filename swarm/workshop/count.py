@@ -16,7 +16,8 @@ from swarm.workshop.summary import Value
 UNTIMED = 16  # batches that may be handed out before the clock starts: compiling needs one or two
 REUSED = 8  # steps that may be made of one batch: some ideas look at the same text more than once
 UNCOUNTED, MOMENT = 0.01, 1.0  # of the time, and seconds, that a clock may lag behind the one that nobody can set
-LEARNED = 0.75  # of the loss of a model that knows nothing, at the first step: whoever has less learned it before
+LEARNED = 0.75  # of the loss of a model that knows nothing: whoever begins with less learned it before
+BEGINNING = 4  # steps, as the loader counts: whoever first tells of a loss later may have learned since
 
 
 def miscounted(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) -> str:
@@ -32,13 +33,22 @@ def _before_the_clock(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) 
     untimed = max(beat.untimed or 0 for beat in heartbeats)
     if untimed > UNTIMED:
         return f"warm-up: it took {untimed} batches before the clock started, where {UNTIMED} are allowed"
-    if first.loss is not None and first.ignorant and first.loss < LEARNED * first.ignorant:
+    if _learned(first, printed):
         return f"warm-up: its first loss was {first.loss:.3g}, where who knows nothing has {first.ignorant:.3g}"
     if first.untimed_tokens and isinstance(tokens, int) and isinstance(batches, int) and batches > untimed:
         usual = (tokens - first.untimed_tokens) / (batches - untimed)
         if first.untimed_tokens > (UNTIMED + 1) * max(usual, 1.0):
             return f"warm-up: it read {first.untimed_tokens} tokens before the clock started, {usual:.0f} a batch later"
     return ""
+
+
+def _learned(first: Beat, printed: Mapping[str, Value]) -> bool:
+    """Whether a training knew more than it can at its beginning."""
+    tokens, steps = printed.get("loaded_tokens"), printed.get("num_steps")
+    if first.loss is None or not first.ignorant or not isinstance(tokens, int) or not isinstance(steps, int):
+        return False
+    begun = (first.tokens or 0) - (first.untimed_tokens or 0) <= BEGINNING * tokens / max(steps, 1)
+    return begun and first.loss < LEARNED * first.ignorant
 
 
 def _by_the_clock(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) -> str:

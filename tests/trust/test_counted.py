@@ -85,3 +85,10 @@ def test_a_summary_of_its_own_is_told_and_another_programs_is_its_own_affair() -
     ours = (Beat(step=3, tokens=100, untimed=1),)
     assert miscounted(ours, {"num_steps": 3}).startswith("tokens: its summary is not the one")
     assert miscounted((Beat(step=3, tokens=100),), {"num_steps": 2}) == ""
+
+
+@pytest.mark.parametrize(("batches", "learned"), [(1, True), (4, True), (50, False)])
+def test_only_a_run_at_its_beginning_must_know_nothing(batches: int, learned: bool) -> None:
+    first = Beat(step=batches, loss=5.0, tokens=(1 + batches) * 64, untimed=1, untimed_tokens=64, ignorant=9.0)
+    printed: dict[str, Value] = {"num_steps": 99, "loaded_tokens": 100 * 64, "loaded_batches": 100}
+    assert miscounted([first], printed).startswith("warm-up: its first loss was 5") is learned
