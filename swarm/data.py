@@ -41,3 +41,8 @@ def prepared(project: Project, root: Path) -> Mapping[str, object]:
     if not isinstance(told, dict):
         raise UsageError(f"`{command}` must print one JSON object, not {done.stdout[:80]!r}")
     return told
+
+
+def named(data: Mapping[str, object]) -> str:
+    """The data in a few words: which corpus, and the beginning of what identifies it; "" where nothing does."""
+    return f"{data.get('corpus', 'corpus')} {str(data['key'])[:16]}" if "key" in data else ""

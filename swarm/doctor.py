@@ -17,6 +17,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from swarm.board.history import History
+from swarm.data import named, prepared
 from swarm.errors import SwarmError
 from swarm.project import load_project
 from swarm.workshop import gpu, sandbox
@@ -118,10 +119,11 @@ def _data(root: Path) -> Examined:
         return Examined("data", False, str(error))
     if not project.data:
         return Examined("data", None, "the project names no command that checks it")
-    done = subprocess.run(project.argv(project.data), cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return Examined("data", False, "not prepared", project.prepare)
-    return Examined("data", True, " ".join(done.stdout.split())[:120])
+    try:
+        found = prepared(project, root)
+    except SwarmError as error:
+        return Examined("data", False, str(error), project.prepare)
+    return Examined("data", True, named(found) or "prepared")
 
 
 def _keys() -> Examined:
@@ -156,7 +158,12 @@ def _reach(root: Path) -> list[Examined]:
         ("home", found.home, f"edited code can read {Path.home()}, keys in it too", "closed to edited code"),
         ("system", found.system, "edited code can change its files", "edited code cannot change its files"),
         ("processes", found.processes, "edited code can end others of yours", "others are out of its reach"),
-        ("sockets", found.sockets, "edited code can talk to servers by files, Docker's and Ray's too", "closed to it"),
+        (
+            "sockets",
+            found.sockets,
+            "edited code can talk to servers by files, Docker's and Ray's too",
+            "closed to edited code",
+        ),
     ]
     if held_out:
         lines.append(("held-out", found.held_out, "edited code can read the held-out data", "closed to edited code"))

@@ -31,7 +31,7 @@ def choose(options: Mapping[str, str] | None = None) -> Choice:
         return Choice(
             "claude-code", f"claude-code, as `claude` is on the PATH and no {KEY} is set; model {model}, {limit}"
         )
-    return Choice("sweep", f"the sweep, as neither {KEY} is set nor `claude` on the PATH; it costs nothing")
+    return Choice("sweep", f"the sweep, as {KEY} is not set and `claude` is not on the PATH; it costs nothing")
 
 
 def auto(agent: str, seed: int, options: Mapping[str, str]) -> Researcher:

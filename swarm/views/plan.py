@@ -11,6 +11,7 @@ from rich.text import Text
 
 from swarm.board.program import roles
 from swarm.coordinator.webhook import place
+from swarm.data import named
 from swarm.views.text import clean
 from swarm.workshop.sandbox import exposure, missing, protection
 
@@ -48,7 +49,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
         "runs": f"{' '.join(project.command)}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
-        "fixed": f"{_names(list(project.fixed)) or 'nothing'}{_origin(plan, 'fixed')}",
+        "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
         "sandbox": _sandbox(plan),
@@ -56,7 +57,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}, at most twice that;"
         f" policy {config.policy}",
         "limits": _limits(plan),
-        "data": _data(plan),
+        "data": named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
     }
 
@@ -111,6 +112,10 @@ def _names(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 8 else f"{names[0]} to {names[-1]}"
 
 
+def _few(paths: Sequence[str]) -> str:
+    return ", ".join(paths) if len(paths) <= 4 else f"{', '.join(paths[:3])} and {len(paths) - 3} more"
+
+
 def _hosts(plan: Plan) -> str:
     there = ", ".join(f"{count} on {host}" for host, count in plan.hosts.items())
     return f"; there now: {there}" if there else ""
@@ -121,13 +126,6 @@ def _referee(plan: Plan) -> str:
         return "as printed by the run (unaudited)"
     hidden = "; confirmations and the closing wave on a hidden split too" if plan.project.hidden else ""
     return f"measured by the referee{hidden}"
-
-
-def _data(plan: Plan) -> str:
-    if "key" not in plan.data:
-        return "whatever the project brings"
-    name, key = plan.data.get("corpus", "corpus"), str(plan.data["key"])
-    return f"{name} {key[:16]}"
 
 
 def _limits(plan: Plan) -> str:

@@ -34,7 +34,8 @@ def test_a_key_comes_before_the_cli_and_the_cli_before_the_sweep(bare: Path, mon
 
 def test_the_reason_says_which_why_and_how_much(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
-        choose().reason == "the sweep, as neither ANTHROPIC_API_KEY is set nor `claude` on the PATH; it costs nothing"
+        choose().reason
+        == "the sweep, as ANTHROPIC_API_KEY is not set and `claude` is not on the PATH; it costs nothing"
     )
     install_claude(bare)
     assert "claude-code, as `claude` is on the PATH" in choose().reason
@@ -47,8 +48,8 @@ def test_the_reason_says_which_why_and_how_much(bare: Path, monkeypatch: pytest.
 
 
 def test_a_launch_begins_with_who_thinks(bare: Path) -> None:
-    assert introduce("auto", ["sweep"], {}).startswith("auto: the sweep, as neither")
-    assert introduce("auto:1,sweep", ["sweep"], {}).startswith("auto:1,sweep: the sweep, as neither")
+    assert introduce("auto", ["sweep"], {}).startswith("auto: the sweep, as ANTHROPIC_API_KEY")
+    assert introduce("auto:1,sweep", ["sweep"], {}).startswith("auto:1,sweep: the sweep, as ANTHROPIC_API_KEY")
     assert (
         introduce("claude:4,sweep", ["claude", "sweep"], {"max_usd": "5"}) == "claude:4,sweep, as told; at most $5.00"
     )
