@@ -47,7 +47,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         **_roles(plan),
         "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}{_hosts(plan)}",
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
-        "runs": f"{' '.join(project.command)}{_origin(plan, 'command')}",
+        "runs": f"{' '.join(project.command).replace('{python}', 'python')}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
