@@ -14,6 +14,7 @@ from swarm.workshop.progress import Beat
 from swarm.workshop.summary import Value
 
 UNTIMED = 16  # batches that may be handed out before the clock starts: compiling needs one or two
+AHEAD = 3  # batches that a loader packs before they are asked for, where it feeds a GPU
 REUSED = 8  # steps that may be made of one batch: some ideas look at the same text more than once
 UNCOUNTED, MOMENT = 0.01, 1.0  # of the time, and seconds, that a clock may lag behind the one that nobody can set
 LEARNED = 0.75  # of the loss of a model that knows nothing: whoever begins with less learned it before
@@ -35,9 +36,9 @@ def _before_the_clock(heartbeats: Sequence[Beat], printed: Mapping[str, Value]) 
         return f"warm-up: it took {untimed} batches before the clock started, where {UNTIMED} are allowed"
     if _learned(first, printed):
         return f"warm-up: its first loss was {first.loss:.3g}, where who knows nothing has {first.ignorant:.3g}"
-    if first.untimed_tokens and isinstance(tokens, int) and isinstance(batches, int) and batches > untimed:
-        usual = (tokens - first.untimed_tokens) / (batches - untimed)
-        if first.untimed_tokens > (UNTIMED + 1) * max(usual, 1.0):
+    if first.untimed_tokens and isinstance(tokens, int) and isinstance(batches, int) and batches > untimed + 2 * AHEAD:
+        usual = max(1.0, (tokens - first.untimed_tokens) / (batches - untimed - AHEAD))
+        if first.untimed_tokens > (UNTIMED + 2 * AHEAD) * usual:
             return f"warm-up: it read {first.untimed_tokens} tokens before the clock started, {usual:.0f} a batch later"
     return ""
 

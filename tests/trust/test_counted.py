@@ -92,3 +92,10 @@ def test_only_a_run_at_its_beginning_must_know_nothing(batches: int, learned: bo
     first = Beat(step=batches, loss=5.0, tokens=(1 + batches) * 64, untimed=1, untimed_tokens=64, ignorant=9.0)
     printed: dict[str, Value] = {"num_steps": 99, "loaded_tokens": 100 * 64, "loaded_batches": 100}
     assert miscounted([first], printed).startswith("warm-up: its first loss was 5") is learned
+
+
+@pytest.mark.parametrize(("untimed", "later"), [(1, 8), (16, 50), (16, 4000)])
+def test_what_a_loader_packs_ahead_is_no_training(untimed: int, later: int) -> None:
+    first = Beat(step=1, loss=9.0, tokens=(untimed + 1) * 64, untimed=untimed, untimed_tokens=(untimed + 3) * 64)
+    printed: dict[str, Value] = {"num_steps": later, "loaded_tokens": (untimed + later) * 64}
+    assert miscounted([first], printed | {"loaded_batches": untimed + later}) == ""
