@@ -56,32 +56,39 @@ def seats_on(config: Config, kind: str) -> Seating:
     return Seating(slots, f"{kind}: {model}")
 
 
-def seats_of(arrivals: Sequence[Arrival], kind: str, wanted: int, called: int = 0, device: str = "") -> Seating:
+def seats_of(
+    arrivals: Sequence[Arrival], kind: str, wanted: int, called: int = 0, device: str = "", mixed: bool = False
+) -> Seating:
     """What a cluster seats: `wanted` agents on GPUs of one model, that of `device`, or the one that most are of.
 
     Of the `called` GPUs (`wanted`, if there were not more) those that are not there yet may be of that model: who lands
-    there takes up work on arrival. UsageError where no GPU can be used.
+    there takes up work on arrival. `mixed` says that the cluster has several models, though only one of them may have
+    arrived. UsageError where no GPU can be used.
     """
     usable = [arrival for arrival in arrivals if not arrival.fault]
-    models = Counter(arrival.model for arrival in usable)
-    if not models:
+    if not usable:
         faults = "; ".join(dict.fromkeys(f"{arrival.host}: {arrival.fault}" for arrival in arrivals))
         raise UsageError(
             f"no GPU of the cluster can be used ({faults or 'none came'}): see `ray status` for what it has,"
             " and give it longer with --wait 30m"
         )
-    first = device.removeprefix(f"{kind}: ")
-    model = first if models[first] else max(models, key=lambda model: (models[model], model))
+    model = leading(arrivals, device.removeprefix(f"{kind}: "))
     chosen = [arrival for arrival in usable if arrival.model == model]
     others = len(usable) - len(chosen)  # their agents would only be turned away
     count = min(wanted, max(wanted, called) - others)
-    accelerators = {arrival.accelerator for arrival in chosen} if others else set()
+    accelerators = {arrival.accelerator for arrival in chosen} if others or mixed else set()
     return Seating(
         {f"gpu{index}": Slot(kind, index) for index in range(count)},
         f"{kind}: {model}",
         Counter(arrival.host for arrival in chosen),
         accelerators.pop() if len(accelerators) == 1 else "",
     )
+
+
+def leading(arrivals: Sequence[Arrival], first: str = "") -> str:
+    """The model `first` where one has arrived that can be used, or else the one that most are of; "" where none has."""
+    models = Counter(arrival.model for arrival in arrivals if not arrival.fault)
+    return first if models[first] else max(models, key=lambda model: (models[model], model), default="")
 
 
 def own_slot(kind: str, accelerator: str = "") -> tuple[Slot, str]:

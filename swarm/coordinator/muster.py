@@ -13,7 +13,7 @@ from swarm.config import Config, seconds
 from swarm.coordinator.actors import ACCELERATOR, accelerator_here
 from swarm.coordinator.cluster import join, leave
 from swarm.errors import SwarmError, UsageError
-from swarm.slots import Arrival, Seating, own_slot, seats_of
+from swarm.slots import Arrival, Seating, leading, own_slot, seats_of
 
 A_LOOK = 20.0  # seconds in which GPUs that are there answer; all the time there is where nothing may be started
 
@@ -26,7 +26,7 @@ class Scout:
         try:
             return Arrival(host, own_slot(kind, accelerator)[1], accelerator=accelerator)
         except SwarmError as error:
-            return Arrival(host, "", str(error))
+            return Arrival(host, "", str(error), accelerator)
 
 
 def muster(address: str, tell: Callable[[str], None], config: Config, device: str = "") -> Seating:
@@ -41,18 +41,19 @@ def muster(address: str, tell: Callable[[str], None], config: Config, device: st
         raise UsageError("a cluster is used by the number of its GPUs: launch --gpus 32, without --device or indices")
     join(address)
     try:
-        return _gather(config, kind, device, tell)
+        return _gather(config, kind, device, address, tell)
     finally:
         leave()
 
 
-def _gather(config: Config, kind: str, device: str, tell: Callable[[str], None]) -> Seating:
+def _gather(config: Config, kind: str, device: str, address: str, tell: Callable[[str], None]) -> Seating:
     import ray
 
     there = int(ray.cluster_resources().get("GPU", 0))
     wanted = int(config.gpus or 0) or config.agents or there
     if not wanted:
         raise UsageError("the cluster has no GPU now: say how many it should bring up, as in --gpus 8")
+    free = _free()
     called = max(wanted, there) if _mixed() else wanted  # or those of one model might all be of another's
     make = ray.remote(Scout).options(num_cpus=0, num_gpus=1)
     scouts = [make.remote() for _ in range(called)]
@@ -60,16 +61,17 @@ def _gather(config: Config, kind: str, device: str, tell: Callable[[str], None])
     arrivals: list[Arrival] = []
     patience = A_LOOK if config.dry_run or wanted <= there else seconds(config.wait)
     deadline = time.monotonic() + patience
-    while coming and time.monotonic() < deadline and not _enough(arrivals, wanted, device.removeprefix(f"{kind}: ")):
+    first = device.removeprefix(f"{kind}: ")
+    while coming and time.monotonic() < deadline and not _enough(arrivals, wanted, first):
         done, coming = ray.wait(coming, timeout=1.0)
         arrivals += [_answer(report) for report in done]
         if done:
-            tell(_told(arrivals, called))
-    if coming and time.monotonic() >= deadline:
+            tell(_told(arrivals, wanted, first))
+    seating = seats_of(arrivals, kind, wanted, called, device, _mixed())
+    if len(seating.slots) > sum(seating.hosts.values()):
         later = "who comes later takes up work then, and `ray status` names who is awaited"
-        tell(f"after {patience:.0f} s: {_told(arrivals, called)}; {later}")
-    seating = seats_of(arrivals, kind, wanted, called, device)
-    for line in left_out(arrivals, seating.device, config.address):
+        tell(f"after {patience:.0f} s: {_told(arrivals, wanted, first)}; {later}")
+    for line in left_out(arrivals, seating.device, address, free):
         tell(line)
     return seating
 
@@ -82,24 +84,55 @@ def _enough(arrivals: Sequence[Arrival], wanted: int, model: str) -> bool:
 
 def _mixed() -> bool:
     """Whether Ray knows of GPUs of several models."""
+    return len({accelerator for accelerator, *_ in _hosts()}) > 1
+
+
+def _free() -> list[tuple[str, str]]:
+    """What Ray calls the model of each GPU that nobody holds, and the GPU's host."""
+    from ray._private.state import available_resources_per_node  # Ray has no other way to ask for it
+
+    free = available_resources_per_node()
+    return [
+        (accelerator, host)
+        for accelerator, host, node in _hosts()
+        for _ in range(int(free.get(node, {}).get("GPU", 0)))
+    ]
+
+
+def _hosts() -> Iterator[tuple[str, str, str]]:
+    """Of each host with GPUs: what Ray calls their model ("" where it has no name), the host's name, and Ray's id."""
     import ray
 
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
-    return len({node["Labels"].get(ACCELERATOR) for node in nodes}) > 1
+    for node in ray.nodes():
+        if node["Alive"] and node["Resources"].get("GPU"):
+            yield node["Labels"].get(ACCELERATOR, ""), node["NodeManagerHostname"], node["NodeID"]
 
 
-def left_out(arrivals: Sequence[Arrival], device: str, address: str | None = None) -> Iterator[str]:
-    """What to tell of the GPUs that came and are not of the swarm's model, and how they are used all the same."""
+def left_out(
+    arrivals: Sequence[Arrival], device: str, address: str, free: Sequence[tuple[str, str]] = ()
+) -> Iterator[str]:
+    """What to tell of the GPUs that are not of the swarm's model, and how they are used all the same.
+
+    Those that came, and those that were `free` and are known to Ray alone, as enough of the swarm's model came first:
+    (what Ray calls the model, host) of each.
+    """
     kind, model = device.split(": ", 1)
-    others = [arrival for arrival in arrivals if arrival.model not in ("", model)]
-    for other, count in Counter(arrival.model for arrival in others).items():
-        hosts = ", ".join(sorted({arrival.host for arrival in others if arrival.model == other}))
+    names = {arrival.accelerator: arrival.model for arrival in arrivals if arrival.model}
+    faulty = Counter((arrival.accelerator, arrival.host) for arrival in arrivals if arrival.fault)
+    known = Counter(free) - faulty
+    came = [(arrival.model, arrival.host) for arrival in arrivals]
+    there = [(names.get(accelerator, accelerator), host) for accelerator, host in known.elements()]
+    counts = Counter(other for other, _ in came) | Counter(other for other, _ in there)
+    for other, count in sorted(counts.items()):
+        if other in ("", model):
+            continue
+        hosts = ", ".join(sorted({host for name, host in (*came, *there) if name == other}))
         clone = "../" + re.sub(r"[^a-z0-9]+", "-", other.lower()).strip("-")
-        flags = f"--gpus {count}" + " --device sim" * (kind == "sim") + (f" --address {address}" if address else "")
+        flags = f"--gpus {count}" + " --device sim" * (kind == "sim") + f" --address {address}"
         yield (
             f"{count} of {other} left out ({hosts}): different GPUs share no ranking, and this swarm's are {model}."
             f" Once it runs, they can have a swarm of their own beside it:"
-            f" git clone . {clone} && cd {clone} && python -m swarm launch {flags}"
+            f" test -d {clone} || git clone . {clone} && cd {clone} && python -m swarm launch {flags}"
         )
 
 
@@ -113,7 +146,15 @@ def _answer(report: Any) -> Arrival:
         return Arrival("a host", "", str(error).strip().splitlines()[-1])
 
 
-def _told(arrivals: list[Arrival], wanted: int) -> str:
-    hosts = Counter(arrival.host for arrival in arrivals if not arrival.fault)
-    faults = "".join(f"; {arrival.host}: {arrival.fault}" for arrival in arrivals if arrival.fault)
-    return f"{hosts.total()} of {wanted} GPUs: {', '.join(f'{n} on {host}' for host, n in hosts.items())}{faults}"
+def _told(arrivals: list[Arrival], wanted: int, first: str) -> str:
+    """How many of those that are wanted came, of one model; then the others, and those that are of no use."""
+    usable = [arrival for arrival in arrivals if not arrival.fault]
+    model = leading(arrivals, first)
+    hosts = Counter(arrival.host for arrival in usable if arrival.model == model)
+    others = Counter(arrival.model for arrival in usable if arrival.model != model)
+    parts = [
+        f"{hosts.total()} of {wanted} GPUs: {', '.join(f'{n} on {host}' for host, n in hosts.items())}",
+        *(f"{n} of {other}" for other, n in others.items()),
+        *(f"{arrival.host}: {arrival.fault}" for arrival in arrivals if arrival.fault),
+    ]
+    return "; ".join(parts)

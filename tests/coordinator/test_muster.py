@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from swarm.config import Config
 from swarm.coordinator.cluster import refused
-from swarm.coordinator.muster import left_out
+from swarm.coordinator.muster import left_out, muster
 from swarm.errors import UsageError
 from swarm.simulation.project import make_project
 from swarm.slots import Arrival, seats_of
@@ -102,11 +103,32 @@ def test_a_token_and_versions_that_do_not_fit_are_told_with_the_remedy():
 
 def test_other_models_are_left_out_with_the_command_that_uses_them():
     came = [Arrival("one", "H200"), Arrival("one", "H200"), Arrival("two", "NVIDIA A100"), Arrival("two", "", "busy")]
-    assert list(left_out(came, "cuda: H200")) == [
+    assert list(left_out(came, "cuda: H200", "head:6379")) == [
         "1 of NVIDIA A100 left out (two): different GPUs share no ranking, and this swarm's are H200. Once it runs,"
         " they can have a swarm of their own beside it:"
-        " git clone . ../nvidia-a100 && cd ../nvidia-a100 && python -m swarm launch --gpus 1"
+        " test -d ../nvidia-a100 || git clone . ../nvidia-a100 && cd ../nvidia-a100"
+        " && python -m swarm launch --gpus 1 --address head:6379"
     ]
+
+
+def test_those_that_had_not_answered_when_enough_came_are_left_out_too():
+    """Nobody can say more of them than Ray does; who is of no use counts for nothing."""
+    came = [*2 * [Arrival("one", "H200", accelerator="H200")], Arrival("two", "", "busy", "A100")]
+    free = [*4 * [("H200", "one")], *4 * [("A100", "two")], ("", "three")]
+    [told] = left_out(came, "cuda: H200", "head:6379", free)
+    assert told.startswith("3 of A100 left out (two)") and "--gpus 3 " in told
+    [told] = left_out([*came, Arrival("two", "NVIDIA A100", accelerator="A100")], "cuda: H200", "head:6379", free)
+    assert told.startswith("3 of NVIDIA A100 left out (two)")
+
+
+def test_the_command_for_those_left_out_works_a_second_time(tmp_path: Path):
+    root = make_project(tmp_path / "project")
+    [told] = left_out([Arrival("one", "H200"), Arrival("two", "A100")], "cuda: H200", "head:6379")
+    beside = told.partition("beside it: ")[2].replace("python -m swarm", "echo")
+    for _ in range(2):
+        done = subprocess.run(beside, shell=True, cwd=root, capture_output=True, text=True, check=True)
+        assert done.stdout == "launch --gpus 1 --address head:6379\n"
+    assert (tmp_path / "a100" / "train.py").is_file()
 
 
 def test_of_several_models_that_of_the_resumed_night_is_taken():
@@ -114,6 +136,19 @@ def test_of_several_models_that_of_the_resumed_night_is_taken():
     assert seats_of(came, "cuda", wanted=2, called=3).device == "cuda: A100"
     seating = seats_of(came, "cuda", wanted=2, called=3, device="cuda: H200")
     assert (seating.device, list(seating.slots), seating.accelerator) == ("cuda: H200", ["gpu0"], "H200")
+
+
+def test_of_a_mixed_cluster_fewer_than_all_are_placed_by_their_model(cluster: Any):
+    """Enough of one model come first, and nobody has seen the other yet."""
+    for model in ("A100", "H100"):
+        cluster.add_node(num_cpus=1, num_gpus=2, labels={"ray.io/accelerator-type": model})
+    told: list[str] = []
+    seating = muster(cluster.address, told.append, Config(device="sim", gpus="1"))
+    mine = seating.device.removeprefix("sim: ")
+    assert (len(seating.slots), seating.accelerator) == (1, mine)
+    [other] = {"A100", "H100"} - {mine}
+    assert "1 of 1 GPUs" in told[0] and told[-1].startswith(f"2 of {other} left out"), told
+    assert not any("later" in line for line in told)
 
 
 @pytest.mark.slow
@@ -134,7 +169,6 @@ def test_gpus_of_two_models_have_a_swarm_each_at_the_same_time(cluster: Any, tmp
         f"{beside} --max-experiments 2",
         shell=True,
         cwd=root,
-        env=environment,
         capture_output=True,
         text=True,
         timeout=300,
