@@ -73,6 +73,11 @@ def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -
     """The GPUs of the cluster at `address` that are there; a pair is made on one, so no more than there are seeds."""
     from swarm.coordinator.muster import muster
 
+    if device.partition(":")[0] not in ("cuda", "sim"):
+        raise UsageError(
+            f"{config.tag} was measured on {device}, and a cluster offers its GPUs alone: to confirm it here,"
+            " `unset RAY_ADDRESS` and leave out --address"
+        )
     if config.gpus and config.gpus.isdigit():
         config = replace(config, gpus=str(min(int(config.gpus), seeds)))
     seating = muster(address, say, config, device)

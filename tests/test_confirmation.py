@@ -38,7 +38,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _make_folder(plan.folder)
     _enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
-        night = Drive(Board(ledger, "apr5"))
+        night = Drive(Board(ledger, "apr5"), "gpu0", "gpu1")
         for value in (0.9998, 1.0002):
             night.run("gpu0", value)
             night.run("gpu1", value)
@@ -56,9 +56,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Drive:
     """Agents that do as they are told."""
 
-    def __init__(self, board: Board):
+    def __init__(self, board: Board, *agents: str):
         self.board, self.requests = board, iter(map(str, range(10_000)))
-        self.fences = {agent: board.join(agent, request=next(self.requests)) for agent in ("gpu0", "gpu1")}
+        self.fences = {agent: board.join(agent, request=next(self.requests)) for agent in agents}
 
     def edit(self, agent: str, title: str, knobs: dict) -> None:
         briefing = self.board.briefing(agent)
@@ -151,6 +151,27 @@ def test_bad_input_is_refused_with_its_remedy_and_changes_nothing(
     printed = capsys.readouterr()
     assert printed.out == "" and says in printed.err and len(printed.err.splitlines()) == 1
     assert rows.value("SELECT count(*) FROM runs") == before
+
+
+def test_a_night_on_cores_is_confirmed_on_no_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose address is set in the shell, say: it is told how to do without."""
+    root = make_project(tmp_path / "project", budget=0.2)
+    plan = make_plan(root, Config(tag="apr5", device="cpu", agents=1))
+    _make_folder(plan.folder)
+    _enter_ledger(plan, ledger_path(root))
+    with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
+        night = Drive(Board(ledger, "apr5"), "gpu0")
+        for value in (0.9998, 1.0002):
+            night.run("gpu0", value)
+        night.edit("gpu0", "deeper", GOOD)
+        night.run("gpu0", 1.1)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert main(["confirm", "gpu0-0001", "-C", str(root)]) == 2
+    told = capsys.readouterr().err
+    assert "apr5 was measured on cpu: " in told and "`unset RAY_ADDRESS`" in told and "confirm" in told
+    assert len(told.splitlines()) == 1
 
 
 def test_a_running_swarm_is_left_alone(ended: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,7 +38,10 @@ def muster(address: str, tell: Callable[[str], None], config: Config, device: st
     """
     kind = "sim" if config.device == "sim" else "cuda"
     if config.device not in ("auto", "cuda", "sim") or "," in (config.gpus or ""):
-        raise UsageError("a cluster is used by the number of its GPUs: launch --gpus 32, without --device or indices")
+        raise UsageError(
+            "a cluster is used by the number of its GPUs: --gpus 32, without --device or indices; to use this machine"
+            " instead, `unset RAY_ADDRESS`"
+        )
     join(address)
     try:
         return _gather(config, kind, device, address, tell)
@@ -52,7 +55,10 @@ def _gather(config: Config, kind: str, device: str, address: str, tell: Callable
     there = int(ray.cluster_resources().get("GPU", 0))
     wanted = int(config.gpus or 0) or config.agents or there
     if not wanted:
-        raise UsageError("the cluster has no GPU now: say how many it should bring up, as in --gpus 8")
+        raise UsageError(
+            "the cluster has no GPU now: say how many it should bring up, as in --gpus 8; to use this machine instead,"
+            " `unset RAY_ADDRESS`"
+        )
     free = _free()
     called = max(wanted, there) if _mixed() else wanted  # or those of one model might all be of another's
     make = ray.remote(Scout).options(num_cpus=0, num_gpus=1)
