@@ -58,7 +58,11 @@ def survey(root: Path, given: Mapping[str, Any]) -> dict[str, Found]:
     if budget := _budget(root, (*fixed, *editable)):
         found["budget"] = budget
     if "metric" not in given and (
-        metric := _metric(root, (path for path in (*editable, *fixed) if path.endswith(".py")))
+        metric := _metric(
+            root,
+            (path for path in (*editable, *fixed) if path.endswith(".py")),
+            str(given.get("program", program)),
+        )
     ):
         found |= {"metric": metric, "direction": Found(direction_of(metric.value), BY_NAME)}
     elif not given.keys() & {"metric", "command"}:
@@ -181,10 +185,13 @@ def _number(node: ast.expr) -> float | None:
     return None
 
 
-def _metric(root: Path, code: Iterable[str]) -> Found | None:
-    """The usual name wherever it is printed, or else the first printed name whose direction is known."""
+def _metric(root: Path, code: Iterable[str], program: str) -> Found | None:
+    """The usual name wherever it is printed, or else the first printed name whose direction is known.
+
+    What `program` tells people to look for in a log is printed too.
+    """
     named = [(name, path) for path in code for name in _printed(_read(root / path))]
-    named += [(name, PROGRAM) for name in _GREPPED.findall(_read(root / PROGRAM))]
+    named += [(name, program) for name in _GREPPED.findall(_read(root / program))]
     for name, path in named:
         if name == USUAL:
             return Found(name, f"printed by {path}")

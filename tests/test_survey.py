@@ -102,6 +102,14 @@ def test_the_metric_may_be_named_by_the_program_alone(tmp_path: Path) -> None:
     assert project.origins["metric"] == "printed by program.md"
 
 
+def test_a_program_beside_the_training_names_the_metric_too(tmp_path: Path) -> None:
+    program = 'Read it with `grep "^val_loss:" run.log`.\n'
+    repository(tmp_path, lab__train_py="report()", lab__program_md=program)
+    (tmp_path / "swarm.toml").write_text('editable = ["lab/train.py"]\n')
+    project = load_project(tmp_path)
+    assert (project.metric, project.origins["metric"]) == ("val_loss", "printed by lab/program.md")
+
+
 def test_a_metric_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
     repository(tmp_path, train_py="print(f'total_seconds: {s}')\nprint(f'goodness: {g}')")
     with pytest.raises(UsageError, match=r"no metric that is known.*\(it prints goodness\); say metric = "):
