@@ -88,8 +88,7 @@ class Agent:
                 await self.board.retire(self.name, self.fence)
             raise
         finally:
-            await cancel(heartbeat)
-            await self.drafting.cancel()
+            await cancel(heartbeat, *self.drafting.thoughts)  # at once: who is cancelled here again leaves none behind
         self.state, self.note = "stopped", work.reason
         with contextlib.suppress(Fenced):  # nothing is left that could be taken away
             await self.board.leave(self.name, self.fence)

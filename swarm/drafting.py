@@ -85,9 +85,10 @@ class Drafting:
         """Why nobody here has an idea; "" while somebody may have one, or a crash is being mended."""
         return "" if self._mending else self._stuck
 
-    async def cancel(self) -> None:
-        """Ends whatever is being thought."""
-        await cancel(self._ahead, self._mending)
+    @property
+    def thoughts(self) -> tuple[asyncio.Task[bool] | None, ...]:
+        """Whatever is being thought, for who has to end it."""
+        return self._ahead, self._mending
 
     def bench(self) -> int:
         """The fallback thinks for a while; for how many ideas."""

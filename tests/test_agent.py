@@ -587,6 +587,41 @@ def test_nobody_mends_for_an_agent_that_has_ended(make_room: Callable[..., Room]
     ]  # fmt: skip
 
 
+def test_an_agent_that_is_cancelled_twice_leaves_no_thought_behind(room: Room) -> None:
+    """The second time comes while its heartbeat is still about to end."""
+
+    async def never(*_: object) -> Idea:
+        room.diary.append("thinks")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            room.diary.append("thinks no more")
+        raise AssertionError
+
+    async def lives() -> None:
+        agent, ending = room.agent(room.thinker(propose=never)), asyncio.Event()
+
+        async def beat() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ending.set()
+                await asyncio.Event().wait()
+
+        agent._keep_lease = beat
+        life = asyncio.create_task(agent.live())
+        while "thinks" not in room.diary:
+            await asyncio.sleep(0.001)
+        life.cancel()
+        await ending.wait()
+        life.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await life
+        assert room.diary[-1] == "thinks no more"
+
+    asyncio.run(asyncio.wait_for(lives(), 20))
+
+
 def conflict(room: Room, thinker: Thinker) -> Agent:
     """gpu0, whose first draft turns k0, on a board where gpu1 wins by turning it otherwise before that draft runs."""
 
