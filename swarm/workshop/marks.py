@@ -19,7 +19,7 @@ def _by_name(**checks: str) -> dict[str, str]:
 
 _MODULES = _by_name(
     harmless="""abc bisect cmath collections contextlib copy dataclasses decimal enum fractions functools gc heapq
-        itertools math numbers operator random statistics string textwrap time typing typing_extensions warnings
+        itertools math numbers operator random re statistics string textwrap time typing typing_extensions warnings
         __future__ numpy torch triton""",
     process="""asyncio atexit builtins code codeop concurrent ctypes faulthandler fcntl ftplib http importlib inspect
         mmap multiprocessing os pdb pickle platform pty runpy select shelve shutil signal site smtplib socket sqlite3
@@ -33,8 +33,9 @@ _CALLED = _by_name(  # names and attributes, where they are called
     data="tokens offsets memmap fromfile",
     clock="BudgetClock print_summary Journal",
 )
-_HARMLESS_CALLS = ("torch.compile",)
+_HARMLESS_CALLS = ("torch.compile", "re.compile")
 _BUILT_IN = frozenset(("eval", "exec", "compile", "__import__", "globals", "open"))  # under another name the same
+_METHODS = frozenset(("eval", "compile"))  # of modules of torch, too
 _ATTRIBUTES = _by_name(  # wherever they are used
     environment="environ environb getenv putenv",
     data="eval_rows evaluate_bpb token_bytes from_file",
@@ -45,7 +46,11 @@ _ATTRIBUTES = _by_name(  # wherever they are used
         get_referrers ctypes ctypeslib""",
     patch="__dict__ __globals__ __builtins__ __subclasses__ __code__ __closure__ __getattribute__ __loader__ __mro__",
 )
-_FILES = frozenset(("load", "save"))  # of a module
+_FILES = frozenset(("load", "save"))  # of a module, but those of a kernel, which read and write a GPU's memory
+_KERNELS = "triton"
+_PRIVATE = _by_name(  # what the fixed loader, clock and journal keep to themselves: text, time, heartbeats
+    patch="_packer _pack _pack_ahead _ahead _mark _now _recent _runs_ahead _file _next_beat _next_line",
+)
 _CLOCK = frozenset(
     ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls", "first_start")
 )
@@ -54,6 +59,7 @@ _WHOLE = {"seed": "seed", "budget": "clock"}  # arguments that must go on as the
 _NEEDED = {  # attributes that must not go
     "spent": "clock", "lap": "clock", "load_state_dict": "warm-up", "seed": "seed",
 }  # fmt: skip
+_TELLS = frozenset(("print", "debug", "info", "log", "warning", "write"))  # calls that only tell what they are given
 _SWITCHES = ("torch.backends.", "torch._dynamo.config.", "torch._inductor.config.", "torch.cuda.matmul.")
 _BLOB = 4096  # characters of literals in one expression
 
@@ -96,9 +102,11 @@ class _Finder(ast.NodeVisitor):
     def __init__(self) -> None:
         self.found: list[tuple[Mark, int]] = []
         self._in_literal = False
-        self._modules: set[str] = set()  # names that stand for something imported
-        self._libraries: set[str] = set()  # of these, for something of another project
+        self._modules: dict[str, str] = {}  # names that stand for something imported, and whose it is: torch, prepare
+        self._corpora = {"corpus"}  # names that stand for a corpus
+        self._rebound: list[set[str]] = [set()]  # names of built-ins that are something else here, from the outside in
         self._called: set[ast.expr] = set()  # what is looked at as a call already
+        self._told: set[ast.expr] = set()  # what is only told
 
     def _mark(self, node: ast.AST, check: str, what: str) -> None:
         self.found.append((Mark(check, what), getattr(node, "lineno", 0)))
@@ -112,17 +120,15 @@ class _Finder(ast.NodeVisitor):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for name in node.names:
-            self._brought(name.asname or name.name, node.module or ".")
+            self._brought(name.asname or name.name, "." * node.level + (node.module or ""))
             self._imported(node, f"{node.module or '.'}.{name.name}")
-            if name.name in _FILES:
+            if name.name in _FILES and (node.module or "").split(".")[0] != _KERNELS:
                 self._mark(node, "files", f"imports {name.name}")
             if check := _ATTRIBUTES.get(name.name) or _CALLED.get(name.name):
                 self._mark(node, check, f"imports {name.name}")
 
     def _brought(self, name: str, module: str) -> None:
-        self._modules.add(name)
-        if module.split(".")[0] in _MODULES:
-            self._libraries.add(name)
+        self._modules[name] = module.split(".")[0]
 
     def _imported(self, node: ast.AST, name: str) -> None:
         root = name.split(".")[0]
@@ -139,11 +145,11 @@ class _Finder(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             if check := _ATTRIBUTES.get(node.attr):
                 self._mark(node, check, f"uses .{node.attr}")
-            if node.attr in _NEEDED:
+            if node.attr in _NEEDED and node not in self._told:
                 self._mark(node, "keeps", node.attr)
             if node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys":
                 self._mark(node, "process", "uses sys.modules")
-            if node.attr in _FILES and _root(node) in self._modules:
+            if node.attr in _FILES and self._modules.get(_root(node), _KERNELS) != _KERNELS:
                 self._mark(node, "files", f"uses {ast.unparse(node)}")
             self._reached(node)
         else:
@@ -156,15 +162,40 @@ class _Finder(ast.NodeVisitor):
         if root in ("self", "cls"):
             return
         check = _CALLED.get(node.attr, "")
-        borrowed = check == "data" or (check and root in self._modules and text not in _HARMLESS_CALLS)
-        if borrowed and node not in self._called:
+        borrowed = root in self._modules and text not in _HARMLESS_CALLS
+        if check and node not in self._called and (borrowed or (check == "data" and self._of_corpus(node.value))):
             self._mark(node, check, f"takes {text}")
-        if node.attr.startswith("_") and not node.attr.startswith("__") and root not in self._libraries:
+        private = node.attr.startswith("_") and not node.attr.startswith("__")
+        fixed = root in self._modules and self._modules[root] not in _MODULES
+        if node.attr in _PRIVATE or (private and fixed):
             self._mark(node, "patch", f"reaches into {text}")
 
+    def _of_corpus(self, owner: ast.expr) -> bool:
+        names = (getattr(part, "id", getattr(part, "attr", "")) for part in ast.walk(owner))
+        return any(name in self._corpora or name == "load_corpus" for name in names)
+
     def visit_Name(self, node: ast.Name) -> None:
-        if node.id in _BUILT_IN and isinstance(node.ctx, ast.Load) and node not in self._called:
+        if isinstance(node.ctx, ast.Del):
+            for names in self._rebound:
+                names.discard(node.id)
+        elif self._is_built_in(node) and isinstance(node.ctx, ast.Load) and node not in self._called:
             self._mark(node, _CALLED[node.id], f"takes {node.id}")
+        elif node.id in ("__builtins__", "__loader__"):
+            self._mark(node, "patch", f"uses {node.id}")
+
+    def _is_own(self, called: ast.expr) -> bool:
+        """Whether a call by the name of a built-in calls the file's own function, or a method, as in model.eval()."""
+        if isinstance(called, ast.Attribute):
+            return called.attr in _METHODS and _root(called) not in self._modules
+        return isinstance(called, ast.Name) and called.id in _BUILT_IN and not self._is_built_in(called)
+
+    def _is_built_in(self, node: ast.Name) -> bool:
+        return node.id in _BUILT_IN and not any(node.id in names for names in self._rebound)
+
+    def visit_arg(self, node: ast.arg) -> None:
+        if node.annotation and "Corpus" in ast.unparse(node.annotation):
+            self._corpora.add(node.arg)
+        self.generic_visit(node)
 
     def _stored(self, node: ast.Attribute) -> None:
         text = ast.unparse(node)
@@ -174,18 +205,22 @@ class _Finder(ast.NodeVisitor):
             self._mark(node, "clock", f"sets {text}")
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        if isinstance(node.value, ast.Name | ast.Attribute) and _root(node.value) in self._modules:
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            if isinstance(node.value, ast.Name):  # another name for something imported
-                self._modules.update(names)
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        if isinstance(node.value, ast.Name) and node.value.id in self._modules:  # another name for something imported
+            self._modules |= dict.fromkeys(names, self._modules[node.value.id])
+        loaded = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).endswith("load_corpus")
+        if loaded or (isinstance(node.value, ast.Name) and node.value.id in self._corpora):
+            self._corpora.update(names)
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         called = node.func
         self._called.add(called)
         name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
-        if (check := _CALLED.get(name)) and ast.unparse(called) not in _HARMLESS_CALLS:
+        if (check := _CALLED.get(name)) and not self._is_own(called) and ast.unparse(called) not in _HARMLESS_CALLS:
             self._mark(node, check, f"calls {name}()")
+        if name in _TELLS:
+            self._tell(*node.args)
         if isinstance(called, ast.Name):
             if called.id in ("setattr", "delattr", "vars") and node.args and _root(node.args[0]) in self._modules:
                 self._mark(node, "patch", f"calls {called.id} on {ast.unparse(node.args[0])}")
@@ -199,6 +234,15 @@ class _Finder(ast.NodeVisitor):
             if keyword.arg in _WHOLE:
                 self._mark(node, _WHOLE[keyword.arg], f"sets {keyword.arg} to {ast.unparse(keyword.value)[:40]}")
         self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        self._tell(node)
+        self.generic_visit(node)
+
+    def _tell(self, *told: ast.expr) -> None:
+        """The seed may be told or not: that is no use of it."""
+        parts = (part for expression in told for part in ast.walk(expression))
+        self._told.update(part for part in parts if isinstance(part, ast.Attribute) and part.attr == "seed")
 
     def _whole(self, argument: ast.expr) -> None:
         """The seed and the budget are passed on as they are, not made into others."""
@@ -229,23 +273,30 @@ class _Finder(ast.NodeVisitor):
                 self._mark(value, check, f"reports {ast.unparse(value)[:40]} as {key.value}")
         self.generic_visit(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._skip_docstring(node)
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for outside in (*node.decorator_list, node.args, *filter(None, [node.returns])):  # where it is defined
+            self.visit(outside)
+        self._rebound.append(_bound_in(node))
+        self._visit_body(node)
+        self._rebound.pop()
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._skip_docstring(node)
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self._skip_docstring(node)
+        for outside in (*node.decorator_list, *node.bases, *node.keywords):
+            self.visit(outside)
+        self._visit_body(node)
 
     def visit_Module(self, node: ast.Module) -> None:
-        self._skip_docstring(node)
+        self._visit_body(node)
 
-    def _skip_docstring(self, node: ast.AST) -> None:
-        for child in ast.iter_child_nodes(node):
+    def _visit_body(self, node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for child in node.body:
             if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
                 continue  # prose
             self.visit(child)
+            if isinstance(node, ast.Module):  # only from here on, and only what is bound in any case
+                self._rebound[-1] |= _bound_by(child)
 
     def generic_visit(self, node: ast.AST) -> None:
         outermost = isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict) and not self._in_literal
@@ -267,3 +318,25 @@ def _root(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    """The names that a statement binds whatever happens."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return {name}
+        case ast.Assign(targets=targets):
+            return {target.id for target in targets if isinstance(target, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            return {name}
+    return set()
+
+
+def _bound_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Names that never mean a built-in inside: what a function binds anywhere is its own."""
+    given = function.args
+    arguments = (*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg)))
+    elsewhere = {
+        name for part in ast.walk(function) if isinstance(part, ast.Global | ast.Nonlocal) for name in part.names
+    }
+    return {argument.arg for argument in arguments}.union(*map(_bound_by, function.body)) - elsewhere

@@ -5,8 +5,12 @@ python -m pytest tests/trust
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 
+import prepare
 from swarm.project import load_project
 from swarm.records import Edit, Source
 from swarm.researchers.knobs import read_knobs, write_knobs
@@ -14,6 +18,7 @@ from swarm.researchers.playbook import rule_for
 from swarm.researchers.structures import PATCHES
 from swarm.workshop.gate import fault
 from tests.trust.edits import COUNTED, HONEST, MEASURED, REFUSED, ROOT, TRAIN, Change
+from trainer import harness
 
 PATH = "trainer/train.py"
 PROJECT = load_project(ROOT)
@@ -40,6 +45,55 @@ def test_a_cheat_in_plain_sight_is_refused_by_name(cheat: Change) -> None:
 @pytest.mark.parametrize("honest", HONEST, ids=lambda honest: honest.name)
 def test_honest_edits_pass(honest: Change) -> None:
     assert told(honest.code) == ""
+
+
+@pytest.mark.parametrize(
+    "ordinary",
+    [
+        "def inner(model): return model._orig_mod",
+        """class Gain(torch.nn.Module):
+    def _h(self): return type(self)._h
+
+    def same(self, other): return super()._h() == other._w""",
+        "def small(preset): return preset._replace(depth=1)._asdict()",
+        "def plain(parameters): return [p for p in parameters if not p._no_decay and p._version == 0]",
+        "def due(schedule, batch): return schedule.tokens > 10 and batch.offsets is None",
+        "def build(model, compile: bool = True, eval=None):\n    if compile:\n        return eval",
+        "def choose(model):\n    compile = model.training\n    return compile",
+        "compile = True\nif compile:\n    print('compiles')",
+        "def eval(model): return model.eval()\n\n\nlosses = eval(torch.nn.Linear(1, 1))",
+        """import triton
+import triton.language as tl
+
+
+@triton.jit
+def copy(source, target, size: tl.constexpr):
+    at = tl.arange(0, size)
+    tl.store(target + at, tl.load(source + at))""",
+        "def measure(model):\n    model.compile()\n    return model.eval()",
+        "import re\n\nLAYER = re.compile('[0-9]+')",
+        "same = torch._C._GLIBCXX_USE_CXX11_ABI",
+    ],
+    ids=lambda code: code.splitlines()[0],
+)
+def test_ordinary_code_passes(ordinary: str) -> None:
+    """Underscores, common names and kernels are everybody's, whoever else uses them for a cheat."""
+    assert told(f"{TRAIN}\n\n{ordinary}\n") == ""
+
+
+def test_a_line_that_only_tells_the_seed_may_go() -> None:
+    line = '    print("seed", args.seed)\n    log.info(f"run {args.seed}")\n'
+    parent = f"def main(args, log):\n{line}    torch.manual_seed(args.seed)\n"
+    assert told(parent.replace(line, ""), parent) == ""
+    assert told(parent.replace("manual_seed(args.seed)", "manual_seed(1)"), parent).endswith("as it was")
+
+
+def test_the_gate_knows_every_private_name_of_the_fixed_files_that_is_worth_reaching_for() -> None:
+    found = set()
+    for kind in (prepare.TrainLoader, harness.BudgetClock, harness.Journal):
+        found.update(re.findall(r"(?:self\.|def )(_[a-z]\w*)", inspect.getsource(kind)))
+    assert len(found) > 8
+    assert {name for name in found if told(f"{TRAIN}\n\ndef reach(it): return it.{name}\n") == ""} == set()
 
 
 def test_what_stood_there_before_is_no_news() -> None:
