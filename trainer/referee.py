@@ -156,7 +156,7 @@ class Lot:
 
     def compare(self, witness: Read, tolerance: float) -> None:
         """Ask the witness about the drawn rows, changed after their cuts and in other company."""
-        hints = []
+        hints: list[tuple[float, float, Pick]] = []  # each with how far the row's logits moved
         for first in range(0, len(self.picks), self.batch):
             company = self.picks[first : first + self.batch]
             block = self._inputs([pick.row for pick in company])
@@ -167,9 +167,14 @@ class Lot:
                 moved = self._moved(pick, answers[place])
                 if not moved <= tolerance:
                     raise self._named(pick, witness, tolerance, moved)
-                hints.append(self._hint(pick, answers[place]))
-        if known := _known(hints, tolerance):
+                hints.append((self._hint(pick, answers[place]), moved, pick))
+        if len(hints) < ENOUGH:
+            return
+        if known := _known([hint for hint, _, _ in hints], tolerance):
             raise Invalid(f"causality: {known}")
+        if fmean(abs(hint) for hint, _, _ in hints) > tolerance / 4:  # more than rounding, to whosever favour
+            _, moved, pick = max(hints, key=lambda found: abs(found[0]))
+            raise self._named(pick, witness, tolerance / 8, moved)  # a logarithm of a share moves twice as far at most
 
     def _hint(self, pick: Pick, answer: torch.Tensor) -> float:
         """By how many nats the measured process knew the token at the cut better, which the witness was not shown."""
@@ -208,10 +213,8 @@ def _known(hints: list[float], tolerance: float) -> str:
     Rounding is as often to a token's favour as not, and what never goes beyond the tolerance among millions of logits
     is far below it in the mean.
     """
-    if len(hints) < ENOUGH:
-        return ""
-    mean, size = fmean(hints), fmean(map(abs, hints))
-    if mean > SURE * stdev(hints) / math.sqrt(len(hints)) + tolerance / 100 or size > tolerance / 4:
+    mean = fmean(hints)
+    if mean > SURE * stdev(hints) / math.sqrt(len(hints)) + tolerance / 100:
         return f"the token that comes next is known better where it is shown, by {mean:.2g} nats"
     return ""
 

@@ -119,6 +119,36 @@ def test_a_model_that_breaks_a_rule_is_invalid_by_name(model: type[nn.Module], c
         measure(model(), corpus)
 
 
+class Rescaled(Honest):
+    """Its rounding hangs on the whole batch, as with one scale of numbers in 8 bits: less than the tolerance, and to
+    nobody's favour."""
+
+    def forward(self, idx: torch.Tensor) -> torch.Tensor:
+        return super().forward(idx) + 4.9e-4 * torch.sin(torch.arange(VOCAB) * (idx.sum() % 1_000_003))
+
+
+class Alternating(Honest):
+    """Favours the token that comes next in every other row, by less than the tolerance."""
+
+    def forward(self, idx: torch.Tensor) -> torch.Tensor:
+        hint = 9e-4 * nn.functional.one_hot(idx.roll(-1, dims=1), VOCAB)
+        hint[1::2] = 0
+        return super().forward(idx) + hint
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (Rescaled, r"rows: other rows of the batch move a row's logits by 0\.000\d+$"),
+        (Alternating, r"causality: (the token that comes next is known better|tokens from position \d+ on move)"),
+    ],
+)
+def test_what_stays_below_the_tolerance_is_called_what_it_is(model: type[nn.Module], told: str, corpus) -> None:
+    for _ in range(10):  # rows are drawn by lot
+        with pytest.raises(referee.Invalid, match=f"^{told}"):
+            measure(model(), corpus)
+
+
 class Rarely(Honest):
     """Reads ahead in one row of five only: drawn by lot, rows of that kind are among those asked about again."""
 
