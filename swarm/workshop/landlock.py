@@ -17,6 +17,7 @@ import json
 import os
 import struct
 import sys
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ LIST = 0b1000
 FILE = 0b100_0000_0000_0111  # of all rights, those that a single file has
 EVERYTHING = 0x7FFF
 SET_SECCOMP, DROP_CAPABILITY, NO_NEW_PRIVILEGES = 22, 24, 38  # of prctl(2)
+TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
 UNIX, NETLINK, IO_URING_SETUP = 1, 16, 425  # families of sockets; a call that could open one in secret
 MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # as seccomp names them, and where socket(2) is
 
@@ -121,12 +123,28 @@ def _done(result: int) -> int:
     return result
 
 
+def _temporary(folder: str) -> str:
+    """A place for temporary files in `folder`, by a path that is short enough for the sockets which PyTorch's workers
+    put there: a link beside other users' files, remade where it is not ours, and removed once its folder is gone."""
+    place = Path(folder, TEMPORARY).resolve()
+    place.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):
+        for link in LINKS.glob(LINK + "*"):
+            if link.is_symlink() and not link.exists():
+                link.unlink(missing_ok=True)
+    link = LINKS / f"{LINK}{os.getuid()}-{zlib.crc32(os.fsencode(place)):08x}"
+    with contextlib.suppress(OSError):
+        link.symlink_to(place)
+    with contextlib.suppress(OSError):
+        if link.lstat().st_uid == os.getuid() and link.readlink() == place:
+            return str(link)
+    return str(place)
+
+
 def main() -> None:
     rules = json.loads(sys.argv[1])
     for folder in rules["writable"][:1]:
-        temporary = Path(folder, ".tmp")
-        temporary.mkdir(exist_ok=True)
-        os.environ["TMPDIR"] = str(temporary)
+        os.environ["TMPDIR"] = _temporary(folder)
     enter(rules)
     os.execvp(sys.argv[2], sys.argv[2:])
 

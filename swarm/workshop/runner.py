@@ -20,6 +20,7 @@ from swarm.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
 from swarm.workshop import sweep
 from swarm.workshop.dials import turned
+from swarm.workshop.landlock import TEMPORARY
 from swarm.workshop.outcome import clocked, read_run
 from swarm.workshop.progress import read_progress
 from swarm.workshop.sandbox import Sandbox
@@ -234,6 +235,7 @@ class Workshop:
         """Where compiled code is kept from run to run: the shared place cannot be written to from inside."""
         folder = self._folder / "compiled" / step
         folder.mkdir(parents=True, exist_ok=True)
+        remove(folder / TEMPORARY)
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
         return folder
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -131,8 +132,11 @@ def test_the_referees_cage_has_nothing_to_write_to(caged) -> None:
                             capture_output=True, text=True)
     (folder / "referee.json").write_text(json.dumps({"val_bpb": 1.5, "inside": inside.stdout + inside.stderr}))
     """
+    leftover = caged.folder / "compiled" / "referee" / landlock.TEMPORARY / "of-an-earlier-run"
+    leftover.mkdir(parents=True)
     run = caged.run("import os; open(os.environ['SWARM_RUN_DIR'] + '/model.pt', 'w')")
     assert run.metrics and run.metrics.values["inside"] == "no\n" * 3
+    assert not leftover.exists()
 
 
 def test_a_sandbox_that_lets_something_through_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -168,6 +172,31 @@ def test_without_bubblewrap_only_sockets_within_the_machine_can_be_made(family: 
     script = "import socket, sys; socket.socketpair(); socket.socket(getattr(socket, sys.argv[1]), socket.SOCK_DGRAM)"
     done = subprocess.run(box.command([sys.executable, "-c", script, family], ()), capture_output=True, text=True)
     assert "PermissionError" in done.stderr
+
+
+TEMPORARY = """
+import os, socket, tempfile
+with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+    server.bind(os.path.join(folder, "listener-12345678"))
+leftover = os.path.join(tempfile.gettempdir(), "leftover")
+open(leftover, "w").close()
+print(os.path.realpath(leftover), tempfile.gettempdir())
+"""
+
+
+def test_temporary_sockets_find_a_short_path_however_deep_the_workspace_lies(way: str, tmp_path: Path) -> None:
+    """PyTorch's workers put theirs there, and a path to one has at most 107 bytes."""
+    workspace = tmp_path / ("deep" * 30) / "workspace"
+    workspace.mkdir(parents=True)
+    box = sandbox.Sandbox((), (), tmp_path)
+    done = subprocess.run(box.command([sys.executable, "-c", TEMPORARY], (workspace,)), capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    if way == "landlock":
+        file, link = done.stdout.split()
+        assert Path(file).is_relative_to(workspace)  # counted as what it writes
+        shutil.rmtree(workspace)
+        landlock._temporary(str(tmp_path))
+        assert not Path(link).is_symlink(), "a link to what is gone is removed by the next"
 
 
 def test_what_is_not_protected_is_said(way: str) -> None:
