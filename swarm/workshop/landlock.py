@@ -30,6 +30,10 @@ FILE = 0b100_0000_0000_0111  # of all rights, those that a single file has
 EVERYTHING = 0x7FFF
 SET_SECCOMP, DROP_CAPABILITY, NO_NEW_PRIVILEGES = 22, 24, 38  # of prctl(2)
 TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
+TOKENS = (
+    "HF_TOKEN_PATH",
+    "HF_STORED_TOKENS_PATH",
+)  # a token that may not be read is an error to Hugging Face, none is not
 UNIX, NETLINK, IO_URING_SETUP = 1, 16, 425  # families of sockets; a call that could open one in secret
 MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # as seccomp names them, and where socket(2) is
 
@@ -145,6 +149,7 @@ def main() -> None:
     rules = json.loads(sys.argv[1])
     for folder in rules["writable"][:1]:
         os.environ["TMPDIR"] = _temporary(folder)
+    os.environ |= dict.fromkeys(TOKENS, "/dev/null")
     enter(rules)
     os.execvp(sys.argv[2], sys.argv[2:])
 

@@ -28,11 +28,13 @@ _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What a program inside finds: this machine, read-only, without what is `closed`; of that, what is `readable` all
-    the same; nothing `secret`, for which files stand in that lie in `blanks`; and `writable` folders."""
+    the same; nothing `secret`, for which zeros stand in, and none of the `tokens` that open doors elsewhere, for which
+    an empty file does; and `writable` folders. What stands in lies in `blanks`."""
 
     closed: tuple[Path, ...]
     readable: tuple[Path, ...]
     secret: tuple[Path, ...]
+    tokens: tuple[Path, ...]
     writable: tuple[Path, ...]
     blanks: Path
 
@@ -56,7 +58,8 @@ class Sandbox:
         bounds = Bounds(
             tuple(path for path in (*map(Path, _PRIVATE), *self.hidden, home) if path.is_dir() and path != Path("/")),
             tuple(path.resolve() for path in opened if path.exists() and not home.is_relative_to(path.resolve())),
-            (*(path for path in tokens if path.is_file()), *self.held_out),
+            self.held_out,
+            tuple(path for path in tokens if path.is_file()),
             tuple(writable),
             self.blanks,
         )
@@ -73,7 +76,15 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
     for path in bounds.readable:
         words += ["--ro-bind", str(path), str(path)]
     for path in bounds.secret:
-        words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", _blank(path, bounds.blanks), str(path)]
+        words += (
+            ["--tmpfs", str(path)]
+            if path.is_dir()
+            else ["--ro-bind", _blank(path.stat().st_size, bounds.blanks), str(path)]
+        )
+    for (
+        path
+    ) in bounds.tokens:  # an empty one counts as none; /dev/null could not be read here, on a mount without devices
+        words += ["--ro-bind", _blank(0, bounds.blanks), str(path)]
     for path in bounds.writable:
         words += ["--bind", str(path), str(path)]
     return [*words, "--"]
@@ -83,7 +94,7 @@ def _landlock(bounds: Bounds) -> list[str]:
     rules = {
         "closed": [*map(str, bounds.closed), "/dev"],
         "readable": [*map(str, bounds.readable)],
-        "secret": [*map(str, bounds.secret)],
+        "secret": [*map(str, (*bounds.secret, *bounds.tokens))],
         "writable": [*map(str, bounds.writable)],
         "devices": _devices((*_PLAIN, *_DEVICES)),
     }
@@ -97,9 +108,8 @@ def _devices(patterns: Iterable[str]) -> list[str]:
     return [str(path) for pattern in patterns for path in sorted(Path("/").glob(pattern.lstrip("/")))]
 
 
-def _blank(path: Path, blanks: Path) -> str:
-    """A file of zeros, as long as `path`: who looks only at sizes notices nothing."""
-    size = path.stat().st_size
+def _blank(size: int, blanks: Path) -> str:
+    """A file of zeros, as long as the one it stands for: who looks only at sizes notices nothing."""
     blank = blanks / str(size)
     if not blank.exists():
         blanks.mkdir(parents=True, exist_ok=True)

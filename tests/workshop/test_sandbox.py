@@ -199,5 +199,25 @@ def test_temporary_sockets_find_a_short_path_however_deep_the_workspace_lies(way
         assert not Path(link).is_symlink(), "a link to what is gone is removed by the next"
 
 
+TOKEN = """
+import os, pathlib
+folder = pathlib.Path.home() / ".cache" / "huggingface"
+names = {"HF_TOKEN_PATH": "token", "HF_STORED_TOKENS_PATH": "stored_tokens"}
+print([pathlib.Path(os.environ.get(variable, folder / name)).read_text() for variable, name in names.items()])
+"""
+
+
+def test_hugging_face_finds_no_token_and_no_error(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its library reads these files so, and minds only a file that is not there."""
+    folder = tmp_path / "home" / ".cache" / "huggingface"
+    folder.mkdir(parents=True)
+    for name in ("token", "stored_tokens"):
+        (folder / name).write_text("hf_secret")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    command = sandbox.Sandbox((), (), tmp_path / "blanks").command([sys.executable, "-c", TOKEN], ())
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "['', '']\n", done.stderr
+
+
 def test_what_is_not_protected_is_said(way: str) -> None:
     assert ("NOT closed" in sandbox.protection()) == (way == "landlock")
