@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import json
 import os
+import stat
 import struct
 import sys
 import zlib
@@ -30,10 +31,7 @@ FILE = 0b100_0000_0000_0111  # of all rights, those that a single file has
 EVERYTHING = 0x7FFF
 SET_SECCOMP, DROP_CAPABILITY, NO_NEW_PRIVILEGES = 22, 24, 38  # of prctl(2)
 TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
-TOKENS = (
-    "HF_TOKEN_PATH",
-    "HF_STORED_TOKENS_PATH",
-)  # a token that may not be read is an error to Hugging Face, none is not
+TOKENS = "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH"  # Hugging Face ends on a token that may not be read, not on none
 UNIX, NETLINK, IO_URING_SETUP = 1, 16, 425  # families of sockets; a call that could open one in secret
 MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # as seccomp names them, and where socket(2) is
 
@@ -76,10 +74,12 @@ def _open(ruleset: int, path: str, hidden: Iterable[str], listed: bool) -> None:
         return
     if listed:
         _allow(ruleset, path, LIST)
-    with contextlib.suppress(PermissionError):  # closed to this user anyway
-        for entry in os.scandir(path):
-            if not entry.is_symlink():  # what it leads to is opened where it lies
-                _open(ruleset, entry.path, below, listed)
+    entries: list[os.DirEntry[str]] = []
+    with contextlib.suppress(OSError):  # closed to this user anyway, or a mount whose other end is gone
+        entries += os.scandir(path)
+    for entry in entries:
+        if not entry.is_symlink():  # what it leads to is opened where it lies
+            _open(ruleset, entry.path, below, listed)
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
@@ -87,7 +87,10 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:  # gone, or closed to this user anyway
         return
-    rights &= EVERYTHING if Path(path).is_dir() else FILE
+    try:
+        rights &= EVERYTHING if stat.S_ISDIR(os.fstat(descriptor).st_mode) else FILE
+    except OSError:  # a mount whose other end is gone
+        rights = 0
     rule = struct.pack("=Qi", rights, descriptor)
     if rights:
         _done(_kernel().syscall(ADD_RULE, ruleset, 1, rule, 0))

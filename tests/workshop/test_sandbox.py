@@ -5,6 +5,7 @@ python -m pytest tests/workshop/test_sandbox.py
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -217,6 +218,35 @@ def test_hugging_face_finds_no_token_and_no_error(way: str, tmp_path: Path, monk
     command = sandbox.Sandbox((), (), tmp_path / "blanks").command([sys.executable, "-c", TOKEN], ())
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "['', '']\n", done.stderr
+
+
+def test_a_dead_mount_closes_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the other end of a FUSE mount is gone, no question about its root is answered."""
+    if why := sandbox._lacks("landlock"):
+        pytest.skip(why)
+    for name in ("beside", "dead", "way/secret", "way/open"):
+        (tmp_path / name).mkdir(parents=True)
+    dead, fstat, scandir, opened = (tmp_path / "dead").stat(), os.fstat, os.scandir, []
+    gone = OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    def asked(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        if os.path.samestat(found, dead):
+            raise gone
+        opened.append(found.st_ino)
+        return found
+
+    def listed(path: str):
+        if path.endswith("dead"):
+            raise gone
+        return scandir(path)
+
+    monkeypatch.setattr(os, "fstat", asked)
+    monkeypatch.setattr(os, "scandir", listed)
+    monkeypatch.setattr(landlock, "_done", lambda result: result)
+    landlock._open(-1, str(tmp_path), {str(tmp_path / name) for name in ("way/secret", "dead/secret")}, listed=False)
+    landlock._allow(-1, str(tmp_path / "dead"), landlock.READ)
+    assert set(opened) == {(tmp_path / name).stat().st_ino for name in ("beside", "way/open")}
 
 
 def test_what_is_not_protected_is_said(way: str) -> None:
