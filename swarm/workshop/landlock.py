@@ -29,7 +29,8 @@ READ = 0b1101  # execute, read files, list folders: the lowest bits of what the 
 LIST = 0b1000
 FILE = 0b100_0000_0000_0111  # of all rights, those that a single file has
 EVERYTHING = 0x7FFF
-SET_SECCOMP, DROP_CAPABILITY, NO_NEW_PRIVILEGES = 22, 24, 38  # of prctl(2)
+SET_SECCOMP, NO_NEW_PRIVILEGES = 22, 38  # of prctl(2)
+CAPABILITIES = 0x20080522  # the version of capset(2)
 TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
 TOKENS = "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH"  # Hugging Face ends on a token that may not be read, not on none
 UNIX, NETLINK, IO_URING_SETUP = 1, 16, 425  # families of sockets; a call that could open one in secret
@@ -55,9 +56,8 @@ def enter(rules: dict[str, list[str]]) -> None:
         _open(ruleset, path, {other for other in closed if other != path} | secret, listed=True)
     for path in (*rules["writable"], *rules["devices"]):
         _allow(ruleset, path, EVERYTHING)
-    for capability in range(64):
-        system.prctl(DROP_CAPABILITY, capability, 0, 0, 0)  # fails where there is no such power to lose
-    _done(system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+    _done(system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))  # from now on not even root gets a power by starting a program
+    _done(system.capset(struct.pack("=Ii", CAPABILITIES, 0), bytes(24)))  # none of those it has, which it always may
     _done(system.syscall(RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
     _unplug(system)

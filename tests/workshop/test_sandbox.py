@@ -50,7 +50,7 @@ told = {
     "download": can((cache / "downloads" / "raw.parquet").read_bytes),
     "guard": can(lambda: os.kill(int(os.environ["GUARD_TEST"]), 0)),
     "secrets": can(pathlib.Path("/proc", os.environ["GUARD_TEST"], "environ").read_bytes),
-    "powers": pathlib.Path("/proc/self/status").read_text().partition("CapBnd:")[2].split()[0].strip("0"),
+    "powers": pathlib.Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0].strip("0"),
     "temporary": can(lambda: __import__("tempfile").TemporaryFile().close()),
 }
 print(json.dumps(told))
@@ -218,6 +218,17 @@ def test_hugging_face_finds_no_token_and_no_error(way: str, tmp_path: Path, monk
     command = sandbox.Sandbox((), (), tmp_path / "blanks").command([sys.executable, "-c", TOKEN], ())
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "['', '']\n", done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid(), reason="needs root's powers, and setpriv")
+def test_root_loses_its_powers_where_it_may_not_limit_them(tmp_path: Path) -> None:
+    """Containers that drop CAP_SETPCAP are such a place: what root's programs start with cannot be cut down there."""
+    if why := sandbox._lacks("landlock"):
+        pytest.skip(why)
+    look = ["grep", "-E", "Cap(Inh|Prm|Eff|Amb)", "/proc/self/status"]
+    command = sandbox.Sandbox((), (), tmp_path, "landlock").command(look, ())
+    done = subprocess.run(["setpriv", "--bounding-set=-setpcap", *command], capture_output=True, text=True, check=True)
+    assert [line.split()[1].strip("0") for line in done.stdout.splitlines()] == [""] * 4
 
 
 def test_a_dead_mount_closes_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
