@@ -34,7 +34,10 @@ CAPABILITIES = 0x20080522  # the version of capset(2)
 TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
 TOKENS = "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH"  # Hugging Face ends on a token that may not be read, not on none
 UNIX, NETLINK, IO_URING_SETUP = 1, 16, 425  # families of sockets; a call that could open one in secret
-MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # as seccomp names them, and where socket(2) is
+MACHINES = {  # as seccomp names them, where socket(2) is, and System V's shared memory, semaphores, messages, mq_open
+    "x86_64": (0xC000003E, 41, (29, 30, 31, *range(64, 72), 220, 240)),
+    "aarch64": (0xC00000B7, 198, (180, *range(186, 198))),
+}
 
 
 def version() -> int:
@@ -98,15 +101,16 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def _unplug(system: ctypes.CDLL) -> None:
-    """From now on only sockets within this machine can be made, whatever the path to one."""
-    machine, socket_call = MACHINES[os.uname().machine]
+    """From now on only sockets within this machine can be made, whatever the path to one, and no shared memory, message
+    or semaphore that is known by a number, as others of this user's could be read."""
+    machine, socket_call, refused = MACHINES[os.uname().machine]
     load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF: a word of the call, comparisons, the answer
+    calls = [at_least, 0x40000000], *([equal, call] for call in (*refused, IO_URING_SETUP))  # from the first on: x32
     program = [  # what is asked, how many lines further if so, and if not
         (load, 0, 0, 4),
-        (equal, 0, 8, machine),  # another machine's calls have other numbers
+        (equal, 0, len(calls) + 6, machine),  # another machine's calls have other numbers
         (load, 0, 0, 0),
-        (at_least, 6, 0, 0x40000000),  # so do those of x32
-        (equal, 5, 0, IO_URING_SETUP),
+        *((asked, len(calls) + 4 - line, 0, value) for line, (asked, value) in enumerate(calls)),
         (equal, 0, 3, socket_call),
         (load, 0, 0, 16),
         (equal, 1, 0, UNIX),

@@ -5,6 +5,7 @@ python -m pytest tests/workshop/test_sandbox.py
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -229,6 +230,30 @@ def test_root_loses_its_powers_where_it_may_not_limit_them(tmp_path: Path) -> No
     command = sandbox.Sandbox((), (), tmp_path, "landlock").command(look, ())
     done = subprocess.run(["setpriv", "--bounding-set=-setpcap", *command], capture_output=True, text=True, check=True)
     assert [line.split()[1].strip("0") for line in done.stdout.splitlines()] == [""] * 4
+
+
+SHARED = """
+import ctypes, sys
+system = ctypes.CDLL(None, use_errno=True)
+system.shmat.restype = ctypes.c_void_p
+for made in (system.shmat(int(sys.argv[1]), None, 0o10000), system.shmget(0, 4096, 0o1600), system.msgget(0, 0o1600),
+             system.semget(0, 1, 0o1600), system.mq_open(b"/swarm-test", 0o102, 0o600, None)):
+    print(-1 if made in (None, ctypes.c_void_p(-1).value) else made)
+"""
+
+
+def test_memory_that_others_share_by_a_number_cannot_be_read(way: str, tmp_path: Path) -> None:
+    system = ctypes.CDLL(None, use_errno=True)
+    memory = system.shmget(0, 4096, 0o1600)
+    try:
+        command = sandbox.Sandbox((), (), tmp_path).command([sys.executable, "-c", SHARED, str(memory)], ())
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    finally:
+        system.shmctl(memory, 0, None)
+    seen = [int(line) for line in done.stdout.splitlines()]
+    assert seen[0] == -1
+    if way == "landlock":  # bubblewrap has a world of its own for them
+        assert seen == [-1] * 5
 
 
 def test_a_dead_mount_closes_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
