@@ -1,7 +1,9 @@
 """The sandbox that trainings run in, where the machine has one: bubblewrap, or else Landlock. Linux, stdlib only.
 
-Inside there is no network, the world is read-only, home, /tmp and /run are closed, other runs cannot be read, and the
-held-out tokens neither. Bubblewrap also gives a world of its own, with an empty home and no other processes.
+Inside there is no network, the world is read-only, home, /tmp and /run are closed, the files of other runs cannot be
+read, and the held-out tokens neither. Bubblewrap also gives a world of its own, with an empty home, its own loopback
+and /dev/shm, and no other processes; by Landlock there is no TCP at all, and /dev/shm is the machine's: what other runs
+put there can be read.
 """
 
 from __future__ import annotations
@@ -158,10 +160,11 @@ def protection() -> str:
     """What the sandbox of this machine keeps edited code from, and what not."""
     if name() == "bubblewrap":
         return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
-    mortal = "" if landlock.version() >= landlock.SCOPED else "your other processes, "
+    mortal = "" if landlock.version() >= landlock.SCOPED else "your other processes, abstract sockets, "
     return (
-        "Landlock: no network, read-only world, home and /tmp closed, held-out data closed, nothing of root's powers;"
-        f" NOT closed: {mortal}sockets in files such as Docker's, the modes of your files (bubblewrap closes them)"
+        "Landlock: no network, no TCP even to itself, read-only world, home and /tmp closed, held-out data closed,"
+        f" nothing of root's powers; NOT closed: {mortal}/dev/shm, sockets in files such as Docker's, the modes of your"
+        " files (bubblewrap closes them)"
     )
 
 
