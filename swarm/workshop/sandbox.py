@@ -78,14 +78,9 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
     for path in bounds.readable:
         words += ["--ro-bind", str(path), str(path)]
     for path in bounds.secret:
-        words += (
-            ["--tmpfs", str(path)]
-            if path.is_dir()
-            else ["--ro-bind", _blank(path.stat().st_size, bounds.blanks), str(path)]
-        )
-    for (
-        path
-    ) in bounds.tokens:  # an empty one counts as none; /dev/null could not be read here, on a mount without devices
+        blank = ["--tmpfs"] if path.is_dir() else ["--ro-bind", _blank(path.stat().st_size, bounds.blanks)]
+        words += [*blank, str(path)]
+    for path in bounds.tokens:  # empty counts as none; /dev/null could not be read on a mount without devices
         words += ["--ro-bind", _blank(0, bounds.blanks), str(path)]
     for path in bounds.writable:
         words += ["--bind", str(path), str(path)]
