@@ -31,10 +31,6 @@ class Gpu:
     watts: float | None = None
     holders: tuple[tuple[int, str], ...] = ()  # (pid, program) of the processes that compute on it
 
-    @property
-    def free_gb(self) -> float:
-        return self.memory_gb - self.used_gb
-
 
 def gpus() -> list[Gpu]:
     """The GPUs that CUDA_VISIBLE_DEVICES lets this process use, in its order; [] where there is no NVIDIA driver."""
@@ -80,11 +76,6 @@ def visible(found: list[Gpu], variable: str | None) -> list[Gpu]:
 
 def _is_called(gpu: Gpu, name: str) -> bool:
     return name == str(gpu.index) or (name.startswith("GPU-") and gpu.uuid.startswith(name))
-
-
-def free_enough(gpu: Gpu, share: float = 0.9) -> bool:
-    """True if at least this share of the GPU's memory is free: nobody else works on it in earnest."""
-    return gpu.free_gb >= share * gpu.memory_gb
 
 
 def cores_for(slot: int, slots: int) -> tuple[int, ...]:

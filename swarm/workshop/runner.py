@@ -18,7 +18,7 @@ from typing import IO
 import swarm
 from swarm.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
-from swarm.workshop import sweep
+from swarm.workshop import gpu, sweep
 from swarm.workshop.dials import turned
 from swarm.workshop.landlock import TEMPORARY
 from swarm.workshop.outcome import clocked, read_run
@@ -50,6 +50,7 @@ LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 UNHEARD = 120.0  # seconds beyond all its limits after which a guard that says nothing counts as hung
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
+FREED, SLACK = 60.0, 0.1  # seconds, and share of a GPU's memory, within which it must be free again after a run
 START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
 _LOOK = 0.5  # seconds between looks at a run's progress
 
@@ -86,6 +87,7 @@ class Workshop:
         self._idle.set()
         self._stopping = False
         self._commands: IO[bytes] | None = None
+        self._others: float | None = None  # GB of the GPU that others hold
 
     async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
         """Trains `source` once and measures it. Never raises for what the trainer does: that is the Run's failure.
@@ -97,6 +99,8 @@ class Workshop:
         self._idle.clear()
         self._stopping = False
         try:
+            if crowded := await self._crowded():
+                return _lost(work, crowded)
             folder = await asyncio.to_thread(self._prepare, work, source)
             if not await self._guarded(folder, work.budget, on_progress):
                 await asyncio.to_thread(sweep.end_guard, folder)
@@ -148,6 +152,20 @@ class Workshop:
         return self._folder / GUARDS / f"{run}.{attempt}"
 
     # -- one run -----------------------------------------------------------------------------------------------
+
+    async def _crowded(self) -> str:
+        """Waits until the GPU is as free as it ever was here: memory comes back a moment after its process is gone.
+        Why it is not, where that takes too long."""
+        for _ in range(1 + int(FREED / _LOOK)):
+            card = await asyncio.to_thread(gpu.load, self._slot.lock) if self._slot.device == "cuda" else None
+            if card is None or self._stopping:
+                return ""
+            self._others = min(card.used_gb, card.used_gb if self._others is None else self._others)
+            if card.used_gb <= self._others + SLACK * card.memory_gb:
+                return ""
+            await asyncio.sleep(_LOOK)
+        held = ", ".join(f"{program} (pid {pid})" for pid, program in card.holders) or "nobody that can be seen"
+        return f"{card.used_gb:.1f} of the {card.memory_gb:.0f} GB of {card.name} are in use, by {held}"
 
     def _prepare(self, work: Measure, source: Source) -> Path:
         folder, artifacts = self._guard_folder(work.run, work.attempt), self.run_folder(work.run, work.attempt)

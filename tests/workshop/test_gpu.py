@@ -24,11 +24,6 @@ def test_visibility_is_what_cuda_makes_of_it(variable, indices):
     assert [found.index for found in gpu.visible(FOUND, variable)] == indices
 
 
-def test_a_gpu_that_somebody_fills_is_not_free():
-    assert gpu.free_enough(FOUND[0])
-    assert not gpu.free_enough(Gpu(0, "GPU-x", "NVIDIA H200", 141.0, 100.0))
-
-
 @pytest.mark.parametrize("slots", [1, 2, 3, 5, 64])
 def test_shares_of_cores_are_disjoint_while_they_can_be(monkeypatch, slots):
     monkeypatch.setattr(gpu, "_cores", lambda: list(range(10, 22)))

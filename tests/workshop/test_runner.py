@@ -17,7 +17,7 @@ import pytest
 
 from swarm.codec import decode, encode
 from swarm.records import Failure, Measure, Purpose, Source
-from swarm.workshop import runner, tree
+from swarm.workshop import gpu, runner, tree
 from swarm.workshop.runner import Slot, limits_for
 from swarm.workshop.spec import State
 
@@ -94,6 +94,42 @@ def test_a_training_that_changes_itself_or_the_referees_folder_is_invalid(bench,
     for path in ("train.py", "../referee/prepare.py", "../referee/train.py"):
         run = bench.run(TRAIN + f"\nopen({path!r}, 'a').write('\\n')")
         assert run.failure == Failure.INVALID and run.reason == f"changed fixed files: {path}"
+
+
+def used(monkeypatch: pytest.MonkeyPatch, *gigabytes: float) -> list[float]:
+    """A GPU, of which there is none here, that holds so much at every look, and in the end the last; what was seen."""
+    left, seen = list(gigabytes), []
+
+    def look(uuid: str) -> gpu.Gpu:
+        seen.append(left.pop(0) if len(left) > 1 else left[0])
+        return gpu.Gpu(0, uuid, "NVIDIA H200", 141.0, seen[-1], holders=((4711, "python"),))
+
+    monkeypatch.setattr(gpu, "load", look)
+    monkeypatch.setattr(runner, "_LOOK", 0.05)
+    return seen
+
+
+def test_a_run_begins_when_the_memory_of_its_gpu_is_free_again(bench, referee, monkeypatch):
+    bench.referee, bench.slot = referee, replace(bench.slot, device="cuda", lock="GPU-x")
+    seen = used(monkeypatch, 2.0, 90.0, 90.0, 3.0)  # others hold 2 GB; the run before it needs a moment to let go
+    workshop = bench.workshop()
+    first = asyncio.run(bench.start(workshop, TRAIN))
+    second = asyncio.run(bench.start(workshop, TRAIN, attempt=2))
+    assert first.metrics and second.metrics
+    assert seen == [2.0, 90.0, 90.0, 3.0]
+
+
+def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(bench, referee, monkeypatch):
+    bench.referee, bench.slot = referee, replace(bench.slot, device="cuda", lock="GPU-x")
+    used(monkeypatch, 2.0, 90.0)
+    monkeypatch.setattr(runner, "FREED", 0.3)
+    workshop = bench.workshop()
+    asyncio.run(bench.start(workshop, TRAIN))
+    run = asyncio.run(bench.start(workshop, TRAIN, attempt=2))
+    assert (run.failure, run.reason) == (
+        Failure.INFRASTRUCTURE,
+        "90.0 of the 141 GB of NVIDIA H200 are in use, by python (pid 4711)",
+    )
 
 
 @pytest.mark.parametrize(
