@@ -138,6 +138,7 @@ def test_of_several_models_that_of_the_resumed_night_is_taken():
     assert (seating.device, list(seating.slots), seating.accelerator) == ("cuda: H200", ["gpu0"], "H200")
 
 
+@pytest.mark.slow
 def test_of_a_mixed_cluster_fewer_than_all_are_placed_by_their_model(cluster: Any):
     """Enough of one model come first, and nobody has seen the other yet."""
     for model in ("A100", "H100"):
