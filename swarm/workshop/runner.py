@@ -18,7 +18,7 @@ from typing import IO
 import swarm
 from swarm.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
-from swarm.workshop import gpu, sweep
+from swarm.workshop import sweep
 from swarm.workshop.dials import turned
 from swarm.workshop.landlock import TEMPORARY
 from swarm.workshop.outcome import clocked, read_run
@@ -156,6 +156,8 @@ class Workshop:
     async def _crowded(self) -> str:
         """Waits until the GPU is as free as it ever was here: memory comes back a moment after its process is gone.
         Why it is not, where that takes too long."""
+        from swarm.workshop import gpu  # heavy to import, and needed by none but an agent
+
         for _ in range(1 + int(FREED / _LOOK)):
             card = await asyncio.to_thread(gpu.load, self._slot.lock) if self._slot.device == "cuda" else None
             if card is None or self._stopping:
