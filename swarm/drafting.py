@@ -192,7 +192,7 @@ class Drafting:
 
     async def again(self, work: Rebase, parent: Source) -> Source | None:
         """The idea applied to another parent; two knobs on one line conflict in a merge, and not in truth."""
-        briefing = replace(await self.board.briefing(self.name), parent=parent, experiment=work.experiment)
+        briefing = await self._briefing(work, parent)
         edit = await self._answer(lambda thinker: thinker.edit(work.idea, briefing, self.drafts.fresh(parent)))
         return parent.edited(edit) if edit else None
 
@@ -206,12 +206,16 @@ class Drafting:
 
     async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
         """What the researcher makes of the crash; None where it has no answer, or none that could run."""
-        briefing = replace(await self.board.briefing(self.name), parent=parent, experiment=work.experiment)
+        briefing = await self._briefing(work, parent)
         broken = _difference(parent, crashed)
         mended = await self._answer(
             lambda thinker: thinker.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
         )
         return None if mended is None or fault(mended, crashed, self.project) else mended
+
+    async def _briefing(self, work: Rebase | Repair, parent: Source) -> Briefing:
+        """What is known now, for an experiment that has its idea and its parent already."""
+        return replace(await self.board.briefing(self.name), parent=parent, experiment=work.experiment)
 
     async def _answer(self, ask: Callable[[Researcher], Awaitable[Edit | None]]) -> Edit | None:
         """What the researcher answers, or where it cannot think now the fallback; None where there is no answer."""
