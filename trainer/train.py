@@ -147,9 +147,10 @@ def spread_evenly(weight: torch.Tensor, std: float) -> None:
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn the two halves of each head of x [B, T, H, D] by its position's angles, cos and sin [T, 1, D / 2]."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    """Turn the two halves of each head of x [B, T, H, D] by its position's angles: cos [T, 1, 1, D / 2] and
+    sin [T, 1, 2, D / 2], which is negative for the first half."""
+    halves = x.unflatten(-1, (2, -1))
+    return (halves * cos + halves.flip(-2) * sin).flatten(-2)
 
 
 GATE_CHANNELS = 32  # channels of the stream that decide how much of its value embedding a token gets
@@ -178,7 +179,7 @@ class Attention(nn.Module):
         if self.table is not None and self.gate is not None:
             share = 2 * torch.sigmoid(self.gate(x[..., :GATE_CHANNELS]))  # [B, T, H], 1 at first
             v = v + share.unsqueeze(-1) * self.table(idx).to(x.dtype).unflatten(-1, heads)
-        q, k = norm(rotate(q, cos, sin)), norm(rotate(k, cos, sin))
+        q, k = rotate(norm(q), cos, sin), rotate(norm(k), cos, sin)  # in this order a compiler makes one pass of it
         return self.out(self.attend(q, k, v, self.window).flatten(2))
 
 
@@ -229,9 +230,9 @@ class GPT(nn.Module):
         self.x0_scale = nn.Parameter(torch.full((preset.depth,), preset.x0_init))  # of the embedding added to it
         self.head = Linear(preset.width, vocab_size, 0.001)
         frequency = preset.rope_base ** -torch.arange(0, 1, 2 / preset.head_dim)
-        angles = torch.outer(torch.arange(preset.seq_len), frequency)[:, None]
-        self.cos = nn.Buffer(angles.cos().to(dtype), persistent=False)  # [T, 1, D / 2]
-        self.sin = nn.Buffer(angles.sin().to(dtype), persistent=False)
+        angles = torch.outer(torch.arange(preset.seq_len), frequency)[:, None, None]
+        self.cos = nn.Buffer(angles.cos().to(dtype), persistent=False)  # [T, 1, 1, D / 2]
+        self.sin = nn.Buffer(torch.cat([-angles.sin(), angles.sin()], dim=2).to(dtype), persistent=False)
 
     def forward(self, idx: torch.Tensor) -> torch.Tensor:
         logits, cap = self.head(self.features(idx)).float(), self.softcap

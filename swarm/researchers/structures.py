@@ -46,8 +46,8 @@ PATCHES: tuple[Patch, ...] = (
         "Without the norm the model chooses how sharply to attend, and two operations are saved.",
         (
             (
-                Exchange("norm(rotate(q, cos, sin))", "rotate(q, cos, sin)", "Attention"),
-                Exchange("norm(rotate(k, cos, sin))", "rotate(k, cos, sin)", "Attention"),
+                Exchange("rotate(norm(q), cos, sin)", "rotate(q, cos, sin)", "Attention"),
+                Exchange("rotate(norm(k), cos, sin)", "rotate(k, cos, sin)", "Attention"),
             ),
             (Exchange("norm(q), norm(k)", "q, k"),),
         ),
@@ -59,8 +59,8 @@ PATCHES: tuple[Patch, ...] = (
         "Normalized queries and keys attend too softly; sharper scores let a head pick one token.",
         (
             (
-                Exchange("norm(rotate(q, cos, sin))", "1.2 * norm(rotate(q, cos, sin))", "Attention"),
-                Exchange("norm(rotate(k, cos, sin))", "1.2 * norm(rotate(k, cos, sin))", "Attention"),
+                Exchange("rotate(norm(q), cos, sin)", "1.2 * rotate(norm(q), cos, sin)", "Attention"),
+                Exchange("rotate(norm(k), cos, sin)", "1.2 * rotate(norm(k), cos, sin)", "Attention"),
             ),
             (Exchange("norm(q), norm(k)", "1.2 * norm(q), 1.2 * norm(k)"),),
         ),

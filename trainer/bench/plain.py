@@ -9,6 +9,12 @@ from torch.nn import functional as F
 from trainer import train
 
 
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """train.rotate as it is usually written, cos and sin [T, 1, D / 2]."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
 class PlainBlock(nn.Module):
     """Attention and MLP as anybody would write them."""
 
@@ -28,7 +34,7 @@ class PlainBlock(nn.Module):
         if self.table is not None and self.gate is not None:
             share = 2 * torch.sigmoid(self.gate(y[..., : train.GATE_CHANNELS]))
             v = v + share.unsqueeze(-1) * self.table(idx).view(v.shape)
-        q, k = (F.rms_norm(train.rotate(t, cos, sin), (self.head_dim,)) for t in (q, k))
+        q, k = (rotate(F.rms_norm(t, (self.head_dim,)), cos, sin) for t in (q, k))
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
         out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(out.transpose(1, 2).reshape(batch, length, width))
