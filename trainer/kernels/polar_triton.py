@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 
 # (tile, depth of a step, warps, stages); the interpreter takes the first, without timing it.
-_SHAPES = ((64, 32, 4, 4), (64, 64, 4, 3), (128, 32, 4, 4), (128, 64, 8, 3), (128, 64, 8, 4))
+_SHAPES = ((64, 32, 4, 4), (64, 64, 4, 3), (128, 32, 8, 4), (128, 64, 8, 3), (128, 64, 8, 4))
 _CONFIGS = [
     triton.Config({"TILE": tile, "DEPTH": depth}, num_warps=warps, num_stages=stages)
     for tile, depth, warps, stages in (_SHAPES[:1] if os.environ.get("TRITON_INTERPRET") == "1" else _SHAPES)
@@ -58,12 +58,13 @@ def _symmetric(
     if POLYNOMIAL:  # x is the symmetric matrix itself
         same = tl.load(x + row[:, None] * x_row + column[None, :] * x_column, mask=inside, other=0.0)
         total = c * total + b * same.to(tl.float32) + tl.where(row[:, None] == column[None, :], a, 0.0)
-    # What lies below the diagonal is stored twice, so that the result is symmetric to the last bit.
+    # A tile on the diagonal mirrors its own lower half, any other one is stored a second time above the diagonal: the
+    # result is symmetric to the last bit, and both stores write whole vectors, as no element has a mask of its own.
     value = total.to(out.dtype.element_ty)
-    lower = inside & (row[:, None] >= column[None, :])
-    tl.store(out + row[:, None] * rows + column[None, :], value, mask=lower)
-    upper = tl.trans(inside & (row[:, None] > column[None, :]))
-    tl.store(out + column[:, None] * rows + row[None, :], tl.trans(value), mask=upper)
+    value = tl.where(row[:, None] >= column[None, :], value, tl.trans(value))
+    tl.store(out + row[:, None] * rows + column[None, :], value, mask=inside)
+    if i != j:
+        tl.store(out + column[:, None] * rows + row[None, :], tl.trans(value), mask=tl.trans(inside))
 
 
 def gram(x: torch.Tensor) -> torch.Tensor:
