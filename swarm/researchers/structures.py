@@ -23,6 +23,21 @@ class PairEmbedding(nn.Embedding):
         return super().forward(idx) + self.pairs((before * 36_313 + idx) % self.pairs.num_embeddings)
 '''
 
+_OFFSET = '''
+def offset(keys: torch.Tensor) -> torch.Tensor:
+    """Keys [B, T, H, D] with the slower half of their rotations from the predecessor: what a token came after."""
+    now = keys.unflatten(-1, (2, 2, -1))  # halves of a rotation, fast and slow ones
+    before = F.pad(now[:, :-1, ..., 1:, :], (0, 0, 0, 0, 0, 0, 0, 0, 1, 0))
+    return torch.cat([now[..., :1, :], before], dim=-2).flatten(-3)
+'''
+
+_CUT_ROWS = '''
+def cut_rows(batch: tuple[torch.Tensor, torch.Tensor, int], progress: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of a batch, every row cut into two in the first third of the budget."""
+    pieces = 2 if progress < 1 / 3 else 1
+    return batch[0].unflatten(1, (pieces, -1)).flatten(0, 1), batch[1].unflatten(1, (pieces, -1)).flatten(0, 1)
+'''
+
 _COOLDOWNS = ("(1 - progress) / preset.warmdown", "(1.0 - progress) / WARMDOWN_RATIO")
 
 PATCHES: tuple[Patch, ...] = (
@@ -128,6 +143,22 @@ PATCHES: tuple[Patch, ...] = (
     ),
     # Architecture.
     Patch(
+        "keys with half of their predecessor's, where a layer sees all",
+        "architecture",
+        "A head that looks for what followed a token needs two layers; a shifted half of the key shows it in one.",
+        (
+            (
+                Insertion("Attention", _OFFSET),
+                Exchange(
+                    "rotate(norm(k), cos, sin)",
+                    "offset(rotate(norm(k), cos, sin)) if self.window < 0 else rotate(norm(k), cos, sin)",
+                    "Attention",
+                ),
+            ),
+        ),
+        weight=0.7,
+    ),
+    Patch(
         "attention and MLP in parallel",
         "architecture",
         "Both read the same stream, so one norm and one wait are saved; it lost on the H100 night.",
@@ -155,6 +186,46 @@ PATCHES: tuple[Patch, ...] = (
         "schedule",
         "Falling fast first leaves more of the budget at the small rates where noise averages out.",
         tuple((Exchange(cooldown, f"1 - max(0.0, 1 - {cooldown}) ** 0.5"),) for cooldown in _COOLDOWNS),
+    ),
+    Patch(
+        "steps of half the tokens in the first third",
+        "schedule",
+        "Early gradients agree with each other, so twice as many smaller steps learn more from the same tokens.",
+        (
+            (
+                Exchange(
+                    "micro_batch_rows(preset, harness.memory_gib(device))",
+                    "min(micro_batch_rows(preset, harness.memory_gib(device)), "
+                    "max(1, preset.total_batch_size // preset.seq_len // 2))",
+                    "train",
+                ),
+                Exchange(
+                    "range(micro_batches)",
+                    "range(parts := max(1, micro_batches // 2) if progress < 1 / 3 else micro_batches)",
+                    "train",
+                ),
+                Exchange("loss_of(model, inputs, targets) / micro_batches", "loss_of(model, inputs, targets) / parts"),
+                Exchange("steps * preset.total_batch_size", "prepare.TrainLoader.tokens_handed_out", "train"),
+            ),
+        ),
+        weight=0.7,
+    ),
+    Patch(
+        "rows of half the length in the first third",
+        "schedule",
+        "What a fresh model learns first is local, and short rows are cheaper; both lengths are compiled beforehand.",
+        (
+            (
+                Insertion("train", _CUT_ROWS),
+                Exchange("loss_of(model, inputs, targets)", "loss_of(model, *cut_rows(batch, progress))", "train"),
+                Exchange(
+                    "warm_up(model, optimizer, loss_of, batch)",
+                    "[warm_up(model, optimizer, loss_of, (*cut_rows(batch, share), 0)) for share in (0.0, 1.0)]",
+                    "train",
+                ),
+            ),
+        ),
+        weight=0.7,
     ),
     # Regularization.
     Patch(

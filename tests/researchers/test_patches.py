@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from swarm.board.novelty import fingerprint
 from swarm.records import Source
@@ -69,6 +71,33 @@ def test_the_warmdown_curves_fall_from_one_to_zero(foreign: str) -> None:
         curve = [names["get_lr_multiplier"](0.5 + step / 20) for step in range(11)]  # type: ignore[operator]
         assert curve[0] == pytest.approx(1) and curve[-1] == pytest.approx(0)
         assert curve == sorted(curve, reverse=True)
+
+
+def made_by(title: str, trainer: str, name: str) -> Any:
+    """A function that a patch inserts."""
+    [patch] = [patch for patch in PATCHES if patch.title == title]
+    [function] = [node for node in ast.parse(patch.apply(trainer) or "").body if getattr(node, "name", "") == name]
+    names: dict[str, Any] = {"torch": torch, "F": torch.nn.functional}
+    exec(ast.unparse(function), names)
+    return names[name]
+
+
+def test_an_offset_key_holds_whole_rotations_of_its_predecessor(trainer: str) -> None:
+    offset = made_by("keys with half of their predecessor's, where a layer sees all", trainer, "offset")
+    keys = torch.randn(2, 5, 3, 8)  # channels i and i + 4 turn together, 0 and 1 fastest
+    found, own, before = offset(keys), [0, 1, 4, 5], [2, 3, 6, 7]
+    assert torch.equal(found[..., own], keys[..., own])
+    assert torch.equal(found[:, 1:, :, before], keys[:, :-1, :, before])
+    assert not found[:, 0, :, before].any()
+
+
+def test_rows_are_cut_in_the_first_third_only(trainer: str) -> None:
+    cut_rows = made_by("rows of half the length in the first third", trainer, "cut_rows")
+    inputs, targets = torch.arange(16).view(2, 8), torch.arange(1, 17).view(2, 8)
+    for progress, shape in ((0.0, (4, 4)), (0.3, (4, 4)), (0.4, (2, 8)), (1.0, (2, 8))):
+        cut = cut_rows((inputs, targets, 0), progress)
+        assert [part.shape for part in cut] == [shape, shape]
+        assert torch.equal(cut[1], cut[0] + 1)
 
 
 def test_exchange_ignores_layout_and_stays_within() -> None:
