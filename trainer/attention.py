@@ -102,7 +102,9 @@ def climb(ladder: dict[str, Callable[[], Kernel]], device: torch.device, dtype: 
 def probe(kernel: Kernel, device: torch.device, dtype: torch.dtype, head_dim: int) -> str | None:
     """Run a kernel forward and backward, full and windowed, against `reference`. Returns what is wrong, or None."""
     generator = torch.Generator().manual_seed(0)
-    q, k, v, weight = (torch.randn(1, 128, 2, head_dim, generator=generator).to(device, dtype) for _ in range(4))
+    q, k, v, weight = (
+        torch.randn(1, 128, 2, head_dim, generator=generator, device="cpu").to(device, dtype) for _ in range(4)
+    )
     for window in (-1, 32):
         found, wanted = [], []
         for function, results in ((reference, wanted), (kernel, found)):

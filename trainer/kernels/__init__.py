@@ -5,9 +5,9 @@
     linear_relu2      an MLP whose squared ReLU is part of its matrix products
 
 Fixed: agents do not edit these files. Nothing here imports triton before a kernel is used on a GPU. A kernel is used
-there once it has passed a probe, a small real computation compared with its reference; `describe` says what came of
-it. `AUTORESEARCH_KERNELS` changes the choice: `all`, `none`, or names with commas. linear_relu2 is off without being
-asked for, because nobody has measured yet that it pays.
+there once it has passed a probe, a small real computation compared with its reference. linear_relu2, which competes
+with cuBLAS, must also win a race at the size of a real layer, because who wins depends on the GPU. `describe` says what
+came of it. `AUTORESEARCH_KERNELS` changes the choice: `none`, or `all`, or names with commas, which then do not race.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import functools
 import importlib
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import torch
 
 NAMES = ("polar", "cross_entropy", "linear_relu2")
-DEFAULT = ("polar", "cross_entropy")
+RACED = ("linear_relu2",)
+WIN = 1.03  # times as fast: what is measured of a closer race is noise, and the choice would change between runs
 VARIABLE = "AUTORESEARCH_KERNELS"
 
 
@@ -44,31 +47,57 @@ def verdict(name: str, device: str) -> Verdict:
     """The decision about one kernel on one type of device; the first question about it runs its probe."""
     if device != "cuda":
         return Verdict(name, False, f"eager on {device}")
-    if name not in wanted(os.environ.get(VARIABLE, "")):
-        return Verdict(name, False, f"not in {VARIABLE}" if VARIABLE in os.environ else "off by default")
-    problem = probe(name, torch.device(device))
-    return Verdict(name, problem is None, problem or "passed its probe")
+    asked = os.environ.get(VARIABLE, "")
+    if name not in wanted(asked):
+        return Verdict(name, False, f"not in {VARIABLE}")
+    return tried(name, torch.device(device), races=name in RACED and not asked.strip())
 
 
 def wanted(text: str) -> tuple[str, ...]:
     """The kernels that a value of `AUTORESEARCH_KERNELS` asks for; unknown names are ignored."""
     asked = text.replace(",", " ").split()
-    if not asked:
-        return DEFAULT
-    return NAMES if asked == ["all"] else tuple(name for name in NAMES if name in asked)
+    return NAMES if asked in ([], ["all"]) else tuple(name for name in NAMES if name in asked)
 
 
-def probe(name: str, device: torch.device) -> str | None:
-    """Run one kernel against its reference. Returns what is wrong, or None."""
+def tried(name: str, device: torch.device, races: bool) -> Verdict:
+    """Run one kernel against its reference on `device`, and against the clock if it `races`."""
     try:
         from triton.errors import TritonError  # pyright: ignore[reportMissingImports]
     except ImportError:
-        return "triton is not installed"
+        return Verdict(name, False, "triton is not installed")
+    kernel: ModuleType = importlib.import_module(f"trainer.kernels.{name}")
     try:
-        error = importlib.import_module(f"trainer.kernels.{name}").probe(device)
+        error = kernel.probe(device)
+        if not error < 0.01:
+            return Verdict(name, False, f"off by {error:.3g} of its reference")
+        if not races:
+            return Verdict(name, True, "passed its probe")
+        speed = kernel.race(device)
     except (TritonError, RuntimeError, OSError, subprocess.SubprocessError) as failure:
-        return (str(failure) or type(failure).__name__).splitlines()[0]
-    return None if error < 0.01 else f"off by {error:.3g} of its reference"
+        return Verdict(name, False, (str(failure) or type(failure).__name__).splitlines()[0])
+    return Verdict(name, speed >= WIN, f"raced at {speed:.2f} x the speed of cuBLAS and a pass of its own")
+
+
+def draw(*shape: int, device: torch.device, dtype: torch.dtype = torch.bfloat16, seed: int = 0) -> torch.Tensor:
+    """Normal numbers that are the same on every device, also where another one is the default."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, device="cpu").to(device, dtype)
+
+
+def ratio(slow: Callable[[], object], fast: Callable[[], object]) -> float:
+    """How many times as fast on the GPU the second function is. They take turns, and the best time of each counts."""
+    times = [(_milliseconds(slow), _milliseconds(fast)) for _ in range(6)][1:]
+    return min(time for time, _ in times) / min(time for _, time in times)
+
+
+def _milliseconds(function: Callable[[], object], calls: int = 3) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for _ in range(calls):
+        function()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / calls
 
 
 def difference(found: torch.Tensor, wanted: torch.Tensor) -> float:

@@ -1,7 +1,8 @@
 """An MLP with a squared ReLU whose nonlinearity, forward and backward, is part of its matrix products.
 
-Only post = relu(x up^T)^2 is kept for the backward pass: the slope there is 2 sqrt(post) (modded-nanogpt, 2025).
-Off unless asked for (see kernels/__init__.py): whether it beats cuBLAS and a compiled ReLU is not measured yet.
+Only post = relu(x up^T)^2 is kept for the backward pass: the slope there is 2 sqrt(post) (modded-nanogpt, 2025). That
+saves four passes over [tokens, hidden] and the memory of one, and must win a race at start (see kernels/__init__.py):
+the products themselves are slower than cuBLAS's.
 """
 
 from __future__ import annotations
@@ -62,15 +63,24 @@ def slanted_eager(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -
 
 def probe(device: torch.device) -> float:
     """The largest error of the kernels on small matrices, relative to fp32."""
-    generator = torch.Generator().manual_seed(0)
-    x, up, down = (
-        torch.randn(shape, generator=generator).to(device, torch.bfloat16) for shape in ((96, 80), (144, 80), (80, 144))
-    )
+    x, up, down = (kernels.draw(*shape, device=device) for shape in ((96, 80), (144, 80), (80, 144)))
     post = activated_eager(x.float(), up.float())
     low = post.bfloat16()
     return max(
         kernels.difference(_triton().activated(x, up), post),
         kernels.difference(_triton().slanted(x, down, low), slanted_eager(x.float(), down.float(), low.float())),
+    )
+
+
+def race(device: torch.device, tokens: int = 65536, width: int = 640) -> float:
+    """How many times as fast the kernels are as cuBLAS and one more pass over its product, which is what
+    torch.compile makes of the reference: forward one that reads one tensor, backward one that reads two."""
+    x, up = kernels.draw(tokens, width, device=device), kernels.draw(4 * width, width, device=device)
+    down = up.T.contiguous()
+    post = activated_eager(x, up)
+    return kernels.ratio(
+        lambda: (F.relu(x @ up.T), (x @ down) * post),
+        lambda: (_triton().activated(x, up), _triton().slanted(x, down, post)),
     )
 
 

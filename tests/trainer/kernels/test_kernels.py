@@ -60,7 +60,7 @@ def test_a_cpu_computes_eagerly_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("", kernels.DEFAULT),
+        ("", kernels.NAMES),
         ("none", ()),
         ("all", kernels.NAMES),
         ("linear_relu2, polar", ("polar", "linear_relu2")),
@@ -84,8 +84,29 @@ def test_a_kernel_that_fails_its_probe_says_why_and_is_not_used(monkeypatch: pyt
         monkeypatch.setattr(polar, "probe", probe)
         kernels.verdict.cache_clear()
         assert kernels.verdict("polar", "cuda") == kernels.Verdict("polar", used, reason)
-        assert not kernels.verdict("linear_relu2", "cuda").used  # off by default
     kernels.verdict.cache_clear()
+
+
+@interpreted
+def test_a_kernel_that_competes_with_cublas_must_win_its_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_relu2, "probe", lambda device: 1e-4)
+    monkeypatch.delenv(kernels.VARIABLE, raising=False)
+    for speed, used in ((1.25, True), (1.01, False), (0.6, False)):
+        monkeypatch.setattr(linear_relu2, "race", lambda device, speed=speed: speed)
+        kernels.verdict.cache_clear()
+        verdict = kernels.verdict("linear_relu2", "cuda")
+        assert (verdict.used, verdict.reason[:14]) == (used, f"raced at {speed:.2f} ")
+    for asked, used in (("all", True), ("linear_relu2", True), ("polar", False), ("none", False)):
+        monkeypatch.setenv(kernels.VARIABLE, asked)
+        kernels.verdict.cache_clear()
+        assert kernels.verdict("linear_relu2", "cuda").used is used, asked
+    kernels.verdict.cache_clear()
+
+
+def test_probes_draw_the_same_numbers_wherever_a_model_is_being_built() -> None:
+    alone = kernels.draw(3, 4, device=torch.device("cpu"))
+    with torch.device("meta"):
+        assert torch.equal(kernels.draw(3, 4, device=torch.device("cpu")), alone)
 
 
 def test_difference_is_relative_and_fails_on_nan() -> None:
@@ -97,7 +118,8 @@ def test_difference_is_relative_and_fails_on_nan() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("name", kernels.NAMES)
 def test_every_kernel_passes_its_probe_on_a_gpu(name: str) -> None:
-    assert kernels.probe(name, torch.device("cuda")) is None
+    verdict = kernels.tried(name, torch.device("cuda"), races=False)
+    assert verdict.used, verdict.reason
 
 
 # ---- the operators that a compiled step calls on a GPU; on a CPU they compute eagerly

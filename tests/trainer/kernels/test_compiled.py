@@ -1,0 +1,51 @@
+"""The kernels compile for GPUs that are not here, into the instructions that make them fast.
+
+python -m pytest tests/trainer/kernels/test_compiled.py
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+# The shared memory that one block may have, by compute capability.
+SHARED = {80: 163 << 10, 86: 99 << 10, 89: 99 << 10, 90: 227 << 10, 100: 227 << 10, 120: 99 << 10}
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="needs triton, which has no wheel for this platform"
+)
+
+
+@pytest.mark.parametrize(
+    ("capability", "shapes"),
+    [(90, "two"), (80, "two"), *(pytest.param(known, "all", marks=pytest.mark.slow) for known in SHARED)],
+)
+@pytest.mark.timeout(600)
+def test_what_the_compiler_makes_of_the_kernels(capability: int, shapes: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TRITON_CACHE_DIR": str(tmp_path)}
+    script = Path(__file__).with_name("compiled.py")
+    command = [sys.executable, str(script), str(capability), shapes]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr[-3000:]
+    found = defaultdict(list)
+    for line in result.stdout.splitlines():
+        found[json.loads(line)["kernel"]].append(json.loads(line))
+    assert len(found) == 6
+    for kernel, ways in found.items():
+        for way in ways:
+            assert way["spilled"] <= 256, way
+            if kernel == "cross_entropy":
+                assert way["whole_stores"] == way["stores"] - 1, way  # and the loss
+                continue
+            assert way["tensor_cores"], way
+            assert bool(way["warp_groups"]) is (capability == 90), way
+            assert way["copies"], way
+            assert way["whole_stores"] == way["stores"], way
+        fitting = [way for way in ways if way["shared"] <= SHARED[capability] and not way["spilled"]]
+        assert fitting, f"{kernel}: no shape of tiles fits without spilling"
