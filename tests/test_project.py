@@ -51,8 +51,12 @@ def test_a_pyproject_serves_as_well_and_a_swarm_toml_goes_before_it(tmp_path: Pa
 
 
 def test_the_repository_describes_itself() -> None:
-    project = load_project(Path(__file__).parents[1])
-    assert project.editable == ("trainer/train.py",) and "prepare.py" in project.fixed
+    root = Path(__file__).resolve().parents[1]
+    project = load_project(root)
+    assert project.editable == ("trainer/train.py",)
+    files = [*(root / "trainer").glob("*.py"), *(root / "trainer" / "kernels").glob("*.py"), root / "prepare.py"]
+    guarded = {*project.editable, *project.fixed}
+    assert guarded == {file.relative_to(root).as_posix() for file in files}, "every file of a run is one or the other"
 
 
 @pytest.mark.parametrize("files", [{}, {"pyproject.toml": "[project]\nname = 'x'\n"}, {"swarm.toml": ""}])

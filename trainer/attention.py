@@ -123,11 +123,10 @@ def probe(kernel: Kernel, device: torch.device, dtype: torch.dtype, head_dim: in
 
 def failures() -> tuple[type[Exception], ...]:
     """What torch, its extensions and kernels compiled at run time raise where they do not support something."""
-    dsl = getattr(
-        sys.modules.get("cutlass.base_dsl.common"), "DSLBaseError", RuntimeError
-    )  # FlashAttention 4's compiler
+    compilers = {"cutlass.base_dsl.common": "DSLBaseError", "triton.errors": "TritonError"}  # where they are loaded
+    of_compilers = (getattr(sys.modules.get(module), name, RuntimeError) for module, name in compilers.items())
     arguments = (TypeError, ValueError, AssertionError, AttributeError, LookupError)  # of another release than expected
-    return (RuntimeError, ImportError, OSError, subprocess.SubprocessError, *arguments, dsl)
+    return (RuntimeError, ImportError, OSError, subprocess.SubprocessError, *arguments, *of_compilers)
 
 
 def reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:

@@ -19,7 +19,9 @@ import json
 import math
 import os
 import resource
+import shutil
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +79,7 @@ class Settings:
         """Make torch use the threads and the seed, and fp32 products on tensor cores."""
         keep_memory()
         if self.device.type == "cuda":
+            check_compiler()
             keep_compiled_code(self.threads)
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -110,6 +113,19 @@ def keep_memory() -> None:
     if mallopt:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def check_compiler() -> None:
+    """Refuse a machine where torch.compile would fail in the middle of a run: Triton builds its launcher in C.
+
+    Raises:
+        SetupError: there is no C compiler, or nothing of Python to compile against.
+    """
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        raise SetupError("torch.compile needs a C compiler for a GPU, and there is none here: install gcc")
+    headers = Path(sysconfig.get_paths()["include"], "Python.h")
+    if not headers.exists():
+        raise SetupError(f"torch.compile needs {headers} for a GPU: install Python's headers (python3-dev)")
 
 
 def keep_compiled_code(threads: int | None) -> None:

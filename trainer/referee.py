@@ -277,7 +277,7 @@ def main(argv: list[str] | None = None) -> int:
     except Crashed as error:
         print(f"referee.py: {error}", file=sys.stderr)
         return 1
-    except (OSError, MemoryError, torch.OutOfMemoryError) as error:  # of this process, in which nobody else's code runs
+    except (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:  # no foreign code runs here
         print(f"referee.py: this machine cannot measure now: {type(error).__name__}: {error}", file=sys.stderr)
         return 4
     if "invalid" in answer:

@@ -443,16 +443,16 @@ def lr_scale(preset: Preset, progress: float) -> float:
 # The run
 # ---------------------------------------------------------------------------------------------------------------
 
-# GiB of a GPU, and into how many micro-batches a batch that fits 80 GB is cut there.
+# GiB of a GPU, and into how many micro-batches a batch that fits 80 GB in bf16 is cut there.
 MEMORY_PRESETS = ((70, 1), (35, 2), (22, 4), (14, 8), (0, 16))
 
 
-def micro_batch_rows(preset: Preset, memory_gib: float | None) -> int:
+def micro_batch_rows(preset: Preset, memory_gib: float | None, dtype: torch.dtype) -> int:
     """Rows that go through the model at once: as many as the memory holds, dividing a step's rows evenly."""
     rows = preset.total_batch_size // preset.seq_len
     most = preset.device_batch_size
     if memory_gib is not None:
-        most //= next(parts for least, parts in MEMORY_PRESETS if memory_gib >= least)
+        most //= next(parts for least, parts in MEMORY_PRESETS if memory_gib * 2 / dtype.itemsize >= least)
     return next(size for size in range(max(1, min(most, rows)), 0, -1) if rows % size == 0)
 
 
@@ -486,7 +486,7 @@ def train(settings: harness.Settings) -> dict[str, Any]:
     corpus = prepare.load_corpus()
     model = build_model(preset, corpus.vocab_size, device)
     optimizer = Optimizer(model, preset)
-    rows = micro_batch_rows(preset, harness.memory_gib(device))
+    rows = micro_batch_rows(preset, harness.memory_gib(device), model.dtype)
     micro_batches = preset.total_batch_size // (rows * preset.seq_len)
     loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, settings.seed)
     loss_of = torch.compile(training_loss, dynamic=False) if device.type == "cuda" else training_loss

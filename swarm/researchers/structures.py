@@ -194,8 +194,8 @@ PATCHES: tuple[Patch, ...] = (
         (
             (
                 Exchange(
-                    "micro_batch_rows(preset, harness.memory_gib(device))",
-                    "min(micro_batch_rows(preset, harness.memory_gib(device)), "
+                    "micro_batch_rows(preset, harness.memory_gib(device), model.dtype)",
+                    "min(micro_batch_rows(preset, harness.memory_gib(device), model.dtype), "
                     "max(1, preset.total_batch_size // preset.seq_len // 2))",
                     "train",
                 ),

@@ -102,3 +102,18 @@ def test_losses_on_a_gpu_arrive_one_step_late() -> None:
     assert reader.read(torch.tensor(1.0, device="cuda")) is None
     assert reader.read(torch.tensor(2.0, device="cuda")) == 1.0
     assert reader.read(None) == 2.0
+
+
+def test_a_gpu_without_a_compiler_is_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(harness.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(harness.SetupError, match="install gcc"):
+        harness.check_compiler()
+    monkeypatch.setenv("CC", "/opt/cc")
+    with pytest.raises(harness.SetupError, match="python3-dev"):
+        harness.check_compiler()
+    (tmp_path / "Python.h").touch()
+    harness.check_compiler()

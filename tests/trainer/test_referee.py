@@ -203,7 +203,7 @@ def served(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[candid
     """A candidate that is a thread instead of a process; all else is as always."""
     monkeypatch.setattr(train, "load_model", lambda folder, device: deepcopy(model))
     reader = candidate.Candidate()
-    thread = threading.Thread(target=candidate.serve, args=(reader.there, reader.memories))
+    thread = threading.Thread(target=candidate.serve, args=(reader.there, reader.taker, reader.memories))
     thread.start()
     try:
         reader.load(Path(), CPU)
@@ -250,6 +250,7 @@ def test_a_candidate_cannot_take_the_memory_away_under_the_referee(monkeypatch: 
     with served(Answers(lambda idx: torch.zeros(*idx.shape, 3)), monkeypatch) as reader:
         assert reader.context == 8
         reader.open(2, 8, 3, CPU)
+        reader(torch.zeros(2, 8, dtype=torch.int64))
         for memory in reader.memories:
             with pytest.raises(PermissionError):
                 os.ftruncate(memory, 0)
@@ -281,7 +282,7 @@ def test_a_candidate_that_cannot_be_loaded_is_told_with_its_own_words(workspace:
     result = measured(workspace, run, tmp_path, "0", load="raise ValueError('no such shape')")
     assert result.returncode == 1
     assert "ValueError: no such shape" in result.stderr
-    assert result.stderr.splitlines()[-1] == "referee.py: the candidate's process ended"
+    assert "referee.py: the candidate's process ended" in result.stderr.splitlines()  # the other may still complain
     assert not (tmp_path / "referee.json").exists()
 
 

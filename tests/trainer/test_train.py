@@ -202,12 +202,17 @@ def test_the_schedule_rises_stays_and_falls() -> None:
 
 @pytest.mark.parametrize(("memory", "rows"), [(None, 128), (79.6, 128), (40, 64), (24, 32), (16, 16), (8, 8)])
 def test_smaller_cards_take_smaller_micro_batches(memory: float | None, rows: int) -> None:
-    assert train.micro_batch_rows(train.PRESETS["cuda"], memory) == rows
+    assert train.micro_batch_rows(train.PRESETS["cuda"], memory, torch.bfloat16) == rows
+
+
+def test_cards_without_bf16_hold_half_the_rows() -> None:
+    assert train.micro_batch_rows(train.PRESETS["cuda"], 32, torch.float32) == 16
+    assert train.micro_batch_rows(train.PRESETS["cuda"], 15, torch.float32) == 8
 
 
 def test_micro_batches_divide_the_step() -> None:
     preset = replace(TINY, total_batch_size=32 * 10, device_batch_size=4)
-    assert train.micro_batch_rows(preset, None) == 2
+    assert train.micro_batch_rows(preset, None, torch.float32) == 2
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "cpu"])

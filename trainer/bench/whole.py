@@ -27,7 +27,7 @@ def step_rows(device: torch.device) -> Iterator[Row]:
     preset, corpus = train.PRESETS[device.type], prepare.load_corpus()
     model = train.build_model(preset, corpus.vocab_size, device)
     optimizer = train.Optimizer(model, preset)
-    rows = train.micro_batch_rows(preset, harness.memory_gib(device))
+    rows = train.micro_batch_rows(preset, harness.memory_gib(device), model.dtype)
     count = preset.total_batch_size // (rows * preset.seq_len)
     loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, 42)
     loss_of = torch.compile(train.training_loss, dynamic=False) if device.type == "cuda" else train.training_loss

@@ -13,14 +13,15 @@ came of it. `AUTORESEARCH_KERNELS` changes the choice: `none`, or `all`, or name
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
 import torch
+
+from trainer import attention
 
 NAMES = ("polar", "cross_entropy", "linear_relu2")
 RACED = ("linear_relu2",)
@@ -61,9 +62,7 @@ def wanted(text: str) -> tuple[str, ...]:
 
 def tried(name: str, device: torch.device, races: bool) -> Verdict:
     """Run one kernel against its reference on `device`, and against the clock if it `races`."""
-    try:
-        from triton.errors import TritonError  # pyright: ignore[reportMissingImports]
-    except ImportError:
+    if importlib.util.find_spec("triton") is None:
         return Verdict(name, False, "triton is not installed")
     kernel: ModuleType = importlib.import_module(f"trainer.kernels.{name}")
     try:
@@ -73,7 +72,7 @@ def tried(name: str, device: torch.device, races: bool) -> Verdict:
         if not races:
             return Verdict(name, True, "passed its probe")
         speed = kernel.race(device)
-    except (TritonError, RuntimeError, OSError, subprocess.SubprocessError) as failure:
+    except attention.failures() as failure:
         return Verdict(name, False, (str(failure) or type(failure).__name__).splitlines()[0])
     return Verdict(name, speed >= WIN, f"raced at {speed:.2f} x the speed of cuBLAS and a pass of its own")
 

@@ -109,6 +109,24 @@ def test_probes_draw_the_same_numbers_wherever_a_model_is_being_built() -> None:
         assert torch.equal(kernels.draw(3, 4, device=torch.device("cpu")), alone)
 
 
+class Faulty:
+    """The kernels of polar.py with a fault, as eager code."""
+
+    def __init__(self, b: float, c: float) -> None:
+        self.b, self.c, self.gram = b, c, polar.gram_eager
+
+    def polynomial(self, square: torch.Tensor, a: float, b: float, c: float) -> torch.Tensor:
+        return polar.polynomial_eager(square, a, self.b * b, self.c * c)
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "fine"), [(1, 1, True), (0, 1, False), (1, 0, False), (1, 2, False), (1, 1.1, False)]
+)
+def test_the_probe_sees_a_term_that_is_wrong(b: float, c: float, fine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polar, "_triton", lambda: Faulty(b, c))
+    assert (polar.probe(torch.device("cpu")) < 0.01) is fine
+
+
 def test_difference_is_relative_and_fails_on_nan() -> None:
     assert kernels.difference(torch.tensor([1.01]), torch.tensor([1.0])) == pytest.approx(0.01, rel=1e-4)
     assert kernels.difference(torch.tensor([float("nan")]), torch.tensor([1.0])) == 1.0
