@@ -19,6 +19,21 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(8, 2 * (os.cpu_count() or 1))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal the long tests out so that every test process begins with its share of them: none is left with one alone
+    when all others are done."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = [item for item in items if not item.get_closest_marker("long")]
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = -(-len(items) // processes)  # each process is given so many in a row, before they steal from each other
+    items.clear()
+    for number in range(processes):
+        mine = long[number::processes]
+        items += mine + short[: share - len(mine)]
+        del short[: share - len(mine)]
+    items += short
+
+
 @pytest.fixture(scope="session")
 def finished_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one finished swarm, apr5: two experiments and a closing wave. Whoever changes it copies it.

@@ -70,6 +70,7 @@ def runs(root: Path) -> list[tuple]:
         return [tuple(row) for row in ledger.rows("SELECT purpose, seed, value, audited FROM runs ORDER BY started")]
 
 
+@pytest.mark.long
 def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(tmp_path: Path) -> None:
     root = repository(
         tmp_path / "fork",

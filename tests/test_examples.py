@@ -52,6 +52,7 @@ def test_every_example_is_tested_and_explained() -> None:
         ("prompt", "score", "higher"),
     ],
 )
+@pytest.mark.long
 def test_the_example_is_improved(name: str, metric: str, direction: str, tmp_path: Path) -> None:
     root = copied(name, tmp_path)
     project = load_project(root)

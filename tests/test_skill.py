@@ -71,6 +71,7 @@ def wait_for_a_verdict(root: Path) -> None:
         time.sleep(0.3)
 
 
+@pytest.mark.long
 def test_its_commands_lead_through_a_night(root: Path) -> None:
     said: dict[str, str] = {}
     for line in LINES:

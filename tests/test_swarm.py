@@ -110,6 +110,7 @@ def check_invariants(root: Path) -> None:
     wait_for(lambda: not processes_of(root), "all processes of the swarm gone")
 
 
+@pytest.mark.long
 def test_eight_agents_each_see_a_gpu_of_their_own(project: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text(json.dumps({"steps": [{"title": "as told", "category": "schedule", "knobs": {"DEPTH": 6}}]}))
@@ -138,6 +139,7 @@ def test_eight_agents_each_see_a_gpu_of_their_own(project: Path, tmp_path: Path)
     check_invariants(project)
 
 
+@pytest.mark.long
 def test_a_killed_launcher_resumes_and_loses_nothing(project: Path) -> None:
     launcher = start(project, "--agents", "2", "--max-experiments", "30")
     wait_for(lambda: judged(project) >= 5, "five verdicts")
@@ -213,6 +215,7 @@ def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -
     check_drained(project)
 
 
+@pytest.mark.long
 def test_a_second_night_knows_the_first(project: Path) -> None:
     flags = ("--device", "sim", "--agents", "2", "--max-experiments")
     swarm(project, "launch", "--tag", "apr5", *flags, "4")

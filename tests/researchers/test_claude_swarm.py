@@ -88,6 +88,7 @@ def launch(root: Path, server: MessagesServer) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_night_with_claude_goes_on_without_it_and_nobody_learns_the_key(
     tmp_path: Path, model: Model, server: MessagesServer
 ) -> None:

@@ -20,6 +20,7 @@ def test_shares_are_over_each_agents_own_time() -> None:
     }
 
 
+@pytest.mark.long
 def test_a_loop_and_a_swarm_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """Some ten seconds of real runs. Which is faster is the bench's to say: a busy machine may turn it round."""
     words = ["--agents", "1", "--budget", "0.5", "--think", "0.3", "--experiments", "2"]

@@ -92,6 +92,8 @@ def _triton():
 def _loss_and_gradients(
     features: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, softcap: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The mean loss, and what its sum changes in features and weight: dividing that is left to the backward pass, which
+    scales it anyway."""
     tokens, vocab_size = len(features), len(weight)
     low = weight.to(features.dtype)
     rows = max(1, CHUNK[features.device.type] // vocab_size)
@@ -107,7 +109,7 @@ def _loss_and_gradients(
             d_weight.addmm_(gradient.T, chunk)
         else:
             d_weight += gradient.T @ chunk
-    return total.div_(tokens), d_features.div_(tokens), d_weight.div_(tokens)
+    return total.div_(tokens), d_features, d_weight
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -122,7 +124,8 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_loss: torch.Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         d_features, d_weight = ctx.saved_tensors
-        return d_loss * d_features, d_loss * d_weight, None, None
+        share = d_loss / len(d_features)
+        return share * d_features, share * d_weight, None, None
 
 
 # The same as an operator of its own, so that torch.compile takes it as one node and its caches can hold it.
@@ -147,7 +150,8 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -
 
 def _scale(ctx: Any, d_loss: torch.Tensor, *_unused: torch.Tensor | None):
     d_features, d_weight = ctx.saved_tensors
-    return d_loss * d_features, d_loss * d_weight, None, None
+    share = d_loss / len(d_features)
+    return share * d_features, share * d_weight, None, None
 
 
 _head_loss.register_autograd(_scale, setup_context=_keep)
