@@ -9,11 +9,16 @@ import torch
 from torch.nn import functional as F
 
 from trainer import attention, kernels, train
-from trainer.bench.rows import Row, milliseconds, missing, using_kernels
+from trainer.bench.rows import NEEDS_GPU, Row, milliseconds, missing, reason, using_kernels
 from trainer.kernels import cross_entropy, linear_relu2, polar
 
-RUNGS = {"fa4": attention.load_fa4, "fa3": attention.load_fa3}
-BUILT_IN = {"cudnn+fa2": attention.cudnn_and_flash, "fa2": attention.flash, "sdpa": attention.sdpa}
+RUNGS: dict[str, Callable[[], attention.Kernel]] = {
+    "fa4": attention.load_fa4,
+    "fa3": attention.load_fa3,
+    "cudnn+fa2": lambda: attention.cudnn_and_flash,
+    "fa2": lambda: attention.flash,
+    "sdpa": lambda: attention.sdpa,
+}
 
 
 def attention_rows(device: torch.device) -> Iterator[Row]:
@@ -28,21 +33,36 @@ def attention_rows(device: torch.device) -> Iterator[Row]:
 
     chosen = attention.choose(device, dtype, dim)
     yield Row("attention", f"chosen: {chosen.name}", None, "", chosen.reason)
-    for name in (*RUNGS, *BUILT_IN):
+    attention.leave(chosen.name)
+    for name in RUNGS:
         for label, reach in (("full", -1), (f"window {window}", window)):
             what = f"{name}, {label}, {batch} x {length}"
-            if device.type != "cuda" and name != "sdpa":
-                yield missing("attention", what, "ms")
-                continue
-            try:
-                kernel = RUNGS[name]() if name in RUNGS else BUILT_IN[name]
-                time = milliseconds(functools.partial(both_directions, kernel, reach), device)
-            except attention.failures() as error:
-                yield missing("attention", what, "ms", str(error).splitlines()[0][:90])
+            if device.type == "cuda" or name == "sdpa":
+                yield rung_row(name, what, functools.partial(both_directions, reach=reach), device)
             else:
-                yield Row("attention", what, time, "ms")
-                if reach >= 0:
-                    attention.leave(name)
+                yield missing("attention", what, "ms")
+    RUNGS[chosen.name]()  # what it changes in torch is in force again
+
+
+def rung_row(name: str, what: str, function: Callable[[attention.Kernel], object], device: torch.device) -> Row:
+    """The time of a function of one rung's kernel. The rung is left again whatever happens: what it changes in torch
+    would be measured under the next one's name."""
+    try:
+        kernel = RUNGS[name]()
+        try:
+            return Row("attention", what, milliseconds(functools.partial(function, kernel), device), "ms")
+        finally:
+            attention.leave(name)
+    except attention.failures() as error:
+        return missing("attention", what, "ms", reason(error))
+
+
+def why_eager(name: str, device: torch.device) -> str:
+    """Why a kernel cannot be measured here: it would be its reference under the kernel's name. "" where it can."""
+    if device.type != "cuda":
+        return NEEDS_GPU
+    verdict = kernels.tried(name, device, races=False)
+    return "" if verdict.used else verdict.reason
 
 
 def muon_rows(device: torch.device) -> Iterator[Row]:
@@ -67,13 +87,14 @@ def muon_rows(device: torch.device) -> Iterator[Row]:
 
     eager = step_of("none", False)
     yield Row("muon", "eager", eager, "ms", f"{6 * preset.depth} matrices, width {preset.width}")
-    if device.type == "cuda":
+    problem = why_eager("polar", device)
+    if problem:
+        yield missing("muon", "compiled eager", "ms", problem)
+        yield missing("muon", "kernels", "ms", problem)
+    else:
         compiled, fused = step_of("none", True), step_of("polar", True)
         yield Row("muon", "compiled eager", compiled, "ms")
         yield Row("muon", "kernels", fused, "ms", f"{compiled / fused:.2f} x compiled eager; aim 1.25")
-    else:
-        yield missing("muon", "compiled eager", "ms")
-        yield missing("muon", "kernels", "ms")
     if hasattr(torch.optim, "Muon"):
         reference = torch.optim.Muon(parameters(), lr=0.02, momentum=0.95, weight_decay=0.1)
         time = milliseconds(reference.step, device)
@@ -85,48 +106,59 @@ def muon_rows(device: torch.device) -> Iterator[Row]:
         yield Row(
             "muon", f"error of {dtype}".replace("torch.", ""), error, "of fp32", "Gaussian gradient, 5 iterations"
         )
-    yield from _products(device, preset)
+    yield from _products(device, preset, problem)
 
 
-def _products(device: torch.device, preset: train.Preset) -> Iterator[Row]:
-    if device.type != "cuda":
-        yield missing("muon", "products, eager", "ms")
-        yield missing("muon", "products, kernels", "ms")
-        yield missing("muon", "products, error in bf16", "relative")
+def _products(device: torch.device, preset: train.Preset, problem: str) -> Iterator[Row]:
+    if problem:
+        yield missing("muon", "products, eager", "ms", problem)
+        yield missing("muon", "products, kernels", "ms", problem)
+        yield missing("muon", "products, error in bf16", "relative", problem)
         return
-    hidden = int(preset.mlp_ratio * preset.width)
-    stacks = [
-        torch.randn(count * preset.depth, rows, preset.width, device=device, dtype=torch.bfloat16) / hidden
-        for count, rows in ((4, preset.width), (2, hidden))
-    ]
-
-    def all_products() -> list[torch.Tensor]:
-        grams = [polar.gram(stack.mT) for stack in stacks]
-        return [polar.polynomial(gram, 4.0, -3.0, 2.0) for gram in grams]
-
+    stacks = product_stacks(preset, device, torch.bfloat16)
     found, times = [], []
     for names in ("none", "polar"):
         with using_kernels(names):
-            found.append(all_products())
-            times.append(milliseconds(all_products, device))
+            found.append(products(stacks))
+            times.append(milliseconds(lambda: products(stacks), device))
     yield Row("muon", "products, eager", times[0], "ms", "x^T x and a I + b g + c g g^T, bf16")
     yield Row("muon", "products, kernels", times[1], "ms", f"{times[0] / times[1]:.2f} x eager; aim 1.25")
-    error = max(kernels.difference(a, b) for a, b in zip(found[1], found[0], strict=True))
-    yield Row("muon", "products, error in bf16", error, "relative", "aim 0.01")
+    yield Row("muon", "products, error in bf16", products_error(found[1], found[0]), "relative", "aim 0.01")
+
+
+def product_stacks(preset: train.Preset, device: torch.device, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Stacks of the preset's matrices, whose x^T x is near I: there the terms of a I + b g + c g g^T weigh about the
+    same, and an error in any of them shows."""
+    hidden = int(preset.mlp_ratio * preset.width)
+    return [
+        torch.randn(count * preset.depth, rows, preset.width, device=device, dtype=dtype) / rows**0.5
+        for count, rows in ((4, preset.width), (2, hidden))
+    ]
+
+
+def products(stacks: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Both symmetric products of an iteration of Muon, for each stack."""
+    return [polar.polynomial(polar.gram(stack.mT), 4.0, -3.0, 2.0) for stack in stacks]
+
+
+def products_error(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
+    """The largest relative difference of two lists of products."""
+    return max(kernels.difference(a, b) for a, b in zip(found, wanted, strict=True))
 
 
 def fused_rows(device: torch.device) -> Iterator[Row]:
     """The fused kernels against what torch.compile (on a CPU: plain eager) makes of their references."""
-    yield from _cross_entropy_rows(device)
-    yield from _mlp_rows(device)
+    with using_kernels("all"):
+        yield from _cross_entropy_rows(device)
+        yield from _mlp_rows(device)
 
 
 def _pair(
-    part: str, what: str, ours: Callable[[], object], theirs: Callable[[], object], device: torch.device, aim: str
-):
+    part: str, what: str, ours: Callable[[], object], theirs: Callable[[], object], device: torch.device, *notes: str
+) -> Iterator[Row]:
     a, b = milliseconds(theirs, device), milliseconds(ours, device)
     yield Row(part, f"{what}, {'compiled' if device.type == 'cuda' else 'eager'} reference", a, "ms")
-    yield Row(part, f"{what}, ours", b, "ms", f"{a / b:.2f} x; {aim}" if aim else f"{a / b:.2f} x")
+    yield Row(part, f"{what}, ours", b, "ms", "; ".join([f"{a / b:.2f} x", *filter(None, notes)]))
 
 
 def _compiled(function: Callable, device: torch.device) -> Callable:
@@ -142,12 +174,14 @@ def _cross_entropy_rows(device: torch.device) -> Iterator[Row]:
     def plain(logits: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(15 * torch.tanh(logits.float() / 15), targets)
 
+    problem = why_eager("cross_entropy", device) if device.type == "cuda" else ""
+    eager = f"without the kernel: {problem}" if problem else ""
     loss = _compiled(plain, device)
     leaf = logits.clone().requires_grad_()
     yield from _pair(
         "cross entropy", f"{tokens} x {vocabulary} logits, both directions",
         lambda: cross_entropy.cross_entropy_(logits, targets, 15.0), lambda: torch.autograd.grad(loss(leaf), leaf),
-        device, "aim 1.5",
+        device, "aim 1.5", eager,
     )  # fmt: skip
     features = torch.randn(tokens, width, device=device, dtype=dtype).requires_grad_()
     weight = (torch.randn(vocabulary, width, device=device) / width**0.5).requires_grad_()
@@ -157,7 +191,7 @@ def _cross_entropy_rows(device: torch.device) -> Iterator[Row]:
         return lambda: torch.autograd.grad(function(features, weight, targets, 15.0), (features, weight))
 
     theirs, ours = both_directions(reference), both_directions(cross_entropy.head_loss)
-    yield from _pair("cross entropy", "with the head's products", ours, theirs, device, "")
+    yield from _pair("cross entropy", "with the head's products", ours, theirs, device, eager)
     for name, function in (("reference", theirs), ("ours", ours)):
         what, peak = f"memory with the head, {name}", _extra_memory(function, device)
         yield Row("cross entropy", what, peak, "MiB") if peak is not None else missing("cross entropy", what, "MiB")
@@ -176,8 +210,9 @@ def _extra_memory(function: Callable[[], object], device: torch.device) -> float
 
 
 def _mlp_rows(device: torch.device) -> Iterator[Row]:
-    if device.type != "cuda":
-        yield missing("linear relu2", "MLP, both directions", "ms")
+    if problem := why_eager("linear_relu2", device):
+        yield missing("linear relu2", "MLP, both directions", "ms", problem)
+        yield missing("linear relu2", "race against cuBLAS", "x", problem)
         return
     tokens, width, hidden = 65_536, 640, 2560
     x = torch.randn(tokens, width, device=device, dtype=torch.bfloat16).requires_grad_()
@@ -185,13 +220,14 @@ def _mlp_rows(device: torch.device) -> Iterator[Row]:
     inputs = (x, up.requires_grad_(), down.requires_grad_())
     reference, ours = (torch.compile(f, dynamic=False) for f in (linear_relu2.mlp_reference, linear_relu2.mlp))
     weight = torch.randn_like(x)
-    with using_kernels("all"):
-        yield from _pair(
-            "linear relu2", f"MLP of {tokens} tokens, both directions",
-            lambda: torch.autograd.grad(ours(*inputs), inputs, weight),
-            lambda: torch.autograd.grad(reference(*inputs), inputs, weight),
-            device, "used where it wins its race at start",
-        )  # fmt: skip
+    yield from _pair(
+        "linear relu2", f"MLP of {tokens} tokens, both directions",
+        lambda: torch.autograd.grad(ours(*inputs), inputs, weight),
+        lambda: torch.autograd.grad(reference(*inputs), inputs, weight),
+        device,
+    )  # fmt: skip
+    speed = linear_relu2.race(device)
+    yield Row("linear relu2", "race against cuBLAS", speed, "x", f"run at every start; used from {kernels.WIN} on")
 
 
 def parity_rows(device: torch.device) -> Iterator[Row]:
