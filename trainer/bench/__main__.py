@@ -11,7 +11,7 @@ import torch
 
 import prepare
 from trainer import bench, harness
-from trainer.bench import against, parts, rows, whole
+from trainer.bench import against, parts, processes, rows, whole
 
 PARTS: dict[str, Callable[[torch.device], Iterator[rows.Row]]] = {
     "attention": parts.attention_rows,
@@ -19,8 +19,8 @@ PARTS: dict[str, Callable[[torch.device], Iterator[rows.Row]]] = {
     "fused": parts.fused_rows,
     "step": whole.step_rows,
     "parity": parts.parity_rows,
-    "startup": whole.startup_rows,
-    "neighbours": whole.neighbour_rows,
+    "startup": processes.startup_rows,
+    "neighbours": processes.neighbour_rows,
 }
 DEFAULT = ("attention", "muon", "fused", "step")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from trainer import harness, train
+from trainer.bench.processes import ROOT, environment_of, last_line, run_module, summary_of
 from trainer.bench.rows import Row
-from trainer.bench.whole import ROOT, environment_of, run_trainer, summary_of
 
 FIGURES = {"tokens/s": "higher", "num_steps": "higher", "peak_vram_mb": "lower", "val_bpb": "lower"}
 
@@ -28,7 +28,7 @@ def against_rows(path: Path, device: torch.device, budget: float) -> Iterator[Ro
     if not path.is_file():
         raise harness.SetupError(f"--against {path}: there is no such file")
     theirs = figures(run_other(path, device, budget))
-    ours = figures(run_trainer(None, device, budget))
+    ours = figures(summary_of(run_module("trainer.train", environment_of(device, budget))))
     for name, better in FIGURES.items():
         a, b = theirs.get(name), ours.get(name)
         unit = {"tokens/s": "tokens/s", "peak_vram_mb": "MiB", "val_bpb": "bits/B"}.get(name, "")
@@ -70,7 +70,8 @@ def run_other(path: Path, device: torch.device, budget: float) -> dict[str, str]
         process = subprocess.run(
             [sys.executable, "train.py"], cwd=folder, env=environment, capture_output=True, text=True
         )
-    if process.returncode or "---\n" not in process.stdout:
-        lines = (process.stderr or process.stdout).strip().splitlines() or ["it printed no summary"]
-        raise harness.SetupError(f"{path} failed: {lines[-1]}")
+    if process.returncode:
+        raise harness.SetupError(f"{path} failed: {last_line(process.stdout, process.stderr, process.returncode)}")
+    if "---\n" not in process.stdout:
+        raise harness.SetupError(f"{path} failed: it printed no summary")
     return summary_of(process.stdout)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from trainer import train
-from trainer.bench import against, plain, rows, whole
+from trainer.bench import plain, rows
 from trainer.bench.__main__ import main
 
 OTHER = Path(__file__).with_name("other_train.py")
@@ -92,13 +92,3 @@ def test_the_plain_model_is_the_same_function() -> None:
     idx = torch.randint(64, (2, preset.seq_len))
     with torch.no_grad():
         torch.testing.assert_close(twin(idx), model(idx), atol=1e-4, rtol=1e-4)
-
-
-def test_figures_and_summaries() -> None:
-    summary = whole.summary_of("step 1\n---\nval_bpb:          n/a\ntraining_seconds: 2.0\ntotal_tokens_M:   0.5\n")
-    assert against.figures(summary) == {"training_seconds": 2.0, "total_tokens_M": 0.5, "tokens/s": 250_000}
-
-
-def test_timing_counts_work_on_a_cpu() -> None:
-    x = torch.randn(200, 200)
-    assert 0 < rows.milliseconds(lambda: x @ x, CPU, 0.05) < 50
