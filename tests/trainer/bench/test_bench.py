@@ -4,33 +4,37 @@ python -m pytest tests/trainer/bench/test_bench.py
 """
 
 import json
-import subprocess
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from trainer import train
+from trainer import harness, train
+from trainer.bench import __main__ as command
 from trainer.bench import plain, rows
-from trainer.bench.__main__ import main
 
 OTHER = Path(__file__).with_name("other_train.py")
 CPU = torch.device("cpu")
 
 
-def table(result: subprocess.CompletedProcess[str], path: Path) -> dict[tuple[str, str], dict]:
-    assert result.returncode == 0, result.stderr
+def table(stdout: str, path: Path) -> dict[tuple[str, str], dict]:
     content = json.loads(path.read_text())
     assert set(content["machine"]) == {"date", "device", "torch", "python"}
     for row in content["rows"]:
-        assert row["what"] in result.stdout
+        assert row["what"] in stdout
     return {(row["part"], row["what"]): row for row in content["rows"]}
 
 
-def test_the_parts_of_a_step(workspace: Path, run, tmp_path: Path) -> None:
+def test_the_parts_of_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "bench.json"
-    arguments = ["--only", "attention,muon,fused,parity", "--json", str(path)]
-    found = table(run(workspace, "trainer.bench", *arguments), path)
+    monkeypatch.setattr(rows.milliseconds, "__defaults__", (0.02,))
+    arguments = ["--device", "cpu", "--only", "attention,muon,fused,parity", "--json", str(path)]
+    assert command.main(arguments) == 0
+    found = table(capsys.readouterr().out, path)
     assert found["attention", "sdpa, full, 2 x 1024"]["value"] > 0
     assert found["attention", "fa2, full, 2 x 1024"] == {
         "part": "attention", "what": "fa2, full, 2 x 1024", "value": None, "unit": "ms", "note": rows.NEEDS_GPU,
@@ -45,7 +49,9 @@ def test_the_parts_of_a_step(workspace: Path, run, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_whole_step_beside_plain_torch(workspace: Path, run, tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
-    found = table(run(workspace, "trainer.bench", "--only", "step", "--json", str(path)), path)
+    result = run(workspace, "trainer.bench", "--only", "step", "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    found = table(result.stdout, path)
     for what in (("step", "tokens/s"), ("step", "plain torch.nn, tokens/s"), ("loader", "packed, 128 x 2048")):
         assert found[what]["value"] > 0, what
 
@@ -53,7 +59,9 @@ def test_a_whole_step_beside_plain_torch(workspace: Path, run, tmp_path: Path) -
 def test_another_train_py_runs_on_the_same_data(workspace: Path, run, tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     arguments = ["--against", str(OTHER), "--budget", "0.7", "--json", str(path)]
-    found = table(run(workspace, "trainer.bench", *arguments), path)
+    result = run(workspace, "trainer.bench", *arguments)
+    assert result.returncode == 0, result.stderr
+    found = table(result.stdout, path)
     for who in ("theirs", "ours"):
         assert found[who, "tokens/s"]["value"] > 0
         assert 0.3 < found[who, "val_bpb"]["value"] < 3
@@ -63,7 +71,8 @@ def test_another_train_py_runs_on_the_same_data(workspace: Path, run, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--only", "sound"], "--only sound: the parts are attention"),
+        (["--only", "muon,sound"], "--only sound: the parts are attention"),
+        (["--only", "muon", "--json", "nowhere/bench.json"], "--json nowhere/bench.json: no file can be written there"),
         (["--against", "nowhere/train.py"], "there is no such file"),
         (["--against", __file__], "failed"),
     ],
@@ -72,10 +81,76 @@ def test_what_cannot_be_measured_ends_in_one_line(
     arguments: list[str], words: str, corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SWARM_DEVICE", "cpu")
-    assert main(arguments) == 2
-    message = capsys.readouterr().err
-    assert words in message
-    assert len(message.splitlines()) == 1
+    assert command.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert "muon" not in shown.out
+
+
+def test_a_missing_corpus_shows_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SWARM_DEVICE", "cpu")
+    monkeypatch.setenv("AUTORESEARCH_CACHE", str(tmp_path))
+    assert command.main(["--only", "muon,step"]) == 2
+    shown = capsys.readouterr()
+    assert "prepare.py" in shown.err
+    assert "muon" not in shown.out
+
+
+@pytest.mark.parametrize(
+    ("error", "note"),
+    [
+        (harness.SetupError("trainer.train failed: no room"), "trainer.train failed: no room"),
+        (torch.OutOfMemoryError("CUDA out of memory.\nTry less"), "OutOfMemoryError: CUDA out of memory."),
+        (RuntimeError(), "RuntimeError: RuntimeError"),
+    ],
+)
+def test_a_part_that_fails_says_why_and_the_others_go_on(
+    error: Exception, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bench.json"
+    written, held = [], []
+
+    def part(name: str, failure: Exception | None) -> Iterator[rows.Row]:
+        written.append(json.loads(path.read_text())["rows"] if path.exists() else None)
+        assert not any(memory() is not None for memory in held), "the part before still holds its memory"
+        model = torch.nn.Linear(3, 3)
+        model.itself = model  # as an optimizer holds its own compiled method
+        held.append(weakref.ref(model))
+        yield rows.Row(name, "first", 1.0, "ms")
+        if failure:
+            raise type(failure)(*failure.args)  # a new one: an error that is kept keeps what its frames hold
+        yield rows.Row(name, "second", 2.0, "ms")
+
+    failures = {"one": None, "two": error, "three": None}
+    parts = {name: lambda _device, name=name: part(name, failures[name]) for name in failures}
+    monkeypatch.setattr(command, "PARTS", parts)
+    monkeypatch.setenv("SWARM_DEVICE", "cpu")
+    assert command.main(["--all", "--json", str(path)]) == 1
+    found = [(row["part"], row["what"], row["value"]) for row in json.loads(path.read_text())["rows"]]
+    one = [("one", "first", 1.0), ("one", "second", 2.0)]
+    two = [("two", "first", 1.0), ("two", "failed here", None)]
+    assert found == [*one, *two, ("three", "first", 1.0), ("three", "second", 2.0)]
+    assert [content and len(content) for content in written] == [None, 2, 4]  # complete after each part
+    shown = capsys.readouterr()
+    assert note in shown.out
+    assert ("Traceback" in shown.err) is not isinstance(error, harness.SetupError)
+    assert command.main(["--only", "one,three"]) == 0
+
+
+def test_the_device_that_is_asked_for_sets_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def part(device: torch.device) -> Iterator[rows.Row]:
+        seen.append((device.type, harness.Settings.from_environment().threads))
+        yield rows.Row("one", "first", 1.0, "ms")
+
+    monkeypatch.setattr(command, "PARTS", {"one": part})
+    monkeypatch.setenv("SWARM_DEVICE", "nonesuch")
+    assert command.main(["--all", "--device", "cpu"]) == 0
+    assert seen == [("cpu", 1)]
 
 
 def test_the_plain_model_is_the_same_function() -> None:
