@@ -50,8 +50,9 @@ class Crashed(Exception):
 class Candidate:
     """A model in another process: call it with int64 tokens [batch, context] to get fp32 logits.
 
-    First `load`, then `open`, which fixes the shape of all calls. Nothing it says is believed without a look: the
-    logits are read from the referee's own memory and copied before they are used, so that they cannot change meanwhile.
+    First `load`, then `open`, which fixes the shape of all calls, then `ready`. Nothing it says is believed without a
+    look: the logits are read from the referee's own memory and copied before they are used, so that they cannot change
+    meanwhile.
     """
 
     def __init__(self) -> None:
@@ -59,7 +60,6 @@ class Candidate:
         self._hand, self.taker = socket.socketpair()  # for a descriptor of GPU memory
         self._answers = self._here.makefile("r", encoding="utf-8", errors="replace")
         self.memories = _memory("inputs"), _memory("logits")
-        self._opening = False
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -77,7 +77,7 @@ class Candidate:
 
     def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
         """Fix the shape of all further calls, and where the tokens and logits are exchanged. Does not wait for what
-        the other side does then: on CUDA it compiles, while the referee opens others."""
+        the other side does then: on CUDA it compiles, all of them at once."""
         self._shape = [batch, context, vocab_size]
         sizes = 8 * batch * context, 4 * batch * context * vocab_size
         for memory, size in zip(self.memories, sizes, strict=True):
@@ -90,7 +90,11 @@ class Candidate:
             socket.send_fds(self._hand, [b"."], [lent])
             os.close(lent)
         self._tell(do="open", shape=self._shape, lent=lent is not None)
-        self._opening = True
+
+    def ready(self) -> None:
+        """Wait until it can be called; ask once."""
+        if not self._answer().get("opened"):
+            self._exchange.keep_to_host()
 
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits for tokens [batch, context].
@@ -99,9 +103,6 @@ class Candidate:
             Invalid: they are not floating point numbers [batch, context, vocab_size].
             Crashed: the process ended.
         """
-        if self._opening and not self._answer().get("opened"):
-            self._exchange.keep_to_host()
-        self._opening = False
         self._exchange.inputs.copy_(tokens)
         self._tell(do="read")
         answer = self._answer()

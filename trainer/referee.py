@@ -57,6 +57,7 @@ class Reader(Protocol):
     @property
     def context(self) -> object: ...
     def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None: ...
+    def ready(self) -> None: ...
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor: ...
 
 
@@ -82,6 +83,8 @@ def measure(
     here = device if device.type == "cuda" else torch.device("cpu")  # where the bits are computed
     for reader in (measured, witness):
         reader.open(batch, context, corpus.vocab_size, here)
+    for reader in (measured, witness):
+        reader.ready()
     lot = Lot.draw(rows, batch, random.SystemRandom(), min(len(rows), WITNESSED[device.type]), corpus.vocab_size)
     found = prepare.evaluate_bpb(lot.overhear(measured), here, split, batch, context, corpus, max_tokens, rows)
     if not math.isfinite(found.bpb):

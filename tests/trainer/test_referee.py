@@ -86,6 +86,9 @@ class Here:
     def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
         self.shape = (batch, context, vocab_size)
 
+    def ready(self) -> None:
+        pass
+
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
         assert tokens.shape == self.shape[:2]
         with torch.no_grad():
@@ -219,6 +222,7 @@ def test_logits_cross_from_one_side_to_the_other(monkeypatch: pytest.MonkeyPatch
     ) as reader:
         assert reader.context == 8
         reader.open(2, 8, 3, CPU)
+        reader.ready()
         for _ in range(2):
             tokens = torch.randint(100, (2, 8))
             logits = reader(tokens)
@@ -241,6 +245,7 @@ def test_answers_of_the_wrong_shape_are_invalid(answer, told: str, monkeypatch: 
     with served(Answers(answer), monkeypatch) as reader:
         assert reader.context == 8
         reader.open(2, 8, 3, CPU)
+        reader.ready()
         with pytest.raises(referee.Invalid, match=re.escape(told)):
             reader(torch.zeros(2, 8, dtype=torch.int64))
 
@@ -250,7 +255,7 @@ def test_a_candidate_cannot_take_the_memory_away_under_the_referee(monkeypatch: 
     with served(Answers(lambda idx: torch.zeros(*idx.shape, 3)), monkeypatch) as reader:
         assert reader.context == 8
         reader.open(2, 8, 3, CPU)
-        reader(torch.zeros(2, 8, dtype=torch.int64))
+        reader.ready()
         for memory in reader.memories:
             with pytest.raises(PermissionError):
                 os.ftruncate(memory, 0)

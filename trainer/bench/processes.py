@@ -64,12 +64,12 @@ def startup_rows(device: torch.device) -> Iterator[Row]:
             run_module("trainer.train", environment)
             first_step = (folder / "heartbeat.jsonl").stat().st_mtime  # this budget is one step: one heartbeat
             yield Row("start-up", f"{what}, Python to first step", first_step - began, "s", note)
-        first = "first, compiling" if device.type == "cuda" else "first"
-        for what, note in ((first, ""), ("second", "aim 8 on an H100")):
+        for what, note in (("first", ""), ("second", "aim 8 on an H100")):
             run_module("trainer.referee", environment)
             found = json.loads((folder / "referee.json").read_text())
             yield Row("referee", f"{what}: pass over val", found["seconds"], "s", note)
-            yield Row("referee", f"{what}: before and after", found["overhead_seconds"], "s", "loading, witness")
+            note = "loading, compiling, witness"
+            yield Row("referee", f"{what}: before and after", found["overhead_seconds"], "s", note)
 
 
 def neighbour_rows(_device: torch.device, budget: float = 5.0) -> Iterator[Row]:
