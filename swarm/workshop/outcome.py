@@ -33,7 +33,6 @@ from swarm.workshop.summary import Value, number_of, parse_summary
 
 DIVERGED_AT = 100.0  # a loss that is not below this is not training
 INVALID_EXIT = 3  # the referee's word for a candidate that cheats
-CLOCK_SLACK = 3.0  # seconds for a last step, for saving the model, and for the process to end
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 Stage = TypeVar("Stage", Step, Ended)
@@ -129,7 +128,7 @@ def late(spec: Spec, trainer: Ended) -> tuple[Failure, str] | None:
         return None
     start, trained = clocked(spec, trainer)
     kind = "seconds" if spec.steps[0].cpu is None else "CPU-seconds"
-    if trained > 1.05 * spec.budget + CLOCK_SLACK:
+    if trained > 1.05 * spec.budget + spec.slack:
         return Failure.INVALID, f"clock: it trained for {trained:.1f} {kind} with a budget of {spec.budget:g}"
     if start > spec.start:
         return (

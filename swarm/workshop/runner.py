@@ -71,7 +71,7 @@ class Workshop:
         slot: Slot,
         cache: Path | None = None,
         allowed: Iterable[str] = (),
-        limits: Callable[[float, str], Limits] = limits_for,
+        limits: Callable[[float, str, float | None], Limits] = limits_for,
         sandboxed: bool = False,
     ) -> None:
         self._project = project
@@ -183,7 +183,7 @@ class Workshop:
         return folder
 
     def _spec(self, work: Measure, artifacts: Path, source: Source) -> Spec:
-        limits = self._limits(work.budget, self._slot.device)
+        limits = self._limits(work.budget, self._slot.device, self._known_start())
         root, bench = self._workspace.folder, self._bench.folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
@@ -241,7 +241,8 @@ class Workshop:
             lock_wait=limits.lock_wait,
             grace=limits.grace,
             budget=work.budget if self._project.referee else None,  # what others count as training is not known
-            start=self._start_allowance(limits),
+            start=limits.start,
+            slack=limits.slack,
             sandboxed=self._sandboxed,
         )
 
@@ -272,11 +273,6 @@ class Workshop:
             return float(json.loads((self._folder / START).read_text()))
         except (OSError, ValueError):
             return None
-
-    def _start_allowance(self, limits: Limits) -> float:
-        """Edits may compile longer than the baseline did, not as long as they like."""
-        known = self._known_start()
-        return limits.start if known is None else min(limits.start, 2 * known + 10)
 
     def _environment(self, work: Measure, artifacts: Path) -> dict[str, str]:
         return self._environment_of_host() | {

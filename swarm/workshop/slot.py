@@ -6,6 +6,9 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: with few cores that is minutes
+SAVING = 60.0  # seconds to save a model and end, on a slow disk too
+
 _ALLOWED = re.compile(
     r"(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|DYLD_\w*LIBRARY_PATH|XDG_CACHE_HOME|CC|CXX"
     r"|CUDA\w*|NVIDIA_\w+|HIP_\w+|ROC\w+|HSA_\w+|TRITON_\w+|TORCH\w*|PYTORCH_\w+|AUTORESEARCH_\w+)"
@@ -50,7 +53,8 @@ class Limits:
     cpu: float | None  # CPU-seconds of the trainer's process tree
     referee: float
     silence: float | None  # without a heartbeat, once there was one
-    start: float = 600.0  # until the first heartbeat, where no baseline has shown how long that takes
+    start: float = 600.0  # until the first heartbeat
+    slack: float = 3.0  # beyond the budget: for a last step, for saving the model, and for the process to end
     grace: float = 2.0  # from SIGTERM to SIGKILL
     lock_wait: float = 60.0
     disk: float | None = 20_000.0  # written by one step, a single file included
@@ -58,11 +62,25 @@ class Limits:
     memory: float | None = None  # of one step's whole tree; None: the slot's share
 
 
-def limits_for(budget: float, device: str) -> Limits:
-    """Twice the budget plus an allowance for imports and compiling; on a CPU in CPU time: a busy host is no fault."""
+def limits_for(budget: float, device: str, known: float | None = None) -> Limits:
+    """Twice the budget plus an allowance for imports and compiling; on a CPU in CPU time: a busy host is no fault.
+
+    `known` is how long the untouched code took to start on this slot, where that was seen. An edit may take longer, but
+    not as long as it likes, or it could train before the clock starts. On CUDA it has COLD at least: the untouched code
+    may have been compiled on an earlier night, a changed one never is, and what is read and learned meanwhile is
+    counted all the same (count.py).
+    """
     allowance = max(60.0, budget)
-    end = 2 * budget + allowance
-    referee = max(120.0, budget)
+    end, referee = 2 * budget + allowance, max(120.0, budget)
     if device == "cpu":
-        return Limits(wall=6 * budget + 120, cpu=end, referee=3 * referee, silence=max(120.0, 3 * budget), start=60)
-    return Limits(wall=end, cpu=None, referee=referee, silence=allowance)
+        silence, start = max(120.0, 3 * budget), _start(known, most=60.0)
+        return Limits(wall=6 * budget + 120, cpu=end, referee=3 * referee, silence=silence, start=start)
+    if device == "cuda":  # where what compiling takes says nothing of the idea: also the referee's processes compile
+        start = _start(known, least=COLD)
+        wall = 2 * budget + max(start + SAVING, budget)
+        return Limits(wall=wall, cpu=None, referee=COLD + referee, silence=allowance, start=start, slack=10.0)
+    return Limits(wall=end, cpu=None, referee=referee, silence=allowance, start=_start(known))
+
+
+def _start(known: float | None, least: float = 0.0, most: float = 600.0) -> float:
+    return most if known is None else min(most, max(least, 2 * known + 10))

@@ -66,6 +66,7 @@ class Spec:
     grace: float = 2.0  # seconds between SIGTERM and SIGKILL
     budget: float | None = None  # seconds that the first step may train, from its first heartbeat on
     start: float = 0.0  # and that it may take until then; both CPU-seconds where the step has a limit of those
+    slack: float = 3.0  # and beyond the budget, as a last step and saving the model take time
     sandboxed: bool = False  # whether edited code runs in a sandbox
 
     def write(self, folder: Path) -> None:

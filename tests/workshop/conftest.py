@@ -58,6 +58,7 @@ class Bench:
         self.folder = folder
         self.guard_folder = folder / "guards" / f"{RUN}.1"
         self.seen: list[Progress] = []
+        self.known: list[float | None] = []  # how long the untouched code takes to start, as known before each run
         self.project = Project(command=("{python}", "train.py"), editable=("train.py",), fixed=("prepare.py",))
         self.referee: str | None = None
         self.hidden: str | None = None
@@ -76,8 +77,13 @@ class Bench:
         if self.hidden is not None:
             files["hidden.py"] = textwrap.dedent(self.hidden)
             project = replace(project, hidden=("{python}", "hidden.py"))
-        limits: Callable[[float, str], Limits] = lambda budget, device: self.limits  # noqa: E731
-        return Workshop(project, archive(files), self.folder, self.slot, None, self.allowed, limits, self.sandboxed)
+        return Workshop(
+            project, archive(files), self.folder, self.slot, None, self.allowed, self._chosen, self.sandboxed
+        )
+
+    def _chosen(self, budget: float, device: str, known: float | None) -> Limits:
+        self.known.append(known)
+        return self.limits
 
     def run(self, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
         return asyncio.run(self.start(self.workshop(), trainer, run, attempt))

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from swarm.codec import decode, encode
-from swarm.records import Failure, Measure, Purpose, Source
+from swarm.records import Failure, Purpose
 from swarm.workshop import gpu, runner, tree
 from swarm.workshop.runner import Slot, limits_for
+from swarm.workshop.slot import COLD, SAVING
 from swarm.workshop.spec import State
 
 TRAIN = """
@@ -133,12 +134,18 @@ def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(bench, referee, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("beats_at", "trains", "told"),
-    [(0.0, 0.5, ""), (0.0, 4.6, "clock: it trained for "), (2.5, 0.0, "clock: "), (None, 2.5, "clock: ")],
+    ("beats_at", "trains", "slack", "told"),
+    [
+        (0.0, 0.5, 1.0, ""),
+        (0.0, 2.6, 1.0, "clock: it trained for "),
+        (0.0, 2.6, 10.0, ""),
+        (2.5, 0.0, 1.0, "clock: "),
+        (None, 2.5, 1.0, "clock: "),
+    ],
 )
-def test_time_is_measured_from_outside(bench, referee, beats_at, trains, told):
+def test_time_is_measured_from_outside(bench, referee, beats_at, trains, slack, told):
     """A budget of one second, and a start of one: whatever the training's own clock says."""
-    bench.referee, bench.limits = referee, replace(bench.limits, start=1.0)
+    bench.referee, bench.limits = referee, replace(bench.limits, start=1.0, slack=slack)
     run = bench.run(f"""
         import os, pathlib, time
         folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
@@ -170,13 +177,13 @@ def test_counts_that_contradict_each_other_are_invalid(bench, referee, counted, 
 
 
 def test_starts_are_compared_with_the_baselines(bench, referee):
-    bench.referee, bench.limits = referee, replace(bench.limits, start=600.0)
-    shop = bench.workshop()
-    assert shop._start_allowance(bench.limits) == 600.0
-    source = Source({"train.py": textwrap.dedent(TRAIN).encode()})
-    work = Measure("t-gpu0-0001.1", 1, "t-gpu0-0001", "x", Purpose.BASELINE, 7, source.sha, source.sha, 1.0)
-    assert asyncio.run(shop.run(work, source, bench.seen.append)).metrics
-    assert 10 < bench.workshop()._start_allowance(bench.limits) < 20
+    bench.referee, bench.purpose = referee, Purpose.BASELINE
+    assert bench.run(TRAIN).metrics
+    bench.purpose = Purpose.FIRST
+    assert bench.run("import time; time.sleep(2)\n" + TRAIN, attempt=2).metrics
+    bench.run(TRAIN, attempt=3)
+    first, second, third = bench.known
+    assert first is None and second == third and 0 < second < 20
 
 
 def test_progress_tells_when_the_referee_measures(bench, referee):
@@ -353,9 +360,27 @@ print("---\\nval_bpb: 1.5")
 
 
 def test_limits_follow_the_budget():
-    assert limits_for(300, "cuda").wall == 900 and limits_for(300, "cuda").cpu is None
-    assert limits_for(20, "cuda").wall == 100
+    assert limits_for(300, "mps").wall == 900 and limits_for(300, "mps").cpu is None
+    assert limits_for(20, "mps").wall == 100
     assert (limits_for(20, "cpu").cpu, limits_for(20, "cpu").wall) == (100, 240)
+
+
+@pytest.mark.parametrize(
+    ("device", "most", "after_12", "after_150"), [("cuda", 600, 240, 310), ("mps", 600, 34, 310), ("cpu", 60, 34, 60)]
+)
+def test_an_edit_may_start_later_than_the_untouched_code(device, most, after_12, after_150):
+    """On CUDA by a cold compile in any case: the untouched code may have found itself compiled."""
+    starts = [limits_for(300, device, known).start for known in (None, 12.0, 150.0)]
+    assert starts == [most, after_12, after_150]
+
+
+@pytest.mark.parametrize("budget", [10, 20, 60, 300, 3600])
+@pytest.mark.parametrize("known", [None, 12.0, 150.0])
+def test_on_cuda_compiling_takes_nothing_from_the_time_to_train(budget, known):
+    limits = limits_for(budget, "cuda", known)
+    assert limits.wall >= limits.start + 2 * budget + SAVING
+    assert limits.wall >= limits_for(budget, "mps").wall and limits.referee >= COLD + 120
+    assert limits.slack == 10 and limits_for(budget, "cpu").slack == 3
 
 
 def test_a_workshop_runs_one_thing_at_a_time(bench):
