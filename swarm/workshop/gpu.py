@@ -17,6 +17,9 @@ import psutil
 GIB = 2**30
 LEAST_MEMORY = 4096.0  # MB
 
+_DEVICES = Path("/dev")
+_FIRST_USE = "import ctypes; ctypes.CDLL('libcuda.so.1').cuInit(0)"
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -56,6 +59,21 @@ def load(which: int | str) -> Gpu | None:
         return _look(nvml, find(which))
     except nvml.NVMLError:
         return None
+
+
+def prepare_devices() -> None:
+    """Has the driver make /dev/nvidia-uvm where it is missing, as after a start of the machine. Blocks for seconds.
+
+    CUDA's first use does that, through a setuid program, which has no power in a sandbox; asking NVML does not.
+    """
+    if not (_DEVICES / "nvidia-uvm").exists():
+        _use_cuda()
+
+
+@functools.cache  # where it did not help once, as on WSL, which has no such device, it never will
+def _use_cuda() -> None:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # then the training tells what is wrong
+        subprocess.run([sys.executable, "-S", "-c", _FIRST_USE], capture_output=True, timeout=60, check=False)
 
 
 def visible(found: list[Gpu], variable: str | None) -> list[Gpu]:

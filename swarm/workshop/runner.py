@@ -247,7 +247,11 @@ class Workshop:
         )
 
     def _sandbox(self) -> Sandbox:
-        """Hides what other runs and other nights left, and the held-out data."""
+        """Hides what other runs and other nights left, and the held-out data; the GPU's devices are there."""
+        if self._slot.device == "cuda":
+            from swarm.workshop import gpu
+
+            gpu.prepare_devices()
         held_out = held_out_of(self._project, self._environment_of_host())
         night = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
         return Sandbox((night,), held_out, self._folder / "blanks")

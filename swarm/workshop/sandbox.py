@@ -23,7 +23,7 @@ from swarm.workshop import landlock
 from swarm.workshop.probe import Unprobed, probe
 
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
-_DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd")
+_DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
 _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
 
 

@@ -19,7 +19,8 @@ import pytest
 
 from swarm.errors import UsageError
 from swarm.records import Failure
-from swarm.workshop import landlock, sandbox
+from swarm.workshop import gpu, landlock, sandbox
+from swarm.workshop.spec import Spec
 
 LOOK = """
 import json, os, pathlib, socket
@@ -283,6 +284,39 @@ def test_a_dead_mount_closes_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_pa
     landlock._open(-1, str(tmp_path), {str(tmp_path / name) for name in ("way/secret", "dead/secret")}, listed=False)
     landlock._allow(-1, str(tmp_path / "dead"), landlock.READ)
     assert set(opened) == {(tmp_path / name).stat().st_ino for name in ("beside", "way/open")}
+
+
+DRIVER = """
+#include <stdio.h>
+int cuInit(unsigned flags) { FILE *made = fopen("%s", "a"); return made ? fputs("made ", made) < 0 : 1; }
+"""
+
+
+@pytest.mark.skipif(
+    not shutil.which("cc", path=os.defpath), reason="needs a C compiler, for a driver that makes its device"
+)
+def test_a_device_that_cuda_makes_at_its_first_use_is_there_inside(caged, monkeypatch, tmp_path: Path) -> None:
+    """Nobody can make it inside: its driver is asked before the way in is built, once per process."""
+    devices, driver = tmp_path / "dev", tmp_path / "driver.c"
+    devices.mkdir()
+    driver.write_text(DRIVER % (devices / "nvidia-uvm"))
+    words = ["cc", "-shared", "-fPIC", "-o", str(tmp_path / "libcuda.so.1"), str(driver)]
+    subprocess.run(words, check=True, env={"PATH": os.defpath})
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    monkeypatch.setattr(gpu, "_DEVICES", devices)
+    monkeypatch.setattr(gpu, "load", lambda which: None)
+    monkeypatch.setattr(sandbox, "_DEVICES", (f"{devices}/nvidia*",))
+    gpu._use_cuda.cache_clear()
+    caged.slot = replace(caged.slot, device="cuda")
+    try:
+        assert caged.run("print('---\\nval_bpb: 1')").metrics
+        assert str(devices / "nvidia-uvm") in " ".join(Spec.read(caged.guard_folder).steps[0].argv)
+        assert (devices / "nvidia-uvm").read_text() == "made "
+        (devices / "nvidia-uvm").unlink()
+        gpu.prepare_devices()
+        assert not (devices / "nvidia-uvm").exists(), "asked once"
+    finally:
+        gpu._use_cuda.cache_clear()
 
 
 def test_what_is_not_protected_is_said(way: str) -> None:
