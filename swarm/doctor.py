@@ -51,7 +51,7 @@ def examine(root: Path) -> list[Examined]:
         lambda: _project(root),
         _ray,
         _torch,
-        _gpus,
+        lambda: _gpus(root),
         lambda: _data(root),
         _keys,
         lambda: _disk(root),
@@ -100,16 +100,28 @@ def _package(name: str, module: str) -> Examined:
     return Examined(name, True, importlib.metadata.version(name))
 
 
-def _gpus() -> Examined:
+def _gpus(root: Path) -> Examined:
     cards, kind = gpu.gpus(), gpu.device_kind()
+    if gpu.names_instances():
+        told = "CUDA_VISIBLE_DEVICES names MIG instances, and only whole GPUs are supported"
+        return Examined("gpus", False, told, "name whole GPUs by their indices: CUDA_VISIBLE_DEVICES=0,1")
     if not cards:
         kinds = {"mps": "the Apple GPU will be used", "cpu": "none: agents run on CPU cores, with a small model"}
         return Examined("gpus", True if kind == "mps" else None, kinds.get(kind, "none"))
+    if why := gpu.unfit(cards, _refereed(root)):
+        return Examined("gpus", False, why)
     busy = [
         f"gpu {card.index} is used by {', '.join(name for _, name in card.holders)}" for card in cards if card.holders
     ]
     told = f"{len(cards)} x {cards[0].name}" + (f"; {'; '.join(busy)}" if busy else "")
     return Examined("gpus", not busy, told, "leave busy GPUs out: python -m swarm launch --gpus 0,1")
+
+
+def _refereed(root: Path) -> bool:
+    try:
+        return bool(load_project(root).referee)
+    except SwarmError:  # its own line says so
+        return False
 
 
 def _data(root: Path) -> Examined:

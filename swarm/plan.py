@@ -30,7 +30,7 @@ from swarm.records import Edit, Source
 from swarm.researchers import create
 from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
-from swarm.slots import Seating, seats_here
+from swarm.slots import Seating, seats_here, unfit
 from swarm.workshop.dials import how_seeded, with_budget
 from swarm.workshop.runner import Slot
 from swarm.workshop.sandbox import wanted
@@ -113,6 +113,8 @@ def make_plan(
     data = prepared(project, root)
     seating = seats(config, known[tag]["device"] if config.resume else "")
     slots, device = seating.slots, seating.device
+    if why := unfit(slots.values(), project):
+        raise UsageError(why)
     options = researcher_options(config, project)
     chosen = assign(config.researcher, list(slots)).items() if thinks else ()
     researchers = {agent: resolve(name, options) for agent, name in chosen}

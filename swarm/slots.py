@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from swarm.config import Config
 from swarm.errors import MachineFault, UsageError
+from swarm.project import Project
 from swarm.workshop import gpu
 from swarm.workshop.runner import Slot
 
@@ -109,6 +110,12 @@ def own_slot(kind: str, accelerator: str = "") -> tuple[Slot, str]:
     return Slot("cuda", card.index, gpu=card.uuid, cores=cores, threads=len(cores), lock=card.uuid), card.name
 
 
+def unfit(slots: Iterable[Slot], project: Project) -> str:
+    """Why the project cannot run on the GPUs of these slots, with the remedy; "" where it can."""
+    cards = (gpu.load(slot.lock) for slot in slots if slot.lock)
+    return gpu.unfit(filter(None, cards), referee=bool(project.referee))
+
+
 def _slots_here(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
     if kind == "cuda":
         return _gpu_slots(config)
@@ -165,6 +172,11 @@ def _gpu_slots(config: Config) -> tuple[dict[str, Slot], str]:
 def _chosen(config: Config, seen: list[gpu.Gpu]) -> list[gpu.Gpu]:
     """The GPUs that were asked for: these, so many, or all."""
     here = f"this machine shows {len(seen)}" + "".join(f"; {_describe(g)}" for g in seen)
+    if gpu.names_instances():
+        raise UsageError(
+            "CUDA_VISIBLE_DEVICES names MIG instances, and only whole GPUs are supported: name those by their indices,"
+            " or try `--device cpu --agents 2`"
+        )
     if not seen:
         asked = f"--gpus {config.gpus}" if config.gpus else "--device cuda"
         raise UsageError(f"{asked}: this machine has no NVIDIA GPU that can be seen; try `--device cpu --agents 2`")

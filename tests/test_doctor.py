@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from swarm import doctor
-from swarm.workshop import sandbox
+from swarm.workshop import gpu, sandbox
+from swarm.workshop.gpu import Gpu
 from swarm.workshop.probe import Unprobed, probe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,26 @@ def test_without_one_each_thing_it_reaches_is_told(home: Path, monkeypatch: pyte
     assert not reached()["held-out"], "zeros tell nothing"
     shutil.rmtree(home / ".cache")
     assert set(reached()) == {*NAMES} - {"held-out"}, "there is no held-out data on this machine"
+
+
+@pytest.mark.parametrize(
+    ("visible", "cards", "told"),
+    [
+        ("MIG-0d3b", [], "names MIG instances, and only whole GPUs are supported"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0, divided=True)], "nvidia-smi -i 0 -mig 0"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0, exclusive=True)], "nvidia-smi -i 0 -c DEFAULT"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0, holders=((7, "python"),))], "gpu 0 is used by python"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0)], ""),
+    ],
+)
+def test_a_gpu_that_runs_cannot_use_is_told_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, visible: str, cards: list[Gpu], told: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(gpu, "_nvml", lambda: object())
+    monkeypatch.setattr(gpu, "gpus", lambda: cards)
+    line = doctor._gpus(ROOT)
+    assert line.ok == (not told) and told in line.told
 
 
 def test_a_probe_that_cannot_run_is_no_good_news(monkeypatch: pytest.MonkeyPatch) -> None:

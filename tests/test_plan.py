@@ -25,6 +25,8 @@ from swarm.errors import UsageError
 from swarm.plan import Plan, categories, make_plan
 from swarm.records import Idea, Measure, Metrics, Run, Source
 from swarm.simulation.project import make_project
+from swarm.workshop import gpu
+from swarm.workshop.gpu import Gpu
 
 TODAY = datetime.date(2025, 11, 20)
 SIM = {"device": "sim", "agents": 2}
@@ -228,6 +230,23 @@ def test_an_unknown_researcher_and_a_script_that_is_not_there(root: Path) -> Non
 def test_more_gpus_than_there_are(root: Path) -> None:
     refused(root, "--gpus 8", "no NVIDIA GPU", device="cuda", gpus="8", agents=None)
     refused(root, "--gpus 0,1", device="cpu", gpus="0,1", agents=None)
+
+
+@pytest.mark.parametrize("refereed", [True, False])
+def test_gpus_that_let_in_one_process_have_no_room_for_a_referee(
+    root: Path, monkeypatch: pytest.MonkeyPatch, refereed: bool
+) -> None:
+    cards = [Gpu(index, f"GPU-{index}", "NVIDIA H200", 141.0, 0.5, exclusive=index == 1) for index in range(2)]
+    monkeypatch.setattr(gpu, "gpus", lambda: cards)
+    monkeypatch.setattr(gpu, "load", lambda uuid: next(card for card in cards if card.uuid == uuid))
+    if refereed:
+        with (root / "swarm.toml").open("a") as settings:
+            settings.write('referee = ["{python}", "prepare.py"]\n')
+    assert plan(root, device="cuda", agents=1).slots["gpu0"].gpu == "GPU-0"
+    if refereed:
+        refused(root, "gpu 1 lets in one process at a time", "nvidia-smi -i 1 -c DEFAULT", device="cuda")
+    else:
+        assert list(plan(root, device="cuda").slots) == ["gpu0", "gpu1"]
 
 
 def test_a_branch_that_is_in_the_way(root: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from swarm.config import Config
 from swarm.errors import UsageError
-from swarm.slots import seats_on
+from swarm.slots import seats_here, seats_on
 from swarm.workshop import gpu
 from swarm.workshop.gpu import Gpu
 
@@ -75,6 +75,16 @@ def test_a_machine_without_gpus_says_what_to_type_instead(seen: list[Gpu]) -> No
     refused(Config(gpus="1,2"), "cpu", "--gpus 1,2", "no NVIDIA GPU", "--device cpu --agents 2")
     refused(Config(device="cuda"), "cuda", "--device cuda", "no NVIDIA GPU")
     refused(Config(device="sim", gpus="1,2"), "sim", "--gpus 1,2")
+
+
+def test_parts_of_gpus_are_refused_not_passed_over(seen: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen.clear()
+    monkeypatch.setattr(gpu, "_nvml", lambda: object())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-0d3b,MIG-77aa")
+    for config in (Config(), Config(gpus="2"), Config(device="cuda")):
+        with pytest.raises(UsageError, match=r"MIG instances, and only whole GPUs are supported.*--device cpu"):
+            seats_here(config)
+    assert seats_here(Config(device="cpu", agents=1)).device.startswith("cpu: ")
 
 
 def test_one_agent_per_core(seen: list[Gpu]) -> None:

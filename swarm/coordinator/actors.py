@@ -29,7 +29,7 @@ from swarm.records import Source
 from swarm.researchers import create
 from swarm.researchers.claude import secrets
 from swarm.researchers.watched import Watched
-from swarm.slots import own_slot
+from swarm.slots import own_slot, unfit
 from swarm.workshop import sandbox
 from swarm.workshop.runner import Workshop
 from swarm.workshop.slot import Slot
@@ -181,6 +181,8 @@ def arrive(post: Post, tree: Path) -> Slot:
     slot, model = own_slot(kind, accelerator_here())
     if f"{kind}: {model}" != post.device:
         raise MachineFault(f"{host} has {model}, and this swarm's results are of {post.device.split(': ', 1)[1]}")
+    if why := unfit([slot], post.project):
+        raise MachineFault(f"{host}: {why}")
     if post.data:
         _check_data(post, tree, host)
     return slot

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class Gpu:
     load: float | None = None
     watts: float | None = None
     holders: tuple[tuple[int, str], ...] = ()  # (pid, program) of the processes that compute on it
+    divided: bool = False  # into MIG instances
+    exclusive: bool = False  # its compute mode lets in one process at a time, or none
 
 
 def gpus() -> list[Gpu]:
@@ -59,6 +62,32 @@ def load(which: int | str) -> Gpu | None:
         return _look(nvml, find(which))
     except nvml.NVMLError:
         return None
+
+
+def names_instances() -> bool:
+    """Whether CUDA_VISIBLE_DEVICES names MIG instances, which are parts of a GPU, and no slots."""
+    return _nvml() is not None and os.environ.get("CUDA_VISIBLE_DEVICES", "").strip().startswith("MIG-")
+
+
+def unfit(cards: Iterable[Gpu], referee: bool) -> str:
+    """Why runs cannot be made on these GPUs, in one line with the remedy; "" where they can.
+
+    A `referee` computes at the same time as the two processes of the model that it measures.
+    """
+    cards = list(cards)
+    divided = ",".join(str(card.index) for card in cards if card.divided)
+    exclusive = ",".join(str(card.index) for card in cards if card.exclusive)
+    if divided:
+        return (
+            f"gpu {divided} is divided into MIG instances, and only whole GPUs are supported:"
+            f" `sudo nvidia-smi -i {divided} -mig 0`, or others by --gpus"
+        )
+    if referee and exclusive:
+        return (
+            f"gpu {exclusive} lets in one process at a time, by its compute mode, and a model is measured by three:"
+            f" `sudo nvidia-smi -i {exclusive} -c DEFAULT`"
+        )
+    return ""
 
 
 def prepare_devices() -> None:
@@ -123,8 +152,8 @@ def memory_for(slots: int) -> float:
 
 
 def device_kind() -> str:
-    """ "cuda" where NVML sees a GPU that may be used, "mps" on Apple silicon, else "cpu"."""
-    if gpus():
+    """ "cuda" where NVML sees a GPU that may be used, or a part of one, "mps" on Apple silicon, else "cpu"."""
+    if gpus() or names_instances():
         return "cuda"
     return "mps" if sys.platform == "darwin" and platform.machine() == "arm64" else "cpu"
 
@@ -166,26 +195,28 @@ def _nvml() -> Any | None:
 
 
 def _look(nvml: Any, handle: Any) -> Gpu:
-    memory = psutil.virtual_memory()  # what a GPU uses that has none of its own (GB10)
-    load = watts = None
-    with contextlib.suppress(nvml.NVMLError):
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    holders: list[tuple[int, str]] = []
-    with contextlib.suppress(nvml.NVMLError):
-        load = nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
-    with contextlib.suppress(nvml.NVMLError):
-        watts = nvml.nvmlDeviceGetPowerUsage(handle) / 1000
-    with contextlib.suppress(nvml.NVMLError):
-        holders = [(told.pid, _program(told.pid)) for told in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+    def told(ask: Callable[[Any], Any]) -> Any | None:
+        """What the driver says; None where it does not say it of this GPU, or not to this user."""
+        with contextlib.suppress(nvml.NVMLError):
+            return ask(handle)
+        return None
+
+    memory = told(nvml.nvmlDeviceGetMemoryInfo) or psutil.virtual_memory()  # what a GPU without its own uses (GB10)
+    rates, milliwatts = told(nvml.nvmlDeviceGetUtilizationRates), told(nvml.nvmlDeviceGetPowerUsage)
+    mig, mode = told(nvml.nvmlDeviceGetMigMode), told(nvml.nvmlDeviceGetComputeMode)
     return Gpu(
         index=nvml.nvmlDeviceGetIndex(handle),
         uuid=nvml.nvmlDeviceGetUUID(handle),
         name=nvml.nvmlDeviceGetName(handle),
         memory_gb=memory.total / GIB,
         used_gb=memory.used / GIB,
-        load=load,
-        watts=watts,
-        holders=tuple(holders),
+        load=None if rates is None else rates.gpu / 100,
+        watts=None if milliwatts is None else milliwatts / 1000,
+        holders=tuple(
+            (process.pid, _program(process.pid)) for process in told(nvml.nvmlDeviceGetComputeRunningProcesses) or ()
+        ),
+        divided=mig is not None and mig[0] == nvml.NVML_DEVICE_MIG_ENABLE,
+        exclusive=mode not in (None, nvml.NVML_COMPUTEMODE_DEFAULT),
     )
 
 

@@ -41,6 +41,18 @@ def test_another_model_is_turned_away(post: Post):
         arrive(dataclasses.replace(post, device="sim: H200"), Path(post.root))
 
 
+def test_a_gpu_without_room_for_the_referee_is_turned_away_with_the_remedy(post: Post, monkeypatch):
+    card = gpu.Gpu(3, "GPU-x", "NVIDIA H200", 141.0, 0.5, exclusive=True)
+    monkeypatch.setattr(gpu, "gpus", lambda: [card])
+    monkeypatch.setattr(gpu, "count", lambda: 4)
+    monkeypatch.setattr(gpu, "load", lambda uuid: card)
+    there = dataclasses.replace(post, device="cuda: NVIDIA H200", project=dataclasses.replace(post.project, referee=()))
+    assert arrive(there, Path(post.root)).lock == "GPU-x"
+    refereed = dataclasses.replace(there, project=dataclasses.replace(post.project, referee=("referee",)))
+    with pytest.raises(MachineFault, match=rf"{platform.node()}: gpu 3 lets in one .*nvidia-smi -i 3 -c DEFAULT"):
+        arrive(refereed, Path(post.root))
+
+
 @pytest.mark.parametrize(("answer", "told"), [('{"key": "abc"}', "other data"), ("", "not prepared")])
 def test_other_data_or_none_is_turned_away_with_the_remedy(post: Post, answer: str, told: str):
     code = f"print('{answer}')" if answer else "raise SystemExit(2)"
