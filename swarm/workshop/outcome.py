@@ -66,7 +66,8 @@ def read_run(folder: Path, project: Project) -> Run:
     if verdict is None and steps:
         printed = parse_summary(_text(logs[0]), project.metric)
         verdict = (
-            late(spec, steps[0])
+            _stalled(printed)
+            or late(spec, steps[0])
             or _false(spec, heartbeats, printed)
             or _measured(artifacts, project, printed, referee=len(logs) > 1)
         )
@@ -120,6 +121,12 @@ def _failure(
     if len(ended) < len(_judging(spec.steps)):
         return Failure.INTERRUPTED, _INTERRUPTED.get(result.ended_by or "", "it was stopped")
     return None
+
+
+def _stalled(printed: Mapping[str, Value]) -> tuple[Failure, str] | None:
+    """A training whose machine stood still: its clock leaves that out, and the one outside cannot."""
+    told = printed.get("stalled") == "true"
+    return (Failure.STALL, "the machine stalled for too much of the budget") if told else None
 
 
 def late(spec: Spec, trainer: Ended) -> tuple[Failure, str] | None:
@@ -218,8 +225,6 @@ def _measured(
     artifacts: Path, project: Project, printed: Mapping[str, Value], referee: bool
 ) -> Metrics | tuple[Failure, str]:
     told = _json(artifacts / REFEREE) if referee else printed
-    if printed.get("stalled") == "true":
-        return Failure.STALL, "the machine stalled for too much of the budget"
     if told.get("invalid"):
         return Failure.INVALID, str(told["invalid"])
     value = told.get(project.metric)

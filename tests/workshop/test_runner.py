@@ -160,6 +160,12 @@ def test_time_is_measured_from_outside(bench, referee, beats_at, trains, slack, 
     assert run.reason.startswith(told) and run.failure == (Failure.INVALID if told else None)
 
 
+def test_a_machine_that_stalls_is_no_cheat(bench, referee):
+    bench.referee, bench.limits = referee, replace(bench.limits, slack=0.1)
+    run = bench.run(TRAIN + "\nprint('stalled: true')\ntime.sleep(1)")
+    assert (run.metrics, run.failure) == (None, Failure.STALL), run.reason
+
+
 @pytest.mark.parametrize(
     ("counted", "told"), [("num_steps: 9", ""), ("num_steps: 4", "tokens: it counted 9 steps while it trained, and 4 ")]
 )
