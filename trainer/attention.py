@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import functools
 import importlib
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional as F
+
+from trainer import probing
 
 Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]
 
@@ -88,8 +88,8 @@ def climb(ladder: dict[str, Callable[[], Kernel]], device: torch.device, dtype: 
     for name, load in ladder.items():
         try:
             kernel = load()
-        except failures() as error:
-            passed_over += f"; {name}: {str(error).splitlines()[0]}"
+        except probing.failures() as error:
+            passed_over += f"; {name}: {probing.reason(error)}"
             continue
         problem = probe(kernel, device, dtype, head_dim)
         if problem is None:
@@ -101,10 +101,7 @@ def climb(ladder: dict[str, Callable[[], Kernel]], device: torch.device, dtype: 
 
 def probe(kernel: Kernel, device: torch.device, dtype: torch.dtype, head_dim: int) -> str | None:
     """Run a kernel forward and backward, full and windowed, against `reference`. Returns what is wrong, or None."""
-    generator = torch.Generator().manual_seed(0)
-    q, k, v, weight = (
-        torch.randn(1, 128, 2, head_dim, generator=generator, device="cpu").to(device, dtype) for _ in range(4)
-    )
+    q, k, v, weight = (probing.draw(1, 128, 2, head_dim, device=device, dtype=dtype, seed=seed) for seed in range(4))
     for window in (-1, 32):
         found, wanted = [], []
         for function, results in ((reference, wanted), (kernel, found)):
@@ -112,21 +109,13 @@ def probe(kernel: Kernel, device: torch.device, dtype: torch.dtype, head_dim: in
             try:
                 out = function(inputs[0], inputs[1], inputs[2], window)
                 results += [out, *torch.autograd.grad(out, inputs, weight)]
-            except failures() as error:
-                return (str(error) or type(error).__name__).splitlines()[0]
+            except probing.failures() as error:
+                return probing.reason(error)
         for what, a, b in zip(("output", "dq", "dk", "dv"), found, wanted, strict=True):
-            error = ((a.float() - b.float()).norm() / b.float().norm()).item()
-            if not error < 0.02:  # also true of NaN
+            error = probing.difference(a, b)
+            if not error < 0.02:
                 return f"{what} off by {error:.3g} with window {window}"
     return None
-
-
-def failures() -> tuple[type[Exception], ...]:
-    """What torch, its extensions and kernels compiled at run time raise where they do not support something."""
-    compilers = {"cutlass.base_dsl.common": "DSLBaseError", "triton.errors": "TritonError"}  # where they are loaded
-    of_compilers = (getattr(sys.modules.get(module), name, RuntimeError) for module, name in compilers.items())
-    arguments = (TypeError, ValueError, AssertionError, AttributeError, LookupError)  # of another release than expected
-    return (RuntimeError, ImportError, OSError, subprocess.SubprocessError, *arguments, *of_compilers)
 
 
 def reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, window: int) -> torch.Tensor:

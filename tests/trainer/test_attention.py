@@ -208,3 +208,11 @@ def test_the_chosen_rung_equals_the_reference_on_a_gpu(window: int) -> None:
         torch.testing.assert_close(a.float(), b.float(), atol=3e-2, rtol=3e-2)
     if torch.cuda.get_device_capability() >= (8, 0):
         assert attend.name != "sdpa", attend.reason
+
+
+def test_a_rung_that_fails_without_a_word_is_passed_over() -> None:
+    def load() -> attention.Kernel:
+        raise AssertionError
+
+    chosen = climb(fa4=load)
+    assert (chosen.name, chosen.reason) == ("sdpa", "nothing faster works here; fa4: AssertionError")

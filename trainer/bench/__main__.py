@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 import prepare
-from trainer import bench, harness
+from trainer import bench, harness, probing
 from trainer.bench import against, parts, processes, rows, whole
 
 Section = Callable[[torch.device], Iterator[rows.Row]]
@@ -89,10 +89,10 @@ def attempt(name: str, section: Section, device: torch.device) -> tuple[list[row
         for row in section(device):
             found.append(row)
     except (harness.SetupError, prepare.PrepareError) as error:
-        why = rows.reason(error)
+        why = probing.reason(error)
     except Exception as error:  # whatever a GPU, its driver, a compiler or a package of kernels comes up with
         traceback.print_exc()
-        why = f"{type(error).__name__}: {rows.reason(error)}"
+        why = f"{type(error).__name__}: {probing.reason(error)}"
     else:
         return found, True
     return [*found, rows.missing(name, "failed here", "", why)], False

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch.nn import functional as F
 
-from trainer import attention, kernels, train
-from trainer.bench.rows import NEEDS_GPU, Row, milliseconds, missing, reason, using_kernels
+from trainer import attention, kernels, probing, train
+from trainer.bench.rows import NEEDS_GPU, Row, milliseconds, missing, using_kernels
 from trainer.kernels import cross_entropy, linear_relu2, polar
 
 RUNGS: dict[str, Callable[[], attention.Kernel]] = {
@@ -53,8 +53,8 @@ def rung_row(name: str, what: str, function: Callable[[attention.Kernel], object
             return Row("attention", what, milliseconds(functools.partial(function, kernel), device), "ms")
         finally:
             attention.leave(name)
-    except attention.failures() as error:
-        return missing("attention", what, "ms", reason(error))
+    except probing.failures() as error:
+        return missing("attention", what, "ms", probing.reason(error))
 
 
 def why_eager(name: str, device: torch.device) -> str:
@@ -102,7 +102,7 @@ def muon_rows(device: torch.device) -> Iterator[Row]:
     for dtype in (torch.bfloat16, torch.float16):
         stack = torch.randn(2, *shapes[-1], device=device)
         exact = polar.polar_express(stack.cpu(), train.POLAR_EXPRESS)
-        error = kernels.difference(polar.polar_express(stack, train.POLAR_EXPRESS, dtype).cpu(), exact)
+        error = probing.difference(polar.polar_express(stack, train.POLAR_EXPRESS, dtype).cpu(), exact)
         yield Row(
             "muon", f"error of {dtype}".replace("torch.", ""), error, "of fp32", "Gaussian gradient, 5 iterations"
         )
@@ -143,7 +143,7 @@ def products(stacks: list[torch.Tensor]) -> list[torch.Tensor]:
 
 def products_error(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
     """The largest relative difference of two lists of products."""
-    return max(kernels.difference(a, b) for a, b in zip(found, wanted, strict=True))
+    return max(probing.difference(a, b) for a, b in zip(found, wanted, strict=True))
 
 
 def fused_rows(device: torch.device) -> Iterator[Row]:

@@ -36,11 +36,6 @@ def missing(part: str, what: str, unit: str, why: str = NEEDS_GPU) -> Row:
     return Row(part, what, None, unit, why)
 
 
-def reason(error: Exception) -> str:
-    """The first line of what an error says, or its type where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-
-
 # ---- timing
 
 SPAN = 3.0  # milliseconds that lie between two events, at least where a call takes less

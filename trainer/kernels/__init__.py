@@ -24,7 +24,7 @@ from types import ModuleType
 
 import torch
 
-from trainer import attention
+from trainer import probing
 
 NAMES = ("polar", "cross_entropy", "linear_relu2")
 RACED = ("linear_relu2",)
@@ -75,8 +75,8 @@ def tried(name: str, device: torch.device, races: bool) -> Verdict:
         if not races:
             return Verdict(name, True, "passed its probe")
         speed = remembered_race(kernel, device)
-    except attention.failures() as failure:
-        return Verdict(name, False, (str(failure) or type(failure).__name__).splitlines()[0])
+    except probing.failures() as failure:
+        return Verdict(name, False, probing.reason(failure))
     return Verdict(name, speed >= WIN, f"raced at {speed:.2f} x the speed of cuBLAS and a pass of its own")
 
 
@@ -99,12 +99,6 @@ def remembered_race(kernel: ModuleType, device: torch.device) -> float:
     return float(place.read_text())
 
 
-def draw(*shape: int, device: torch.device, dtype: torch.dtype = torch.bfloat16, seed: int = 0) -> torch.Tensor:
-    """Normal numbers that are the same on every device, also where another one is the default."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, device="cpu").to(device, dtype)
-
-
 def ratio(slow: Callable[[], object], fast: Callable[[], object]) -> float:
     """How many times as fast on the GPU the second function is. They take turns, and the best time of each counts."""
     times = [(_milliseconds(slow), _milliseconds(fast)) for _ in range(6)][1:]
@@ -119,12 +113,6 @@ def _milliseconds(function: Callable[[], object], calls: int = 3) -> float:
     end.record()
     end.synchronize()
     return start.elapsed_time(end) / calls
-
-
-def difference(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    """How far `found` is from `wanted`: the norm of the difference over the norm of `wanted`. NaN counts as 1."""
-    error = ((found.float() - wanted.float()).norm() / wanted.float().norm().clamp_min(1e-30)).item()
-    return error if error == error else 1.0
 
 
 def describe(device: torch.device) -> str:

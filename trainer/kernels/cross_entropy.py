@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from trainer import kernels
+from trainer import kernels, probing
 
 # Logits of one chunk. On a GPU half a GiB in bf16, so that its products are large; on a CPU what stays in the cache.
 CHUNK = {"cuda": 2**28, "mps": 2**23, "cpu": 2**17}
@@ -75,12 +75,12 @@ def cross_entropy_eager_(logits: torch.Tensor, targets: torch.Tensor, softcap: f
 
 def probe(device: torch.device) -> float:
     """The largest error of the kernel on a small batch, of losses and gradients, relative to fp32."""
-    logits = 8 * kernels.draw(64, 1000, device=device)
+    logits = 8 * probing.draw(64, 1000, device=device)
     targets = torch.arange(64, device=device) * 7919 % 1000
     exact = logits.float()
     losses = _triton().cross_entropy_(logits, targets, 15.0)
     wanted = cross_entropy_eager_(exact, targets, 15.0)
-    return max(kernels.difference(losses, wanted), kernels.difference(logits, exact))
+    return max(probing.difference(losses, wanted), probing.difference(logits, exact))
 
 
 def _triton():
@@ -123,9 +123,7 @@ class _HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_loss: torch.Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
-        d_features, d_weight = ctx.saved_tensors
-        share = d_loss / len(d_features)
-        return share * d_features, share * d_weight, None, None
+        return _scale(ctx, d_loss)
 
 
 # The same as an operator of its own, so that torch.compile takes it as one node and its caches can hold it.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from trainer import kernels
+from trainer import kernels, probing
 
 
 def mlp(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
@@ -63,19 +63,19 @@ def slanted_eager(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -
 
 def probe(device: torch.device) -> float:
     """The largest error of the kernels on small matrices, relative to fp32."""
-    x, up, down = (kernels.draw(*shape, device=device) for shape in ((96, 80), (144, 80), (80, 144)))
+    x, up, down = (probing.draw(*shape, device=device) for shape in ((96, 80), (144, 80), (80, 144)))
     post = activated_eager(x.float(), up.float())
     low = post.bfloat16()
     return max(
-        kernels.difference(_triton().activated(x, up), post),
-        kernels.difference(_triton().slanted(x, down, low), slanted_eager(x.float(), down.float(), low.float())),
+        probing.difference(_triton().activated(x, up), post),
+        probing.difference(_triton().slanted(x, down, low), slanted_eager(x.float(), down.float(), low.float())),
     )
 
 
 def race(device: torch.device, tokens: int = 65536, width: int = 640) -> float:
     """How many times as fast the kernels are as cuBLAS and one more pass over its product, which is what
     torch.compile makes of the reference: forward one that reads one tensor, backward one that reads two."""
-    x, up = kernels.draw(tokens, width, device=device), kernels.draw(4 * width, width, device=device)
+    x, up = probing.draw(tokens, width, device=device), probing.draw(4 * width, width, device=device)
     down = up.T.contiguous()
     post = activated_eager(x, up)
     return kernels.ratio(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from trainer import kernels
+from trainer import kernels, probing
 
 Coefficients = Sequence[tuple[float, float, float]]
 
@@ -63,13 +63,13 @@ def probe(device: torch.device) -> float:
     """The largest error of the kernels on stacks wide and tall, small and of a real layer's size, relative to fp32."""
     errors = []
     for count, rows, columns in ((3, 96, 160), (2, 640, 2560)):
-        x = kernels.draw(count, rows, columns, device=device, dtype=torch.float16) / columns**0.5  # all terms count
+        x = probing.draw(count, rows, columns, device=device, dtype=torch.float16) / columns**0.5  # all terms count
         for stack in (x, x.mT.contiguous().mT):
             wanted = gram_eager(stack.float())
-            errors.append(kernels.difference(_triton().gram(stack), wanted))
+            errors.append(probing.difference(_triton().gram(stack), wanted))
             square = wanted.half()
             wanted = polynomial_eager(square.float(), 4.0, -3.0, 2.0)
-            errors.append(kernels.difference(_triton().polynomial(square, 4.0, -3.0, 2.0), wanted))
+            errors.append(probing.difference(_triton().polynomial(square, 4.0, -3.0, 2.0), wanted))
     return max(errors)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer import kernels
+from trainer import kernels, probing
 from trainer.bench import rows
 
 CPU = torch.device("cpu")
@@ -101,8 +101,8 @@ def test_the_choice_of_kernels_ends_with_its_context_even_by_an_error(monkeypatc
 
 
 def test_an_error_is_told_in_one_line() -> None:
-    assert rows.reason(RuntimeError("out of memory\nat line 7")) == "out of memory"
-    assert rows.reason(AssertionError()) == "AssertionError"
+    assert probing.reason(RuntimeError("out of memory\nat line 7")) == "out of memory"
+    assert probing.reason(AssertionError()) == "AssertionError"
 
 
 def test_a_file_is_replaced_only_by_a_complete_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from trainer import kernels, train
+from trainer import probing, train
 from trainer.kernels import cross_entropy, linear_relu2, polar
 from trainer.kernels.cross_entropy_triton import cross_entropy_
 from trainer.kernels.linear_relu2_triton import activated, slanted
@@ -22,7 +22,7 @@ def draw(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 
 
 def close(found: torch.Tensor, wanted: torch.Tensor, what: object) -> None:
-    error = kernels.difference(found, wanted)
+    error = probing.difference(found, wanted)
     assert error < TOLERANCE[found.dtype], f"{what}: off by {error:.3g}"
 
 
@@ -74,7 +74,7 @@ def optimizer_steps() -> None:
                 parameter.grad = draw(*parameter.shape).roll(step + number, 0)
             muon.step(0.05, 0.9, 0.1)
         results.append(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    error = kernels.difference(*results)
+    error = probing.difference(*results)
     assert error < 1e-4, f"weights differ by {error:.3g}"
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 import torch._dynamo.testing
 
-from trainer import kernels, train
+from trainer import kernels, probing, train
 from trainer.kernels import cross_entropy, linear_relu2, polar
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,9 +126,9 @@ def test_a_race_is_run_once_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_probes_draw_the_same_numbers_wherever_a_model_is_being_built() -> None:
-    alone = kernels.draw(3, 4, device=torch.device("cpu"))
+    alone = probing.draw(3, 4, device=torch.device("cpu"))
     with torch.device("meta"):
-        assert torch.equal(kernels.draw(3, 4, device=torch.device("cpu")), alone)
+        assert torch.equal(probing.draw(3, 4, device=torch.device("cpu")), alone)
 
 
 class Faulty:
@@ -153,8 +153,8 @@ def test_the_probe_sees_a_term_that_is_wrong(b: float, c: float, fine: bool, mon
 
 
 def test_difference_is_relative_and_fails_on_nan() -> None:
-    assert kernels.difference(torch.tensor([1.01]), torch.tensor([1.0])) == pytest.approx(0.01, rel=1e-4)
-    assert kernels.difference(torch.tensor([float("nan")]), torch.tensor([1.0])) == 1.0
+    assert probing.difference(torch.tensor([1.01]), torch.tensor([1.0])) == pytest.approx(0.01, rel=1e-4)
+    assert probing.difference(torch.tensor([float("nan")]), torch.tensor([1.0])) == 1.0
 
 
 @pytest.mark.gpu
