@@ -108,7 +108,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An edited source as the board looks at it (swarm/board/novelty.py makes it).
+    """An edited source as the board looks at it (swarm/novelty/code.py makes it).
 
     `fingerprint` is of what the whole code means, `changes` of how it differs from its parent, whatever that is: by
     what stands before what was added, and by what follows. `diff` shows the change, `added` is how much the code grew.
@@ -254,7 +254,7 @@ class Run:
     log: str = ""  # path of the whole log, on the host that ran it
     trace: tuple[float, ...] = ()  # training losses, at most 64 of them, evenly spaced
     curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
-    sandboxed: bool = False  # the edited code ran in a sandbox (swarm/workshop/sandbox.py)
+    sandboxed: bool = False  # the edited code ran in a sandbox (swarm/execution/sandbox.py)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from swarm.simulation.project import make_project
+from swarm.lab.simulation.project import make_project
+from tests.board.nights import Night
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -55,3 +58,25 @@ def finished_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert done.returncode == 0, done.stdout + done.stderr
             (shared / "finished").touch()
     return root
+
+
+@pytest.fixture
+def make_night(tmp_path: Path) -> Callable[..., Night]:
+    """Nights on one ledger file; keywords are columns of the swarm's row."""
+    made: list[Night] = []
+
+    def make(agents: int = 2, **settings: Any) -> Night:
+        if made:
+            made[-1].ledger.close()
+        made.append(Night(tmp_path / ".swarm" / "ledger.sqlite", agents, **settings))
+        return made[-1]
+
+    return make
+
+
+@pytest.fixture
+def night(make_night: Callable[..., Night]) -> Night:
+    """Two agents whose baselines are measured: 1.0 on average."""
+    night = make_night()
+    night.baselines()
+    return night

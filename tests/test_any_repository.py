@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.board.ledger import Ledger
-from swarm.board.reader import ledger_path
+from swarm.ledger.database import Ledger
+from swarm.ledger.home import ledger_path
 
 PREPARE = """TIME_BUDGET = 300  # seconds
 TARGET = 1.5

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm.board.ledger import Ledger
-from swarm.board.reader import ledger_path
-from swarm.project import load_project
+from swarm.ledger.database import Ledger
+from swarm.ledger.home import ledger_path
+from swarm.project.project import load_project
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FLAGS = {

@@ -9,8 +9,8 @@ import pytest
 
 from swarm.board.briefing import CATEGORIES
 from swarm.judge.race import STANDARD
-from swarm.project import load_project
-from swarm.researchers.knobs import read_knobs
+from swarm.project.project import load_project
+from swarm.researchers.sweep.knobs import read_knobs
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = (ROOT / "program.md").read_text()

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from swarm import cli
-from swarm.config import Config, flag, read_config
-from swarm.project import Project, load_project
+from swarm.project.project import Project, load_project
+from swarm.project.settings import Config, flag, read_config
 from swarm.records import Briefing, Source
-from swarm.researchers import REGISTRY, Exhausted
-from swarm.researchers.knobs import read_knobs
+from swarm.researchers.protocol import Exhausted
+from swarm.researchers.registry import REGISTRY
+from swarm.researchers.sweep.knobs import read_knobs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

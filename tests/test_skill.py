@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from swarm import cli
-from swarm.project import load_project
-from swarm.simulation.project import make_project
+from swarm.lab.simulation.project import make_project
+from swarm.project.project import load_project
 
 SKILL = (Path(__file__).parents[1] / ".agents" / "skills" / "autoresearch" / "SKILL.md").read_text()
 LINES = [

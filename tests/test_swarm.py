@@ -15,12 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from swarm.board.history import RESULTS_HEADER
-from swarm.board.ledger import Ledger
-from swarm.board.reader import ledger_path
 from swarm.codec import decode
 from swarm.errors import UsageError
-from swarm.simulation.project import make_project
+from swarm.history.repository import RESULTS_HEADER
+from swarm.lab.simulation.project import make_project
+from swarm.ledger.database import Ledger
+from swarm.ledger.home import ledger_path
 
 SWARM = [sys.executable, "-m", "swarm"]
 PATIENCE = 300.0

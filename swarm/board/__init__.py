@@ -1,1 +1,4 @@
-"""What the swarm knows: the ledger (SQLite) and the rules over it."""
+"""Who may try what, and what it means: the rules of the findings board, each a set of transactions on the ledger.
+
+Imports ledger, judge, novelty and project; never execution or researchers.
+"""

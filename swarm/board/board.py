@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from swarm.board import claims, purse, trials, work
+from swarm.board import claims, scheduler, spending, trials
 from swarm.board.briefing import brief, dossier
-from swarm.board.ledger import Ledger
 from swarm.board.limits import limit
-from swarm.board.stock import abandon, close_others, load_source, note_commits
 from swarm.codec import decode, encode
 from swarm.errors import Fenced
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import abandon, close_others, load_source, note_commits
 from swarm.records import (
     Briefing,
     Change,
@@ -36,6 +36,7 @@ from swarm.records import (
     Verdict,
     Work,
 )
+from swarm.text import printable
 
 LEASE = 60.0  # seconds a lease lasts; agents renew it every quarter of that
 MEMORY = 3600.0  # seconds an answer is kept for whoever repeats a request
@@ -96,7 +97,7 @@ class Board:
         """Gives the agent a new fence. Whoever acted under its name before is refused from now on."""
         close_others(self.ledger, self.tag)
         claims.free(self.ledger, self.tag, agent, "claimed")
-        purse.presume(self.ledger, self.tag, agent)
+        spending.presume(self.ledger, self.tag, agent)
         self.ledger.execute("UPDATE agents SET joined = ? WHERE tag = ? AND agent = ?", self.now(), self.tag, agent)
         fence = self._move_fence(agent)
         self.leases[agent] = self.monotonic() + LEASE
@@ -114,7 +115,7 @@ class Board:
         self._check(agent, fence)
         claims.free(self.ledger, self.tag, agent, "claimed")
         trials.lose_running(self.ledger, self.swarm, agent, self.now())
-        purse.presume(self.ledger, self.tag, agent)
+        spending.presume(self.ledger, self.tag, agent)
         self._move_fence(agent)
         del self.leases[agent]
 
@@ -138,7 +139,7 @@ class Board:
     def _take_back(self, agent: str, why: str) -> None:
         freed = claims.free(self.ledger, self.tag, agent, "claimed", "drafted")
         lost = trials.lose_running(self.ledger, self.swarm, agent, self.now())
-        purse.presume(self.ledger, self.tag, agent)
+        spending.presume(self.ledger, self.tag, agent)
         self._move_fence(agent)
         if freed or lost:
             self._tell_event(agent, "lost", why)
@@ -157,7 +158,7 @@ class Board:
 
     def wants_draft(self, agent: str) -> bool:
         """Whether another idea of the agent's is welcome: none waits for its GPU, and no limit is near."""
-        return not (self._limit() or work.draft_of(self.ledger, self.tag, agent))
+        return not (self._limit() or scheduler.draft_of(self.ledger, self.tag, agent))
 
     def briefing(self, agent: str) -> Briefing:
         """What the agent's researcher should know now."""
@@ -224,8 +225,12 @@ class Board:
         with self.ledger.transaction():
             judged = self.ledger.value("SELECT count(*) FROM experiments WHERE state = 'judged' AND baseline = 0")
             all_spent = all(self.spent.get(other) == judged for other in self.leases)
-            if all_spent and not self._limit() and not work.under_way(self.ledger, self.tag, frozenset(self.leases)):
-                told = claims.shown(f"nothing is left to try: {why}")
+            if (
+                all_spent
+                and not self._limit()
+                and not scheduler.under_way(self.ledger, self.tag, frozenset(self.leases))
+            ):
+                told = printable(f"nothing is left to try: {why}")
                 self.ledger.execute("UPDATE swarms SET reason = ? WHERE tag = ?", told, self.tag)
                 self._tell_event("head", "warning", told)
 
@@ -250,7 +255,9 @@ class Board:
         """
         self._check(agent, fence)
         late = self.monotonic() - self.resting.setdefault(agent, self.monotonic())
-        found = work.next_work(self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now(), late, mending)
+        found = scheduler.next_work(
+            self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now(), late, mending
+        )
         if not isinstance(found, Rest):
             del self.resting[agent]
         return found
@@ -297,23 +304,23 @@ class Board:
     @once
     def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str:
         """Sets the worst case of a model's call aside; see `purse.reserve`."""
-        return purse.reserve(self.ledger, self.swarm, agent, model, usd, tokens, self.now())
+        return spending.reserve(self.ledger, self.swarm, agent, model, usd, tokens, self.now())
 
     @once
     def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None:
         """What the call has cost in truth, and its tokens."""
-        purse.settle(self.ledger, receipt, usd, prompt, cached, output)
+        spending.settle(self.ledger, receipt, usd, prompt, cached, output)
 
     def money_left(self) -> float:
         """USD that can still be reserved; infinite without a limit."""
-        return purse.left(self.ledger, self.swarm)
+        return spending.left(self.ledger, self.swarm)
 
     # -- people and the head -----------------------------------------------------------------------------------
 
     def tell(self, text: str) -> None:
         """A word from people: in every briefing from now on."""
         with self.ledger.transaction():
-            self.ledger.insert("notes", tag=self.tag, at=self.now(), text=claims.shown(text))
+            self.ledger.insert("notes", tag=self.tag, at=self.now(), text=printable(text))
             self._tell_event("you", "told", text)
 
     def stop(self, word: str) -> None:
@@ -331,7 +338,7 @@ class Board:
             at=self.now(),
             agent=agent,
             kind=kind,
-            text=claims.shown(text),
+            text=printable(text),
             experiment=experiment,
         )
 
@@ -345,7 +352,7 @@ class Board:
         with self.ledger.transaction():
             for agent in self.leases:
                 trials.lose_running(self.ledger, self.swarm, agent, self.now())
-            purse.presume(self.ledger, self.tag)
+            spending.presume(self.ledger, self.tag)
             self.ledger.execute(
                 "UPDATE swarms SET status = ?, reason = ?, ended = ? WHERE tag = ?",
                 *(status, reason, self.now(), self.tag),

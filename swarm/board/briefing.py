@@ -6,12 +6,13 @@ import sqlite3
 from collections import Counter
 from dataclasses import replace
 
-from swarm.board import evidence, program, repeats
+from swarm.board import program, repeats
 from swarm.board.findings import finding, findings
-from swarm.board.ledger import Ledger
 from swarm.board.limits import plateau
-from swarm.board.stock import FLAGGED, OWN_MEAN, idea_of, load_source, researcher_of, tip
 from swarm.codec import decode
+from swarm.ledger import measurements
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import FLAGGED, OWN_MEAN, idea_of, load_source, researcher_of, tip
 from swarm.records import Briefing, Dossier, Idea, Run
 
 CATEGORIES = (
@@ -34,7 +35,7 @@ def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing
     tag, newest = swarm["tag"], tip(ledger, swarm["tag"])
     known, live, tally = findings(ledger, swarm), _live(ledger, tag), _tally(ledger)
     tried = {category for category, _, _ in tally} | {idea.category for _, idea in live}
-    noise = evidence.noise(ledger, swarm)
+    noise = measurements.noise(ledger, swarm)
     own = ledger.value("SELECT category FROM agents WHERE tag = ? AND agent = ?", tag, agent)
     read, assigned = program.read(text, agent, researcher_of(swarm, agent), CATEGORIES)
     return Briefing(
@@ -45,8 +46,8 @@ def brief(ledger: Ledger, swarm: sqlite3.Row, agent: str, text: str) -> Briefing
         metric=swarm["metric"],
         direction=swarm["direction"],
         budget=swarm["budget"],
-        baseline=evidence.mean(ledger, swarm, noise, swarm["base_source"]),
-        best=evidence.mean(ledger, swarm, noise, newest["source"]),
+        baseline=measurements.mean(ledger, swarm, noise, swarm["base_source"]),
+        best=measurements.mean(ledger, swarm, noise, newest["source"]),
         sigma=noise.sigma,
         program=read,
         findings=known,

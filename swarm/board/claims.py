@@ -6,11 +6,12 @@ import json
 import sqlite3
 from dataclasses import replace
 
-from swarm.board.intent import intent
-from swarm.board.ledger import Ledger
 from swarm.board.repeats import refusal, told
-from swarm.board.stock import abandon, known_constants, next_id, store_source
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import abandon, known_constants, next_id, store_source
+from swarm.novelty.intent import intent
 from swarm.records import Change, Claim, Code, Duplicate, Idea
+from swarm.text import one_line, printable
 
 TITLE, RATIONALE, AGAIN = 200, 10_000, 2_000  # characters of an idea that are kept
 NEIGHBOURS = 400  # experiments, the newest, that a new change is compared with
@@ -132,22 +133,14 @@ def set_code(ledger: Ledger, swarm: sqlite3.Row, experiment: str, code: Code) ->
         )
     ledger.execute(
         "UPDATE experiments SET source = ?, added_size = ?, diff = ? WHERE id = ?",
-        *(sha, code.added, shown(code.diff), experiment),
+        *(sha, code.added, printable(code.diff), experiment),
     )
     return sha
 
 
 def legible(idea: Idea) -> Idea:
     """The idea as ledger, git and terminals can take it, whatever a researcher made of it."""
-    title = " ".join(shown(idea.title).split())[:TITLE] or "an idea without a title"
-    category = " ".join(shown(idea.category).split())[:TITLE]
-    rationale, again = shown(idea.rationale)[:RATIONALE], " ".join(shown(idea.again).split())[:AGAIN]
+    title = one_line(printable(idea.title))[:TITLE] or "an idea without a title"
+    category = one_line(printable(idea.category))[:TITLE]
+    rationale, again = printable(idea.rationale)[:RATIONALE], one_line(printable(idea.again))[:AGAIN]
     return replace(idea, title=title, rationale=rationale, category=category, again=again)
-
-
-def shown(text: str) -> str:
-    """Text without control characters and half characters."""
-    whole = text.encode("utf-8", "replace").decode()
-    if whole.replace("\n", "").isprintable():
-        return whole
-    return "".join(c if c == "\n" or c.isprintable() else " " for c in whole)

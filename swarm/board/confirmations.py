@@ -11,15 +11,15 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from statistics import fmean
 
-from swarm.board.evidence import noise, values
-from swarm.board.ledger import Ledger
-from swarm.board.runs import begin, confirmation_seed
-from swarm.board.stock import champion, original, tip
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.comparison import Comparison, compare
 from swarm.judge.confirm import FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
 from swarm.judge.noise import Noise
 from swarm.judge.pairs import Half, next_half
+from swarm.ledger.database import Ledger
+from swarm.ledger.measurements import noise, values
+from swarm.ledger.queries import champion, original, tip
+from swarm.ledger.runs import begin, confirmation_seed
 from swarm.records import Measure, Purpose, Rung
 
 SWARM, CLOSING, PEOPLE = "swarm", "closing", "people"  # who asked for a confirmation

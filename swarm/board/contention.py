@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import replace
 from statistics import median
 
-from swarm.board.ledger import Ledger
 from swarm.judge.contention import USUAL, affordable, bound, slowed
+from swarm.ledger.database import Ledger
 from swarm.records import Failure, Run
 
 STEPS = ("loaded_tokens", "num_steps")  # how far a run came: what the fixed loader counted comes first

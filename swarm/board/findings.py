@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from swarm.board import repeats
-from swarm.board.ledger import Ledger
 from swarm.board.standing import standing
-from swarm.board.stock import OWN_MEAN, interval, tip
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import OWN_MEAN, interval, tip
 from swarm.records import Finding, Rung
 
 KNOWN, KEPT = 400, 100  # findings told at most, the newest, and kept ones beside them: small whatever the history

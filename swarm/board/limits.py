@@ -7,10 +7,10 @@ import sqlite3
 
 from swarm.board import confirmations
 from swarm.board.confirmations import closing_runs
-from swarm.board.evidence import noise
-from swarm.board.ledger import Ledger
-from swarm.board.stock import champion, tip
 from swarm.judge.confirm import FRESH_RUNS
+from swarm.ledger.database import Ledger
+from swarm.ledger.measurements import noise
+from swarm.ledger.queries import champion, tip
 
 PLATEAU = 150  # runs without a keep
 TIME_IS_UP = "time is up"

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sqlite3
 
 from swarm.board import confirmations
-from swarm.board.ledger import Ledger
 from swarm.board.rollback import go_back
-from swarm.board.stock import FLAGGED_SOURCES, champion, tip
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import FLAGGED_SOURCES, champion, tip
 from swarm.records import Failure, Run, Rung, Verdict
 
 CLOCK, CLOCKED = "clock:", 2  # a machine in trouble may be late once; who is late so often is caught

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 
-from swarm.board.ledger import Ledger
 from swarm.board.standing import Standing, standing
-from swarm.board.stock import interval
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import interval
 from swarm.records import Duplicate, Rung
 
 FAR = 3  # changes of the trunk after which what was not refuted may look otherwise

@@ -10,11 +10,11 @@ import sqlite3
 from dataclasses import replace
 
 from swarm.board.confirmations import baseline
-from swarm.board.evidence import noise, values
-from swarm.board.ledger import Ledger
-from swarm.board.stock import FLAGGED, FLAGGED_SOURCES, champion, next_id, original, tip
 from swarm.board.verdicts import advance, close
 from swarm.judge.loss import Loss, loss
+from swarm.ledger.database import Ledger
+from swarm.ledger.measurements import noise, values
+from swarm.ledger.queries import FLAGGED, FLAGGED_SOURCES, champion, next_id, original, tip
 from swarm.records import Rung, Status, Verdict
 
 LOOK_BACK = 2  # steps: a challenger of a lost step is kept all too easily, so the one before counts as well

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from swarm.board.ledger import Ledger
 from swarm.codec import decode
+from swarm.ledger.database import Ledger
 
 TELLING = 3  # different losses from which on a trace says something
 

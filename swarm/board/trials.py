@@ -11,10 +11,7 @@ from statistics import fmean
 
 from swarm.board import confirmations, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
-from swarm.board.evidence import noise, values
-from swarm.board.ledger import Ledger
 from swarm.board.standing import NOOP
-from swarm.board.stock import FLAGGED_SOURCES, abandon, tip
 from swarm.board.traces import does_nothing
 from swarm.board.verdicts import advance, close
 from swarm.codec import decode, encode
@@ -22,12 +19,15 @@ from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
 from swarm.judge.race import NEAR_MISS, Arm, Policy, Rules, incredible, parse, race
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
+from swarm.ledger.database import Ledger
+from swarm.ledger.measurements import noise, values
+from swarm.ledger.queries import FLAGGED_SOURCES, abandon, tip
+from swarm.ledger.runs import JUDGED
 from swarm.records import Failure, Run, Rung, Status, Verdict
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 INTERRUPTIONS = 10  # people may stop and resume a night; a training that always ends its own guard may not
-JUDGED = ("baseline", "first", "replicate")  # the purposes of runs that an experiment is judged on
 
 UNBELIEVED = (
     "so large a gain is believed only from a referee, and its own code alone printed it; look at its diff, and give the"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from swarm.board.ledger import Ledger
 from swarm.judge.race import NEAR_MISS, SIMPLER
+from swarm.ledger.database import Ledger
 from swarm.records import Failure, Verdict
 
 

@@ -31,11 +31,11 @@ def add_to(verbs: Any) -> None:
 
 def import_(options: argparse.Namespace) -> int:
     """Brings results.tsv files of earlier nights onto the board, where researchers are shown them."""
-    from swarm.board.importing import bring_in
-    from swarm.board.ledger import Ledger
-    from swarm.board.reader import ledger_path, make_home
-    from swarm.board.results import read_results
-    from swarm.project import load_project
+    from swarm.history.import_results import bring_in
+    from swarm.history.results_tsv import read_results
+    from swarm.ledger.database import Ledger
+    from swarm.ledger.home import ledger_path, make_home
+    from swarm.project.project import load_project
 
     root = root_of(options)
     project = load_project(root)
@@ -83,7 +83,7 @@ def prune(options: argparse.Namespace) -> int:
     """Removes a night's branches, refs and files; what it learned stays in the ledger."""
     import shutil
 
-    from swarm.board.history import History
+    from swarm.history.repository import History
 
     with reading(options, tag=options.name) as (read, _):
         snapshot = read()

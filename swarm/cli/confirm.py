@@ -11,8 +11,8 @@ from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 
 if TYPE_CHECKING:
-    from swarm.board.ledger import Ledger
-    from swarm.board.snapshot import ExperimentView, Snapshot
+    from swarm.ledger.database import Ledger
+    from swarm.snapshot.records import ExperimentView, Snapshot
 
 
 def add_to(verbs: Any) -> None:
@@ -28,8 +28,8 @@ def add_to(verbs: Any) -> None:
 
 def confirm(options: argparse.Namespace) -> int:
     """Runs an experiment and its rival on fresh seeds and compares them, as a paper needs it."""
-    from swarm.config import Config
-    from swarm.confirmation import Question, answer
+    from swarm.coordinator.confirmation import Question, answer
+    from swarm.project.settings import Config
     from swarm.views.comparison import comparison_json, render_comparison
 
     with reading(options) as (read, ledger):

@@ -49,8 +49,8 @@ def bench(options: argparse.Namespace) -> int:
     """Experiments per hour and train share of 1, 2, 4 and 8 agents with the synthetic trainer."""
     if options.overhead:
         return _bench_overhead(options)
-    from swarm.simulation.bench import measure
-    from swarm.views.bench import table
+    from swarm.lab.bench.bench import measure
+    from swarm.lab.bench.table import table
 
     agents = tuple(int(count) for count in options.agents.split(","))
     result = measure(agents, budget=options.budget, think=options.think, experiments=options.experiments)
@@ -62,7 +62,7 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _bench_overhead(options: argparse.Namespace) -> int:
-    from swarm.simulation.overhead import measure
+    from swarm.lab.bench.overhead import measure
 
     _print_flat(measure(root_of(options), options.budget), options.json)
     return 0
@@ -70,13 +70,13 @@ def _bench_overhead(options: argparse.Namespace) -> int:
 
 def simulate(options: argparse.Namespace) -> int:
     """Simulated nights with a known truth: what a policy gains, and how often it is fooled."""
-    from swarm.simulation import study as studies
-    from swarm.simulation.load import measure
-    from swarm.views.simulate import night, tables
+    from swarm.lab.bench.load import measure
+    from swarm.lab.simulate import night, tables
+    from swarm.lab.simulation import study as studies
 
     study = studies.read_study(vars(options))
     if options.once:
-        from swarm.simulation.night import simulate_closely
+        from swarm.lab.simulation.night import simulate_closely
 
         what = study.night()
         console().print(night(what, *simulate_closely(what)))
@@ -92,7 +92,7 @@ def simulate(options: argparse.Namespace) -> int:
 
 def chaos(options: argparse.Namespace) -> int:
     """Hurts a swarm of its own again and again (kills, full disk, lost answers), and checks that nothing was lost."""
-    from swarm.chaos.chaos import drill, sound
+    from swarm.lab.chaos.chaos import drill, sound
 
     if options.faults < 1 or options.agents < 1:
         raise UsageError("--faults and --agents must be at least 1")

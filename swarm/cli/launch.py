@@ -21,8 +21,8 @@ from swarm.errors import SwarmError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swarm.config import Config
-    from swarm.slots import Seating
+    from swarm.launch.slots import Seating
+    from swarm.project.settings import Config
 
 
 def add_to(verbs: Any) -> None:
@@ -83,9 +83,9 @@ def add_to(verbs: Any) -> None:
 
 def launch(options: argparse.Namespace) -> int:
     """Plans, prints the plan, and runs the swarm until its limit or Ctrl-C."""
-    from swarm.config import read_config
-    from swarm.plan import make_plan, researcher_options
-    from swarm.project import load_settings
+    from swarm.launch.plan import make_plan, researcher_options
+    from swarm.project.project import load_settings
+    from swarm.project.settings import read_config
     from swarm.researchers.auto import introduce
     from swarm.views.plan import describe
 
@@ -111,10 +111,10 @@ def launch(options: argparse.Namespace) -> int:
 def _seats(address: str | None) -> Callable[[Config, str], Seating]:
     """Where agents can work: on the GPUs of the cluster at `address`, or else on this machine."""
     if not address:
-        from swarm.slots import seats_here
+        from swarm.launch.slots import seats_here
 
         return seats_here
-    from swarm.coordinator.muster import muster
+    from swarm.coordinator.cluster_gpus import muster
 
     print(f"asking the cluster at {address} for GPUs", flush=True)
     return functools.partial(muster, address, functools.partial(print, flush=True))
@@ -122,10 +122,11 @@ def _seats(address: str | None) -> Callable[[Config, str], Seating]:
 
 def _run(plan: Any, screen: Console) -> int:
     """The swarm in the foreground, with its leaderboard, and the report at the end."""
-    from swarm.attach import followed
-    from swarm.board.reader import open_ledger, read_snapshot
+    from swarm.cli.attach import followed
     from swarm.coordinator.head import run
-    from swarm.researchers.scratch import clear
+    from swarm.ledger.home import open_ledger
+    from swarm.researchers.cli.scratch import clear
+    from swarm.snapshot.read import read_snapshot
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
 
@@ -163,9 +164,9 @@ def _launch_for_programs(plan: Any, flags: Mapping[str, Any]) -> int:
 
 def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
     """The same launch in a session of its own, without a terminal. Once it runs: its process and its log."""
-    from swarm.board.ledger import locked
-    from swarm.board.reader import ledger_path
-    from swarm.config import flag
+    from swarm.ledger.database import locked
+    from swarm.ledger.home import ledger_path
+    from swarm.project.settings import flag
 
     typed = {**flags, "tag": plan.tag}
     typed.pop("detach", None)

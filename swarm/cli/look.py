@@ -13,8 +13,8 @@ from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 
 if TYPE_CHECKING:
-    from swarm.board.ledger import Ledger
-    from swarm.board.snapshot import ExperimentView, Snapshot
+    from swarm.ledger.database import Ledger
+    from swarm.snapshot.records import ExperimentView, Snapshot
 
 
 def add_to(verbs: Any) -> None:
@@ -96,7 +96,7 @@ def report(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Checks what a night needs; each line is fine, or says what mends it."""
-    from swarm.doctor import examine
+    from swarm.launch.doctor import examine
 
     findings = examine(root_of(options))
     if options.json:
@@ -144,7 +144,7 @@ def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
 
 def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
     """The experiment's change as a patch: against its parent; the champion's against the baseline."""
-    from swarm.board.history import History
+    from swarm.history.repository import History
 
     older = snapshot.trunk[0].commit if champion else view.parent
     return History(root).diff(older, view.commit) + "\n" if older and view.commit and older != view.commit else ""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from swarm.errors import UsageError
 
 if TYPE_CHECKING:
-    from swarm.board.ledger import Ledger
-    from swarm.board.snapshot import ExperimentView, Snapshot
+    from swarm.ledger.database import Ledger
+    from swarm.snapshot.records import ExperimentView, Snapshot
 
 
 def add_verb(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = False) -> argparse.ArgumentParser:
@@ -49,7 +49,9 @@ def root_of(options: argparse.Namespace) -> Path:
 @contextlib.contextmanager
 def reading(options: argparse.Namespace, tag: str | None = None) -> Iterator[tuple[Callable[[], Snapshot], Ledger]]:
     """A function that reads the swarm's snapshot (of --tag, else of the newest), and the ledger behind it."""
-    from swarm.board.reader import newest_tag, open_ledger, read_snapshot
+    from swarm.ledger.home import open_ledger
+    from swarm.ledger.queries import newest_tag
+    from swarm.snapshot.read import read_snapshot
 
     root = root_of(options)
     with contextlib.closing(open_ledger(root)) as ledger:

@@ -36,8 +36,8 @@ def tell(options: argparse.Namespace) -> int:
         draft.rename(draft.with_name(f"{draft.name[1:]}.txt"))
     else:
         from swarm.board.board import Board
-        from swarm.board.ledger import Ledger
-        from swarm.board.reader import ledger_path
+        from swarm.ledger.database import Ledger
+        from swarm.ledger.home import ledger_path
 
         with contextlib.closing(Ledger(ledger_path(root_of(options)), write=True)) as ledger:
             Board(ledger, snapshot.tag).tell(text)
@@ -67,7 +67,7 @@ def stop(options: argparse.Namespace) -> int:
 
 def attach(options: argparse.Namespace) -> int:
     """A tmux window per agent; or, with an agent's name, its conversation, taken over until you leave it."""
-    from swarm import attach as terminal
+    from swarm.cli import attach as terminal
 
     with reading(options) as (read, _):
         snapshot = read()

@@ -1,1 +1,4 @@
-"""The head: starts Ray, places the board and one agent per slot, supervises, projects, drains, stops."""
+"""The head of a swarm and its Ray actors.
+
+The only room that imports ray; imports every room under it.
+"""

@@ -14,27 +14,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swarm.agent import Agent
+from swarm.agent.loop import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
-from swarm.board.counter import Counter
-from swarm.board.ledger import Ledger
-from swarm.board.reader import ledger_path
-from swarm.coordinator.carrier import Carrier
-from swarm.data import prepared
+from swarm.board.server import Counter
+from swarm.coordinator.log_shipping import Carrier
 from swarm.errors import MachineFault, Unavailable, UsageError
-from swarm.plan import Plan, environment, researcher_options
-from swarm.project import Project
+from swarm.execution import sandbox
+from swarm.execution.process_table import die_with_parent
+from swarm.execution.runner import Workshop
+from swarm.execution.slot import Slot
+from swarm.execution.workspace import Workspace
+from swarm.launch.data import prepared
+from swarm.launch.plan import Plan, environment, researcher_options
+from swarm.launch.slots import own_slot, unfit
+from swarm.ledger.database import Ledger
+from swarm.ledger.home import ledger_path
+from swarm.project.project import Project
 from swarm.records import Source
-from swarm.researchers import create
-from swarm.researchers.claude import secrets
-from swarm.researchers.watched import Watched
-from swarm.slots import own_slot, unfit
-from swarm.workshop import sandbox
-from swarm.workshop.runner import Workshop
-from swarm.workshop.slot import Slot
-from swarm.workshop.tree import die_with_parent
-from swarm.workshop.workspace import Workspace
+from swarm.researchers.llm.researcher import secrets
+from swarm.researchers.registry import create
+from swarm.researchers.watchdog import Watched
 
 ACCELERATOR = "ray.io/accelerator-type"  # a host's label, which Ray sets where it knows the GPUs
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds before a question is asked again

@@ -16,7 +16,7 @@ import psutil
 
 from swarm.coordinator.actors import AgentActor, BoardActor, Post, demand
 from swarm.errors import MachineFault, SwarmError, Unavailable, UsageError
-from swarm.workshop.slot import Slot
+from swarm.execution.slot import Slot
 
 STARTS = 3  # times that an own Ray is started at most
 PATIENCE = 30.0  # seconds the head waits for one answer of the board

@@ -21,21 +21,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from swarm.board.history import History
-from swarm.board.ledger import Ledger
-from swarm.board.novelty import fingerprint
-from swarm.board.reader import ledger_path, make_home
-from swarm.board.stock import found, reopen
-from swarm.coordinator import carrier
+from swarm.coordinator import log_shipping
 from swarm.coordinator.actors import Post, clock_start
+from swarm.coordinator.agent_supervisor import ARRIVAL, GAVE_UP, Seat
 from swarm.coordinator.cluster import Cluster, Line, Worker
-from swarm.coordinator.duty import Duty, Streak
-from swarm.coordinator.herald import Herald
-from swarm.coordinator.projection import Projection
-from swarm.coordinator.seat import ARRIVAL, GAVE_UP, Seat
+from swarm.coordinator.notifier import Herald
+from swarm.coordinator.periodic import Duty, Streak
 from swarm.errors import SwarmError
-from swarm.plan import Plan, base_tree, categories
-from swarm.workshop import gpu
+from swarm.execution import gpu
+from swarm.history.projection import Projection
+from swarm.history.repository import History
+from swarm.launch.plan import Plan, base_tree, categories
+from swarm.ledger.database import Ledger
+from swarm.ledger.home import ledger_path, make_home
+from swarm.ledger.queries import found, reopen
+from swarm.novelty.code import fingerprint
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
@@ -197,7 +197,7 @@ class Swarm:
 
     def _write_live(self, agent: str, live: dict[str, Any], card: gpu.Gpu | None) -> None:
         if piece := live.pop("piece", None):
-            carrier.store(self.plan.folder / agent, piece)
+            log_shipping.store(self.plan.folder / agent, piece)
         if card:
             live |= {"gpu_load": card.load, "gpu_memory_gb": card.used_gb, "gpu_watts": card.watts}
         path = self.plan.folder / agent / "live.json"

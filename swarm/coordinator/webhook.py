@@ -7,23 +7,11 @@ import json
 import urllib.request
 from urllib.parse import urlsplit
 
-from swarm.board.news import News
-from swarm.errors import UsageError
+from swarm.board.notifications import News
 
 TIMEOUT = 10.0  # seconds of one delivery
 LONGEST = 1800  # characters: Discord takes 2000
-SCHEMES = ("http", "https", "ntfy+http", "ntfy+https")
 _URGENT = ("crashes", "failed")
-
-
-def check_url(url: str) -> None:
-    """UsageError where nothing could be sent to `url`."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.hostname:
-        raise UsageError(
-            "--notify: give a URL, such as https://ntfy.sh/TOPIC, a webhook of Slack or Discord, or one of your own"
-            " (ntfy+https://HOST/TOPIC for a ntfy server of your own)"
-        )
 
 
 def place(url: str) -> str:

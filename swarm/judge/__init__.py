@@ -1,1 +1,4 @@
-"""What is true: pure functions from measured numbers to verdicts."""
+"""What is true: pure functions from measured values to verdicts.
+
+Imports nothing but records.
+"""

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from swarm.researchers import Researcher, create
-from swarm.researchers.claude import KEY, MAX_USD, MODEL
-from swarm.researchers.claude_code import installed
+from swarm.researchers.cli.claude_code import installed
+from swarm.researchers.llm.researcher import KEY, MAX_USD, MODEL
+from swarm.researchers.protocol import Researcher
+from swarm.researchers.registry import create
 
 
 @dataclass(frozen=True, slots=True)

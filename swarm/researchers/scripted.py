@@ -24,8 +24,8 @@ from typing import Any
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers import Exhausted
-from swarm.researchers.knobs import Value, read_knobs, write_knobs
+from swarm.researchers.protocol import Exhausted
+from swarm.researchers.sweep.knobs import Value, read_knobs, write_knobs
 
 Replacement = tuple[str, str]
 

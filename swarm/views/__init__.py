@@ -1,1 +1,4 @@
-"""What people see. Views read snapshots of the ledger and never change anything."""
+"""What people see in a terminal and in files: leaderboard, report, show, export.
+
+Imports snapshot and what lies under it; never the lab.
+"""

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.board.snapshot import ExperimentView, Snapshot
 from swarm.judge.comparison import Comparison
+from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.text import Portable, Scale, clean
 
 _STYLES = {"better": "green", "worse": "red", "inconclusive": "yellow"}

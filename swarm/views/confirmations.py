@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from swarm.board.snapshot import ConfirmationView, Snapshot
 from swarm.judge.closing import Headline
+from swarm.snapshot.records import ConfirmationView, Snapshot
 from swarm.views.markdown import code, escape, table
 from swarm.views.text import UNKNOWN, Scale, clean, short_id
 

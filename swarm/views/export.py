@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swarm.board.snapshot import ExperimentView, RunView, Snapshot
+from swarm.snapshot.records import ExperimentView, RunView, Snapshot
 
 if TYPE_CHECKING:
     from pandas import DataFrame

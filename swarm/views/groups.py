@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.board.snapshot import NightView, Snapshot
+from swarm.snapshot.records import NightView, Snapshot
 from swarm.views.markdown import escape, table
 from swarm.views.text import Scale, clean, plural
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from swarm.board.snapshot import Snapshot, TrunkView
 from swarm.judge.saturation import SATURATED
+from swarm.snapshot.records import Snapshot, TrunkView
 from swarm.views.tables import STATUS_STYLES, gain_style
 from swarm.views.text import (
     Scale,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swarm.board.snapshot import Snapshot, TrunkView
+from swarm.snapshot.records import Snapshot, TrunkView
 from swarm.views.markdown import escape
 from swarm.views.text import Scale, clean, plural
 from swarm.views.verdicts import judged

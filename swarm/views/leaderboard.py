@@ -1,6 +1,6 @@
 """The live leaderboard: one screen that tells a swarm's whole state, drawn from a Snapshot.
 
-python -m swarm.views.leaderboard [AGENTS]     # a made-up night in time lapse, to look at
+`python -m swarm.lab.demo` shows it with a made-up swarm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.live import Live
 from rich.text import Text
 
-from swarm.board.snapshot import Snapshot
+from swarm.snapshot.records import Snapshot
 from swarm.views import lines
 from swarm.views.groups import apart
 from swarm.views.header import header
@@ -136,11 +136,3 @@ def export_svg(snapshot: Snapshot, path: Path, width: int = 120, height: int = 4
     console.print(render(snapshot, width, height))
     console.save_svg(str(path), title=f"python -m swarm watch --tag {clean(snapshot.tag)}")
     return path
-
-
-if __name__ == "__main__":
-    import sys
-
-    from swarm.views.demo import play
-
-    play(*map(int, sys.argv[1:2]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from swarm.board.snapshot import Event, ExperimentView, Snapshot
+from swarm.snapshot.records import Event, ExperimentView, Snapshot
 from swarm.views.text import Scale, clean, clock, to_ascii
 
 _POLL = 1.0  # seconds between two looks at the ledger

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from swarm.board.snapshot import ExperimentView, Snapshot, TrunkView
+from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
 from swarm.views.headline import headline
 from swarm.views.text import Scale, clean, plural
 

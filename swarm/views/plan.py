@@ -11,13 +11,13 @@ from rich.text import Text
 
 from swarm.board.program import roles
 from swarm.coordinator.webhook import place
-from swarm.data import named
+from swarm.execution.sandbox import exposure, missing, protection
+from swarm.launch.data import named
 from swarm.views.text import clean
-from swarm.workshop.sandbox import exposure, missing, protection
 
 if TYPE_CHECKING:
-    from swarm.config import Setting
-    from swarm.plan import Plan
+    from swarm.launch.plan import Plan
+    from swarm.project.settings import Setting
 
 
 def plan_json(plan: Plan) -> dict[str, object]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from statistics import median
 
 from swarm.board.briefing import CATEGORIES
-from swarm.board.snapshot import ExperimentView, Snapshot
 from swarm.judge.saturation import SATURATED
+from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.headline import leading
 from swarm.views.markdown import code, escape
 from swarm.views.text import Scale, clean, plural, share

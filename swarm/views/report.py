@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views import confirmations, groups
 from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table

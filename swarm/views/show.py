@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from swarm.board.snapshot import ConfirmationView, ExperimentView, RunView, Snapshot
+from swarm.snapshot.records import ConfirmationView, ExperimentView, RunView, Snapshot
 from swarm.views.confirmations import of_experiment, sentence
 from swarm.views.groups import render_groups
 from swarm.views.header import header

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from swarm.board.snapshot import ExperimentView, Snapshot, TrunkView
+from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
 from swarm.views.headline import title
 from swarm.views.text import Scale, clean, duration, plural, shorten
 from swarm.views.verdicts import judged

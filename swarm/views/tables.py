@@ -9,7 +9,7 @@ from functools import partial
 from rich.table import Table
 from rich.text import Text
 
-from swarm.board.snapshot import AgentView, ExperimentView, Snapshot
+from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
 from swarm.views.columns import Column, fitting_table
 from swarm.views.text import Scale, clean, clock, dollars, quantity, share, short_id, shorten
 from swarm.views.trust import marks

@@ -17,7 +17,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 
-from swarm.board.snapshot import Snapshot
+from swarm.snapshot.records import Snapshot
 
 UNKNOWN = "–"
 BLOCKS = "▁▂▃▄▅▆▇█"

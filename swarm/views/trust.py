@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swarm.board.snapshot import ExperimentView
+from swarm.snapshot.records import ExperimentView
 
 UNAUDITED, UNBOXED = "*", "°"
 _LEGEND = {UNAUDITED: "unaudited", UNBOXED: "no sandbox"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from swarm.board.snapshot import ExperimentView, Snapshot
 from swarm.board.standing import Standing, standing
 from swarm.records import Failure, Purpose
+from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.text import plural
 
 FAILURES = {

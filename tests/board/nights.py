@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from swarm.agent.merge import merge
 from swarm.board.board import Board
-from swarm.board.ledger import Ledger
-from swarm.board.novelty import code_of, fingerprint
-from swarm.board.stock import found
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import found
+from swarm.novelty.code import code_of, fingerprint
 from swarm.records import (
     Claim,
     Edit,
@@ -25,7 +26,6 @@ from swarm.records import (
     Verdict,
     Work,
 )
-from swarm.workshop.merge import merge
 
 KNOBS = 12
 CODE = "\n".join(f"k{number} = 1\n\n" for number in range(KNOBS)).encode()  # far enough apart to be merged

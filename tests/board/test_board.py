@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from nights import Night, finished, turned
 
 from swarm.board.board import LEASE, MEMORY, Board, steady
-from swarm.board.ledger import Ledger
-from swarm.board.novelty import code_of
 from swarm.errors import Fenced
+from swarm.ledger.database import Ledger
+from swarm.novelty.code import code_of
 from swarm.records import Claim, Duplicate, Entered, Failure, Idea, Measure, Rebase, Repair, Rest, Source, Stop
+from tests.board.nights import Night, finished, turned
 
 WORDINGS = (
     Idea("K3 1 -> 0.04", knobs={"K3": 0.04}),
@@ -100,7 +100,7 @@ def test_processes_take_turns_at_the_ledger_and_never_at_an_idea(make_night: Cal
 import sys, json
 from pathlib import Path
 from swarm.board.board import Board
-from swarm.board.ledger import Ledger
+from swarm.ledger.database import Ledger
 from swarm.errors import UsageError
 from swarm.records import Idea
 while True:

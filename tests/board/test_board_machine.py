@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from nights import KNOBS, Night, finished, turned
 
 from swarm.board.board import LEASE
-from swarm.board.ledger import Ledger
-from swarm.board.novelty import code_of
 from swarm.errors import Fenced
+from swarm.ledger.database import Ledger
+from swarm.novelty.code import code_of
 from swarm.records import Claim, Failure, Idea, Measure, Rebase, Repair, Rest, Stop
+from tests.board.nights import KNOBS, Night, finished, turned
 
 EXPERIMENTS = 5
 AGENTS = st.sampled_from(["gpu0", "gpu1", "gpu2"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from nights import Night
 
 from swarm.board import program
 from swarm.board.board import Board
 from swarm.board.briefing import CATEGORIES
+from tests.board.nights import Night
 
 TEXT = """# The program
 

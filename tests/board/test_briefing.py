@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from nights import Night, turned
 
 from swarm.board import findings
 from swarm.board.board import Board
 from swarm.board.briefing import CATEGORIES
 from swarm.codec import decode, encode
 from swarm.records import Failure, Idea
-from swarm.researchers import prompt
+from swarm.researchers.llm import prompt
+from tests.board.nights import Night, turned
 
 
 def test_a_briefing_tells_the_parent_what_was_tried_and_what_is_tried_now(night: Night) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from nights import Night, finished, turned
-
 from swarm.board.client import BoardClient, local_client
-from swarm.board.novelty import code_of
+from swarm.novelty.code import code_of
 from swarm.records import Claim, Idea, Measure
+from tests.board.nights import Night, finished, turned
 
 
 def test_every_call_survives_being_carried_twice(night: Night) -> None:

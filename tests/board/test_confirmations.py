@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from nights import Night
 
-from swarm.board.picture import Picture
-from swarm.board.stock import champion, leader
 from swarm.judge.confirm import FRESH_RUNS, UNSTEADY_RUNS
+from swarm.ledger.queries import champion, leader
 from swarm.records import Failure, Measure, Rest, Stop
+from swarm.snapshot.build import Picture
+from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]
 BUSY = 160  # runs, of which a tenth are the eight of a confirmation and the eight of the last one

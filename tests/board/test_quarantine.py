@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nights import Night, turned
 
-from swarm.board.history import write_results
-from swarm.board.picture import Picture
 from swarm.board.rollback import go_back
+from swarm.history.repository import write_results
 from swarm.records import Claim, Failure, Idea, Measure, Rebase, Status, Verdict
+from swarm.snapshot.build import Picture
 from swarm.views.recommendations import recommend
+from tests.board.nights import Night, turned
 
 CAUGHT = "causality: logits changed with later tokens"
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from nights import Night, turned
 
-from swarm.board.novelty import code_of
 from swarm.board.standing import Standing, standing
+from swarm.novelty.code import code_of
 from swarm.records import Claim, Duplicate, Entered, Failure, Idea
+from tests.board.nights import Night, turned
 
 K3 = Idea("k3 -> 2", "why", "batch", {"k3": 2})
 AGAIN = replace(K3, title="the third knob, once more", again="the batch has grown since")

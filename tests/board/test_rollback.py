@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nights import Night
-
-from swarm.board.history import write_results
-from swarm.board.picture import Picture
 from swarm.board.rollback import go_back
+from swarm.history.repository import write_results
 from swarm.records import Duplicate, Idea, Rebase, Status, Verdict
+from swarm.snapshot.build import Picture
+from tests.board.nights import Night
 
 
 def challenge(night: Night, refresh: float) -> None:

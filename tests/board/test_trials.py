@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from nights import Night
 
-from swarm.board.evidence import noise
-from swarm.board.picture import Picture
-from swarm.board.runs import begin
 from swarm.codec import decode, encode
 from swarm.judge.race import STANDARD
+from swarm.ledger.measurements import noise
+from swarm.ledger.runs import begin
 from swarm.records import (
     Claim,
     Duplicate,
@@ -26,6 +24,8 @@ from swarm.records import (
     Status,
     Verdict,
 )
+from swarm.snapshot.build import Picture
+from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]
 

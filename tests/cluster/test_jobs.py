@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.simulation.project import make_project
+from swarm.lab.simulation.project import make_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

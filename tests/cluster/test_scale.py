@@ -19,14 +19,15 @@ from statistics import quantiles
 import pytest
 from rich.console import Console
 
-from swarm.board.reader import open_ledger, read_snapshot
-from swarm.board.snapshot import Snapshot
-from swarm.config import Config
+from swarm.coordinator.cluster_gpus import muster
 from swarm.coordinator.head import Swarm
-from swarm.coordinator.muster import muster
 from swarm.errors import Unavailable
-from swarm.plan import make_plan
-from swarm.simulation.project import make_project
+from swarm.lab.simulation.project import make_project
+from swarm.launch.plan import make_plan
+from swarm.ledger.home import open_ledger
+from swarm.project.settings import Config
+from swarm.snapshot.read import read_snapshot
+from swarm.snapshot.records import Snapshot
 from swarm.views.leaderboard import render
 
 NODES, GPUS = 4, 16

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from swarm.chaos.invariants import check
+from swarm.lab.chaos.invariants import check
 from tests.cluster.hosts import Host, hosts, lacking
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def _furnish(site: Site) -> None:
         ]
     assert site.laptop.run(f"git clone -q file://{ROOT} repo && venv/ray get-auth-token --generate").returncode == 0
     (site.laptop.home / "repo" / FILE).write_text(yaml.safe_dump(config))
-    made = site.head.run("venv/python -m swarm.simulation.project project")
+    made = site.head.run("venv/python -m swarm.lab.simulation.project project")
     assert made.returncode == 0, made.stderr
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from swarm.board.ledger import Ledger
 from swarm.coordinator import actors
 from swarm.coordinator.actors import BoardActor, patiently
 from swarm.errors import Fenced, Unavailable
+from swarm.ledger.database import Ledger
 
 
 @pytest.fixture

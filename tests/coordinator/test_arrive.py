@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from swarm.agent import Agent
+from swarm.agent.loop import Agent
 from swarm.coordinator.actors import AgentActor, Post, arrive, working_folder
 from swarm.errors import MachineFault
-from swarm.project import load_project
-from swarm.simulation.project import make_project
-from swarm.workshop import gpu
+from swarm.execution import gpu
+from swarm.lab.simulation.project import make_project
+from swarm.project.project import load_project
 
 
 @pytest.fixture

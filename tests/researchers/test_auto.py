@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from swarm.researchers import create
 from swarm.researchers.auto import choose, introduce
-from swarm.researchers.claude import Claude
-from swarm.researchers.claude_code import ClaudeCode
-from swarm.researchers.sweep import Sweep
+from swarm.researchers.cli.claude_code import ClaudeCode
+from swarm.researchers.llm.researcher import Claude
+from swarm.researchers.registry import create
+from swarm.researchers.sweep.sweep import Sweep
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import pytest
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Failure, Finding, Idea, Run
-from swarm.researchers import Exhausted, create
-from swarm.researchers.knobs import read_knobs
+from swarm.researchers.protocol import Exhausted
+from swarm.researchers.registry import create
 from swarm.researchers.scripted import Scripted
+from swarm.researchers.sweep.knobs import read_knobs
 
 STEPS = [
     {"title": "deeper", "rationale": "why not", "category": "architecture", "knobs": {"depth": 33}},

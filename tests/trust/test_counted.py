@@ -14,11 +14,11 @@ import pytest
 
 import prepare
 from swarm.board.contention import steps_of
+from swarm.execution import counter_check
+from swarm.execution.counter_check import miscounted
+from swarm.execution.progress import Beat, beats
+from swarm.execution.summary import Value, parse_summary
 from swarm.records import Metrics, Run
-from swarm.workshop import count
-from swarm.workshop.count import miscounted
-from swarm.workshop.progress import Beat, beats
-from swarm.workshop.summary import Value, parse_summary
 from tests.trust.edits import COUNTED, HONEST, LOOP, ROOT, Change
 from tests.trust.test_static_gate import told
 from trainer import harness
@@ -43,7 +43,7 @@ def trained(
         monkeypatch.setattr(prepare.TrainLoader, counter, 0)
     monkeypatch.setattr(prepare.Packer, "tokens_packed", 0)
     monkeypatch.setattr(harness.BudgetClock, "first_start", None)
-    monkeypatch.setattr(count, "MOMENT", 0.1)  # what is too short for a night is long here
+    monkeypatch.setattr(counter_check, "MOMENT", 0.1)  # what is too short for a night is long here
 
     def train(module: ModuleType) -> Trained:
         assert harness.run(module.train) == 0

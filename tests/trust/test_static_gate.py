@@ -11,12 +11,12 @@ import re
 import pytest
 
 import prepare
-from swarm.project import load_project
+from swarm.agent.edit_check import fault
+from swarm.project.project import load_project
 from swarm.records import Edit, Source
-from swarm.researchers.knobs import read_knobs, write_knobs
-from swarm.researchers.playbook import rule_for
-from swarm.researchers.structures import PATCHES
-from swarm.workshop.gate import fault
+from swarm.researchers.sweep.knobs import read_knobs, write_knobs
+from swarm.researchers.sweep.playbook import rule_for
+from swarm.researchers.sweep.structures import PATCHES
 from tests.trust.edits import COUNTED, HONEST, MEASURED, REFUSED, ROOT, TRAIN, Change
 from trainer import harness
 

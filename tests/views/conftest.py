@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from swarm.board.snapshot import Event, ExperimentView, Snapshot, TrunkView
-from swarm.views.demo import night
+from swarm.lab.demo import night
+from swarm.snapshot.records import Event, ExperimentView, Snapshot, TrunkView
 
 
 @pytest.fixture
 def make_night() -> Callable[..., Snapshot]:
-    """A rich snapshot; keywords go to `swarm.views.demo.night`."""
+    """A rich snapshot; keywords go to `swarm.lab.demo.night`."""
     return night
 
 

@@ -11,7 +11,7 @@ import pandas
 import pytest
 
 from swarm import cli
-from swarm.board.snapshot import Snapshot
+from swarm.snapshot.records import Snapshot
 from swarm.views.export import experiments, runs, write
 
 

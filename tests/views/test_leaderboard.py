@@ -204,7 +204,7 @@ def test_the_demo_runs_on_a_real_terminal():
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     listens = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background does not
     demo = subprocess.Popen(
-        [sys.executable, "-m", "swarm.views.leaderboard"],
+        [sys.executable, "-m", "swarm.lab.demo"],
         stdin=slave,
         stdout=slave,
         stderr=slave,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from swarm.board.snapshot import Event
+from swarm.snapshot.records import Event
 from swarm.views.lines import follow, line, watch
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.board.snapshot import ExperimentView, Snapshot
+from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.patch import mail
 
 

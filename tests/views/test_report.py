@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from swarm.board.snapshot import Event
 from swarm.judge.closing import Headline
+from swarm.snapshot.records import Event
 from swarm.views.headline import headline, leading, second_opinion, title
 from swarm.views.report import write_report
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from swarm import cli
-from swarm.simulation.project import make_project
+from swarm.lab.simulation.project import make_project
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,250 @@
+"""An agent's thinking: brief, propose, claim, edit, check, one experiment ahead of its GPU.
+
+Drafting is a task of its own, and so is the mending of a crash: the GPU never waits for either. All of it goes to the
+researcher, and to the fallback while the researcher cannot think.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from swarm.agent.edit_check import fault
+from swarm.board.client import BoardClient
+from swarm.errors import Fenced
+from swarm.novelty.code import alike, code_of
+from swarm.project.project import Project
+from swarm.records import Briefing, Change, Claim, Code, Duplicate, Edit, Idea, Rebase, Repair, Source, Stop
+from swarm.researchers.protocol import Away, Connected, Exhausted, Researcher
+
+PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is asked again
+BENCHED = 4  # ideas that the fallback has instead, when the researcher's crash one after the other
+STUBBORN = 8  # refusals in a row after which a researcher is let rest: each of its ideas costs money
+
+
+class Drafts(Protocol):
+    """Where researchers edit (swarm/execution/workspace.py): a folder with the whole tree around a source."""
+
+    def fresh(self, source: Source) -> Path: ...
+
+
+class Drafting:
+    """What one agent thinks. `fence` is that of its lease; `note` says what went wrong last, for people."""
+
+    def __init__(
+        self,
+        name: str,
+        project: Project,
+        board: BoardClient,
+        drafts: Drafts,
+        researcher: Researcher,
+        fallback: Researcher | None,
+        sleep: Callable[[float], Awaitable[None]],
+    ):
+        self.name, self.project, self.board, self.drafts = name, project, board, drafts
+        self.researcher, self.fallback, self.sleep = researcher, fallback, sleep
+        for thinker in (researcher, fallback):
+            if isinstance(thinker, Connected):
+                thinker.connect(name, board)
+        self.fence, self.note = 0, ""
+        self.standin = ""  # while the fallback thinks: why
+        self._stuck = ""  # while nobody here has an idea: why
+        self._ahead: asyncio.Task[bool] | None = None
+        self._mending: asyncio.Task[bool] | None = None
+        self._one_thought = asyncio.Lock()  # at a time: researcher and folder are for one
+        self._refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
+        self._benched = 0  # ideas that the fallback still has
+        self._spent, self._known = False, None  # whether only news can change that, and how many verdicts were known
+
+    # -- the two tasks -----------------------------------------------------------------------------------------
+
+    def ahead(self) -> None:
+        """Begins the next draft as soon as the last one went to the GPU; the board says when one is wanted."""
+        self._ahead = _unfinished(self._ahead) or asyncio.create_task(self._draft())
+
+    def mend(self, work: Repair) -> None:
+        """Begins to mend a crash."""
+        self._mending = asyncio.create_task(self._repair(work))
+
+    def mending(self) -> bool:
+        """Whether a crash is still being mended: so long its experiment is left alone."""
+        self._mending = _unfinished(self._mending)
+        return self._mending is not None
+
+    @property
+    def awaited(self) -> asyncio.Task[bool] | None:
+        """The thought that gives this GPU its next own work: a draft may not start before a crash is mended."""
+        return self._mending or self._ahead
+
+    @property
+    def stuck(self) -> str:
+        """Why nobody here has an idea; "" while somebody may have one, or a crash is being mended."""
+        return "" if self._mending else self._stuck
+
+    @property
+    def thoughts(self) -> tuple[asyncio.Task[bool] | None, ...]:
+        """Whatever is being thought, for who has to end it."""
+        return self._ahead, self._mending
+
+    def bench(self) -> int:
+        """The fallback thinks for a while; for how many ideas."""
+        self._benched = BENCHED if self.fallback else 0
+        return self._benched
+
+    # -- the next experiment -----------------------------------------------------------------------------------
+
+    async def _draft(self) -> bool:
+        """Tries until an edit waits for the GPU: True. False where the board wants none now."""
+        while await self.board.wants_draft(self.name):
+            thinkers = (self.fallback,) if self._benched else (self.researcher, self.fallback)
+            self._spent, self._known = not self._benched, None
+            self._benched = max(0, self._benched - 1)
+            for researcher in filter(None, thinkers):
+                entered = await self._try(researcher)
+                if entered is not None:
+                    self._stuck = ""
+                    return entered
+            self._stuck = self.note
+            if self._spent and self._known is not None:
+                await self.board.exhausted(self.name, self.fence, self._known, self.note.partition(": ")[2])
+            await self.sleep(PATIENCE)
+        return False
+
+    async def _try(self, researcher: Researcher) -> bool | None:
+        """Lets one researcher think: True and False as in `_draft`, None where it cannot help now."""
+        try:
+            for _ in range(STUBBORN):
+                async with self._one_thought:
+                    entered = await self._think(researcher)
+                if entered is not None:
+                    await self._welcome(researcher)
+                    return entered
+            self.note, self._spent = "proposes only what is known or cannot run", False
+        except Fenced:
+            raise
+        except Exception as error:  # a researcher may fail in any way; the night goes on without it
+            await self._miss(researcher, error)
+        return None
+
+    async def _miss(self, researcher: Researcher, error: Exception) -> None:
+        """The researcher cannot think now. People are told once where somebody stands in, and of every failure."""
+        spent = isinstance(error, Exhausted)
+        self._spent = self._spent and spent and not isinstance(error, Away)
+        told = str(error) if spent else f"{type(error).__name__}: {error}"
+        self.note = f"nothing to propose: {told}" if spent else f"the researcher failed: {told}"
+        if not spent:
+            await self.board.warn(self.name, self.note)
+        if researcher is self.researcher and self.fallback:
+            if spent and not self.standin:
+                await self.board.warn(self.name, f"the sweep thinks until the researcher is back: {told}")
+            self.standin = told
+
+    async def _welcome(self, researcher: Researcher) -> None:
+        if researcher is self.researcher and self.standin:
+            await self.board.warn(self.name, "the researcher is back")
+            self.standin = ""
+
+    async def _think(self, researcher: Researcher) -> bool | None:
+        """brief, propose, claim. None: refused, so that it has to think again; it is told why."""
+        briefing = replace(await self.board.briefing(self.name), refused=tuple(self._refused))
+        if self._known is None:
+            self._known = sum(number for *_, number in briefing.tally)
+        idea = await researcher.propose(briefing)
+        claim = await self.board.claim(self.name, self.fence, idea, briefing.position)
+        if isinstance(claim, Stop):
+            return False
+        if isinstance(claim, Duplicate):
+            return self._refuse(idea, claim.told)
+        try:
+            return await self._edit(researcher, idea, briefing, claim)
+        except Exception:
+            await self.board.release(claim, "its researcher failed")
+            raise
+
+    async def _edit(self, researcher: Researcher, idea: Idea, briefing: Briefing, claim: Claim) -> bool | None:
+        """edit, check"""
+        claimed = replace(briefing, experiment=claim.experiment)
+        edit = await researcher.edit(idea, claimed, self.drafts.fresh(briefing.parent))
+        wrong = fault(edit, briefing.parent, self.project)
+        if wrong:
+            await self.board.release(claim, wrong)
+            return self._refuse(idea, wrong)
+        code = code_of(briefing.parent, briefing.parent.edited(edit))
+        entered = await self.board.enter(claim, code, "" if idea.again else await self._like(idea, code))
+        if isinstance(entered, Duplicate):
+            return self._refuse(idea, entered.told)
+        self._refused.clear()
+        return True
+
+    async def _like(self, idea: Idea, code: Code) -> str:
+        """The newest experiment whose change this one is very like; "" where there is none."""
+        change = Change("", code.diff, f"{idea.title} {idea.rationale}")
+        return next((other.experiment for other in await self.board.neighbours() if alike(change, other)), "")
+
+    def _refuse(self, idea: Idea, why: str) -> None:
+        self._refused.append(f"{idea.title}: {why}")
+
+    # -- experiments that are there already --------------------------------------------------------------------
+
+    async def again(self, work: Rebase, parent: Source) -> Source | None:
+        """The idea applied to another parent; two knobs on one line conflict in a merge, and not in truth."""
+        briefing = await self._briefing(work, parent)
+        edit = await self._answer(lambda thinker: thinker.edit(work.idea, briefing, self.drafts.fresh(parent)))
+        return parent.edited(edit) if edit else None
+
+    async def _repair(self, work: Repair) -> bool:
+        """One chance to mend a plain mistake, then the crash stands; either way the agent goes on: True."""
+        parent, crashed = await self.board.source(work.parent), await self.board.source(work.source)
+        mended = await self._mended(work, parent, crashed)
+        code = code_of(parent, crashed.edited(mended)) if mended else None
+        await self.board.mend(self.name, self.fence, work.experiment, code)
+        return True
+
+    async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
+        """What the researcher makes of the crash; None where it has no answer, or none that could run."""
+        briefing = await self._briefing(work, parent)
+        broken = _difference(parent, crashed)
+        mended = await self._answer(
+            lambda thinker: thinker.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
+        )
+        return None if mended is None or fault(mended, crashed, self.project) else mended
+
+    async def _briefing(self, work: Rebase | Repair, parent: Source) -> Briefing:
+        """What is known now, for an experiment that has its idea and its parent already."""
+        return replace(await self.board.briefing(self.name), parent=parent, experiment=work.experiment)
+
+    async def _answer(self, ask: Callable[[Researcher], Awaitable[Edit | None]]) -> Edit | None:
+        """What the researcher answers, or where it cannot think now the fallback; None where there is no answer."""
+        for thinker in filter(None, (self.researcher, self.fallback)):
+            async with self._one_thought:
+                try:
+                    edit = await ask(thinker)
+                    await self._welcome(thinker)
+                    return edit if isinstance(edit, Edit) else None
+                except Exception as error:  # as in _try: the night goes on without it
+                    await self._miss(thinker, error)
+        return None
+
+
+def _unfinished(task: asyncio.Task[bool] | None) -> asyncio.Task[bool] | None:
+    """The task where it still runs. Raises what ended it: above all that the lease is gone."""
+    if task and task.done():
+        task.result()
+        return None
+    return task
+
+
+def _difference(parent: Source, source: Source) -> Edit:
+    return Edit({path: content for path, content in source.files.items() if parent.files.get(path) != content})
+
+
+async def cancel(*tasks: asyncio.Future[Any] | None) -> None:
+    """Ends the tasks; what they raise on the way is of no interest any more."""
+    running = [task for task in tasks if task]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

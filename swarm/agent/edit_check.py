@@ -1,0 +1,27 @@
+"""What an edit must be before it may run: a change of editable files, and of nothing else, that parses and does
+nothing that would bear on the honesty of its number (marks.py)."""
+
+from __future__ import annotations
+
+from swarm.agent.cheat_check import new_fault
+from swarm.execution.workspace import parses
+from swarm.project.project import Project
+from swarm.records import Edit, Source
+
+
+def fault(edit: Edit, parent: Source, project: Project) -> str:
+    """Why the edit may not run, in one line for whoever made it; "" where nothing speaks against it."""
+    outside = sorted(set(edit.files) - set(project.editable))
+    if outside:
+        return f"touches {', '.join(outside)}; only {', '.join(project.editable)} may be edited"
+    if not all(isinstance(content, bytes) for content in edit.files.values()):
+        return "must give the files' content as bytes"
+    if all(parent.files.get(path) == content for path, content in edit.files.items()):
+        return "changes nothing"
+    broken = parses(edit)
+    if broken:
+        return f"does not parse: {broken}"
+    for path, content in edit.files.items():
+        if path.endswith(".py") and (told := new_fault(parent.files.get(path, b""), content)):
+            return f"is refused by a check of {path}: {told}"
+    return ""

@@ -1,0 +1,166 @@
+"""Who comes when a cluster is asked for GPUs: looked at before anything is planned or written."""
+
+from __future__ import annotations
+
+import platform
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from swarm.coordinator.actors import ACCELERATOR, accelerator_here
+from swarm.coordinator.cluster import join, leave
+from swarm.errors import SwarmError, UsageError
+from swarm.launch.slots import Arrival, Seating, leading, own_slot, seats_of
+from swarm.project.settings import Config, seconds
+
+A_LOOK = 20.0  # seconds in which GPUs that are there answer; all the time there is where nothing may be started
+
+
+class Scout:
+    """Holds one GPU for a moment. Asking for it makes an autoscaler bring its machine up."""
+
+    def report(self, kind: str) -> Arrival:
+        host, accelerator = platform.node(), accelerator_here()
+        try:
+            return Arrival(host, own_slot(kind, accelerator)[1], accelerator=accelerator)
+        except SwarmError as error:
+            return Arrival(host, "", str(error), accelerator)
+
+
+def muster(address: str, tell: Callable[[str], None], config: Config, device: str = "") -> Seating:
+    """The seats on the GPUs of the Ray cluster at `address`, whose number is what `--gpus` says, or what it has.
+
+    Waits as long as the config says for those that still have to be brought up, and tells who came. A dry run takes
+    what is there. Those of `device`, which is that of a resumed night, come first. UsageError where nothing came, or
+    the cluster cannot be joined.
+    """
+    kind = "sim" if config.device == "sim" else "cuda"
+    if config.device not in ("auto", "cuda", "sim") or "," in (config.gpus or ""):
+        raise UsageError(
+            "a cluster is used by the number of its GPUs: --gpus 32, without --device or indices; to use this machine"
+            " instead, `unset RAY_ADDRESS`"
+        )
+    join(address)
+    try:
+        return _gather(config, kind, device, address, tell)
+    finally:
+        leave()
+
+
+def _gather(config: Config, kind: str, device: str, address: str, tell: Callable[[str], None]) -> Seating:
+    import ray
+
+    there = int(ray.cluster_resources().get("GPU", 0))
+    wanted = int(config.gpus or 0) or config.agents or there
+    if not wanted:
+        raise UsageError(
+            "the cluster has no GPU now: say how many it should bring up, as in --gpus 8; to use this machine instead,"
+            " `unset RAY_ADDRESS`"
+        )
+    free = _free()
+    called = max(wanted, there) if _mixed() else wanted  # or those of one model might all be of another's
+    make = ray.remote(Scout).options(num_cpus=0, num_gpus=1)
+    scouts = [make.remote() for _ in range(called)]
+    coming = [scout.report.remote(kind) for scout in scouts]
+    arrivals: list[Arrival] = []
+    patience = A_LOOK if config.dry_run or wanted <= there else seconds(config.wait)
+    deadline = time.monotonic() + patience
+    first = device.removeprefix(f"{kind}: ")
+    while coming and time.monotonic() < deadline and not _enough(arrivals, wanted, first):
+        done, coming = ray.wait(coming, timeout=1.0)
+        arrivals += [_answer(report) for report in done]
+        if done:
+            tell(_told(arrivals, wanted, first))
+    seating = seats_of(arrivals, kind, wanted, called, device, _mixed())
+    if len(seating.slots) > sum(seating.hosts.values()):
+        later = "who comes later takes up work then, and `ray status` names who is awaited"
+        tell(f"after {patience:.0f} s: {_told(arrivals, wanted, first)}; {later}")
+    for line in left_out(arrivals, seating.device, address, free):
+        tell(line)
+    return seating
+
+
+def _enough(arrivals: Sequence[Arrival], wanted: int, model: str) -> bool:
+    """Whether as many as are wanted came of one model, of `model` where that is given."""
+    models = Counter(arrival.model for arrival in arrivals if not arrival.fault)
+    return (models[model] if model else max(models.values(), default=0)) >= wanted
+
+
+def _mixed() -> bool:
+    """Whether Ray knows of GPUs of several models."""
+    return len({accelerator for accelerator, *_ in _hosts()}) > 1
+
+
+def _free() -> list[tuple[str, str]]:
+    """What Ray calls the model of each GPU that nobody holds, and the GPU's host."""
+    from ray._private.state import available_resources_per_node  # Ray has no other way to ask for it
+
+    free = available_resources_per_node()
+    return [
+        (accelerator, host)
+        for accelerator, host, node in _hosts()
+        for _ in range(int(free.get(node, {}).get("GPU", 0)))
+    ]
+
+
+def _hosts() -> Iterator[tuple[str, str, str]]:
+    """Of each host with GPUs: what Ray calls their model ("" where it has no name), the host's name, and Ray's id."""
+    import ray
+
+    for node in ray.nodes():
+        if node["Alive"] and node["Resources"].get("GPU"):
+            yield node["Labels"].get(ACCELERATOR, ""), node["NodeManagerHostname"], node["NodeID"]
+
+
+def left_out(
+    arrivals: Sequence[Arrival], device: str, address: str, free: Sequence[tuple[str, str]] = ()
+) -> Iterator[str]:
+    """What to tell of the GPUs that are not of the swarm's model, and how they are used all the same.
+
+    Those that came, and those that were `free` and are known to Ray alone, as enough of the swarm's model came first:
+    (what Ray calls the model, host) of each.
+    """
+    kind, model = device.split(": ", 1)
+    names = {arrival.accelerator: arrival.model for arrival in arrivals if arrival.model}
+    faulty = Counter((arrival.accelerator, arrival.host) for arrival in arrivals if arrival.fault)
+    known = Counter(free) - faulty
+    came = [(arrival.model, arrival.host) for arrival in arrivals]
+    there = [(names.get(accelerator, accelerator), host) for accelerator, host in known.elements()]
+    counts = Counter(other for other, _ in came) | Counter(other for other, _ in there)
+    for other, count in sorted(counts.items()):
+        if other in ("", model):
+            continue
+        hosts = ", ".join(sorted({host for name, host in (*came, *there) if name == other}))
+        clone = "../" + re.sub(r"[^a-z0-9]+", "-", other.lower()).strip("-")
+        flags = f"--gpus {count}" + " --device sim" * (kind == "sim") + f" --address {address}"
+        yield (
+            f"{count} of {other} left out ({hosts}): different GPUs share no ranking, and this swarm's are {model}."
+            f" Once it runs, they can have a swarm of their own beside it:"
+            f" test -d {clone} || git clone . {clone} && cd {clone} && python -m swarm launch {flags}"
+        )
+
+
+def _answer(report: Any) -> Arrival:
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        return ray.get(report)
+    except RayError as error:  # its host went away again, or has another version of this package
+        return Arrival("a host", "", str(error).strip().splitlines()[-1])
+
+
+def _told(arrivals: list[Arrival], wanted: int, first: str) -> str:
+    """How many of those that are wanted came, of one model; then the others, and those that are of no use."""
+    usable = [arrival for arrival in arrivals if not arrival.fault]
+    model = leading(arrivals, first)
+    hosts = Counter(arrival.host for arrival in usable if arrival.model == model)
+    others = Counter(arrival.model for arrival in usable if arrival.model != model)
+    parts = [
+        f"{hosts.total()} of {wanted} GPUs: {', '.join(f'{n} on {host}' for host, n in hosts.items())}",
+        *(f"{n} of {other}" for other, n in others.items()),
+        *(f"{arrival.host}: {arrival.fault}" for arrival in arrivals if arrival.fault),
+    ]
+    return "; ".join(parts)

@@ -1,0 +1,209 @@
+"""The verb `confirm`: an experiment beside its rival on fresh seeds, while no swarm runs, here or on a cluster.
+
+Both arms have the same data, seeds and budget, and go through the same workshop and referee as a night's runs. Every
+run is in the ledger before it starts: what was cut off is made again when the same question is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from swarm.board import confirmations, trials
+from swarm.errors import MachineFault, SwarmError, UsageError
+from swarm.execution.runner import Workshop as LocalWorkshop
+from swarm.execution.sandbox import wanted
+from swarm.history.projection import Projection
+from swarm.history.repository import History
+from swarm.judge.comparison import Comparison
+from swarm.launch.plan import Plan, base_tree, environment, make_plan
+from swarm.launch.slots import Seating, seats_here
+from swarm.ledger.database import Ledger
+from swarm.ledger.home import ledger_path
+from swarm.ledger.queries import load_source, note_commits
+from swarm.project.settings import Config
+from swarm.records import Measure, Progress, Run, Source
+
+Say = Callable[[str], None]
+FEWEST, MOST = 2, 500  # seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which experiment is confirmed against which, on how many seeds; both by their ids."""
+
+    experiment: str
+    rival: str
+    seeds: int
+
+
+def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) -> Comparison:
+    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the night's, or a cluster.
+
+    UsageError, and nothing done, where a swarm runs, no slot is free, or results could not be compared with the
+    night's. SwarmError where too few runs gave a number.
+    """
+    if not FEWEST <= question.seeds <= MOST:
+        raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
+    night = Config(
+        tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents, sandbox=seats.sandbox, wait=seats.wait
+    ).check()
+    address = seats.address or os.environ.get("RAY_ADDRESS")
+    where = functools.partial(_seats_on, address, question.seeds, say) if address else seats_here
+    plan = make_plan(root, night, seats=where, thinks=False)
+    os.environ.update(environment(plan))
+    with (
+        _workshops(plan, address or "", say) as workshops,
+        contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger,
+    ):
+        bench = Bench(ledger, plan, question, workshops, say)
+        asyncio.run(bench.work())
+        bench.publish()
+        return bench.conclude()
+
+
+def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -> Seating:
+    """The GPUs of the cluster at `address` that are there; a pair is made on one, so no more than there are seeds."""
+    from swarm.coordinator.cluster_gpus import muster
+
+    if device.partition(":")[0] not in ("cuda", "sim"):
+        raise UsageError(
+            f"{config.tag} was measured on {device}, and a cluster offers its GPUs alone: to confirm it here,"
+            " `unset RAY_ADDRESS` and leave out --address"
+        )
+    if config.gpus and config.gpus.isdigit():
+        config = replace(config, gpus=str(min(int(config.gpus), seeds)))
+    seating = muster(address, say, config, device)
+    few = min(sum(seating.hosts.values()), seeds)
+    return replace(seating, slots=dict(list(seating.slots.items())[:few]))
+
+
+@contextlib.contextmanager
+def _workshops(plan: Plan, address: str, say: Say) -> Iterator[dict[str, Workshop]]:
+    """Where the runs are made, by agent: in processes of the cluster's where the plan names its hosts, or else here."""
+    folder = plan.folder / "confirm"
+    if plan.hosts:
+        from swarm.coordinator.remote_runner import outposts
+
+        with outposts(plan, address, folder, say) as there:
+            yield dict(there)
+        return
+    base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
+    yield {
+        agent: LocalWorkshop(plan.project, base, folder / agent, slot, sandboxed=sandboxed)
+        for agent, slot in plan.slots.items()
+    }
+
+
+class Workshop(Protocol):
+    """Where runs happen: swarm/execution/runner.py here, swarm/coordinator/remote_runner.py elsewhere."""
+
+    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run: ...
+    def leftovers(self) -> list[Run]: ...
+    def acknowledge(self, run: str, attempt: int) -> None: ...
+
+
+class Bench:
+    """The slots at work on one question."""
+
+    def __init__(self, ledger: Ledger, plan: Plan, question: Question, workshops: dict[str, Workshop], say: Say):
+        self.ledger, self.plan, self.workshops, self.say = ledger, plan, workshops, say
+        self.swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", plan.tag)
+        with ledger.transaction():
+            self._lose_running()  # whoever began them was cut off: the ledger is ours now
+            self.number = self._number(question)
+        self.alive: set[str] = set()
+
+    async def work(self) -> None:
+        """Until every pair is whole; whatever ends it early, no run is left behind as running.
+
+        SwarmError where no workshop is left to work in.
+        """
+        try:
+            while self.workshops and await self._lost_some():
+                pass
+        finally:
+            with self.ledger.transaction():
+                self._lose_running()
+        if not self.workshops:
+            raise SwarmError("no GPU is left to confirm on; what was measured is kept: the same command goes on")
+
+    async def _lost_some(self) -> bool:
+        """All workshops at work, each until nothing is left for it; whether one was lost meanwhile, and with it work
+        that the others did not wait for."""
+        before = len(self.workshops)
+        self.alive = set(self.workshops)
+        async with asyncio.TaskGroup() as slots:
+            for agent, workshop in self.workshops.items():
+                slots.create_task(self._work(agent, workshop))
+        return len(self.workshops) < before
+
+    def publish(self) -> None:
+        """Git and results.tsv follow the ledger: a run that is caught cheating, or shows a loss, moves the trunk."""
+        plan = self.plan
+        Projection(History(plan.root), plan.tag, plan.folder, self._note).follow(self.ledger, whatever=True)
+
+    def _note(self, commits: dict[str, str]) -> None:
+        with self.ledger.transaction():
+            note_commits(self.ledger, commits)
+
+    def conclude(self) -> Comparison:
+        with self.ledger.transaction():
+            told = confirmations.conclude_for_people(self.ledger, self.swarm, self.number, time.time())
+        if told is None:
+            why = self.ledger.value(
+                "SELECT failure FROM runs WHERE confirmation = ? AND state = 'crashed'", self.number
+            )
+            raise SwarmError(f"too few runs gave a number to compare ({why}): their logs are in {self._folder()}")
+        return told
+
+    def _folder(self) -> Path:
+        return self.plan.folder / "confirm"
+
+    def _number(self, question: Question) -> int:
+        """The open confirmation of this very question, or a new one."""
+        return confirmations.ask_for_people(
+            self.ledger, self.plan.tag, question.experiment, question.rival, question.seeds, time.time()
+        )
+
+    async def _work(self, agent: str, workshop: Workshop) -> None:
+        try:
+            for run in await asyncio.to_thread(workshop.leftovers):
+                self._record(agent, run)
+            while (work := self._next(agent)) is not None:
+                source = load_source(self.ledger, work.source)
+                run = await workshop.run(work, source, lambda progress: None)
+                self._record(agent, run)
+                self._tell(agent, work, run)
+        except MachineFault as fault:
+            self.say(f"{agent} is lost, and others do its work: {fault}")
+            del self.workshops[agent]
+            with self.ledger.transaction():
+                trials.lose_running(self.ledger, self.swarm, agent, time.time())
+        self.alive.discard(agent)
+
+    def _next(self, agent: str) -> Measure | None:
+        with self.ledger.transaction():
+            test = self.ledger.one("SELECT * FROM confirmations WHERE id = ?", self.number)
+            return confirmations.next_run(self.ledger, self.swarm, test, agent, 0, self.alive, time.time())
+
+    def _record(self, agent: str, run: Run) -> None:
+        with self.ledger.transaction():
+            trials.record(self.ledger, self.swarm, agent, run, time.time())
+        self.workshops[agent].acknowledge(run.run, run.attempt)
+
+    def _tell(self, agent: str, work: Measure, run: Run) -> None:
+        value = f"{self.swarm['metric']} {run.metrics.value:.6f}" if run.metrics else f"{run.failure}: {run.reason}"
+        self.say(f"{agent} {work.experiment} seed {work.seed}: {value}")
+
+    def _lose_running(self) -> None:
+        tag = self.swarm["tag"]
+        for row in self.ledger.rows("SELECT agent FROM runs WHERE tag = ? AND state = 'running'", tag):
+            trials.lose_running(self.ledger, self.swarm, row["agent"], time.time())

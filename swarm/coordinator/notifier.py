@@ -1,0 +1,89 @@
+"""Carries news and commits out of this machine, in a thread of its own: no server that hangs ever stops the night."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+
+from swarm.board.notifications import Newsroom
+from swarm.coordinator.webhook import place, send
+from swarm.errors import SwarmError
+from swarm.history.repository import History
+from swarm.ledger.database import Ledger
+
+LOOK = 1.0  # seconds between looks at the ledger
+TRIES = 3  # of one delivery
+PAUSE = 60.0  # seconds before a push that failed is tried again
+PARTING = 20.0  # seconds that the last news get
+
+
+class Herald:
+    """Sends news to `notify` and pushes the swarm's refs to `push`, where these are given, until `close`.
+
+    What fails is told once through `warn`, and tried again while there is time; it never raises.
+    """
+
+    def __init__(
+        self, root: Path, ledger: Path, tag: str, notify: str | None, push: str | None, warn: Callable[[str], None]
+    ):
+        self._root, self._path, self._tag = root, ledger, tag
+        self._notify, self._remote, self._warn = notify, push, warn
+        self._closing = threading.Event()
+        self._pushed: dict[str, str] = {}
+        self._pause_until = 0.0
+        self._warned: set[str] = set()
+        self._thread = threading.Thread(target=self._live, name="herald", daemon=True)
+        if notify or push:
+            self._ready = threading.Event()
+            self._thread.start()
+            self._ready.wait(5.0)  # news are told from here on
+
+    def close(self) -> None:
+        """Tells what is left to tell, within PARTING seconds."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(PARTING)
+
+    def _live(self) -> None:
+        with contextlib.closing(Ledger(self._path)) as ledger:
+            newsroom, history = Newsroom(ledger, self._tag), History(self._root)
+            self._ready.set()
+            last = False
+            while not last:
+                last = self._closing.wait(LOOK)
+                for news in newsroom.look() if self._notify else ():
+                    self._deliver(lambda news=news: send(self._notify or "", news))
+                if self._remote and (last or time.monotonic() > self._pause_until):
+                    self._push(history, self._remote)
+
+    def _deliver(self, deliver: Callable[[], None]) -> None:
+        problem = ""
+        for attempt in range(TRIES):
+            try:
+                deliver()
+                return
+            except (OSError, HTTPException, ValueError) as error:
+                problem = f"a notification to {place(self._notify or '')} failed: {error}"
+            self._closing.wait(2.0**attempt)
+        self._complain(problem)
+
+    def _push(self, history: History, remote: str) -> None:
+        """New and moved refs only; all of them go, or none."""
+        try:
+            refs = history.refs(self._tag)
+            new = [name for name, sha in refs.items() if self._pushed.get(name) != sha]
+            if new:
+                history.push(remote, new)
+                self._pushed = refs
+        except SwarmError as error:
+            self._pause_until = time.monotonic() + PAUSE
+            self._complain(f"pushing to {remote} failed, and is tried again: {' '.join(str(error).split())[:300]}")
+
+    def _complain(self, problem: str) -> None:
+        if problem not in self._warned:
+            self._warned.add(problem)
+            self._warn(problem)

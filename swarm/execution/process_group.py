@@ -1,0 +1,87 @@
+"""The processes that came from this one, held together as one: counted, waited for, ended. Stdlib only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from swarm.execution import process_table
+
+_UNKILLABLE = 60.0  # seconds after SIGKILL until a process counts as stuck in the kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a child ended: its wait status and what it and its own children used."""
+
+    status: int
+    usage: resource.struct_rusage
+
+
+class Family:
+    """All descendants of this process. On Linux none can leave it, as orphans come back to it; elsewhere those are
+    recognised that stay in a process group which the family made."""
+
+    def __init__(self) -> None:
+        process_table.become_subreaper()
+        self.exits: dict[int, Exit] = {}  # of the children that were waited for
+        self.survivors: tuple[int, ...] = ()  # not even SIGKILL ended these
+        self._groups: set[int] = set()
+        self._apart: set[int] = set()
+
+    def adopt(self, pid: int) -> None:
+        """Takes note of a child that leads a group of its own."""
+        self._apart.discard(pid)
+        self._groups.add(pid)
+
+    def set_apart(self, pid: int) -> None:
+        """Leaves a child and all below it out of everything, until it is adopted."""
+        self._apart.add(pid)
+
+    def living(self) -> dict[int, process_table.Process]:
+        processes = process_table.table()
+        found = process_table.descendants(processes, os.getpid())
+        for process in processes.values():
+            if process.group in self._groups:
+                found[process.pid] = process
+        for pid in self._apart:
+            for left_out in (pid, *process_table.descendants(processes, pid)):
+                found.pop(left_out, None)
+        self._groups = {process.group for process in found.values()} - {os.getpgrp()}
+        return found
+
+    def cpu_seconds(self, living: Mapping[int, process_table.Process]) -> float:
+        """Used so far by the children that this process waited for, and by the living."""
+        own = os.times()
+        return own.children_user + own.children_system + sum(process.cpu_seconds for process in living.values())
+
+    def reap(self) -> None:
+        """Waits for every child that has ended, without waiting for one to end."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                self.exits[pid] = Exit(status, usage)
+                self._apart.discard(pid)  # its number may be another's soon
+
+    def end(self, grace: float, wait: Callable[[float], None]) -> None:
+        """SIGTERM, a grace, SIGKILL, until nobody is left or only `survivors` are. `wait` passes a little time."""
+        started = time.monotonic()
+        asked: set[int] = set()
+        while (left := self.living()) and left.keys() != set(self.survivors):
+            waited = time.monotonic() - started
+            if waited >= grace:
+                process_table.send(left.values(), signal.SIGKILL)
+            else:
+                process_table.send((process for pid, process in left.items() if pid not in asked), signal.SIGTERM)
+                asked |= left.keys()
+            if waited >= grace + _UNKILLABLE:
+                self.survivors = tuple(left)
+            wait(0.02)
+        self.reap()

@@ -1,0 +1,119 @@
+"""Where a running training process is, read from its heartbeats or, where it writes none, from the end of its log."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.execution.logs import clean, read_plain
+from swarm.records import Progress
+
+TRACE_LENGTH = 64
+CURVE_LENGTH = 10
+
+_WHOLE_FILE = 64 * 2**20
+_STEP = re.compile(r"\bstep[\s:=#]*(\d+)", re.IGNORECASE)
+_LOSS = re.compile(r"\bloss[\s:=]*(nan|inf|\d+(?:\.\d+)?(?:e[+-]?\d+)?)", re.IGNORECASE)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One line of heartbeat.jsonl. `seconds` are counted training seconds. Where a fixed harness writes the line:
+    `untimed` batches and tokens were read before they began, `elapsed` is what a clock would say that nobody can set,
+    and `ignorant` the loss of a model that knows nothing."""
+
+    step: int | None = None
+    loss: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    untimed: int | None = None
+    untimed_tokens: int | None = None
+    elapsed: float | None = None
+    ignorant: float | None = None
+
+
+def beats(path: Path) -> tuple[Beat, ...]:
+    """All heartbeats in the file, oldest first."""
+    return tuple(_beats(read_plain(path, _WHOLE_FILE)))
+
+
+def trace(heartbeats: tuple[Beat, ...]) -> tuple[float, ...]:
+    """At most 64 evenly spaced finite losses.
+
+    The spacing is a power of two, so that two runs of the same code, of which one managed a few steps more, are
+    sampled at the same steps and can be compared.
+    """
+    losses = [beat.loss for beat in heartbeats if beat.loss is not None]
+    stride = 1
+    while len(losses) > TRACE_LENGTH * stride:
+        stride *= 2
+    return tuple(loss for loss in losses[::stride] if abs(loss) < float("inf"))
+
+
+def curve(heartbeats: tuple[Beat, ...], points: int = CURVE_LENGTH) -> tuple[tuple[float, float], ...]:
+    """(counted seconds, mean loss since the point before) at evenly spaced moments of the training."""
+    told = [(beat.seconds, beat.loss) for beat in heartbeats if beat.seconds is not None and beat.loss is not None]
+    told = [(seconds, loss) for seconds, loss in told if math.isfinite(seconds) and math.isfinite(loss)]
+    end = max((seconds for seconds, _ in told), default=0.0)
+    parts: dict[int, list[float]] = {}
+    for seconds, loss in told:
+        parts.setdefault(max(0, math.ceil(points * seconds / end) - 1) if end > 0 else 0, []).append(loss)
+    return tuple((end * (part + 1) / points, sum(losses) / len(losses)) for part, losses in sorted(parts.items()))
+
+
+def last_loss(heartbeats: tuple[Beat, ...], log: str) -> float | None:
+    """The newest loss there is, nan and inf included."""
+    if heartbeats and heartbeats[-1].loss is not None:
+        return heartbeats[-1].loss
+    told = _LOSS.findall(log)
+    return float(told[-1]) if told else None
+
+
+def read_progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: float) -> Progress:
+    """The newest heartbeat, or else a guess from the log's last line; where there is neither, the time alone."""
+    recent = list(_beats(read_plain(heartbeat, 4096, from_end=True)))
+    newest = recent[-1] if recent else _guess(log, budget)
+    if newest is None:
+        return Progress(phase=phase, elapsed=elapsed)
+    phase = "training" if phase == "starting" else phase
+    return Progress(phase, newest.step, newest.loss, newest.tokens, newest.seconds or 0.0, elapsed)
+
+
+def _beats(data: bytes) -> Iterator[Beat]:
+    for line in data.split(b"\n"):
+        try:
+            told = json.loads(line)
+        except ValueError:  # the half-written last line, or the cut first one
+            continue
+        if isinstance(told, dict):
+            yield Beat(
+                _whole(told.get("step")), _number(told.get("loss")), _whole(told.get("tokens")),
+                _number(told.get("seconds")), _whole(told.get("untimed")), _whole(told.get("untimed_tokens")),
+                _number(told.get("elapsed")), _number(told.get("ignorant")),
+            )  # fmt: skip
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _guess(log: Path, budget: float) -> Beat | None:
+    line = clean(read_plain(log, 4096, from_end=True).decode(errors="replace")).rpartition("\n")[2]
+    step, loss, percent = _STEP.search(line), _LOSS.search(line), _PERCENT.search(line)
+    if not (step or loss or percent):
+        return None
+    return Beat(
+        step=int(step[1]) if step else None,
+        loss=float(loss[1]) if loss else None,
+        seconds=budget * min(1.0, float(percent[1]) / 100) if percent else None,
+    )

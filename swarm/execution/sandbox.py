@@ -1,0 +1,195 @@
+"""The sandbox that trainings run in, where the machine has one: bubblewrap, or else Landlock. Linux, stdlib only.
+
+Inside there is no network, the world is read-only, home, /tmp and /run are closed, the files of other runs cannot be
+read, and the held-out tokens neither. Bubblewrap also gives a world of its own, with an empty home, its own loopback
+and /dev/shm, and no other processes; by Landlock there is no TCP at all, and /dev/shm is the machine's: what other runs
+put there can be read.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.errors import UsageError
+from swarm.execution import landlock
+from swarm.execution.probe import Unprobed, probe
+
+_PRIVATE = ("/tmp", "/var/tmp", "/run")
+_DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
+_PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a program inside finds: this machine, read-only, without what is `closed`; of that, what is `readable` all
+    the same; nothing `secret`, for which zeros stand in, and none of the `tokens` that open doors elsewhere, for which
+    an empty file does; and `writable` folders. What stands in lies in `blanks`."""
+
+    closed: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    secret: tuple[Path, ...]
+    tokens: tuple[Path, ...]
+    writable: tuple[Path, ...]
+    blanks: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What is hidden from all that runs inside. `blanks` is a folder for the files that stand for hidden ones, `way`
+    how it is built: the best that works here, where it is not given."""
+
+    hidden: tuple[Path, ...]
+    held_out: tuple[Path, ...]
+    blanks: Path
+    way: str = ""
+
+    def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
+        """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
+        even below what is hidden."""
+        home = Path.home().resolve()
+        opened = (*_python(), *_installation(argv[0] if argv else ""), home / ".cache", *readable)
+        tokens = (home / ".cache" / "huggingface" / name for name in ("token", "stored_tokens"))
+        bounds = Bounds(
+            tuple(path for path in (*map(Path, _PRIVATE), *self.hidden, home) if path.is_dir() and path != Path("/")),
+            tuple(path.resolve() for path in opened if path.exists() and not home.is_relative_to(path.resolve())),
+            self.held_out,
+            tuple(path for path in tokens if path.is_file()),
+            tuple(writable),
+            self.blanks,
+        )
+        return [*_WAYS[self.way or name()](bounds), *argv]
+
+
+def _bubblewrap(bounds: Bounds) -> list[str]:
+    words = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    words += ["--die-with-parent", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    for device in _devices(_DEVICES):
+        words += ["--dev-bind-try", device, device]
+    for path in bounds.closed:
+        words += ["--tmpfs", str(path)]
+    for path in bounds.readable:
+        words += ["--ro-bind", str(path), str(path)]
+    for path in bounds.secret:
+        blank = ["--tmpfs"] if path.is_dir() else ["--ro-bind", _blank(path.stat().st_size, bounds.blanks)]
+        words += [*blank, str(path)]
+    for path in bounds.tokens:  # empty counts as none; /dev/null could not be read on a mount without devices
+        words += ["--ro-bind", _blank(0, bounds.blanks), str(path)]
+    for path in bounds.writable:
+        words += ["--bind", str(path), str(path)]
+    return [*words, "--"]
+
+
+def _landlock(bounds: Bounds) -> list[str]:
+    rules = {
+        "closed": [*map(str, bounds.closed), "/dev"],
+        "readable": [*map(str, bounds.readable)],
+        "secret": [*map(str, (*bounds.secret, *bounds.tokens))],
+        "writable": [*map(str, bounds.writable)],
+        "devices": _devices((*_PLAIN, *_DEVICES)),
+    }
+    return [sys.executable, "-I", "-S", landlock.__file__, json.dumps(rules)]
+
+
+_WAYS: dict[str, Callable[[Bounds], list[str]]] = {"bubblewrap": _bubblewrap, "landlock": _landlock}  # the best first
+
+
+def _devices(patterns: Iterable[str]) -> list[str]:
+    return [str(path) for pattern in patterns for path in sorted(Path("/").glob(pattern.lstrip("/")))]
+
+
+def _blank(size: int, blanks: Path) -> str:
+    """A file of zeros, as long as the one it stands for: who looks only at sizes notices nothing."""
+    blank = blanks / str(size)
+    if not blank.exists():
+        blanks.mkdir(parents=True, exist_ok=True)
+        with blank.open("wb") as file:
+            file.truncate(size)
+    return str(blank)
+
+
+def name() -> str:
+    """The way in which a sandbox is built on this machine; "" where none works, each tried from the inside."""
+    return next((way for way in _WAYS if not _lacks(way)), "")
+
+
+def missing() -> str:
+    """Why there is no sandbox on this machine, in a few words; "" where there is one."""
+    if sys.platform != "linux":
+        return f"there is none for {sys.platform}"
+    return "" if name() else ", ".join(map(_lacks, _WAYS))
+
+
+def _lacks(way: str) -> str:
+    """Why it is not to be had in this way; "" where it is."""
+    if way == "bubblewrap" and not shutil.which("bwrap"):
+        return "bubblewrap is not installed"
+    if way == "landlock" and landlock.version() < landlock.NEEDED:
+        return "Landlock needs Linux 6.2, allowed for containers"
+    return _trial(way)
+
+
+@functools.cache
+def _trial(way: str) -> str:
+    with tempfile.TemporaryDirectory(dir=Path.cwd() if os.access(Path.cwd(), os.W_OK) else None) as folder:
+        secret = Path(folder, "secret.bin")
+        secret.write_bytes(b"held out")
+        box = Sandbox((), (secret,), Path(folder, "blanks"), way)
+        try:
+            reach = probe(lambda script: box.command(script, (), (Path(folder),)), [secret])
+        except Unprobed as error:
+            return f"{way} does not work here: {error}"
+    through = {"home": reach.home, "a world that can be written to": reach.system, "a network": reach.network}
+    seen = [what for what, seen in (through | {"held-out tokens": reach.held_out}).items() if seen]
+    return f"{way} lets through {'; '.join(seen)}" if seen else ""
+
+
+def protection() -> str:
+    """What the sandbox of this machine keeps edited code from, and what not."""
+    if name() == "bubblewrap":
+        return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
+    mortal = "" if landlock.version() >= landlock.SCOPED else "your other processes, abstract sockets, "
+    return (
+        "Landlock: no network, no TCP even to itself, read-only world, home and /tmp closed, held-out data closed,"
+        f" nothing of root's powers; NOT closed: {mortal}/dev/shm, sockets in files such as Docker's, the modes of your"
+        " files (bubblewrap closes them)"
+    )
+
+
+def exposure() -> str:
+    """What edited code can do where no sandbox holds it, plainly."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    who = "as root, who may read and change everything here" if root else "with your rights"
+    return f"edited code runs {who}, on your network, and can read the held-out data"
+
+
+def wanted(mode: str) -> bool:
+    """Whether runs on this machine go into a sandbox.
+
+    Raises:
+        UsageError: the mode requires one, and there is none.
+    """
+    why = "" if mode == "off" else missing()
+    if mode == "require" and why:
+        raise UsageError(f"--sandbox require: {why}; apt-get install bubblewrap, or --sandbox off")
+    return mode != "off" and not why
+
+
+def _python() -> set[Path]:
+    """The folders that this interpreter and its packages are in."""
+    return {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1]}
+
+
+def _installation(program: str) -> set[Path]:
+    """What a program named by its path is a part of, such as a repository's own .venv, and the Python behind that."""
+    path = Path(program)
+    if not path.is_absolute() or len(path.parents) < 3:
+        return set()
+    return {path.parents[1], path.resolve().parents[1]}

@@ -1,0 +1,110 @@
+"""The seed and the budget, set in a run's own copy of a program that does not ask its environment for them.
+
+A training file that says `torch.manual_seed(42)` gives the same number every time, and replicates of it would teach
+nothing; one whose prepare.py says `TIME_BUDGET = 300` trains for 300 seconds whatever is asked for. Both are found as
+syntax and replaced as text, so that nothing else changes. A file that reads SWARM_SEED, or TIME_BUDGET from the
+environment, is left as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tarfile
+from collections.abc import Iterator
+
+from swarm.project.detection import assigned_budgets, tree_of
+from swarm.records import Source
+
+_SEEDERS = {
+    *("manual_seed", "manual_seed_all", "set_seed", "set_random_seed", "seed_everything", "seed_all"),
+    *("seed",),  # random.seed, np.random.seed, mx.random.seed
+}
+_KEYS = {"PRNGKey"}  # jax has no global generator: the first key is the seed
+
+
+def turned(source: Source, seed: int, budget: float) -> Source:
+    """The source with its seed and, where an editable file says it, its budget set to those of the run."""
+    return Source({path: _turned(path, content, seed, budget) for path, content in source.files.items()})
+
+
+def how_seeded(source: Source, fixed: Source) -> str:
+    """How the seed of a run reaches this code, in one line for people."""
+    if any(b"SWARM_SEED" in content for content in (*source.files.values(), *fixed.files.values())):
+        return "the code asks for SWARM_SEED"
+    found = [
+        path for path, content in source.files.items() if path.endswith(".py") and any(_seed_places(_text(content)))
+    ]
+    if found:
+        return f"the one written in {', '.join(found)} is replaced in each run's own copy"
+    return "none is set in the code; where repeats come out equal, noise stays unmeasured"
+
+
+def with_budget(base: bytes, fixed: tuple[str, ...], budget: float) -> bytes:
+    """The base tree (a tar archive) with the budget in those fixed files that say another one."""
+    changed = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(base)) as old, tarfile.open(fileobj=changed, mode="w") as new:
+        for member in old:
+            stream = old.extractfile(member) if member.isfile() else None
+            content = stream.read() if stream else None
+            if content is not None and member.name in fixed and member.name.endswith(".py"):
+                content = _replaced(content, _budget_places(_text(content)), f"{budget:g}")
+                member.size = len(content)
+            new.addfile(member, None if content is None else io.BytesIO(content))
+    return changed.getvalue()
+
+
+def _turned(path: str, content: bytes, seed: int, budget: float) -> bytes:
+    if not path.endswith(".py"):
+        return content
+    if b"SWARM_SEED" not in content:
+        content = _replaced(content, _seed_places(_text(content)), str(seed))
+    return _replaced(content, _budget_places(_text(content)), f"{budget:g}")
+
+
+def _seed_places(text: str) -> Iterator[ast.expr]:
+    """The seeds in the calls that seed a global generator.
+
+    Such a call stands as a statement of its own. A generator that is made with a seed of its own, and used, more
+    often than not splits the data: it must stay the same.
+    """
+    for node in ast.walk(tree_of(text)):
+        match node:
+            case ast.Expr(value=ast.Call(args=[seed]) as call) if _name(call) in _SEEDERS:
+                yield seed
+            case ast.Expr(value=ast.Call(args=[], keywords=[keyword]) as call) if _name(call) in _SEEDERS:
+                yield keyword.value
+            case ast.Call(args=[seed]) if _name(node) in _KEYS:
+                yield seed
+
+
+def _budget_places(text: str) -> Iterator[ast.expr]:
+    """The budgets that are written out, and not read from the environment."""
+    for _, value in assigned_budgets(text):
+        if not any(isinstance(node, ast.Call | ast.Subscript) for node in ast.walk(value)):
+            yield value
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def _name(call: ast.Call) -> str:
+    match call.func:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+    return ""
+
+
+def _replaced(content: bytes, places: Iterator[ast.expr], text: str) -> bytes:
+    """The file with these expressions written as `text`; lines stay where they are."""
+    starts = [0]
+    for line in content.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    left = len(content)
+    for place in sorted(places, key=lambda place: (place.lineno, place.col_offset), reverse=True):
+        start = starts[place.lineno - 1] + place.col_offset
+        end = starts[(place.end_lineno or place.lineno) - 1] + (place.end_col_offset or 0)
+        if end <= left:  # not around one that was replaced already
+            content, left = content[:start] + text.encode() + content[end:], start
+    return content

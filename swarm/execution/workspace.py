@@ -1,0 +1,160 @@
+"""A plain folder with the whole tree of a project at one state: where a researcher edits and where a run happens."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from swarm.errors import SwarmError
+from swarm.project.project import Project
+from swarm.records import Edit, Source
+
+
+class ForbiddenEdit(SwarmError):
+    """A researcher touched what is not editable: the edit is refused and the claim released."""
+
+
+class Workspace:
+    """A folder made from a base tree and a source, as often as wanted.
+
+    `base` is a tar archive of the base commit's tree: hosts need no clone. Nothing outside `folder` is ever written
+    or removed, whatever links a run left in it.
+    """
+
+    def __init__(self, folder: Path, base: bytes, project: Project) -> None:
+        self.folder = folder
+        self._base = base
+        self._project = project
+
+    def fresh(self, source: Source) -> Path:
+        """The folder, emptied and made anew: the base tree with the source's files. Nothing of earlier runs is left."""
+        remove(self.folder)
+        self.folder.mkdir(parents=True)
+        with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
+            for member in archive:
+                self._unpack(archive, member)
+        for path, content in source.files.items():
+            target = self._inside(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)  # a link in the base tree may lead out of the folder
+            target.write_bytes(content)
+        return self.folder
+
+    def read(self, paths: Iterable[str]) -> Source:
+        """The files as they now are. A missing one, or one that became a link, is a ForbiddenEdit."""
+        return Source({path: self._content(path) for path in paths})
+
+    def edit_from(self, parent: Source) -> Edit:
+        """What differs from `parent` among the editable files, for researchers that edit in place.
+
+        New files elsewhere are scribbles and ignored. ForbiddenEdit where an editable file was deleted, or any other
+        file of the base tree changed or deleted.
+        """
+        touched = [
+            path for path, sha in self._shas.items() if path not in self._project.editable and self._sha(path) != sha
+        ]
+        if touched:
+            editable = ", ".join(self._project.editable)
+            raise ForbiddenEdit(f"changed {_some(touched)}, but only {editable} may be edited")
+        now = self.read(self._project.editable)
+        return Edit({path: content for path, content in now.files.items() if content != parent.files.get(path)})
+
+    def fixed_files(self) -> dict[str, str]:
+        """sha256 by path of the fixed files as the base tree has them. A fixed folder stands for all files in it."""
+        return {path: sha for path, sha in self._shas.items() if self._is_fixed(path)}
+
+    def hashes(self, source: Source) -> dict[str, str]:
+        """sha256 by path of what a run must leave alone: the fixed files, and the source that it is made of."""
+        return self.fixed_files() | {
+            path: hashlib.sha256(content).hexdigest() for path, content in source.files.items()
+        }
+
+    def fixed_hash(self) -> str:
+        """One sha256 over the fixed files as they now are in the folder."""
+        digest = hashlib.sha256()
+        for path in sorted(self.fixed_files()):
+            digest.update(f"{path}\0{self._sha(path)}\n".encode())
+        return digest.hexdigest()
+
+    def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """One file, folder or link of the base tree; by hand, as early Pythons 3.11 have no safe extraction."""
+        target = self._inside(member.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if member.isdir():
+            target.mkdir(exist_ok=True)
+        elif member.issym():
+            target.symlink_to(member.linkname)
+        elif content := archive.extractfile(member):
+            target.write_bytes(content.read())
+            target.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+    def _is_fixed(self, path: str) -> bool:
+        return any(path == fixed or path.startswith(fixed.rstrip("/") + "/") for fixed in self._project.fixed)
+
+    @cached_property
+    def _shas(self) -> dict[str, str]:
+        """sha256 by path of every plain file in the base tree."""
+        found = {}
+        with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
+            for member in archive:
+                if content := archive.extractfile(member) if member.isfile() else None:
+                    found[str(PurePosixPath(member.name))] = hashlib.sha256(content.read()).hexdigest()
+        return found
+
+    def _sha(self, path: str) -> str | None:
+        try:
+            return hashlib.sha256(self._content(path)).hexdigest()
+        except ForbiddenEdit:
+            return None
+
+    def _content(self, path: str) -> bytes:
+        target = self._inside(path)
+        if target.is_symlink() or not target.is_file():
+            raise ForbiddenEdit(f"{path} is gone: editable files may be changed, not deleted or replaced by links")
+        return target.read_bytes()
+
+    def _inside(self, path: str) -> Path:
+        """The place of a relative path: all folders on its way are inside the workspace, itself may be a link."""
+        target = self.folder / path
+        if ".." in Path(path).parts or not target.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise ForbiddenEdit(f"{path} is outside the workspace")
+        return target
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder with all that is in it, also what a run made unreadable. Links are removed, not followed."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        folder.chmod(stat.S_IRWXU)
+        for parent, folders, _ in os.walk(folder):
+            for child in map(Path(parent).joinpath, folders):
+                if not child.is_symlink():
+                    child.chmod(stat.S_IRWXU)
+        shutil.rmtree(folder)
+
+
+def parses(edit: Edit) -> str | None:
+    """None if every Python file of the edit parses, else one line that says where it does not."""
+    for path, content in edit.files.items():
+        if path.endswith(".py"):
+            try:
+                ast.parse(content, filename=path)
+            except SyntaxError as error:
+                return f"{path}, line {error.lineno}: {error.msg}"
+            except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nested too deep for the parser
+                return f"{path}: {error or type(error).__name__}"
+    return None
+
+
+def _some(paths: list[str]) -> str:
+    shown = ", ".join(sorted(paths)[:3])
+    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"

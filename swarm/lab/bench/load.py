@@ -1,0 +1,173 @@
+"""How much the board bears: real calls on a real ledger file, from many callers in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+
+from swarm.board.board import Board
+from swarm.board.client import BoardClient
+from swarm.board.server import Counter
+from swarm.codec import encode
+from swarm.errors import SwarmError
+from swarm.lab.simulation.night import founded
+from swarm.ledger.database import Ledger
+from swarm.ledger.queries import found, store_source
+from swarm.novelty.intent import intent
+from swarm.records import Claim, Code, Idea, Measure, Metrics, Run, Source
+
+CALLERS = 256
+OLD = 100_000  # experiments of an old ledger
+PACE = 1000.0  # claims and records a second at which waiting times are measured
+SIGMA = 0.001
+BASE = Source({"train.py": b"idea = None\n"})
+WORDS = ("wider", "deeper", "gated", "scaled", "smoothed", "shared", "rotated", "frozen")
+
+
+def measure(seconds: float = 4.0, old: int = OLD, callers: int = CALLERS) -> dict[str, float | None]:
+    """One flat object. `board_ops_per_s` counts the claims and records of `callers` who never pause, each with the
+    calls between them; `board_p99_ms` is what the slowest call in a hundred takes at 1,000 claims and records a
+    second, its waiting for others included; `board_open_s` is how long a ledger of `old` experiments takes to open,
+    and `board_old_ops_per_s` is the first figure on that ledger.
+    """
+    with tempfile.TemporaryDirectory(prefix="swarm-load-") as folder:
+        young, aged = Path(folder, "young.sqlite"), Path(folder, "aged.sqlite")
+        _fill(aged, old)
+        begun = time.perf_counter()
+        Ledger(aged, write=True).close()
+        opened = time.perf_counter() - begun
+        per_second, waits = _loaded(young, seconds, callers)
+        return {
+            "board_ops_per_s": per_second,
+            "board_p99_ms": 1e3 * quantiles(waits, n=100)[98],
+            "board_open_s": opened,
+            "board_old_ops_per_s": _loaded(aged, seconds, callers)[0],
+        }
+
+
+def _loaded(path: Path, seconds: float, callers: int) -> tuple[float, list[float]]:
+    """Claims and records per second of callers who never pause, and what each takes at PACE, in seconds."""
+    with contextlib.closing(Ledger(path, write=True)) as ledger:
+        crowd = _Crowd(ledger, callers)
+        asyncio.run(crowd.join())
+        per_second, _ = asyncio.run(crowd.work(seconds, None))
+        _, waits = asyncio.run(crowd.work(seconds, PACE))
+        return per_second, waits
+
+
+@dataclass
+class _Crowd:
+    """Agents of one swarm, each going through its experiments: claim, enter, next work, record, and again."""
+
+    ledger: Ledger
+    callers: int
+    fences: dict[str, int] = field(default_factory=dict)
+    waits: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _found(self.ledger, "load", self.callers)
+        self.client = BoardClient(Counter(lambda: Board(self.ledger, "load")).call)  # as in the board's own process
+        self.ideas, self.chance = itertools.count(), random.Random(0)
+
+    async def join(self) -> None:
+        """Everybody joins and measures the untouched code, so that ideas are next."""
+        for agent in [f"gpu{number}" for number in range(self.callers)]:
+            self.fences[agent] = await self.client.join(agent)
+            for _ in range(2):
+                work = await self._next(agent)
+                await self.client.record(agent, self.fences[agent], self._trained(work, worse=0.0))
+
+    async def work(self, seconds: float, pace: float | None) -> tuple[float, list[float]]:
+        """All work for so long: without a pause, or at `pace` claims and records a second together. Gives how many of
+        these there were in a second, and what each took.
+        """
+        self.waits, begun = [], time.perf_counter()
+        await asyncio.gather(*(self._live(agent, begun + seconds, pace) for agent in self.fences))
+        return len(self.waits) / (time.perf_counter() - begun), self.waits
+
+    async def _live(self, agent: str, until: float, pace: float | None) -> None:
+        client, fence = self.client, self.fences[agent]
+        while time.perf_counter() < until:
+            idea = _idea(next(self.ideas))
+            begun = await self._pause(pace)
+            claim = await client.claim(agent, fence, idea, 0)
+            self.waits.append(time.perf_counter() - begun)
+            if not isinstance(claim, Claim):
+                raise SwarmError(f"the board refused a new idea under load: {claim}")
+            await client.enter(claim, _code(idea))
+            work = await self._next(agent)
+            begun = await self._pause(pace)
+            await client.record(agent, fence, self._trained(work, worse=5 * SIGMA))
+            self.waits.append(time.perf_counter() - begun)
+
+    async def _next(self, agent: str) -> Measure:
+        work = await self.client.next_work(agent, self.fences[agent])
+        if not isinstance(work, Measure):
+            raise SwarmError(f"the board has no work under load: {work}")
+        return work
+
+    async def _pause(self, pace: float | None) -> float:
+        """Sleeps as the pace asks; gives the time at which it should have ended, so that a queue counts as waiting."""
+        end = time.perf_counter() + (self.chance.uniform(0.0, 2.0) * self.callers / pace if pace else 0.0)
+        await asyncio.sleep(end - time.perf_counter())
+        return end
+
+    def _trained(self, work: Measure, worse: float) -> Run:
+        value = 1.0 + worse + SIGMA * self.chance.gauss()
+        return Run(work.run, work.attempt, time.time(), 300.0, 290.0, Metrics(value, audited=True, peak_vram_mb=4e4))
+
+
+def _idea(number: int, night: str = "") -> Idea:
+    """Each with a title of its own."""
+    words = " ".join(WORDS[number // len(WORDS) ** place % len(WORDS)] for place in range(6))
+    return Idea(f"{words} attention {night}".strip(), "The variance may be out of proportion.", "architecture")
+
+
+def _code(idea: Idea) -> Code:
+    """What an agent would send: the board only compares, whatever the hashes are made of."""
+    source = Source({"train.py": f"idea = {idea.title!r}\n".encode()})
+    return Code(source, source.sha, 1, (f"change {source.sha}",), f"+ idea = {idea.title!r}")
+
+
+def _found(ledger: Ledger, tag: str, agents: int) -> None:
+    seats = {f"gpu{number}": ("simulated", "architecture") for number in range(agents)}
+    found(ledger, BASE, seats, BASE.sha, time.time(), **founded(tag, sigma_prior=SIGMA))
+
+
+def _fill(path: Path, experiments: int) -> None:
+    """A ledger in which another swarm made so many experiments, one run each."""
+    with contextlib.closing(Ledger(path, write=True)) as ledger, ledger.transaction():
+        _found(ledger, "old", 1)
+        for number in range(experiments):
+            _remember(ledger, number)
+        ledger.execute("UPDATE swarms SET status = 'finished', ended = ?", time.time())
+
+
+def _remember(ledger: Ledger, number: int) -> None:
+    """One experiment of the past, as the board would have left it."""
+    idea, id, at = _idea(number, "long ago"), f"old-gpu0-{number + 1:06d}", time.time()
+    code = _code(idea)
+    source = code.source
+    store_source(ledger, source)
+    common = {"tag": "old", "agent": "gpu0", "source": source.sha, "parent": BASE.sha, "started": at}
+    ledger.insert(
+        "experiments", id=id, owner="gpu0", sequence=number + 1, state="judged", key="simulated",
+        intent=intent(idea), diff=code.diff,
+        title=idea.title, rationale=idea.rationale, category=idea.category, knobs="{}", position=0, status="discard",
+        gain=-SIGMA, se=SIGMA, n=1, created=at, judged=at, verdict=number + 1, **common,
+    )  # fmt: skip
+    ledger.insert("fingerprints", fingerprint=code.fingerprint, key="simulated", experiment=id)
+    ledger.insert("changes", change=code.changes[0], key="simulated", experiment=id)
+    run = Run(f"{id}.1", 1, at, 300.0, 290.0, Metrics(1.0, audited=True, peak_vram_mb=4e4))
+    ledger.insert(
+        "runs", id=run.run, attempt=1, experiment=id, purpose="first", seed=1001, state="measured", fence=1,
+        seconds=run.seconds, training_seconds=run.training_seconds, value=1.0, audited=1, result=encode(run), **common,
+    )  # fmt: skip
+    ledger.insert("events", tag="old", at=at, agent="gpu0", kind="discard", text=idea.title, experiment=id)

@@ -1,0 +1,212 @@
+"""The ways to hurt a swarm, each from outside: signals, limits, sockets, files. Each gives False where it cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+
+from swarm.execution.spec import RESULT
+from swarm.lab.chaos.victim import TAG, Victim
+
+Fault = Callable[[Victim, random.Random], bool]
+
+LONGEST_STOP = 4.0  # seconds
+JUMP = 86400.0  # seconds that a clock may jump, either way
+FULL = 4096  # bytes after which every write to a file fails
+PIDFD_GETFD = 438  # the system call's number, the same on all machines since Linux 5.6
+
+
+def kill_trainer(victim: Victim, chance: random.Random) -> bool:
+    run = victim.run(victim.one_of_its_agents(chance))
+    return bool(run) and _signal(run[1].step_pid, signal.SIGKILL)
+
+
+def kill_guard(victim: Victim, chance: random.Random) -> bool:
+    run = victim.run(victim.one_of_its_agents(chance))
+    return bool(run) and _signal(run[1].pid, signal.SIGKILL)
+
+
+def kill_agent(victim: Victim, chance: random.Random) -> bool:
+    return _signal(victim.agent(victim.one_of_its_agents(chance)), signal.SIGKILL)
+
+
+def kill_board(victim: Victim, chance: random.Random) -> bool:
+    return _signal(victim.of_ray("ray::BoardActor"), signal.SIGKILL)
+
+
+def kill_raylet(victim: Victim, chance: random.Random) -> bool:
+    return _signal(victim.of_ray("raylet"), signal.SIGKILL)
+
+
+def kill_gcs(victim: Victim, chance: random.Random) -> bool:
+    return _signal(victim.of_ray("gcs_server"), signal.SIGKILL)
+
+
+def kill_head(victim: Victim, chance: random.Random) -> bool:
+    return _signal(victim.head.pid, signal.SIGKILL)
+
+
+def kill_agent_and_guard(victim: Victim, chance: random.Random) -> bool:
+    """Both at once: nobody is left who could end the training but the kernel, and the next life."""
+    name = victim.one_of_its_agents(chance)
+    run = victim.run(name)
+    return bool(run) and _signal(victim.agent(name), signal.SIGKILL) and _signal(run[1].pid, signal.SIGKILL)
+
+
+def hang_up(victim: Victim, chance: random.Random) -> bool:
+    """The terminal is closed: the whole session is told."""
+    os.killpg(victim.head.pid, signal.SIGHUP)
+    return True
+
+
+def stop_for_a_while(victim: Victim, chance: random.Random) -> bool:
+    """SIGSTOP for some seconds: a machine that swaps, sleeps, or is debugged."""
+    name = victim.one_of_its_agents(chance)
+    run = victim.run(name)
+    candidates = [victim.agent(name), victim.of_ray("ray::BoardActor"), victim.head.pid]
+    candidates += [run[1].pid, run[1].step_pid] if run else []
+    chosen = chance.choice(candidates)
+    if not _signal(chosen, signal.SIGSTOP):
+        return False
+    time.sleep(chance.uniform(1.0, LONGEST_STOP))
+    _signal(chosen, signal.SIGCONT)
+    return True
+
+
+def fill_disk(victim: Victim, chance: random.Random) -> bool:
+    """No Python process of the swarm can write to a file for some seconds."""
+    if sys.platform != "linux":
+        return False
+    _limit_writes(victim, FULL)
+    time.sleep(chance.uniform(1.0, LONGEST_STOP))
+    for _ in range(3):  # what was started meanwhile inherited the limit
+        _limit_writes(victim, None)
+    return True
+
+
+def cut_connections(victim: Victim, chance: random.Random) -> bool:
+    """Shuts down every TCP connection of the board or of an agent, under their hands."""
+    chosen = chance.choice([victim.of_ray("ray::BoardActor"), victim.agent(victim.one_of_its_agents(chance))])
+    if sys.platform != "linux" or chosen is None:
+        return False
+    try:
+        handle = os.pidfd_open(chosen.pid)
+    except OSError:
+        return False
+    try:
+        connected = [c.fd for c in chosen.net_connections("tcp") if c.status == psutil.CONN_ESTABLISHED]
+        return sum(_shut_down(handle, number) for number in connected) > 0
+    except psutil.Error:
+        return False
+    finally:
+        os.close(handle)
+
+
+def lock_refs(victim: Victim, chance: random.Random) -> bool:
+    """Git refuses every update of refs for some seconds, as a git that died before leaves it."""
+    lock = victim.root / ".git" / "refs" / "heads" / "autoresearch" / f"{TAG}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    time.sleep(chance.uniform(1.0, LONGEST_STOP))
+    lock.unlink()
+    return True
+
+
+def jump_clock(victim: Victim, chance: random.Random) -> bool:
+    """Every clock of head, board and agents is suddenly up to a day off; it stays so until the next jump."""
+    _order(victim, "clock", f"{chance.uniform(-JUMP, JUMP):.0f}")
+    return True
+
+
+def corrupt_result(victim: Victim, chance: random.Random) -> bool:
+    """The file in which a guard wrote how its run ended holds garbage when the agent comes to read it."""
+    name = victim.one_of_its_agents(chance)
+    agent, run = victim.agent(name), victim.run(name)
+    if agent is None or run is None or not _signal(agent, signal.SIGSTOP):
+        return False
+    result, deadline = run[0] / RESULT, time.monotonic() + 10
+    while not result.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    hurt = result.exists()
+    if hurt:
+        result.write_bytes(chance.randbytes(200))
+    _signal(agent, signal.SIGCONT)
+    return hurt
+
+
+def lose_acknowledgement(victim: Victim, chance: random.Random) -> bool:
+    """The board dies right after it committed something, and before anybody hears of it."""
+    order = victim.orders / "forget"
+    order.touch()
+    deadline = time.monotonic() + 20
+    while order.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    taken = not order.exists()
+    order.unlink(missing_ok=True)
+    return taken
+
+
+FAULTS: dict[str, tuple[int, Fault]] = {  # with how often each comes, in relation to the others
+    "trainer killed": (3, kill_trainer),
+    "guard killed": (3, kill_guard),
+    "agent killed": (4, kill_agent),
+    "agent and guard killed": (2, kill_agent_and_guard),
+    "board killed": (3, kill_board),
+    "acknowledgement lost": (4, lose_acknowledgement),
+    "connections cut": (3, cut_connections),
+    "stopped for a while": (3, stop_for_a_while),
+    "disk full": (3, fill_disk),
+    "refs locked": (2, lock_refs),
+    "clock jumped": (2, jump_clock),
+    "result corrupted": (3, corrupt_result),
+    "terminal closed": (1, hang_up),
+    "raylet killed": (1, kill_raylet),
+    "gcs killed": (1, kill_gcs),
+    "head killed": (2, kill_head),
+}
+
+
+def _signal(whom: psutil.Process | int | None, number: signal.Signals) -> bool:
+    """Tells whether there was somebody to send it to."""
+    pid = whom.pid if isinstance(whom, psutil.Process) else whom
+    with contextlib.suppress(ProcessLookupError):
+        if pid:
+            os.kill(pid, number)
+            return True
+    return False
+
+
+def _limit_writes(victim: Victim, size: int | None) -> None:
+    """Sets, or takes away, the largest size of files; not for Ray's own programs, which a signal would end."""
+    for process in victim.processes():
+        with contextlib.suppress(psutil.Error, OSError, ValueError):
+            name = process.name()
+            if not name.startswith(("python", "ray::BoardActor", "ray::AgentActor")):
+                continue
+            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+            process.rlimit(psutil.RLIMIT_FSIZE, (hard if size is None else size, hard))
+
+
+def _shut_down(handle: int, number: int) -> bool:
+    """Closes a socket of another process for both sides."""
+    copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, handle, number, 0)
+    if copy < 0:
+        return False
+    with contextlib.suppress(OSError), socket.socket(fileno=copy) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
+    return True
+
+
+def _order(victim: Victim, name: str, text: str) -> None:
+    draft = victim.orders / f".{name}"
+    draft.write_text(text)
+    draft.replace(victim.orders / name)

@@ -1,0 +1,115 @@
+"""The tables of `swarm simulate`: every policy beside the truth, and the figures beside their aims."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from statistics import quantiles
+
+from rich.console import Console, Group
+from rich.table import Table
+
+from swarm.lab.simulation.figures import Figure, mean, share
+from swarm.lab.simulation.night import Effort, Night, Outcome
+from swarm.lab.simulation.study import REFERENCE, Results, false_keeps
+from swarm.snapshot.records import Snapshot
+from swarm.views.leaderboard import render
+
+AIMS = {  # what the figures of the standard study should reach, by the beginning of their names
+    "progress_ratio_0006": ">= 1",
+    "progress_ratio_0012": ">= 1.15",
+    "progress_ratio_1gpu": ">= 0.9",
+    "false_keeps_0006_default": "<= 0.1",
+    "false_keeps_0012_default": "<= 0.16",
+    "false_keeps_0006_klike": "<= half of greedy's",
+    "false_keeps_0012_klike": "<= 0.7 of greedy's",
+    "false_champions": "<= 0.01",
+    "optimism_sigma": "-0.3 to 0.3",
+    "null_nights_clean": ">= 0.95",
+    "duplicates_run": "<= 0.01",
+    "wrongly_refused": "<= 0.01",
+    "speedup_8_12h": ">= 5.5",
+    "speedup_8": ">= 6.5",
+    "board_ops_per_s": ">= 1000",
+    "board_p99_ms": "< 20",
+    "board_open_s": "< 1",
+}
+
+
+def tables(results: Results, flat: Mapping[str, float | None]) -> Group:
+    """Every cell of the study by policy, then all figures."""
+    study = results.study
+    what = (
+        f"{study.nights} nights of {study.hours:g} hours on {study.gpus} GPUs for every policy, "
+        f"the same ideas for all; {study.repeats:.0%} of proposals are repeats."
+    )
+    return Group(what, *(_cell(results, *cell) for cell in study.cells), _figures(flat))
+
+
+def night(what: Night, outcome: Outcome, effort: Effort) -> Table:
+    """One night in full, and what it took to simulate."""
+    drawn = Table(show_header=False, title=f"{what.gpus} agents, {what.hours:g} hours, {what.policy}")
+    for name, value in asdict(outcome).items():
+        if name != "progress":
+            drawn.add_row(name.replace("_", " "), _number(value))
+    drawn.add_row("true gain of the trunk", f"{outcome.gain:.5f}")
+    drawn.add_row("simulated in", f"{effort.seconds:.1f} s, {outcome.runs / effort.seconds:.0f} runs a second")
+    drawn.add_row("an hour of it in", f"{effort.seconds / what.hours:.1f} s")
+    median, slow = (quantiles(effort.calls, n=100)[place] for place in (49, 98))
+    drawn.add_row("a call to the board", f"{1e3 * median:.3g} ms, one in a hundred {1e3 * slow:.3g} ms or more")
+    drawn.add_row("the leaderboard drawn in", f"{1e3 * _frame(effort.seen):.0f} ms, of {what.gpus} agents")
+    return drawn
+
+
+def _frame(seen: Snapshot) -> float:
+    """Seconds that one picture of the leaderboard takes on a screen with a row for every agent."""
+    width, height = 120, len(seen.agents) + 40
+    screen, begun = Console(file=io.StringIO(), width=width, height=height), time.perf_counter()
+    screen.print(render(seen, width, height))
+    return time.perf_counter() - begun
+
+
+def _cell(results: Results, sigma: float, landscape: str) -> Table:
+    """One landscape and sigma: the policies side by side."""
+    policies = list(dict.fromkeys((results.study.policy, REFERENCE)))
+    columns = [_column(results.of(sigma, landscape, policy), policy) for policy in policies]
+    drawn = Table("", *policies, title=f"{landscape} landscape, sigma {sigma:g}", title_justify="left")
+    for name in columns[0]:
+        drawn.add_row(name, *(_shown(column[name]) for column in columns))
+    return drawn
+
+
+def _column(cell: list[Outcome], policy: str) -> Mapping[str, Figure]:
+    """greedy's headline is its record; the others' is the closing wave."""
+    claims = [o.record_optimism if policy == REFERENCE else o.optimism for o in cell]
+    return {
+        "true gain of the trunk, 1e-3": mean([1e3 * o.gain for o in cell]),
+        "headline better than the truth by, sigmas": mean([claim for claim in claims if claim is not None]),
+        "keeps in a night": mean([o.keeps for o in cell]),
+        "false keeps": false_keeps(cell),
+        "false champions": share(cell, lambda o: o.false_champions, lambda o: o.crowned),
+        "GPU time on new ideas": mean([o.new_share for o in cell]),
+        "repeats that were run": share(cell, lambda o: o.repeats_run, lambda o: o.repeats),
+        "new ideas refused": share(cell, lambda o: o.wrongly_refused, lambda o: o.new_ideas),
+    }
+
+
+def _figures(flat: Mapping[str, float | None]) -> Table:
+    drawn = Table("figure", "value", "standard error", "aim")
+    for name, value in flat.items():
+        if not name.startswith("se_"):
+            aim = next((aim for start, aim in AIMS.items() if name.startswith(start)), "")
+            drawn.add_row(name, _number(value), _number(flat.get(f"se_{name}")), aim)
+    return drawn
+
+
+def _shown(figure: Figure) -> str:
+    return _number(figure.value) + (f" ± {figure.se:.2g}" if figure.se is not None else "")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,73 @@
+"""A simulated researcher: it always has an idea, and now and then one that somebody had before, in other words."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from swarm.lab.simulation.ideas import Change, shuffled, worded, written
+from swarm.records import Briefing, Edit, Idea, Run
+from swarm.researchers.protocol import Exhausted
+
+OPENINGS = ("try to", "what about this:", "once more,", "maybe", "next:")
+
+
+@dataclass
+class Imagination:
+    """What all researchers of one night think of, in one order, so that two policies can be given the same night.
+
+    `repeats` is the share of proposals that repeat an earlier one, of any agent's and whatever came of it.
+    """
+
+    seed: int
+    repeats: float
+    order: list[Change] = field(init=False)
+    meant: dict[str, Change] = field(init=False, default_factory=dict)  # by the titles that were ever proposed
+    drafted: dict[Change, None] = field(init=False, default_factory=dict)  # what a repeat may repeat, oldest first
+    again: set[str] = field(init=False, default_factory=set)  # titles of those
+
+    def __post_init__(self) -> None:
+        self.order = shuffled(self.seed)[::-1]
+        self.numbers = {change: number for number, change in enumerate(reversed(self.order))}
+
+    def propose(self, chance: random.Random) -> Idea:
+        """The next idea; Exhausted where all were proposed."""
+        repeats = bool(self.drafted) and chance.random() < self.repeats
+        if not repeats and not self.order:
+            raise Exhausted("every idea there is was proposed")
+        change = chance.choice(list(self.drafted)) if repeats else self.order.pop()
+        idea = worded(change, chance)
+        while idea.title in self.meant:  # in other words every time: by its title a proposal is known
+            idea = replace(idea, title=f"{chance.choice(OPENINGS)} {idea.title}")
+        self.meant[idea.title] = change
+        if repeats:
+            self.again.add(idea.title)
+        return idea
+
+    def draft(self, idea: Idea) -> Change:
+        change = self.meant[idea.title]
+        if idea.title not in self.again:
+            self.drafted[change] = None
+        return change
+
+
+class Drafter:
+    """One agent's researcher; thinks for `seconds` before every proposal, and edits at once."""
+
+    def __init__(self, agent: str, imagination: Imagination, seconds: float):
+        self._imagination, self._seconds = imagination, seconds
+        self._chance = random.Random(f"{imagination.seed} {agent}")
+
+    async def propose(self, briefing: Briefing) -> Idea:
+        await asyncio.sleep(self._seconds)
+        return self._imagination.propose(self._chance)
+
+    async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        change = self._imagination.draft(idea)
+        chance = self._chance if idea.title in self._imagination.again else None
+        return written(change, briefing.parent, chance)
+
+    async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
+        return None

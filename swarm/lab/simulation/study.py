@@ -1,0 +1,206 @@
+"""The whole study: which nights are simulated, on all cores, and the flat object of figures that they give."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from swarm.errors import UsageError
+from swarm.judge.race import parse
+from swarm.lab.simulation.figures import Figure, mean, ratio, share, speedup
+from swarm.lab.simulation.landscape import LANDSCAPES
+from swarm.lab.simulation.night import Night, Outcome, simulate
+
+REFERENCE = "greedy"  # what every policy is compared with, on the same ideas
+LONG, SHORT = 24.0, 12.0  # hours of one agent whose gain many agents try to reach
+SLOWEST = 3.0  # a speed-up below this is not resolved: so much shorter are the nights of many agents
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What to simulate: `nights` nights of `hours` for each sigma, landscape and policy, from `seed` on."""
+
+    nights: int = 100
+    hours: float = 12.0
+    gpus: int = 8
+    sigmas: tuple[float, ...] = (0.0006, 0.0012)
+    landscapes: tuple[str, ...] = tuple(LANDSCAPES)
+    policy: str = "race"
+    seed: int = 0
+    repeats: float = 0.3
+    offset: float = 0.5
+    budget: float = 300.0
+    think: float = 60.0
+    workers: int = 0  # processes; 0: one per core
+
+    def __post_init__(self) -> None:
+        """UsageError for what cannot be simulated."""
+        unknown = sorted({*self.landscapes} - {*LANDSCAPES})
+        if unknown:
+            raise UsageError(f"--landscape {unknown[0]}: it is one of {', '.join(LANDSCAPES)}")
+        parse(self.policy)
+        counts = {"nights": self.nights, "gpus": self.gpus}
+        lengths = {"hours": self.hours, "budget": self.budget} | {f"sigma {sigma:g}": sigma for sigma in self.sigmas}
+        for name, value in (counts | lengths).items():
+            if not 0 < value < math.inf:
+                raise UsageError(f"--{name} must be above 0, and finite, not {value:g}")
+        if not 0 <= self.repeats < 1:
+            raise UsageError(f"--repeats is a share from 0 up to 1, not {self.repeats:g}")
+        for name, value in {"offset": self.offset, "think": self.think, "workers": self.workers}.items():
+            if not 0 <= value < math.inf:
+                raise UsageError(f"--{name} must be 0 or more, and finite, not {value:g}")
+
+    def night(self) -> Night:
+        """The study's very first night."""
+        return replace(_first(self, self.policy)[0])
+
+    @property
+    def cells(self) -> list[tuple[float, str]]:
+        return [(sigma, landscape) for landscape in self.landscapes for sigma in self.sigmas]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The outcomes of every night of a study, and the figures of the issue they answer."""
+
+    study: Study
+    outcomes: Mapping[Night, Outcome]
+
+    def of(self, sigma: float, landscape: str, policy: str) -> list[Outcome]:
+        """The nights of one cell."""
+        return [self.outcomes[night] for night in _cell(self.study, sigma, landscape, policy)]
+
+    def flat(self) -> dict[str, float | None]:
+        """One flat object: every figure under its name, its standard error under `se_` and the name."""
+        named = dict(self._figures())
+        return {name: figure.value for name, figure in named.items()} | {
+            f"se_{name}": figure.se for name, figure in named.items()
+        }
+
+    def _figures(self) -> Iterator[tuple[str, Figure]]:
+        study = self.study
+        ours, theirs = [], []
+        for sigma, landscape in study.cells:
+            mine, greedy = (self.of(sigma, landscape, policy) for policy in (study.policy, REFERENCE))
+            ours, theirs = ours + mine, theirs + greedy
+            cell = f"{key(sigma)}_{landscape}"
+            yield f"progress_ratio_{cell}", ratio([o.gain for o in mine], [o.gain for o in greedy])
+            yield f"false_keeps_{cell}", false_keeps(mine)
+            yield f"greedy_false_keeps_{cell}", false_keeps(greedy)
+        yield "progress_ratio_1gpu", self._one_gpu()
+        yield "false_champions", share(ours, lambda o: o.false_champions, lambda o: o.crowned)
+        yield "optimism_sigma", mean([o.optimism for o in ours if o.optimism is not None])
+        yield "greedy_optimism_sigma", mean([o.record_optimism for o in theirs if o.record_optimism is not None])
+        nulls = [self.outcomes[night] for night in _nulls(study)]
+        yield "null_nights_clean", mean([float(o.crowned == 0) for o in nulls])
+        yield "duplicates_run", share(ours, lambda o: o.repeats_run, lambda o: o.repeats)
+        yield "wrongly_refused", share(ours, lambda o: o.wrongly_refused, lambda o: o.new_ideas)
+        yield "new_share", mean([o.new_share for o in ours])
+        one, many = ([self.outcomes[night] for night in race] for race in _races(study))
+        yield f"speedup_{study.gpus}", speedup(one, many, LONG)
+        yield f"speedup_{study.gpus}_12h", speedup(one, many, SHORT)
+
+    def _one_gpu(self) -> Figure:
+        mine, greedy = ([self.outcomes[n].gain for n in _alone(self.study, p)] for p in (self.study.policy, REFERENCE))
+        return ratio(mine, greedy)
+
+
+def false_keeps(outcomes: Sequence[Outcome]) -> Figure:
+    return share(outcomes, lambda o: o.false_keeps, lambda o: o.keeps)
+
+
+def key(sigma: float) -> str:
+    """A sigma as a key spells it: 0.0006 is 0006."""
+    return f"{sigma:.10f}".rstrip("0").partition(".")[2]
+
+
+QUICK = {"nights": 3, "hours": 3.0}
+
+
+def read_study(flags: Mapping[str, Any]) -> Study:
+    """The study that the flags of `swarm simulate` ask for; UsageError where they make no sense."""
+    typed = {name: value for name, value in flags.items() if name in _FIELDS and value is not None}
+    if flags.get("sigma"):
+        typed["sigmas"] = tuple(dict.fromkeys(_number(text) for text in flags["sigma"].split(",")))
+    if flags.get("landscape"):
+        typed["landscapes"] = tuple(dict.fromkeys(flags["landscape"].split(",")))
+    return Study(**(QUICK if flags.get("quick") else {}) | typed)
+
+
+_FIELDS = {field.name for field in fields(Study)}
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"--sigma {text!r} is not a number") from error
+
+
+def run(study: Study, told: Callable[[int, int], Any] = lambda done, of: None) -> Results:
+    """Simulates all nights of the study, on all cores; `told(done, of)` hears how far it is."""
+    nights = sorted(set(_nights(study)), key=lambda night: -night.gpus * night.hours)
+    outcomes: dict[Night, Outcome] = {}
+    with ProcessPoolExecutor(study.workers or os.cpu_count()) as pool:
+        for night, outcome in zip(nights, pool.map(simulate, nights), strict=True):
+            outcomes[night] = outcome
+            told(len(outcomes), len(nights))
+    return Results(study, outcomes)
+
+
+# -- the nights of each question -----------------------------------------------------------------------------------
+
+
+def _nights(study: Study) -> Iterator[Night]:
+    for sigma, landscape in study.cells:
+        for policy in (study.policy, REFERENCE):
+            yield from _cell(study, sigma, landscape, policy)
+    for policy in (study.policy, REFERENCE):
+        yield from _alone(study, policy)
+    yield from _nulls(study)
+    for race in _races(study):
+        yield from race
+
+
+def _cell(study: Study, sigma: float, landscape: str, policy: str) -> list[Night]:
+    night = Night(
+        LANDSCAPES[landscape],
+        sigma,
+        policy,
+        gpus=study.gpus,
+        hours=study.hours,
+        repeats=study.repeats,
+        offset=study.offset,
+        budget=study.budget,
+        think=study.think,
+    )
+    return [replace(night, seed=study.seed + number) for number in range(study.nights)]
+
+
+def _first(study: Study, policy: str) -> list[Night]:
+    """The nights of the first cell: its sigma and landscape stand for all where a question is asked once."""
+    sigma, landscape = study.cells[0]
+    return _cell(study, sigma, landscape, policy)
+
+
+def _alone(study: Study, policy: str) -> list[Night]:
+    """The same with one GPU."""
+    return [replace(night, gpus=1) for night in _first(study, policy)]
+
+
+def _nulls(study: Study) -> list[Night]:
+    """Nights in which nothing gains, from all cells in turn."""
+    cells = [_cell(study, sigma, landscape, study.policy) for sigma, landscape in study.cells]
+    chosen = [cells[number % len(cells)][number] for number in range(study.nights)]
+    return [replace(night, landscape=night.landscape.null()) for night in chosen]
+
+
+def _races(study: Study) -> tuple[list[Night], list[Night]]:
+    """One agent for a day, and many for as long as it takes them to get as far."""
+    one = [replace(night, gpus=1, hours=LONG, open_end=True) for night in _first(study, study.policy)]
+    many = [replace(night, gpus=study.gpus, hours=LONG / SLOWEST) for night in one]
+    return one, many

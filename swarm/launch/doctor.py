@@ -1,0 +1,190 @@
+"""`swarm doctor`: what a night needs, each line fine or with the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from swarm.errors import SwarmError
+from swarm.execution import gpu, sandbox
+from swarm.execution.probe import Unprobed, probe
+from swarm.execution.runner import cache_of, held_out_of
+from swarm.history.repository import History
+from swarm.launch.data import named, prepared
+from swarm.project.project import load_project
+
+ENOUGH_DISK = 5e9  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One line of the doctor. `ok` is None where something is missing that one can do without."""
+
+    name: str
+    ok: bool | None
+    told: str
+    remedy: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        mark, style = {True: ("ok", "green"), False: ("no", "bold red"), None: ("--", "yellow")}[self.ok]
+        yield Text.assemble((f"{mark}  ", style), (f"{self.name:<12}", "bold"), self.told)
+        if self.remedy and not self.ok:
+            yield Text(f"                {self.remedy}", "cyan")
+
+
+def examine(root: Path) -> list[Examined]:
+    """All checks on the repository at `root`; none of them changes anything or starts Ray."""
+    checks: list[Callable[[], Examined]] = [
+        _python,
+        _git,
+        lambda: _project(root),
+        _ray,
+        _torch,
+        lambda: _gpus(root),
+        lambda: _data(root),
+        _keys,
+        lambda: _disk(root),
+        _sandbox,
+    ]
+    return [*(check() for check in checks), *_reach(root)]
+
+
+def _python() -> Examined:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Examined("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer, then `make setup`")
+
+
+def _git() -> Examined:
+    path = shutil.which("git")
+    if not path:
+        return Examined("git", False, "not on the PATH", "install git")
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    return Examined("git", True, said.removeprefix("git version "))
+
+
+def _project(root: Path) -> Examined:
+    try:
+        history, project = History(root), load_project(root)
+        changed = history.changed((*project.editable, *project.fixed))
+        head = history.head()
+    except SwarmError as error:
+        return Examined("repository", False, str(error))
+    if changed:
+        told = f"uncommitted changes in {', '.join(changed)}"
+        return Examined("repository", False, told, "git commit -a, or git stash")
+    return Examined("repository", True, f"{history.root.name} at {head[:7]}, edits {', '.join(project.editable)}")
+
+
+def _ray() -> Examined:
+    return _package("ray", "ray")
+
+
+def _torch() -> Examined:
+    return _package("torch", "torch")
+
+
+def _package(name: str, module: str) -> Examined:
+    if importlib.util.find_spec(module) is None:
+        return Examined(name, False, "not installed", "make setup")
+    return Examined(name, True, importlib.metadata.version(name))
+
+
+def _gpus(root: Path) -> Examined:
+    cards, kind = gpu.gpus(), gpu.device_kind()
+    if gpu.names_instances():
+        told = "CUDA_VISIBLE_DEVICES names MIG instances, and only whole GPUs are supported"
+        return Examined("gpus", False, told, "name whole GPUs by their indices: CUDA_VISIBLE_DEVICES=0,1")
+    if not cards:
+        kinds = {"mps": "the Apple GPU will be used", "cpu": "none: agents run on CPU cores, with a small model"}
+        return Examined("gpus", True if kind == "mps" else None, kinds.get(kind, "none"))
+    if why := gpu.unfit(cards, _refereed(root)):
+        return Examined("gpus", False, why)
+    busy = [
+        f"gpu {card.index} is used by {', '.join(name for _, name in card.holders)}" for card in cards if card.holders
+    ]
+    told = f"{len(cards)} x {cards[0].name}" + (f"; {'; '.join(busy)}" if busy else "")
+    return Examined("gpus", not busy, told, "leave busy GPUs out: python -m swarm launch --gpus 0,1")
+
+
+def _refereed(root: Path) -> bool:
+    try:
+        return bool(load_project(root).referee)
+    except SwarmError:  # its own line says so
+        return False
+
+
+def _data(root: Path) -> Examined:
+    try:
+        project = load_project(root)
+    except SwarmError as error:
+        return Examined("data", False, str(error))
+    if not project.data:
+        return Examined("data", None, "the project names no command that checks it")
+    try:
+        found = prepared(project, root)
+    except SwarmError as error:
+        return Examined("data", False, str(error), project.prepare)
+    return Examined("data", True, named(found) or "prepared")
+
+
+def _keys() -> Examined:
+    if os.environ.get("ANTHROPIC_API_KEY"):
+        return Examined("keys", True, "ANTHROPIC_API_KEY is set")
+    return Examined("keys", None, "ANTHROPIC_API_KEY is not set; the sweep researcher needs none")
+
+
+def _disk(root: Path) -> Examined:
+    free = shutil.disk_usage(root).free
+    return Examined("disk", free > ENOUGH_DISK, f"{free / 1e9:.0f} GB free", f"free some space around {root}")
+
+
+def _sandbox() -> Examined:
+    why = sandbox.missing()
+    if not why:
+        return Examined("sandbox", True, f"{sandbox.name()}; what edited code reaches in it, tried from inside:")
+    return Examined("sandbox", None, f"{why}: {sandbox.exposure()}", "apt-get install bubblewrap")
+
+
+def _reach(root: Path) -> list[Examined]:
+    """What edited code could do here, tried by a program in its place: in the sandbox where there is one."""
+    cache, held_out = cache_of(os.environ), _held_out(root)
+    with tempfile.TemporaryDirectory() as folder:
+        box = None if sandbox.missing() else sandbox.Sandbox((), held_out, Path(folder))
+        try:
+            found = probe(lambda script: box.command(script, (), (cache,)) if box else script, held_out)
+        except Unprobed as error:
+            return [Examined("reach", None, f"what edited code reaches could not be tried: {error}")]
+    lines = [
+        ("network", found.network, "edited code can use it", "closed to edited code"),
+        ("home", found.home, f"edited code can read {Path.home()}, keys in it too", "closed to edited code"),
+        ("system", found.system, "edited code can change its files", "edited code cannot change its files"),
+        ("processes", found.processes, "edited code can end others of yours", "others are out of its reach"),
+        (
+            "sockets",
+            found.sockets,
+            "edited code can talk to servers by files, Docker's and Ray's too",
+            "closed to edited code",
+        ),
+    ]
+    if held_out:
+        lines.append(("held-out", found.held_out, "edited code can read the held-out data", "closed to edited code"))
+    return [Examined(name, None if reached else True, bad if reached else good) for name, reached, bad, good in lines]
+
+
+def _held_out(root: Path) -> tuple[Path, ...]:
+    """The held-out data of the project that is on this machine."""
+    try:
+        return held_out_of(load_project(root), os.environ)
+    except SwarmError:  # its own line says so
+        return ()

@@ -1,0 +1,340 @@
+"""What `launch` is about to do, worked out in full before anything is changed. Every refusal of bad input is here."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import re
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swarm.board.briefing import CATEGORIES
+from swarm.errors import UsageError
+from swarm.execution.runner import Slot
+from swarm.execution.sandbox import wanted
+from swarm.execution.seed_and_budget import how_seeded, with_budget
+from swarm.execution.workspace import parses
+from swarm.history.repository import History
+from swarm.launch.data import prepared
+from swarm.launch.slots import Seating, seats_here, unfit
+from swarm.ledger.database import Ledger, founded, locked
+from swarm.ledger.home import ledger_path
+from swarm.ledger.queries import tip
+from swarm.project.project import Project, load_project
+from swarm.project.settings import Config, check_url
+from swarm.records import Edit, Source
+from swarm.researchers.auto import resolve
+from swarm.researchers.mix import assign
+from swarm.researchers.registry import create
+
+ANEW = (
+    "tag",
+    "resume",
+    "from_tag",
+    "detach",
+    "dry_run",
+    "address",
+    "wait",
+)  # what a resumed swarm does not keep
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One swarm, ready to start. `slots` and `researchers` by agent name; `key` says with which results its own may be
+    compared."""
+
+    root: Path
+    project: Project
+    config: Config
+    tag: str
+    slots: Mapping[str, Slot]
+    researchers: Mapping[str, str]
+    device: str  # "cuda: NVIDIA H200"
+    base_commit: str
+    source: Source
+    budget: float
+    key: str
+    data: Mapping[str, object]
+    seed: str  # how a run's seed reaches the code, for people
+    hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
+    accelerator: str  # what Ray calls its GPUs' model, where the cluster has others too
+
+    @property
+    def folder(self) -> Path:
+        return self.root / ".swarm" / self.tag
+
+
+def make_plan(
+    root: Path,
+    config: Config,
+    today: datetime.date | None = None,
+    seats: Callable[[Config, str], Seating] = seats_here,
+    *,
+    thinks: bool = True,
+) -> Plan:
+    """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
+
+    `seats` tells where agents can work, on the device of a resumed night; it is asked last, as a cluster may take its
+    time. Nothing is changed, in the
+    repository or elsewhere. Where nobody `thinks`, runs are all there will be: neither researchers nor branches are
+    asked for what they lack.
+    """
+    history = History(root)
+    root = history.root
+    project = load_project(root)
+    known = _tags(root)
+    tag = _tag(config, history, known, today or datetime.date.today())
+    if thinks:
+        _refuse_blocking_branches(history, tag)
+    if locked(ledger_path(root)):
+        raise UsageError(
+            "a swarm is already running on this repository: see it with `python -m swarm watch`,"
+            " end it with `python -m swarm stop`"
+        )
+    if config.resume:
+        config = _resumed(config, json.loads(known[tag]["settings"]))
+    wanted(config.sandbox)  # says here what it lacks
+    base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
+    if not config.resume and not config.from_tag:
+        _refuse_changes(history, project)
+    _refuse_unreachable(config, history)
+    source = Source({path: history.read(base, path) for path in project.editable})
+    _refuse_broken(source)
+    budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
+    data = prepared(project, root)
+    seating = seats(config, known[tag]["device"] if config.resume else "")
+    slots, device = seating.slots, seating.device
+    if why := unfit(slots.values(), project):
+        raise UsageError(why)
+    options = researcher_options(config, project)
+    chosen = assign(config.researcher, list(slots)).items() if thinks else ()
+    researchers = {agent: resolve(name, options) for agent, name in chosen}
+    for name in dict.fromkeys(researchers.values()):
+        create(name, "gpu0", config.researcher_seed, options)  # says here what it lacks
+    key = _key(project, history, base, device, slots, budget, data)
+    if config.resume:
+        _refuse_other_key(tag, key, json.loads(known[tag]["key"]))
+    fixed = Source({path: history.read(base, path) for path in project.fixed})
+    return Plan(
+        root=root,
+        project=project,
+        config=config,
+        tag=tag,
+        slots=slots,
+        researchers=researchers,
+        device=device,
+        base_commit=base,
+        source=source,
+        budget=budget,
+        key=json.dumps(key, sort_keys=True),
+        data=data,
+        seed=how_seeded(source, fixed),
+        hosts=seating.hosts,
+        accelerator=seating.accelerator,
+    )
+
+
+def researcher_options(config: Config, project: Project) -> dict[str, str]:
+    """What each agent's researcher is told of the settings, as text."""
+    given = {
+        "script": config.script,
+        "model": config.model,
+        "think": config.think,
+        "command": config.command,
+        "environment": config.command_env,
+        "max_usd": config.max_usd,
+        "fixed": "\n".join((*project.fixed, project.program)),
+    }
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def base_tree(plan: Plan) -> bytes:
+    """The tar archive from which every workspace of the swarm is made, with the plan's budget in it."""
+    return with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
+
+
+def environment(plan: Plan) -> dict[str, str]:
+    """Runs use the data that the plan found, whatever `prepare.py` is told to make meanwhile."""
+    return {"AUTORESEARCH_CORPUS": str(plan.data["key"])} if "key" in plan.data else {}
+
+
+def categories(plan: Plan) -> dict[str, tuple[str, str]]:
+    """For each agent its device and the category of ideas it looks at first."""
+    return {
+        agent: (f"{plan.device.split(': ', 1)[1]}", CATEGORIES[place % len(CATEGORIES)])
+        for place, agent in enumerate(plan.slots)
+    }
+
+
+# -- the tag and where it starts -----------------------------------------------------------------------------------
+
+
+def _tags(root: Path) -> dict[str, Mapping[str, Any]]:
+    """The swarms that ran here, by tag."""
+    path = ledger_path(root)
+    if not founded(path):
+        return {}
+    ledger = Ledger(path)
+    try:
+        return {row["tag"]: dict(row) for row in ledger.rows("SELECT * FROM swarms")}
+    finally:
+        ledger.close()
+
+
+def _tag(config: Config, history: History, known: Mapping[str, object], today: datetime.date) -> str:
+    taken = {*known, *(part for name in history.branches() for part in name.split("/")[1:2])}
+    if config.resume:
+        if config.tag not in known:
+            raise UsageError(f"there is no swarm {config.tag} to resume; there are: {', '.join(known) or 'none yet'}")
+        return str(config.tag)
+    if config.tag is None:
+        stem = today.strftime("%b%d").lower()
+        free = [tag for tag in (stem, *(stem + letter for letter in string.ascii_lowercase[1:])) if tag not in taken]
+        if not free:
+            raise UsageError(f"all tags from {stem} to {stem}z are taken: give one of your own with --tag")
+        return free[0]
+    if config.tag in known:
+        raise UsageError(
+            f"the swarm {config.tag} exists: go on with `--tag {config.tag} --resume`, start from what it found with"
+            f" `--tag OTHER --from {config.tag}`, or choose another tag"
+        )
+    if config.tag in taken:
+        raise UsageError(f"a branch under autoresearch/{config.tag} exists: choose another tag")
+    return config.tag
+
+
+def _start(config: Config, history: History, known: Mapping[str, Mapping[str, Any]], root: Path) -> str:
+    """The commit that the baseline is: HEAD, or the best of an earlier swarm."""
+    if config.from_tag is None:
+        return history.head()
+    if config.from_tag not in known:
+        raise UsageError(
+            f"--from {config.from_tag}: there is no such swarm; there are: {', '.join(known) or 'none yet'}"
+        )
+    ledger = Ledger(ledger_path(root))
+    try:
+        newest = tip(ledger, config.from_tag)
+        commit = ledger.value("SELECT commit_sha FROM experiments WHERE id = ?", newest["experiment"])
+    finally:
+        ledger.close()
+    if newest["position"] == 0:
+        return str(known[config.from_tag]["base_commit"])
+    if commit is None:
+        raise UsageError(
+            f"--from {config.from_tag}: its last keep was never committed:"
+            f" `launch --tag {config.from_tag} --resume` does that, and can be stopped at once"
+        )
+    return commit
+
+
+def _resumed(config: Config, first: Mapping[str, Any]) -> Config:
+    """The settings that the swarm was launched with, but for those that are given now."""
+    default = Config()
+    silent = {
+        name: value
+        for name, value in first.items()
+        if name not in ANEW and getattr(config, name, value) == getattr(default, name, None)
+    }
+    if config.gpus or config.agents:
+        silent = {name: value for name, value in silent.items() if name not in ("gpus", "agents")}
+    known = {field.name for field in dataclasses.fields(Config)}
+    return dataclasses.replace(config, **{name: value for name, value in silent.items() if name in known})
+
+
+def _refuse_blocking_branches(history: History, tag: str) -> None:
+    branches = history.branches("refs/heads")
+    if "autoresearch" in branches:
+        raise UsageError(
+            "a branch named autoresearch is in the way of autoresearch/<tag>:"
+            " rename it with `git branch -m autoresearch autoresearch-old`"
+        )
+    held = history.checked_out(tag)
+    if held:
+        raise UsageError(f"the branch {held[0]} is checked out and would move: `git switch` to another one first")
+
+
+def _refuse_changes(history: History, project: Project) -> None:
+    changed = history.changed((*project.editable, *project.fixed))
+    if changed:
+        raise UsageError(
+            f"{', '.join(changed)}: uncommitted changes; commit them (`git commit -a`) or `git stash` first"
+        )
+
+
+def _refuse_unreachable(config: Config, history: History) -> None:
+    """Mistyped targets; whether they answer is seen when there is something to send."""
+    if config.notify:
+        check_url(config.notify)
+    remotes = history.remotes()
+    if config.push and config.push not in remotes and not re.search(r"[/:]", config.push):
+        known = ", ".join(remotes) or "none"
+        raise UsageError(f"--push {config.push}: there is no such git remote; there are: {known}")
+
+
+def _refuse_broken(source: Source) -> None:
+    wrong = parses(Edit(source.files))
+    if wrong:
+        raise UsageError(f"{wrong}: mend and commit it first")
+
+
+# -- the data and the key --------------------------------------------------------------------------------------------
+
+
+def _key(
+    project: Project,
+    history: History,
+    base: str,
+    device: str,
+    slots: Mapping[str, Slot],
+    budget: float,
+    data: Mapping[str, object],
+) -> dict[str, object]:
+    """With which results this swarm's may be compared: those measured under an equal key."""
+    fixed = {path: hashlib.sha256(history.read(base, path)).hexdigest() for path in project.fixed}
+    return {
+        "device": device,
+        "threads": next(iter(slots.values())).threads if device.startswith("cpu") else 0,  # elsewhere the GPU decides
+        "data": data.get("key", ""),
+        "fixed": hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16],
+        "budget": budget,
+        "metric": project.metric,
+        "torch": _version("torch"),
+    }
+
+
+def _refuse_other_key(tag: str, key: Mapping[str, object], first: Mapping[str, object]) -> None:
+    changed = [
+        f"{name} ({first.get(name)} then, {value} now)" for name, value in key.items() if first.get(name) != value
+    ]
+    if changed:
+        raise UsageError(
+            f"{tag} cannot be resumed, as results would not be comparable: another {', '.join(changed)};"
+            f" start a new swarm from it with `--tag OTHER --from {tag}`"
+        )
+
+
+def _environment_budget() -> float | None:
+    """TIME_BUDGET, as prepare.py and train.py read it."""
+    text = os.environ.get("TIME_BUDGET")
+    try:
+        budget = float(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"TIME_BUDGET={text!r}: it must be a number of seconds") from error
+    if budget is not None and not 0 < budget < math.inf:
+        raise UsageError(f"TIME_BUDGET={text}: it must be above 0, and finite")
+    return budget
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

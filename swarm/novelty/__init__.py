@@ -1,0 +1,4 @@
+"""Whether two ideas, two changes or two whole codes are the same: pure functions.
+
+Imports nothing but records.
+"""

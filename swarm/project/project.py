@@ -1,0 +1,149 @@
+"""What is researched: command, editable and fixed files, metric. Read from `swarm.toml` or `[tool.swarm]`, and what
+they leave open from the repository itself."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swarm.errors import UsageError
+from swarm.judge.guards import Guard
+from swarm.project.detection import TRAIN, survey
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One researchable repository. Commands are argument lists; `{python}` stands for the running interpreter.
+
+    `command` trains once and prints the summary block; `referee`, where there is one, measures the saved model in
+    a process of its own, which with `referee_waits` starts together with the training, to be warm, and measures after a
+    line "go" on its stdin; `hidden` measures the model of confirmations and closing runs once more, on a second split,
+    and writes `referee-test.json`; `held_out` are patterns of files below the cache that a sandboxed training must not
+    see; `data` prints what data is prepared as one JSON object and exits 2 where it is not, and
+    `prepare` is what a person types to prepare it. `sigma` holds the expected noise of the metric by device, the
+    prior of the judge; a device that is not named there starts without one. `outlier_gain` holds by device, in units of
+    the metric, what a single step may gain without being measured once more: the judge asks for that beyond ten sigmas,
+    and beyond this. `guards` are bounds on other printed
+    numbers (swarm/judge/guards.py). `origins` says of each key that is not given where it was found.
+    """
+
+    command: tuple[str, ...]
+    editable: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    referee: tuple[str, ...] = ()
+    referee_waits: bool = False
+    hidden: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    prepare: str = ""
+    program: str = "program.md"
+    metric: str = "val_bpb"
+    direction: str = "lower"
+    budget: float = 300.0
+    sigma: Mapping[str, float] = field(default_factory=dict)
+    outlier_gain: Mapping[str, float] = field(default_factory=dict)
+    guards: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def sign(self) -> int:
+        """+1 where lower is better, -1 where higher is: `sign * metric` is always to be minimised."""
+        return 1 if self.direction == "lower" else -1
+
+    def argv(self, command: tuple[str, ...]) -> list[str]:
+        return [part.replace("{python}", sys.executable) for part in command]
+
+
+def load_project(root: Path) -> Project:
+    """The project at `root`: what its swarm.toml or pyproject.toml says, the rest as the repository shows it.
+
+    UsageError where the settings make no sense, or where neither they nor the code say what to research.
+    """
+    for name in ("swarm.toml", "pyproject.toml"):
+        table = _table(root / name)
+        if table:
+            return _project(table, name, root)
+    if not (root / TRAIN).is_file():
+        deeper = sorted(path.relative_to(root).as_posix() for path in root.glob(f"*/{TRAIN}"))
+        there = f' (it has {deeper[0]}: editable = ["{deeper[0]}"] says so)' if deeper else ""
+        raise UsageError(
+            f"{root} has no {TRAIN} and says nowhere what to research:"
+            f" add a swarm.toml or [tool.swarm] in pyproject.toml{there}"
+        )
+    return _project({}, "the repository", root)
+
+
+def load_settings(root: Path) -> dict[str, Any]:
+    """The keys of [tool.swarm] that are launch settings (config.py), not part of the project."""
+    known = set(_hints())
+    table = _table(root / "swarm.toml") or _table(root / "pyproject.toml")
+    return {key: value for key, value in table.items() if key not in known}
+
+
+def _table(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        parsed = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name} does not parse: {error}") from error
+    return parsed if path.name == "swarm.toml" else parsed.get("tool", {}).get("swarm", {})
+
+
+def _hints() -> dict[str, Any]:
+    """The keys that a person may give, with their types."""
+    return {name: hint for name, hint in typing.get_type_hints(Project).items() if name != "origins"}
+
+
+def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
+    hints = _hints()
+    values = {key: _value(value, hints[key], f"{name}: {key}") for key, value in table.items() if key in hints}
+    found = survey(root, values)
+    values |= {key: item.value for key, item in found.items()}
+    values["origins"] = {key: item.origin for key, item in found.items()}
+    missing = [key for key in ("command", "editable") if not values.get(key)]
+    if missing:
+        raise UsageError(f"{name} must say {' and '.join(missing)}")
+    project = Project(**values)
+    if project.direction not in ("lower", "higher"):
+        raise UsageError(f'{name}: direction must be "lower" or "higher", not {project.direction!r}')
+    if not all(
+        0 < number < math.inf for number in (project.budget, *project.sigma.values(), *project.outlier_gain.values())
+    ):
+        raise UsageError(f"{name}: budget, sigma and outlier_gain must be above 0, and finite")
+    for guarded, bound in project.guards.items():
+        try:
+            Guard.parse(guarded, bound)
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from error
+    both = sorted({*project.editable} & {*project.fixed})
+    if both:
+        raise UsageError(f"{name}: {both[0]} is both editable and fixed")
+    return project
+
+
+def _value(value: Any, hint: Any, name: str) -> Any:
+    """A value from TOML as the field's type."""
+    match value:
+        case list() if typing.get_origin(hint) is tuple and all(isinstance(part, str) and part for part in value):
+            return tuple(value)
+        case dict() if typing.get_origin(hint) is Mapping:
+            inner = typing.get_args(hint)[1]
+            return {key: _value(item, inner, f"{name}.{key}") for key, item in value.items()}
+        case str() | bool() if hint is type(value):
+            return value
+        case int() | float() if hint is float and not isinstance(value, bool):
+            return float(value)
+    raise UsageError(f"{name} must be {_wanted(hint)}, not {value!r}")
+
+
+def _wanted(hint: Any) -> str:
+    if typing.get_origin(hint) is Mapping:
+        return "a table of texts" if typing.get_args(hint)[1] is str else "a table of numbers"
+    return {str: "a text", bool: "true or false", float: "a number"}.get(hint, "a list of texts")

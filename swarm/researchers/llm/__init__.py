@@ -1,0 +1,1 @@
+"""Language models as researchers: one dialogue with tools, whatever service answers it."""

@@ -1,0 +1,1 @@
+"""The services that language models are asked through, one file each."""

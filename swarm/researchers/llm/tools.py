@@ -1,0 +1,277 @@
+"""The tools that a language model has at its desk: it can look, edit the editable files, and submit. Nothing else.
+
+Edits are made in memory. Whatever a model is talked into, it cannot write, run or fetch anything: the only thing that
+leaves a desk is new content of editable files.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from swarm.execution.workspace import parses
+from swarm.records import Briefing, Dossier, Edit, Idea
+from swarm.researchers.llm.prompt import FILE, experiment_text, finding_line, finding_text, quoted
+
+LARGEST = 2_000_000  # bytes of a file that can be read, or written
+FOUND = 12  # findings that a search shows
+
+_TITLE, _RATIONALE, _CATEGORY = 160, 4_000, 40  # characters of an idea's parts
+
+
+def _tool(name: str, description: str, required: str = "", **properties: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required.split()}
+    return {"name": name, "description": description, "input_schema": schema}
+
+
+def _text(description: str) -> dict[str, str]:
+    return {"type": "string", "description": description}
+
+
+TOOLS: tuple[dict[str, Any], ...] = (
+    _tool(
+        "read_file",
+        "Read an editable or fixed file of the project. Editable files are shown as they are now, with your edits.",
+        "path",
+        path=_text("path relative to the project's root"),
+        first={"type": "integer", "description": "first line to show, from 1"},
+        last={"type": "integer", "description": "last line to show"},
+    ),
+    _tool(
+        "search_findings",
+        "Search what all agents have tried. Shows the findings that share most words with the query.",
+        "query",
+        query=_text("words: a technique, a knob, a category"),
+    ),
+    _tool(
+        "show_experiment",
+        "Show one earlier experiment: verdict, diff, training curve beside its parent's, end of the log.",
+        "experiment",
+        experiment=_text("its id, as in apr5-gpu3-0007"),
+    ),
+    _tool(
+        "submit_idea",
+        "Submit your one idea, before you edit. It is checked against everything that was ever tried.",
+        "title rationale category",
+        title=_text("what is changed, in one line"),
+        rationale=_text("what you expect and why: which quantity moves, by which mechanism, by how much"),
+        category=_text("the category of program.md that it belongs to"),
+        knobs={
+            "type": "object",
+            "description": "where the idea is nothing but numbers: every knob's new value, by its name in the code",
+            "additionalProperties": {"type": ["number", "string"]},
+        },
+        again=_text("only where it, or something very like it, was tried: why it should come out otherwise now"),
+    ),
+    _tool(
+        "edit_file",
+        "Replace one piece of an editable file. `old` must occur exactly once, letter by letter, blanks included.",
+        "path old new",
+        path=_text("an editable file"),
+        old=_text("the piece as it stands, with enough around it to be unique"),
+        new=_text("what takes its place"),
+    ),
+    _tool("check", "Check that the editable files parse, and see what your edits have changed so far."),
+    _tool("submit_edit", "Submit the editable files as they are now. They are run as they are."),
+    _tool("give_up", "Say that the idea cannot be made to work, and why.", "reason", reason=_text("why")),
+)
+
+
+class Refused(Exception):
+    """A call that cannot be done, with the reason and the remedy for whoever made it."""
+
+
+@dataclass
+class Desk:
+    """One experiment on the table: its files in memory, and what was submitted. `use` is the only way to change it."""
+
+    briefing: Briefing
+    files: dict[str, str]
+    folder: Path | None = None  # where fixed files may be read from
+    fixed: frozenset[str] | None = None  # which ones; None: every file of the folder
+    idea: Idea | None = None
+    editing: bool = False
+    submitted: bool = False
+    given_up: str = ""
+    dossiers: dict[str, Dossier] = field(default_factory=dict)  # what was looked up on the board
+
+    @property
+    def done(self) -> bool:
+        """Whether the present step is over: the idea submitted, or the edit submitted or given up."""
+        return self.submitted or bool(self.given_up) if self.editing else self.idea is not None
+
+    def edit(self, since: Mapping[str, bytes]) -> Edit:
+        """What differs from `since`."""
+        before = texts(since)
+        return Edit({path: text.encode() for path, text in self.files.items() if text != before.get(path)})
+
+    def begin(self, briefing: Briefing, files: Mapping[str, bytes], folder: Path) -> None:
+        """Turns to editing (or mending) the files, with nothing submitted."""
+        self.briefing, self.files = briefing, texts(files)
+        self.folder, self.editing, self.submitted, self.given_up = folder, True, False, ""
+
+    def _fault(self) -> str | None:
+        return parses(self.edit({}))
+
+    def use(self, name: str, arguments: object) -> str:
+        """The tool's answer; Refused where it cannot be used so. Nothing else is ever raised."""
+        tools: dict[str, Callable[[Mapping[str, Any]], str]] = {
+            "read_file": self._read_file,
+            "search_findings": self._search_findings,
+            "show_experiment": self._show_experiment,
+            "submit_idea": self._submit_idea,
+            "edit_file": self._edit_file,
+            "check": self._check,
+            "submit_edit": self._submit_edit,
+            "give_up": self._give_up,
+        }
+        if name not in tools:
+            raise Refused(f"there is no tool {name[:80]!r}; there are {', '.join(tools)}")
+        if not isinstance(arguments, Mapping):
+            raise Refused(f"{name} takes an object of named values")
+        return tools[name](arguments)
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def _read_file(self, arguments: Mapping[str, Any]) -> str:
+        path = _string(arguments, "path")
+        lines = self._content(path).splitlines()
+        first, last = _whole(arguments, "first", 1), _whole(arguments, "last", len(lines))
+        shown = "\n".join(lines[max(first, 1) - 1 : max(last, 0)])
+        return f"{len(lines)} lines\n{quoted(shown, path, FILE)}"
+
+    def _content(self, path: str) -> str:
+        if path in self.files:
+            return self.files[path]
+        if self.folder is None:
+            raise Refused(
+                f"{path[:200]} cannot be read before the idea is submitted; now: {', '.join(sorted(self.files))}"
+            )
+        return self._fixed_content(self.folder, path)
+
+    def _fixed_content(self, folder: Path, path: str) -> str:
+        """A plain file of the folder, reached without links and without leaving it."""
+        parts = PurePosixPath(path).parts
+        if not parts or "\0" in path or PurePosixPath(path).is_absolute() or ".." in parts:
+            raise Refused(f"{path[:200]!r} is not a path inside the project")
+        places = [folder.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+        if self.fixed is not None and str(PurePosixPath(path)) not in self.fixed:
+            raise Refused(f"{path[:200]} is neither an editable nor a fixed file of the project")
+        target, linked = places[-1], any(place.is_symlink() for place in places)
+        if linked or not target.is_file() or target.stat().st_size > LARGEST:
+            raise Refused(f"there is no readable file {path[:200]} in the project")
+        return target.read_text(errors="replace")
+
+    def _search_findings(self, arguments: Mapping[str, Any]) -> str:
+        wanted = _words(_string(arguments, "query"))
+        scored = [(len(wanted & _words(finding_line(finding))), finding) for finding in self.briefing.findings]
+        best = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])[:FOUND]
+        if not best:
+            return "Nobody has tried anything with these words."
+        return quoted("\n".join(finding_line(finding) for _, finding in best), "findings")
+
+    def _show_experiment(self, arguments: Mapping[str, Any]) -> str:
+        wanted = _string(arguments, "experiment")
+        if wanted in self.dossiers:
+            return experiment_text(self.dossiers[wanted])
+        for finding in self.briefing.findings:
+            if finding.experiment == wanted:
+                return finding_text(finding)
+        raise Refused(f"there is no judged experiment {wanted[:80]!r}")
+
+    # -- submitting and editing ----------------------------------------------------------------------------------
+
+    def _submit_idea(self, arguments: Mapping[str, Any]) -> str:
+        if self.idea is not None:
+            raise Refused(f"the idea is submitted already: {self.idea.title}; now edit, then submit_edit")
+        title = " ".join(_string(arguments, "title").split())
+        if not title:
+            raise Refused("an idea needs a title")
+        category = " ".join(_string(arguments, "category").lower().split())
+        rationale = _string(arguments, "rationale").strip()
+        again = _string(arguments, "again").strip() if arguments.get("again") else ""
+        self.idea = Idea(
+            title[:_TITLE],
+            rationale[:_RATIONALE],
+            category[:_CATEGORY] or "other",
+            _knobs(arguments),
+            again[:_RATIONALE],
+        )
+        return "Submitted."
+
+    def _edit_file(self, arguments: Mapping[str, Any]) -> str:
+        path, old, new = (_string(arguments, name) for name in ("path", "old", "new"))
+        if not self.editing:
+            raise Refused("submit the idea first: it may have been tried before")
+        if path not in self.files:
+            raise Refused(f"{path[:200]} may not be edited; only {', '.join(sorted(self.files))} may")
+        if old == new or not old:
+            raise Refused("`old` must be a piece of the file, and differ from `new`")
+        times = self.files[path].count(old)
+        if times != 1:
+            where = "does not occur: read the file and copy the piece exactly" if not times else f"occurs {times} times"
+            raise Refused(f"`old` {where}{'' if not times else ': take more of what stands around it'}")
+        text = self.files[path].replace(old, new)
+        if len(text) > LARGEST:
+            raise Refused(f"{path} would become larger than {LARGEST} characters")
+        self.files[path] = text
+        wrong = self._fault()
+        return f"Edited. It does not parse now: {wrong}" if wrong else "Edited."
+
+    def _check(self, arguments: Mapping[str, Any]) -> str:
+        changed = ", ".join(sorted(self.edit(self.briefing.parent.files).files)) or "nothing"
+        return f"Changed so far: {changed}. {self._fault() or 'Everything parses.'}"
+
+    def _submit_edit(self, arguments: Mapping[str, Any]) -> str:
+        if not self.editing:
+            raise Refused("submit the idea first")
+        if wrong := self._fault():
+            raise Refused(f"it does not parse: {wrong}")
+        if not self.edit(self.briefing.parent.files).files:
+            raise Refused("nothing is changed yet; edit_file first, or give_up")
+        self.submitted = True
+        return "Submitted."
+
+    def _give_up(self, arguments: Mapping[str, Any]) -> str:
+        if not self.editing:
+            raise Refused("there is no idea yet to give up; submit one")
+        self.given_up = _string(arguments, "reason") or "no reason given"
+        return "Given up."
+
+
+def texts(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The files as a model sees them."""
+    return {path: content.decode(errors="replace") for path, content in files.items()}
+
+
+def _string(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str):
+        raise Refused(f"{name} must be given, as a text")
+    return value.encode("utf-8", "replace").decode()  # lone surrogates would break what writes it down
+
+
+def _whole(arguments: Mapping[str, Any], name: str, default: int) -> int:
+    value = arguments.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused(f"{name} must be a whole number")
+    return value
+
+
+def _knobs(arguments: Mapping[str, Any]) -> dict[str, float | int | str]:
+    knobs = arguments.get("knobs") or {}
+    if not isinstance(knobs, Mapping) or len(knobs) > 32:
+        raise Refused("knobs must be an object of names and new values")
+    for name, value in knobs.items():
+        plain = isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
+        if not plain or isinstance(value, bool) or len(f"{name}{value}") > 200:
+            raise Refused(f"the knob {str(name)[:80]} must be a finite number or a short text")
+    return {str(name): value for name, value in knobs.items()}
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9.]+", text.lower()))

@@ -1,0 +1,65 @@
+"""Reads the ledger and live.json into a Snapshot. Never writes, never starts anything: any process may do it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from swarm.errors import UsageError
+from swarm.ledger.database import Ledger, locked
+from swarm.ledger.home import ledger_path
+from swarm.snapshot.build import Picture
+from swarm.snapshot.records import AgentView, Snapshot
+
+FRESH = 600.0  # seconds for which a warning of the head stands in the header
+STALE = 10.0  # seconds after which live.json says nothing about now
+LIVE = {field.name for field in fields(AgentView)} - {"agent"}  # what an agent may say of itself
+
+
+def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None) -> Snapshot:
+    """One consistent picture of swarm `tag`; UsageError where there is none of that name."""
+    now = time.time() if now is None else now
+    with ledger.reading():
+        told = _told(root, ledger, tag, ledger.version())
+    running = told.ended is None and locked(ledger_path(root))
+    status = told.status if told.ended is not None or running else "interrupted"
+    warnings = _fresh_warnings(told, now) if running else ()
+    return replace(
+        told,
+        now=now,
+        status=status,
+        agents=tuple(_live(agent, Path(told.folder), now) for agent in told.agents) if running else told.agents,
+        warnings=told.warnings if status in ("failed", "interrupted") else warnings,
+    )
+
+
+def _fresh_warnings(told: Snapshot, now: float) -> tuple[str, ...]:
+    """What the head, which knows no better place, has warned of in the last minutes."""
+    heads = [event for event in told.events if event.kind == "warning" and event.agent == "head"]
+    return tuple(event.text for event in heads if now - event.at < FRESH)
+
+
+@functools.lru_cache(maxsize=1)  # a leaderboard asks four times a second, and the ledger changes once a minute
+def _told(root: Path, ledger: Ledger, tag: str, version: tuple[int, int]) -> Snapshot:
+    """The snapshot as the ledger tells it at this version of its content."""
+    swarm = ledger.row("SELECT * FROM swarms WHERE tag = ?", tag)
+    if swarm is None:
+        known = ", ".join(row["tag"] for row in ledger.rows("SELECT tag FROM swarms ORDER BY started"))
+        raise UsageError(f"there is no swarm {tag}; there are: {known or 'none yet'}")
+    told = Picture(ledger, swarm).snapshot(str(root / ".swarm" / tag), now=0.0)
+    return replace(told, status="draining") if swarm["stop"] and told.ended is None else told
+
+
+def _live(agent: AgentView, folder: Path, now: float) -> AgentView:
+    """The agent with what it said a moment ago; as it stands where it never said anything."""
+    try:
+        live: dict[str, Any] = json.loads((folder / agent.agent / "live.json").read_text())
+    except (OSError, ValueError):
+        return agent
+    if now - live.get("at", 0.0) > STALE:
+        return replace(agent, state="lost", note="no word from it")
+    return replace(agent, **{name: value for name, value in live.items() if name in LIVE})

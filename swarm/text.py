@@ -1,0 +1,16 @@
+"""Text from outside, made fit to be stored and shown."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """Text without control characters and half characters."""
+    whole = text.encode("utf-8", "replace").decode()
+    if whole.replace("\n", "").isprintable():
+        return whole
+    return "".join(c if c == "\n" or c.isprintable() else " " for c in whole)
+
+
+def one_line(text: str) -> str:
+    """The words of a text, one blank between any two."""
+    return " ".join(text.split())

@@ -1,1 +1,0 @@
-"""Where a run happens: plain folders, a guarded process tree, one GPU."""

@@ -1,0 +1,73 @@
+"""Process trees, as /proc and as ps tell them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from swarm.execution import process_table
+
+
+@pytest.fixture
+def family():
+    """A shell with two children, in a group of its own."""
+    shell = subprocess.Popen(["sh", "-c", "sleep 30 & sleep 30 & wait"], start_new_session=True)
+    deadline = time.monotonic() + 5
+    while len(process_table.descendants(process_table.table(), shell.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield shell
+    shell.kill()
+    shell.wait()
+
+
+@pytest.mark.parametrize("look", [process_table.table, process_table._table_of_ps])
+def test_both_tables_know_the_family(family, look):
+    processes = look()
+    found = process_table.descendants(processes, os.getpid())
+    below = process_table.descendants(processes, family.pid)
+    assert family.pid in found and len(below) == 2 and set(below) < set(found)
+    assert all(process.group == family.pid and process.parent == family.pid for process in below.values())
+    assert processes[os.getpid()].rss_mb > 5 and processes[os.getpid()].cpu_seconds >= 0
+
+
+def test_a_signal_reaches_everybody_and_spares_the_sender(family):
+    below = process_table.descendants(process_table.table(), family.pid)
+    process_table.send([*below.values(), process_table.table()[family.pid]], signal.SIGKILL)
+    family.wait()
+    deadline = time.monotonic() + 5
+    while any(map(process_table.birth, below)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(process_table.birth, below))
+
+
+def test_birth_tells_one_process_from_another(family):
+    born = process_table.birth(family.pid)
+    assert born and born == process_table.birth(family.pid)
+    family.kill()
+    deadline = time.monotonic() + 5
+    while process_table.birth(family.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process_table.birth(family.pid) is None  # though nobody waited for it yet
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS hides the environment of processes")
+def test_marks_are_whole_entries():
+    env = {**os.environ, "MARK": "/some/folder.1"}
+    process = subprocess.Popen(["sleep", "30"], env=env)
+    try:
+        assert process.pid in process_table.marked("MARK=/some/folder.1")
+        assert process.pid not in process_table.marked("MARK=/some/folder")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_times_of_ps():
+    assert process_table._seconds("01:02:03") == 3723
+    assert process_table._seconds("2-00:00:01") == 172801
+    assert process_table._seconds("12:34.56") == pytest.approx(754.56)

@@ -1,0 +1,141 @@
+"""Plain folders: made anew, read back, and never a way out of them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from swarm.execution.workspace import ForbiddenEdit, Workspace, parses
+from swarm.project.project import Project
+from swarm.records import Edit, Source
+
+PROJECT = Project(command=("x",), editable=("train.py", "model/net.py"), fixed=("prepare.py", "kernels"))
+FILES = {
+    "train.py": "old", "model/net.py": "net", "prepare.py": "fixed", "kernels/a.py": "a", "kernels/b.py": "b",
+    "notes.txt": "tracked",
+}  # fmt: skip
+SOURCE = Source({"train.py": b"new", "model/net.py": b"net"})
+
+
+@pytest.fixture
+def workspace(tmp_path, base) -> Workspace:
+    workspace = Workspace(tmp_path / "run", base(FILES), PROJECT)
+    workspace.fresh(SOURCE)
+    return workspace
+
+
+def test_it_holds_the_base_tree_with_the_source(workspace):
+    assert (workspace.folder / "train.py").read_text() == "new"
+    assert (workspace.folder / "kernels/a.py").read_text() == "a"
+    assert workspace.read(PROJECT.editable) == SOURCE
+
+
+def test_an_edit_is_what_differs_among_the_editable(workspace):
+    (workspace.folder / "model/net.py").write_text("deeper")
+    (workspace.folder / "scratch.txt").write_text("mine")
+    assert workspace.edit_from(SOURCE) == Edit({"model/net.py": b"deeper"})
+
+
+def test_no_change_is_an_empty_edit(workspace):
+    assert workspace.edit_from(SOURCE) == Edit({})
+
+
+@pytest.mark.parametrize("path", ["prepare.py", "kernels/b.py", "notes.txt"])
+@pytest.mark.parametrize("harm", ["change", "delete", "link"])
+def test_touching_any_other_file_is_refused_by_name(workspace, path, harm):
+    target = workspace.folder / path
+    target.unlink()
+    if harm == "change":
+        target.write_text("better")
+    if harm == "link":
+        target.symlink_to(workspace.folder / "train.py")
+    with pytest.raises(ForbiddenEdit, match=f"changed {path}, but only train.py, model/net.py may be edited"):
+        workspace.edit_from(SOURCE)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_editable_file_must_stay_a_file(workspace, link):
+    (workspace.folder / "train.py").unlink()
+    if link:
+        (workspace.folder / "train.py").symlink_to("notes.txt")
+    with pytest.raises(ForbiddenEdit, match=r"train\.py is gone"):
+        workspace.edit_from(SOURCE)
+
+
+@pytest.mark.parametrize("path", ["../out.py", "/tmp/out.py", "a/../../out.py"])
+def test_a_source_cannot_write_outside(workspace, path):
+    with pytest.raises(ForbiddenEdit, match="outside the workspace"):
+        workspace.fresh(Source({path: b"x"}))
+
+
+def test_a_base_tree_cannot_write_outside(tmp_path):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("../evil.py"))
+    with pytest.raises(ForbiddenEdit):
+        Workspace(tmp_path / "in" / "run", buffer.getvalue(), PROJECT).fresh(Source({}))
+    assert not (tmp_path / "in" / "evil.py").exists()
+
+
+def test_links_of_the_base_tree_are_kept_and_never_written_through(tmp_path, base):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "train.py").write_text("precious")
+    buffer = io.BytesIO(base(FILES))
+    with tarfile.open(fileobj=buffer, mode="a") as tar:
+        for name, to in (("alias.py", "../outside/train.py"), ("data", "../outside"), ("run.sh", "notes.txt")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, to
+            tar.addfile(link)
+    workspace = Workspace(tmp_path / "run", buffer.getvalue(), PROJECT)
+    workspace.fresh(Source({"alias.py": b"new"}))
+    assert (workspace.folder / "run.sh").readlink().name == "notes.txt"
+    with pytest.raises(ForbiddenEdit):
+        workspace.fresh(Source({"data/train.py": b"harm"}))
+    assert (tmp_path / "outside" / "train.py").read_text() == "precious"
+
+
+def test_emptying_follows_no_link_and_stops_at_no_permission(workspace, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    precious.chmod(0o500)
+    (workspace.folder / "link").symlink_to(precious)
+    closed = workspace.folder / "closed" / "more"
+    closed.mkdir(parents=True)
+    (closed / "file").touch()
+    closed.chmod(0)
+    closed.parent.chmod(0)
+    workspace.fresh(SOURCE)
+    assert (precious / "file").exists() and precious.stat().st_mode & 0o777 == 0o500
+    assert sorted(path.name for path in workspace.folder.iterdir()) == sorted({p.split("/")[0] for p in FILES})
+
+
+def test_a_folder_that_became_a_link_is_replaced_not_followed(workspace, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    workspace.folder.rename(elsewhere)
+    workspace.folder.symlink_to(elsewhere)
+    workspace.fresh(SOURCE)
+    assert not workspace.folder.is_symlink() and (elsewhere / "train.py").exists()
+
+
+def test_the_fixed_hash_sees_fixed_files_and_only_those(workspace):
+    before = workspace.fixed_hash()
+    (workspace.folder / "train.py").write_text("newer")
+    assert workspace.fixed_hash() == before
+    assert set(workspace.fixed_files()) == {"prepare.py", "kernels/a.py", "kernels/b.py"}
+    for path in workspace.fixed_files():
+        workspace.fresh(SOURCE)
+        (workspace.folder / path).write_text("changed")
+        assert workspace.fixed_hash() != before
+        (workspace.folder / path).unlink()
+        assert workspace.fixed_hash() != before
+
+
+def test_parses_says_where_it_does_not():
+    assert parses(Edit({"train.py": b"x = 1\n", "notes.md": b"x = = 1"})) is None
+    assert parses(Edit({"train.py": b"x = 1\ny = = 2\n"})) == "train.py, line 2: invalid syntax"
+    assert "null bytes" in (parses(Edit({"train.py": b"x = 1\0"})) or "")
+    assert parses(Edit({"train.py": b"(" * 5000})) is not None
+    assert parses(Edit({"train.py": b"\xff\xfe"})) is not None

@@ -1,0 +1,87 @@
+"""The doctor's word on what edited code could reach here: tried, not supposed.
+
+python -m pytest tests/launch/test_doctor.py
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarm.execution import gpu, sandbox
+from swarm.execution.gpu import Gpu
+from swarm.execution.probe import Unprobed, probe
+from swarm.launch import doctor
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with held-out data in its cache."""
+    held_out = tmp_path / "home" / ".cache" / "autoresearch" / "corpora" / "x" / "val.bin"
+    held_out.parent.mkdir(parents=True)
+    held_out.write_text("secret")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("AUTORESEARCH_CACHE", raising=False)
+    return tmp_path / "home"
+
+
+def reached() -> dict[str, bool]:
+    return {line.name: line.ok is None for line in doctor._reach(ROOT)}
+
+
+NAMES = ("network", "home", "system", "processes", "sockets", "held-out")
+
+
+@pytest.mark.skipif(sandbox.name() != "bubblewrap", reason="bubblewrap does not work here")
+def test_in_a_sandbox_edited_code_reaches_nothing(home: Path) -> None:
+    assert reached() == dict.fromkeys(NAMES, False)
+
+
+@pytest.mark.skipif(bool(sandbox._lacks("landlock")), reason="Landlock does not work here")
+def test_what_the_other_sandbox_lets_through_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    assert reached() == dict.fromkeys(NAMES, False) | {"sockets": True}
+
+
+def test_without_one_each_thing_it_reaches_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "missing", lambda: "bubblewrap is not installed")
+    found = reached()
+    assert found["home"] and found["held-out"] and found["processes"] and found["sockets"]
+    (home / ".cache" / "autoresearch" / "corpora" / "x" / "val.bin").write_bytes(bytes(6))
+    assert not reached()["held-out"], "zeros tell nothing"
+    shutil.rmtree(home / ".cache")
+    assert set(reached()) == {*NAMES} - {"held-out"}, "there is no held-out data on this machine"
+
+
+@pytest.mark.parametrize(
+    ("visible", "cards", "told"),
+    [
+        ("MIG-0d3b", [], "names MIG instances, and only whole GPUs are supported"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0, divided=True)], "nvidia-smi -i 0 -mig 0"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0, exclusive=True)], "nvidia-smi -i 0 -c DEFAULT"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0, holders=((7, "python"),))], "gpu 0 is used by python"),
+        ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0)], ""),
+    ],
+)
+def test_a_gpu_that_runs_cannot_use_is_told_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, visible: str, cards: list[Gpu], told: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(gpu, "_nvml", lambda: object())
+    monkeypatch.setattr(gpu, "gpus", lambda: cards)
+    line = doctor._gpus(ROOT)
+    assert line.ok == (not told) and told in line.told
+
+
+def test_a_probe_that_cannot_run_is_no_good_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "missing", lambda: "there is none")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    (line,) = doctor._reach(ROOT)
+    assert line.ok is None and "could not be tried: it cannot be started" in line.told
+    with pytest.raises(Unprobed, match=r"^boom$"):
+        probe(lambda script: ["sh", "-c", "echo boom >&2; exit 1"])

@@ -1,0 +1,108 @@
+"""What is researched, from swarm.toml or pyproject.toml: understood, or refused in one line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarm.errors import UsageError
+from swarm.project.project import Project, load_project, load_settings
+
+GOOD = """
+command = ["{python}", "train.py"]
+editable = ["train.py"]
+fixed = ["prepare.py", "kernels"]
+metric = "accuracy"
+direction = "higher"
+budget = 60
+sigma = { cpu = 0.01, cuda = 1e-3 }
+outlier_gain = { cuda = 0.01 }
+hours = 8
+"""
+
+
+def test_a_swarm_toml_says_everything(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").write_text(GOOD)
+    project = load_project(tmp_path)
+    assert project == Project(
+        command=("{python}", "train.py"),
+        editable=("train.py",),
+        fixed=("prepare.py", "kernels"),
+        metric="accuracy",
+        direction="higher",
+        budget=60.0,
+        sigma={"cpu": 0.01, "cuda": 0.001},
+        outlier_gain={"cuda": 0.01},
+    )
+    assert project.sign == -1 and Project(("x",), ("y",)).sign == 1
+    assert project.argv(project.command) == [sys.executable, "train.py"]
+    assert load_settings(tmp_path) == {"hours": 8}
+
+
+def test_a_pyproject_serves_as_well_and_a_swarm_toml_goes_before_it(tmp_path: Path) -> None:
+    lines = GOOD.replace("budget = 60", "budget = 30")
+    (tmp_path / "pyproject.toml").write_text(f"[project]\nname = 'x'\n[tool.swarm]\n{lines}")
+    assert load_project(tmp_path).budget == 30.0
+    assert load_settings(tmp_path) == {"hours": 8}
+    (tmp_path / "swarm.toml").write_text(GOOD)
+    assert load_project(tmp_path).budget == 60.0
+
+
+def test_the_repository_describes_itself() -> None:
+    root = Path(__file__).resolve().parents[1]
+    project = load_project(root)
+    assert project.editable == ("trainer/train.py",)
+    files = [*(root / "trainer").glob("*.py"), *(root / "trainer" / "kernels").glob("*.py"), root / "prepare.py"]
+    guarded = {*project.editable, *project.fixed}
+    assert guarded == {file.relative_to(root).as_posix() for file in files}, "every file of a run is one or the other"
+
+
+@pytest.mark.parametrize("files", [{}, {"pyproject.toml": "[project]\nname = 'x'\n"}, {"swarm.toml": ""}])
+def test_a_folder_that_describes_nothing_is_told_how(tmp_path: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=r"add a swarm.toml or \[tool.swarm\]"):
+        load_project(tmp_path)
+    assert load_settings(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("command = [", "does not parse"),
+        ("command = ['x']", "must say editable"),
+        ("editable = ['x']\ncommand = []", "must say command"),
+        ("editable = ['x']\ncommand = 'python train.py'", "command must be a list of texts"),
+        ("editable = 'train.py'\ncommand = ['x']", "editable must be a list of texts"),
+        ("editable = ['']\ncommand = ['x']", "editable must be a list of texts"),
+        ("editable = ['x']\ncommand = ['x', 1]", "command must be a list of texts"),
+        ("editable = ['x']\ncommand = ['x']\nmetric = 3", "metric must be a text"),
+        ("editable = ['x']\ncommand = ['x']\nbudget = '5 min'", "budget must be a number"),
+        ("editable = ['x']\ncommand = ['x']\nbudget = true", "budget must be a number"),
+        ("editable = ['x']\ncommand = ['x']\nbudget = -1", "above 0"),
+        ("editable = ['x']\ncommand = ['x']\nbudget = inf", "above 0, and finite"),
+        ("editable = ['x']\ncommand = ['x']\nbudget = nan", "above 0, and finite"),
+        ("editable = ['x']\ncommand = ['x']\nsigma = 0.1", "sigma must be a table of numbers"),
+        ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 'a' }", "sigma.cpu must be a number"),
+        ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 0 }", "above 0"),
+        ("editable = ['x']\ncommand = ['x']\noutlier_gain = { cpu = 0 }", "above 0"),
+        ("editable = ['x']\ncommand = ['x']\ndirection = 'up'", 'direction must be "lower" or "higher"'),
+        ("editable = ['x']\ncommand = ['x']\nguards = { a = 3 }", "guards.a must be a text"),
+        ("editable = ['x']\ncommand = ['x']\nguards = '+1%'", "guards must be a table of texts"),
+        ("editable = ['x']\ncommand = ['x']\nguards = { a = '10' }", 'guards.a = "10" is no bound'),
+        ("editable = ['x', 'y']\nfixed = ['y']\ncommand = ['x']", "y is both editable and fixed"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "swarm.toml").write_text(text)
+    with pytest.raises(UsageError) as said:
+        load_project(tmp_path)
+    assert told in str(said.value) and "swarm.toml" in str(said.value) and "\n" not in str(said.value)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "swarm.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="does not parse"):
+        load_project(tmp_path)
