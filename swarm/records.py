@@ -43,6 +43,12 @@ class Failure(StrEnum):
         return self not in (Failure.STALL, Failure.INFRASTRUCTURE, Failure.CONTENTION, Failure.INTERRUPTED)
 
 
+class Check(StrEnum):
+    """Which check found a run invalid, where that decides what becomes of it."""
+
+    CLOCK = "clock"  # it trained longer than its budget, or counted its seconds wrong
+
+
 class Status(StrEnum):
     """The word in results.tsv."""
 
@@ -255,6 +261,7 @@ class Run:
     trace: tuple[float, ...] = ()  # training losses, at most 64 of them, evenly spaced
     curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
     sandboxed: bool = False  # the edited code ran in a sandbox (swarm/execution/sandbox.py)
+    check: Check | None = None  # of an invalid run: what found it so
 
 
 @dataclass(frozen=True, slots=True)
