@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from swarm.errors import UsageError
-from swarm.judge.race import parse
+from swarm.judge.decide import read_policy
 
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 SANDBOXES = ("auto", "require", "off")
@@ -68,7 +68,7 @@ class Config:
             raise UsageError("--gpus and --agents exclude each other: there is one agent per GPU")
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
             raise UsageError(f"--gpus {self.gpus!r}: give a number of GPUs (8) or their indices (0,1,5)")
-        parse(self.policy)
+        read_policy(self.policy)
         limits = ("hours", "max_experiments", "max_usd", "max_tokens", "think_limit")
         for name in (*limits, "budget", "agents", "gpu_usd_per_hour"):
             value = getattr(self, name)
