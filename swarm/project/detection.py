@@ -37,7 +37,7 @@ class Found(NamedTuple):
     origin: str
 
 
-def survey(root: Path, given: Mapping[str, Any]) -> dict[str, Found]:
+def detect(root: Path, given: Mapping[str, Any]) -> dict[str, Found]:
     """What the repository at `root` says on the keys of a Project that are not `given`; little without a train.py.
 
     UsageError where it says enough to be researched but for one thing, with what to do about that.

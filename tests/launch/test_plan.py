@@ -212,7 +212,7 @@ def test_a_train_py_that_does_not_parse(root: Path) -> None:
 
 
 def test_a_mix_has_a_researcher_for_every_agent_and_none_too_many(root: Path) -> None:
-    made = plan(root, researcher="sweep:1,command", command="sh {prompt}")
+    made = plan(root, researcher="sweep:1,command", researcher_command="sh {prompt}")
     assert made.researchers == {"gpu0": "sweep", "gpu1": "command"}
     refused(root, "for 1 agent", "there are 2", researcher="sweep:1")
     refused(root, "for 8 agents", "there are 2", "numbers", researcher="claude:4,sweep:4")
