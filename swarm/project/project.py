@@ -1,5 +1,5 @@
-"""What is researched: command, editable and fixed files, metric. Read from `swarm.toml` or `[tool.swarm]`, and what
-they leave open from the repository itself."""
+"""What is researched: command, editable and fixed files, metric. Read from `swarm.toml` or `[tool.swarm]`; what they
+do not say is detected in the repository."""
 
 from __future__ import annotations
 

@@ -366,6 +366,17 @@ def test_resume_goes_on_as_it_was_launched(root: Path, night: Callable[..., Ledg
     refused(root, "no swarm apr9 to resume", "there are: apr5", tag="apr9", resume=True)
 
 
+def test_resume_knows_the_names_of_earlier_versions(root: Path, night: Callable[..., Ledger]) -> None:
+    ledger = night()
+    settings = json.loads(ledger.value("SELECT settings FROM swarms"))
+    settings = {name: value for name, value in settings.items() if not name.startswith("researcher_command")}
+    settings |= {"command": "sh {prompt}", "command_env": "KEY", "wait": "15m"}
+    ledger.execute("UPDATE swarms SET settings = ?", json.dumps(settings))
+    ledger.close()
+    config = make_plan(root, Config(tag="apr5", resume=True), TODAY).config
+    assert (config.researcher_command, config.researcher_command_env, config.wait) == ("sh {prompt}", "KEY", 900.0)
+
+
 def test_resume_is_refused_where_results_could_not_be_compared(root: Path, night: Callable[..., Ledger]) -> None:
     ledger = night()
     key = json.loads(ledger.value("SELECT key FROM swarms"))

@@ -60,7 +60,7 @@ def test_the_repository_describes_itself() -> None:
 
 
 @pytest.mark.parametrize("files", [{}, {"pyproject.toml": "[project]\nname = 'x'\n"}, {"swarm.toml": ""}])
-def test_a_folder_that_describes_nothing_is_told_how(tmp_path: Path, files: dict[str, str]) -> None:
+def test_a_folder_that_describes_nothing_is_refused_with_the_remedy(tmp_path: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=r"add a swarm.toml or \[tool.swarm\]"):
@@ -115,7 +115,7 @@ def test_the_budget_is_a_time(tmp_path: Path, written: str, seconds: float) -> N
     assert load_project(tmp_path).budget == seconds
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "swarm.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="does not parse"):
         load_project(tmp_path)
