@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import replace
 
 from swarm.board.repeats import account, refusal
@@ -89,4 +90,10 @@ def legible(idea: Idea) -> Idea:
     title = one_line(printable(idea.title))[:TITLE] or "an idea without a title"
     category = one_line(printable(idea.category))[:TITLE]
     rationale, again = printable(idea.rationale)[:RATIONALE], one_line(printable(idea.again))[:AGAIN]
-    return replace(idea, title=title, rationale=rationale, category=category, again=again)
+    knobs = {printable(str(name)): value for name, value in idea.knobs.items() if _is_plain(value)}
+    return replace(idea, title=title, rationale=rationale, category=category, knobs=knobs, again=again)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a knob's value is one that can be stored and compared."""
+    return isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value))
