@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from swarm.lab.demo import night
+from swarm.lab.demo import demo_swarm
 from swarm.snapshot.records import Event, ExperimentView, Snapshot, TrunkView
 
 
 @pytest.fixture
 def make_night() -> Callable[..., Snapshot]:
-    """A rich snapshot; keywords go to `swarm.lab.demo.night`."""
-    return night
+    """A rich snapshot; keywords go to `swarm.lab.demo.demo_swarm`."""
+    return demo_swarm
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def quiet_night() -> Snapshot:
         *(experiment(k, status="crash", value=None, gain=None, failure="oom", n=0) for k in (11, 12)),
     ]
     return replace(
-        night(2, now=0.2), experiments=tuple(experiments), champion=None, runs=(), events=(), counts={"discard": 10},
-        trunk=(TrunkView(0, "apr5-baseline", "baseline", 0.9979, 4, None, None, None, 0.0),), best=0.9979,
-        sigma=0.0009, baseline=0.9979,
+        demo_swarm(2, now=0.2), experiments=tuple(experiments), champion=None, runs=(), events=(),
+        counts={"discard": 10}, best=0.9979, sigma=0.0009, baseline=0.9979,
+        trunk=(TrunkView(0, "apr5-baseline", "baseline", 0.9979, 4, None, None, None, 0.0),),
     )  # fmt: skip
 
 

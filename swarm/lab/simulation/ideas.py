@@ -1,4 +1,4 @@
-"""Ideas of simulated researchers: real small edits of real Python files, each in many wordings and many spellings."""
+"""The ideas of simulated researchers: small edits of Python files, each with many possible wordings and spellings."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def untouched() -> Source:
 
 
 def shuffled(seed: int) -> list[Change]:
-    """All changes there are, in the order in which a night thinks of them."""
+    """All changes there are, in the order in which a swarm proposes them."""
     chance = random.Random(f"ideas {seed}")
     knobs = [Change(name, value=_rounded(start * f)) for name, (start, _, _) in KNOBS.items() for f in FACTORS]
     turns = [
