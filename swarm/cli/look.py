@@ -53,7 +53,7 @@ def watch(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Where the swarm stands, in a few lines."""
-    from swarm.views.show import render_status, status_json
+    from swarm.views.status import render_status, status_json
 
     with reading(options) as (read, _):
         snapshot = read()
@@ -79,7 +79,7 @@ def show(options: argparse.Namespace) -> int:
 
             print(mail(snapshot, view, patch, champion=options.what == "champion"), end="")
         elif options.json:
-            from swarm.views.show import experiment_json
+            from swarm.views.experiment import experiment_json
 
             print_json(experiment_json(snapshot, view) | {"patch": patch})
         else:
@@ -109,16 +109,16 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
     from swarm.codec import decode
-    from swarm.views.confirmations import of_experiment
-    from swarm.views.show import render_experiment
-    from swarm.views.text import Scale
+    from swarm.views.confirmation_results import confirmations_of
+    from swarm.views.experiment import render_experiment
+    from swarm.views.formatting import Scale
 
     result = ledger.value(
         "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL ORDER BY started DESC", view.id
     )
     tail = decode(result).log_tail if result and view.failure else ""
     runs = [run for run in snapshot.runs if run.experiment == view.id]
-    tests = of_experiment(snapshot, view.id)
+    tests = confirmations_of(snapshot, view.id)
     console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma, tests))
 
 
@@ -133,7 +133,7 @@ def _show_agent(snapshot: Snapshot, options: argparse.Namespace, goes_on: Callab
 
 def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
     """What was said on the way to an experiment."""
-    from swarm.views.text import clean_block
+    from swarm.views.formatting import clean_block
 
     path = Path(snapshot.folder, view.agent, "transcripts", f"{view.id}.md")
     if not path.exists():
