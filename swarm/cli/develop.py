@@ -1,4 +1,4 @@
-"""Verbs for people who change the swarm itself: how fast it is, how often it is fooled, what it survives."""
+"""The verbs for developers of the swarm: bench, simulate and chaos. They import the lab when they are called."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def add_to(verbs: Any) -> None:
     benching.add_argument("--budget", type=float, default=4.0, help="seconds per run (%(default)s)")
     benching.add_argument("--think", type=float, default=0.0, help="seconds a researcher thinks (%(default)s)")
     benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
-    benching.add_argument("--overhead", action="store_true", help="instead: what sandbox and referee cost a run here")
+    benching.add_argument("--overhead", action="store_true", help="instead: what sandbox and referee add to a run")
     _add_simulate(verbs)
-    hurting = add_verb(verbs, chaos, json=True)
-    hurting.add_argument("--faults", type=int, default=30, help="how often it is hurt (%(default)s; about 6 s each)")
-    hurting.add_argument("--seed", type=int, default=0, help="decides which faults, and on whom (%(default)s)")
-    hurting.add_argument("--agents", type=int, default=2, help="agents of the swarm (%(default)s)")
+    injecting = add_verb(verbs, chaos, json=True)
+    injecting.add_argument("--faults", type=int, default=30, help="how many faults (%(default)s; about 6 s each)")
+    injecting.add_argument("--seed", type=int, default=0, help="seed of the choice of faults (%(default)s)")
+    injecting.add_argument("--agents", type=int, default=2, help="agents of the swarm (%(default)s)")
 
 
 def _add_simulate(verbs: Any) -> None:
@@ -46,7 +46,7 @@ def _add_simulate(verbs: Any) -> None:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Experiments per hour and train share of 1, 2, 4 and 8 agents with the synthetic trainer."""
+    """Measures experiments per hour and idle time on a synthetic problem."""
     if options.overhead:
         return _bench_overhead(options)
     from swarm.lab.bench.table import table
@@ -69,7 +69,7 @@ def _bench_overhead(options: argparse.Namespace) -> int:
 
 
 def simulate(options: argparse.Namespace) -> int:
-    """Simulated nights with a known truth: what a policy gains, and how often it is fooled."""
+    """Simulates swarms whose true gains are known, to compare keep rules."""
     from swarm.lab.bench.board_load import measure
     from swarm.lab.simulation import study as studies
     from swarm.lab.simulation.tables import swarm_table, tables
@@ -91,7 +91,10 @@ def simulate(options: argparse.Namespace) -> int:
 
 
 def chaos(options: argparse.Namespace) -> int:
-    """Hurts a swarm of its own again and again (kills, full disk, lost answers), and checks that nothing was lost."""
+    """Injects faults into a swarm of its own; checks that nothing is lost.
+
+    The faults are killed processes, a full disk, cut connections, lost answers and more.
+    """
     from swarm.lab.chaos.drill import drill, sound
 
     if options.faults < 1 or options.agents < 1:

@@ -31,7 +31,7 @@ def add_to(verbs: Any) -> None:
     parser.argument_default = argparse.SUPPRESS
     parser.usage = "python -m swarm launch [FLAG ...]"
     parser.epilog = "Each flag is also a variable, as SWARM_MAX_USD, and a key in swarm.toml or [tool.swarm]."
-    add = parser.add_argument_group("what the night is called, and what it begins with").add_argument
+    add = parser.add_argument_group("what the swarm is called, and what it begins with").add_argument
     add("--tag", help="the swarm's name (today, such as nov20)")
     add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")
     add("--resume", action="store_true", help="go on with --tag after anything")
@@ -82,7 +82,7 @@ def add_to(verbs: Any) -> None:
 
 
 def launch(options: argparse.Namespace) -> int:
-    """Plans, prints the plan, and runs the swarm until its limit or Ctrl-C."""
+    """Starts a swarm, which runs until a limit or Ctrl-C."""
     from swarm.launch.plan import make_plan, researcher_options
     from swarm.project.project import load_settings
     from swarm.project.settings import read_config
