@@ -51,7 +51,7 @@ def test_one_row_a_run(make_swarm: Callable[..., Snapshot], tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("flags", "message"),
-    [(["--format", "xls"], "--format xls: it is one of tsv"), (["--format", "parquet"], "give a file with --output")],
+    [(["--format", "xls"], "--format xls: it is one of tsv"), (["--format", "parquet"], "name a file with --output")],
 )
 def test_bad_input(flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / ".git").mkdir()
