@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from swarm.snapshot.records import ConfirmationView, ExperimentView, RunView, Snapshot
 from swarm.views.audit_marks import audit_text, is_unaudited, is_unsandboxed
+from swarm.views.columns import Column, fitting_table
 from swarm.views.confirmation_results import confirmation_sentence, confirmations_of
 from swarm.views.formatting import Portable, Scale, clean, clean_block, clock, quantity
 from swarm.views.strict_json import strict_json
@@ -46,7 +47,7 @@ def render_experiment(
     if view.reason:
         parts.append(Text(clean(view.reason)))
     parts += [Text(confirmation_sentence(test, scale)) for test in tests]
-    parts += [_figures(view, scale), Text(), _runs_table(runs, scale)]
+    parts += [_figures(view, scale), Text(), _Runs(runs, scale) if runs else Text("no run yet", "dim")]
     if diff.strip():
         parts += [Text(), *_coloured(diff)]
     if log_tail.strip():
@@ -90,27 +91,28 @@ def _memory(view: ExperimentView) -> str:
     return quantity(None if view.peak_vram_mb is None else view.peak_vram_mb / 1024, " GB", 1)
 
 
-def _runs_table(runs: Sequence[RunView], scale: Scale) -> RenderableType:
-    if not runs:
-        return Text("no run yet", "dim")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for heading in ("run", "started", "purpose", "agent"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("seed", scale.metric, "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    second = any(run.hidden is not None for run in runs)
-    if second:
-        table.add_column("hidden split", justify="right", no_wrap=True)
-    for heading in ("came to", "trust"):
-        table.add_column(heading, no_wrap=True)
-    for run in runs:
-        attempt = f" (attempt {run.attempt})" if run.attempt > 1 else ""
-        outcome = run.failure or run.state
-        cells = (clean(run.id) + attempt, clock(run.started, seconds=True), clean(run.purpose), clean(run.agent))
-        figures = (str(run.seed), scale.value(run.metric), quantity(run.seconds, "", 1))
-        figures += (scale.value(run.hidden),) if second else ()
-        table.add_row(*map(Text, cells + figures), Text(clean(outcome), "red" if run.failure else ""), _audited(run))
-    return table
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """One row per run, with the columns that the terminal has room for."""
+
+    runs: Sequence[RunView]
+    scale: Scale
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        scale = self.scale
+        columns: list[Column[RunView]] = [
+            Column("run", lambda r: Text(clean(r.id) + (f" (attempt {r.attempt})" if r.attempt > 1 else "")), 0),
+            Column("started", lambda r: Text(clock(r.started, seconds=True)), 8),
+            Column("purpose", lambda r: Text(clean(r.purpose)), 3),
+            Column("agent", lambda r: Text(clean(r.agent)), 9),
+            Column("seed", lambda r: Text(str(r.seed)), 5, right=True),
+            Column(scale.metric, lambda r: Text(scale.value(r.metric)), 1, right=True),
+            Column("seconds", lambda r: Text(quantity(r.seconds, "", 1)), 7, right=True),
+            Column("hidden split", lambda r: Text(scale.value(r.hidden)), 4, right=True, optional=True),
+            Column("outcome", lambda r: Text(clean(r.failure or r.state), "red" if r.failure else ""), 2),
+            Column("trust", _audited, 6),
+        ]
+        yield fitting_table(columns, self.runs, options.max_width)
 
 
 def _audited(run: RunView) -> Text:

@@ -83,3 +83,13 @@ def test_what_is_in_quarantine_says_why_and_ranks_nowhere(draw, make_swarm, make
     assert "invalid" in draw(render_status(snapshot), 120, 40)
     report, _ = write_report(snapshot, tmp_path, None, {})
     assert "## In quarantine" in report.read_text() and "gpu0-0002" in report.read_text()
+
+
+def test_a_narrow_terminal_shows_each_run_on_a_line_of_its_own(make_swarm, draw):
+    snapshot = make_swarm(2, now=3.0)
+    view = next(e for e in snapshot.experiments if e.status == "keep")
+    runs = [run for run in snapshot.runs if run.experiment == view.id]
+    lines = draw(render_experiment(view, runs, "", ""), 80, 40).splitlines()
+    for run in runs:
+        (line,) = [line for line in lines if run.id in line]
+        assert run.purpose in line and f"{run.metric:.4f}" in line and "measured" in line and "…" not in line
