@@ -8,22 +8,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from swarm import __version__
 from swarm.cli import archive, confirm, develop, launch, look, steer
 from swarm.errors import SwarmError
 
-DESCRIPTION = """Machines do research overnight: one agent per GPU edits the training code, trains, keeps what is
-better, and shares what it learned with all others."""
+DESCRIPTION = """\
+Autonomous research on your training code: one agent per GPU edits the code,
+trains it, keeps what is better, and shares what it learned with all others."""
 
-EPILOG = """\
-every day    launch, watch, status, show, report, doctor, tell, stop
-now and then attach, confirm, import, export, prune
-developers   bench, simulate, chaos
-
-A first night:  python prepare.py && python -m swarm launch --hours 8
-"""
+GROUPS = {  # the verbs as --help lists them
+    "every day": ("launch", "watch", "status", "show", "report", "tell", "stop", "doctor"),
+    "now and then": ("attach", "confirm", "export", "import", "prune"),
+    "for developers of the swarm": ("bench", "simulate", "chaos"),
+}
+FIRST = "A first swarm overnight:  python prepare.py && python -m swarm launch --hours 8"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,12 +45,20 @@ def parser() -> argparse.ArgumentParser:
     """Every verb with its flags; what parses says under `verb` which function does it."""
     parser = argparse.ArgumentParser(
         prog="python -m swarm",
+        usage="python -m swarm VERB [FLAG ...]",
         description=DESCRIPTION,
-        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"swarm {__version__}")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for room in (launch, look, steer, confirm, archive, develop):
-        room.add_to(verbs)
+    verbs = parser.add_subparsers(prog=parser.prog, metavar="VERB", required=True, help=argparse.SUPPRESS)
+    for module in (launch, look, steer, confirm, archive, develop):
+        module.add_to(verbs)
+    parser.epilog = "\n\n".join([*_overview(verbs.choices), "`python -m swarm VERB --help` explains a verb.", FIRST])
     return parser
+
+
+def _overview(verbs: Mapping[str, argparse.ArgumentParser]) -> Iterator[str]:
+    """Each group of verbs with the first line of what they do."""
+    for group, names in GROUPS.items():
+        lines = (f"  {name:9} {(verbs[name].description or '').splitlines()[0]}" for name in names)
+        yield "\n".join([f"{group}:", *lines])

@@ -1,4 +1,4 @@
-"""Nights as files: brought in, taken out, thrown away."""
+"""The verbs for results as files: import, export and prune."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from swarm.cli.output import print_json
 from swarm.errors import UsageError
 
 EXPORTS = ("tsv", "csv", "json", "parquet")
-ASIDE = 20  # lines of a file that were set aside, told at most
+ASIDE = 20  # unreadable lines of a file that are listed at most
 
 
 def add_to(verbs: Any) -> None:
     importing = add_verb(verbs, import_, json=True)
     importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv files, as messy as they are")
     exporting = add_verb(verbs, export, tag=True)
-    exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's ending, else tsv)")
-    exporting.add_argument("--output", "-o", metavar="FILE", help="where to write it (stdout)")
-    exporting.add_argument("--runs", action="store_true", help="one row a run, with seed and purpose")
+    exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's extension, else tsv)")
+    exporting.add_argument("--output", "-o", metavar="FILE", help="the file to write (stdout)")
+    exporting.add_argument("--runs", action="store_true", help="one row per run, with seed and purpose")
     pruning = add_verb(verbs, prune)
-    pruning.add_argument("name", metavar="TAG", help="the swarm to remove")
-    pruning.add_argument("--yes", action="store_true", help="yes, delete them")
+    pruning.add_argument("name", metavar="TAG", help="the swarm to delete")
+    pruning.add_argument("--yes", action="store_true", help="confirm the deletion")
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Brings results.tsv files of earlier nights onto the board, where researchers are shown them."""
+    """Adds earlier results.tsv files to what researchers are shown."""
     from swarm.history.import_results import import_results
     from swarm.history.results_tsv import read_results
     from swarm.ledger.database import Ledger
@@ -42,15 +42,15 @@ def import_(options: argparse.Namespace) -> int:
     texts = {name: _bytes(Path(name)) for name in options.files}
     read = {name: read_results(text, project.metric) for name, text in texts.items()}
     make_home(ledger_path(root).parent)
-    told = []
+    imported = []
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
         for name, (rows, aside) in read.items():
             new = import_results(ledger, Path(name).name, rows, project.metric, project.direction, time.time())
-            told.append({"file": name, "imported": new, "known": len(rows) - new, "aside": aside})
+            imported.append({"file": name, "imported": new, "known": len(rows) - new, "aside": aside})
     if options.json:
-        print_json([{**file, "aside": [dataclasses.asdict(line) for line in file["aside"]]} for file in told])
+        print_json([{**file, "aside": [dataclasses.asdict(line) for line in file["aside"]]} for file in imported])
         return 0
-    for file in told:
+    for file in imported:
         new, known, aside = file["imported"], file["known"], file["aside"]
         print(f"{file['file']}: {new} imported, {known} known already, {len(aside)} set aside")
         for line in aside[:ASIDE]:
@@ -61,7 +61,7 @@ def import_(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """The night as a table: one row an experiment, or with --runs one a run."""
+    """Writes a swarm as a table: one row per experiment, or per run."""
     from swarm.views.export import experiments, runs, write
 
     target = Path(options.output) if options.output else None
@@ -69,7 +69,7 @@ def export(options: argparse.Namespace) -> int:
     if format not in EXPORTS:
         raise UsageError(f"--format {format}: it is one of {', '.join(EXPORTS)}")
     if format == "parquet" and target is None:
-        raise UsageError("parquet is no text: give a file with --output night.parquet")
+        raise UsageError("parquet is binary: name a file with --output swarm.parquet")
     with reading(options) as (read, _):
         snapshot = read()
     try:
@@ -80,7 +80,7 @@ def export(options: argparse.Namespace) -> int:
 
 
 def prune(options: argparse.Namespace) -> int:
-    """Removes a night's branches, refs and files; what it learned stays in the ledger."""
+    """Deletes a swarm's branches, refs and files; its results stay known."""
     import shutil
 
     from swarm.history.repository import History
@@ -90,12 +90,10 @@ def prune(options: argparse.Namespace) -> int:
     if snapshot.status in ("running", "draining"):
         raise UsageError(f"the swarm {snapshot.tag} is running: `python -m swarm stop` first")
     if not options.yes:
-        raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: say so with --yes")
+        raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: confirm with --yes")
     refs = History(root_of(options)).forget(snapshot.tag)
     shutil.rmtree(snapshot.folder, ignore_errors=True)
-    print(
-        f"{snapshot.tag}: {refs} branches and refs removed, and {snapshot.folder}; the ledger still knows what it tried"
-    )
+    print(f"{snapshot.tag}: {refs} branches and refs deleted, and {snapshot.folder}; the ledger keeps its results")
     return 0
 
 

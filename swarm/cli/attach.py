@@ -1,4 +1,4 @@
-"""A terminal on a running swarm: tmux windows that follow everybody, and the conversation of one agent taken over."""
+"""The terminal side of `attach`: tmux windows that follow the agents, and the takeover of one agent's conversation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from swarm.researchers.cli.conversation import Conversation, Talk
 from swarm.snapshot.records import AgentView, Snapshot
 
 CODING = ("claude-code", "command")  # researchers with a transcript worth a window
-LOOK = 0.5  # seconds between two looks whose turn it is
+LOOK = 0.5  # seconds between two tries to get the conversation
 _OTHER_PERSON = 2.0  # seconds until a lock that is held is believed to be a person's: agents look at it for a moment
 
 
@@ -52,7 +52,7 @@ def open_windows(root: Path, snapshot: Snapshot, wanted: Collection[str] | None 
 def followed(root: Path, snapshot: Snapshot) -> Iterator[None]:
     """While this lasts, every agent with a coding CLI has a window that follows its transcript, where tmux is here.
 
-    No night ends, or does not begin, for want of a window.
+    A swarm never fails for want of a window.
     """
     coding = [agent.agent for agent in snapshot.agents if agent.researcher in CODING]
     if not coding or shutil.which("tmux") is None:
@@ -113,15 +113,15 @@ def take_over(folder: Path, agent: AgentView) -> int:
 
 def _hold(conversation: Conversation, agent: AgentView) -> int:
     """Waits for the agent to end what it has begun, then gives the word to the person."""
-    told = rested = False
+    said = rested = False
     while True:
         with conversation.taken() as ours:
             if ours and rested:
                 return _open(_talk(conversation, agent), agent)
         rested = ours  # twice in a row: between an idea and its edit the agent is silent for a moment
-        if not ours and not told:
+        if not ours and not said:
             print(f"{agent.agent} is thinking; you are next (Ctrl-C leaves)", flush=True)
-            told = True
+            said = True
         time.sleep(LOOK)
 
 

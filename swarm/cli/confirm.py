@@ -1,4 +1,4 @@
-"""Compares an experiment with its rival, after the night."""
+"""The verb confirm: compares an experiment with its rival on fresh seeds, after the swarm has ended."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def add_to(verbs: Any) -> None:
     confirming.add_argument("what", metavar="ID", help="an experiment, its commit, or champion")
     confirming.add_argument("--seeds", type=int, default=8, help="fresh runs of each arm (%(default)s)")
     confirming.add_argument("--against", default="parent", help="parent, baseline, champion or an ID (%(default)s)")
-    confirming.add_argument("--gpus", help="how many GPUs or which, where not the night's")
-    confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores, where not the night's")
+    confirming.add_argument("--gpus", help="how many GPUs or which (those of the swarm)")
+    confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores (as the swarm)")
     confirming.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
     add_time(
         confirming.add_argument, "--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)"
@@ -29,7 +29,7 @@ def add_to(verbs: Any) -> None:
 
 
 def confirm(options: argparse.Namespace) -> int:
-    """Runs an experiment and its rival on fresh seeds and compares them, as a paper needs it."""
+    """Compares an experiment with its rival on fresh seeds."""
     from swarm.coordinator.confirmation import Question, answer
     from swarm.project.settings import Config
     from swarm.views.comparison import comparison_json, render_comparison
@@ -40,18 +40,18 @@ def confirm(options: argparse.Namespace) -> int:
         rival = find(snapshot, _rival(snapshot, view, options.against, ledger))
     question = Question(view.id, rival.id, options.seeds)
     seats = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
-    told = answer(
+    comparison = answer(
         root_of(options), snapshot.tag, question, seats, lambda line: print(line, file=sys.stderr, flush=True)
     )
     if options.json:
-        print_json(comparison_json(snapshot, view, rival, told))
+        print_json(comparison_json(snapshot, view, rival, comparison))
     else:
-        console().print(render_comparison(snapshot, view, rival, told))
+        console().print(render_comparison(snapshot, view, rival, comparison))
     return 0
 
 
 def _rival(snapshot: Snapshot, view: ExperimentView, against: str, ledger: Ledger) -> str:
-    """The id of what `against` names, as the other arm of a confirmation; UsageError where there is nothing to ask."""
+    """The id of the rival that `against` names; UsageError where the two cannot be compared."""
     from swarm.ledger.experiments import baseline, experiment
     from swarm.ledger.trunk import parent_experiment
 

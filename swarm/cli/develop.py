@@ -1,4 +1,4 @@
-"""Verbs for people who change the swarm itself: how fast it is, how often it is fooled, what it survives."""
+"""The verbs for developers of the swarm: bench, simulate and chaos. They import the lab when they are called."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def add_to(verbs: Any) -> None:
     add_time(benching.add_argument, "--budget", default="4s", help="training time of a run (%(default)s)")
     add_time(benching.add_argument, "--think", default="0s", help="how long a researcher thinks (%(default)s)")
     benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
-    benching.add_argument("--overhead", action="store_true", help="instead: what sandbox and referee cost a run here")
+    benching.add_argument("--overhead", action="store_true", help="instead: what sandbox and referee add to a run")
     _add_simulate(verbs)
-    hurting = add_verb(verbs, chaos, json=True)
-    hurting.add_argument("--faults", type=int, default=30, help="how often it is hurt (%(default)s; about 6 s each)")
-    hurting.add_argument("--seed", type=int, default=0, help="decides which faults, and on whom (%(default)s)")
-    hurting.add_argument("--agents", type=int, default=2, help="agents of the swarm (%(default)s)")
+    injecting = add_verb(verbs, chaos, json=True)
+    injecting.add_argument("--faults", type=int, default=30, help="how many faults (%(default)s; about 6 s each)")
+    injecting.add_argument("--seed", type=int, default=0, help="seed of the choice of faults (%(default)s)")
+    injecting.add_argument("--agents", type=int, default=2, help="agents of the swarm (%(default)s)")
 
 
 def _add_simulate(verbs: Any) -> None:
     parser = add_verb(verbs, simulate, json=True)
     add = parser.add_argument
-    add("--quick", action="store_true", help="fewer and shorter nights: the same figures in a minute, less exact")
-    add("--once", action="store_true", help="one night only, told in full; with --gpus 1000 as large as you like")
-    add("--nights", type=int, help="nights of each kind (100)")
+    add("--quick", action="store_true", help="fewer and shorter swarms: the same figures in a minute, less exact")
+    add("--once", action="store_true", help="one swarm only, shown in full; with --gpus 1000 as large as you like")
+    add("--nights", dest="swarms", metavar="NIGHTS", type=int, help="simulated swarms of each kind (100)")
     add_time(add, "--hours", Unit.HOURS, help="how long a swarm runs (12h)")
     add("--gpus", type=int, help="GPUs of a swarm (8)")
     add("--sigma", help="noise of the metric, one or more (0.0006,0.0012)")
@@ -42,16 +42,16 @@ def _add_simulate(verbs: Any) -> None:
     add("--repeats", type=float, help="share of proposals that repeat an earlier idea in other words (0.3)")
     add_time(add, "--budget", help="training time of a run (5m)")
     add_time(add, "--think", help="how long a researcher thinks about an idea (1m)")
-    add("--seed", type=int, help="the first night's seed (0); equal seeds give equal nights")
+    add("--seed", type=int, help="the first swarm's seed (0); equal seeds give equal results")
     add("--workers", type=int, help="processes (one per core)")
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Experiments per hour and train share of 1, 2, 4 and 8 agents with the synthetic trainer."""
+    """Measures experiments per hour and idle time on a synthetic problem."""
     if options.overhead:
         return _bench_overhead(options)
-    from swarm.lab.bench.bench import measure
     from swarm.lab.bench.table import table
+    from swarm.lab.bench.throughput import measure
 
     agents = tuple(int(count) for count in options.agents.split(","))
     result = measure(agents, budget=options.budget, think=options.think, experiments=options.experiments)
@@ -70,17 +70,17 @@ def _bench_overhead(options: argparse.Namespace) -> int:
 
 
 def simulate(options: argparse.Namespace) -> int:
-    """Simulated nights with a known truth: what a policy gains, and how often it is fooled."""
-    from swarm.lab.bench.load import measure
-    from swarm.lab.simulate import night, tables
+    """Simulates swarms whose true gains are known, to compare keep rules."""
+    from swarm.lab.bench.board_load import measure
     from swarm.lab.simulation import study as studies
+    from swarm.lab.simulation.tables import swarm_table, tables
 
     study = studies.read_study(vars(options))
     if options.once:
-        from swarm.lab.simulation.night import simulate_closely
+        from swarm.lab.simulation.simulated_swarm import simulate_and_time
 
-        what = study.night()
-        console().print(night(what, *simulate_closely(what)))
+        swarm = study.first()
+        console().print(swarm_table(swarm, *simulate_and_time(swarm)))
         return 0
     results = studies.run(study, _progress)
     flat = results.flat() | (measure(1.0, 10_000) if options.quick else measure())
@@ -92,8 +92,11 @@ def simulate(options: argparse.Namespace) -> int:
 
 
 def chaos(options: argparse.Namespace) -> int:
-    """Hurts a swarm of its own again and again (kills, full disk, lost answers), and checks that nothing was lost."""
-    from swarm.lab.chaos.chaos import drill, sound
+    """Injects faults into a swarm of its own; checks that nothing is lost.
+
+    The faults are killed processes, a full disk, cut connections, lost answers and more.
+    """
+    from swarm.lab.chaos.drill import drill, sound
 
     if options.faults < 1 or options.agents < 1:
         raise UsageError("--faults and --agents must be at least 1")
@@ -112,4 +115,4 @@ def _print_flat(result: Mapping[str, Any], as_json: bool) -> None:
 def _progress(done: int, of: int) -> None:
     """How far the work is, where a person looks on."""
     if sys.stderr.isatty():
-        print(f"\r{done} of {of} nights", end="" if done < of else "\n", file=sys.stderr, flush=True)
+        print(f"\r{done} of {of} swarms", end="" if done < of else "\n", file=sys.stderr, flush=True)

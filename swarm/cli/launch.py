@@ -95,7 +95,7 @@ def add_to(verbs: Any) -> None:
 
 
 def launch(options: argparse.Namespace) -> int:
-    """Plans, prints the plan, and runs the swarm until its limit or Ctrl-C."""
+    """Starts a swarm, which runs until a limit or Ctrl-C."""
     from swarm.launch.plan import make_plan, researcher_options
     from swarm.project.project import load_settings
     from swarm.project.settings import read_config

@@ -1,4 +1,4 @@
-"""Looks at a night, running or over, and at the machine it needs. Changes nothing but the report."""
+"""The verbs that look: watch, status, show, report and doctor. They only read; report also writes its two files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 def add_to(verbs: Any) -> None:
     watching = add_verb(verbs, watch, tag=True)
-    watching.add_argument("--once", action="store_true", help="one frame, then leave")
+    watching.add_argument("--once", action="store_true", help="one frame, then exit")
     watching.add_argument("--svg", metavar="FILE", type=Path, help="one frame as a picture, for a README or a chat")
     add_verb(verbs, status, tag=True, json=True)
     showing = add_verb(verbs, show, tag=True, json=True)
     showing.add_argument("what", metavar="ID", help="an experiment, its commit, champion, or an agent such as gpu0")
-    showing.add_argument("--patch", action="store_true", help="only the change, for git apply or git am")
-    showing.add_argument("--transcript", action="store_true", help="what was thought and said, not the run's log")
+    showing.add_argument("--patch", action="store_true", help="only the change, as a patch for git apply or git am")
+    showing.add_argument("--transcript", action="store_true", help="the researcher's transcript, not the run's log")
     showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
     reporting = add_verb(verbs, report, tag=True, json=True)
-    reporting.add_argument("--gpu-usd-per-hour", type=float, help="adds what the GPUs cost")
+    reporting.add_argument("--gpu-usd-per-hour", type=float, help="price of a GPU hour, for the report's cost")
     add_verb(verbs, doctor, json=True)
 
 
 def watch(options: argparse.Namespace) -> int:
-    """The live leaderboard, from any terminal."""
+    """Shows the live leaderboard of a swarm, from any terminal."""
     from swarm.views.leaderboard import VISITOR, export_svg, render
     from swarm.views.leaderboard import watch as follow
 
@@ -52,8 +52,8 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Where the swarm stands, in a few lines."""
-    from swarm.views.show import render_status, status_json
+    """Shows in a few lines where a swarm stands."""
+    from swarm.views.status import render_status, status_json
 
     with reading(options) as (read, _):
         snapshot = read()
@@ -65,7 +65,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """One experiment in full, the champion, or what an agent is doing."""
+    """Shows one experiment, the champion, or what an agent is doing."""
     with reading(options) as (read, ledger):
         snapshot = read()
         if options.what in [agent.agent for agent in snapshot.agents]:
@@ -79,7 +79,7 @@ def show(options: argparse.Namespace) -> int:
 
             print(mail(snapshot, view, patch, champion=options.what == "champion"), end="")
         elif options.json:
-            from swarm.views.show import experiment_json
+            from swarm.views.experiment import experiment_json
 
             print_json(experiment_json(snapshot, view) | {"patch": patch})
         else:
@@ -95,7 +95,7 @@ def report(options: argparse.Namespace) -> int:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Checks what a night needs; each line is fine, or says what mends it."""
+    """Checks what a swarm needs on this machine, and says how to fix it."""
     from swarm.launch.doctor import examine
 
     findings = examine(root_of(options))
@@ -109,33 +109,33 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
     from swarm.ledger.runs import newest_result
-    from swarm.views.confirmations import of_experiment
-    from swarm.views.show import render_experiment
-    from swarm.views.text import Scale
+    from swarm.views.confirmation_results import confirmations_of
+    from swarm.views.experiment import render_experiment
+    from swarm.views.formatting import Scale
 
     run = newest_result(ledger, view.id)
     tail = run.log_tail if run and view.failure else ""
     runs = [run for run in snapshot.runs if run.experiment == view.id]
-    tests = of_experiment(snapshot, view.id)
+    tests = confirmations_of(snapshot, view.id)
     console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma, tests))
 
 
-def _show_agent(snapshot: Snapshot, options: argparse.Namespace, goes_on: Callable[[], bool]) -> int:
+def _show_agent(snapshot: Snapshot, options: argparse.Namespace, is_running: Callable[[], bool]) -> int:
     """The log of what the agent runs now (or ran last), or what it thinks; with -f as it grows."""
     from swarm.views.follow import LOGS, TRANSCRIPTS, follow
 
-    newest = TRANSCRIPTS if options.transcript else LOGS
-    follow(Path(snapshot.folder, options.what), newest, sys.stdout, goes_on if options.follow else None)
+    files = TRANSCRIPTS if options.transcript else LOGS
+    follow(Path(snapshot.folder, options.what), files, sys.stdout, is_running if options.follow else None)
     return 0
 
 
 def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
-    """What was said on the way to an experiment."""
-    from swarm.views.text import clean_block
+    """Prints the transcript of the researcher's work on an experiment."""
+    from swarm.views.formatting import clean_block
 
     path = Path(snapshot.folder, view.agent, "transcripts", f"{view.id}.md")
     if not path.exists():
-        raise UsageError(f"{view.id} has no transcript: the sweep thought of it, or it was thought of elsewhere")
+        raise UsageError(f"{view.id} has no transcript: the sweep, which writes none, proposed it, or another host")
     print(clean_block(path.read_text(errors="replace")), end="")
     return 0
 
@@ -149,15 +149,16 @@ def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool)
 
 
 def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool = False) -> None:
-    """Writes report.md and progress.png into the night's folder, and says so."""
-    from swarm.views.report import headline, write_report
+    """Writes report.md and progress.png into the swarm's folder, and prints where they are."""
+    from swarm.views.headline import headline
+    from swarm.views.report import write_report
 
     kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
     patches = {id: _patch(root, snapshot, view, champion=False) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
     if as_json:
-        told = {"tag": snapshot.tag, "headline": headline(snapshot)}
-        print_json(told | {"report": str(document), "picture": str(picture)})
+        files = {"report": str(document), "picture": str(picture)}
+        print_json({"tag": snapshot.tag, "headline": headline(snapshot)} | files)
     else:
         print(headline(snapshot))
         print(f"report: {document}\npicture: {picture}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add_verb(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = False) -> argparse.ArgumentParser:
     """A subparser named and described after its function."""
     text = (verb.__doc__ or "").strip()
-    parser = verbs.add_parser(verb.__name__.strip("_"), help=text.split("\n")[0], description=text)
+    parser = verbs.add_parser(verb.__name__.strip("_"), description=text)
     parser.set_defaults(verb=verb)
     parser.add_argument("-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the repository (here)")
     if tag:

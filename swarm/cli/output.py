@@ -1,4 +1,4 @@
-"""What verbs print with."""
+"""How verbs print: a console for people, JSON for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acts on a swarm that runs: a word to its researchers, its end, a place in a conversation."""
+"""The verbs that act on a running swarm: tell its researchers something, stop it, attach to its agents."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from swarm.errors import UsageError
 
 
 def add_to(verbs: Any) -> None:
-    add_verb(verbs, tell, tag=True, json=True).add_argument("text", nargs="+", help="what the researchers should know")
+    add_verb(verbs, tell, tag=True, json=True).add_argument("text", nargs="+", help="the note, as: try smaller batches")
     stopping = add_verb(verbs, stop, tag=True, json=True)
     stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
-    stopping.add_argument("--no-wait", action="store_true", help="do not wait until it has ended")
+    stopping.add_argument("--no-wait", action="store_true", help="return at once, before the swarm has ended")
     attaching = add_verb(verbs, attach, tag=True, json=True)
-    attaching.add_argument("agent", nargs="?", help="talk with this agent's model; without it: windows on all agents")
+    attaching.add_argument("agent", nargs="?", help="whose conversation to take over; none: windows on all")
 
 
 def tell(options: argparse.Namespace) -> int:
-    """A word to all researchers, in every briefing from now on."""
+    """Adds a note for all researchers to every briefing from now on."""
     text = " ".join(options.text).strip()
     if not text:
         raise UsageError('there is nothing to tell: python -m swarm tell "try smaller batches"')
@@ -49,7 +49,7 @@ def tell(options: argparse.Namespace) -> int:
 
 
 def stop(options: argparse.Namespace) -> int:
-    """Lets the swarm finish what runs (or, with --now, ends it), and waits for that."""
+    """Lets a swarm finish what runs, then ends it; --now ends it at once."""
     with reading(options) as (read, _):
         snapshot = read()
         if snapshot.status not in ("running", "draining"):
@@ -66,7 +66,7 @@ def stop(options: argparse.Namespace) -> int:
 
 
 def attach(options: argparse.Namespace) -> int:
-    """A tmux window per agent; or, with an agent's name, its conversation, taken over until you leave it."""
+    """Opens tmux windows on all agents, or takes over a conversation."""
     from swarm.cli import attach as terminal
 
     with reading(options) as (read, _):

@@ -1,4 +1,4 @@
-"""For people who change the swarm: simulation, chaos, benchmarks, a made-up swarm to look at.
+"""For people who change the swarm: simulation, chaos tests, benchmarks, and a made-up swarm for the views.
 
-Imports any room; none imports it, but cli by the names of its verbs.
+May import any room but cli. No room imports it; the verbs of cli/develop.py do, when they are called.
 """

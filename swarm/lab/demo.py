@@ -1,4 +1,7 @@
-"""A made-up night, to look at the views without a swarm: deterministic, with every kind of thing that can happen."""
+"""A made-up swarm, to look at the views without a real one: `python -m swarm.lab.demo [AGENTS]`.
+
+It is deterministic, and shows every kind of thing that can happen.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ class _Outcome:
     step: TrunkView | None
 
 
-def night(
+def demo_swarm(
     agents: int = 8, hours: float = 8.0, now: float | None = None, seed: int = 5, ended: bool = False
 ) -> Snapshot:
-    """The snapshot `now` hours (default: all of them) into a night of `agents` agents."""
+    """The snapshot `now` hours (default: all of them) after the start of a swarm of `agents` agents."""
     at = _STARTED + 3600 * (hours if now is None else now)
     outcomes = [o for o in _outcomes(agents, hours, seed) if o.view.created <= at]
     judged = [o for o in outcomes if (o.view.judged or 0.0) <= at]
@@ -61,7 +64,7 @@ def night(
         baseline=BASELINE if known else None, sigma=SIGMA if known else None, best=trunk[-1].value if known else None,
         champion=champion.id if champion else None, agents=_rows(agents, outcomes, judged, at),
         trunk=trunk if known else (),
-        experiments=tuple(o.view if o in judged else _untold(o.view) for o in outcomes),
+        experiments=tuple(o.view if o in judged else _running(o.view) for o in outcomes),
         runs=tuple(run for o in judged for run in o.runs), events=tuple(_event(o.view) for o in judged),
         notes=((_STARTED + 5400, "try smaller batches"), (_STARTED + 9000, "what about rotary base 50k?")),
         counts={s: sum(o.view.status == s for o in judged) for s in ("keep", "discard", "crash")} | {"duplicate": 11},
@@ -71,7 +74,7 @@ def night(
 
 
 def _outcomes(agents: int, hours: float, seed: int) -> list[_Outcome]:
-    """All experiments of the night in the order of their verdicts."""
+    """All experiments of the swarm in the order of their verdicts."""
     dice = random.Random(seed)
     trunk, outcomes = BASELINE, []
     span = BUDGET * 1.15
@@ -136,7 +139,7 @@ def _with_trunk(outcomes: Sequence[_Outcome]) -> list[_Outcome]:
     return result
 
 
-def _untold(view: ExperimentView) -> ExperimentView:
+def _running(view: ExperimentView) -> ExperimentView:
     """The experiment while it runs: nothing is known yet."""
     unknown = {"value": None, "gain": None, "low": None, "high": None, "commit": None, "judged": None, "failure": None}
     return replace(view, state="testing", status=None, rung="seen", n=0, reason="", peak_vram_mb=None, **unknown)
@@ -170,12 +173,12 @@ def _row(name: str, slot: int, outcomes: Sequence[_Outcome], judged: Sequence[_O
 
 
 def play(agents: int = 8) -> None:
-    """Shows the night on this terminal, a minute of it each second."""
+    """Shows the swarm on this terminal, a minute of it each second."""
     begun = time.monotonic()
 
     def read() -> Snapshot:
         hours = 0.1 + (time.monotonic() - begun) / 60
-        return night(agents, now=min(hours, 8.0), ended=hours >= 8.0)
+        return demo_swarm(agents, now=min(hours, 8.0), ended=hours >= 8.0)
 
     try:
         watch(read, Console(), stopping="Ctrl-C ends this demo")

@@ -1,4 +1,4 @@
-"""What people see in a terminal and in files: leaderboard, report, show, export.
+"""What people see in a terminal and in files: leaderboard, status, one experiment, report, export.
 
-Imports snapshot and what lies under it; never the lab.
+Draws a Snapshot; may import snapshot and all rooms below it, never the lab.
 """

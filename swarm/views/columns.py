@@ -1,4 +1,4 @@
-"""Tables that fit: the columns a terminal has room for, the least important left out first, never a wrapped row."""
+"""Tables that fit a terminal: where columns do not fit, the least important are left out; rows never wrap."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from swarm.views.text import UNKNOWN
+from swarm.views.formatting import UNKNOWN
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[Row]):
-    """One column: how a row's cell looks, how dear it is (0 is dearest), and how many cells it asks for.
+    """One column: its cell for a row, its priority (0 is shown first), and how many terminal cells it asks for.
 
     A column with a `stretch` also shares the room that is left over. An optional column in which nothing is known
     is left out.
@@ -24,7 +24,7 @@ class Column(Generic[Row]):
 
     heading: str
     cell: Callable[[Row], Text]
-    dearness: int
+    priority: int
     cells: int = 0
     stretch: int = 0
     right: bool = False
@@ -42,7 +42,7 @@ def fitting_table(columns: Sequence[Column[Row]], rows: Sequence[Row], width: in
     gap = 2 if width >= 100 else 1
     drawn = {column.heading: [column.cell(row) for row in rows] for column in columns}
     room, widths = width, {}
-    for column in sorted(columns, key=lambda column: column.dearness):
+    for column in sorted(columns, key=lambda column: column.priority):
         cells = drawn[column.heading]
         needs = column.width(cells) + (gap if widths else 0)
         empty = all(cell.plain in ("", UNKNOWN) for cell in cells)

@@ -1,4 +1,4 @@
-"""A night as a table for other tools: one row an experiment, or one a run."""
+"""A swarm as a data frame for other tools: one row per experiment, or one per run."""
 
 from __future__ import annotations
 

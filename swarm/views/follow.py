@@ -1,4 +1,4 @@
-"""An agent's log or transcript on the terminal, as it grows."""
+"""Prints an agent's newest log or transcript, and with `-f` follows it as it grows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from swarm.errors import UsageError
-from swarm.views.text import clean_block
+from swarm.views.formatting import clean_block
 
 POLL = 0.3  # seconds between two looks at the file
 TAIL = 20_000  # bytes shown of what was there before
@@ -32,7 +32,7 @@ class Files:
 
 
 LOGS = Files("logs/*.log", "has not run anything yet", (".referee.log",))
-TRANSCRIPTS = Files("transcripts/*.md", "has no transcript: a sweep thinks without words", ("briefing.md",))
+TRANSCRIPTS = Files("transcripts/*.md", "has no transcript: the sweep researcher writes none", ("briefing.md",))
 
 
 def follow(folder: Path, files: Files, output: TextIO, goes_on: Callable[[], bool] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The leaderboard's first lines: what the swarm is, how far it came, what it cost."""
+"""The first lines of leaderboard and status: what the swarm is, its best result, its counts and its cost."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from rich.text import Text
 
 from swarm.judge.saturation import SATURATED
 from swarm.snapshot.records import Snapshot, TrunkView
-from swarm.views.tables import STATUS_STYLES, gain_style
-from swarm.views.text import (
+from swarm.views.formatting import (
     Scale,
     clean,
     dollars,
@@ -21,7 +20,8 @@ from swarm.views.text import (
     shorten,
     sparkline,
 )
-from swarm.views.verdicts import judged
+from swarm.views.tables import STATUS_STYLES, gain_style
+from swarm.views.verdict_text import judged
 
 _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 

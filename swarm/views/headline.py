@@ -1,4 +1,4 @@
-"""What a night found, in one paragraph that promises no more than was measured."""
+"""The result of a swarm in one paragraph: the leading state against the baseline, and how far that is proven."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swarm.snapshot.records import Snapshot, TrunkView
+from swarm.views.formatting import Scale, clean, plural
 from swarm.views.markdown import escape
-from swarm.views.text import Scale, clean, plural
-from swarm.views.verdicts import judged
+from swarm.views.verdict_text import judged
 
 NOTHING = "No improvement found."
 
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """The state that a night is judged by, against the baseline. `fresh`: both measured by the closing wave alone."""
+    """The state that a swarm is judged by, against the baseline. `fresh`: both measured by the closing wave alone."""
 
     step: TrunkView
     value: float | None
@@ -51,7 +51,7 @@ def leading(snapshot: Snapshot) -> Leader | None:
 
 
 def title(snapshot: Snapshot) -> str:
-    """The night in one plain line."""
+    """The result in one line."""
     scale, leader, tag = Scale.of(snapshot), leading(snapshot), clean(snapshot.tag)
     if leader is None or not leader.better:
         return f"{tag}: no improvement of {scale.metric} found"
@@ -60,48 +60,48 @@ def title(snapshot: Snapshot) -> str:
 
 
 def headline(snapshot: Snapshot, markdown: bool = False) -> str:
-    """What the night found, in one paragraph: the champion or the newest state of the trunk against the baseline's
+    """What the swarm found, in one paragraph: the champion or the newest state of the trunk against the baseline's
     mean, how far that is proven, and plainly so where nothing was found. Never the luckiest run."""
     finding, proof = _finding(snapshot, escape if markdown else clean)
     return f"**{finding}** {proof}".rstrip() if markdown else f"{finding} {proof}".rstrip()
 
 
 def second_opinion(snapshot: Snapshot) -> str:
-    """What the hidden split says of the night's leader, in a sentence; empty where there is no leader."""
+    """What the hidden split says of the leading state, in a sentence; empty where there is no leader."""
     leader, scale = leading(snapshot), Scale.of(snapshot)
     if leader is None:
         return ""
     if not snapshot.hidden_split:
         return "There is no second opinion: this project measures no hidden split."
     tests = [t for t in snapshot.confirmations if t.experiment == leader.step.experiment and t.hidden]
-    told = snapshot.hidden or (tests[-1].hidden if tests else None)
-    if told is None:
+    hidden = snapshot.hidden or (tests[-1].hidden if tests else None)
+    if hidden is None:
         return "Nothing was measured on the hidden split yet: that is for confirmations and the closing wave."
-    gain = scale.interval(told.gain, told.gain_low, told.gain_high)
-    words = f"On a hidden split, which decided nothing, its gain is {gain} over {told.n} + {told.m} fresh runs."
-    if leader.better and leader.gain is not None and told.gain < leader.gain / 2:
+    gain = scale.interval(hidden.gain, hidden.gain_low, hidden.gain_high)
+    words = f"On a hidden split, which decided nothing, its gain is {gain} over {hidden.n} + {hidden.m} fresh runs."
+    if leader.better and leader.gain is not None and hidden.gain < leader.gain / 2:
         words += " That is less than half: part of what was found may fit the visible split alone."
     return words
 
 
-def _finding(snapshot: Snapshot, told: Callable[[str], str]) -> tuple[str, str]:
-    """The finding in a sentence, and what it rests on. `told` makes foreign text harmless."""
+def _finding(snapshot: Snapshot, safe: Callable[[str], str]) -> tuple[str, str]:
+    """The finding in a sentence, and what it rests on. `safe` makes foreign text harmless."""
     scale, leader = Scale.of(snapshot), leading(snapshot)
     if snapshot.baseline is None:
         return NOTHING, "The baseline gave no number, so there was nothing to compare with."
     if leader is None:
         tried = plural(len(judged(snapshot)), "experiment")
         runs = plural(snapshot.trunk[0].n if snapshot.trunk else 0, "run")
-        stays = f"{told(scale.metric)} stays at the baseline's mean of {scale.value(snapshot.baseline)} ({runs})"
+        stays = f"{safe(scale.metric)} stays at the baseline's mean of {scale.value(snapshot.baseline)} ({runs})"
         return NOTHING, f"None of {tried} was kept; {stays}."
     measured = _measured(leader, scale)
     if not leader.better:
         return NOTHING, f"{plural(len(snapshot.trunk) - 1, 'step')} kept, but together they measure {measured}."
-    name = f"{told(leader.step.title)} ({told(leader.step.experiment)})"
+    name = f"{safe(leader.step.title)} ({safe(leader.step.experiment)})"
     if leader.step.experiment == snapshot.champion:
-        words = f"The champion, {name}, has {_one(told(scale.metric))} of {measured}."
+        words = f"The champion, {name}, has {_one(safe(scale.metric))} of {measured}."
         return words, f"It was confirmed on fresh seeds. {_since(snapshot, leader, scale)}"
-    words = f"The newest state of the trunk has {_one(told(scale.metric))} of {measured}."
+    words = f"The newest state of the trunk has {_one(safe(scale.metric))} of {measured}."
     return words, f"Its last step is {name}. {_strength(snapshot, leader)}"
 
 

@@ -1,4 +1,4 @@
-"""The live leaderboard: one screen that tells a swarm's whole state, drawn from a Snapshot.
+"""The live leaderboard: one screen that shows a swarm's whole state, drawn from a Snapshot.
 
 `python -m swarm.lab.demo` shows it with a made-up swarm.
 """
@@ -16,12 +16,12 @@ from rich.live import Live
 from rich.text import Text
 
 from swarm.snapshot.records import Snapshot
-from swarm.views import lines
-from swarm.views.groups import apart
+from swarm.views.audit_marks import legend
+from swarm.views.comparable_swarms import unranked_line
+from swarm.views.event_lines import print_events
+from swarm.views.formatting import Portable, Scale, clean, duration, plural, shorten, shorten_start
 from swarm.views.header import header
 from swarm.views.tables import agents_beyond, agents_table, experiments_table, last_judged
-from swarm.views.text import Portable, Scale, clean, duration, plural, shorten, shorten_start
-from swarm.views.trust import legend
 
 OWNER = "Ctrl-C drains, twice stops now"
 VISITOR = "Ctrl-C leaves this view, the swarm runs on"
@@ -33,7 +33,7 @@ _FEWEST_EXPERIMENTS = 3  # that stay in sight however many agents there are
 
 @dataclass(frozen=True, slots=True)
 class Leaderboard:
-    """The picture at `width` x `height` cells; never more, whatever the swarm's size. `stopping` tells how to stop."""
+    """The picture at `width` x `height` cells; never more, whatever the swarm's size. `stopping` says how to stop."""
 
     snapshot: Snapshot
     width: int
@@ -74,8 +74,8 @@ class Leaderboard:
         meant = [f"{scale.direction} {scale.metric} is better", "± is a 95% interval"]
         notes = ", ".join(legend(snapshot.experiments) + meant)
         folder = shorten_start(clean(snapshot.folder), max(self.width - len(notes) - 5, self.width // 3))
-        told = (f"{folder} · {notes}", apart(snapshot), self._ending())
-        return [Text(shorten(line, self.width), "dim") for line in filter(None, told)]
+        lines = (f"{folder} · {notes}", unranked_line(snapshot), self._ending())
+        return [Text(shorten(line, self.width), "dim") for line in filter(None, lines)]
 
     def _ending(self) -> str:
         snapshot = self.snapshot
@@ -109,7 +109,7 @@ def watch(
     terminal, it is one line per event. KeyboardInterrupt passes through with the terminal restored.
     """
     if not console.is_terminal or console.is_dumb_terminal:
-        return lines.watch(read, lambda line: console.print(Portable(Text(line)), soft_wrap=True), done)
+        return print_events(read, lambda line: console.print(Portable(Text(line)), soft_wrap=True), done)
     snapshot = read()
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:

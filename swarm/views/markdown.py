@@ -1,11 +1,11 @@
-"""Markdown that shows foreign text as text: whatever an agent wrote, it makes no tag, image, table cell or heading."""
+"""Markdown building blocks; text written by agents is escaped, so it makes no tag, image, table cell or heading."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from swarm.views.text import UNKNOWN, clean, clean_block
+from swarm.views.formatting import UNKNOWN, clean, clean_block
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -19,7 +19,7 @@ def escape(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """`text` on one line as code; backticks cannot be told there and become quotes."""
+    """`text` on one line as code; backticks cannot be escaped there and become quotes."""
     return "`" + clean(text).replace("`", "'") + "`"
 
 

@@ -1,4 +1,4 @@
-"""A change as a mail that `git am` and `git apply` take: the diff, with the evidence as its message."""
+"""An experiment's change as a patch for `git am` and `git apply`, with the evidence as its commit message."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
+from swarm.views.formatting import Scale, clean, plural
 from swarm.views.headline import headline
-from swarm.views.text import Scale, clean, plural
 
 AUTHOR = "autoresearch swarm <swarm@autoresearch.invalid>"
 
@@ -18,7 +18,7 @@ def mail(snapshot: Snapshot, view: ExperimentView, diff: str, champion: bool) ->
         return ""
     scale = Scale.of(snapshot)
     at = datetime.fromtimestamp(view.judged or snapshot.now, UTC)
-    told = _steps(snapshot, view, scale) if champion else _alone(view, scale)
+    message = _steps(snapshot, view, scale) if champion else _alone(view, scale)
     head = [
         f"From {view.commit} Mon Sep 17 00:00:00 2001",  # the date that marks a mail made by git format-patch
         f"From: {AUTHOR}",
@@ -28,7 +28,7 @@ def mail(snapshot: Snapshot, view: ExperimentView, diff: str, champion: bool) ->
         "Content-Type: text/plain; charset=UTF-8",
         "Content-Transfer-Encoding: 8bit",
     ]
-    return "\n".join([*head, "", *told, "---", "", diff.rstrip("\n"), "-- ", f"swarm {view.id}", ""])
+    return "\n".join([*head, "", *message, "---", "", diff.rstrip("\n"), "-- ", f"swarm {view.id}", ""])
 
 
 def _subject(snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
@@ -40,7 +40,7 @@ def _subject(snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
 
 
 def _steps(snapshot: Snapshot, view: ExperimentView, scale: Scale) -> list[str]:
-    """What the night found, then every step. No line of it can be taken for the end of the message."""
+    """What the swarm found, then every step. No line of it can be taken for the end of the message."""
     steps = [step for step in snapshot.trunk if 0 < step.position <= view.position]
     lines = [f"Found by the swarm {clean(snapshot.tag)}. {headline(snapshot)}", ""]
     lines += [f"{clean(snapshot.metric)} by step, from a baseline of {scale.value(snapshot.baseline)}:", ""]

@@ -1,4 +1,4 @@
-"""The plan of a launch, before it starts: what will be researched, where, and until when."""
+"""Prints the plan of a launch before it starts: what will be researched, where, and until when."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swarm.board.program import roles
 from swarm.coordinator.webhook import place
 from swarm.execution.sandbox import exposure, missing, protection
 from swarm.launch.data import named
-from swarm.views.text import clean
+from swarm.views.formatting import clean
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan
@@ -93,19 +93,19 @@ def _researcher(plan: Plan) -> str:
         return "sweep: knows a playbook, needs no key and costs nothing"
     if len(names) == 1:
         return names[0]
-    seats = {name: [agent for agent, own in plan.researchers.items() if own == name] for name in names}
-    return "; ".join(f"{name} for {_names(agents)}" for name, agents in seats.items())
+    agents_of = {name: [agent for agent, own in plan.researchers.items() if own == name] for name in names}
+    return "; ".join(f"{name} for {_names(agents)}" for name, agents in agents_of.items())
 
 
 def _roles(plan: Plan) -> dict[str, str]:
     """Which sections of the program are for whom, so that a misspelt name is seen."""
     path = plan.root / plan.project.program
     found = roles(path.read_text(errors="replace")) if path.is_file() else ()
-    told = []
+    readers = []
     for role in found:
         agents = [agent for agent, researcher in plan.researchers.items() if role.is_for(agent, researcher)]
-        told.append(f"{role.subject or 'a section of its own'} for {_names(agents) or f'nobody: no {role.called}'}")
-    return {"roles": "; ".join(told)} if told else {}
+        readers.append(f"{role.subject or 'a section of its own'} for {_names(agents) or f'nobody: no {role.called}'}")
+    return {"roles": "; ".join(readers)} if readers else {}
 
 
 def _names(names: list[str]) -> str:

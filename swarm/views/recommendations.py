@@ -1,4 +1,4 @@
-"""What to do the next night, derived from what this one showed. Each recommendation says what it rests on."""
+"""The report's advice on what to try next. Each recommendation says what it rests on."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from statistics import median
 from swarm.board.briefing import CATEGORIES
 from swarm.judge.saturation import SATURATED
 from swarm.snapshot.records import ExperimentView, Snapshot
+from swarm.views.formatting import Scale, clean, plural, share
 from swarm.views.headline import leading
 from swarm.views.markdown import code, escape
-from swarm.views.text import Scale, clean, plural, share
-from swarm.views.verdicts import FAILURES, is_near_miss, judged
+from swarm.views.verdict_text import FAILURES, is_near_miss, judged
 
 _FEW = 30  # experiments; fewer say little about what does not work
 _DROUGHT = 40  # experiments without a keep before other directions are advised
@@ -38,7 +38,7 @@ def recommend(snapshot: Snapshot) -> list[str]:
 
 
 def next_tag(tag: str) -> str:
-    """The name of the night after: apr5 -> apr6, night -> night-2."""
+    """The tag to suggest for the next swarm: apr5 -> apr6, night -> night-2."""
     numbered = re.fullmatch(r"(.*?)(\d+)[a-z]?", tag)
     return f"{numbered[1]}{int(numbered[2]) + 1}" if numbered else f"{tag}-2"
 
@@ -58,16 +58,16 @@ def _near_misses(experiments: list[ExperimentView]) -> Iterator[str]:
     missed = sorted(filter(is_near_miss, experiments), key=lambda e: -(e.gain or 0.0))
     if missed:
         best = ", ".join(escape(e.title) for e in missed[:3])
-        told = code(f"python -m swarm tell {shlex.quote('look again at: ' + clean(missed[0].title))}")
-        yield f"Look again at the near misses, alone or combined ({len(missed)}; the nearest: {best}). {told}"
+        command = code(f"python -m swarm tell {shlex.quote('look again at: ' + clean(missed[0].title))}")
+        yield f"Look again at the near misses, alone or combined ({len(missed)}; the nearest: {best}). {command}"
 
 
 def _untried(experiments: list[ExperimentView]) -> Iterator[str]:
     tried = {e.category for e in experiments}
     untried = [category for category in CATEGORIES if category not in tried]
     if untried and experiments:
-        told = code(f"python -m swarm tell {shlex.quote('look at ' + ' and '.join(untried[:2]))}")
-        yield f"Nobody tried: {', '.join(untried)}. {told}"
+        command = code(f"python -m swarm tell {shlex.quote('look at ' + ' and '.join(untried[:2]))}")
+        yield f"Nobody tried: {', '.join(untried)}. {command}"
 
 
 def _fruitful(experiments: list[ExperimentView]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""report.md: what a night found, in honest words, with progress.png beside it."""
+"""Writes report.md, the account of one swarm, and progress.png beside it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarm.snapshot.records import ExperimentView, Snapshot
-from swarm.views import confirmations, groups
+from swarm.views.audit_marks import audit_text
+from swarm.views.comparable_swarms import swarms_markdown
+from swarm.views.confirmation_results import confirmations_table
+from swarm.views.formatting import (
+    UNKNOWN,
+    Scale,
+    clock,
+    dollars,
+    duration,
+    machine_hours,
+    plural,
+    share,
+    short_id,
+    shorten,
+)
 from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
+from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
-from swarm.views.staircase import draw_staircase
-from swarm.views.text import UNKNOWN, Scale, clock, dollars, duration, machine_hours, plural, share, short_id, shorten
-from swarm.views.trust import told
-from swarm.views.verdicts import FAILURES, failures, is_near_miss, is_refuted, judged
+from swarm.views.verdict_text import FAILURES, failures, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
-_FOLLOWED = 4  # experiments named of those that followed a word of people
+_FOLLOWED = 4  # experiments named of those that followed a note of people
 _SMALL_WORDS = frozenset(
     ["about", "could", "from", "have", "instead", "less", "like", "maybe", "more", "please", "should", "some", "than"]
 ) | {"that", "this", "what", "with", "would"}
@@ -35,26 +47,26 @@ def write_report(
     that were kept are shown.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    picture = draw_staircase(snapshot, folder / "progress.png")
+    picture = draw_progress(snapshot, folder / "progress.png")
     sections = {
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
-        "Confirmations": confirmations.markdown(snapshot),
+        "Confirmations": confirmations_table(snapshot),
         "In quarantine": _quarantined(snapshot),
         "What did not work": _refused(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),
-        "What people told": _told(snapshot),
-        "For the next night": "\n".join(f"- {advice}" for advice in recommend(snapshot)),
+        "What people said": _notes(snapshot),
+        "What to try next": "\n".join(f"- {advice}" for advice in recommend(snapshot)),
         "Cost": _cost(snapshot, usd_per_gpu_hour),
         "Agents": _agents(snapshot),
-        "Other nights": groups.markdown(snapshot),
+        "Other swarms": swarms_markdown(snapshot),
     }
     parts = [
         f"# {escape(title(snapshot))}",
         headline(snapshot, markdown=True),
         *filter(None, [second_opinion(snapshot)]),
-        f"![every experiment of the night]({picture.name})",
+        f"![every experiment of the swarm]({picture.name})",
     ]
     parts += [f"## {name}\n\n{text}" for name, text in sections.items() if text]
     report = folder / "report.md"
@@ -87,9 +99,9 @@ def _ran(snapshot: Snapshot) -> str:
     last = snapshot.events[-1] if snapshot.events else None
     if last and last.kind == snapshot.status:
         rows["why it ended"] = escape(last.text.splitlines()[0])
-    trust = Counter(told(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)
+    trust = Counter(audit_text(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)
     rows["runs with a number"] = _tally(trust) or "none"
-    return table(DataFrame({"": list(rows), "this night": list(rows.values())}, dtype=object))
+    return table(DataFrame({"": list(rows), "this swarm": list(rows.values())}, dtype=object))
 
 
 def _tally(counts: Counter) -> str:
@@ -112,7 +124,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
                 "n": view.n,
                 "from the baseline": scale.interval(step.gain, step.low, step.high),
                 "rung": view.rung,
-                "trust": told(view.audited, view.sandboxed),
+                "trust": audit_text(view.audited, view.sandboxed),
                 "commit": code(view.commit[:7]) if view.commit else UNKNOWN,
                 "what": escape(view.title),
                 "why it was tried": escape(view.rationale) or UNKNOWN,
@@ -151,7 +163,7 @@ def _refused(snapshot: Snapshot) -> str:
     counts = crosstab(frame["category"], frame["outcome"]).reindex(columns=outcomes, fill_value=0)
     counts.insert(0, "tried", counts.sum(axis=1))
     counts = counts.sort_values("tried", ascending=False).reset_index()
-    told = [
+    paragraphs = [
         "Refuted: even the upper 95% bound of the gain is under half a sigma. "
         "Unproven: too few runs to say more than that no gain showed.",
         table(counts),
@@ -160,8 +172,8 @@ def _refused(snapshot: Snapshot) -> str:
         lost = frame[frame["outcome"] == outcome].groupby("category", sort=False)["title"]
         named = [f"- {category}: {_named(list(titles))}" for category, titles in lost]
         if named:
-            told.append(f"{outcome.capitalize()}, by category:\n\n" + "\n".join(named))
-    return "\n\n".join(told)
+            paragraphs.append(f"{outcome.capitalize()}, by category:\n\n" + "\n".join(named))
+    return "\n\n".join(paragraphs)
 
 
 def _outcome(experiment: ExperimentView, sigma: float | None) -> str:
@@ -207,8 +219,8 @@ def _crashes(snapshot: Snapshot) -> str:
     return "\n".join(lines)
 
 
-def _told(snapshot: Snapshot) -> str:
-    """Every word of people with what followed from it, as far as the words say so."""
+def _notes(snapshot: Snapshot) -> str:
+    """Every note of people with the later experiments that share a word with it."""
     lines = []
     for at, note in snapshot.notes:
         came = [e for e in judged(snapshot) if e.created >= at and _stems(note) & _stems(f"{e.title} {e.category}")]
@@ -224,7 +236,7 @@ def _told(snapshot: Snapshot) -> str:
 
 
 def _stems(text: str) -> set[str]:
-    """The telling words, cut so that batch, batches and batching are one."""
+    """The words that carry meaning, cut so that batch, batches and batching are one."""
     return {word[:5] for word in re.findall(r"[a-z0-9]{4,}", text.lower()) if word not in _SMALL_WORDS}
 
 

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
+from swarm.views.audit_marks import marks
 from swarm.views.columns import Column, fitting_table
-from swarm.views.text import Scale, clean, clock, dollars, quantity, share, short_id, shorten
-from swarm.views.trust import marks
-from swarm.views.verdicts import judged
+from swarm.views.formatting import Scale, clean, clock, dollars, quantity, share, short_id, shorten
+from swarm.views.verdict_text import judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
 RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta", "undone": "red"}
@@ -35,7 +35,7 @@ _BAR = 8
 
 
 def agents_table(snapshot: Snapshot, agents: Sequence[AgentView], width: int) -> Table:
-    """One row per agent. A narrow terminal tells in one word what the GPU does: why it trains, or its state."""
+    """One row per agent. A narrow terminal has one word for what the GPU does: why it trains, or its state."""
     roomy = width >= 100
     interval = partial(_best_gain, scale=Scale.of(snapshot))
     mixed = len({agent.researcher for agent in snapshot.agents}) > 1
@@ -122,7 +122,7 @@ def last_judged(snapshot: Snapshot, count: int) -> list[ExperimentView]:
 
 
 def experiments_table(snapshot: Snapshot, experiments: Sequence[ExperimentView], width: int) -> Table:
-    """One row per judged experiment; behind its value stands who does not vouch for it (trust.py)."""
+    """One row per judged experiment; its value carries the marks of audit_marks.py."""
     scale = Scale.of(snapshot)
     room = max((len(marks(e)) for e in experiments), default=0)
     columns: list[Column[ExperimentView]] = [

@@ -1,4 +1,4 @@
-"""A terminal on a running swarm: a real night with the real `claude` CLI, in real tmux; only the model is scripted."""
+"""A terminal on a running swarm: a real one with the real `claude` CLI, in real tmux; only the model is scripted."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Model:
         return says("Done.")
 
 
-class Night:
+class AttachedSwarm:
     """A swarm on the synthetic problem, of which gpu0 thinks with Claude Code and gpu1 by the sweep."""
 
     def __init__(self, root: Path, home: Path, server: MessagesServer) -> None:
@@ -76,10 +76,10 @@ class Night:
         }
         self.environment.pop("TMUX", None)
         flags = ("--tag", "apr5", "--device", "sim", "--agents", "2", "--researcher", "claude-code:1,sweep", "--detach")
-        done = self.swarm("launch", *flags)
+        done = self.run_verb("launch", *flags)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def swarm(self, verb: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    def run_verb(self, verb: str, *flags: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "swarm", verb, "-C", str(self.root), *flags)
 
     def tmux(self, *words: str) -> str:
@@ -104,43 +104,43 @@ class Night:
 
 
 @pytest.fixture
-def night(tmp_path: Path) -> Iterator[Night]:
+def swarm(tmp_path: Path) -> Iterator[AttachedSwarm]:
     (tmp_path / "home").mkdir()
     with MessagesServer(Model()) as server:
-        night = Night(make_project(tmp_path / "project", budget=0.5), tmp_path / "home", server)
-        yield night
-        night.swarm("stop", "--now")
-        night.tmux("kill-server")
+        swarm = AttachedSwarm(make_project(tmp_path / "project", budget=0.5), tmp_path / "home", server)
+        yield swarm
+        swarm.run_verb("stop", "--now")
+        swarm.tmux("kill-server")
 
 
 @tmux_is_here
 @claude_is_here
-@pytest.mark.timeout(480)  # a whole night with a dozen starts of a large program: half a minute, minutes on a busy host
-def test_a_person_sees_every_agent_and_takes_over_a_conversation(night: Night) -> None:
-    wait_for(lambda: "SCALAR_LR" in night.transcript(), "an experiment by claude-code")
-    assert night.windows() == ["gpu0"]  # from the launch on, of whoever has a transcript
-    assert KEY not in night.tmux("show-environment", "-g")
+@pytest.mark.timeout(480)  # a whole swarm with a dozen starts of a large program: half a minute, minutes on a busy host
+def test_a_person_sees_every_agent_and_takes_over_a_conversation(swarm: AttachedSwarm) -> None:
+    wait_for(lambda: "SCALAR_LR" in swarm.transcript(), "an experiment by claude-code")
+    assert swarm.windows() == ["gpu0"]  # from the launch on, of whoever has a transcript
+    assert KEY not in swarm.tmux("show-environment", "-g")
 
     for agent, said in (("gpu1", "only claude-code has one"), ("gpu9", "there are: gpu0, gpu1"), ("gpu0", "terminal")):
-        done = night.swarm("attach", agent)
+        done = swarm.run_verb("attach", agent)
         assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
     for _ in range(2):  # a second time it is there already
-        told = json.loads(night.swarm("attach", "--json").stdout)
-        assert told == {"session": "swarm-apr5", "windows": ["leaderboard", "gpu0", "gpu1"]}
-    assert sorted(night.windows()) == sorted(told["windows"])
-    wait_for(lambda: "* Edit train.py" in night.tmux("capture-pane", "-p", "-t", "swarm-apr5:gpu0"), "its transcript")
-    wait_for(lambda: "claude-code" in night.tmux("capture-pane", "-p", "-t", "swarm-apr5:leaderboard"), "who thinks")
+        opened = json.loads(swarm.run_verb("attach", "--json").stdout)
+        assert opened == {"session": "swarm-apr5", "windows": ["leaderboard", "gpu0", "gpu1"]}
+    assert sorted(swarm.windows()) == sorted(opened["windows"])
+    wait_for(lambda: "* Edit train.py" in swarm.tmux("capture-pane", "-p", "-t", "swarm-apr5:gpu0"), "its transcript")
+    wait_for(lambda: "claude-code" in swarm.tmux("capture-pane", "-p", "-t", "swarm-apr5:leaderboard"), "who thinks")
 
-    attach = f"{sys.executable} -m swarm attach gpu0 -C {night.root}"
-    variables = [f"-e{name}={night.environment[name]}" for name in ("HOME", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")]
-    night.tmux("new-session", "-d", "-s", "person", "-x", "120", "-y", "40", *variables, f"{attach}; sleep 600")
+    attach = f"{sys.executable} -m swarm attach gpu0 -C {swarm.root}"
+    variables = [f"-e{name}={swarm.environment[name]}" for name in ("HOME", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")]
+    swarm.tmux("new-session", "-d", "-s", "person", "-x", "120", "-y", "40", *variables, f"{attach}; sleep 600")
 
     def screen() -> str:
-        return night.tmux("capture-pane", "-p", "-t", "person")
+        return swarm.tmux("capture-pane", "-p", "-t", "person")
 
     def press(*keys: str) -> None:
-        night.tmux("send-keys", "-t", "person", *keys)
+        swarm.tmux("send-keys", "-t", "person", *keys)
         time.sleep(0.5)
 
     wait_for(lambda: "trust this folder" in screen(), "the CLI's first dialog", screen)
@@ -149,22 +149,22 @@ def test_a_person_sees_every_agent_and_takes_over_a_conversation(night: Night) -
     press("Up")
     press("Enter")
     wait_for(lambda: "? for shortcuts" in screen(), "the conversation", screen)
-    before = len(night.asked())
+    before = len(swarm.asked())
     press(WORD)
     press("Enter")
     wait_for(lambda: "I heard you." in screen(), "the model's answer to the person", screen)
     time.sleep(2)
-    assert len(night.asked()) == before  # the agent asks nothing meanwhile
+    assert len(swarm.asked()) == before  # the agent asks nothing meanwhile
     press("/exit")
     press("Enter")
     wait_for(lambda: "gpu0 goes on" in screen(), "the person has left", screen)
-    wait_for(lambda: len(night.asked()) > before, "the agent thinks again")
-    assert WORD in night.asked()[-1]  # and remembers
+    wait_for(lambda: len(swarm.asked()) > before, "the agent thinks again")
+    assert WORD in swarm.asked()[-1]  # and remembers
 
-    shown = night.swarm("show", "gpu0-0001", "--transcript").stdout
+    shown = swarm.run_verb("show", "gpu0-0001", "--transcript").stdout
     assert "* Write IDEA.json" in shown and "* Edit train.py" in shown and KEY not in shown
-    told = night.swarm("show", "gpu0", "--transcript").stdout
-    assert "thinks of an idea" in told or "mends a crash" in told  # the newest, whatever it is about
-    assert night.swarm("show", "gpu1", "--transcript").returncode == 2
-    night.swarm("stop", "--now")
-    wait_for(lambda: not night.windows(), "the windows go with the swarm")
+    newest = swarm.run_verb("show", "gpu0", "--transcript").stdout
+    assert "thinks of an idea" in newest or "mends a crash" in newest  # the newest, whatever it is about
+    assert swarm.run_verb("show", "gpu1", "--transcript").returncode == 2
+    swarm.run_verb("stop", "--now")
+    wait_for(lambda: not swarm.windows(), "the windows go with the swarm")

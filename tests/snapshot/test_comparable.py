@@ -15,8 +15,8 @@ from swarm.ledger.transaction import of_swarm
 from swarm.records import Source
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
-from swarm.views import groups
-from swarm.views.show import render_status, status_json
+from swarm.views.comparable_swarms import swarms_markdown, unranked_line
+from swarm.views.status import render_status, status_json
 
 BASE = Source({"train.py": b"depth = 8\n"})
 
@@ -60,11 +60,11 @@ def test_each_key_has_its_own_ranking_and_the_own_one_comes_first(snapshot: Snap
 
 
 def test_views_say_so(snapshot: Snapshot) -> None:
-    assert groups.apart(snapshot).startswith("2 other nights not ranked with this one (different budget, device)")
+    assert unranked_line(snapshot).startswith("2 other swarms not ranked with this one (different budget, device)")
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render_status(snapshot))
     printed = console.export_text()
     places = [printed.index(text) for text in ("cuda: H200, 300 s a run\n", "apr6 (this one)", "apr4", "apr5", "apr7")]
     assert places == sorted(places)
     assert "cuda: A100, 300 s a run; not compared with the above (different device)" in printed
-    assert groups.markdown(snapshot).count("| night") == 3
+    assert swarms_markdown(snapshot).count("| swarm") == 3

@@ -19,7 +19,7 @@ from swarm.records import Failure, Idea, Metrics, Run
 from swarm.snapshot.read import STALE, read_snapshot
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.headline import second_opinion
-from swarm.views.show import status_json
+from swarm.views.status import status_json
 from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]

@@ -1,4 +1,4 @@
-"""Snapshots of made-up nights, and a terminal of a known size to draw them on."""
+"""Snapshots of made-up swarms, and a terminal of a known size to draw them on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from swarm.lab.demo import night
+from swarm.lab.demo import demo_swarm
 from swarm.snapshot.records import Event, ExperimentView, Snapshot, TrunkView
 
 
 @pytest.fixture
-def make_night() -> Callable[..., Snapshot]:
-    """A rich snapshot; keywords go to `swarm.lab.demo.night`."""
-    return night
+def make_swarm() -> Callable[..., Snapshot]:
+    """A rich snapshot; keywords go to `swarm.lab.demo.demo_swarm`."""
+    return demo_swarm
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def _encoded(encoding: str) -> io.TextIOWrapper:
 
 
 @pytest.fixture
-def quiet_night() -> Snapshot:
+def quiet_swarm() -> Snapshot:
     """Twelve experiments, nothing kept: seven unproven losers, two refuted, one near miss, two crashes."""
     experiments = [
         experiment(1, gain=-0.001, low=-0.003, high=0.001),
@@ -49,9 +49,9 @@ def quiet_night() -> Snapshot:
         *(experiment(k, status="crash", value=None, gain=None, failure="oom", n=0) for k in (11, 12)),
     ]
     return replace(
-        night(2, now=0.2), experiments=tuple(experiments), champion=None, runs=(), events=(), counts={"discard": 10},
-        trunk=(TrunkView(0, "apr5-baseline", "baseline", 0.9979, 4, None, None, None, 0.0),), best=0.9979,
-        sigma=0.0009, baseline=0.9979,
+        demo_swarm(2, now=0.2), experiments=tuple(experiments), champion=None, runs=(), events=(),
+        counts={"discard": 10}, best=0.9979, sigma=0.0009, baseline=0.9979,
+        trunk=(TrunkView(0, "apr5-baseline", "baseline", 0.9979, 4, None, None, None, 0.0),),
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def make_experiment() -> Callable[..., ExperimentView]:
 
 
 def experiment(number: int, **changes: object) -> ExperimentView:
-    """A judged experiment with one run, discarded unless told otherwise."""
+    """A judged experiment with one run, discarded unless `changes` say otherwise."""
     view = ExperimentView(
         id=f"apr5-gpu0-{number:04}", agent="gpu0", title=f"idea {number}", category="schedule", state="judged",
         status="discard", rung="seen", value=0.9985, gain=-0.0006, n=1, audited=True, sandboxed=True,

@@ -48,7 +48,7 @@ def test_nothing_yet_is_told_or_waited_for(tmp_path: Path) -> None:
 def test_it_follows_through_new_and_renamed_files_until_the_swarm_ends(tmp_path: Path) -> None:
     folder, output = tmp_path / "transcripts", io.StringIO()
 
-    def night():
+    def writing():
         yield True
         write(folder / "next.md", "an idea\n", 1)
         write(folder / "briefing.md", "never shown\n", 9)
@@ -62,6 +62,6 @@ def test_it_follows_through_new_and_renamed_files_until_the_swarm_ends(tmp_path:
         yield True
         yield False
 
-    moments = night()
+    moments = writing()
     follow(tmp_path, TRANSCRIPTS, output, lambda: next(moments))
     assert output.getvalue() == "an idea\nedited\n\n--- next\nanother\n\n--- 0001\nmended\n\n"

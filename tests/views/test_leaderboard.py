@@ -27,15 +27,15 @@ def lines_of(drawn: str) -> list[str]:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 24), (100, 30), (120, 40), (200, 50), (40, 12), (80, 8)])
 @pytest.mark.parametrize("agents", [0, 1, 2, 8, 64])
-def test_it_fits_any_terminal(make_night, draw, agents, width, height):
-    drawn = lines_of(draw(render(make_night(agents, now=3.0), width, height), width, height))
+def test_it_fits_any_terminal(make_swarm, draw, agents, width, height):
+    drawn = lines_of(draw(render(make_swarm(agents, now=3.0), width, height), width, height))
     assert len(drawn) <= height
     assert max(map(cell_len, drawn)) <= width
 
 
 @pytest.mark.parametrize("agents", [2, 8])
-def test_the_small_terminal_shows_all_that_matters(make_night, draw, agents):
-    snapshot = make_night(agents, now=6.2)
+def test_the_small_terminal_shows_all_that_matters(make_swarm, draw, agents):
+    snapshot = make_swarm(agents, now=6.2)
     drawn = draw(render(snapshot, 80, 24))
     shown = ["apr5", "6:12:00 elapsed", "1:48:00 left", "from baseline 0.9979", "sigma 0.0009", "of $20", "running"]
     shown += [agent.agent for agent in snapshot.agents] + ["champion", "keep", "discard", "crash", "program.md", OWNER]
@@ -44,32 +44,32 @@ def test_the_small_terminal_shows_all_that_matters(make_night, draw, agents):
     assert "…" not in lines_of(drawn)[-1]
 
 
-def test_more_agents_than_rows_are_counted_with_their_states(make_night, draw):
-    drawn = draw(render(make_night(64, now=3.0), 80, 24))
+def test_more_agents_than_rows_are_counted_with_their_states(make_swarm, draw):
+    drawn = draw(render(make_swarm(64, now=3.0), 80, 24))
     shown = len(re.findall(r"^gpu\d+ +. ", drawn, re.M))
     assert shown >= 8
     assert f"+{64 - shown} more: " in drawn
     assert len(re.findall(r"^gpu\d+-\d{4}", drawn, re.M)) == 3
 
 
-def test_wide_terminals_show_more(make_night, draw):
-    narrow, wide = (draw(render(make_night(4, now=3.0), width, 50), width, 50) for width in (80, 200))
+def test_wide_terminals_show_more(make_swarm, draw):
+    narrow, wide = (draw(render(make_swarm(4, now=3.0), width, 50), width, 50) for width in (80, 200))
     for heading in ("branch", "power", "memory", "researcher", "purpose", "commit", "category", "why"):
         assert heading in wide
         assert heading not in narrow
     assert "autoresearch/apr5-gpu0" in wide
 
 
-def test_a_mix_shows_who_thinks_for_each_agent(make_night, draw):
-    snapshot = make_night(4, now=3.0)
+def test_a_mix_shows_who_thinks_for_each_agent(make_swarm, draw):
+    snapshot = make_swarm(4, now=3.0)
     first, *others = snapshot.agents
     mixed = replace(snapshot, agents=(replace(first, researcher="claude-code"), *others))
     assert "claude-code" not in draw(render(snapshot, 100, 24), 100)
     assert "claude-code" in draw(render(mixed, 100, 24), 100)
 
 
-def test_changes_read_as_the_metric_moves(make_night, draw):
-    lower = make_night(2, now=6.2)
+def test_changes_read_as_the_metric_moves(make_swarm, draw):
+    lower = make_swarm(2, now=6.2)
     newest = lower.trunk[-1]
     assert f"−{newest.gain:.4f} ± 0.0014" in draw(render(lower, 80, 24))
     higher = replace(lower, direction="higher", metric="accuracy")
@@ -78,8 +78,8 @@ def test_changes_read_as_the_metric_moves(make_night, draw):
     assert "higher accuracy is better" in drawn
 
 
-def test_the_unknown_is_a_dash_and_never_zero(make_night, draw):
-    snapshot = make_night(1, now=0.05)
+def test_the_unknown_is_a_dash_and_never_zero(make_swarm, draw):
+    snapshot = make_swarm(1, now=0.05)
     drawn = draw(render(replace(snapshot, train_share=None, deadline=None), 80, 24))
     assert "the baseline is being measured" in drawn
     assert "sigma –" in drawn
@@ -90,9 +90,9 @@ def test_the_unknown_is_a_dash_and_never_zero(make_night, draw):
     assert "power" not in drawn
 
 
-def test_unaudited_numbers_carry_a_star_that_is_explained(make_night, draw, make_experiment):
+def test_unaudited_numbers_carry_a_star_that_is_explained(make_swarm, draw, make_experiment):
     audited, foreign = make_experiment(1), make_experiment(2, audited=False, value=0.9911)
-    snapshot = make_night(1, now=1.0)
+    snapshot = make_swarm(1, now=1.0)
     drawn = draw(render(replace(snapshot, experiments=(audited, foreign)), 80, 24))
     assert "0.9911*" in drawn
     assert "0.9985 " in drawn
@@ -103,8 +103,8 @@ def test_unaudited_numbers_carry_a_star_that_is_explained(make_night, draw, make
     assert "0.9922*°" in drawn and "* unaudited, ° no sandbox" in drawn
 
 
-def test_foreign_text_is_only_text(make_night, draw, make_experiment):
-    snapshot = make_night(2, now=1.0)
+def test_foreign_text_is_only_text(make_swarm, draw, make_experiment):
+    snapshot = make_swarm(2, now=1.0)
     snapshot = replace(
         snapshot, tag="apr5", folder=HOSTILE, warnings=(HOSTILE,), agents=tuple(
             replace(a, title=HOSTILE, note=HOSTILE, standin=HOSTILE)
@@ -121,8 +121,8 @@ def test_foreign_text_is_only_text(make_night, draw, make_experiment):
         assert len(lines_of(drawn)) <= 24
 
 
-def test_who_thinks_in_a_researchers_place_is_told(make_night, draw):
-    snapshot = make_night(4, now=0.5)
+def test_who_thinks_in_a_researchers_place_is_told(make_swarm, draw):
+    snapshot = make_swarm(4, now=0.5)
     first, *others = snapshot.agents
     alone = replace(first, standin="the API is overloaded")
     drawn = draw(render(replace(snapshot, warnings=(), agents=(alone, *others)), 100, 30), 100, 30)
@@ -132,21 +132,21 @@ def test_who_thinks_in_a_researchers_place_is_told(make_night, draw):
     assert "! the sweep thinks everywhere: the money limit is reached" in drawn
 
 
-def test_what_an_agent_spent_has_a_column_where_anything_was_spent(make_night, draw):
-    snapshot = make_night(2, now=0.5)
+def test_what_an_agent_spent_has_a_column_where_anything_was_spent(make_swarm, draw):
+    snapshot = make_swarm(2, now=0.5)
     assert "spent" not in draw(render(snapshot, 200, 30), 200, 30)
     paid = tuple(replace(agent, usd=1.25) for agent in snapshot.agents)
     assert "$1.25" in draw(render(replace(snapshot, agents=paid), 200, 30), 200, 30)
 
 
-def test_no_color_gives_no_escape_codes(make_night, draw):
+def test_no_color_gives_no_escape_codes(make_swarm, draw):
     settings = {"color_system": "truecolor", "_environ": {"NO_COLOR": "1"}}
-    assert "\x1b" not in draw(render(make_night(8, now=3.0), 80, 24), **settings)
-    assert "\x1b[" in draw(render(make_night(8, now=3.0), 80, 24), color_system="truecolor")
+    assert "\x1b" not in draw(render(make_swarm(8, now=3.0), 80, 24), **settings)
+    assert "\x1b[" in draw(render(make_swarm(8, now=3.0), 80, 24), color_system="truecolor")
 
 
-def test_ascii_terminals_get_ascii_in_the_same_places(make_night, draw, make_experiment):
-    snapshot = make_night(8, now=6.0)
+def test_ascii_terminals_get_ascii_in_the_same_places(make_swarm, draw, make_experiment):
+    snapshot = make_swarm(8, now=6.0)
     snapshot = replace(snapshot, experiments=(*snapshot.experiments, make_experiment(1, title="深い学習", judged=9e9)))
     plain = lines_of(draw(render(snapshot, 80, 24), encoding="ascii"))
     rich = lines_of(draw(render(snapshot, 80, 24)))
@@ -154,33 +154,33 @@ def test_ascii_terminals_get_ascii_in_the_same_places(make_night, draw, make_exp
     assert "-0.0014" in "".join(plain) or "+-0.0014" in "".join(plain)
 
 
-def test_draining_tells_what_is_left(make_night, draw):
-    drawn = draw(render(replace(make_night(8, now=6.0), status="draining"), 80, 24))
+def test_draining_tells_what_is_left(make_swarm, draw):
+    drawn = draw(render(replace(make_swarm(8, now=6.0), status="draining"), 80, 24))
     assert re.search(r"draining: \d runs to finish, up to \d:\d\d · Ctrl-C again stops now", drawn)
-    ended = draw(render(make_night(8, ended=True), 80, 24))
+    ended = draw(render(make_swarm(8, ended=True), 80, 24))
     assert "python -m swarm report --tag apr5" in ended
     assert "took 8:00:00" in ended
-    left = draw(render(replace(make_night(8, now=6.0), status="interrupted"), 80, 24))
+    left = draw(render(replace(make_swarm(8, now=6.0), status="interrupted"), 80, 24))
     assert "python -m swarm launch --tag apr5 --resume" in left
 
 
-def test_watch_draws_on_a_terminal_until_the_swarm_ends(make_night):
-    nights = [make_night(2, now=1.0), make_night(2, now=2.0), make_night(2, now=3.0, ended=True)]
+def test_watch_draws_on_a_terminal_until_the_swarm_ends(make_swarm):
+    snapshots = [make_swarm(2, now=1.0), make_swarm(2, now=2.0), make_swarm(2, now=3.0, ended=True)]
     file = io.StringIO()
     console = Console(file=file, width=80, height=24, force_terminal=True, color_system=None, _environ={})
-    last = watch(iter(nights).__next__, console, refresh=100.0)
-    assert last is nights[-1]
+    last = watch(iter(snapshots).__next__, console, refresh=100.0)
+    assert last is snapshots[-1]
     frames, final = file.getvalue().split("\x1b[?1049l")
     assert "1:00:00 elapsed" in frames
     assert "2:00:00 elapsed" in frames
     assert "took 3:00:00" in final
 
 
-def test_watch_restores_the_terminal_when_interrupted(make_night):
+def test_watch_restores_the_terminal_when_interrupted(make_swarm):
     def read():
         if file.tell():
             raise KeyboardInterrupt
-        return make_night(2, now=1.0)
+        return make_swarm(2, now=1.0)
 
     file = io.StringIO()
     console = Console(file=file, width=80, height=24, force_terminal=True, color_system=None, _environ={})
@@ -190,10 +190,10 @@ def test_watch_restores_the_terminal_when_interrupted(make_night):
     assert "\x1b[?25h" in file.getvalue()
 
 
-def test_watch_writes_lines_into_a_pipe(make_night, draw):
-    nights = iter([make_night(2, now=1.0), make_night(2, now=2.0, ended=True)])
+def test_watch_writes_lines_into_a_pipe(make_swarm, draw):
+    snapshots = iter([make_swarm(2, now=1.0), make_swarm(2, now=2.0, ended=True)])
     file = io.StringIO()
-    last = watch(nights.__next__, Console(file=file, width=40))
+    last = watch(snapshots.__next__, Console(file=file, width=40))
     assert len(lines_of(file.getvalue())) == len(last.events)
     assert "\x1b" not in file.getvalue()
 
@@ -230,8 +230,8 @@ def read_to_end(master: int) -> bytes:
         return b""
 
 
-def test_the_picture_is_an_svg_of_the_real_thing(make_night, tmp_path):
-    path = export_svg(make_night(8, now=6.0), tmp_path / "board.svg")
+def test_the_picture_is_an_svg_of_the_real_thing(make_swarm, tmp_path):
+    path = export_svg(make_swarm(8, now=6.0), tmp_path / "board.svg")
     picture = path.read_text()
     assert picture.lstrip().startswith("<svg")
     assert "gpu7" in picture

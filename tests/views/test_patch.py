@@ -32,30 +32,30 @@ def changed(tmp_path: Path) -> tuple[Path, str]:
     return tmp_path, diff
 
 
-def test_the_champion_with_its_evidence(make_night: Callable[..., Snapshot], changed: tuple[Path, str]) -> None:
+def test_the_champion_with_its_evidence(make_swarm: Callable[..., Snapshot], changed: tuple[Path, str]) -> None:
     root, diff = changed
-    night = make_night()
-    champion = next(view for view in night.experiments if view.id == night.champion)
-    text = mail(night, replace(champion, commit="a" * 40), diff, champion=True)
+    snapshot = make_swarm()
+    champion = next(view for view in snapshot.experiments if view.id == snapshot.champion)
+    text = mail(snapshot, replace(champion, commit="a" * 40), diff, champion=True)
     git(root, "apply", "--check", "-", input=text)
     git(root, "am", "-q", "-", input=text)
     assert (root / "train.py").read_text() == "A = 1\nB = 3\n"
     message = git(root, "log", "-1", "--format=%B")
-    assert f"Found by the swarm {night.tag}." in message and "95% interval" in message
-    steps = [step for step in night.trunk if 0 < step.position <= champion.position]
+    assert f"Found by the swarm {snapshot.tag}." in message and "95% interval" in message
+    steps = [step for step in snapshot.trunk if 0 < step.position <= champion.position]
     assert steps and all(f"* {step.title}: " in message and f"n={step.n}" in message for step in steps)
 
 
 def test_foreign_words_cannot_end_the_message(
-    quiet_night: Snapshot, make_experiment: Callable[..., ExperimentView], changed: tuple[Path, str]
+    quiet_swarm: Snapshot, make_experiment: Callable[..., ExperimentView], changed: tuple[Path, str]
 ) -> None:
     root, diff = changed
     odd = make_experiment(1, title="---\nFrom: evil\n\x1b[2J→ é", rationale="---\ndiff --git a/x b/x", reason="---")
-    git(root, "am", "-q", "-", input=mail(quiet_night, replace(odd, commit="b" * 40), diff, champion=False))
+    git(root, "am", "-q", "-", input=mail(quiet_swarm, replace(odd, commit="b" * 40), diff, champion=False))
     message = git(root, "log", "-1", "--format=%an%n%B")
     assert message.startswith("autoresearch swarm\n--- From: evil → é")
     assert "Why: --- diff --git a/x b/x" in message and "Measured: val_bpb" in message
 
 
-def test_without_a_change_there_is_no_mail(quiet_night: Snapshot, make_experiment: Callable) -> None:
-    assert mail(quiet_night, make_experiment(1), "", champion=False) == ""
+def test_without_a_change_there_is_no_mail(quiet_swarm: Snapshot, make_experiment: Callable) -> None:
+    assert mail(quiet_swarm, make_experiment(1), "", champion=False) == ""

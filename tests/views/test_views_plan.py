@@ -28,9 +28,9 @@ def rows(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[st
 
 def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(root, capsys)["researcher"].startswith("sweep: knows a playbook")
-    told = rows(root, capsys, "--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
-    assert told["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3"
-    assert "roles" not in told
+    plan = rows(root, capsys, "--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
+    assert plan["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3"
+    assert "roles" not in plan
 
 
 def test_it_tells_whose_roles_the_program_gives_and_a_name_that_is_nobodys(
@@ -39,9 +39,9 @@ def test_it_tells_whose_roles_the_program_gives_and_a_name_that_is_nobodys(
     program = root / "program.md"
     before = program.read_text()
     program.write_text(before + "\n## For gpu0, gpu2: architecture\n\nBig.\n\n## For sweeep and gpu9\n\nx\n")
-    told = rows(root, capsys)["roles"]
+    roles = rows(root, capsys)["roles"]
     program.write_text(before)
-    assert told == "architecture for gpu0, gpu2; a section of its own for nobody: no sweeep or gpu9"
+    assert roles == "architecture for gpu0, gpu2; a section of its own for nobody: no sweeep or gpu9"
 
 
 def test_it_tells_where_each_setting_comes_from(

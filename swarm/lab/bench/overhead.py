@@ -1,6 +1,6 @@
-"""What a run costs beside its training: the sandbox, the trainer's start, the referee, and the guard around them.
+"""Measures what a run costs beside its training: the sandbox, the trainer's start, the referee and the guard.
 
-The untouched code is trained and measured as in a night, on the first slot. On a CPU seconds are CPU-seconds, as the
+The untouched code is trained and measured as in a swarm, on the first slot. On a CPU seconds are CPU-seconds, as the
 budget is counted there, so that a busy machine does not change them.
 """
 

@@ -1,4 +1,4 @@
-"""The table of `swarm bench`."""
+"""The table that `swarm bench` prints."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Hurts a real swarm again and again, from outside, and checks that nothing was lost: `python -m swarm chaos`."""
+"""Chaos testing, `python -m swarm chaos`: injects faults into a real swarm and checks that nothing was lost."""

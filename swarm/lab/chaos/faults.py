@@ -1,4 +1,4 @@
-"""The ways to hurt a swarm, each from outside: signals, limits, sockets, files. Each gives False where it cannot be."""
+"""The faults, each injected from outside: signals, limits, sockets, files. Each is False where it is impossible."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from collections.abc import Callable
 import psutil
 
 from swarm.execution.spec import RESULT
-from swarm.lab.chaos.victim import TAG, Victim
+from swarm.lab.chaos.target import TAG, TargetSwarm
 
-Fault = Callable[[Victim, random.Random], bool]
+Fault = Callable[[TargetSwarm, random.Random], bool]
 
 LONGEST_STOP = 4.0  # seconds
 JUMP = 86400.0  # seconds that a clock may jump, either way
@@ -25,54 +25,54 @@ FULL = 4096  # bytes after which every write to a file fails
 PIDFD_GETFD = 438  # the system call's number, the same on all machines since Linux 5.6
 
 
-def kill_trainer(victim: Victim, chance: random.Random) -> bool:
-    run = victim.run(victim.one_of_its_agents(chance))
+def kill_trainer(target: TargetSwarm, chance: random.Random) -> bool:
+    run = target.run(target.one_of_its_agents(chance))
     return bool(run) and _signal(run[1].step_pid, signal.SIGKILL)
 
 
-def kill_guard(victim: Victim, chance: random.Random) -> bool:
-    run = victim.run(victim.one_of_its_agents(chance))
+def kill_guard(target: TargetSwarm, chance: random.Random) -> bool:
+    run = target.run(target.one_of_its_agents(chance))
     return bool(run) and _signal(run[1].pid, signal.SIGKILL)
 
 
-def kill_agent(victim: Victim, chance: random.Random) -> bool:
-    return _signal(victim.agent(victim.one_of_its_agents(chance)), signal.SIGKILL)
+def kill_agent(target: TargetSwarm, chance: random.Random) -> bool:
+    return _signal(target.agent(target.one_of_its_agents(chance)), signal.SIGKILL)
 
 
-def kill_board(victim: Victim, chance: random.Random) -> bool:
-    return _signal(victim.of_ray("ray::BoardActor"), signal.SIGKILL)
+def kill_board(target: TargetSwarm, chance: random.Random) -> bool:
+    return _signal(target.of_ray("ray::BoardActor"), signal.SIGKILL)
 
 
-def kill_raylet(victim: Victim, chance: random.Random) -> bool:
-    return _signal(victim.of_ray("raylet"), signal.SIGKILL)
+def kill_raylet(target: TargetSwarm, chance: random.Random) -> bool:
+    return _signal(target.of_ray("raylet"), signal.SIGKILL)
 
 
-def kill_gcs(victim: Victim, chance: random.Random) -> bool:
-    return _signal(victim.of_ray("gcs_server"), signal.SIGKILL)
+def kill_gcs(target: TargetSwarm, chance: random.Random) -> bool:
+    return _signal(target.of_ray("gcs_server"), signal.SIGKILL)
 
 
-def kill_head(victim: Victim, chance: random.Random) -> bool:
-    return _signal(victim.head.pid, signal.SIGKILL)
+def kill_head(target: TargetSwarm, chance: random.Random) -> bool:
+    return _signal(target.head.pid, signal.SIGKILL)
 
 
-def kill_agent_and_guard(victim: Victim, chance: random.Random) -> bool:
-    """Both at once: nobody is left who could end the training but the kernel, and the next life."""
-    name = victim.one_of_its_agents(chance)
-    run = victim.run(name)
-    return bool(run) and _signal(victim.agent(name), signal.SIGKILL) and _signal(run[1].pid, signal.SIGKILL)
+def kill_agent_and_guard(target: TargetSwarm, chance: random.Random) -> bool:
+    """Both at once: only the kernel, or the next start of the agent, can end the training."""
+    name = target.one_of_its_agents(chance)
+    run = target.run(name)
+    return bool(run) and _signal(target.agent(name), signal.SIGKILL) and _signal(run[1].pid, signal.SIGKILL)
 
 
-def hang_up(victim: Victim, chance: random.Random) -> bool:
-    """The terminal is closed: the whole session is told."""
-    os.killpg(victim.head.pid, signal.SIGHUP)
+def hang_up(target: TargetSwarm, chance: random.Random) -> bool:
+    """The terminal is closed: its whole session gets SIGHUP."""
+    os.killpg(target.head.pid, signal.SIGHUP)
     return True
 
 
-def stop_for_a_while(victim: Victim, chance: random.Random) -> bool:
+def stop_for_a_while(target: TargetSwarm, chance: random.Random) -> bool:
     """SIGSTOP for some seconds: a machine that swaps, sleeps, or is debugged."""
-    name = victim.one_of_its_agents(chance)
-    run = victim.run(name)
-    candidates = [victim.agent(name), victim.of_ray("ray::BoardActor"), victim.head.pid]
+    name = target.one_of_its_agents(chance)
+    run = target.run(name)
+    candidates = [target.agent(name), target.of_ray("ray::BoardActor"), target.head.pid]
     candidates += [run[1].pid, run[1].step_pid] if run else []
     chosen = chance.choice(candidates)
     if not _signal(chosen, signal.SIGSTOP):
@@ -82,20 +82,20 @@ def stop_for_a_while(victim: Victim, chance: random.Random) -> bool:
     return True
 
 
-def fill_disk(victim: Victim, chance: random.Random) -> bool:
+def fill_disk(target: TargetSwarm, chance: random.Random) -> bool:
     """No Python process of the swarm can write to a file for some seconds."""
     if sys.platform != "linux":
         return False
-    _limit_writes(victim, FULL)
+    _limit_writes(target, FULL)
     time.sleep(chance.uniform(1.0, LONGEST_STOP))
     for _ in range(3):  # what was started meanwhile inherited the limit
-        _limit_writes(victim, None)
+        _limit_writes(target, None)
     return True
 
 
-def cut_connections(victim: Victim, chance: random.Random) -> bool:
-    """Shuts down every TCP connection of the board or of an agent, under their hands."""
-    chosen = chance.choice([victim.of_ray("ray::BoardActor"), victim.agent(victim.one_of_its_agents(chance))])
+def cut_connections(target: TargetSwarm, chance: random.Random) -> bool:
+    """Shuts down every TCP connection of the board or of an agent."""
+    chosen = chance.choice([target.of_ray("ray::BoardActor"), target.agent(target.one_of_its_agents(chance))])
     if sys.platform != "linux" or chosen is None:
         return False
     try:
@@ -111,9 +111,9 @@ def cut_connections(victim: Victim, chance: random.Random) -> bool:
         os.close(handle)
 
 
-def lock_refs(victim: Victim, chance: random.Random) -> bool:
+def lock_refs(target: TargetSwarm, chance: random.Random) -> bool:
     """Git refuses every update of refs for some seconds, as a git that died before leaves it."""
-    lock = victim.root / ".git" / "refs" / "heads" / "autoresearch" / f"{TAG}.lock"
+    lock = target.root / ".git" / "refs" / "heads" / "autoresearch" / f"{TAG}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.touch()
     time.sleep(chance.uniform(1.0, LONGEST_STOP))
@@ -121,31 +121,31 @@ def lock_refs(victim: Victim, chance: random.Random) -> bool:
     return True
 
 
-def jump_clock(victim: Victim, chance: random.Random) -> bool:
+def jump_clock(target: TargetSwarm, chance: random.Random) -> bool:
     """Every clock of head, board and agents is suddenly up to a day off; it stays so until the next jump."""
-    _order(victim, "clock", f"{chance.uniform(-JUMP, JUMP):.0f}")
+    _order(target, "clock", f"{chance.uniform(-JUMP, JUMP):.0f}")
     return True
 
 
-def corrupt_result(victim: Victim, chance: random.Random) -> bool:
+def corrupt_result(target: TargetSwarm, chance: random.Random) -> bool:
     """The file in which a guard wrote how its run ended holds garbage when the agent comes to read it."""
-    name = victim.one_of_its_agents(chance)
-    agent, run = victim.agent(name), victim.run(name)
+    name = target.one_of_its_agents(chance)
+    agent, run = target.agent(name), target.run(name)
     if agent is None or run is None or not _signal(agent, signal.SIGSTOP):
         return False
     result, deadline = run[0] / RESULT, time.monotonic() + 10
     while not result.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    hurt = result.exists()
-    if hurt:
+    corrupted = result.exists()
+    if corrupted:
         result.write_bytes(chance.randbytes(200))
     _signal(agent, signal.SIGCONT)
-    return hurt
+    return corrupted
 
 
-def lose_acknowledgement(victim: Victim, chance: random.Random) -> bool:
-    """The board dies right after it committed something, and before anybody hears of it."""
-    order = victim.orders / "forget"
+def lose_acknowledgement(target: TargetSwarm, chance: random.Random) -> bool:
+    """The board dies right after it committed something, before it can answer."""
+    order = target.orders / "forget"
     order.touch()
     deadline = time.monotonic() + 20
     while order.exists() and time.monotonic() < deadline:
@@ -155,7 +155,7 @@ def lose_acknowledgement(victim: Victim, chance: random.Random) -> bool:
     return taken
 
 
-FAULTS: dict[str, tuple[int, Fault]] = {  # with how often each comes, in relation to the others
+FAULTS: dict[str, tuple[int, Fault]] = {  # with the relative frequency of each
     "trainer killed": (3, kill_trainer),
     "guard killed": (3, kill_guard),
     "agent killed": (4, kill_agent),
@@ -175,9 +175,9 @@ FAULTS: dict[str, tuple[int, Fault]] = {  # with how often each comes, in relati
 }
 
 
-def _signal(whom: psutil.Process | int | None, number: signal.Signals) -> bool:
-    """Tells whether there was somebody to send it to."""
-    pid = whom.pid if isinstance(whom, psutil.Process) else whom
+def _signal(process: psutil.Process | int | None, number: signal.Signals) -> bool:
+    """Whether there was a process to send it to."""
+    pid = process.pid if isinstance(process, psutil.Process) else process
     with contextlib.suppress(ProcessLookupError):
         if pid:
             os.kill(pid, number)
@@ -185,9 +185,9 @@ def _signal(whom: psutil.Process | int | None, number: signal.Signals) -> bool:
     return False
 
 
-def _limit_writes(victim: Victim, size: int | None) -> None:
+def _limit_writes(target: TargetSwarm, size: int | None) -> None:
     """Sets, or takes away, the largest size of files; not for Ray's own programs, which a signal would end."""
-    for process in victim.processes():
+    for process in target.processes():
         with contextlib.suppress(psutil.Error, OSError, ValueError):
             name = process.name()
             if not name.startswith(("python", "ray::BoardActor", "ray::AgentActor")):
@@ -206,7 +206,7 @@ def _shut_down(handle: int, number: int) -> bool:
     return True
 
 
-def _order(victim: Victim, name: str, text: str) -> None:
-    draft = victim.orders / f".{name}"
+def _order(target: TargetSwarm, name: str, text: str) -> None:
+    draft = target.orders / f".{name}"
     draft.write_text(text)
-    draft.replace(victim.orders / name)
+    draft.replace(target.orders / name)

@@ -1,4 +1,4 @@
-"""What must hold after a swarm was hurt, whatever was done to it: counted from ledger, git, files and logs."""
+"""The invariants of a swarm that has ended, whatever faults it saw: checked on ledger, git, results.tsv and logs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check(root: Path, tag: str) -> Broken:
 
 
 def given_up(root: Path) -> int:
-    """Experiments that the swarm gave up, and said so, as one run was hurt time and again; free to be tried anew."""
+    """How many experiments the swarm gave up, and said so, since one run was lost time and again."""
     with contextlib.closing(Ledger(root / ".swarm" / "ledger.sqlite")) as ledger:
         return len(audit.given_up(ledger))
 

@@ -1,1 +1,1 @@
-"""A synthetic research problem with a known truth, to try the swarm without a GPU."""
+"""Simulated swarms on a virtual clock, and a synthetic project that can be run: both with known true values."""

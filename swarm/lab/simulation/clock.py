@@ -1,4 +1,4 @@
-"""A clock that jumps: an asyncio event loop where nobody waits, and all happens in one order."""
+"""A virtual clock: an asyncio event loop on which waiting takes no time, and everything happens in a fixed order."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-def run(night: Coroutine[Any, Any, Result]) -> Result:
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Runs the coroutine to its end on a virtual clock that starts at 0. RuntimeError where all wait for nothing."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(night)
+        return runner.run(coroutine)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Time is what was waited for. Work for threads is done at once, so that no real thread decides an order."""
+    """Its time moves only by what tasks wait for. Work for threads is done at once, so the order is always the same."""
 
     def __init__(self) -> None:
-        self._jump = _Jump()
-        super().__init__(self._jump)
+        self._selector_clock = _JumpingSelector()
+        super().__init__(self._selector_clock)
 
     def time(self) -> float:
         """Virtual seconds since the start."""
-        return self._jump.now
+        return self._selector_clock.now
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         done = self.create_future()
@@ -36,7 +36,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return done
 
 
-class _Jump(selectors.SelectSelector):
+class _JumpingSelector(selectors.SelectSelector):
     """Where a selector would wait, this one puts the clock forward."""
 
     now = 0.0

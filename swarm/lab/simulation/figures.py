@@ -1,4 +1,4 @@
-"""From simulated nights to figures, each with its standard error."""
+"""Statistics over the outcomes of simulated swarms, each with its standard error."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import count
 from statistics import fmean, stdev
 
-from swarm.lab.simulation.night import Outcome
+from swarm.lab.simulation.simulated_swarm import Outcome
 
 MINUTE = 1 / 60  # hours
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value and its standard error; None where the nights give none."""
+    """A value and its standard error; None where the outcomes give none."""
 
     value: float | None
     se: float | None = None
@@ -28,39 +28,39 @@ def mean(values: Sequence[float]) -> Figure:
 
 
 def ratio(tops: Sequence[float], bottoms: Sequence[float]) -> Figure:
-    """The ratio of two sums over the same nights: a share that is pooled, or a comparison that is paired."""
+    """The ratio of two sums over the same swarms: a share that is pooled, or a comparison that is paired."""
     total = math.fsum(bottoms)
     if not total:
         return Figure(None)
     value = math.fsum(tops) / total
     residuals = [top - value * bottom for top, bottom in zip(tops, bottoms, strict=True)]
-    nights = len(residuals)
-    if nights < 2:
+    pairs = len(residuals)
+    if pairs < 2:
         return Figure(value)
-    return Figure(value, math.sqrt(math.fsum(r * r for r in residuals) * nights / (nights - 1)) / abs(total))
+    return Figure(value, math.sqrt(math.fsum(r * r for r in residuals) * pairs / (pairs - 1)) / abs(total))
 
 
 def share(outcomes: Sequence[Outcome], part: Callable[[Outcome], float], whole: Callable[[Outcome], float]) -> Figure:
-    """`part` of `whole`, pooled over the nights."""
+    """`part` of `whole`, pooled over the swarms."""
     return ratio([part(outcome) for outcome in outcomes], [whole(outcome) for outcome in outcomes])
 
 
 def speedup(one: Sequence[Outcome], many: Sequence[Outcome], hours: float) -> Figure:
     """How much sooner many agents have the mean trunk gain that one has after `hours`; error by jackknife.
 
-    The nights are paired: the same ideas in the same order.
+    The swarms are paired: the same ideas in the same order.
     """
     whole = _speedup(one, many, hours)
-    nights = len(one)
-    left_out = [_speedup([*one[:i], *one[i + 1 :]], [*many[:i], *many[i + 1 :]], hours) for i in range(nights)]
+    pairs = len(one)
+    left_out = [_speedup([*one[:i], *one[i + 1 :]], [*many[:i], *many[i + 1 :]], hours) for i in range(pairs)]
     known = [value for value in left_out if value is not None]
-    if whole is None or nights < 2 or len(known) < nights:
+    if whole is None or pairs < 2 or len(known) < pairs:
         return Figure(whole)
-    return Figure(whole, (nights - 1) / math.sqrt(nights) * stdev(known))
+    return Figure(whole, (pairs - 1) / math.sqrt(pairs) * stdev(known))
 
 
 def _speedup(one: Sequence[Outcome], many: Sequence[Outcome], hours: float) -> float | None:
-    """None where many agents did not get so far before their nights were cut off."""
+    """None where many agents did not get so far before their end was cut off."""
     if not one or not many:
         return None
     target = fmean(outcome.gain_at(hours) for outcome in one)

@@ -1,4 +1,4 @@
-"""Ideas of simulated researchers: real small edits of real Python files, each in many wordings and many spellings."""
+"""The ideas of simulated researchers: small edits of Python files, each with many possible wordings and spellings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PLACES = {  # functions, each in a file of its own, and what people call what fl
     "head": ("the logits", "the final scores"),
     "update": ("the optimizer's update", "each step of the optimizer"),
 }
-TURNS = {  # calls that an idea adds: wordings, reasons, category
+CALLS = {  # calls that an idea adds: wordings, reasons, category
     "softcap": (
         ("softcap {x} at {a}", "cap {x} softly, limit {a}", "tanh squashing of {x} with bound {a}"),
         ("Large values dominate the sum.", "Outliers should not drown the rest."),
@@ -133,7 +133,7 @@ class Change:
 
     @property
     def category(self) -> str:
-        return TURNS[self.call][2] if self.call else KNOBS[self.place][2]
+        return CALLS[self.call][2] if self.call else KNOBS[self.place][2]
 
 
 def untouched() -> Source:
@@ -144,24 +144,24 @@ def untouched() -> Source:
 
 
 def shuffled(seed: int) -> list[Change]:
-    """All changes there are, in the order in which a night thinks of them."""
+    """All changes there are, in the order in which a swarm proposes them."""
     chance = random.Random(f"ideas {seed}")
     knobs = [Change(name, value=_rounded(start * f)) for name, (start, _, _) in KNOBS.items() for f in FACTORS]
-    turns = [
+    calls = [
         Change(place, call, value, layer)
         for place in PLACES
-        for call in TURNS
+        for call in CALLS
         for value in STRENGTHS
         for layer in LAYERS
     ]
     chance.shuffle(knobs)
-    chance.shuffle(turns)
-    return [(knobs if knobs and chance.random() < TUNED else turns).pop() for _ in range(len(turns))]
+    chance.shuffle(calls)
+    return [(knobs if knobs and chance.random() < TUNED else calls).pop() for _ in range(len(calls))]
 
 
 def worded(change: Change, chance: random.Random) -> Idea:
     """The change as somebody may put it."""
-    return _turn_in_words(change, chance) if change.call else _knob_in_words(change, chance)
+    return _call_in_words(change, chance) if change.call else _knob_in_words(change, chance)
 
 
 def written(change: Change, parent: Source, chance: random.Random | None) -> Edit:
@@ -234,8 +234,8 @@ def _knob_in_words(change: Change, chance: random.Random) -> Idea:
     return Idea(title, reason, category, knobs)
 
 
-def _turn_in_words(change: Change, chance: random.Random) -> Idea:
-    titles, reasons, category = TURNS[change.call]
+def _call_in_words(change: Change, chance: random.Random) -> Idea:
+    titles, reasons, category = CALLS[change.call]
     title = chance.choice(titles).format(x=chance.choice(PLACES[change.place]), a=f"{change.value:g}")
     return Idea(title + chance.choice(SINCE).format(b=change.layer), chance.choice(reasons), category)
 

@@ -1,4 +1,4 @@
-"""What simulated ideas are truly worth: landscapes of effects, and the true value of code that holds some."""
+"""The true effects of simulated ideas: how they are distributed, and the true metric of code that holds some."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Landscape:
 
 LANDSCAPES = {
     "default": Landscape(bad=0.60, gain=0.08),
-    "klike": Landscape(bad=0.25, gain=0.06, cost=0.0005),  # like a published night of 126 experiments
+    "klike": Landscape(bad=0.25, gain=0.06, cost=0.0005),  # like a published run of 126 experiments overnight
 }
 
 
@@ -52,7 +52,7 @@ class Effect:
 
 
 class Truth:
-    """The effects of one night's ideas, which are numbered in the order in which they are thought of."""
+    """The effects of one simulated swarm's ideas, numbered in the order in which they are proposed."""
 
     def __init__(self, landscape: Landscape, seed: int):
         self._landscape, self._chance = landscape, random.Random(f"truth {seed}")

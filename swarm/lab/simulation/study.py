@@ -1,4 +1,4 @@
-"""The whole study: which nights are simulated, on all cores, and the flat object of figures that they give."""
+"""The study behind `swarm simulate`: many simulated swarms under two policies, and the figures they give."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from swarm.errors import UsageError
 from swarm.judge.decide import read_policy
 from swarm.lab.simulation.figures import Figure, mean, ratio, share, speedup
 from swarm.lab.simulation.landscape import LANDSCAPES
-from swarm.lab.simulation.night import Night, Outcome, simulate
+from swarm.lab.simulation.simulated_swarm import Outcome, SimulatedSwarm, simulate
 
 REFERENCE = "greedy"  # what every policy is compared with, on the same ideas
 LONG, SHORT = 24.0, 12.0  # hours of one agent whose gain many agents try to reach
-SLOWEST = 3.0  # a speed-up below this is not resolved: so much shorter are the nights of many agents
+SLOWEST = 3.0  # a speed-up below this is not resolved: so much shorter are the swarms of many agents
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What to simulate: `nights` nights of `hours` for each sigma, landscape and policy, from `seed` on."""
+    """What to simulate: `swarms` swarms of `hours` for each sigma, landscape and policy, from `seed` on."""
 
-    nights: int = 100
+    swarms: int = 100
     hours: float = 12.0
     gpus: int = 8
     sigmas: tuple[float, ...] = (0.0006, 0.0012)
@@ -43,7 +43,7 @@ class Study:
         if unknown:
             raise UsageError(f"--landscape {unknown[0]}: it is one of {', '.join(LANDSCAPES)}")
         read_policy(self.policy)
-        counts = {"nights": self.nights, "gpus": self.gpus}
+        counts = {"nights": self.swarms, "gpus": self.gpus}
         lengths = {"hours": self.hours, "budget": self.budget} | {f"sigma {sigma:g}": sigma for sigma in self.sigmas}
         for name, value in (counts | lengths).items():
             if not 0 < value < math.inf:
@@ -54,8 +54,8 @@ class Study:
             if not 0 <= value < math.inf:
                 raise UsageError(f"--{name} must be 0 or more, and finite, not {value:g}")
 
-    def night(self) -> Night:
-        """The study's very first night."""
+    def first(self) -> SimulatedSwarm:
+        """The study's very first swarm."""
         return replace(_first(self, self.policy)[0])
 
     @property
@@ -65,14 +65,14 @@ class Study:
 
 @dataclass(frozen=True)
 class Results:
-    """The outcomes of every night of a study, and the figures of the issue they answer."""
+    """The outcome of every swarm of a study, and the figures computed from them."""
 
     study: Study
-    outcomes: Mapping[Night, Outcome]
+    outcomes: Mapping[SimulatedSwarm, Outcome]
 
     def of(self, sigma: float, landscape: str, policy: str) -> list[Outcome]:
-        """The nights of one cell."""
-        return [self.outcomes[night] for night in _cell(self.study, sigma, landscape, policy)]
+        """The outcomes of one cell."""
+        return [self.outcomes[swarm] for swarm in _cell(self.study, sigma, landscape, policy)]
 
     def flat(self) -> dict[str, float | None]:
         """One flat object: every figure under its name, its standard error under `se_` and the name."""
@@ -95,12 +95,12 @@ class Results:
         yield "false_champions", share(ours, lambda o: o.false_champions, lambda o: o.crowned)
         yield "optimism_sigma", mean([o.optimism for o in ours if o.optimism is not None])
         yield "greedy_optimism_sigma", mean([o.record_optimism for o in theirs if o.record_optimism is not None])
-        nulls = [self.outcomes[night] for night in _nulls(study)]
+        nulls = [self.outcomes[swarm] for swarm in _nulls(study)]
         yield "null_nights_clean", mean([float(o.crowned == 0) for o in nulls])
         yield "duplicates_run", share(ours, lambda o: o.repeats_run, lambda o: o.repeats)
         yield "wrongly_refused", share(ours, lambda o: o.wrongly_refused, lambda o: o.new_ideas)
         yield "new_share", mean([o.new_share for o in ours])
-        one, many = ([self.outcomes[night] for night in race] for race in _races(study))
+        one, many = ([self.outcomes[swarm] for swarm in race] for race in _races(study))
         yield f"speedup_{study.gpus}", speedup(one, many, LONG)
         yield f"speedup_{study.gpus}_12h", speedup(one, many, SHORT)
 
@@ -118,7 +118,7 @@ def key(sigma: float) -> str:
     return f"{sigma:.10f}".rstrip("0").partition(".")[2]
 
 
-QUICK = {"nights": 3, "hours": 3.0}
+QUICK = {"swarms": 3, "hours": 3.0}
 
 
 def read_study(flags: Mapping[str, Any]) -> Study:
@@ -141,21 +141,21 @@ def _number(text: str) -> float:
         raise UsageError(f"--sigma {text!r} is not a number") from error
 
 
-def run(study: Study, told: Callable[[int, int], Any] = lambda done, of: None) -> Results:
-    """Simulates all nights of the study, on all cores; `told(done, of)` hears how far it is."""
-    nights = sorted(set(_nights(study)), key=lambda night: -night.gpus * night.hours)
-    outcomes: dict[Night, Outcome] = {}
+def run(study: Study, on_progress: Callable[[int, int], Any] = lambda done, of: None) -> Results:
+    """Simulates all swarms of the study, on all cores; calls `on_progress(done, of)` after each."""
+    swarms = sorted(set(_swarms(study)), key=lambda swarm: -swarm.gpus * swarm.hours)
+    outcomes: dict[SimulatedSwarm, Outcome] = {}
     with ProcessPoolExecutor(study.workers or os.cpu_count()) as pool:
-        for night, outcome in zip(nights, pool.map(simulate, nights), strict=True):
-            outcomes[night] = outcome
-            told(len(outcomes), len(nights))
+        for swarm, outcome in zip(swarms, pool.map(simulate, swarms), strict=True):
+            outcomes[swarm] = outcome
+            on_progress(len(outcomes), len(swarms))
     return Results(study, outcomes)
 
 
-# -- the nights of each question -----------------------------------------------------------------------------------
+# -- the swarms of each question -----------------------------------------------------------------------------------
 
 
-def _nights(study: Study) -> Iterator[Night]:
+def _swarms(study: Study) -> Iterator[SimulatedSwarm]:
     for sigma, landscape in study.cells:
         for policy in (study.policy, REFERENCE):
             yield from _cell(study, sigma, landscape, policy)
@@ -166,8 +166,8 @@ def _nights(study: Study) -> Iterator[Night]:
         yield from race
 
 
-def _cell(study: Study, sigma: float, landscape: str, policy: str) -> list[Night]:
-    night = Night(
+def _cell(study: Study, sigma: float, landscape: str, policy: str) -> list[SimulatedSwarm]:
+    swarm = SimulatedSwarm(
         LANDSCAPES[landscape],
         sigma,
         policy,
@@ -178,29 +178,29 @@ def _cell(study: Study, sigma: float, landscape: str, policy: str) -> list[Night
         budget=study.budget,
         think=study.think,
     )
-    return [replace(night, seed=study.seed + number) for number in range(study.nights)]
+    return [replace(swarm, seed=study.seed + number) for number in range(study.swarms)]
 
 
-def _first(study: Study, policy: str) -> list[Night]:
-    """The nights of the first cell: its sigma and landscape stand for all where a question is asked once."""
+def _first(study: Study, policy: str) -> list[SimulatedSwarm]:
+    """The swarms of the first cell: its sigma and landscape stand for all where a question is asked once."""
     sigma, landscape = study.cells[0]
     return _cell(study, sigma, landscape, policy)
 
 
-def _alone(study: Study, policy: str) -> list[Night]:
+def _alone(study: Study, policy: str) -> list[SimulatedSwarm]:
     """The same with one GPU."""
-    return [replace(night, gpus=1) for night in _first(study, policy)]
+    return [replace(swarm, gpus=1) for swarm in _first(study, policy)]
 
 
-def _nulls(study: Study) -> list[Night]:
-    """Nights in which nothing gains, from all cells in turn."""
+def _nulls(study: Study) -> list[SimulatedSwarm]:
+    """Swarms in which no idea gains, from all cells in turn."""
     cells = [_cell(study, sigma, landscape, study.policy) for sigma, landscape in study.cells]
-    chosen = [cells[number % len(cells)][number] for number in range(study.nights)]
-    return [replace(night, landscape=night.landscape.null()) for night in chosen]
+    chosen = [cells[number % len(cells)][number] for number in range(study.swarms)]
+    return [replace(swarm, landscape=swarm.landscape.null()) for swarm in chosen]
 
 
-def _races(study: Study) -> tuple[list[Night], list[Night]]:
+def _races(study: Study) -> tuple[list[SimulatedSwarm], list[SimulatedSwarm]]:
     """One agent for a day, and many for as long as it takes them to get as far."""
-    one = [replace(night, gpus=1, hours=LONG, open_end=True) for night in _first(study, study.policy)]
-    many = [replace(night, gpus=study.gpus, hours=LONG / SLOWEST) for night in one]
+    one = [replace(swarm, gpus=1, hours=LONG, open_end=True) for swarm in _first(study, study.policy)]
+    many = [replace(swarm, gpus=study.gpus, hours=LONG / SLOWEST) for swarm in one]
     return one, many

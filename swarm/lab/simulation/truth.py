@@ -1,4 +1,4 @@
-"""The hidden truth of the synthetic problem, for those who check whether what was kept is real."""
+"""The true metric of the synthetic problem, for checks of whether what was kept is real."""
 
 from __future__ import annotations
 

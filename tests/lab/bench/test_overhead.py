@@ -54,11 +54,11 @@ def commit(root: Path) -> None:
 
 def test_each_part_of_a_run_is_told_in_its_seconds(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--overhead", "--budget", "1", "--json", "-C", str(repository)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["start"] + told["training"] >= 0.5 and told["referee"] >= 0.3
-    assert told["referee_share"] == pytest.approx(told["referee"], abs=1e-3)
-    assert told["share_of_300"] * 300 >= told["referee"] - 0.02
-    assert (told["sandbox"] is not None) == told["sandboxed"]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["start"] + printed["training"] >= 0.5 and printed["referee"] >= 0.3
+    assert printed["referee_share"] == pytest.approx(printed["referee"], abs=1e-3)
+    assert printed["share_of_300"] * 300 >= printed["referee"] - 0.02
+    assert (printed["sandbox"] is not None) == printed["sandboxed"]
     assert not (repository / ".swarm").exists(), "it measures, and leaves nothing"
 
 

@@ -1,4 +1,4 @@
-"""A drill of a few faults, and the ways to hurt: that each really does what it says."""
+"""A drill of a few faults, and the faults themselves: each really does what it says."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import pytest
 
 from swarm import cli
 from swarm.lab.chaos import faults
-from swarm.lab.chaos.victim import WITHIN
+from swarm.lab.chaos.target import WITHIN
 
 
 def inside(orders: Path, program: str) -> subprocess.Popen[str]:
-    """A Python process as a hurt swarm's are."""
+    """A Python process like those of the swarm under test."""
     environment = {**os.environ, "SWARM_CHAOS": str(orders), "PYTHONPATH": str(WITHIN)}
     return subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def test_the_clock_inside_is_as_wrong_as_it_is_told(tmp_path):
+def test_the_clock_inside_is_as_wrong_as_ordered(tmp_path):
     (tmp_path / "clock").write_text("-86400")
-    told = inside(tmp_path, "import time; print(time.time())").communicate()[0]
-    assert time.time() - float(told) == pytest.approx(86400, abs=30)
+    printed = inside(tmp_path, "import time; print(time.time())").communicate()[0]
+    assert time.time() - float(printed) == pytest.approx(86400, abs=30)
 
 
 def test_who_commits_dies_once_after_the_commit(tmp_path):
@@ -40,12 +40,12 @@ import sqlite3
 db = sqlite3.connect({str(tmp_path / "ledger")!r}, isolation_level=None)
 for sql in ("CREATE TABLE IF NOT EXISTS t (x)", "BEGIN", "INSERT INTO t VALUES (1)", "COMMIT"):
     db.execute(sql)
-print("told")
+print("answered")
 """
     first, second = inside(tmp_path, program), None
     assert first.communicate()[0] == "" and first.returncode == -signal.SIGKILL
     second = inside(tmp_path, program)
-    assert second.communicate()[0] == "told\n"
+    assert second.communicate()[0] == "answered\n"
     check = inside(tmp_path, f"import sqlite3; print(*sqlite3.connect({str(tmp_path / 'ledger')!r}).execute("
                    "'SELECT count(*) FROM t').fetchone())")  # fmt: skip
     assert check.communicate()[0] == "2\n"
@@ -78,7 +78,7 @@ def test_bad_numbers_are_refused(capsys):
 @pytest.mark.slow
 def test_a_drill_loses_nothing(capsys):
     assert cli.main(["chaos", "--faults", "12", "--seed", "3", "--json"]) == 0, capsys.readouterr().err
-    told = json.loads(capsys.readouterr().out)
-    assert told["faults"] == told["survived"] == 12 and told["experiments"] > 2
+    result = json.loads(capsys.readouterr().out)
+    assert result["faults"] == result["survived"] == 12 and result["experiments"] > 2
     zero = ("lost", "counted_twice", "stuck_claims", "duplicates_run", "refs_wrong", "processes_left")
-    assert not any(told[name] for name in zero)
+    assert not any(result[name] for name in zero)

@@ -1,4 +1,4 @@
-"""The drill's own eyes: on a sound night they see nothing, and each thing that can be broken is seen by its name."""
+"""The invariants of a chaos drill: a sound swarm breaks none, and each kind of damage is reported by its name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def broken(root: Path) -> dict[str, tuple[str, ...]]:
     return {name: what for name, what in asdict(check(root, "apr5")).items() if what}
 
 
-def test_a_sound_night_has_nothing_broken(finished_night):
+def test_a_sound_swarm_has_nothing_broken(finished_night):
     assert check(finished_night, "apr5") == Broken((), (), (), (), ())
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from swarm.errors import UsageError
 from swarm.lab.simulation.figures import mean, ratio
-from swarm.lab.simulation.night import Night, Outcome
-from swarm.lab.simulation.study import Results, Study, _nights, read_study
+from swarm.lab.simulation.simulated_swarm import Outcome, SimulatedSwarm
+from swarm.lab.simulation.study import Results, Study, _swarms, read_study
 
 CELLS = ("0006_default", "0012_default", "0006_klike", "0012_klike")
 SINGLE = (
@@ -16,21 +16,21 @@ SINGLE = (
 )  # fmt: skip
 
 
-def outcome(night: Night) -> Outcome:
+def outcome(swarm: SimulatedSwarm) -> Outcome:
     """Race gains twice what greedy does, and one agent a sixth of what eight do in the same time."""
-    rate = 0.006 * (1 if night.policy == "greedy" else 2) / (8 if night.gpus == 8 else 48)
-    hours = range(int(night.hours) * 60 + 1)
+    rate = 0.006 * (1 if swarm.policy == "greedy" else 2) / (8 if swarm.gpus == 8 else 48)
+    hours = range(int(swarm.hours) * 60 + 1)
     return Outcome(
         progress=tuple((minute / 60, rate * minute / 60) for minute in hours),
-        keeps=10, false_keeps=1 if night.policy == "race" else 4, crowned=int(night.landscape.gain > 0),
+        keeps=10, false_keeps=1 if swarm.policy == "race" else 4, crowned=int(swarm.landscape.gain > 0),
         false_champions=0, optimism=0.1, record_optimism=2.0, experiments=50, runs=80, new_share=0.7,
         new_ideas=100, wrongly_refused=1, repeats=40, repeats_run=2,
     )  # fmt: skip
 
 
 def test_one_flat_object_has_every_key() -> None:
-    study = Study(nights=3)
-    flat = Results(study, {night: outcome(night) for night in _nights(study)}).flat()
+    study = Study(swarms=3)
+    flat = Results(study, {swarm: outcome(swarm) for swarm in _swarms(study)}).flat()
     names = [f"{stem}_{cell}" for stem in ("progress_ratio", "false_keeps") for cell in CELLS] + [*SINGLE]
     assert set(names) | {f"se_{name}" for name in names} <= set(flat)
     assert all(value is None or isinstance(value, (int, float)) for value in flat.values())
@@ -49,7 +49,7 @@ def test_figures_come_with_their_standard_errors() -> None:
 @pytest.mark.parametrize(
     "flags",
     [{"sigma": "much"}, {"sigma": "-1"}, {"landscape": "moon"}, {"policy": "rce"}, {"policy": "race:keep=1"},
-     {"policy": "race:keep_z=x"}, {"nights": 0}, {"hours": float("inf")}, {"repeats": 1.0}, {"gpus": -1}],
+     {"policy": "race:keep_z=x"}, {"swarms": 0}, {"hours": float("inf")}, {"repeats": 1.0}, {"gpus": -1}],
 )  # fmt: skip
 def test_what_cannot_be_simulated_is_refused_in_one_line(flags: dict[str, object]) -> None:
     with pytest.raises(UsageError) as refused:

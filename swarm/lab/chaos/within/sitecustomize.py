@@ -1,4 +1,4 @@
-"""On the PYTHONPATH of a swarm that is hurt: what cannot be done to a process from outside.
+"""Faults that cannot be injected from outside; this file is on the PYTHONPATH of the swarm under test.
 
 Python runs this file at its start. SWARM_CHAOS names a folder. Its file `clock` holds by how many seconds the clock is
 wrong; where there is a file `forget`, the next process that commits to a ledger takes it away and dies before it can

@@ -1,4 +1,4 @@
-"""The tables of `swarm simulate`: every policy beside the truth, and the figures beside their aims."""
+"""The tables that `swarm simulate` prints: the policies side by side, and the figures with their aims."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from swarm.lab.simulation.figures import Figure, mean, share
-from swarm.lab.simulation.night import Effort, Night, Outcome
+from swarm.lab.simulation.simulated_swarm import Effort, Outcome, SimulatedSwarm
 from swarm.lab.simulation.study import REFERENCE, Results, false_keeps
 from swarm.snapshot.records import Snapshot
 from swarm.views.leaderboard import render
@@ -42,32 +42,32 @@ def tables(results: Results, flat: Mapping[str, float | None]) -> Group:
     """Every cell of the study by policy, then all figures."""
     study = results.study
     what = (
-        f"{study.nights} nights of {study.hours:g} hours on {study.gpus} GPUs for every policy, "
+        f"{study.swarms} swarms of {study.hours:g} hours on {study.gpus} GPUs for every policy, "
         f"the same ideas for all; {study.repeats:.0%} of proposals are repeats."
     )
     return Group(what, *(_cell(results, *cell) for cell in study.cells), _figures(flat))
 
 
-def night(what: Night, outcome: Outcome, effort: Effort) -> Table:
-    """One night in full, and what it took to simulate."""
-    drawn = Table(show_header=False, title=f"{what.gpus} agents, {what.hours:g} hours, {what.policy}")
+def swarm_table(swarm: SimulatedSwarm, outcome: Outcome, effort: Effort) -> Table:
+    """One swarm in full, and what it took to simulate."""
+    drawn = Table(show_header=False, title=f"{swarm.gpus} agents, {swarm.hours:g} hours, {swarm.policy}")
     for name, value in asdict(outcome).items():
         if name != "progress":
             drawn.add_row(name.replace("_", " "), _number(value))
     drawn.add_row("true gain of the trunk", f"{outcome.gain:.5f}")
     drawn.add_row("simulated in", f"{effort.seconds:.1f} s, {outcome.runs / effort.seconds:.0f} runs a second")
-    drawn.add_row("an hour of it in", f"{effort.seconds / what.hours:.1f} s")
+    drawn.add_row("an hour of it in", f"{effort.seconds / swarm.hours:.1f} s")
     median, slow = (quantiles(effort.calls, n=100)[place] for place in (49, 98))
     drawn.add_row("a call to the board", f"{1e3 * median:.3g} ms, one in a hundred {1e3 * slow:.3g} ms or more")
-    drawn.add_row("the leaderboard drawn in", f"{1e3 * _frame(effort.seen):.0f} ms, of {what.gpus} agents")
+    drawn.add_row("the leaderboard drawn in", f"{1e3 * _frame(effort.snapshot):.0f} ms, of {swarm.gpus} agents")
     return drawn
 
 
-def _frame(seen: Snapshot) -> float:
+def _frame(snapshot: Snapshot) -> float:
     """Seconds that one picture of the leaderboard takes on a screen with a row for every agent."""
-    width, height = 120, len(seen.agents) + 40
+    width, height = 120, len(snapshot.agents) + 40
     screen, begun = Console(file=io.StringIO(), width=width, height=height), time.perf_counter()
-    screen.print(render(seen, width, height))
+    screen.print(render(snapshot, width, height))
     return time.perf_counter() - begun
 
 
@@ -87,7 +87,7 @@ def _column(cell: list[Outcome], policy: str) -> Mapping[str, Figure]:
     return {
         "true gain of the trunk, 1e-3": mean([1e3 * o.gain for o in cell]),
         "headline better than the truth by, sigmas": mean([claim for claim in claims if claim is not None]),
-        "keeps in a night": mean([o.keeps for o in cell]),
+        "keeps in a swarm": mean([o.keeps for o in cell]),
         "false keeps": false_keeps(cell),
         "false champions": share(cell, lambda o: o.false_champions, lambda o: o.crowned),
         "GPU time on new ideas": mean([o.new_share for o in cell]),

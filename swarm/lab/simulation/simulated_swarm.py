@@ -1,4 +1,7 @@
-"""One simulated night: the real agents, board and judge on a virtual clock, and what they made of a known truth."""
+"""Simulates one swarm: the real agents, board and judge on a virtual clock, with made-up ideas and training results.
+
+The true value of every idea is known, so that an outcome can be measured against it.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from swarm.board.board import Board
 from swarm.board.briefing import CATEGORIES
 from swarm.board.client import BoardClient
 from swarm.lab.simulation import clock
-from swarm.lab.simulation.drafter import Drafter, Imagination
 from swarm.lab.simulation.ideas import read, untouched
 from swarm.lab.simulation.landscape import Landscape, Truth
+from swarm.lab.simulation.simulated_researcher import IdeaStream, SimulatedResearcher
 from swarm.ledger import trunk
 from swarm.ledger.confirmations import confirmed_codes
 from swarm.ledger.database import Ledger
@@ -36,19 +39,20 @@ from swarm.records import Duplicate, Failure, Idea, Measure, Metrics, Progress, 
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 
-TAG = "night"
-DAWN = 1_700_000_000.0  # unix seconds at which every simulated night begins
+TAG = "simulated"
+EPOCH = 1_700_000_000.0  # unix seconds at which every simulated swarm starts
 PROJECT = Project(command=("never run",), editable=tuple(untouched().files))
 HOUR = 3600.0
-WATCH = 20.0  # seconds between the head's looks for leases that ran out
+EXPIRY_INTERVAL = 20.0  # seconds between the head's looks for leases that ran out
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """What is simulated. Equal nights give equal outcomes; nights that differ in policy only are given the same ideas.
+class SimulatedSwarm:
+    """The settings of one simulation. Equal settings give equal outcomes; where only the policy differs, the ideas are
+    the same.
 
     `sigma` is in val_bpb, `offset` (the spread of the GPUs' offsets) in sigmas, `budget` (a run) and `think` (an idea)
-    in seconds. An `open_end` night has no deadline and no closing wave: it is cut off.
+    in seconds. A swarm with an `open_end` has no deadline and no closing wave: it is cut off.
     """
 
     landscape: Landscape
@@ -66,14 +70,14 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a night came to, measured against the truth. Gains are in val_bpb and positive; optimism is in sigmas."""
+    """What a swarm achieved, measured against the truth. Gains are in val_bpb and positive; optimism is in sigmas."""
 
     progress: tuple[tuple[float, float], ...]  # (hour, true gain of the trunk), from (0, 0) on
     keeps: int
     false_keeps: int  # that truly gain nothing over what they were put on
     crowned: int  # states that won a confirmation
     false_champions: int  # of these, truly no better than the champion or baseline that they beat
-    optimism: float | None  # of the night's headline: the claimed gain less the true one
+    optimism: float | None  # of the headline: the claimed gain less the true one
     record_optimism: float | None  # of the trunk's recorded value, which is greedy's headline
     experiments: int
     runs: int
@@ -94,63 +98,63 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What it took to simulate a night: wall seconds, those of every call to the board, and how it looks at its end."""
+    """What a simulation took: wall seconds in all and for each call to the board, and the last snapshot."""
 
     seconds: float
     calls: tuple[float, ...]
-    seen: Snapshot
+    snapshot: Snapshot
 
 
-def simulate(night: Night) -> Outcome:
-    """The night from its first baseline run to its end; takes seconds."""
-    return clock.run(_Simulation(night).run())
+def simulate(swarm: SimulatedSwarm) -> Outcome:
+    """Runs the swarm from its first baseline run to its end; takes seconds."""
+    return clock.run(_Simulation(swarm).run())
 
 
-def simulate_closely(night: Night) -> tuple[Outcome, Effort]:
-    """The same night, with what it took."""
-    begun, simulation = time.perf_counter(), _Simulation(night)
+def simulate_and_time(swarm: SimulatedSwarm) -> tuple[Outcome, Effort]:
+    """The same, with what it took."""
+    begun, simulation = time.perf_counter(), _Simulation(swarm)
     outcome = clock.run(simulation.run())
     seconds = time.perf_counter() - begun
-    return outcome, Effort(seconds, tuple(simulation.calls), simulation.picture())
+    return outcome, Effort(seconds, tuple(simulation.calls), simulation.snapshot())
 
 
 class _Simulation:
-    def __init__(self, night: Night):
-        self.night = night
-        self.imagination = Imagination(night.seed, night.repeats)
-        self.truth = Truth(night.landscape, night.seed)
+    def __init__(self, swarm: SimulatedSwarm):
+        self.swarm = swarm
+        self.ideas = IdeaStream(swarm.seed, swarm.repeats)
+        self.truth = Truth(swarm.landscape, swarm.seed)
         self.refused: set[str] = set()  # titles
         self.ledger = Ledger(None)
         self.calls: list[float] = []  # seconds that each call to the board took
 
     async def run(self) -> Outcome:
-        night, loop = self.night, asyncio.get_running_loop()
+        swarm, loop = self.swarm, asyncio.get_running_loop()
         base = untouched()
-        names = [f"gpu{number}" for number in range(night.gpus)]
+        names = [f"gpu{number}" for number in range(swarm.gpus)]
         seats = {name: ("simulated", CATEGORIES[number % len(CATEGORIES)]) for number, name in enumerate(names)}
-        deadline = None if night.open_end else DAWN + night.hours * HOUR
-        row = founded(TAG, policy=night.policy, budget=night.budget, deadline=deadline, sigma_prior=night.sigma)
-        found(self.ledger, base, seats, fingerprint(base), DAWN, **row)
-        board = Board(self.ledger, TAG, now=lambda: DAWN + loop.time(), monotonic=loop.time)
+        deadline = None if swarm.open_end else EPOCH + swarm.hours * HOUR
+        row = swarm_columns(TAG, policy=swarm.policy, budget=swarm.budget, deadline=deadline, sigma_prior=swarm.sigma)
+        found(self.ledger, base, seats, fingerprint(base), EPOCH, **row)
+        board = Board(self.ledger, TAG, now=lambda: EPOCH + loop.time(), monotonic=loop.time)
         agents = [self._agent(name, board) for name in names]
-        head = asyncio.create_task(_watch(board))
-        lives = asyncio.gather(*(agent.live() for agent in agents))
+        head = asyncio.create_task(_expire_leases(board))
+        work = asyncio.gather(*(agent.live() for agent in agents))
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(lives, night.hours * HOUR if night.open_end else None)
+                await asyncio.wait_for(work, swarm.hours * HOUR if swarm.open_end else None)
         finally:
             head.cancel()
         return self._outcome()
 
     def _agent(self, name: str, board: Board) -> Agent:
-        night = self.night
-        offset = night.offset * night.sigma * random.Random(f"offset {night.seed} {name}").gauss()
-        workshop = _Workshop(night, offset, self._true_value)
-        drafter = Drafter(name, self.imagination, night.think)
-        return Agent(name, PROJECT, BoardClient(self._called(board)), workshop, _Nowhere(), drafter)
+        swarm = self.swarm
+        offset = swarm.offset * swarm.sigma * random.Random(f"offset {swarm.seed} {name}").gauss()
+        runner = _SimulatedRunner(swarm, offset, self._true_value)
+        researcher = SimulatedResearcher(name, self.ideas, swarm.think)
+        return Agent(name, PROJECT, BoardClient(self._caller(board)), runner, _NoWorkspace(), researcher)
 
-    def _called(self, board: Board) -> Callable[..., Any]:
-        """Carries calls to the board, and notes which new ideas it refused as duplicates."""
+    def _caller(self, board: Board) -> Callable[..., Any]:
+        """Passes calls on to the board, times them, and notes which new ideas it refused as duplicates."""
 
         async def call(method: str, *arguments: Any, **keywords: Any) -> Any:
             begun = time.perf_counter()
@@ -164,16 +168,16 @@ class _Simulation:
         return call
 
     def _true_value(self, source: Source) -> float:
-        return self.truth.value(self.imagination.numbers[change] for change in read(source))
+        return self.truth.value(self.ideas.numbers[change] for change in read(source))
 
-    def picture(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """What the leaderboard shows."""
-        return Picture(self.ledger, of_swarm(self.ledger, TAG).swarm).snapshot("", now=DAWN)
+        return Picture(self.ledger, of_swarm(self.ledger, TAG).swarm).snapshot("", now=EPOCH)
 
-    # -- the morning -------------------------------------------------------------------------------------------
+    # -- the outcome -------------------------------------------------------------------------------------------
 
     def _outcome(self) -> Outcome:
-        picture = self.picture()
+        snapshot = self.snapshot()
         steps = trunk.steps(self.ledger, TAG)
         values = [self._true_value(load_source(self.ledger, step.source)) for step in steps]
         crowns = [
@@ -181,16 +185,16 @@ class _Simulation:
         ]
         best = trunk.leader(self.ledger, TAG).source  # which the headline is about
         gain = values[0] - self._true_value(load_source(self.ledger, best))
-        claimed = picture.headline.gain if picture.headline else None
+        claimed = snapshot.headline.gain if snapshot.headline else None
         return Outcome(
             progress=tuple(
-                ((step.at - DAWN) / HOUR, values[0] - value) for step, value in zip(steps, values, strict=True)
+                ((step.at - EPOCH) / HOUR, values[0] - value) for step, value in zip(steps, values, strict=True)
             ),
             keeps=len(values) - 1,
             false_keeps=sum(after >= before for before, after in pairwise(values)),
             crowned=len(crowns),
             false_champions=sum(value >= rival for value, rival in crowns),
-            optimism=None if claimed is None else (claimed - gain) / self.night.sigma,
+            optimism=None if claimed is None else (claimed - gain) / self.swarm.sigma,
             record_optimism=self._record_optimism(steps[-1].experiment, values[-1]),
             **self._spent(),
             **self._novelty(),
@@ -199,7 +203,7 @@ class _Simulation:
     def _record_optimism(self, experiment: str | None, true: float) -> float | None:
         """How much better the trunk's newest step stands in the record than it is; None where there is no step."""
         recorded = own_mean(self.ledger, experiment) if experiment else None
-        return None if recorded is None else (true - recorded) / self.night.sigma
+        return None if recorded is None else (true - recorded) / self.swarm.sigma
 
     def _spent(self) -> dict[str, Any]:
         runs = [run for run in all_runs(self.ledger, TAG) if run.state is RunState.MEASURED]
@@ -209,38 +213,38 @@ class _Simulation:
         return {"experiments": judged_ideas(self.ledger), "runs": len(runs), "new_share": share}
 
     def _novelty(self) -> dict[str, int]:
-        """How the board told new ideas from old ones. Nothing is a repetition of what was never run."""
+        """How well the board distinguished new ideas from old ones. Nothing is a repetition of what was never run."""
         ran = {run.experiment for run in all_runs(self.ledger, TAG) if run.purpose is Purpose.FIRST}
         titles = [row.title for row in experiments(self.ledger, TAG) if row.id in ran]
-        again, changes = self.imagination.again, [self.imagination.meant[title] for title in titles]
+        again, changes = self.ideas.again, [self.ideas.meant[title] for title in titles]
         return {
-            "new_ideas": len(self.imagination.meant) - len(again),
+            "new_ideas": len(self.ideas.meant) - len(again),
             "wrongly_refused": len(self.refused - again),
             "repeats": len(again),
             "repeats_run": len(changes) - len(set(changes)),
         }
 
 
-class _Workshop:
-    """Where runs take their time on the virtual clock, and measure the truth with this GPU's offset and noise."""
+class _SimulatedRunner:
+    """Runs take their time on the virtual clock, and measure the truth with this GPU's offset and noise."""
 
-    def __init__(self, night: Night, offset: float, truth: Callable[[Source], float]):
-        self._night, self._offset, self._truth = night, offset, truth
-        self._pace = random.Random(f"pace {night.seed} {offset}")
+    def __init__(self, swarm: SimulatedSwarm, offset: float, truth: Callable[[Source], float]):
+        self._swarm, self._offset, self._truth = swarm, offset, truth
+        self._pace = random.Random(f"pace {swarm.seed} {offset}")
         self._stopped = asyncio.Event()
 
     async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
-        night, loop = self._night, asyncio.get_running_loop()
-        chance = random.Random(f"{night.seed} {work.seed} {self._offset} {source.sha}")
-        value = self._truth(source) + self._offset + night.sigma * chance.gauss()
-        started, seconds = DAWN + loop.time(), night.budget * self._pace.uniform(1.0, 1.01)
+        swarm, loop = self._swarm, asyncio.get_running_loop()
+        chance = random.Random(f"{swarm.seed} {work.seed} {self._offset} {source.sha}")
+        value = self._truth(source) + self._offset + swarm.sigma * chance.gauss()
+        started, seconds = EPOCH + loop.time(), swarm.budget * self._pace.uniform(1.0, 1.01)
         self._stopped.clear()
         try:
             await asyncio.wait_for(self._stopped.wait(), seconds)
         except TimeoutError:
             pass
         else:
-            lasted = DAWN + loop.time() - started
+            lasted = EPOCH + loop.time() - started
             return Run(work.run, work.attempt, started, lasted, lasted, failure=Failure.INTERRUPTED, reason="stopped")
         metrics = Metrics(value, audited=True, peak_vram_mb=40_000.0)
         trace = tuple(value + chance.gauss() for _ in range(4))
@@ -256,22 +260,22 @@ class _Workshop:
         pass
 
 
-class _Nowhere:
-    """The drafter edits in its head."""
+class _NoWorkspace:
+    """The simulated researcher edits no files, so it needs no folder."""
 
     def fresh(self, source: Source) -> Path:
         return Path(os.devnull)
 
 
-async def _watch(board: Board) -> None:
-    """What the head does all night: it takes back what agents held that went away, and forgets old answers."""
+async def _expire_leases(board: Board) -> None:
+    """The head's periodic duty: frees what lost agents held, and forgets old answers."""
     while True:
-        await asyncio.sleep(WATCH)
+        await asyncio.sleep(EXPIRY_INTERVAL)
         board.expire()
 
 
-def founded(tag: str, **columns: Any) -> dict[str, Any]:
-    """A simulated swarm's row, as a launch would write it, but for these columns."""
+def swarm_columns(tag: str, **columns: Any) -> dict[str, Any]:
+    """The columns of a simulated swarm's row, as a launch would write them; `columns` replaces some."""
     return {
         "tag": tag,
         "base_commit": "0" * 40,

@@ -1,4 +1,4 @@
-"""How busy the GPUs are kept: real swarms on the synthetic problem, beside a plain loop that thinks, then trains."""
+"""Measures experiments per hour and GPU idle time of real swarms, beside a loop that thinks, then trains, in turn."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _swarm(count: int, budget: float, think: float, experiments: int) -> dict[st
         root = make_project(Path(folder, "project"), budget=budget)
         command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), "--tag", TAG, "--device", "sim"]
         command += ["--agents", str(count), "--max-experiments", str(count * experiments), "--policy", "greedy"]
-        command += ["--researcher", "swarm.lab.bench.thinker:Thinker", "--think", str(think)]
+        command += ["--researcher", "swarm.lab.bench.sleeping_researcher:SleepingResearcher", "--think", str(think)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SwarmError(f"the swarm of {count} failed: {(done.stderr or done.stdout).strip()[-500:]}")

@@ -1,4 +1,4 @@
-"""A swarm on the synthetic problem that exists to be hurt: how it is started, and which processes it is made of."""
+"""The swarm that a chaos drill injects faults into: starts it on the synthetic problem, and finds its processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUDGET = 1.0  # seconds of a run
 WITHIN = Path(__file__).with_name("within")
 
 
-class Victim:
+class TargetSwarm:
     """One swarm with `agents` agents in `folder`. All its processes carry the folder's name in their environment."""
 
     def __init__(self, folder: Path, agents: int):
@@ -75,10 +75,10 @@ class Victim:
         """Whether the head has ended, or was never started."""
         return self._head is None or self._head.poll() is not None
 
-    # -- what it is made of ------------------------------------------------------------------------------------------
+    # -- processes ------------------------------------------------------------------------------------------
 
     def of_ray(self, name: str) -> psutil.Process | None:
-        """The head's process of Ray's that is called so."""
+        """The process of this name that belongs to the head's Ray."""
         with contextlib.suppress(psutil.Error):
             for process in psutil.Process(self.head.pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
@@ -91,10 +91,10 @@ class Victim:
         return self.last
 
     def agent(self, name: str) -> psutil.Process | None:
-        """The agent's process, as it says itself."""
+        """The agent's process, by its live.json."""
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
-            told = json.loads((self.folder / name / "live.json").read_text())
-            process = psutil.Process(told["pid"])
+            live = json.loads((self.folder / name / "live.json").read_text())
+            process = psutil.Process(live["pid"])
             if "AgentActor" in " ".join(process.cmdline()):
                 return process
         return None

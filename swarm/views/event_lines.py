@@ -1,4 +1,4 @@
-"""One line per event: what a swarm says where its output is a pipe, a log file, or a terminal that cannot move."""
+"""One line of text per event: what `watch` and `launch` print into a pipe, a log file or a dumb terminal."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 
 from swarm.snapshot.records import Event, ExperimentView, Snapshot
-from swarm.views.text import Scale, clean, clock, to_ascii
+from swarm.views.formatting import Scale, clean, clock, to_ascii
 
 _POLL = 1.0  # seconds between two looks at the ledger
 _VERDICTS = ("keep", "discard", "crash", "near miss")
 
 
-def line(event: Event, snapshot: Snapshot) -> str:
+def event_line(event: Event, snapshot: Snapshot) -> str:
     """`14:02:11 gpu3 keep 0.9932 (-0.0011) raise embedding lr`, the change being that over the parent."""
     experiment = next((e for e in snapshot.experiments if e.id == event.experiment), None)
-    told = clean(event.text)
+    text = clean(event.text)
     if experiment and event.kind in _VERDICTS:
-        told = _verdict(experiment, Scale.of(snapshot), told if event.kind == "keep" else clean(experiment.title))
-    return f"{clock(event.at, seconds=True)} {clean(event.agent) or 'swarm'} {clean(event.kind)} {told}".rstrip()
+        text = _verdict(experiment, Scale.of(snapshot), text if event.kind == "keep" else clean(experiment.title))
+    return f"{clock(event.at, seconds=True)} {clean(event.agent) or 'swarm'} {clean(event.kind)} {text}".rstrip()
 
 
 def _verdict(experiment: ExperimentView, scale: Scale, title: str) -> str:
@@ -29,20 +29,20 @@ def _verdict(experiment: ExperimentView, scale: Scale, title: str) -> str:
     return f"{figures} {title}"
 
 
-def follow(before: Snapshot | None, now: Snapshot) -> Iterator[Event]:
+def new_events(before: Snapshot | None, now: Snapshot) -> Iterator[Event]:
     """The events of `now` that `before` did not hold, oldest first."""
     seen = set(before.events) if before else set()
     return (event for event in now.events if event not in seen)
 
 
-def watch(read: Callable[[], Snapshot], write: Callable[[str], None], done: Callable[[], bool]) -> Snapshot:
+def print_events(read: Callable[[], Snapshot], write: Callable[[str], None], done: Callable[[], bool]) -> Snapshot:
     """Writes a line for every event until the swarm has ended or `done()`; returns the last snapshot."""
     before = None
     while True:
         last = done()  # asked first, so that what happened until then is still read
         now = read()
-        for event in follow(before, now):
-            write(line(event, now))
+        for event in new_events(before, now):
+            write(event_line(event, now))
         if now.ended is not None or last:
             return now
         before = now

@@ -1,4 +1,4 @@
-"""A researcher that only takes its time: what `swarm bench` measures the pipeline with."""
+"""A researcher that sleeps before every proposal; `swarm bench` measures the rest of the swarm with it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PATH = "train.py"
 WORSE = {"WARMUP_RATIO": 0.45}
 
 
-class Thinker:
+class SleepingResearcher:
     """`options["think"]` is the number of seconds before every proposal.
 
     Its ideas are new, run, and are clearly worse than the synthetic baseline: so every experiment is one run, nothing
-    is replicated, mended or confirmed, and what a bench sees between the runs is the swarm alone.
+    is replicated, mended or confirmed, and what `bench` sees between the runs is the swarm alone.
     """
 
     def __init__(self, agent: str, seed: int, options: Mapping[str, str] | None = None):

@@ -1,4 +1,4 @@
-"""progress.png shows the night: a picture of a known size that changes with what happened."""
+"""progress.png shows the swarm: a picture of a known size that changes with what happened."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from swarm.views.staircase import draw_staircase
+from swarm.views.progress_plot import draw_progress
 
 
 def pixels(snapshot, path):
     from matplotlib.image import imread
 
-    return imread(draw_staircase(snapshot, path))
+    return imread(draw_progress(snapshot, path))
 
 
 def share_of(image, red, green, blue):
@@ -22,23 +22,23 @@ def share_of(image, red, green, blue):
     return near.mean()
 
 
-def test_keeps_are_green_discards_grey_crashes_red(make_night, tmp_path):
-    image = pixels(make_night(2, ended=True), tmp_path / "progress.png")
+def test_keeps_are_green_discards_grey_crashes_red(make_swarm, tmp_path):
+    image = pixels(make_swarm(2, ended=True), tmp_path / "progress.png")
     assert image.shape[:2] == (960, 1800)
     assert share_of(image, 0x2A, 0x9D, 0x5C) > 0.001
     assert share_of(image, 0xB9, 0xBF, 0xC6) > 0.0005
     assert share_of(image, 0xD1, 0x49, 0x5B) > 0.00005
 
 
-def test_a_null_night_has_no_green(quiet_night, tmp_path):
-    image = pixels(quiet_night, tmp_path / "progress.png")
+def test_a_swarm_without_a_keep_has_no_green(quiet_swarm, tmp_path):
+    image = pixels(quiet_swarm, tmp_path / "progress.png")
     assert share_of(image, 0x2A, 0x9D, 0x5C) == 0
     assert share_of(image, 0xB9, 0xBF, 0xC6) > 0
 
 
 @pytest.mark.parametrize("case", ["nothing", "no baseline", "higher", "odd titles", "outlier", "no sigma"])
-def test_it_draws_whatever_is_known(make_night, make_experiment, tmp_path, case):
-    snapshot = make_night(2, now=3.0)
+def test_it_draws_whatever_is_known(make_swarm, make_experiment, tmp_path, case):
+    snapshot = make_swarm(2, now=3.0)
     changes = {
         "nothing": {"experiments": (), "trunk": (), "baseline": None, "sigma": None, "agents": ()},
         "no baseline": {"baseline": None, "trunk": ()},
@@ -50,11 +50,11 @@ def test_it_draws_whatever_is_known(make_night, make_experiment, tmp_path, case)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        assert draw_staircase(replace(snapshot, **changes[case]), tmp_path / "p.png").stat().st_size > 10_000
+        assert draw_progress(replace(snapshot, **changes[case]), tmp_path / "p.png").stat().st_size > 10_000
 
 
-def test_an_outlier_does_not_flatten_the_staircase(make_night, make_experiment, tmp_path):
-    snapshot = make_night(2, now=3.0)
+def test_an_outlier_does_not_flatten_the_staircase(make_swarm, make_experiment, tmp_path):
+    snapshot = make_swarm(2, now=3.0)
     green = share_of(pixels(snapshot, tmp_path / "a.png"), 0x2A, 0x9D, 0x5C)
     wild = replace(snapshot, experiments=(*snapshot.experiments, make_experiment(9999, value=50.0, judged=9e9)))
     assert share_of(pixels(wild, tmp_path / "b.png"), 0x2A, 0x9D, 0x5C) > 0.8 * green

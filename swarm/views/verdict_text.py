@@ -1,4 +1,4 @@
-"""What is known about an experiment, in plain words: neither more nor less than its runs say."""
+"""The verdict on an experiment in plain words, and the experiments and failures of a swarm by kind of verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from swarm.board.repeats import Standing, standing
 from swarm.records import Failure, Purpose
 from swarm.snapshot.records import ExperimentView, Snapshot
-from swarm.views.text import plural
+from swarm.views.formatting import plural
 
 FAILURES = {
     "oom": "ran out of memory",
@@ -30,7 +30,7 @@ def judged(snapshot: Snapshot) -> list[ExperimentView]:
 
 
 def failures(snapshot: Snapshot) -> Counter[str]:
-    """How many runs gave no number, by kind; but for fillers that gave way, which is what they are for."""
+    """How many runs gave no number, by kind; without fillers that gave way to an idea, as they should."""
     return Counter(
         run.failure
         for run in snapshot.runs
@@ -39,7 +39,7 @@ def failures(snapshot: Snapshot) -> Counter[str]:
 
 
 def is_near_miss(experiment: ExperimentView) -> bool:
-    """Ran out of runs before it could be told apart from its parent: another look may decide it."""
+    """Ran out of runs before it could be distinguished from its parent: more runs may decide it."""
     return _standing(experiment, None) is Standing.NEAR_MISS
 
 
@@ -52,7 +52,7 @@ def _standing(experiment: ExperimentView, sigma: float | None) -> Standing | Non
     return standing(experiment.status, experiment.outcome, experiment.high, sigma)
 
 
-def verdict(experiment: ExperimentView, sigma: float | None) -> str:
+def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
     """One or two sentences for a person who never saw the judge's rules."""
     if experiment.baseline:
         return f"The baseline, the untouched code that all gains are counted from; {plural(experiment.n, 'run')}."
@@ -70,9 +70,8 @@ def verdict(experiment: ExperimentView, sigma: float | None) -> str:
     if _standing(experiment, sigma) is Standing.NOOP:
         return "Without effect: it trained exactly as its parent did, so the idea itself was not tested."
     if is_near_miss(experiment):
-        return (
-            f"Near miss: {plural(experiment.n, 'run')} could not tell it from its parent. It may be worth another look."
-        )
+        runs = plural(experiment.n, "run")
+        return f"Near miss: {runs} could not distinguish it from its parent. It may be worth another look."
     if is_refuted(experiment, sigma):
         return f"Refuted by {plural(experiment.n, 'run')}: a gain of even half a sigma is unlikely."
     return f"Discarded, unproven: {plural(experiment.n, 'run')} showed no gain, which does not rule out a small one."

@@ -1,4 +1,4 @@
-"""A simulated researcher: it always has an idea, and now and then one that somebody had before, in other words."""
+"""A simulated researcher: proposes random ideas, some of which repeat an earlier one in other words."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ OPENINGS = ("try to", "what about this:", "once more,", "maybe", "next:")
 
 
 @dataclass
-class Imagination:
-    """What all researchers of one night think of, in one order, so that two policies can be given the same night.
+class IdeaStream:
+    """The ideas that all researchers of one simulated swarm propose, in a fixed order, so that policies can be compared
+    on the same ideas.
 
     `repeats` is the share of proposals that repeat an earlier one, of any agent's and whatever came of it.
     """
@@ -53,20 +54,20 @@ class Imagination:
         return change
 
 
-class Drafter:
+class SimulatedResearcher:
     """One agent's researcher; thinks for `seconds` before every proposal, and edits at once."""
 
-    def __init__(self, agent: str, imagination: Imagination, seconds: float):
-        self._imagination, self._seconds = imagination, seconds
-        self._chance = random.Random(f"{imagination.seed} {agent}")
+    def __init__(self, agent: str, ideas: IdeaStream, seconds: float):
+        self._ideas, self._seconds = ideas, seconds
+        self._chance = random.Random(f"{ideas.seed} {agent}")
 
     async def propose(self, briefing: Briefing) -> Idea:
         await asyncio.sleep(self._seconds)
-        return self._imagination.propose(self._chance)
+        return self._ideas.propose(self._chance)
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
-        change = self._imagination.draft(idea)
-        chance = self._chance if idea.title in self._imagination.again else None
+        change = self._ideas.draft(idea)
+        chance = self._chance if idea.title in self._ideas.again else None
         return written(change, briefing.parent, chance)
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:

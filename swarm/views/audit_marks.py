@@ -1,4 +1,4 @@
-"""Who vouches for a number: whether the referee measured it, and whether the code behind it ran in a sandbox."""
+"""Marks on a value: `*` where the referee did not measure it, `°` where its code ran without a sandbox."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from swarm.snapshot.records import ExperimentView
 
-UNAUDITED, UNBOXED = "*", "°"
-_LEGEND = {UNAUDITED: "unaudited", UNBOXED: "no sandbox"}
+UNAUDITED, UNSANDBOXED = "*", "°"
+_LEGEND = {UNAUDITED: "unaudited", UNSANDBOXED: "no sandbox"}
 
 
 def is_unaudited(experiment: ExperimentView) -> bool:
@@ -15,14 +15,14 @@ def is_unaudited(experiment: ExperimentView) -> bool:
     return experiment.value is not None and not experiment.audited
 
 
-def is_unboxed(experiment: ExperimentView) -> bool:
+def is_unsandboxed(experiment: ExperimentView) -> bool:
     """Whether its code ever ran outside a sandbox on the way to its value."""
     return experiment.value is not None and not experiment.sandboxed
 
 
 def marks(experiment: ExperimentView) -> str:
-    """What stands behind its value in a table; "" where the referee measured it and a sandbox held its code."""
-    return UNAUDITED * is_unaudited(experiment) + UNBOXED * is_unboxed(experiment)
+    """The marks after its value in a table; "" where the referee measured it and its code ran in a sandbox."""
+    return UNAUDITED * is_unaudited(experiment) + UNSANDBOXED * is_unsandboxed(experiment)
 
 
 def legend(experiments: Sequence[ExperimentView]) -> list[str]:
@@ -31,8 +31,8 @@ def legend(experiments: Sequence[ExperimentView]) -> list[str]:
     return [f"{mark} {meaning}" for mark, meaning in _LEGEND.items() if mark in used]
 
 
-def told(audited: bool | None, sandboxed: bool | None) -> str:
+def audit_text(audited: bool | None, sandboxed: bool | None) -> str:
     """The same in words: "audited, sandboxed"; "" where nothing was measured."""
     if audited is None:
         return ""
-    return f"{'audited' if audited else _LEGEND[UNAUDITED]}, {'sandboxed' if sandboxed else _LEGEND[UNBOXED]}"
+    return f"{'audited' if audited else _LEGEND[UNAUDITED]}, {'sandboxed' if sandboxed else _LEGEND[UNSANDBOXED]}"

@@ -1,4 +1,4 @@
-"""Simulated nights: equal seeds give equal nights, the truth is counted right, and a judge that is fooled shows."""
+"""Simulated swarms: equal seeds give equal outcomes, the truth is counted right, and a judge that is fooled shows."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from rich.console import Console
 
 from swarm.judge import race as rules
 from swarm.judge.decide import POLICIES, Policy, read_policy
-from swarm.lab.simulate import night as drawn
 from swarm.lab.simulation.ideas import Change, read, shuffled, untouched, worded, written
 from swarm.lab.simulation.landscape import LANDSCAPES, START, Effect, Landscape, Truth
-from swarm.lab.simulation.night import Night, simulate, simulate_closely
+from swarm.lab.simulation.simulated_swarm import SimulatedSwarm, simulate, simulate_and_time
+from swarm.lab.simulation.tables import swarm_table
 from swarm.novelty.code import fingerprint, size
 from swarm.records import Outcome, Rung, Status, Verdict
 
-NIGHT = Night(LANDSCAPES["default"], 0.0006, gpus=4, hours=2.5)
+SWARM = SimulatedSwarm(LANDSCAPES["default"], 0.0006, gpus=4, hours=2.5)
 
 
-def test_equal_seeds_give_equal_nights_and_others_do_not() -> None:
-    short = replace(NIGHT, hours=1.0)
+def test_equal_seeds_give_equal_outcomes_and_others_do_not() -> None:
+    short = replace(SWARM, hours=1.0)
     assert simulate(short) == simulate(short) != simulate(replace(short, seed=1))
 
 
-def test_a_night_that_is_looked_at_closely_is_the_same_night(capsys: pytest.CaptureFixture[str]) -> None:
-    short = replace(NIGHT, gpus=12, hours=0.5)
-    outcome, effort = simulate_closely(short)
+def test_timing_a_simulation_does_not_change_it(capsys: pytest.CaptureFixture[str]) -> None:
+    short = replace(SWARM, gpus=12, hours=0.5)
+    outcome, effort = simulate_and_time(short)
     assert outcome == simulate(short)
-    assert len(effort.seen.agents) == 12 and 0 < sum(effort.calls) < effort.seconds
-    Console(width=100).print(drawn(short, outcome, effort))
-    told = capsys.readouterr().out
-    assert "a call to the board" in told and "of 12 agents" in told
+    assert len(effort.snapshot.agents) == 12 and 0 < sum(effort.calls) < effort.seconds
+    Console(width=100).print(swarm_table(short, outcome, effort))
+    printed = capsys.readouterr().out
+    assert "a call to the board" in printed and "of 12 agents" in printed
 
 
-def test_a_night_goes_somewhere_and_its_headline_is_near_the_truth() -> None:
-    outcome = simulate(replace(NIGHT, seed=2))
+def test_a_swarm_goes_somewhere_and_its_headline_is_near_the_truth() -> None:
+    outcome = simulate(replace(SWARM, seed=2))
     assert outcome.gain > 0
     assert outcome.optimism is not None and abs(outcome.optimism) < 2
     assert outcome.keeps > outcome.false_keeps
@@ -47,21 +47,21 @@ def test_a_night_goes_somewhere_and_its_headline_is_near_the_truth() -> None:
 
 
 def test_a_judge_that_keeps_everything_is_seen_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same night with an honest judge and with one that keeps whatever ran: the truth tells them apart."""
+    """The same swarm with an honest judge and with one that keeps whatever ran: the truth tells them apart."""
 
     def gullible(*_: object) -> Verdict:
         return Verdict(Status.KEEP, 0.01, 0.001, 1, "whatever", Outcome.GAINED, Rung.KEPT)
 
-    honest = simulate(NIGHT)
+    honest = simulate(SWARM)
     monkeypatch.setitem(POLICIES, "gullible", Policy(gullible))
-    fooled = simulate(replace(NIGHT, policy="gullible"))
+    fooled = simulate(replace(SWARM, policy="gullible"))
     assert fooled.keeps > 4 * honest.keeps
     assert fooled.false_keeps / fooled.keeps > 0.7 > honest.false_keeps / honest.keeps
     assert fooled.gain < 0 < honest.gain
 
 
-def test_a_night_without_any_gain_crowns_nobody() -> None:
-    outcome = simulate(replace(NIGHT, landscape=NIGHT.landscape.null()))
+def test_a_swarm_without_any_gain_crowns_nobody() -> None:
+    outcome = simulate(replace(SWARM, landscape=SWARM.landscape.null()))
     assert outcome.gain <= 0
     assert (outcome.crowned, outcome.false_keeps) == (0, outcome.keeps)
 

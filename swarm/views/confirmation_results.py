@@ -1,21 +1,21 @@
-"""The strict tests on fresh seeds, in plain words."""
+"""The results of confirmations (the strict tests on fresh seeds), as a sentence and as a table of the report."""
 
 from __future__ import annotations
 
 from swarm.judge.closing import Headline
 from swarm.snapshot.records import ConfirmationView, Snapshot
+from swarm.views.formatting import UNKNOWN, Scale, clean, short_id
 from swarm.views.markdown import code, escape, table
-from swarm.views.text import UNKNOWN, Scale, clean, short_id
 
-_ASKED = {"swarm": "during the night", "closing": "closing wave", "people": "by hand"}
+_ASKED = {"swarm": "while it ran", "closing": "closing wave", "people": "by hand"}
 
 
-def of_experiment(snapshot: Snapshot, experiment: str) -> list[ConfirmationView]:
-    """The tests that the experiment had to pass, oldest first."""
+def confirmations_of(snapshot: Snapshot, experiment: str) -> list[ConfirmationView]:
+    """The confirmations of one experiment, oldest first."""
     return [test for test in snapshot.confirmations if test.experiment == experiment]
 
 
-def sentence(test: ConfirmationView, scale: Scale) -> str:
+def confirmation_sentence(test: ConfirmationView, scale: Scale) -> str:
     """`confirmed against baseline: −0.0047 ± 0.0009 on 4 + 4 fresh runs, p 0.0004`."""
     against = f"against {clean(test.rival_title)}"
     if test.ended is None:
@@ -28,13 +28,13 @@ def sentence(test: ConfirmationView, scale: Scale) -> str:
     return f"{word} {against}: {interval} on {test.n} + {test.m} fresh runs, p {_probability(test.p)}{second}"
 
 
-def hidden_gain(told: Headline | None, scale: Scale) -> str:
+def hidden_gain(hidden: Headline | None, scale: Scale) -> str:
     """The gain on the hidden split with its interval."""
-    return UNKNOWN if told is None else scale.interval(told.gain, told.gain_low, told.gain_high)
+    return UNKNOWN if hidden is None else scale.interval(hidden.gain, hidden.gain_low, hidden.gain_high)
 
 
-def markdown(snapshot: Snapshot) -> str:
-    """All tests of the night as a table; empty where there was none."""
+def confirmations_table(snapshot: Snapshot) -> str:
+    """All confirmations of the swarm as a Markdown table; empty where there was none."""
     from pandas import DataFrame
 
     scale = Scale.of(snapshot)

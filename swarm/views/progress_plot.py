@@ -1,4 +1,4 @@
-"""progress.png: every judged experiment of a night, and the staircase that the kept ones make."""
+"""Draws progress.png: every judged experiment of a swarm, and the staircase that the kept ones make."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
+from swarm.views.formatting import Scale, clean, duration, plural, shorten
 from swarm.views.headline import title
-from swarm.views.text import Scale, clean, duration, plural, shorten
-from swarm.views.verdicts import judged
+from swarm.views.verdict_text import judged
 
 _GREEN, _GREY, _RED, _INK, _FAINT = "#2a9d5c", "#b9bfc6", "#d1495b", "#24292f", "#6e7781"
 _LISTED = 22  # kept steps named beside the picture
@@ -32,7 +32,7 @@ class _Window:
         return self.low <= value <= self.high
 
 
-def draw_staircase(snapshot: Snapshot, path: Path) -> Path:
+def draw_progress(snapshot: Snapshot, path: Path) -> Path:
     """Writes the picture to `path` and returns it. Discards are grey, keeps green and numbered, crashes red ticks."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

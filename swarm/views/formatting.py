@@ -1,4 +1,4 @@
-"""Small formatting helpers of all views: numbers as people of this field write them, and foreign text made harmless.
+"""Formatting helpers of all views: numbers, durations and ids as text, and foreign text made harmless.
 
 Titles, rationales, notes and logs come from agents and their code. They pass through `clean` or `clean_block` before
 they are drawn, so that no escape sequence reaches a terminal, and they are handed to rich as `Text`, never as markup.
@@ -79,7 +79,7 @@ def shorten(text: str, cells: int) -> str:
 
 
 def shorten_start(text: str, cells: int) -> str:
-    """`text` in at most `cells` terminal cells; its start gives way, because a path tells most at its end."""
+    """`text` in at most `cells` terminal cells; its start gives way, because the end of a path says most."""
     return shorten(text[::-1], cells)[::-1]
 
 

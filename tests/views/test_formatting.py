@@ -1,4 +1,4 @@
-"""Numbers as people write them; foreign text without its teeth."""
+"""Numbers as people write them; foreign text made harmless."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from swarm.views.markdown import code, escape, fenced
-from swarm.views.text import (
+from swarm.views.formatting import (
     Scale,
     clean,
     clean_block,
@@ -22,6 +21,7 @@ from swarm.views.text import (
     sparkline,
     to_ascii,
 )
+from swarm.views.markdown import code, escape, fenced
 
 
 @given(st.text())
@@ -66,8 +66,8 @@ def test_a_gain_is_the_metrics_own_change():
     ("baseline", "written"),
     [(0.9979, "0.9979"), (3.41, "3.4100"), (93.2, "93.200"), (0.00123, "0.0012300"), (5e7, "50000000")],
 )
-def test_decimals_follow_the_magnitude(make_night, baseline, written):
-    assert Scale.of(replace(make_night(1, now=1.0), baseline=baseline)).value(baseline) == written
+def test_decimals_follow_the_magnitude(make_swarm, baseline, written):
+    assert Scale.of(replace(make_swarm(1, now=1.0), baseline=baseline)).value(baseline) == written
 
 
 def test_durations():
@@ -81,8 +81,8 @@ def test_sparklines_climb():
     assert sparkline([]) == ""
 
 
-def test_hours_on_a_cpu_are_not_called_gpu_hours(make_night):
-    snapshot = make_night(1, now=2.0)
+def test_hours_on_a_cpu_are_not_called_gpu_hours(make_swarm):
+    snapshot = make_swarm(1, now=2.0)
     assert machine_hours(snapshot) == "2.0 GPU-h"
     slow = replace(snapshot, device="cpu: AMD EPYC", gpu_hours=0.04)
     assert machine_hours(slow) == "0.04 CPU-h"

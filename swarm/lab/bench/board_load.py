@@ -1,4 +1,4 @@
-"""How much the board bears: real calls on a real ledger file, from many callers in one process."""
+"""Measures the board under load: claims and records a second, and latency, with many callers on a real ledger file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.server import BoardServer
 from swarm.errors import SwarmError
-from swarm.lab.simulation.night import founded
+from swarm.lab.simulation.simulated_swarm import swarm_columns
 from swarm.ledger.database import Ledger
 from swarm.ledger.swarms import end, found
 from swarm.ledger.synthetic import add_past_experiment
@@ -56,16 +56,16 @@ def measure(seconds: float = 4.0, old: int = OLD, callers: int = CALLERS) -> dic
 def _loaded(path: Path, seconds: float, callers: int) -> tuple[float, list[float]]:
     """Claims and records per second of callers who never pause, and what each takes at PACE, in seconds."""
     with contextlib.closing(Ledger(path, write=True)) as ledger:
-        crowd = _Crowd(ledger, callers)
-        asyncio.run(crowd.join())
-        per_second, _ = asyncio.run(crowd.work(seconds, None))
-        _, waits = asyncio.run(crowd.work(seconds, PACE))
+        agents = _Callers(ledger, callers)
+        asyncio.run(agents.join())
+        per_second, _ = asyncio.run(agents.work(seconds, None))
+        _, waits = asyncio.run(agents.work(seconds, PACE))
         return per_second, waits
 
 
 @dataclass
-class _Crowd:
-    """Agents of one swarm, each going through its experiments: claim, enter, next work, record, and again."""
+class _Callers:
+    """The agents of one swarm, each going through its experiments: claim, enter, next work, record, and again."""
 
     ledger: Ledger
     callers: int
@@ -125,10 +125,10 @@ class _Crowd:
         return Run(work.run, work.attempt, time.time(), 300.0, 290.0, Metrics(value, audited=True, peak_vram_mb=4e4))
 
 
-def _idea(number: int, night: str = "") -> Idea:
+def _idea(number: int, suffix: str = "") -> Idea:
     """Each with a title of its own."""
     words = " ".join(WORDS[number // len(WORDS) ** place % len(WORDS)] for place in range(6))
-    return Idea(f"{words} attention {night}".strip(), "The variance may be out of proportion.", "architecture")
+    return Idea(f"{words} attention {suffix}".strip(), "The variance may be out of proportion.", "architecture")
 
 
 def _code(idea: Idea) -> Code:
@@ -139,7 +139,7 @@ def _code(idea: Idea) -> Code:
 
 def _found(ledger: Ledger, tag: str, agents: int) -> None:
     seats = {f"gpu{number}": ("simulated", "architecture") for number in range(agents)}
-    found(ledger, BASE, seats, BASE.sha, time.time(), **founded(tag, sigma_prior=SIGMA))
+    found(ledger, BASE, seats, BASE.sha, time.time(), **swarm_columns(tag, sigma_prior=SIGMA))
 
 
 def _fill(path: Path, experiments: int) -> None:

@@ -1,0 +1,140 @@
+"""A chaos drill: injects faults into a swarm, waits after each until it trains again, and checks the invariants."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swarm.errors import SwarmError
+from swarm.lab.chaos.faults import FAULTS
+from swarm.lab.chaos.invariants import Broken, check, given_up
+from swarm.lab.chaos.target import TAG, TargetSwarm
+from swarm.ledger import audit, experiments
+from swarm.ledger.database import Ledger
+from swarm.ledger.rows import ExperimentState
+from swarm.ledger.transaction import of_swarm
+
+BEGUN = (ExperimentState.DRAFTED, ExperimentState.TESTING, ExperimentState.JUDGED)
+RECOVERY = 120.0  # seconds in which a swarm must train again after a fault
+END = 300.0  # seconds in which the last experiments must come to their end
+SHUTDOWN = 30.0  # seconds in which every process must be gone
+
+
+@dataclass
+class Drill:
+    """One drill and its results so far; `say` prints a line per fault."""
+
+    target: TargetSwarm
+    say: Callable[[str], None]
+    survived: int = 0
+    agent_recovery: list[float] = field(default_factory=list)
+    head_recovery: list[float] = field(default_factory=list)
+    unplanned: list[str] = field(default_factory=list)  # exits of the head that no fault explains
+
+    def begin(self) -> None:
+        self.target.launch()
+        if self.target.trains_anew(RECOVERY) is None:
+            raise SwarmError(f"the swarm did not start to train: {self.target.output[-1000:]}")
+
+    def inject(self, name: str, chance: random.Random) -> bool:
+        """Injects one fault and waits for the recovery; False where the fault was not possible just now."""
+        if not FAULTS[name][1](self.target, chance):
+            return False
+        if name == "head killed":
+            self.target.head.wait()
+            recovery = self._resume()
+            self.head_recovery += [recovery] if recovery is not None else []
+        else:
+            recovery = self.target.trains_anew(RECOVERY, self._agent_hit(name))
+        if recovery is None and self.target.ended():
+            self.unplanned.append(f"{name}: {self.target.output[-2000:]}")
+            self._resume()
+        self.survived += recovery is not None
+        if name == "agent killed" and recovery is not None:
+            self.agent_recovery.append(recovery)
+        self.say(f"{name:24}" + (f"trains again after {recovery:.1f} s" if recovery is not None else "NOT SURVIVED"))
+        return True
+
+    def finish(self) -> None:
+        """Drains, then resumes with a limit that allows nothing new, so that every experiment gets its verdict."""
+        (self.target.orders / "clock").unlink(missing_ok=True)
+        if not self.target.ended():
+            (self.target.folder / "stop").write_text("drain")
+            self.target.wait_for_end(END)
+        with contextlib.closing(Ledger(self.target.ledger)) as ledger:
+            begun = experiments.begun(of_swarm(ledger, TAG), *BEGUN)
+        self.target.launch("--resume", "--max-experiments", str(max(1, begun)))
+        self.target.wait_for_end(END)
+        if self.target.head.returncode:
+            raise SwarmError(f"the last head ended with {self.target.head.returncode}: {self.target.output[-1000:]}")
+
+    def _agent_hit(self, name: str) -> str:
+        """The agent that must train again; "" (any) where the fault was not one agent's."""
+        return self.target.last if name == "agent killed" else ""
+
+    def _resume(self) -> float | None:
+        self.target.launch("--resume")
+        return self.target.trains_anew(RECOVERY)
+
+
+def drill(faults: int, seed: int, agents: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """One flat object. `faults` that were done and `survived` of them, then what went wrong (all 0 if nothing did):
+    `lost`, `counted_twice`, `stuck_claims`, `duplicates_run`, `refs_wrong`, `processes_left`; `given_up`, which is
+    allowed: experiments of which the same run was lost so often that the swarm gave them up; and the longest seconds
+    until a killed agent's GPU, or a killed and resumed swarm, trained again.
+
+    Everything happens in a temporary folder, which is kept where something was wrong.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="swarm-chaos-"))
+    chaos = Drill(TargetSwarm(folder, agents), say)
+    chance = random.Random(seed)
+    try:
+        chaos.begin()
+        done = 0
+        while done < faults:
+            [name] = chance.choices(list(FAULTS), [weight for weight, _ in FAULTS.values()])
+            done += chaos.inject(name, chance)
+        chaos.finish()
+        left = chaos.target.remains(SHUTDOWN)
+        result = _result(chaos, done, check(chaos.target.root, TAG), len(left))
+    finally:
+        chaos.target.end()
+    if not sound(result):
+        say(f"what is left of it is in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return result
+
+
+def sound(result: dict[str, Any]) -> bool:
+    """Whether nothing was lost, and the swarm survived every fault."""
+    zero = ("lost", "counted_twice", "stuck_claims", "duplicates_run", "refs_wrong", "processes_left")
+    return result["survived"] == result["faults"] and not any(result[name] for name in zero)
+
+
+def _result(chaos: Drill, done: int, broken: Broken, left: int) -> dict[str, Any]:
+    found = {name: getattr(broken, name) for name in Broken.__dataclass_fields__}
+    for name, what in found.items():
+        if what:
+            chaos.say(f"{name}: {', '.join(what[:5])}")
+    for end in chaos.unplanned:
+        chaos.say(f"the head ended by itself after {end}")
+    with contextlib.closing(Ledger(chaos.target.ledger)) as ledger:
+        tested, runs = audit.count_tested(ledger)
+    return {
+        "faults": done,
+        "survived": chaos.survived,
+        "experiments": tested,
+        "runs": runs,
+        **{name: len(what) for name, what in found.items()},
+        "processes_left": left,
+        "given_up": given_up(chaos.target.root),
+        "agent_recovery_s": round(max(chaos.agent_recovery), 1) if chaos.agent_recovery else None,
+        "head_recovery_s": round(max(chaos.head_recovery), 1) if chaos.head_recovery else None,
+    }
