@@ -14,7 +14,7 @@ from swarm.researchers.cli.command import Command
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import REGISTRY, create
 
-PAPER = (Path(__file__).parents[2] / "docs" / "researchers.md").read_text()
+PAPER = (Path(__file__).parents[3] / "docs" / "researchers.md").read_text()
 LINES = [line for block in re.findall(r"^```sh\n(.*?)^```", PAPER, re.MULTILINE | re.DOTALL) for line in block.splitlines()]  # fmt: skip # noqa: E501
 OURS = [line for line in LINES if line.startswith("python -m swarm ")]
 RECIPES = [line for line in OURS if "--command " in line]
