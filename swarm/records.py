@@ -258,7 +258,7 @@ class Run:
     reason: str = ""  # one line for people: what went wrong
     log_tail: str = ""
     log: str = ""  # path of the whole log, on the host that ran it
-    trace: tuple[float, ...] = ()  # training losses, at most 64 of them, evenly spaced
+    trace: tuple[float | None, ...] = ()  # training losses, at most 64 of them, evenly spaced
     curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
     sandboxed: bool = False  # the edited code ran in a sandbox (swarm/execution/sandbox.py)
     check: Check | None = None  # of an invalid run: what found it so

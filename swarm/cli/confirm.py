@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, find, reading, root_of
+from swarm.cli.options import add_time, add_verb, find, reading, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 
@@ -23,7 +23,9 @@ def add_to(verbs: Any) -> None:
     confirming.add_argument("--gpus", help="how many GPUs or which, where not the night's")
     confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores, where not the night's")
     confirming.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
-    confirming.add_argument("--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)")
+    add_time(
+        confirming.add_argument, "--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)"
+    )
 
 
 def confirm(options: argparse.Namespace) -> int:

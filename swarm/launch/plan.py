@@ -29,7 +29,7 @@ from swarm.ledger.database import Ledger, founded, locked
 from swarm.ledger.home import ledger_path
 from swarm.ledger.queries import tip
 from swarm.project.project import Project, load_project
-from swarm.project.settings import Config, check_url
+from swarm.project.settings import Config, check_url, renamed
 from swarm.records import Edit, Source
 from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
@@ -100,7 +100,7 @@ def make_plan(
             " end it with `python -m swarm stop`"
         )
     if config.resume:
-        config = _resumed(config, json.loads(known[tag]["settings"]))
+        config = _resumed(config, renamed(json.loads(known[tag]["settings"])))
     wanted(config.sandbox)  # says here what it lacks
     base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
     if not config.resume and not config.from_tag:
@@ -148,8 +148,8 @@ def researcher_options(config: Config, project: Project) -> dict[str, str]:
         "script": config.script,
         "model": config.model,
         "think": config.think,
-        "command": config.command,
-        "environment": config.command_env,
+        "command": config.researcher_command,
+        "environment": config.researcher_command_env,
         "max_usd": config.max_usd,
         "fixed": "\n".join((*project.fixed, project.program)),
     }

@@ -35,7 +35,7 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
         return table
     origins = _table()
     for setting in settings:
-        value = "–" if setting.value is None else place(setting.value) if setting.name == "notify" else setting.value
+        value = place(setting.value) if setting.name == "notify" and setting.value else setting.text
         origins.add_row(setting.name, f"{value}  ({setting.origin})")
     return Group(table, Text("\nwhere each setting comes from", "dim"), origins)
 

@@ -28,7 +28,7 @@ def rows(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[st
 
 def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(root, capsys)["researcher"].startswith("sweep: knows a playbook")
-    told = rows(root, capsys, "--researcher", "command:1,sweep", "--command", "sh {prompt}")
+    told = rows(root, capsys, "--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
     assert told["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3"
     assert "roles" not in told
 
