@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from swarm.errors import UsageError
+from swarm.project.researcher_options import SHORTHANDS
 from swarm.researchers.llm.money import MAX_USD
 from swarm.researchers.protocol import Profile, Researcher
 from swarm.researchers.registry import REGISTRY, create, profile_of
+
+ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,26 @@ def auto(agent: str, seed: int, options: Mapping[str, str]) -> Researcher:
 def resolve(name: str, options: Mapping[str, str]) -> str:
     """The name itself, or what `auto` means."""
     return choose(options).name if name == "auto" else name
+
+
+def refuse_unknown(given: Iterable[str], names: Iterable[str]) -> None:
+    """UsageError for an option that none of the researchers called `names` takes; one with a flag of its own may be
+    there for another."""
+    taken = {option for name in names for option in _taken(name)}
+    if ANY in taken:
+        return
+    for option in given:
+        if option not in taken and option not in {name for name, _ in SHORTHANDS.values()}:
+            near = difflib.get_close_matches(option, sorted(taken), n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(taken)) or 'none'}"
+            raise UsageError(f"--option {option}: no researcher of this launch takes it; {remedy}")
+
+
+def _taken(name: str) -> Iterator[str]:
+    """The options of a researcher by name, or of all that `auto` may come to; `ANY` where it declares none."""
+    profiles = [profile_of(name)] if name != "auto" else [p for p in map(profile_of, REGISTRY) if p.offers]
+    for profile in profiles:
+        yield from (ANY,) if profile.options is None else (option.name for option in profile.options)
 
 
 def introduce(asked: str, names: Iterable[str], options: Mapping[str, str]) -> str:

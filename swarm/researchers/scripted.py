@@ -29,7 +29,7 @@ from swarm.researchers.protocol import Exhausted, Profile
 from swarm.researchers.sweep.knobs import Value, read_knobs, write_knobs
 
 SCRIPT = Option("script", "", "its file, JSON or TOML")
-THINK = Option("think", 0.0, "seconds it takes to think of each step", zero=True)
+THINK = Option("think", 0.0, "how many seconds it takes to think of each step", zero=True, time=True)
 
 Replacement = tuple[str, str]
 

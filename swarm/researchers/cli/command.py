@@ -30,7 +30,7 @@ from swarm.researchers.protocol import Away, Profile
 
 COMMAND = Option("command", "", "any CLI, as 'codex exec --sandbox workspace-write {prompt}'")
 ENVIRONMENT = Option("environment", "", "variables it may see beside the usual ones, such as OPENAI_API_KEY")
-SECONDS = Option("seconds", 900.0, "until a command that does not end is ended")
+SECONDS = Option("seconds", 900.0, "how long a step may take until its command is ended", time=True)
 STAGGER = 3.0  # seconds between the agents' first commands, which are large programs, ...
 LONGEST_STAGGER = 60.0  # ... and that the last of them waits
 IDEA = "IDEA.json"

@@ -6,6 +6,7 @@ It keeps the conversation in the form of Chat Completions, so that the protocol 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
