@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.codec import RECORDS, decode, encode
-from swarm.records import Check, Claim, Failure, Idea, Metrics, Rebase, Repair, Run, Rung, Source, Status, Stop, Verdict
+from swarm.records import Check, Claim, Failure, Idea, Metrics, Rebase, Repair, Run, Source, Stop
 
 NUMBERS = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 TEXT = st.text(max_size=20)
@@ -128,11 +128,6 @@ EARLIER = (  # as ledgers of versions before msgspec hold them
         '"log_tail":"","metrics":null,"reason":"","record":"Run","run":"e.1","sandboxed":false,"seconds":1.0,'
         '"started":0.0,"trace":[],"training_seconds":1.0},"source":"s"}',
         Repair("e", Idea("i"), "p", "s", Run("e.1", 1, 0.0, 1.0, 1.0, failure=Failure.CODE)),
-    ),
-    (
-        '{"gain":0.1,"n":3,"reason":"better","record":"Verdict","refresh":false,"rung":"kept","se":null,'
-        '"status":"keep"}',
-        Verdict(Status.KEEP, 0.1, None, 3, "better", Rung.KEPT),
     ),
     ('{"reason":"half a character: \\ud83d","record":"Stop"}', Stop("half a character: \ud83d")),
     ("null", None),

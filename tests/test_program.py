@@ -37,7 +37,7 @@ def test_it_is_the_program_of_this_project():
         ("When all results look the same", "untried"),
         ("Crashes", "Out of memory"),
         ("Never stop", "Do not ask"),
-        ("Tonight", "People: write here"),
+        ("This swarm", "People: write here"),
     ],
 )
 def test_it_has_every_part(title, says):

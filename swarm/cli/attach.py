@@ -14,10 +14,10 @@ from pathlib import Path
 from swarm.errors import SwarmError, UsageError
 from swarm.researchers.cli import process
 from swarm.researchers.cli.conversation import Conversation, Talk
+from swarm.researchers.registry import profile_of
 from swarm.snapshot.records import AgentView, Snapshot
 
-CODING = ("claude-code", "command")  # researchers with a transcript worth a window
-LOOK = 0.5  # seconds between two tries to get the conversation
+LOOK = 0.5  # seconds between two looks whose turn it is
 _OTHER_PERSON = 2.0  # seconds until a lock that is held is believed to be a person's: agents look at it for a moment
 
 
@@ -50,20 +50,27 @@ def open_windows(root: Path, snapshot: Snapshot, wanted: Collection[str] | None 
 
 @contextlib.contextmanager
 def followed(root: Path, snapshot: Snapshot) -> Iterator[None]:
-    """While this lasts, every agent with a coding CLI has a window that follows its transcript, where tmux is here.
+    """While this lasts, every agent whose researcher talks as it works has a window that follows it, given tmux.
 
     A swarm never fails for want of a window.
     """
-    coding = [agent.agent for agent in snapshot.agents if agent.researcher in CODING]
-    if not coding or shutil.which("tmux") is None:
+    talking = [agent.agent for agent in snapshot.agents if _talks(agent.researcher)]
+    if not talking or shutil.which("tmux") is None:
         yield
         return
     with contextlib.suppress(SwarmError):
-        open_windows(root, snapshot, coding)
+        open_windows(root, snapshot, talking)
     try:
         yield
     finally:
         _tmux("kill-session", "-t", f"={session(snapshot)}", check=False)
+
+
+def _talks(researcher: str) -> bool:
+    try:
+        return profile_of(researcher).talks
+    except UsageError:  # somebody's own, which is not here any more
+        return False
 
 
 def enter(snapshot: Snapshot, environment: Mapping[str, str] = os.environ) -> None:

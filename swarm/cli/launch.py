@@ -17,7 +17,8 @@ from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import SwarmError, UsageError
-from swarm.project.settings import FORMER, flag
+from swarm.project.researcher_options import FORMER
+from swarm.project.settings import flag
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +67,13 @@ def add_to(verbs: Any) -> None:
         metavar="WHO",
         help="auto, sweep, claude, claude-code, command, scripted, package.module:Class; or a mix, as claude:4,sweep",
     )
-    add("--model", metavar="MODEL", help="the model a researcher should use")
+    add(
+        "--option",
+        action="append",
+        metavar="NAME=VALUE",
+        help="an option of the researcher, as turns=20; may be repeated; docs/researchers.md lists them",
+    )
+    add("--model", metavar="MODEL", help="the model a researcher should use (--option model=MODEL)")
     add(
         "--think-limit",
         metavar="TIME",
@@ -83,7 +90,7 @@ def add_to(verbs: Any) -> None:
         metavar="NAMES",
         help="variables it may see beside the usual ones, such as OPENAI_API_KEY",
     )
-    for former in FORMER.values():
+    for former in FORMER:
         add(flag(former), help=argparse.SUPPRESS)
     add("--script", metavar="FILE", help="for scripted: its file")
     add("--think", metavar="TIME", help="for scripted: how long it takes to think")
@@ -183,8 +190,8 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
     typed = {**flags, "tag": plan.tag}
     typed.pop("detach", None)
     secret = {"SWARM_NOTIFY": url} if (url := typed.pop("notify", None)) else {}  # not for everybody's `ps`
-    words = [[flag(name)] if value is True else [flag(name), str(value)] for name, value in typed.items()]
-    rest = ["launch", "-C", str(plan.root), *(word for pair in words for word in pair)]
+    words = [_words(flag(name), value) for name, value in typed.items()]
+    rest = ["launch", "-C", str(plan.root), *(word for some in words for word in some)]
     plan.folder.mkdir(parents=True, exist_ok=True)
     log = plan.folder / "launch.log"
     with log.open("ab") as output:
@@ -202,6 +209,13 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
     if child.poll() is not None and child.returncode != 0:
         raise SwarmError(f"the swarm did not start; {log} says why:\n{log.read_text()[-2000:]}")
     return child.pid, log
+
+
+def _words(flag: str, value: Any) -> list[str]:
+    """A flag as it was typed."""
+    if value is True:
+        return [flag]
+    return [word for item in (value if isinstance(value, list) else [value]) for word in (flag, str(item))]
 
 
 @contextlib.contextmanager

@@ -32,8 +32,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
 from swarm.records import Source
-from swarm.researchers.llm.researcher import secrets
-from swarm.researchers.registry import create
+from swarm.researchers.registry import create, secrets, stand_in
 from swarm.researchers.watchdog import Watched
 
 ACCELERATOR = "ray.io/accelerator-type"  # a host's label, which Ray sets where it knows the GPUs
@@ -138,7 +137,7 @@ class AgentActor:
             workshop,
             Workspace(folder / "draft", base, post.project),
             Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
-            fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),
+            fallback=stand_in(post.researcher, post.agent, post.seed),
         )
 
 

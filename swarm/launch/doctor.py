@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from swarm.execution.runner import cache_of, held_out_of
 from swarm.history.repository import History
 from swarm.launch.data import named, prepared
 from swarm.project.project import load_project
+from swarm.researchers.registry import REGISTRY, profile_of
 
 ENOUGH_DISK = 5e9  # bytes
 
@@ -53,11 +54,8 @@ def examine(root: Path) -> list[Examined]:
         _torch,
         lambda: _gpus(root),
         lambda: _data(root),
-        _keys,
-        lambda: _disk(root),
-        _sandbox,
     ]
-    return [*(check() for check in checks), *_reach(root)]
+    return [*(check() for check in checks), *_researchers(), _disk(root), _sandbox(), *_reach(root)]
 
 
 def _python() -> Examined:
@@ -138,10 +136,27 @@ def _data(root: Path) -> Examined:
     return Examined("data", True, named(found) or "prepared")
 
 
-def _keys() -> Examined:
-    if os.environ.get("ANTHROPIC_API_KEY"):
-        return Examined("keys", True, "ANTHROPIC_API_KEY is set")
-    return Examined("keys", None, "ANTHROPIC_API_KEY is not set; the sweep researcher needs none")
+def _researchers() -> Iterator[Examined]:
+    """What the researchers that ship need from this machine, for those that need something."""
+    for name in REGISTRY:
+        check = profile_of(name).check
+        if check and (there := check({})):
+            version = f": {_version(there.program)}" if there.program else ""
+            yield Examined(
+                name,
+                there.met or None,
+                there.found + version,
+                f"{there.remedy}, or do without: the sweep needs nothing",
+            )
+
+
+def _version(program: str) -> str:
+    """What a program says of its version, in one line."""
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return "it cannot tell its version"
+    return next(iter(done.stdout.splitlines()), "")[:80]
 
 
 def _disk(root: Path) -> Examined:

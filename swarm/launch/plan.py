@@ -34,7 +34,7 @@ from swarm.ledger.trunk import tip
 from swarm.project.project import Project, load_project
 from swarm.project.settings import Config, check_url, renamed
 from swarm.records import Edit, Source
-from swarm.researchers.auto import resolve
+from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create
 
@@ -119,6 +119,8 @@ def make_plan(
         raise UsageError(why)
     options = researcher_options(config, project)
     chosen = assign(config.researcher, list(slots)).items() if thinks else ()
+    if thinks:
+        refuse_unknown(config.option, {name for _, name in chosen})
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # says here what it lacks
@@ -147,16 +149,8 @@ def make_plan(
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:
     """What each agent's researcher is told of the settings, as text."""
-    given = {
-        "script": config.script,
-        "model": config.model,
-        "think": config.think,
-        "command": config.researcher_command,
-        "environment": config.researcher_command_env,
-        "max_usd": config.max_usd,
-        "fixed": "\n".join((*project.fixed, project.program)),
-    }
-    return {name: str(value) for name, value in given.items() if value is not None}
+    fixed = "\n".join((*project.fixed, project.program))
+    return {**config.option, "max_usd": str(config.max_usd), "fixed": fixed}
 
 
 def base_tree(plan: Plan) -> bytes:
@@ -244,12 +238,13 @@ def _resumed(config: Config, first: Mapping[str, Any]) -> Config:
     silent = {
         name: value
         for name, value in first.items()
-        if name not in ANEW and getattr(config, name, value) == getattr(default, name, None)
+        if name not in (*ANEW, "option") and getattr(config, name, value) == getattr(default, name, None)
     }
     if config.gpus or config.agents:
         silent = {name: value for name, value in silent.items() if name not in ("gpus", "agents")}
     known = {field.name for field in dataclasses.fields(Config)}
-    return dataclasses.replace(config, **{name: value for name, value in silent.items() if name in known})
+    kept = {name: value for name, value in silent.items() if name in known}
+    return dataclasses.replace(config, **kept, option={**first["option"], **config.option})
 
 
 def _refuse_blocking_branches(history: History, tag: str) -> None:

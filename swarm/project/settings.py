@@ -7,21 +7,21 @@ import difflib
 import math
 import re
 import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from swarm.errors import UsageError
 from swarm.judge.decide import read_policy
 from swarm.project.durations import Hours, Seconds, write_duration
+from swarm.project.researcher_options import SHORTHANDS, read_options
 from swarm.project.values import read_value, unit_of
 from swarm.text import one_line, printable
 
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 SANDBOXES = ("auto", "require", "off")
 DEVICES = ("auto", "cuda", "mps", "cpu", "sim")
-FORMER = {"researcher_command": "command", "researcher_command_env": "command_env"}  # names that are still accepted
 NO_SETTINGS = {  # variables of the swarm's own processes, which a launch from within one of them may inherit
     "SWARM_SEED": "the seed of a run: the runner sets it, the training reads it",
     "SWARM_RUN_DIR": "the folder of a run's artifacts: the runner sets it, training and referee write there",
@@ -47,11 +47,7 @@ class Config:
     budget: Seconds | None = None  # of training per run; default: the project's
     researcher: str = "auto"
     think_limit: Seconds = 1200.0  # how long a researcher may think about one step
-    model: str | None = None
-    researcher_command: str | None = None  # for the command researcher: any CLI that edits files in a folder
-    researcher_command_env: str | None = None  # names of variables that it may see, with commas
-    script: str | None = None  # for the scripted researcher
-    think: Seconds | None = None  # how long it takes to think
+    option: Mapping[str, str] = field(default_factory=dict)  # those of single researchers; each knows its own
     policy: str = "race"
     sandbox: str = "auto"  # or require, off
     researcher_seed: int = 0  # of the researchers' choices; runs get theirs from the board
@@ -84,10 +80,8 @@ class Config:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UsageError(f"{called[name]} {value:g}: it must be above 0, and finite")
-        for name in ("think", "wait"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise UsageError(f"{called[name]} {value:g}: it must not be below 0, and must be finite")
+        if not 0 <= self.wait < math.inf:
+            raise UsageError(f"{called['wait']} {self.wait:g}: it must not be below 0, and must be finite")
         if self.resume and self.tag is None:
             raise UsageError("--resume needs the tag to go on with: --tag TAG --resume")
         if self.resume and self.from_tag:
@@ -95,7 +89,7 @@ class Config:
         return self
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = {item.name: item for item in dataclasses.fields(Config)}
 HINTS = typing.get_type_hints(Config, include_extras=True)
 ABOVE_ZERO = (
     *("hours", "max_experiments", "max_usd", "max_tokens", "think_limit", "budget", "agents", "gpu_usd_per_hour"),
@@ -113,8 +107,8 @@ class Setting:
     @property
     def text(self) -> str:
         """The value as people write it."""
-        unit = unit_of(HINTS[self.name])
-        return "–" if self.value is None else write_duration(self.value, unit) if unit else str(self.value)
+        unit = unit_of(HINTS.get(self.name))
+        return "–" if self.value in (None, {}) else write_duration(self.value, unit) if unit else str(self.value)
 
 
 def flag(name: str) -> str:
@@ -126,47 +120,43 @@ def variable(name: str) -> str:
 
 
 def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by their names of today, whatever version wrote them; a name of today wins over its former one."""
-    today = {former: name for name, former in FORMER.items() if former in settings}
-    return {today[former]: settings[former] for former in today} | {
-        name: value for name, value in settings.items() if name not in today
-    }
+    """Settings by their names of today, whatever version wrote them."""
+    options = {name: value for name, (value, _) in read_options(settings, str).items()}
+    return {name: value for name, value in settings.items() if name not in SHORTHANDS} | {"option": options}
 
 
 def read_config(
     flags: Mapping[str, Any], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> tuple[Config, tuple[Setting, ...]]:
     """The checked Config and the origin of each value. `flags` holds only what was typed; `table` is [tool.swarm]."""
-    accepted = {*FIELDS, *FORMER.values()}
+    accepted = {*FIELDS, *SHORTHANDS}
     for key in sorted(table.keys() - accepted):
-        raise _unknown("[tool.swarm] says", key, FIELDS)
+        raise _unknown("[tool.swarm] says", key, accepted)
     known = {variable(name) for name in accepted} | NO_SETTINGS.keys()
     for key in sorted(name for name in environ if name.startswith("SWARM_") and name not in known):
-        raise _unknown("the environment has", key, {variable(name) for name in FIELDS} | NO_SETTINGS.keys())
-    settings, names = [], {}
-    for name, field in FIELDS.items():
-        value, names[name], origin = _said(name, flags, table, environ) or (field.default, flag(name), "default")
+        raise _unknown("the environment has", key, known)
+    places: tuple[tuple[Mapping[str, Any], Callable[[str], str]], ...] = (  # the nearest to the user last
+        (table, lambda name: f"[tool.swarm] {name}"),
+        ({name: environ[variable(name)] for name in accepted if variable(name) in environ}, variable),
+        (flags, flag),
+    )
+    values, names, settings = {}, {}, []
+    for name, field_ in FIELDS.items():
+        if name == "option":
+            found = {key: value for given, called in places for key, value in read_options(given, called).items()}
+            values[name] = {key: value for key, (value, _) in found.items()}
+            settings += [Setting(f"option {key}", value, origin) for key, (value, origin) in found.items()]
+            settings += [] if found else [Setting(name, {}, "default")]
+            continue
+        values[name], names[name], origin = field_.default, flag(name), "default"
+        for given, called in places:
+            if name in given:
+                values[name], names[name] = given[name], called(name)
+                origin = names[name].removesuffix(f" {name}")
         if origin != "default":
-            value = read_value(value, HINTS[name], names[name], from_text=True)
-        settings.append(Setting(name, value, origin))
-    return Config(**{s.name: s.value for s in settings}).check(names), tuple(settings)
-
-
-def _said(
-    name: str, flags: Mapping[str, Any], table: Mapping[str, Any], environ: Mapping[str, str]
-) -> tuple[Any, str, str] | None:
-    """The value given for a setting, what whoever gave it calls it, and its origin; None where nobody did."""
-    spellings = (name, FORMER[name]) if name in FORMER else (name,)
-    for given in spellings:
-        if given in flags:
-            return flags[given], flag(given), flag(given)
-    for given in spellings:
-        if variable(given) in environ:
-            return environ[variable(given)], variable(given), variable(given)
-    for given in spellings:
-        if given in table:
-            return table[given], f"[tool.swarm] {given}", "[tool.swarm]"
-    return None
+            values[name] = read_value(values[name], HINTS[name], names[name], from_text=True)
+        settings.append(Setting(name, values[name], origin))
+    return Config(**values).check(names), tuple(settings)
 
 
 def _unknown(where: str, key: str, known: Iterable[str]) -> UsageError:

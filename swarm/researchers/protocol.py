@@ -1,11 +1,17 @@
-"""What a researcher is: the protocol that turns a briefing into an idea, and an idea into an edit."""
+"""What a researcher is: the protocol that turns a briefing into an idea and an idea into an edit, and what its class
+declares of itself."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from swarm.records import Briefing, Dossier, Edit, Idea, Run
+from swarm.researchers.options import Option
 
 
 class Exhausted(Exception):
@@ -38,7 +44,7 @@ class Researcher(Protocol):
         ...
 
 
-class Board(Protocol):
+class BoardAccess(Protocol):
     """What the board offers to researchers beside the briefing (swarm/board/client.py)."""
 
     async def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str: ...
@@ -51,4 +57,58 @@ class Board(Protocol):
 class Connected(Protocol):
     """A researcher that pays for its thoughts, or looks things up: its agent connects it with the board."""
 
-    def connect(self, agent: str, board: Board) -> None: ...
+    def connect(self, agent: str, board: BoardAccess) -> None: ...
+
+
+# -- what a class declares -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether what a researcher needs is on this machine: `found` says so either way, as in "KEY is not set"."""
+
+    met: bool
+    found: str
+    remedy: str = ""
+    program: str = ""  # where it is a program: its path, which tells its version
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of a researcher before one is made: its class says so in an attribute `profile`.
+
+    A class without one costs nothing, needs nothing, and is given whatever options there are.
+    """
+
+    title: str = ""  # what people call it; its name where this is empty
+    about: str = ""  # what a person who chose it may not know
+    offers: bool = False  # whether `auto` may choose it, where its check is met
+    pays: bool = False  # whether it spends money: it stays below the swarm's limit, for which it is connected
+    talks: bool = False  # whether what it does while it thinks is worth a window to follow it in
+    secrets: Mapping[str, str] = field(default_factory=dict)  # options from variables, handed over in memory only
+    options: tuple[Option[Any], ...] | None = ()  # those of `--option`; None: it takes any
+    check: Callable[[Mapping[str, str]], Check | None] | None = None  # by options; None: there is nothing to check
+
+
+UNKNOWN = Profile(options=None)  # of a class that declares nothing
+
+
+def needs_key(variable: str) -> Callable[[Mapping[str, str]], Check]:
+    """The check of a researcher that asks a service with the key in this variable."""
+
+    def check(options: Mapping[str, str]) -> Check:
+        met = bool(options.get("api_key") or os.environ.get(variable))
+        return Check(met, f"{variable} is {'set' if met else 'not set'}", f"export {variable}=...")
+
+    return check
+
+
+def needs_program(name: str, remedy: str, option: str = "") -> Callable[[Mapping[str, str]], Check]:
+    """The check of a researcher that runs this program, or the one that the option names."""
+
+    def check(options: Mapping[str, str]) -> Check:
+        program = options.get(option) or name
+        path = shutil.which(program, path=os.environ.get("PATH"))
+        return Check(bool(path), f"`{program}` is {'' if path else 'not '}on the PATH", remedy, path or "")
+
+    return check

@@ -24,8 +24,12 @@ from typing import Any
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers.protocol import Exhausted
+from swarm.researchers.options import Option
+from swarm.researchers.protocol import Exhausted, Profile
 from swarm.researchers.sweep.knobs import Value, read_knobs, write_knobs
+
+SCRIPT = Option("script", "", "its file, JSON or TOML")
+THINK = Option("think", 0.0, "how many seconds it takes to think of each step", zero=True, time=True)
 
 Replacement = tuple[str, str]
 
@@ -48,16 +52,18 @@ class Step:
 
 
 class Scripted:
-    """Proposes the steps of `options["script"]` in order, each once; `options["think"]` seconds before each.
+    """Proposes the steps of the script in order, each once, `think` seconds before each.
 
     A step that the board knows already (by title, as a finding or a live idea) is passed over, so agents share a
     script and a resumed swarm goes on where it stopped. UsageError for a script that cannot be followed.
     """
 
+    profile = Profile(options=(SCRIPT, THINK))
+
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
         self._agent = agent
-        self._think = _seconds(options.get("think", "0"), "the option think")
-        self._steps = [s for s in load_script(options.get("script", "")) if s.agent in ("", agent)]
+        self._think = THINK.read(options)
+        self._steps = [s for s in load_script(SCRIPT.read(options)) if s.agent in ("", agent)]
         self._proposed: set[str] = set()
 
     async def propose(self, briefing: Briefing) -> Idea:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers.protocol import Away, Board, Connected, Researcher
+from swarm.researchers.protocol import Away, BoardAccess, Connected, Researcher
 
 LIMIT = 1200.0  # seconds for one thought: more than any researcher that ships takes for a step
 _LONGEST = 16  # limits that a researcher is let alone at most, however often it hangs
@@ -24,7 +24,7 @@ class Watched:
         self.researcher, self.limit = researcher, limit
         self._hangs, self._away_until = 0, 0.0
 
-    def connect(self, agent: str, board: Board) -> None:
+    def connect(self, agent: str, board: BoardAccess) -> None:
         if isinstance(self.researcher, Connected):
             self.researcher.connect(agent, board)
 

@@ -13,6 +13,7 @@ from swarm.board.program import roles
 from swarm.coordinator.webhook import place
 from swarm.execution.sandbox import exposure, missing, protection
 from swarm.launch.data import named
+from swarm.researchers.registry import profile_of
 from swarm.views.formatting import clean
 
 if TYPE_CHECKING:
@@ -89,10 +90,8 @@ def _table() -> Table:
 
 def _researcher(plan: Plan) -> str:
     names = list(dict.fromkeys(plan.researchers.values()))
-    if names == ["sweep"]:
-        return "sweep: knows a playbook, needs no key and costs nothing"
     if len(names) == 1:
-        return names[0]
+        return ": ".join(filter(None, (names[0], profile_of(names[0]).about)))
     agents_of = {name: [agent for agent, own in plan.researchers.items() if own == name] for name in names}
     return "; ".join(f"{name} for {_names(agents)}" for name, agents in agents_of.items())
 

@@ -16,7 +16,7 @@ from swarm.execution.gpu import Gpu
 from swarm.execution.probe import Unprobed, probe
 from swarm.launch import doctor
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -85,3 +85,23 @@ def test_a_probe_that_cannot_run_is_no_good_news(monkeypatch: pytest.MonkeyPatch
     assert line.ok is None and "could not be tried: it cannot be started" in line.told
     with pytest.raises(Unprobed, match=r"^boom$"):
         probe(lambda script: ["sh", "-c", "echo boom >&2; exit 1"])
+
+
+def test_a_researcher_that_cannot_work_here_is_told_with_what_mends_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    lines = {line.name: (line.ok, line.told, line.remedy.split(",")[0]) for line in doctor._researchers()}
+    assert lines == {
+        "claude": (None, "ANTHROPIC_API_KEY is not set", "export ANTHROPIC_API_KEY=..."),
+        "claude-code": (None, "`claude` is not on the PATH", "npm install -g @anthropic-ai/claude-code"),
+    }
+    (home / "claude").write_text("#!/bin/sh\necho 2.1.197 of it\necho more\n")
+    (home / "claude").chmod(0o755)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "canary")
+    lines = {line.name: (line.ok, line.told) for line in doctor._researchers()}
+    assert lines == {
+        "claude": (True, "ANTHROPIC_API_KEY is set"),
+        "claude-code": (True, "`claude` is on the PATH: 2.1.197 of it"),
+    }

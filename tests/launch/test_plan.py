@@ -85,7 +85,7 @@ def night(root: Path) -> Callable[..., Ledger]:
     """A swarm that ran on `root`, with one keep that was committed unless told otherwise."""
 
     def make(tag: str = "apr5", committed: bool = True, **settings: Any) -> Ledger:
-        plan_ = plan(root, tag=tag, **settings)
+        plan_ = plan(root, tag=tag)
         plan_.folder.mkdir(parents=True)
         (plan_.folder.parent / ".gitignore").write_text("*\n")
         ledger = Ledger(ledger_path(root), write=True)
@@ -212,7 +212,7 @@ def test_a_train_py_that_does_not_parse(root: Path) -> None:
 
 
 def test_a_mix_has_a_researcher_for_every_agent_and_none_too_many(root: Path) -> None:
-    made = plan(root, researcher="sweep:1,command", researcher_command="sh {prompt}")
+    made = plan(root, researcher="sweep:1,command", option={"command": "sh {prompt}"})
     assert made.researchers == {"gpu0": "sweep", "gpu1": "command"}
     refused(root, "for 1 agent", "there are 2", researcher="sweep:1")
     refused(root, "for 8 agents", "there are 2", "numbers", researcher="claude:4,sweep:4")
@@ -224,7 +224,17 @@ def test_an_unknown_researcher_and_a_script_that_is_not_there(root: Path) -> Non
     refused(root, "no researcher is called 'oracle'", "sweep", "package.module:Class", researcher="oracle")
     refused(root, "cannot be loaded", researcher="nowhere.at:All")
     refused(root, "script", researcher="scripted")
-    refused(root, "missing.json", researcher="scripted", script="missing.json")
+    refused(root, "missing.json", researcher="scripted", option={"script": "missing.json"})
+
+
+def test_an_option_that_no_researcher_of_the_launch_takes(root: Path) -> None:
+    refused(root, "--option tunrs", "did you mean turns?", researcher="auto", option={"tunrs": "3"})
+    refused(root, "--option turns", "there are: none", researcher="sweep", option={"turns": "3"})
+    refused(root, "--option turns", "script, think", researcher="sweep,scripted:1", option={"turns": "3"})
+    refused(root, "the option think='-1'", researcher="scripted", option={"think": "-1"})
+    assert plan(root, researcher="sweep", option={"model": "of another"}).config.option == {"model": "of another"}
+    own = "swarm.lab.bench.thinker:Thinker"  # a class that declares nothing takes whatever there is
+    assert plan(root, researcher=own, option={"mine": "3"}).researchers["gpu0"] == own
 
 
 def test_more_gpus_than_there_are(root: Path) -> None:
@@ -360,7 +370,10 @@ def test_resume_goes_on_as_it_was_launched(root: Path, night: Callable[..., Ledg
     (root / "train.py").write_text("x = 2\n")
     made = make_plan(root, Config(tag="apr5", resume=True), TODAY)
     assert (made.tag, made.base_commit, made.config.resume) == ("apr5", base, True)
-    assert (made.config.device, made.config.agents, made.config.think, made.config.hours) == ("sim", 2, 2.5, 8.0)
+    assert (made.config.device, made.config.agents, made.config.hours) == ("sim", 2, 8.0)
+    assert made.config.option == {"think": "2.5"}
+    made = make_plan(root, Config(tag="apr5", resume=True, option={"script": "x"}), TODAY)
+    assert made.config.option == {"think": "2.5", "script": "x"}
     made = make_plan(root, Config(tag="apr5", resume=True, agents=3, hours=1.0), TODAY)
     assert len(made.slots) == 3 and made.config.hours == 1.0
     refused(root, "no swarm apr9 to resume", "there are: apr5", tag="apr9", resume=True)
@@ -369,12 +382,12 @@ def test_resume_goes_on_as_it_was_launched(root: Path, night: Callable[..., Ledg
 def test_resume_knows_the_names_of_earlier_versions(root: Path, night: Callable[..., Ledger]) -> None:
     ledger = night()
     settings = json.loads(ledger.value("SELECT settings FROM swarms"))
-    settings = {name: value for name, value in settings.items() if not name.startswith("researcher_command")}
+    assert "option" not in settings
     settings |= {"command": "sh {prompt}", "command_env": "KEY", "wait": "15m"}
     ledger.execute("UPDATE swarms SET settings = ?", json.dumps(settings))
     ledger.close()
     config = make_plan(root, Config(tag="apr5", resume=True), TODAY).config
-    assert (config.researcher_command, config.researcher_command_env, config.wait) == ("sh {prompt}", "KEY", 900.0)
+    assert (config.option, config.wait) == ({"think": "0.5", "command": "sh {prompt}", "environment": "KEY"}, 900.0)
 
 
 def test_resume_is_refused_where_results_could_not_be_compared(root: Path, night: Callable[..., Ledger]) -> None:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.errors import UsageError
+from swarm.project.researcher_options import FORMER, SHORTHANDS
 from swarm.project.settings import (
     FIELDS,
-    FORMER,
     HINTS,
     NO_SETTINGS,
     Config,
@@ -128,7 +128,7 @@ TIMES = {name: unit for name, hint in HINTS.items() if (unit := unit_of(hint))}
 
 def test_these_settings_are_times() -> None:
     assert {name: unit.name for name, unit in TIMES.items()} == {
-        "hours": "HOURS", "budget": "SECONDS", "think_limit": "SECONDS", "think": "SECONDS", "wait": "SECONDS",
+        "hours": "HOURS", "budget": "SECONDS", "think_limit": "SECONDS", "wait": "SECONDS",
     }  # fmt: skip
 
 
@@ -154,17 +154,53 @@ def test_settings_are_shown_as_they_are_written() -> None:
     _, settings = read_config({"hours": "0.5"}, {"think_limit": 90}, {"SWARM_BUDGET": "1.5"})
     shown = {setting.name: setting.text for setting in settings}
     assert (shown["hours"], shown["think_limit"], shown["budget"], shown["wait"]) == ("30m", "1m30s", "1.5s", "15m")
-    assert (shown["think"], shown["max_usd"], shown["device"]) == ("–", "20.0", "auto")
+    assert (shown["option"], shown["max_usd"], shown["device"]) == ("–", "20.0", "auto")
 
 
-@pytest.mark.parametrize(("name", "former"), FORMER.items())
-def test_former_names_are_accepted(name: str, former: str) -> None:
-    for config in (read({former: "x"}), read(**{variable(former): "x"}), read(table={former: "x"})):
-        assert getattr(config, name) == "x"
-    assert getattr(read({former: "old", name: "new"}), name) == "new"
-    assert getattr(read({former: "old"}, **{variable(name): "new"}), name) == "old", "a flag goes before a variable"
-    assert renamed({former: "x", "hours": 8}) == {name: "x", "hours": 8}
-    assert renamed({former: "old", name: "new"}) == renamed({name: "new", former: "old"}) == {name: "new"}
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name, (option, _) in SHORTHANDS.items()])
+def test_an_option_with_a_setting_of_its_own_can_be_said_in_every_way(name: str, option: str) -> None:
+    value = "8" if name == "think" else "x"
+    for config in (read({name: value}), read(**{variable(name): value}), read(table={name: value})):
+        assert config.option == {option: value}
+    assert renamed({name: value, "hours": 8}) == {"hours": 8, "option": {option: value}}
+    assert read({name: value}, SWARM_OPTION=f"{option}=7").option == {option: value}, "a flag goes before a variable"
+    assert read({name: value, "option": [f"{option}=7"]}).option == {option: "7"}
+
+
+def test_former_names_are_accepted() -> None:
+    assert read({"command": "old", "researcher_command": "new"}).option == {"command": "new"}
+    assert read({"command": "old"}, SWARM_RESEARCHER_COMMAND="new").option == {"command": "old"}
+    assert renamed({"researcher_command": "new", "command": "old"}) == {"option": {"command": "new"}}
+    assert renamed({"model": None, "think": None}) == {"option": {}}
+    assert set(FORMER) < SHORTHANDS.keys() and not SHORTHANDS.keys() & FIELDS.keys()
+
+
+def test_options_of_researchers_are_named_and_told_with_their_origin() -> None:
+    flags = {"option": ["turns=20", "command=a=b {prompt}"], "think": "1m30s"}
+    table = {"option": {"turns": 12, "retries": 2}, "model": "m"}
+    config, settings = read_config(flags, table, {"SWARM_OPTION": "seconds=9\nretries=3"})
+    assert config.option == {
+        "model": "m", "turns": "20", "retries": "3", "seconds": "9", "think": "90", "command": "a=b {prompt}",
+    }  # fmt: skip
+    origins = {setting.name: setting.origin for setting in settings}
+    assert origins["option turns"] == "--option turns" and origins["option model"] == "[tool.swarm] model"
+    assert origins["option retries"] == "SWARM_OPTION retries" and origins["option think"] == "--think"
+
+
+@pytest.mark.parametrize(
+    ("flags", "table", "message"),
+    [
+        ({"option": ["turns"]}, {}, "--option 'turns': write an option as name=value, as in turns=20"),
+        ({"option": ["=3"]}, {}, "--option '=3': write"),
+        ({}, {"option": 3}, "[tool.swarm] option '': write"),
+        ({}, {"option": {"turns": [1]}}, "[tool.swarm] option turns must be a text"),
+        ({"think": "soon"}, {}, "--think must be a time such as 90s, 15m or 8h"),
+        ({}, {"think": -1}, "[tool.swarm] think -1: it must not be below 0"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_named(flags: dict[str, Any], table: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        read(flags, table)
 
 
 def test_gpus_may_be_a_number_in_toml() -> None:
@@ -187,7 +223,7 @@ GARBAGE = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=5,
 )
-NAMES = st.sampled_from([*FIELDS, *FORMER.values()])
+NAMES = st.sampled_from([*FIELDS, *SHORTHANDS])
 NUMBERLIKE = st.from_regex(r"[-+]?[0-9]{0,400}[.e]?[0-9]{0,3}[smhdx]?[0-9]?[smh]?", fullmatch=True)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from swarm.researchers.auto import choose, introduce
 from swarm.researchers.cli.claude_code import ClaudeCode
-from swarm.researchers.llm.researcher import Claude
+from swarm.researchers.llm.models.anthropic import Claude
 from swarm.researchers.registry import create
 from swarm.researchers.sweep.sweep import Sweep
 

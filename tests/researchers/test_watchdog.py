@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers.protocol import Board, Exhausted
+from swarm.researchers.protocol import BoardAccess, Exhausted
 from swarm.researchers.watchdog import Watched
 
 
@@ -20,7 +20,7 @@ class Hanging:
     def __init__(self, seconds: float) -> None:
         self.seconds, self.asked, self.ended, self.connected = seconds, 0, 0, ""
 
-    def connect(self, agent: str, board: Board) -> None:
+    def connect(self, agent: str, board: BoardAccess) -> None:
         self.connected = agent
 
     async def _think(self, answer: Any) -> Any:

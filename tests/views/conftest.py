@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from swarm.lab.demo import demo_swarm
+from swarm.records import Outcome
 from swarm.snapshot.records import Event, ExperimentView, Snapshot, TrunkView
 
 
@@ -45,7 +46,7 @@ def quiet_swarm() -> Snapshot:
         experiment(1, gain=-0.001, low=-0.003, high=0.001),
         *(experiment(k, gain=-0.0005, low=-0.0025, high=0.0015) for k in range(2, 8)),
         *(experiment(k, gain=-0.006, low=-0.008, high=-0.004, category="batch") for k in (8, 9)),
-        experiment(10, gain=0.0004, low=-0.001, high=0.0018, n=5, reason="near miss: gain 0.0004 over 5 runs"),
+        experiment(10, gain=0.0004, low=-0.001, high=0.0018, n=5, outcome=Outcome.NEAR_MISS),
         *(experiment(k, status="crash", value=None, gain=None, failure="oom", n=0) for k in (11, 12)),
     ]
     return replace(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import time
@@ -21,16 +20,20 @@ from typing import Any
 
 from swarm.errors import UsageError
 from swarm.researchers.cli import process
-from swarm.researchers.cli.command import IDEA, Command
+from swarm.researchers.cli.command import ENVIRONMENT, IDEA, SECONDS, Command
 from swarm.researchers.cli.conversation import Conversation, Talk
 from swarm.researchers.cli.stream import readable
 from swarm.researchers.llm import prompt
-from swarm.researchers.llm.money import OutOfMoney, OwnPurse, Purse, SharedPurse, Usage, cost, reserved, usage_told
-from swarm.researchers.llm.researcher import KEY, MAX_USD, MODEL
-from swarm.researchers.options import positive
-from swarm.researchers.protocol import Away, Board
+from swarm.researchers.llm.models import anthropic
+from swarm.researchers.llm.models.anthropic import ADDRESS, KEY
+from swarm.researchers.llm.money import MAX_USD, OutOfMoney, OwnSpending, SharedSpending, Spending, Usage, reserved
+from swarm.researchers.options import Option
+from swarm.researchers.protocol import Away, BoardAccess, Profile, needs_program
 
-TURNS = 40  # of one step
+INSTALL = "npm install -g @anthropic-ai/claude-code"
+MODEL = Option("model", "", "which model to ask; else the one that `claude` takes by itself")
+TURNS = Option("turns", 40, "answers of the model in one step")
+PROGRAM = Option("claude", "claude", "where the program is")
 STEP_USD = 3.0  # at most for one step
 
 _CUT_SHORT = ("error_max_turns", "error_max_budget_usd")  # what stands then counts
@@ -38,7 +41,7 @@ _ANSWER = Usage(output=32_000)  # the CLI sees only after an answer that the mon
 _TOOLS = "Read,Edit,Write,Grep,Glob"
 _FORBIDDEN = "Bash,WebFetch,WebSearch,Task,NotebookEdit"
 _SECRETS = (KEY, "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-_PLACES = ("ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR")
+_PLACES = (ADDRESS, "CLAUDE_CONFIG_DIR")
 _QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
@@ -75,29 +78,35 @@ _OTHER = State("", "it fails", 60)
 
 
 class ClaudeCode(Command):
-    """The researcher. Options: model, max_usd, turns, claude (where the program is), api_key, base_url, and those of
-    Command but for its template. Until it is connected it pays from a purse of its own."""
+    """The researcher. Beside the declared options there are max_usd, api_key, base_url and those of any command. Until
+    it is connected its spending has a limit of its own."""
+
+    profile = Profile(
+        offers=True,
+        pays=True,
+        talks=True,
+        secrets={"api_key": KEY, "base_url": ADDRESS},
+        options=(MODEL, TURNS, PROGRAM, ENVIRONMENT, SECONDS),
+        check=needs_program("claude", INSTALL, option="claude"),
+    )
 
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
         super().__init__(agent, seed, options)
-        self.purse: Purse = OwnPurse(positive(options, "max_usd", MAX_USD))
+        self.spending: Spending = OwnSpending(MAX_USD.read(options))
         self.session: str | None = None
-        self._model = options.get("model") or ""
-        self._turns = int(positive(options, "turns", TURNS))
-        self._own = {KEY: options.get("api_key"), "ANTHROPIC_BASE_URL": options.get("base_url")}
+        self._model = MODEL.read(options)
+        self._turns = TURNS.read(options)
+        self._own = {KEY: options.get("api_key"), ADDRESS: options.get("base_url")}
         self._closed_until, self._why_closed = 0.0, ""
         self.conversation = Conversation(self.folder) if self.folder else None
 
-    def connect(self, agent: str, board: Board) -> None:
-        self.purse = SharedPurse(agent, board)
+    def connect(self, agent: str, board: BoardAccess) -> None:
+        self.spending = SharedSpending(agent, board)
 
     def read_template(self, options: Mapping[str, str]) -> Sequence[str]:
-        name = options.get("claude") or "claude"
+        name = PROGRAM.read(options)
         if (program := shutil.which(name)) is None:
-            raise UsageError(
-                f"--researcher claude-code: there is no {name} on the PATH;"
-                " install it with `npm install -g @anthropic-ai/claude-code`"
-            )
+            raise UsageError(f"--researcher claude-code: there is no {name} on the PATH; install it with `{INSTALL}`")
         return (program,)
 
     def papers(self, about: str, task: str) -> Mapping[str, str]:
@@ -119,13 +128,13 @@ class ClaudeCode(Command):
     async def run(self, task: str) -> None:
         if (wait := self._closed_until - time.monotonic()) > 0:
             raise Away(f"{self._why_closed}; asked again in {wait:.0f} s")
-        spare = cost(self._model or MODEL, _ANSWER)
-        most = min(STEP_USD + spare, await self.purse.left())
+        spare = anthropic.cost(self._model or anthropic.MODEL.default, _ANSWER)
+        most = min(STEP_USD + spare, await self.spending.left())
         if most <= spare:
             raise OutOfMoney("the money limit is reached")
-        async with reserved(self.purse, most, model=self._model or "claude-code") as bill:
+        async with reserved(self.spending, most, model=self._model or "claude-code") as bill:
             ended, result = await self._step(task, most - spare)
-            bill.usage = usage_told(result.get("usage"))
+            bill.usage = anthropic.usage_in(result.get("usage"))
             bill.usd = float(result.get("total_cost_usd", 0.0 if ended.code == 1 else most))
         if result.get("is_error", True) and result.get("subtype") not in _CUT_SHORT:
             raise self._close(ended, result)
@@ -191,11 +200,6 @@ class ClaudeCode(Command):
 
     def _secrets(self, environment: Mapping[str, str]) -> list[str]:
         return [environment.get(name, "") for name in (*_SECRETS, *self.allowed)]
-
-
-def installed(options: Mapping[str, str] | None = None) -> bool:
-    """Whether the `claude` command can be found."""
-    return shutil.which((options or {}).get("claude") or "claude", path=os.environ.get("PATH")) is not None
 
 
 def _result(output: str) -> Mapping[str, Any]:

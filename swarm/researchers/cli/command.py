@@ -23,12 +23,14 @@ from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.cli import process
 from swarm.researchers.cli.scratch import Scratch, make_home
 from swarm.researchers.llm import prompt
-from swarm.researchers.llm.tools import Desk, Refused
+from swarm.researchers.llm.tools import Draft, Refused
 from swarm.researchers.llm.transcript import Transcript
-from swarm.researchers.options import positive
-from swarm.researchers.protocol import Away
+from swarm.researchers.options import Option
+from swarm.researchers.protocol import Away, Profile
 
-SECONDS = 900.0  # until a command that does not end is ended
+COMMAND = Option("command", "", "any CLI, as 'codex exec --sandbox workspace-write {prompt}'")
+ENVIRONMENT = Option("environment", "", "variables it may see beside the usual ones, such as OPENAI_API_KEY")
+SECONDS = Option("seconds", 900.0, "how long a step may take until its command is ended", time=True)
 STAGGER = 3.0  # seconds between the agents' first commands, which are large programs, ...
 LONGEST_STAGGER = 60.0  # ... and that the last of them waits
 IDEA = "IDEA.json"
@@ -75,17 +77,19 @@ model. If the idea itself is at fault, change nothing."""
 
 
 class Command:
-    """The researcher. Options: command (a template with {prompt}, {prompt_file} or {folder}), seconds, environment
-    (names of variables it may see besides what every tool needs, with commas), tree (a folder with the project's
-    files, for the time before the first edit), folder (the agent's own, for transcripts).
+    """The researcher. `command` is a template with {prompt}, {prompt_file} or {folder}; `environment` holds names with
+    commas. Beside the declared options there are tree (a folder with the project's files, for the time before the
+    first edit) and folder (the agent's own, for transcripts).
 
-    Raises Away where the command fails. An edit that touches other than editable files comes back as such: the
-    gate refuses it and says why.
+    Raises Away where the command fails. An edit that touches other than editable files comes back as such: the check
+    of edits refuses it and says why.
     """
 
+    profile = Profile(talks=True, options=(COMMAND, ENVIRONMENT, SECONDS))
+
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
-        self.seconds = positive(options, "seconds", SECONDS)
-        self.allowed = tuple(filter(None, options.get("environment", "").split(",")))
+        self.seconds = SECONDS.read(options)
+        self.allowed = tuple(filter(None, ENVIRONMENT.read(options).split(",")))
         self.template = self.read_template(options)
         tree = Path(options["tree"]) if options.get("tree") else None
         self.folder = Path(options["folder"]) if options.get("folder") else None
@@ -100,7 +104,7 @@ class Command:
     def read_template(self, options: Mapping[str, str]) -> Sequence[str]:
         """The command to run as words; UsageError where it cannot be found or does not say where the prompt goes."""
         try:
-            template = shlex.split(options.get("command", ""))
+            template = shlex.split(COMMAND.read(options))
         except ValueError as error:
             raise UsageError(f"--researcher-command does not parse: {error}") from error
         if not template or not any("{prompt" in word or "{folder}" in word for word in template):
@@ -142,7 +146,7 @@ class Command:
 
     async def _ask(self, briefing: Briefing, files: Mapping[str, bytes], task: str) -> None:
         """One run of the command on these files."""
-        about = f"{prompt.stable(RULES, briefing.program, {})}\n\n{prompt.told(briefing)}"
+        about = f"{prompt.stable(RULES, briefing.program, {})}\n\n{prompt.briefing_text(briefing)}"
         self.transcript.brief(f"{about}\n\n{task}\n")
         await asyncio.to_thread(self.scratch.lay, files, self.papers(about, task))
         await asyncio.sleep(max(0.0, self._first - time.monotonic()))
@@ -176,14 +180,14 @@ class Command:
 
     def _read_idea(self, briefing: Briefing) -> Idea:
         """What stands in IDEA.json, checked like an idea by API."""
-        desk = Desk(briefing, {})
+        draft = Draft(briefing, {})
         try:
-            desk.use("submit_idea", json.loads(self.scratch.read(IDEA)))
+            draft.use("submit_idea", json.loads(self.scratch.read(IDEA)))
         except (OSError, ValueError, Refused) as wrong:
             end = self.end and f"; {self.end}"
             raise Away(f"no idea in {IDEA}: {prompt.line(str(wrong))}{end}") from None
-        assert desk.idea
-        return desk.idea
+        assert draft.idea
+        return draft.idea
 
 
 def _filled(word: str, places: Mapping[str, str]) -> str:

@@ -38,8 +38,8 @@ class Conversation:
     def talk(self) -> Talk | None:
         """Where it is; None where there is none (yet)."""
         try:
-            told = json.loads(self._talk.read_text())
-            return Talk(tuple(told["command"]), told["folder"])
+            noted = json.loads(self._talk.read_text())
+            return Talk(tuple(noted["command"]), noted["folder"])
         except (OSError, ValueError, KeyError):
             return None
 

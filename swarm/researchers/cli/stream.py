@@ -22,7 +22,7 @@ def readable(line: str, folder: str) -> Iterator[str]:
     if event.get("type") == "result":
         yield _result(event)
     for block in _blocks(event):
-        yield from (text.replace(f"{folder}/", "") for text in _told(block))
+        yield from (text.replace(f"{folder}/", "") for text in _lines(block))
 
 
 def _blocks(event: dict[str, Any]) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def _blocks(event: dict[str, Any]) -> list[dict[str, Any]]:
     return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
-def _told(block: dict[str, Any]) -> Iterator[str]:
+def _lines(block: dict[str, Any]) -> Iterator[str]:
     match block.get("type"):
         case "text":
             yield str(block.get("text", ""))

@@ -1,4 +1,4 @@
-"""What thinking costs: a snapshot of prices, the cost of a call's usage, and the purse that no call overdraws."""
+"""What models cost: tokens, prices, and spending that no call takes over its limit."""
 
 from __future__ import annotations
 
@@ -8,47 +8,21 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from swarm.researchers.protocol import Board, Exhausted
+from swarm.researchers.options import Option
+from swarm.researchers.protocol import BoardAccess, Exhausted
 
-PRICED = "2026-10"  # when PRICES was copied from https://platform.claude.com/docs/en/about-claude/pricing
-
-_MILLION = 1_000_000
-_WRITE_5M, _WRITE_1H = 1.25, 2.0  # writing to the cache, in units of the input price; so for every model
+MAX_USD = Option("max_usd", 20.0, "money limit of a researcher on its own")
 PATIENCE = 120.0  # seconds that a call waits for money which others have set aside
 
+_MILLION = 1_000_000
 _LOOK = 1.0  # seconds between two looks at it
 _LONG = 100_000  # tokens of prompt from which on a model with a `long` price costs that
 
 
 class OutOfMoney(Exhausted):
     """The money limit is reached: nobody may begin another call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens. `cached` is a cache hit in units of `input`; `long` holds for prompts over 100,000."""
-
-    input: float
-    output: float
-    cached: float = 0.1
-    long: Price | None = None
-
-
-PRICES: Mapping[str, Price] = {  # by the beginning of the model's name; the longest one that fits counts
-    "claude-fable-5-1": Price(10.0, 50.0, 0.025),
-    "claude-fable": Price(10.0, 50.0),
-    "claude-mythos-5-1": Price(10.0, 50.0, 0.025),
-    "claude-mythos-preview": Price(25.0, 125.0),
-    "claude-mythos": Price(10.0, 50.0),
-    "claude-opus-5-5": Price(4.0, 20.0, 0.05),
-    "claude-opus": Price(5.0, 25.0),
-    "claude-sonnet-5": Price(2.0, 10.0),
-    "claude-sonnet": Price(3.0, 15.0),
-    "claude-haiku-5-5": Price(0.1, 0.5, long=Price(0.5, 2.5)),
-    "claude-haiku": Price(1.0, 5.0),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,53 +61,36 @@ class Usage:
 NOTHING = Usage()
 
 
-def usage_of(record: Any) -> Usage:
-    """The `usage` of a Messages API answer. Cache writes whose lifetime it does not tell count as the dearer ones."""
-    written = record.cache_creation_input_tokens or 0
-    short = record.cache_creation.ephemeral_5m_input_tokens if record.cache_creation else 0
-    return Usage(
-        input=record.input_tokens or 0,
-        output=record.output_tokens or 0,
-        cache_write_5m=min(short, written),
-        cache_write_1h=max(written - short, 0),
-        cache_read=record.cache_read_input_tokens or 0,
-    )
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens of a model. Reading from the cache and writing to it (for five minutes, for an hour) are
+    in units of `input`; `long` holds for prompts over 100,000 tokens."""
+
+    input: float
+    output: float
+    cached: float = 0.1
+    long: Price | None = None
+    write_5m: float = 1.25
+    write_1h: float = 2.0
+
+    def of(self, usage: Usage) -> float:
+        """USD for `usage`."""
+        if self.long and usage.prompt > _LONG:
+            return self.long.of(usage)
+        written = self.write_5m * usage.cache_write_5m + self.write_1h * usage.cache_write_1h
+        weighted = usage.input + written + self.cached * usage.cache_read
+        return (weighted * self.input + usage.output * self.output) / _MILLION
 
 
-def usage_told(told: object) -> Usage:
-    """The same where it was read as plain JSON, from a program that calls the API; what it does not tell is 0."""
-    counts = told if isinstance(told, dict) else {}
-
-    def count(name: str) -> int:
-        return value if isinstance(value := counts.get(name), int) else 0
-
-    return Usage(
-        input=count("input_tokens"),
-        output=count("output_tokens"),
-        cache_write_1h=count("cache_creation_input_tokens"),
-        cache_read=count("cache_read_input_tokens"),
-    )
-
-
-def price_of(model: str) -> Price:
-    """The model's price; the dearest of all where the table does not know it, so that a limit holds in any case."""
-    known = [prefix for prefix in PRICES if model.startswith(prefix)]
+def price_of(prices: Mapping[str, Price], model: str) -> Price:
+    """The price of a model; the dearest of all where the table does not know it, so that a limit holds in any case."""
+    known = [prefix for prefix in prices if model.startswith(prefix)]
     if known:
-        return PRICES[max(known, key=len)]
-    return max(PRICES.values(), key=lambda price: price.output)
+        return prices[max(known, key=len)]
+    return max(prices.values(), key=lambda price: price.output)
 
 
-def cost(model: str, usage: Usage) -> float:
-    """USD for `usage`."""
-    price = price_of(model)
-    if price.long and usage.prompt > _LONG:
-        price = price.long
-    weighted = usage.input + _WRITE_5M * usage.cache_write_5m + _WRITE_1H * usage.cache_write_1h
-    weighted += price.cached * usage.cache_read
-    return (weighted * price.input + usage.output * price.output) / _MILLION
-
-
-# The purse
+# -- spending ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -145,8 +102,8 @@ class Bill:
     model: str = ""
 
 
-class Purse(Protocol):
-    """Money that many calls draw on at once. What is reserved is as good as spent until it is settled."""
+class Spending(Protocol):
+    """Money that many calls spend at once, up to a limit. What is reserved is as good as spent until it is settled."""
 
     async def reserve(self, worst: Bill) -> int:
         """Sets the worst case aside and gives a receipt; OutOfMoney where a limit would be passed."""
@@ -161,8 +118,8 @@ class Purse(Protocol):
         ...
 
 
-class OwnPurse:
-    """A purse in this process. Its steps never wait, so calls of one event loop cannot come between them."""
+class OwnSpending:
+    """The spending of one researcher. Its steps never wait, so calls of one event loop cannot come between them."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -186,10 +143,10 @@ class OwnPurse:
         return max(self.limit - self.spent - sum(self._reserved.values()), 0.0)
 
 
-class SharedPurse:
-    """The purse of the whole swarm, as one agent draws on it: its limits are the board's (swarm/board/spending.py)."""
+class SharedSpending:
+    """The spending of the whole swarm, as one agent takes part in it: the board holds its limits."""
 
-    def __init__(self, agent: str, board: Board, patience: float = PATIENCE) -> None:
+    def __init__(self, agent: str, board: BoardAccess, patience: float = PATIENCE) -> None:
         self._agent, self._board, self._patience = agent, board, patience
 
     async def reserve(self, worst: Bill) -> int:
@@ -214,11 +171,11 @@ class SharedPurse:
 
 
 @contextlib.asynccontextmanager
-async def reserved(purse: Purse, usd: float, usage: Usage = NOTHING, model: str = "") -> AsyncIterator[Bill]:
+async def reserved(spending: Spending, usd: float, usage: Usage = NOTHING, model: str = "") -> AsyncIterator[Bill]:
     """Reserves the worst case for what happens inside; however that ends, settles what the bill then says."""
     bill = Bill(usd, usage, model)
-    receipt = await purse.reserve(bill)
+    receipt = await spending.reserve(bill)
     try:
         yield bill
     finally:
-        await purse.settle(receipt, bill)
+        await spending.settle(receipt, bill)

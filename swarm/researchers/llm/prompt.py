@@ -83,7 +83,7 @@ def trunk(briefing: Briefing) -> str:
 # The briefing
 
 
-def told(briefing: Briefing) -> str:
+def briefing_text(briefing: Briefing) -> str:
     """What is known now. What other agents wrote is quoted."""
     parts = [_standing(briefing), *_notes(briefing.notes), *_direction(briefing)]
     parts += _quoted_list("Being tried now by other agents", "live ideas", map(_live, briefing.live[:OTHERS]))
@@ -99,8 +99,8 @@ def _refusals(refused: tuple[str, ...]) -> list[str]:
         return []
     older = [f"- {line(text)}" for text in refused[-OTHERS:-REFUSALS]]
     newest = [f"- {shortened(text, REFUSAL)}" for text in refused[-REFUSALS:]]
-    told = quoted("\n".join([*older, *newest]), "refusals", OTHERS * LINE + REFUSALS * (REFUSAL + 80))
-    return [f"# Your last proposals that were refused, and why, newest last\n\n{told}"]
+    reasons = quoted("\n".join([*older, *newest]), "refusals", OTHERS * LINE + REFUSALS * (REFUSAL + 80))
+    return [f"# Your last proposals that were refused, and why, newest last\n\n{reasons}"]
 
 
 def _standing(briefing: Briefing) -> str:
@@ -183,22 +183,27 @@ def finding_line(finding: Finding) -> str:
 def experiment_text(dossier: Dossier, log: bool = True) -> str:
     """An experiment looked at closely, quoted; without `log` only a crash shows the end of its log."""
     run = dossier.run
-    told = [finding_line(dossier.finding), f"rationale: {dossier.rationale}", *change(dossier, LOG), *training(dossier)]
+    lines = [
+        finding_line(dossier.finding),
+        f"rationale: {dossier.rationale}",
+        *change(dossier, LOG),
+        *training(dossier),
+    ]
     if run and run.log_tail and (log or run.failure):
-        told += ["end of its log:", run.log_tail]
-    return quoted("\n".join(told), f"experiment {dossier.finding.experiment}", 2 * LOG)
+        lines += ["end of its log:", run.log_tail]
+    return quoted("\n".join(lines), f"experiment {dossier.finding.experiment}", 2 * LOG)
 
 
 def finding_text(finding: Finding) -> str:
     """Everything that is known of one finding, quoted."""
-    told = (f"{field.name}: {getattr(finding, field.name)}" for field in fields(finding))
-    return quoted("\n".join(told), f"finding {finding.experiment}", 2 * LOG)
+    lines = (f"{field.name}: {getattr(finding, field.name)}" for field in fields(finding))
+    return quoted("\n".join(lines), f"finding {finding.experiment}", 2 * LOG)
 
 
 def crash(run: Run) -> str:
     """A failed run for whoever is to mend it."""
-    told = quoted(f"{run.reason}\n{run.log_tail}", f"log of {run.run}")
-    return f"The run failed ({run.failure}) after {run.seconds:.0f} s.\n\n{told}"
+    log = quoted(f"{run.reason}\n{run.log_tail}", f"log of {run.run}")
+    return f"The run failed ({run.failure}) after {run.seconds:.0f} s.\n\n{log}"
 
 
 def _quoted_list(title: str, source: str, lines: Iterable[str]) -> list[str]:

@@ -1,6 +1,4 @@
-"""Claude by API: a researcher that thinks in a tool loop over the Messages API.
-
-    python -m swarm launch --researcher claude --model claude-opus-5-5 --max-usd 20
+"""A language model as a researcher: it thinks in a loop of answers and tool calls, whatever service answers.
 
 One experiment is one conversation: `propose` leads it until the idea is submitted, `edit` goes on until the edit is,
 and `repair`, after a crash, goes on from there.
@@ -10,27 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Failure, Idea, Run
 from swarm.researchers.llm import prompt
 from swarm.researchers.llm.dialogue import Dialogue
-from swarm.researchers.llm.models.anthropic import RETRIES, Service
-from swarm.researchers.llm.money import OwnPurse, SharedPurse
+from swarm.researchers.llm.metered_model import MeteredModel
+from swarm.researchers.llm.models.protocol import Service
+from swarm.researchers.llm.money import MAX_USD, OwnSpending, SharedSpending
 from swarm.researchers.llm.run_comparison import difference
-from swarm.researchers.llm.tools import LARGEST, Desk, texts
+from swarm.researchers.llm.tools import LARGEST, Draft, texts
 from swarm.researchers.llm.transcript import Transcript
-from swarm.researchers.options import positive
-from swarm.researchers.protocol import Away, Board
+from swarm.researchers.options import Option
+from swarm.researchers.protocol import Away, BoardAccess, Profile
 
-MODEL = "claude-opus-5-5"
-MAX_USD = 20.0
-KEY = "ANTHROPIC_API_KEY"
-ADDRESS = "ANTHROPIC_BASE_URL"
-TURNS = 40  # answers of the model in one experiment
+TURNS = Option("turns", 40, "answers of the model in one experiment")
 MORE_TURNS = 12  # ... and at least so many for its edit, and again to mend a crash
 
 _ROUND, _APART = 16, 3.0  # so many agents begin so many seconds apart
@@ -57,45 +54,50 @@ The trunk moved on meanwhile, and your edit does not fit it any more. The editab
 now, without your edit; make it anew. What changed since the code that you were shown:"""
 
 
-class Claude:
-    """The researcher. Options: model, max_usd, base_url, api_key (else from the environment), tree (a folder with the
-    project's files, for the time before the first edit), folder (the agent's own, for transcripts), fixed (paths that
-    may be read, a line each), turns, retries.
+class LanguageModel(ABC):
+    """The researcher. A subclass opens the service that it asks, and declares what that needs.
 
-    Until it is connected it pays from a purse of its own. UsageError where an option makes no sense or no key is set.
+    Beside the declared options there are max_usd, api_key (else from the environment), base_url, tree (a folder with
+    the project's files, for the time before the first edit), folder (the agent's own, for transcripts) and fixed (paths
+    that may be read, a line each). Until it is connected its spending has a limit of its own. UsageError where an
+    option makes no sense or no key is set.
     """
 
+    profile: ClassVar[Profile]
+
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
-        key = options.get("api_key") or os.environ.get(KEY)
-        if not key:
-            raise UsageError(f"--researcher claude needs a key: set {KEY}, or take claude-code or sweep")
-        self.service = Service(
-            options.get("model") or MODEL,
-            OwnPurse(positive(options, "max_usd", MAX_USD)),
-            key,
-            options.get("base_url") or None,
-            int(positive(options, "retries", RETRIES)),
-        )
-        self._turns = int(positive(options, "turns", TURNS))
+        spending = OwnSpending(MAX_USD.read(options))
+        self.model = MeteredModel(self.open_service(self._key(options), options), spending)
+        self._turns = TURNS.read(options)
         self._tree = Path(options["tree"]) if options.get("tree") else None
         self._fixed = frozenset(options["fixed"].split("\n")) if options.get("fixed") else None
-        self._board: Board | None = None
+        self._board: BoardAccess | None = None
         self.transcript = Transcript(Path(options["folder"], "transcripts") if options.get("folder") else None)
         self._thought: Idea | None = None  # the newest idea: the talk that led to it begins its transcript
         self._dialogues: OrderedDict[str, Dialogue] = OrderedDict()
 
-    def connect(self, agent: str, board: Board) -> None:
-        self.service.purse, self._board = SharedPurse(agent, board), board
+    @abstractmethod
+    def open_service(self, key: str, options: Mapping[str, str]) -> Service:
+        """The service that answers."""
+
+    def _key(self, options: Mapping[str, str]) -> str:
+        variable = self.profile.secrets["api_key"]
+        if not (key := options.get("api_key") or os.environ.get(variable)):
+            raise UsageError(f"{self.profile.title} needs a key: set {variable}, or take claude-code or sweep")
+        return key
+
+    def connect(self, agent: str, board: BoardAccess) -> None:
+        self.model.spending, self._board = SharedSpending(agent, board), board
 
     async def propose(self, briefing: Briefing) -> Idea:
         await asyncio.sleep(head_start(briefing))
         self.transcript.think()
         dialogue = self._dialogue(briefing)
         await dialogue.work()
-        if dialogue.desk.idea is None:
+        if dialogue.draft.idea is None:
             raise Away(f"no idea came of {self._turns} turns")
-        self._remember(dialogue.desk.idea, dialogue)
-        self._thought = dialogue.desk.idea
+        self._remember(dialogue.draft.idea, dialogue)
+        self._thought = dialogue.draft.idea
         return self._thought
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
@@ -104,12 +106,12 @@ class Claude:
         dialogue = self._dialogues.get(idea.title) or self._dialogue(briefing, idea)
         self._remember(idea, dialogue)
         self._tree = folder
-        if moved := difference(dialogue.desk.briefing.parent, briefing.parent):
+        if moved := difference(dialogue.draft.briefing.parent, briefing.parent):
             dialogue.say(f"{_MOVED}\n\n{prompt.quoted(moved, 'the trunk since then', prompt.FILE)}")
         dialogue.go_on(briefing, briefing.parent.files, folder, MORE_TURNS)
         dialogue.say(f"The idea is yours: {idea.title}. Put it into code, then submit_edit.")
         await dialogue.work()
-        return Edit({}) if dialogue.desk.given_up else dialogue.desk.edit(briefing.parent.files)
+        return Edit({}) if dialogue.draft.given_up else dialogue.draft.edit(briefing.parent.files)
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         self.transcript.mend(briefing.experiment)
@@ -118,24 +120,24 @@ class Claude:
         dialogue.go_on(briefing, crashed, folder, MORE_TURNS)
         dialogue.say(f"{prompt.crash(run)}\n\n{_advice(run)} The files stand as they were run.")
         await dialogue.work()
-        mended = dialogue.desk.edit(crashed)
-        return mended if mended.files and not dialogue.desk.given_up else None
+        mended = dialogue.draft.edit(crashed)
+        return mended if mended.files and not dialogue.draft.given_up else None
 
     # -- conversations -------------------------------------------------------------------------------------------
 
     def _dialogue(self, briefing: Briefing, idea: Idea | None = None) -> Dialogue:
         """A new conversation about this briefing; with an idea of somebody else's it starts there."""
-        desk = Desk(briefing, texts(briefing.parent.files), self._tree, self._fixed, idea)
+        draft = Draft(briefing, texts(briefing.parent.files), self._tree, self._fixed, idea)
         stable = prompt.stable(RULES, briefing.program, self._fixed_files())
-        told = prompt.told(briefing)
+        text = prompt.briefing_text(briefing)
         if idea:
-            told += "\n\n# An idea to work on\n\n" + prompt.quoted(f"{idea.title}\n{idea.rationale}", "idea")
-        self.transcript.brief(told)
+            text += "\n\n# An idea to work on\n\n" + prompt.quoted(f"{idea.title}\n{idea.rationale}", "idea")
+        self.transcript.brief(text)
         trunk = prompt.trunk(briefing)
-        return Dialogue(self.service, desk, stable, trunk, told, self._turns, self._board, self._write)
+        return Dialogue(self.model, draft, stable, trunk, text, self._turns, self._board, self._write)
 
     def _write(self, line: str) -> None:
-        self.transcript.write(self.service.hidden(line))
+        self.transcript.write(self.model.service.hidden(line))
 
     def _remember(self, idea: Idea, dialogue: Dialogue) -> None:
         self._dialogues[idea.title] = dialogue
@@ -160,12 +162,6 @@ def head_start(briefing: Briefing) -> float:
     from which the others read what all of them share. Small beside a run, which is what hides it."""
     place = int("".join(filter(str.isdigit, briefing.agent)) or 0) % _ROUND
     return place * min(_APART, briefing.budget / 100)
-
-
-def secrets(researcher: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The options that an agent on any host needs to reach the API: they are handed over in memory, never written."""
-    names = {"api_key": KEY, "base_url": ADDRESS} if researcher in ("claude", "claude-code") else {}
-    return {option: environ[name] for option, name in names.items() if environ.get(name)}
 
 
 def _advice(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""What an experiment teaches beside its number: what it changed, and how it trained next to its parent."""
+"""A run beside its parent's: what the experiment changed, the two loss curves, and speed, memory and size."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _at(curve: tuple[tuple[float, float], ...], seconds: float) -> str:
 
 
 def _facts(run: Run, parent: Run | None) -> list[str]:
-    told = []
+    lines = []
     for name in FIGURES:
         own, theirs = _figure(run, name), _figure(parent, name)
         if own or theirs:
-            told.append(f"{name}: {own or 'none'}" + (f" (parent {theirs})" if theirs else ""))
-    return told
+            lines.append(f"{name}: {own or 'none'}" + (f" (parent {theirs})" if theirs else ""))
+    return lines
 
 
 def _figure(run: Run | None, name: str) -> str:

@@ -1,7 +1,7 @@
-"""The tools that a language model has at its desk: it can look, edit the editable files, and submit. Nothing else.
+"""The tools that a language model has: it can look, edit the editable files, and submit. Nothing else.
 
 Edits are made in memory. Whatever a model is talked into, it cannot write, run or fetch anything: the only thing that
-leaves a desk is new content of editable files.
+leaves a draft is new content of editable files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from swarm.execution.workspace import parses
 from swarm.records import Briefing, Dossier, Edit, Idea
+from swarm.researchers.llm.models.protocol import Tool
 from swarm.researchers.llm.prompt import FILE, experiment_text, finding_line, finding_text, quoted
 
 LARGEST = 2_000_000  # bytes of a file that can be read, or written
@@ -23,16 +24,15 @@ FOUND = 12  # findings that a search shows
 _TITLE, _RATIONALE, _CATEGORY = 160, 4_000, 40  # characters of an idea's parts
 
 
-def _tool(name: str, description: str, required: str = "", **properties: Any) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "required": required.split()}
-    return {"name": name, "description": description, "input_schema": schema}
+def _tool(name: str, description: str, required: str = "", **properties: Any) -> Tool:
+    return Tool(name, description, {"type": "object", "properties": properties, "required": required.split()})
 
 
 def _text(description: str) -> dict[str, str]:
     return {"type": "string", "description": description}
 
 
-TOOLS: tuple[dict[str, Any], ...] = (
+TOOLS: tuple[Tool, ...] = (
     _tool(
         "read_file",
         "Read an editable or fixed file of the project. Editable files are shown as they are now, with your edits.",
@@ -86,8 +86,8 @@ class Refused(Exception):
 
 
 @dataclass
-class Desk:
-    """One experiment on the table: its files in memory, and what was submitted. `use` is the only way to change it."""
+class Draft:
+    """One experiment as it is made: its files in memory, and what was submitted. `use` is the only way to change it."""
 
     briefing: Briefing
     files: dict[str, str]

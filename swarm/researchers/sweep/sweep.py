@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from swarm.records import Briefing, Edit, Failure, Idea, Run, Status
-from swarm.researchers.protocol import Exhausted
+from swarm.researchers.protocol import Exhausted, Profile
 from swarm.researchers.sweep.constraints import canonical, settle
 from swarm.researchers.sweep.evidence import interest, observations, told
 from swarm.researchers.sweep.knob_space import Bench, Key, key_of, open_bench
@@ -32,6 +32,8 @@ class Sweep:
     What the board's findings and live ideas hold is not proposed, nor what was refused before, nor the same twice from
     one parent. Raises Exhausted when nothing is left. Equal seeds and briefings give equal proposals.
     """
+
+    profile = Profile("the sweep", "knows a playbook, needs no key and costs nothing", offers=True)
 
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
         self._agent, self._seed = agent, seed

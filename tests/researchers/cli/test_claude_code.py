@@ -162,7 +162,7 @@ def test_every_way_not_to_work_has_a_name_and_is_not_tried_again_at_once(
             run(researcher.propose(brief(text=CODE)))
     assert "asked again in" in str(told.value)
     assert len(stage.calls) == 1
-    assert run(researcher.purse.left()) == 20.0
+    assert run(researcher.spending.left()) == 20.0
 
 
 def test_a_plans_reset_is_waited_for(stage: Stage, brief: Callable[..., Briefing]) -> None:
@@ -181,7 +181,7 @@ def test_what_stands_counts_when_turns_or_money_of_a_step_end(
     researcher = stage.researcher()
     stage.scene(GOOD | {"subtype": subtype, "is_error": True}, code=1)
     assert run(researcher.edit(Idea("x"), brief(text=CODE), draft)) == Edit({PATH: b"lr = 0.2\n"})
-    assert run(researcher.purse.left()) == 19.75
+    assert run(researcher.spending.left()) == 19.75
 
 
 def test_the_money_ends(stage: Stage, brief: Callable[..., Briefing]) -> None:
@@ -291,7 +291,7 @@ def test_the_real_cli_has_an_idea_and_edits(
     assert not [body for body in asked if "OUTER-CANARY" in body or "USER-CANARY" in body or "INNER-CANARY" in body]
     assert "That is my idea." in asked[-1]  # the second step went on with the first one's conversation
     assert {tool["name"] for tool in server.bodies[0]["tools"]} == {"Read", "Edit", "Write", "Grep", "Glob"}
-    assert 0 < 20 - run(researcher.purse.left()) < 0.1
+    assert 0 < 20 - run(researcher.spending.left()) < 0.1
 
 
 @real

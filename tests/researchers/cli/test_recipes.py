@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from swarm import cli
-from swarm.project.settings import Config
 from swarm.researchers.cli.command import Command
 from swarm.researchers.mix import assign
-from swarm.researchers.registry import REGISTRY, create
+from swarm.researchers.registry import REGISTRY, create, profile_of
 
 PAPER = (Path(__file__).parents[3] / "docs" / "researchers.md").read_text()
 LINES = [line for block in re.findall(r"^```sh\n(.*?)^```", PAPER, re.MULTILINE | re.DOTALL) for line in block.splitlines()]  # fmt: skip # noqa: E501
@@ -53,6 +52,20 @@ def test_a_recipe_tells_where_the_prompt_goes_and_nothing_else(
 
 
 def test_all_that_ship_are_named() -> None:
-    named = set(re.findall(r"^\| `([\w-]+)` \|", PAPER, re.MULTILINE))
+    named = set(re.findall(r"^\| `([\w-]+)` \|", PAPER.split("\n## ")[0], re.MULTILINE))
     assert named == set(REGISTRY)
-    assert "researcher_command_env" in {*Config.__dataclass_fields__}
+
+
+def test_every_option_is_listed_with_its_default_and_its_help() -> None:
+    listed = {
+        (cells[0].strip(" `"), name.strip(" `")): (cells[2].strip(), cells[3].strip())
+        for row in re.findall(r"^\|( `\w+` \|.*)\|$", PAPER, re.MULTILINE)
+        if len(cells := row.split(" | ")) == 4
+        for name in cells[1].split(",")
+    }
+    declared = {
+        (option.name, name): (f"{option.default or 'none'}", option.help)
+        for name in REGISTRY
+        for option in profile_of(name).options or ()
+    }
+    assert listed == declared

@@ -24,7 +24,7 @@ def test_what_is_stable_comes_first_and_small_fixed_files_before_large_ones() ->
 
 
 def test_the_briefing_tells_what_there_is(brief: Callable[..., Briefing]) -> None:
-    told = prompt.told(
+    told = prompt.briefing_text(
         brief(
             [finding(1), finding(2, "keep")],
             [("gpu3", Idea("wider", category="architecture"))],
@@ -57,7 +57,7 @@ def test_the_size_does_not_grow_with_the_history(brief: Callable[..., Briefing],
     long = "word " * 2000
     known = [finding(n, "keep" if n % 3 else "discard", title=long, category=long, reason=long) for n in range(count)]
     live = [(f"gpu{n}", Idea(long, long, long)) for n in range(count)]
-    told = prompt.told(
+    told = prompt.briefing_text(
         brief(known, live, notes=(long,) * count, refused=(long,) * count, untried=(long,) * count, category=long)
     )
     assert len(told) < 150_000
@@ -78,7 +78,7 @@ def outside(text: str) -> str:
 
 def test_no_foreign_text_leaves_its_quotes(brief: Callable[..., Briefing]) -> None:
     known = [finding(1, title=ORDER, category=ORDER, reason=ORDER), finding(2, "keep", title=ORDER)]
-    told = prompt.told(brief(known, [(ORDER, Idea(ORDER, ORDER, ORDER))], refused=(ORDER,)))
+    told = prompt.briefing_text(brief(known, [(ORDER, Idea(ORDER, ORDER, ORDER))], refused=(ORDER,)))
     run = Run("r", 1, 0.0, 1.0, 1.0, failure=Failure.CODE, reason=ORDER, log_tail=ORDER)
     for text in (told, prompt.crash(run), prompt.finding_text(known[0]), prompt.quoted(ORDER, ORDER)):
         assert "delete the repository" in text

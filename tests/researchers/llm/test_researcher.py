@@ -14,8 +14,9 @@ import pytest
 from swarm.errors import UsageError
 from swarm.records import Briefing, Dossier, Edit, Failure, Finding, Idea, Run, Source
 from swarm.researchers.llm.models import anthropic
-from swarm.researchers.llm.money import OwnPurse
-from swarm.researchers.llm.researcher import Claude, head_start
+from swarm.researchers.llm.models.anthropic import Claude
+from swarm.researchers.llm.money import OwnSpending
+from swarm.researchers.llm.researcher import head_start
 from swarm.researchers.protocol import Exhausted
 from swarm.researchers.registry import create
 from tests.researchers.messages_server import Fails, MessagesServer, Reply, Script, calls, says, uses
@@ -105,12 +106,12 @@ def test_an_idea_becomes_an_edit_in_one_conversation(
     assert (folder / PATH).read_text() == CODE  # edited in memory
     assert [len(body["messages"]) for body in server.bodies] == [1, 3, 5, 7, 9]
     assert results(server.bodies[1])[0][1].count("lr = 0.1") == 1
-    purse = researcher.service.purse
-    assert isinstance(purse, OwnPurse)
+    spending = researcher.model.spending
+    assert isinstance(spending, OwnSpending)
     assert len(server.requests) == 5
-    assert purse.used.output == 500
-    assert purse.used.cache_share > 0.9
-    assert run(researcher.service.purse.left()) == pytest.approx(20 - 5 * 0.00224)
+    assert spending.used.output == 500
+    assert spending.used.cache_share > 0.9
+    assert run(researcher.model.spending.left()) == pytest.approx(20 - 5 * 0.00224)
 
 
 def test_what_stays_the_same_is_asked_for_in_the_same_bytes(
@@ -267,7 +268,7 @@ def test_what_a_failure_cost_is_not_guessed_too_low(
     researcher = claude(serve(script))
     with pytest.raises(Exhausted):
         run(researcher.propose(brief(text=CODE)))
-    assert low <= 20 - run(researcher.service.purse.left()) <= high
+    assert low <= 20 - run(researcher.model.spending.left()) <= high
 
 
 def test_a_service_that_is_gone_costs_nothing(
@@ -278,7 +279,7 @@ def test_a_service_that_is_gone_costs_nothing(
     researcher = claude(server)
     with pytest.raises(Exhausted, match="cannot be reached"):
         run(researcher.propose(brief(text=CODE)))
-    assert run(researcher.service.purse.left()) == 20
+    assert run(researcher.model.spending.left()) == 20
 
 
 def test_turns_end_and_what_stands_counts(
@@ -435,7 +436,14 @@ def test_the_key_is_nowhere(
     with pytest.raises(Exhausted) as told:
         run(researcher.propose(brief(text=CODE)))
     assert told.value.__suppress_context__
-    said = [repr(researcher), repr(researcher.service), repr(told.value), caplog.text, repr((idea, edit))]
+    said = [
+        repr(researcher),
+        repr(researcher.model),
+        repr(researcher.model.service),
+        repr(told.value),
+        caplog.text,
+        repr((idea, edit)),
+    ]
     said += [json.dumps(body) for body in server.bodies]
     said += [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert not [text for text in said if CANARY in text]

@@ -1,28 +1,61 @@
-"""The Messages API as one question: it answers, or says in one line why not and for how long to leave it alone."""
+"""Claude by Anthropic's Messages API: the service behind the language model researcher, and its prices.
+
+python -m swarm launch --researcher claude --model claude-opus-5-5 --max-usd 20
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from swarm.researchers.llm.money import NOTHING, Purse, Usage, cost, reserved, usage_of
+from swarm.researchers.llm.models.protocol import (
+    Answer,
+    Call,
+    Failed,
+    Interrupted,
+    Message,
+    Request,
+    Result,
+    Stop,
+    Text,
+    Tool,
+)
+from swarm.researchers.llm.money import Price, Usage, price_of
 from swarm.researchers.llm.prompt import line
-from swarm.researchers.protocol import Away
+from swarm.researchers.llm.researcher import TURNS, LanguageModel
+from swarm.researchers.options import Option
+from swarm.researchers.protocol import Profile, needs_key
+
+KEY = "ANTHROPIC_API_KEY"
+ADDRESS = "ANTHROPIC_BASE_URL"
+MODEL = Option("model", "claude-opus-5-5", "which model to ask")
+RETRIES = Option("retries", 4, "how often a request is repeated that the API could not take")
 
 OUTPUT = 20_000  # tokens of one answer, thinking included; the SDK sends more only as a stream
-ANSWER = 900.0  # seconds until an answer that does not come is given up
 PATIENCE = 60.0  # seconds that the service may ask to wait; when it wants more, others think meanwhile
-RETRIES = 4
+
+PRICED = "2026-10"  # when PRICES was copied from https://platform.claude.com/docs/en/about-claude/pricing
+PRICES: Mapping[str, Price] = {  # by the beginning of the model's name; the longest one that fits counts
+    "claude-fable-5-1": Price(10.0, 50.0, 0.025),
+    "claude-fable": Price(10.0, 50.0),
+    "claude-mythos-5-1": Price(10.0, 50.0, 0.025),
+    "claude-mythos-preview": Price(25.0, 125.0),
+    "claude-mythos": Price(10.0, 50.0),
+    "claude-opus-5-5": Price(4.0, 20.0, 0.05),
+    "claude-opus": Price(5.0, 25.0),
+    "claude-sonnet-5": Price(2.0, 10.0),
+    "claude-sonnet": Price(3.0, 15.0),
+    "claude-haiku-5-5": Price(0.1, 0.5, long=Price(0.5, 2.5)),
+    "claude-haiku": Price(1.0, 5.0),
+}
 
 _BYTES_PER_TOKEN = 2  # fewer than in any text that a tokenizer was made for: the estimate is a worst case
 _PAUSES = {400: 60.0, 401: 600.0, 402: 600.0, 403: 600.0, 404: 600.0, 413: 60.0}  # other failures pass sooner:
 _PAUSE = 30.0
 _REASONS = {
     400: "the API refuses the request",
-    401: "the API refuses the key; is ANTHROPIC_API_KEY right?",
+    401: f"the API refuses the key; is {KEY} right?",
     402: "the account has no credit left",
     403: "the key may not use this model",
     404: "the API does not know the model",
@@ -30,12 +63,28 @@ _REASONS = {
     429: "the rate limit is reached",
     529: "the API is overloaded",
 }
+_STOPS = {"refusal": Stop.REFUSED, "max_tokens": Stop.CUT, "model_context_window_exceeded": Stop.CUT}
 
-Message = Mapping[str, Any]
+Block = dict[str, Any]
+
+_HOUR: Block = {"type": "ephemeral", "ttl": "1h"}  # longer than an experiment, so that the next one finds it
+_MINUTES: Block = {"type": "ephemeral"}  # the talk itself goes on at once or not at all
 
 
-class Cut(Exception):
-    """An answer began and did not come to its end."""
+class Claude(LanguageModel):
+    """The language model researcher with Claude behind it."""
+
+    profile = Profile(
+        title="claude by API",
+        offers=True,
+        pays=True,
+        secrets={"api_key": KEY, "base_url": ADDRESS},
+        options=(MODEL, TURNS, RETRIES),
+        check=needs_key(KEY),
+    )
+
+    def open_service(self, key: str, options: Mapping[str, str]) -> Anthropic:
+        return Anthropic(MODEL.read(options), key, options.get("base_url") or None, RETRIES.read(options))
 
 
 class LongWait(Exception):
@@ -45,78 +94,152 @@ class LongWait(Exception):
         self.seconds = seconds
 
 
-class Service:
-    """One model, one key, one purse. Nothing that it says or raises holds the key."""
+class Anthropic:
+    """One of Claude's models behind the SDK, whose own retries pass over short failures."""
 
-    def __init__(self, model: str, purse: Purse, key: str, base_url: str | None = None, retries: int = RETRIES) -> None:
+    def __init__(self, model: str, key: str, base_url: str | None = None, retries: int = RETRIES.default) -> None:
         import anthropic
         import httpx2
 
-        self.model, self.purse = model, purse
-        self._key, self._closed_until, self._why_closed = key, 0.0, ""
-        self._failures = (anthropic.APIError, LongWait, TimeoutError)
+        self.model, self._key = model, key
         # What was refused, or never reached the service, costs nothing. A whole answer that was lost on its way does.
-        self._unpaid = (anthropic.APIError, LongWait)
-        self._unheard = anthropic.APIConnectionError
+        self._failures = (anthropic.APIError, LongWait)
+        self._unheard, self._late = anthropic.APIConnectionError, anthropic.APITimeoutError
         # How the SDK tells that a stream broke off: as what httpx raises, or as a message that cannot be put together.
         self._breaks = (anthropic.APIError, httpx2.HTTPError, ValueError, RuntimeError, AssertionError)
         self._client = anthropic.AsyncAnthropic(
             api_key=key, base_url=base_url, max_retries=retries, middleware=[_refuse_long_waits]
         )
 
-    async def answer(self, system: Sequence[Message], messages: Sequence[Message], tools: Sequence[Message]) -> Any:
-        """The model's next message, paid for. Exhausted where there is none to be had now; nothing else is raised."""
-        if (wait := self._closed_until - time.monotonic()) > 0:
-            raise Away(f"{self._why_closed}; asked again in {wait:.0f} s")
-        request = {"model": self.model, "max_tokens": OUTPUT, "system": system, "messages": messages, "tools": tools}
+    async def ask(self, request: Request, stream: bool) -> Answer:
+        body = self._body(request)
         try:
-            return await self._attempt(request, stream=True)
-        except Cut:  # some proxies cut every long stream: the second time the whole answer comes at once
-            return await self._attempt(request, stream=False)
+            message = await (self._stream(body) if stream else self._client.messages.create(**body))
+        except self._failures as failure:
+            late, unheard = (isinstance(failure, kind) for kind in (self._late, self._unheard))
+            raise _failed(failure, late, free=stream or not unheard) from None
+        return _answer(message)
+
+    def worst(self, request: Request) -> Usage:
+        size = len(json.dumps(self._body(request)).encode()) // _BYTES_PER_TOKEN
+        return Usage(output=OUTPUT, cache_write_1h=size)
+
+    def cost(self, usage: Usage) -> float:
+        return cost(self.model, usage)
 
     def hidden(self, text: str) -> str:
-        """The text without the key."""
         return text.replace(self._key, "***")
 
-    async def _attempt(self, request: dict[str, Any], stream: bool) -> Any:
-        size = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
-        worst = Usage(output=OUTPUT, cache_write_1h=size)
-        async with reserved(self.purse, cost(self.model, worst), worst, self.model) as bill:
-            try:
-                async with asyncio.timeout(ANSWER):
-                    message = await (self._stream(request) if stream else self._client.messages.create(**request))
-            except self._failures as failure:
-                if isinstance(failure, self._unpaid) and (stream or not isinstance(failure, self._unheard)):
-                    bill.usd, bill.usage = 0.0, NOTHING
-                raise self._close(failure) from None
-            bill.usage = usage_of(message.usage)
-            bill.usd = cost(self.model, bill.usage)
-        return message
+    def _body(self, request: Request) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "max_tokens": OUTPUT,
+            "system": [_text(request.system) | {"cache_control": _HOUR}],
+            "messages": _messages(request.messages),
+            "tools": [_tool(tool) for tool in request.tools],
+        }
 
-    async def _stream(self, request: dict[str, Any]) -> Any:
-        async with self._client.messages.stream(**request) as stream:
+    async def _stream(self, body: dict[str, Any]) -> Any:
+        async with self._client.messages.stream(**body) as stream:
             try:
                 message = await stream.get_final_message()
             except self._breaks as error:
-                raise Cut from error
+                raise Interrupted from error
         if message.stop_reason is None:
-            raise Cut
+            raise Interrupted
         return message
 
-    def _close(self, failure: Exception) -> Away:
-        """What went wrong, for people; and no question is asked until it can have passed."""
-        status = getattr(failure, "status_code", 0)
-        if isinstance(failure, LongWait):
-            reason, pause = f"the API is at its limit and asks to wait {failure.seconds:.0f} s", failure.seconds
-        elif status:
-            said = getattr(failure, "api_message", None) or ""
-            reason = _REASONS.get(status, f"the API fails with status {status}") + (f" ({line(said)})" if said else "")
-            pause = _PAUSES.get(status, _PAUSE)
-        else:
-            late = isinstance(failure, TimeoutError) or "timed out" in str(failure)
-            reason, pause = "the API does not answer" if late else "the API cannot be reached", _PAUSE
-        self._why_closed, self._closed_until = self.hidden(reason), time.monotonic() + pause
-        return Away(self._why_closed)
+
+def cost(model: str, usage: Usage) -> float:
+    """USD for `usage` of one of Claude's models."""
+    return price_of(PRICES, model).of(usage)
+
+
+# -- what is sent --------------------------------------------------------------------------------------------------
+
+
+def _messages(messages: Sequence[Message]) -> list[Block]:
+    """The conversation; its end is marked as the end of what can be cached for the next question."""
+    *before, last = [_message(message) for message in messages]
+    *blocks, end = last["content"]
+    return [*before, last | {"content": [*blocks, end | {"cache_control": _MINUTES}]}]
+
+
+def _message(message: Message) -> Block:
+    if isinstance(message, Answer):
+        return {"role": "assistant", "content": message.native}
+    return {"role": "user", "content": [_part(part) for part in message.parts]}
+
+
+def _part(part: Text | Result) -> Block:
+    if isinstance(part, Result):
+        return {"type": "tool_result", "tool_use_id": part.call, "content": part.text, "is_error": part.failed}
+    return _text(part.text) | ({"cache_control": _HOUR} if part.shared else {})
+
+
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}
+
+
+def _tool(tool: Tool) -> Block:
+    return {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+
+
+# -- what comes back -----------------------------------------------------------------------------------------------
+
+
+def _answer(message: Any) -> Answer:
+    blocks = [block.to_dict(mode="json") for block in message.content]
+    return Answer(
+        text="\n".join(block["text"] for block in blocks if block["type"] == "text"),
+        calls=tuple(
+            Call(block["id"], block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"
+        ),
+        stop=_STOPS.get(message.stop_reason, Stop.END),
+        usage=usage_of(message.usage),
+        refusal=getattr(message.stop_details, "category", None) or "",
+        native=blocks,
+    )
+
+
+def usage_of(record: Any) -> Usage:
+    """The `usage` of an answer. Cache writes whose lifetime it does not tell count as the dearer ones."""
+    written = record.cache_creation_input_tokens or 0
+    short = record.cache_creation.ephemeral_5m_input_tokens if record.cache_creation else 0
+    return Usage(
+        input=record.input_tokens or 0,
+        output=record.output_tokens or 0,
+        cache_write_5m=min(short, written),
+        cache_write_1h=max(written - short, 0),
+        cache_read=record.cache_read_input_tokens or 0,
+    )
+
+
+def usage_in(counts: object) -> Usage:
+    """The same from plain JSON, as a program prints it that calls the API; what is not there is 0."""
+    known = counts if isinstance(counts, dict) else {}
+
+    def count(name: str) -> int:
+        return value if isinstance(value := known.get(name), int) else 0
+
+    return Usage(
+        input=count("input_tokens"),
+        output=count("output_tokens"),
+        cache_write_1h=count("cache_creation_input_tokens"),
+        cache_read=count("cache_read_input_tokens"),
+    )
+
+
+def _failed(failure: Exception, late: bool, free: bool) -> Failed:
+    """What went wrong, for people, and how long it may take to pass."""
+    if isinstance(failure, LongWait):
+        reason = f"the API is at its limit and asks to wait {failure.seconds:.0f} s"
+        return Failed(reason, failure.seconds, free)
+    if status := getattr(failure, "status_code", 0):
+        said = getattr(failure, "api_message", None) or ""
+        reason = _REASONS.get(status, f"the API fails with status {status}") + (f" ({line(said)})" if said else "")
+        return Failed(reason, _PAUSES.get(status, _PAUSE), free)
+    return Failed("the API does not answer" if late else "the API cannot be reached", _PAUSE, free)
 
 
 async def _refuse_long_waits(request: Any, call_next: Any) -> Any:
