@@ -56,7 +56,7 @@ def root_of(options: argparse.Namespace) -> Path:
 def reading(options: argparse.Namespace, tag: str | None = None) -> Iterator[tuple[Callable[[], Snapshot], Ledger]]:
     """A function that reads the swarm's snapshot (of --tag, else of the newest), and the ledger behind it."""
     from swarm.ledger.home import open_ledger
-    from swarm.ledger.queries import newest_tag
+    from swarm.ledger.swarms import newest_tag
     from swarm.snapshot.read import read_snapshot
 
     root = root_of(options)

@@ -33,9 +33,13 @@ from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree, categories
 from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import newest_verdicts
 from swarm.ledger.home import ledger_path, make_home
-from swarm.ledger.queries import found, reopen
+from swarm.ledger.runs import finished_runs
+from swarm.ledger.swarms import found, reopen, stop_word
+from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
+from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
@@ -100,7 +104,7 @@ class Swarm:
         plan, head = self.plan, partial(self._warn, "head")
         self._projection = Projection(self._history, self.tag, plan.folder, partial(self._ask, "projected"))
         self._seats = [self._seat(agent, ledger) for agent in plan.slots]
-        self._revivals = Streak(partial(_finished, ledger, self.tag))
+        self._revivals = Streak(partial(finished_runs, ledger, self.tag))
         self._herald = Herald(
             plan.root, self.path, self.tag, plan.config.notify, plan.config.push, partial(self._warn, "herald")
         )
@@ -147,7 +151,7 @@ class Swarm:
             self._cut_off = time.monotonic() + PARTING if self.word == "now" else None
             self._ask("stop", self.word)
             self._passed_on = self.word
-        hopeless = ledger.value("SELECT stop FROM swarms WHERE tag = ?", self.tag) == "now"
+        hopeless = stop_word(ledger, self.tag) == "now"
         if self.word == "now" or hopeless:
             for seat in self._seats:
                 seat.halt()
@@ -175,16 +179,13 @@ class Swarm:
 
     def _watch_crashes(self, ledger: Ledger) -> None:
         """Where nothing but crashes comes from all agents, something is wrong with them all: people are told once."""
-        last = ledger.rows(
-            "SELECT status, failure, reason FROM experiments WHERE tag = ? AND baseline = 0 AND verdict IS NOT NULL"
-            " ORDER BY verdict DESC LIMIT ?",
-            *(self.tag, max(LEAST_CRASHES, 3 * len(self._seats))),
-        )
-        hopeless = len(last) >= LEAST_CRASHES and all(row["status"] == "crash" for row in last)
+        most = max(LEAST_CRASHES, 3 * len(self._seats))
+        last = newest_verdicts(ledger, self.tag, most, baselines=False)
+        hopeless = len(last) >= LEAST_CRASHES and all(row.status is Status.CRASH for row in last)
         if hopeless and not self._crashing:
-            kinds = Counter(row["failure"] for row in last).most_common()
-            told = ", ".join(f"{count} {kind}" for kind, count in kinds)
-            self._warn("head", f"the last {len(last)} experiments all crashed ({told}): {last[0]['reason']}")
+            kinds = Counter(row.failure for row in last).most_common()
+            listed = ", ".join(f"{count} {kind}" for kind, count in kinds)
+            self._warn("head", f"the last {len(last)} experiments all crashed ({listed}): {last[0].reason}")
         self._crashing = hopeless
 
     def _show_seats(self) -> None:
@@ -232,11 +233,11 @@ class Swarm:
             return self._cluster.agent(post, self._board)  # the board of the Ray that lives then
 
         arrival = math.inf if plan.hosts else ARRIVAL
-        return Seat(agent, hire, partial(_finished, ledger, self.tag, agent), self._warn, arrival=arrival)
+        return Seat(agent, hire, partial(finished_runs, ledger, self.tag, agent), self._warn, arrival=arrival)
 
     def _end(self, ledger: Ledger) -> str:
         """Writes down that it is over, and lets git follow one last time; tells what of that failed."""
-        told = ledger.value("SELECT reason FROM swarms WHERE tag = ?", self.tag)
+        told = of_swarm(ledger, self.tag).swarm.reason
         reasons = [seat.reason for seat in self._seats]
         reason = told or max(set(reasons), key=reasons.count)
         problems = [
@@ -248,14 +249,6 @@ class Swarm:
         if problem:
             raise SwarmError(f"{reason}, but the end could not be written down ({problem})")
         return reason
-
-
-def _finished(ledger: Ledger, tag: str, agent: str | None = None) -> int:
-    """How many runs ended, in whatever way but being lost; of one agent, or of all."""
-    return ledger.value(
-        "SELECT count(*) FROM runs WHERE tag = ? AND agent = ifnull(?, agent) AND state IN ('measured', 'crashed')",
-        *(tag, agent),
-    )
 
 
 def _insist(act: Callable[[], Any]) -> str:

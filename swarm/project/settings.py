@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from swarm.errors import UsageError
-from swarm.judge.race import parse
+from swarm.judge.decide import read_policy
 from swarm.project.durations import Hours, Seconds, write_duration
 from swarm.project.researcher_options import SHORTHANDS, read_options
 from swarm.project.values import read_value, unit_of
@@ -75,7 +75,7 @@ class Config:
             raise UsageError(f"{called['gpus']} and {called['agents']} exclude each other: there is one agent per GPU")
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
             raise _refusal(called["gpus"], self.gpus, "give a number of GPUs (8) or their indices (0,1,5)")
-        parse(self.policy)
+        read_policy(self.policy)
         for name in ABOVE_ZERO:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

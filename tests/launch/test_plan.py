@@ -23,7 +23,7 @@ from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import Plan, categories, make_plan
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
-from swarm.ledger.queries import found
+from swarm.ledger.swarms import found
 from swarm.novelty.code import code_of, fingerprint
 from swarm.project.settings import Config
 from swarm.records import Idea, Measure, Metrics, Run, Source
