@@ -139,8 +139,8 @@ def _data(root: Path) -> Examined:
 def _researchers() -> Iterator[Examined]:
     """What the researchers that ship need from this machine, for those that need something."""
     for name in REGISTRY:
-        check = profile_of(name).check
-        if check and (there := check({})):
+        if check := profile_of(name).check:
+            there = check({})
             version = f": {_version(there.program)}" if there.program else ""
             yield Examined(
                 name,

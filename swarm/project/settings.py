@@ -145,7 +145,7 @@ def read_config(
         if name == "option":
             found = {key: value for given, called in places for key, value in read_options(given, called).items()}
             values[name] = {key: value for key, (value, _) in found.items()}
-            settings += [Setting(f"option {key}", value, origin) for key, (value, origin) in found.items()]
+            settings += [Setting(f"option.{key}", value, origin) for key, (value, origin) in found.items()]
             settings += [] if found else [Setting(name, {}, "default")]
             continue
         values[name], names[name], origin = field_.default, flag(name), "default"

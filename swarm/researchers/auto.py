@@ -1,4 +1,4 @@
-"""The best researcher that this machine has: the first of the registry that offers itself and can work here."""
+"""Which researcher `auto` means on this machine: the first of the registry that offers itself and can work here."""
 
 from __future__ import annotations
 

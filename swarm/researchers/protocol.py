@@ -87,7 +87,7 @@ class Profile:
     talks: bool = False  # whether what it does while it thinks is worth a window to follow it in
     secrets: Mapping[str, str] = field(default_factory=dict)  # options from variables, handed over in memory only
     options: tuple[Option[Any], ...] | None = ()  # those of `--option`; None: it takes any
-    check: Callable[[Mapping[str, str]], Check | None] | None = None  # by options; None: there is nothing to check
+    check: Callable[[Mapping[str, str]], Check] | None = None  # by options; None: there is nothing to check
 
 
 UNKNOWN = Profile(options=None)  # of a class that declares nothing

@@ -31,7 +31,8 @@ def stand_in(name: str, agent: str, seed: int) -> Researcher | None:
 
 def profile_of(name: str) -> Profile:
     """What the class behind `name` declares of itself; UsageError where there is none."""
-    return getattr(find(name), "profile", UNKNOWN)
+    profile = getattr(find(name), "profile", UNKNOWN)
+    return profile if isinstance(profile, Profile) else UNKNOWN
 
 
 def secrets(name: str, environ: Mapping[str, str]) -> dict[str, str]:

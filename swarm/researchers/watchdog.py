@@ -1,4 +1,4 @@
-"""A researcher under a watchdog: a thought that does not end is ended, and its thinker let alone for a while."""
+"""A researcher with a time limit: a step that takes too long is ended, and the researcher not asked for a while."""
 
 from __future__ import annotations
 

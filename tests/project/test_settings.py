@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -183,8 +184,8 @@ def test_options_of_researchers_are_named_and_told_with_their_origin() -> None:
         "model": "m", "turns": "20", "retries": "3", "seconds": "9", "think": "90", "command": "a=b {prompt}",
     }  # fmt: skip
     origins = {setting.name: setting.origin for setting in settings}
-    assert origins["option turns"] == "--option turns" and origins["option model"] == "[tool.swarm] model"
-    assert origins["option retries"] == "SWARM_OPTION retries" and origins["option think"] == "--think"
+    assert origins["option.turns"] == "--option turns" and origins["option.model"] == "[tool.swarm] model"
+    assert origins["option.retries"] == "SWARM_OPTION retries" and origins["option.think"] == "--think"
 
 
 @pytest.mark.parametrize(
@@ -227,6 +228,7 @@ NAMES = st.sampled_from([*FIELDS, *SHORTHANDS])
 NUMBERLIKE = st.from_regex(r"[-+]?[0-9]{0,400}[.e]?[0-9]{0,3}[smhdx]?[0-9]?[smh]?", fullmatch=True)
 
 
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)  # on a busy machine
 @given(
     st.dictionaries(NAMES, st.text() | NUMBERLIKE, max_size=3),
     st.dictionaries(NAMES | st.text(), GARBAGE | NUMBERLIKE, max_size=3),

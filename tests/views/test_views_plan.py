@@ -48,13 +48,15 @@ def test_it_tells_where_each_setting_comes_from(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWARM_HOURS", "8h")
+    monkeypatch.setenv("SWARM_MODEL", "m")
     (root / "swarm.toml").write_text((root / "swarm.toml").read_text() + '\nthink_limit = "90s"\n')
     flags = ["--dry-run", "--device", "sim", "--agents", "1", "--wait", "60", "--notify", "https://ntfy.sh/secret"]
     code = cli.main(["launch", "-C", str(root), *flags])
     shown = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in _lines_of_settings(capsys)}
     assert code == 0 and shown["hours"] == "8h (SWARM_HOURS)"
     assert shown["think_limit"] == "1m30s ([tool.swarm])"
-    assert (shown["wait"], shown["max_usd"], shown["model"]) == ("1m (--wait)", "20.0 (default)", "– (default)")
+    assert (shown["wait"], shown["max_usd"], shown["push"]) == ("1m (--wait)", "20.0 (default)", "– (default)")
+    assert shown["option.model"] == "m (SWARM_MODEL)"
     assert "secret" not in shown["notify"]
 
 

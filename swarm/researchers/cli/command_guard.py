@@ -1,4 +1,4 @@
-"""The small process between an agent and a coding command: it owns the command's process tree and ends all of it.
+"""A small process between an agent and a coding command, which owns the command's process tree and ends all of it.
 
     python -m swarm.researchers.cli.command_guard
 

@@ -1,4 +1,4 @@
-"""The conversation of one agent with its model, as a person can take it over: where it is, and whose turn it is.
+"""How an agent and a person share one conversation with a coding CLI: where it is, and whose turn it is.
 
 Two file locks in the agent's folder, which the kernel gives back whatever happens to their holder. `turn.lock` is held
 by whoever speaks. `person.lock` is held by a person from the moment they want to: the agent then begins no new turn.

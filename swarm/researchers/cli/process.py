@@ -1,4 +1,4 @@
-"""A coding command as one call: started in a folder, with the environment it may see, and ended whatever it does."""
+"""Runs a coding command in a folder, with the environment that it may see, until it ends or its deadline comes."""
 
 from __future__ import annotations
 

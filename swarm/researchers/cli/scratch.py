@@ -1,4 +1,4 @@
-"""A folder of a researcher's own, with the project's files, free to scribble in; and what changed there."""
+"""The folder in which a coding command edits: the project's files laid out anew for each step, and what it changed."""
 
 from __future__ import annotations
 

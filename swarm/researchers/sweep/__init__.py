@@ -1,1 +1,1 @@
-"""A scripted researcher: it tries the knobs and the known structures of a training file, without any model."""
+"""The sweep: a researcher without a model, which tries the knobs and the known structures of a training file."""

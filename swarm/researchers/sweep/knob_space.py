@@ -1,4 +1,4 @@
-"""The bench: a briefing's parent opened for turning. Ideas are made from it, and put into code on it."""
+"""The knobs of one state of the code: ideas are made from them, and put into the code."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Key = frozenset[tuple[str, Value]] | str
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """One state of the code: the editable file that has knobs, its text, and the knobs' values for one device."""
+class KnobSpace:
+    """The editable file that has knobs, its text, and the knobs' values for one device."""
 
     path: str
     text: str
@@ -49,13 +49,13 @@ class Bench:
         return write_knobs(self.text, self.device, idea.knobs)
 
 
-def open_bench(source: Source, device: str) -> Bench | None:
+def open_knob_space(source: Source, device: str) -> KnobSpace | None:
     """The first editable file that has knobs for `device`; None where none has."""
     for path, content in sorted(source.files.items()):
         if path.endswith(".py"):
             text = content.decode(errors="replace")
             if knobs := read_knobs(text, device):
-                return Bench(path, text, knobs, device)
+                return KnobSpace(path, text, knobs, device)
     return None
 
 

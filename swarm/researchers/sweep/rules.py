@@ -1,4 +1,4 @@
-"""A rule: how one knob may be turned, as arithmetic on its value."""
+"""How one knob may be turned, as arithmetic on its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweep: a researcher that needs no key. It turns knobs and patches code by the playbook, and learns from all."""
+"""A researcher that needs no key: it turns knobs and patches code by the playbook, and learns from all findings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from swarm.records import Briefing, Edit, Failure, Idea, Run, Status
 from swarm.researchers.protocol import Exhausted, Profile
 from swarm.researchers.sweep.constraints import canonical, settle
-from swarm.researchers.sweep.evidence import interest, observations, told
-from swarm.researchers.sweep.knob_space import Bench, Key, key_of, open_bench
+from swarm.researchers.sweep.knob_findings import interest, observations, record_of
+from swarm.researchers.sweep.knob_space import Key, KnobSpace, key_of, open_knob_space
 from swarm.researchers.sweep.knobs import Value, write_knobs
 from swarm.researchers.sweep.patches import Patch
 from swarm.researchers.sweep.playbook import OPENINGS, Turn, rule_for
@@ -42,12 +42,12 @@ class Sweep:
         self._trail: dict[str, list[Value]] = {}  # each knob's values on the trunk, as far as this agent saw them
 
     async def propose(self, briefing: Briefing) -> Idea:
-        bench = open_bench(briefing.parent, briefing.device)
-        if bench is None:
+        space = open_knob_space(briefing.parent, briefing.device)
+        if space is None:
             raise Exhausted("no editable file has knobs that the sweep can read")
-        self._follow(bench)
+        self._follow(space)
         taken = self._taken(briefing)
-        for idea in self._ideas(bench, briefing, taken):
+        for idea in self._ideas(space, briefing, taken):
             if key_of(idea) not in taken:
                 self._proposed[key_of(idea)] = (idea.title, briefing.position)
                 return idea
@@ -55,22 +55,22 @@ class Sweep:
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
         """The idea applied to the briefing's parent; an empty Edit where it has no place there any more."""
-        bench = open_bench(briefing.parent, briefing.device)
-        text = bench.edit(idea) if bench else None
-        return Edit({bench.path: text.encode()}) if bench and text is not None else Edit({})
+        space = open_knob_space(briefing.parent, briefing.device)
+        text = space.edit(idea) if space else None
+        return Edit({space.path: text.encode()}) if space and text is not None else Edit({})
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         """After an OOM the same idea in smaller micro-batches, or else a smaller model; None for other crashes."""
-        bench = open_bench(briefing.parent.edited(edit), briefing.device)
-        changes = next(_shrunk(bench), None) if bench and run.failure is Failure.OOM else None
-        if bench is None or changes is None:
+        space = open_knob_space(briefing.parent.edited(edit), briefing.device)
+        changes = next(_shrunk(space), None) if space and run.failure is Failure.OOM else None
+        if space is None or changes is None:
             return None
-        return Edit({bench.path: write_knobs(bench.text, briefing.device, changes).encode()})
+        return Edit({space.path: write_knobs(space.text, briefing.device, changes).encode()})
 
     # -- what is known -----------------------------------------------------------------------------------------
 
-    def _follow(self, bench: Bench) -> None:
-        for name, value in bench.knobs.items():
+    def _follow(self, space: KnobSpace) -> None:
+        for name, value in space.knobs.items():
             trail = self._trail.setdefault(name, [])
             if value not in trail[-1:]:
                 trail.append(value)
@@ -85,13 +85,13 @@ class Sweep:
 
     # -- what to propose, best first ---------------------------------------------------------------------------
 
-    def _ideas(self, bench: Bench, briefing: Briefing, taken: set[Key]) -> Iterator[Idea]:
-        yield from self._further(bench, briefing)
-        yield from _together(bench, briefing)
-        yield from self._openings(bench, briefing, taken)
-        yield from self._draws(bench, briefing, taken)
+    def _ideas(self, space: KnobSpace, briefing: Briefing, taken: set[Key]) -> Iterator[Idea]:
+        yield from self._further(space, briefing)
+        yield from _together(space, briefing)
+        yield from self._openings(space, briefing, taken)
+        yield from self._draws(space, briefing, taken)
 
-    def _further(self, bench: Bench, briefing: Briefing) -> Iterator[Idea]:
+    def _further(self, space: KnobSpace, briefing: Briefing) -> Iterator[Idea]:
         """From every kept step that still stands: the same step again, then half of it."""
         for finding in briefing.findings:
             name = next(iter(finding.knobs), "")
@@ -105,12 +105,12 @@ class Sweep:
             why = f"{finding.title} was kept: the optimum may lie further in that direction."
             for share in (1.0, 0.5) if rule.continuous else (1.0,):
                 for value in rule.within(new, rule.shifted(new, share * rule.distance(old, new))):
-                    yield from bench.turn({name: value}, why)
+                    yield from space.turn({name: value}, why)
 
-    def _openings(self, bench: Bench, briefing: Briefing, taken: set[Key]) -> Iterator[Idea]:
+    def _openings(self, space: KnobSpace, briefing: Briefing, taken: set[Key]) -> Iterator[Idea]:
         """The device's best-known first moves: one of the agent's own category first, then in their order."""
         moves = OPENINGS.get(briefing.device, OPENINGS["cuda"])
-        ideas = [idea for move in moves for idea in _opening(move, bench) if key_of(idea) not in taken]
+        ideas = [idea for move in moves for idea in _opening(move, space) if key_of(idea) not in taken]
         if ideas and not taken:  # all agents begin at once: each begins at its own place in the list
             start = sum(map(int, filter(str.isdigit, self._agent))) % len(ideas)
             ideas = ideas[start:] + ideas[:start]
@@ -118,10 +118,10 @@ class Sweep:
             ideas.sort(key=lambda idea: idea.category != briefing.category)
         yield from ideas
 
-    def _draws(self, bench: Bench, briefing: Briefing, taken: set[Key]) -> Iterator[Idea]:
+    def _draws(self, space: KnobSpace, briefing: Briefing, taken: set[Key]) -> Iterator[Idea]:
         """Every knob and patch, in an order drawn by weight."""
         chance = random.Random(f"{self._seed} {self._agent} {len(taken)}")
-        knobs = {name: rule for name, value in bench.knobs.items() if (rule := rule_for(name, value))}
+        knobs = {name: rule for name, value in space.knobs.items() if (rule := rule_for(name, value))}
         weights = {name: rule.weight * _lean(rule, briefing) * interest(name, briefing) for name, rule in knobs.items()}
         structure = _PLATEAU if briefing.plateau else 1.0
         weights |= {patch.title: patch.weight * _lean(patch, briefing) * structure for patch in PATCHES}
@@ -130,40 +130,40 @@ class Sweep:
             if name in taken:
                 continue
             if name in knobs:
-                yield from _turns(name, knobs[name], bench, briefing, chance)
+                yield from _turns(name, knobs[name], space, briefing, chance)
             else:
-                yield from bench.patch(name)
+                yield from space.patch(name)
 
 
-def _together(bench: Bench, briefing: Briefing) -> Iterator[Idea]:
+def _together(space: KnobSpace, briefing: Briefing) -> Iterator[Idea]:
     """Two near misses (better than their parent more than once, but not surely) may pass together."""
     near = [f for f in briefing.findings if f.status == Status.DISCARD and f.n > 1 and (f.gain or 0) > 0]
-    near = [f for f in near if f.comparable and f.knobs and f.knobs.keys() <= bench.knobs.keys()]
+    near = [f for f in near if f.comparable and f.knobs and f.knobs.keys() <= space.knobs.keys()]
     near.sort(key=lambda finding: -(finding.gain or 0))
     for one, other in combinations(near[:4], 2):
         if not one.knobs.keys() & other.knobs.keys():
             why = f"Each alone was a near miss ({one.gain:+.4f} and {other.gain:+.4f}); together they may show."
-            yield from bench.turn({**one.knobs, **other.knobs}, why)
+            yield from space.turn({**one.knobs, **other.knobs}, why)
 
 
-def _opening(move: Turn | str, bench: Bench) -> Iterator[Idea]:
+def _opening(move: Turn | str, space: KnobSpace) -> Iterator[Idea]:
     if isinstance(move, str):
-        yield from bench.patch(move)
+        yield from space.patch(move)
         return
-    for name, value in bench.knobs.items():
+    for name, value in space.knobs.items():
         rule = rule_for(name, value)
         if canonical(name) == move.knob and rule:
             wanted = move.apply(value)
             inside = [wanted] if isinstance(value, str) or isinstance(wanted, str) else rule.within(value, wanted)
             for reached in inside:
-                yield from bench.turn({name: reached}, _why(rule, value, reached))
+                yield from space.turn({name: reached}, _why(rule, value, reached))
 
 
-def _turns(name: str, rule: Rule, bench: Bench, briefing: Briefing, chance: random.Random) -> Iterator[Idea]:
+def _turns(name: str, rule: Rule, space: KnobSpace, briefing: Briefing, chance: random.Random) -> Iterator[Idea]:
     """One knob's next values: its neighbours first; for a continuous one, once they are known, the tuner's choice."""
-    value, known = bench.knobs[name], told(name, briefing)
+    value, known = space.knobs[name], record_of(name, briefing)
     for neighbour in _shuffled(list(rule.neighbours(value)), chance):
-        yield from bench.turn({name: neighbour}, f"{_why(rule, value, neighbour)} {known}".strip())
+        yield from space.turn({name: neighbour}, f"{_why(rule, value, neighbour)} {known}".strip())
     if isinstance(value, str) or not rule.continuous:
         return
     low, high = rule.span(value)
@@ -172,7 +172,7 @@ def _turns(name: str, rule: Rule, bench: Bench, briefing: Briefing, chance: rand
     for _ in range(_ASKED):
         wanted = suggest(low, high, rule.grid is Grid.LOG, seen, pending, chance.getrandbits(31))
         for rounded in rule.within(value, wanted):
-            yield from bench.turn({name: rounded}, f"{_why(rule, value, rounded)} {known}".strip())
+            yield from space.turn({name: rounded}, f"{_why(rule, value, rounded)} {known}".strip())
         pending.append(wanted)
 
 
@@ -194,11 +194,11 @@ def _why(rule: Rule, old: Value, new: Value) -> str:
     return rule.up if new > old else rule.down
 
 
-def _shrunk(bench: Bench) -> Iterator[Mapping[str, Value]]:
+def _shrunk(space: KnobSpace) -> Iterator[Mapping[str, Value]]:
     """Knobs that make the run fit: half the micro-batch at the same step size, a narrower model, a shallower one."""
-    names = {canonical(name): name for name in bench.knobs}
+    names = {canonical(name): name for name in space.knobs}
     for knob, factor in (("device_batch_size", 0.5), ("width", 0.75), ("aspect_ratio", 0.75), ("depth", 0.75)):
         name = names.get(knob, "")
-        value = bench.knobs.get(name, 0)
-        if isinstance(value, int) and value > 1 and (changes := settle(bench.knobs, {name: int(value * factor)})):
+        value = space.knobs.get(name, 0)
+        if isinstance(value, int) and value > 1 and (changes := settle(space.knobs, {name: int(value * factor)})):
             yield changes

@@ -1,4 +1,4 @@
-"""The tuner: Optuna's TPE on one number, told everything that all agents have learned about it."""
+"""The next value of one knob to try: Optuna's TPE on all values that were measured."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import torch
 
 from swarm.novelty.code import fingerprint
 from swarm.records import Source
-from swarm.researchers.sweep.knob_space import open_bench
+from swarm.researchers.sweep.knob_space import open_knob_space
 from swarm.researchers.sweep.knobs import read_knobs, write_knobs
 from swarm.researchers.sweep.patches import Exchange, Insertion, Patch
 from swarm.researchers.sweep.playbook import rule_for
@@ -118,19 +118,19 @@ def test_insertion_goes_before_its_anchor() -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "mps", "cuda"])
 def test_every_rule_turns_its_knob(trainer: str, device: str) -> None:
-    bench = open_bench(Source({"trainer/train.py": trainer.encode()}), device)
-    assert bench
-    silent = {name for name, value in bench.knobs.items() if not rule_for(name, value)}
+    space = open_knob_space(Source({"trainer/train.py": trainer.encode()}), device)
+    assert space
+    silent = {name for name, value in space.knobs.items() if not rule_for(name, value)}
     assert not silent, "knobs without a rule"
-    turned, written = set(), bench.knobs
-    for name, value in bench.knobs.items():
+    turned, written = set(), space.knobs
+    for name, value in space.knobs.items():
         rule = rule_for(name, value)
-        ideas = [idea for new in rule.neighbours(value) for idea in bench.turn({name: new}, "")] if rule else []
+        ideas = [idea for new in rule.neighbours(value) for idea in space.turn({name: new}, "")] if rule else []
         if ideas:
             turned.add(name)
             written = {**written, **ideas[0].knobs}
-    assert len(turned) >= len(bench.knobs) - 2  # a window is not turned where no layer has one
-    assert read_knobs(write_knobs(trainer, device, written), device) == written != bench.knobs
+    assert len(turned) >= len(space.knobs) - 2  # a window is not turned where no layer has one
+    assert read_knobs(write_knobs(trainer, device, written), device) == written != space.knobs
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +165,13 @@ def test_every_patch_trains(trainer: str, workspace: tuple[Path, Mapping[str, st
 
 
 def plays(trainer: str) -> Iterator[tuple[str, str]]:
-    bench = open_bench(Source({"trainer/train.py": trainer.encode()}), "cpu")
-    assert bench
-    for name, value in bench.knobs.items():
+    space = open_knob_space(Source({"trainer/train.py": trainer.encode()}), "cpu")
+    assert space
+    for name, value in space.knobs.items():
         rule = rule_for(name, value)
         for neighbour in rule.neighbours(value) if rule else ():
-            for idea in bench.turn({name: neighbour}, ""):
-                yield idea.title, bench.edit(idea) or ""
+            for idea in space.turn({name: neighbour}, ""):
+                yield idea.title, space.edit(idea) or ""
     yield from ((patch.title, patch.apply(trainer) or "") for patch in OWN)
 
 

@@ -12,7 +12,7 @@ from swarm.novelty.intent import intent
 from swarm.records import Briefing, Edit, Failure, Finding, Idea, Run, Source
 from swarm.researchers.protocol import Exhausted
 from swarm.researchers.registry import create
-from swarm.researchers.sweep.knob_space import key_of, open_bench
+from swarm.researchers.sweep.knob_space import key_of, open_knob_space
 from swarm.researchers.sweep.knobs import read_knobs, write_knobs
 from swarm.researchers.sweep.playbook import Turn
 from swarm.researchers.sweep.sweep import Sweep, _opening
@@ -238,7 +238,7 @@ def test_it_finds_the_optimum_of_a_known_truth(brief: Brief) -> None:
 
 def test_an_opening_stays_within_the_knobs_range(brief: Brief) -> None:
     text = next(iter(brief().parent.files.values())).decode()
-    bench = open_bench(Source({"trainer/train.py": write_knobs(text, "cpu", {"depth": 1}).encode()}), "cpu")
-    assert bench is not None
-    assert not list(_opening(Turn("depth", plus=-1), bench))
-    assert [idea.knobs["depth"] for idea in _opening(Turn("depth", plus=1), bench)] == [2]
+    space = open_knob_space(Source({"trainer/train.py": write_knobs(text, "cpu", {"depth": 1}).encode()}), "cpu")
+    assert space is not None
+    assert not list(_opening(Turn("depth", plus=-1), space))
+    assert [idea.knobs["depth"] for idea in _opening(Turn("depth", plus=1), space)] == [2]

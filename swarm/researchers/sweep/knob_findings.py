@@ -1,4 +1,4 @@
-"""The evidence on one knob: what the findings of all agents say about its values."""
+"""What the findings of all agents say about one knob's values."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def interest(name: str, briefing: Briefing) -> float:
     return math.prod(factors.get(finding.status, 1.0) for finding in findings_on(name, briefing))
 
 
-def told(name: str, briefing: Briefing) -> str:
-    """The evidence in half a sentence, empty where there is none."""
+def record_of(name: str, briefing: Briefing) -> str:
+    """What is known in a sentence, empty where nothing is."""
     known = [f for f in findings_on(name, briefing) if f.gain is not None]
     if not known:
         return ""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from swarm.records import Briefing, Finding, Idea
-from swarm.researchers.sweep.evidence import interest, observations, told
+from swarm.researchers.sweep.knob_findings import interest, observations, record_of
 from swarm.researchers.sweep.tuner import Observation
 
 
@@ -33,8 +33,8 @@ def test_interest_falls_with_losses_and_rises_with_keeps(
     assert interest("lr", brief([learn(idea, -0.1)] * 3)) == pytest.approx(chances[1] ** 3)
 
 
-def test_the_evidence_is_told_in_a_sentence(brief: Callable[..., Briefing], learn: Callable[..., Finding]) -> None:
+def test_the_record_is_given_in_a_sentence(brief: Callable[..., Briefing], learn: Callable[..., Finding]) -> None:
     one, two = learn(Idea("a", knobs={"lr": 0.03}), -0.01), learn(Idea("b", knobs={"lr": 0.01}), 0.002, n=3)
-    assert told("lr", brief([one])) == "Tried once before; best 0.03 with a gain of -0.0100 (n=1)."
-    assert told("lr", brief([one, two])) == "Tried 2 times before; best 0.01 with a gain of +0.0020 (n=3)."
-    assert told("lr", brief()) == ""
+    assert record_of("lr", brief([one])) == "Tried once before; best 0.03 with a gain of -0.0100 (n=1)."
+    assert record_of("lr", brief([one, two])) == "Tried 2 times before; best 0.01 with a gain of +0.0020 (n=3)."
+    assert record_of("lr", brief()) == ""
