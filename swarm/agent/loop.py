@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from swarm.agent.drafting import Drafting, Drafts, cancel
 from swarm.agent.edit_check import fault
 from swarm.agent.merge import merge
 from swarm.board.client import BoardClient
 from swarm.errors import Fenced, MachineFault
+from swarm.execution.protocol import StoppableRunner
 from swarm.novelty.code import code_of
 from swarm.project.project import Project
 from swarm.records import (
@@ -42,15 +43,6 @@ MACHINE_FAULTS = 3  # infrastructure failures in a row after which this GPU shou
 CRASHES = 6  # in a row, after which people are told and the researcher sits out for a while
 
 
-class Workshop(Protocol):
-    """Where runs happen (swarm/execution/runner.py)."""
-
-    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run: ...
-    async def stop(self) -> None: ...
-    def leftovers(self) -> list[Run]: ...
-    def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None: ...
-
-
 class Agent:
     """Owns one slot and one branch. `live()` returns when the swarm ends, with the reason."""
 
@@ -59,14 +51,14 @@ class Agent:
         name: str,
         project: Project,
         board: BoardClient,
-        workshop: Workshop,
+        runner: StoppableRunner,
         drafts: Drafts,
         researcher: Researcher,
         fallback: Researcher | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ):
         self.name, self.project, self.board = name, project, board
-        self.workshop, self.sleep = workshop, sleep
+        self.runner, self.sleep = runner, sleep
         self.drafting = Drafting(name, project, board, drafts, researcher, fallback, sleep)
         self.fence, self.faults, self.crashes = 0, 0, 0
         self.state, self.note = "resting", "starting"
@@ -78,7 +70,7 @@ class Agent:
         self.fence = self.drafting.fence = await self.board.join(self.name)
         heartbeat = asyncio.create_task(self._keep_lease())
         try:
-            for run in await asyncio.to_thread(self.workshop.leftovers):  # finished while nobody listened
+            for run in await asyncio.to_thread(self.runner.leftovers):  # finished while nobody listened
                 await self._record(run)
             while not isinstance(work := await self._next_work(), Stop):
                 self.drafting.ahead()
@@ -121,7 +113,7 @@ class Agent:
             raise MachineFault(f"{self.faults} faults of the machine in a row: {run.reason}")
 
     def _train(self, work: Measure, source: Source) -> Awaitable[Run]:
-        return self.workshop.run(work, source, self._on_progress)
+        return self.runner.run(work, source, self._on_progress)
 
     async def _fill(self, work: Measure, source: Source) -> Run:
         """A run that passes the time, and ends with it: as soon as a draft waits, or none will come any more."""
@@ -129,7 +121,7 @@ class Agent:
         try:
             await asyncio.wait(filter(None, (training, self.drafting.awaited)), return_when=asyncio.FIRST_COMPLETED)
             if not training.done():
-                await self.workshop.stop()
+                await self.runner.stop()
             return await training
         finally:
             await cancel(training)
@@ -148,7 +140,7 @@ class Agent:
         """Only then are the run's files deleted; the model stays where the trunk took the experiment."""
         verdict = await self.board.record(self.name, self.fence, run)
         kept = verdict is not None and verdict.rung is Rung.KEPT
-        self.workshop.acknowledge(run.run, run.attempt, keep_model=kept)
+        self.runner.acknowledge(run.run, run.attempt, keep_model=kept)
         return verdict
 
     async def _rebase(self, work: Rebase) -> None:
@@ -186,12 +178,12 @@ class Agent:
             except Fenced:  # the slot is somebody else's: what runs here is in their way
                 word = "now"
             if word == "now":
-                await self.workshop.stop()
+                await self.runner.stop()
             await self.sleep(HEARTBEAT)
 
     async def halt(self) -> None:
         """Ends the running training; the next question to the board is answered with Stop."""
-        await self.workshop.stop()
+        await self.runner.stop()
 
     def _on_progress(self, progress: Progress) -> None:
         self.progress = progress

@@ -22,7 +22,7 @@ from swarm.coordinator.log_shipping import Carrier
 from swarm.errors import MachineFault, Unavailable, UsageError
 from swarm.execution import sandbox
 from swarm.execution.process_table import die_with_parent
-from swarm.execution.runner import Workshop
+from swarm.execution.runner import LocalRunner
 from swarm.execution.slot import Slot
 from swarm.execution.workspace import Workspace
 from swarm.launch.data import prepared
@@ -128,26 +128,26 @@ class AgentActor:
 
     def _take_up(self) -> Agent:
         post, base = self._post, self._base
-        workshop, tree = open_workshop(post, base)
+        runner, tree = open_runner(post, base)
         folder = working_folder(post)
         options = post.options | post.secrets | {"tree": str(tree), "folder": str(folder)}
         return Agent(
             post.agent,
             post.project,
             BoardClient(functools.partial(patiently, self._call)),
-            workshop,
+            runner,
             Workspace(folder / "draft", base, post.project),
             Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
             fallback=None if post.researcher == "sweep" else create("sweep", post.agent, post.seed),
         )
 
 
-def open_workshop(post: Post, base: bytes) -> tuple[Workshop, Path]:
-    """The workshop on the post's slot, and the whole tree beside it; MachineFault where the slot is of no use."""
+def open_runner(post: Post, base: bytes) -> tuple[LocalRunner, Path]:
+    """The runner on the post's slot, and the whole tree beside it; MachineFault where the slot is of no use."""
     folder = working_folder(post)
     tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
     slot = post.slot or arrive(post, tree)
-    return Workshop(post.project, base, folder, slot, sandboxed=sandbox.wanted(post.sandbox)), tree
+    return LocalRunner(post.project, base, folder, slot, sandboxed=sandbox.wanted(post.sandbox)), tree
 
 
 def carrier_of(post: Post) -> Carrier | None:

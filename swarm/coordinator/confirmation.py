@@ -1,6 +1,6 @@
 """The verb `confirm`: an experiment beside its rival on fresh seeds, while no swarm runs, here or on a cluster.
 
-Both arms have the same data, seeds and budget, and go through the same workshop and referee as a night's runs. Every
+Both arms have the same data, seeds and budget, and go through the same runner and referee as a night's runs. Every
 run is in the ledger before it starts: what was cut off is made again when the same question is asked again.
 """
 
@@ -11,14 +11,14 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from swarm.board import confirmations, trials
 from swarm.errors import MachineFault, SwarmError, UsageError
-from swarm.execution.runner import Workshop as LocalWorkshop
+from swarm.execution.protocol import Runner
+from swarm.execution.runner import LocalRunner
 from swarm.execution.sandbox import wanted
 from swarm.history.projection import Projection
 from swarm.history.repository import History
@@ -29,7 +29,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.ledger.queries import load_source, note_commits
 from swarm.project.settings import Config
-from swarm.records import Measure, Progress, Run, Source
+from swarm.records import Measure, Run
 
 Say = Callable[[str], None]
 FEWEST, MOST = 2, 500  # seeds
@@ -60,10 +60,10 @@ def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) ->
     plan = make_plan(root, night, seats=where, thinks=False)
     os.environ.update(environment(plan))
     with (
-        _workshops(plan, address or "", say) as workshops,
+        _runners(plan, address or "", say) as runners,
         contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger,
     ):
-        bench = Bench(ledger, plan, question, workshops, say)
+        bench = Bench(ledger, plan, question, runners, say)
         asyncio.run(bench.work())
         bench.publish()
         return bench.conclude()
@@ -86,35 +86,27 @@ def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -
 
 
 @contextlib.contextmanager
-def _workshops(plan: Plan, address: str, say: Say) -> Iterator[dict[str, Workshop]]:
+def _runners(plan: Plan, address: str, say: Say) -> Iterator[Mapping[str, Runner]]:
     """Where the runs are made, by agent: in processes of the cluster's where the plan names its hosts, or else here."""
     folder = plan.folder / "confirm"
     if plan.hosts:
-        from swarm.coordinator.remote_runner import outposts
+        from swarm.coordinator.remote_runner import remote_runners
 
-        with outposts(plan, address, folder, say) as there:
+        with remote_runners(plan, address, folder, say) as there:
             yield dict(there)
         return
     base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
     yield {
-        agent: LocalWorkshop(plan.project, base, folder / agent, slot, sandboxed=sandboxed)
+        agent: LocalRunner(plan.project, base, folder / agent, slot, sandboxed=sandboxed)
         for agent, slot in plan.slots.items()
     }
-
-
-class Workshop(Protocol):
-    """Where runs happen: swarm/execution/runner.py here, swarm/coordinator/remote_runner.py elsewhere."""
-
-    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run: ...
-    def leftovers(self) -> list[Run]: ...
-    def acknowledge(self, run: str, attempt: int) -> None: ...
 
 
 class Bench:
     """The slots at work on one question."""
 
-    def __init__(self, ledger: Ledger, plan: Plan, question: Question, workshops: dict[str, Workshop], say: Say):
-        self.ledger, self.plan, self.workshops, self.say = ledger, plan, workshops, say
+    def __init__(self, ledger: Ledger, plan: Plan, question: Question, runners: Mapping[str, Runner], say: Say):
+        self.ledger, self.plan, self.runners, self.say = ledger, plan, dict(runners), say
         self.swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", plan.tag)
         with ledger.transaction():
             self._lose_running()  # whoever began them was cut off: the ledger is ours now
@@ -124,26 +116,26 @@ class Bench:
     async def work(self) -> None:
         """Until every pair is whole; whatever ends it early, no run is left behind as running.
 
-        SwarmError where no workshop is left to work in.
+        SwarmError where no runner is left to work in.
         """
         try:
-            while self.workshops and await self._lost_some():
+            while self.runners and await self._lost_some():
                 pass
         finally:
             with self.ledger.transaction():
                 self._lose_running()
-        if not self.workshops:
+        if not self.runners:
             raise SwarmError("no GPU is left to confirm on; what was measured is kept: the same command goes on")
 
     async def _lost_some(self) -> bool:
-        """All workshops at work, each until nothing is left for it; whether one was lost meanwhile, and with it work
+        """All runners at work, each until nothing is left for it; whether one was lost meanwhile, and with it work
         that the others did not wait for."""
-        before = len(self.workshops)
-        self.alive = set(self.workshops)
+        before = len(self.runners)
+        self.alive = set(self.runners)
         async with asyncio.TaskGroup() as slots:
-            for agent, workshop in self.workshops.items():
-                slots.create_task(self._work(agent, workshop))
-        return len(self.workshops) < before
+            for agent, runner in self.runners.items():
+                slots.create_task(self._work(agent, runner))
+        return len(self.runners) < before
 
     def publish(self) -> None:
         """Git and results.tsv follow the ledger: a run that is caught cheating, or shows a loss, moves the trunk."""
@@ -173,18 +165,18 @@ class Bench:
             self.ledger, self.plan.tag, question.experiment, question.rival, question.seeds, time.time()
         )
 
-    async def _work(self, agent: str, workshop: Workshop) -> None:
+    async def _work(self, agent: str, runner: Runner) -> None:
         try:
-            for run in await asyncio.to_thread(workshop.leftovers):
+            for run in await asyncio.to_thread(runner.leftovers):
                 self._record(agent, run)
             while (work := self._next(agent)) is not None:
                 source = load_source(self.ledger, work.source)
-                run = await workshop.run(work, source, lambda progress: None)
+                run = await runner.run(work, source, lambda progress: None)
                 self._record(agent, run)
                 self._tell(agent, work, run)
         except MachineFault as fault:
             self.say(f"{agent} is lost, and others do its work: {fault}")
-            del self.workshops[agent]
+            del self.runners[agent]
             with self.ledger.transaction():
                 trials.lose_running(self.ledger, self.swarm, agent, time.time())
         self.alive.discard(agent)
@@ -197,7 +189,7 @@ class Bench:
     def _record(self, agent: str, run: Run) -> None:
         with self.ledger.transaction():
             trials.record(self.ledger, self.swarm, agent, run, time.time())
-        self.workshops[agent].acknowledge(run.run, run.attempt)
+        self.runners[agent].acknowledge(run.run, run.attempt)
 
     def _tell(self, agent: str, work: Measure, run: Run) -> None:
         value = f"{self.swarm['metric']} {run.metrics.value:.6f}" if run.metrics else f"{run.failure}: {run.reason}"

@@ -18,8 +18,8 @@ from rich.text import Text
 
 from swarm.errors import SwarmError
 from swarm.execution import gpu, sandbox
-from swarm.execution.probe import Unprobed, probe
-from swarm.execution.runner import cache_of, held_out_of
+from swarm.execution.probe import ProbeError, probe
+from swarm.execution.run_spec import cache_of, held_out_of
 from swarm.history.repository import History
 from swarm.launch.data import named, prepared
 from swarm.project.project import load_project
@@ -163,7 +163,7 @@ def _reach(root: Path) -> list[Examined]:
         box = None if sandbox.missing() else sandbox.Sandbox((), held_out, Path(folder))
         try:
             found = probe(lambda script: box.command(script, (), (cache,)) if box else script, held_out)
-        except Unprobed as error:
+        except ProbeError as error:
             return [Examined("reach", None, f"what edited code reaches could not be tried: {error}")]
     lines = [
         ("network", found.network, "edited code can use it", "closed to edited code"),

@@ -13,10 +13,10 @@ import pytest
 
 from swarm.execution import gpu, sandbox
 from swarm.execution.gpu import Gpu
-from swarm.execution.probe import Unprobed, probe
+from swarm.execution.probe import ProbeError, probe
 from swarm.launch import doctor
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_in_a_sandbox_edited_code_reaches_nothing(home: Path) -> None:
     assert reached() == dict.fromkeys(NAMES, False)
 
 
-@pytest.mark.skipif(bool(sandbox._lacks("landlock")), reason="Landlock does not work here")
+@pytest.mark.skipif(bool(sandbox._missing("landlock")), reason="Landlock does not work here")
 def test_what_the_other_sandbox_lets_through_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(home))
     assert reached() == dict.fromkeys(NAMES, False) | {"sockets": True}
@@ -83,5 +83,5 @@ def test_a_probe_that_cannot_run_is_no_good_news(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     (line,) = doctor._reach(ROOT)
     assert line.ok is None and "could not be tried: it cannot be started" in line.told
-    with pytest.raises(Unprobed, match=r"^boom$"):
+    with pytest.raises(ProbeError, match=r"^boom$"):
         probe(lambda script: ["sh", "-c", "echo boom >&2; exit 1"])
