@@ -1,6 +1,6 @@
 """The verb `confirm`: an experiment beside its rival on fresh seeds, while no swarm runs, here or on a cluster.
 
-Both arms have the same data, seeds and budget, and go through the same runner and referee as a night's runs. Every
+Both arms have the same data, seeds and budget, and go through the same runner and referee as a swarm's runs. Every
 run is in the ledger before it starts: what was cut off is made again when the same question is asked again.
 """
 
@@ -24,7 +24,7 @@ from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.judge.comparison import Comparison
 from swarm.launch.plan import Plan, base_tree, environment, make_plan
-from swarm.launch.slots import Seating, seats_here
+from swarm.launch.slots import SlotAssignment, local_slots
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.ledger.queries import load_source, note_commits
@@ -45,33 +45,33 @@ class Question:
 
 
 def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) -> Comparison:
-    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the night's, or a cluster.
+    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the swarm's, or a cluster.
 
     UsageError, and nothing done, where a swarm runs, no slot is free, or results could not be compared with the
-    night's. SwarmError where too few runs gave a number.
+    swarm's. SwarmError where too few runs gave a number.
     """
     if not FEWEST <= question.seeds <= MOST:
         raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
-    night = Config(
+    config = Config(
         tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents, sandbox=seats.sandbox, wait=seats.wait
     ).check()
     address = seats.address or os.environ.get("RAY_ADDRESS")
-    where = functools.partial(_seats_on, address, question.seeds, say) if address else seats_here
-    plan = make_plan(root, night, seats=where, thinks=False)
+    where = functools.partial(_slots_on, address, question.seeds, say) if address else local_slots
+    plan = make_plan(root, config, find_slots=where, thinks=False)
     os.environ.update(environment(plan))
     with (
         _runners(plan, address or "", say) as runners,
         contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger,
     ):
-        bench = Bench(ledger, plan, question, runners, say)
-        asyncio.run(bench.work())
-        bench.publish()
-        return bench.conclude()
+        runs = ConfirmationRuns(ledger, plan, question, runners, say)
+        asyncio.run(runs.work())
+        runs.publish()
+        return runs.conclude()
 
 
-def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -> Seating:
+def _slots_on(address: str, seeds: int, say: Say, config: Config, device: str) -> SlotAssignment:
     """The GPUs of the cluster at `address` that are there; a pair is made on one, so no more than there are seeds."""
-    from swarm.coordinator.cluster_gpus import muster
+    from swarm.coordinator.cluster_gpus import cluster_slots
 
     if device.partition(":")[0] not in ("cuda", "sim"):
         raise UsageError(
@@ -80,9 +80,9 @@ def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -
         )
     if config.gpus and config.gpus.isdigit():
         config = replace(config, gpus=str(min(int(config.gpus), seeds)))
-    seating = muster(address, say, config, device)
-    few = min(sum(seating.hosts.values()), seeds)
-    return replace(seating, slots=dict(list(seating.slots.items())[:few]))
+    assignment = cluster_slots(address, say, config, device)
+    few = min(sum(assignment.hosts.values()), seeds)
+    return replace(assignment, slots=dict(list(assignment.slots.items())[:few]))
 
 
 @contextlib.contextmanager
@@ -102,8 +102,8 @@ def _runners(plan: Plan, address: str, say: Say) -> Iterator[Mapping[str, Runner
     }
 
 
-class Bench:
-    """The slots at work on one question."""
+class ConfirmationRuns:
+    """The runs of one confirmation, on all runners."""
 
     def __init__(self, ledger: Ledger, plan: Plan, question: Question, runners: Mapping[str, Runner], say: Say):
         self.ledger, self.plan, self.runners, self.say = ledger, plan, dict(runners), say
@@ -148,13 +148,13 @@ class Bench:
 
     def conclude(self) -> Comparison:
         with self.ledger.transaction():
-            told = confirmations.conclude_for_people(self.ledger, self.swarm, self.number, time.time())
-        if told is None:
+            found = confirmations.conclude_for_people(self.ledger, self.swarm, self.number, time.time())
+        if found is None:
             why = self.ledger.value(
                 "SELECT failure FROM runs WHERE confirmation = ? AND state = 'crashed'", self.number
             )
             raise SwarmError(f"too few runs gave a number to compare ({why}): their logs are in {self._folder()}")
-        return told
+        return found
 
     def _folder(self) -> Path:
         return self.plan.folder / "confirm"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from swarm.coordinator import log_shipping
-from swarm.coordinator.actors import Post, at_home, carrier_of, demand, end_with_parent, open_runner
+from swarm.coordinator.actors import AgentSpec, end_with_parent, log_shipper_of, naming_host, open_runner, resources_for
 from swarm.coordinator.cluster import first_line, join, leave
-from swarm.coordinator.log_shipping import Piece
+from swarm.coordinator.log_shipping import LogChunk
 from swarm.errors import MachineFault
 from swarm.launch.plan import Plan, base_tree
 from swarm.records import Measure, Progress, Run, Source
@@ -23,23 +23,23 @@ START_LIMIT = 120.0  # seconds in which they start on GPUs that were free a mome
 class RunnerActor:
     """A runner in a Ray actor, on the GPU that Ray gave it."""
 
-    def __init__(self, post: Post, base: bytes):
+    def __init__(self, spec: AgentSpec, base: bytes):
         end_with_parent()
-        os.environ.update(post.environment)
-        self._post, self._base, self._carrier = post, base, carrier_of(post)
+        os.environ.update(spec.environment)
+        self._spec, self._base, self._log_shipper = spec, base, log_shipper_of(spec)
 
     def start(self) -> None:
         """Makes the runner; MachineFault, which names the host, where its GPU cannot be used."""
-        with at_home():
-            self._runner, _ = open_runner(self._post, self._base)
+        with naming_host():
+            self._runner, _ = open_runner(self._spec, self._base)
 
     def leftovers(self) -> list[Run]:
         return self._runner.leftovers()
 
-    async def run(self, work: Measure, source: Source) -> tuple[Run, list[Piece]]:
+    async def run(self, work: Measure, source: Source) -> tuple[Run, list[LogChunk]]:
         """The run, and its log where that was not written on the head."""
         run = await self._runner.run(work, source, lambda progress: None)
-        return run, list(iter(self._carrier.next, None)) if self._carrier else []
+        return run, list(iter(self._log_shipper.next, None)) if self._log_shipper else []
 
     def acknowledge(self, run: str, attempt: int, keep_model: bool) -> None:
         self._runner.acknowledge(run, attempt, keep_model)
@@ -67,9 +67,9 @@ class RemoteRunner:
 
     async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
         with _faults():
-            run, pieces = await self._actor.run.remote(work, source)
-        for piece in pieces:
-            log_shipping.store(self._folder, piece)
+            run, chunks = await self._actor.run.remote(work, source)
+        for chunk in chunks:
+            log_shipping.store(self._folder, chunk)
         return run
 
     def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None:
@@ -95,10 +95,10 @@ def _requested(plan: Plan, folder: Path) -> dict[str, RemoteRunner]:
     import ray
 
     base, make = ray.put(base_tree(plan)), ray.remote(RunnerActor)
-    posts = {agent: Post.of(plan, agent, folder / agent) for agent in plan.slots}
+    specs = {agent: AgentSpec.of(plan, agent, folder / agent) for agent in plan.slots}
     return {
-        agent: RemoteRunner(make.options(**demand(post)).remote(post, base), Path(post.folder))
-        for agent, post in posts.items()
+        agent: RemoteRunner(make.options(**resources_for(spec)).remote(spec, base), Path(spec.folder))
+        for agent, spec in specs.items()
     }
 
 

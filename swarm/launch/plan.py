@@ -1,4 +1,4 @@
-"""What `launch` is about to do, worked out in full before anything is changed. Every refusal of bad input is here."""
+"""The plan of a swarm, made and checked in full before anything is changed. Bad input is refused here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from swarm.execution.seed_and_budget import how_seeded, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
 from swarm.launch.data import prepared
-from swarm.launch.slots import Seating, seats_here, unfit
+from swarm.launch.slots import SlotAssignment, local_slots, unfit
 from swarm.ledger.database import Ledger, founded, locked
 from swarm.ledger.home import ledger_path
 from swarm.ledger.queries import tip
@@ -76,16 +76,15 @@ def make_plan(
     root: Path,
     config: Config,
     today: datetime.date | None = None,
-    seats: Callable[[Config, str], Seating] = seats_here,
+    find_slots: Callable[[Config, str], SlotAssignment] = local_slots,
     *,
     thinks: bool = True,
 ) -> Plan:
     """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
 
-    `seats` tells where agents can work, on the device of a resumed night; it is asked last, as a cluster may take its
-    time. Nothing is changed, in the
-    repository or elsewhere. Where nobody `thinks`, runs are all there will be: neither researchers nor branches are
-    asked for what they lack.
+    `find_slots` gives the agents' slots, on the device of a resumed swarm; it is called late, as a cluster may take its
+    time. Nothing is changed, in the repository or elsewhere. Where no agent `thinks`, there will only be runs: neither
+    researchers nor branches are checked.
     """
     history = History(root)
     root = history.root
@@ -101,7 +100,7 @@ def make_plan(
         )
     if config.resume:
         config = _resumed(config, json.loads(known[tag]["settings"]))
-    wanted(config.sandbox)  # says here what it lacks
+    wanted(config.sandbox)  # raises where something is missing
     base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
     if not config.resume and not config.from_tag:
         _refuse_changes(history, project)
@@ -110,15 +109,15 @@ def make_plan(
     _refuse_broken(source)
     budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
     data = prepared(project, root)
-    seating = seats(config, known[tag]["device"] if config.resume else "")
-    slots, device = seating.slots, seating.device
+    assignment = find_slots(config, known[tag]["device"] if config.resume else "")
+    slots, device = assignment.slots, assignment.device
     if why := unfit(slots.values(), project):
         raise UsageError(why)
     options = researcher_options(config, project)
     chosen = assign(config.researcher, list(slots)).items() if thinks else ()
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
-        create(name, "gpu0", config.researcher_seed, options)  # says here what it lacks
+        create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
     key = _key(project, history, base, device, slots, budget, data)
     if config.resume:
         _refuse_other_key(tag, key, json.loads(known[tag]["key"]))
@@ -137,13 +136,13 @@ def make_plan(
         key=json.dumps(key, sort_keys=True),
         data=data,
         seed=how_seeded(source, fixed),
-        hosts=seating.hosts,
-        accelerator=seating.accelerator,
+        hosts=assignment.hosts,
+        accelerator=assignment.accelerator,
     )
 
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:
-    """What each agent's researcher is told of the settings, as text."""
+    """The settings that each agent's researcher gets, as text."""
     given = {
         "script": config.script,
         "model": config.model,
@@ -162,7 +161,7 @@ def base_tree(plan: Plan) -> bytes:
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """Runs use the data that the plan found, whatever `prepare.py` is told to make meanwhile."""
+    """Variables for all runs: they use the data that the plan found, whatever `prepare.py` makes meanwhile."""
     return {"AUTORESEARCH_CORPUS": str(plan.data["key"])} if "key" in plan.data else {}
 
 
