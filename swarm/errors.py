@@ -23,3 +23,7 @@ class Unavailable(SwarmError):
 
 class MachineFault(SwarmError):
     """Run after run fails for what is no idea's fault: the slot should rest before it is tried again."""
+
+
+class HostFault(MachineFault):
+    """A MachineFault whose text begins with the name of its host."""

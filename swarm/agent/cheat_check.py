@@ -1,8 +1,8 @@
-"""What in a Python file bears on the honesty of its number: imports, files, the clock, the seed, patches, prints.
+"""Finds code in an edit that could falsify its result: imports, file access, the clock, the seed, patches, prints.
 
-Marks of an edit are compared with those of the file it started from, and only what is new counts: what a project's own
-file does is its owner's business. Reading syntax stops what is done in passing or by mistake, and says so before a GPU
-is spent on it; code that hides what it does is for the referee and the sandbox to stop.
+What is found is compared with what the file held before the edit, and only what is new counts: what a project's own
+file does is its owner's business. Reading the syntax finds what is not hidden, before a GPU is spent on it; code that
+hides what it does is stopped by the referee and the sandbox.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ _WHOLE = {"seed": "seed", "budget": "clock"}  # arguments that must go on as the
 _NEEDED = {  # attributes that must not go
     "spent": "clock", "lap": "clock", "load_state_dict": "warm-up", "seed": "seed",
 }  # fmt: skip
-_TELLS = frozenset(("print", "debug", "info", "log", "warning", "write"))  # calls that only tell what they are given
+_PRINTERS = frozenset(("print", "debug", "info", "log", "warning", "write"))  # calls that only print their arguments
 _SWITCHES = ("torch.backends.", "torch._dynamo.config.", "torch._inductor.config.", "torch.cuda.matmul.")
 _BLOB = 4096  # characters of literals in one expression
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One thing found: the check that looks at it, and the words for it."""
+    """One finding: the check it belongs to, and what it is, in words."""
 
     check: str
     what: str
@@ -80,8 +80,8 @@ def new_fault(before: bytes, after: bytes) -> str:
     there = frozenset(left)
     for mark, line in found:
         left[mark] -= 1
-        again = mark.check == "dependency" and mark in there  # what is there may be used more
-        if left[mark] < 0 and not again and mark.check != "keeps":
+        known = mark.check == "dependency" and mark in there  # what is there may be used more
+        if left[mark] < 0 and not known and mark.check != "keeps":
             return f"{mark.check}: {mark.what} (line {line})"
     for mark, missing in left.items():
         if mark.check == "keeps" and missing > 0:
@@ -106,7 +106,7 @@ class _Finder(ast.NodeVisitor):
         self._corpora = {"corpus"}  # names that stand for a corpus
         self._rebound: list[set[str]] = [set()]  # names of built-ins that are something else here, from the outside in
         self._called: set[ast.expr] = set()  # what is looked at as a call already
-        self._told: set[ast.expr] = set()  # what is only told
+        self._printed: set[ast.expr] = set()  # what is only printed
 
     def _mark(self, node: ast.AST, check: str, what: str) -> None:
         self.found.append((Mark(check, what), getattr(node, "lineno", 0)))
@@ -145,7 +145,7 @@ class _Finder(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             if check := _ATTRIBUTES.get(node.attr):
                 self._mark(node, check, f"uses .{node.attr}")
-            if node.attr in _NEEDED and node not in self._told:
+            if node.attr in _NEEDED and node not in self._printed:
                 self._mark(node, "keeps", node.attr)
             if node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys":
                 self._mark(node, "process", "uses sys.modules")
@@ -219,8 +219,8 @@ class _Finder(ast.NodeVisitor):
         name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
         if (check := _CALLED.get(name)) and not self._is_own(called) and ast.unparse(called) not in _HARMLESS_CALLS:
             self._mark(node, check, f"calls {name}()")
-        if name in _TELLS:
-            self._tell(*node.args)
+        if name in _PRINTERS:
+            self._note_printed(*node.args)
         if isinstance(called, ast.Name):
             if called.id in ("setattr", "delattr", "vars") and node.args and _root(node.args[0]) in self._modules:
                 self._mark(node, "patch", f"calls {called.id} on {ast.unparse(node.args[0])}")
@@ -236,13 +236,13 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        self._tell(node)
+        self._note_printed(node)
         self.generic_visit(node)
 
-    def _tell(self, *told: ast.expr) -> None:
-        """The seed may be told or not: that is no use of it."""
-        parts = (part for expression in told for part in ast.walk(expression))
-        self._told.update(part for part in parts if isinstance(part, ast.Attribute) and part.attr == "seed")
+    def _note_printed(self, *printed: ast.expr) -> None:
+        """The seed may be printed or not: that is no use of it."""
+        parts = (part for expression in printed for part in ast.walk(expression))
+        self._printed.update(part for part in parts if isinstance(part, ast.Attribute) and part.attr == "seed")
 
     def _whole(self, argument: ast.expr) -> None:
         """The seed and the budget are passed on as they are, not made into others."""

@@ -1,7 +1,7 @@
-"""An agent's thinking: brief, propose, claim, edit, check, one experiment ahead of its GPU.
+"""Drafts an agent's experiments: brief, propose, claim, edit, check, one experiment ahead of its GPU.
 
-Drafting is a task of its own, and so is the mending of a crash: the GPU never waits for either. All of it goes to the
-researcher, and to the fallback while the researcher cannot think.
+Drafting is a task of its own, and so is the repair of a crash: the GPU waits for neither. The researcher is asked
+first, and the fallback while the researcher cannot answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,8 +23,8 @@ from swarm.records import Briefing, Change, Claim, Code, Duplicate, Edit, Idea, 
 from swarm.researchers.protocol import Away, Connected, Exhausted, Researcher
 
 PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is asked again
-BENCHED = 4  # ideas that the fallback has instead, when the researcher's crash one after the other
-STUBBORN = 8  # refusals in a row after which a researcher is let rest: each of its ideas costs money
+BENCHED = 4  # ideas that the fallback proposes instead, when the researcher's crash one after the other
+STUBBORN = 8  # refusals in a row after which a researcher is not asked for a while: each of its ideas costs money
 
 
 class Drafts(Protocol):
@@ -32,8 +33,16 @@ class Drafts(Protocol):
     def fresh(self, source: Source) -> Path: ...
 
 
+class Draft(Enum):
+    """What came of one attempt at a draft."""
+
+    ENTERED = auto()  # the edit is recorded and waits for the GPU
+    REFUSED = auto()  # a repetition, or not fit to run: the researcher is told why in its next briefing
+    UNWANTED = auto()  # the board wants no further idea
+
+
 class Drafting:
-    """What one agent thinks. `fence` is that of its lease; `note` says what went wrong last, for people."""
+    """The drafts of one agent. `fence` is that of its lease; `note` says what went wrong last, for people."""
 
     def __init__(
         self,
@@ -47,18 +56,19 @@ class Drafting:
     ):
         self.name, self.project, self.board, self.drafts = name, project, board, drafts
         self.researcher, self.fallback, self.sleep = researcher, fallback, sleep
-        for thinker in (researcher, fallback):
-            if isinstance(thinker, Connected):
-                thinker.connect(name, board)
+        for asked in (researcher, fallback):
+            if isinstance(asked, Connected):
+                asked.connect(name, board)
         self.fence, self.note = 0, ""
-        self.standin = ""  # while the fallback thinks: why
-        self._stuck = ""  # while nobody here has an idea: why
+        self._why = ""  # the last failure of a researcher, as part of `note`
+        self.standin = ""  # why the fallback is asked, while it is
+        self._stuck = ""  # why there is no idea, while there is none
         self._ahead: asyncio.Task[bool] | None = None
         self._mending: asyncio.Task[bool] | None = None
-        self._one_thought = asyncio.Lock()  # at a time: researcher and folder are for one
-        self._refused: deque[str] = deque(maxlen=12)  # since the last idea that was taken
-        self._benched = 0  # ideas that the fallback still has
-        self._spent, self._known = False, None  # whether only news can change that, and how many verdicts were known
+        self._one_thought = asyncio.Lock()  # researcher and folder serve one thought at a time
+        self._refused: deque[str] = deque(maxlen=12)  # since the last draft that was entered
+        self._benched = 0  # ideas that the fallback is still to propose
+        self._spent, self._known = False, None  # whether all here are exhausted, and how many verdicts they knew of
 
     # -- the two tasks -----------------------------------------------------------------------------------------
 
@@ -100,104 +110,112 @@ class Drafting:
     async def _draft(self) -> bool:
         """Tries until an edit waits for the GPU: True. False where the board wants none now."""
         while await self.board.wants_draft(self.name):
-            thinkers = (self.fallback,) if self._benched else (self.researcher, self.fallback)
+            researchers = (self.fallback,) if self._benched else (self.researcher, self.fallback)
             self._spent, self._known = not self._benched, None
             self._benched = max(0, self._benched - 1)
-            for researcher in filter(None, thinkers):
-                entered = await self._try(researcher)
-                if entered is not None:
+            for researcher in filter(None, researchers):
+                draft = await self._draft_with(researcher)
+                if draft is not Draft.REFUSED:
                     self._stuck = ""
-                    return entered
+                    return draft is Draft.ENTERED
             self._stuck = self.note
             if self._spent and self._known is not None:
-                await self.board.exhausted(self.name, self.fence, self._known, self.note.partition(": ")[2])
+                await self.board.exhausted(self.name, self.fence, self._known, self._why)
             await self.sleep(PATIENCE)
         return False
 
-    async def _try(self, researcher: Researcher) -> bool | None:
-        """Lets one researcher think: True and False as in `_draft`, None where it cannot help now."""
+    async def _draft_with(self, researcher: Researcher) -> Draft:
+        """Lets one researcher try several times; REFUSED where it fails, or has nothing that can run."""
         try:
             for _ in range(STUBBORN):
                 async with self._one_thought:
-                    entered = await self._think(researcher)
-                if entered is not None:
+                    draft = await self._attempt(researcher)
+                if draft is not Draft.REFUSED:
                     await self._welcome(researcher)
-                    return entered
+                    return draft
             self.note, self._spent = "proposes only what is known or cannot run", False
         except Fenced:
             raise
-        except Exception as error:  # a researcher may fail in any way; the night goes on without it
+        except Exception as error:  # a researcher may fail in any way; the swarm goes on without it
             await self._miss(researcher, error)
-        return None
+        return Draft.REFUSED
 
-    async def _miss(self, researcher: Researcher, error: Exception) -> None:
-        """The researcher cannot think now. People are told once where somebody stands in, and of every failure."""
-        spent = isinstance(error, Exhausted)
-        self._spent = self._spent and spent and not isinstance(error, Away)
-        told = str(error) if spent else f"{type(error).__name__}: {error}"
-        self.note = f"nothing to propose: {told}" if spent else f"the researcher failed: {told}"
-        if not spent:
-            await self.board.warn(self.name, self.note)
-        if researcher is self.researcher and self.fallback:
-            if spent and not self.standin:
-                await self.board.warn(self.name, f"the sweep thinks until the researcher is back: {told}")
-            self.standin = told
-
-    async def _welcome(self, researcher: Researcher) -> None:
-        if researcher is self.researcher and self.standin:
-            await self.board.warn(self.name, "the researcher is back")
-            self.standin = ""
-
-    async def _think(self, researcher: Researcher) -> bool | None:
-        """brief, propose, claim. None: refused, so that it has to think again; it is told why."""
-        briefing = replace(await self.board.briefing(self.name), refused=tuple(self._refused))
-        if self._known is None:
-            self._known = sum(number for *_, number in briefing.tally)
+    async def _attempt(self, researcher: Researcher) -> Draft:
+        """One draft: brief, propose, claim, edit, check."""
+        briefing = await self._brief()
         idea = await researcher.propose(briefing)
         claim = await self.board.claim(self.name, self.fence, idea, briefing.position)
         if isinstance(claim, Stop):
-            return False
+            return Draft.UNWANTED
         if isinstance(claim, Duplicate):
             return self._refuse(idea, claim.told)
         try:
-            return await self._edit(researcher, idea, briefing, claim)
+            edit = await self._edit(researcher, claim, briefing)
+            return await self._check(edit, claim, briefing.parent)
         except Exception:
             await self.board.release(claim, "its researcher failed")
             raise
 
-    async def _edit(self, researcher: Researcher, idea: Idea, briefing: Briefing, claim: Claim) -> bool | None:
-        """edit, check"""
+    async def _brief(self) -> Briefing:
+        briefing = replace(await self.board.briefing(self.name), refused=tuple(self._refused))
+        if self._known is None:
+            self._known = sum(number for *_, number in briefing.tally)
+        return briefing
+
+    async def _edit(self, researcher: Researcher, claim: Claim, briefing: Briefing) -> Edit:
         claimed = replace(briefing, experiment=claim.experiment)
-        edit = await researcher.edit(idea, claimed, self.drafts.fresh(briefing.parent))
-        wrong = fault(edit, briefing.parent, self.project)
+        return await researcher.edit(claim.idea, claimed, self.drafts.fresh(briefing.parent))
+
+    async def _check(self, edit: Edit, claim: Claim, parent: Source) -> Draft:
+        """Enters the edit where it may run and its code is new."""
+        idea, wrong = claim.idea, fault(edit, parent, self.project)
         if wrong:
             await self.board.release(claim, wrong)
             return self._refuse(idea, wrong)
-        code = code_of(briefing.parent, briefing.parent.edited(edit))
+        code = code_of(parent, parent.edited(edit))
         entered = await self.board.enter(claim, code, "" if idea.again else await self._like(idea, code))
         if isinstance(entered, Duplicate):
             return self._refuse(idea, entered.told)
         self._refused.clear()
-        return True
+        return Draft.ENTERED
 
     async def _like(self, idea: Idea, code: Code) -> str:
         """The newest experiment whose change this one is very like; "" where there is none."""
         change = Change("", code.diff, f"{idea.title} {idea.rationale}")
         return next((other.experiment for other in await self.board.neighbours() if alike(change, other)), "")
 
-    def _refuse(self, idea: Idea, why: str) -> None:
+    def _refuse(self, idea: Idea, why: str) -> Draft:
         self._refused.append(f"{idea.title}: {why}")
+        return Draft.REFUSED
+
+    async def _miss(self, researcher: Researcher, error: Exception) -> None:
+        """The researcher cannot answer now. A warning says so of every failure, and once of the fallback."""
+        spent = isinstance(error, Exhausted)
+        self._spent = self._spent and spent and not isinstance(error, Away)
+        self._why = str(error) if spent else f"{type(error).__name__}: {error}"
+        self.note = f"nothing to propose: {self._why}" if spent else f"the researcher failed: {self._why}"
+        if not spent:
+            await self.board.warn(self.name, self.note)
+        if researcher is self.researcher and self.fallback:
+            if spent and not self.standin:
+                await self.board.warn(self.name, f"the sweep thinks until the researcher is back: {self._why}")
+            self.standin = self._why
+
+    async def _welcome(self, researcher: Researcher) -> None:
+        if researcher is self.researcher and self.standin:
+            await self.board.warn(self.name, "the researcher is back")
+            self.standin = ""
 
     # -- experiments that are there already --------------------------------------------------------------------
 
-    async def again(self, work: Rebase, parent: Source) -> Source | None:
-        """The idea applied to another parent; two knobs on one line conflict in a merge, and not in truth."""
+    async def edit_again(self, work: Rebase, parent: Source) -> Source | None:
+        """The idea applied to another parent: two knobs on one line conflict in a merge only."""
         briefing = await self._briefing(work, parent)
-        edit = await self._answer(lambda thinker: thinker.edit(work.idea, briefing, self.drafts.fresh(parent)))
+        edit = await self._answer(lambda researcher: researcher.edit(work.idea, briefing, self.drafts.fresh(parent)))
         return parent.edited(edit) if edit else None
 
     async def _repair(self, work: Repair) -> bool:
-        """One chance to mend a plain mistake, then the crash stands; either way the agent goes on: True."""
+        """One chance to repair a plain mistake, then the crash stands; True in any case."""
         parent, crashed = await self.board.source(work.parent), await self.board.source(work.source)
         mended = await self._mended(work, parent, crashed)
         code = code_of(parent, crashed.edited(mended)) if mended else None
@@ -205,11 +223,11 @@ class Drafting:
         return True
 
     async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
-        """What the researcher makes of the crash; None where it has no answer, or none that could run."""
+        """The repaired edit; None where there is none, or none that may run."""
         briefing = await self._briefing(work, parent)
         broken = _difference(parent, crashed)
         mended = await self._answer(
-            lambda thinker: thinker.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
+            lambda researcher: researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
         )
         return None if mended is None or fault(mended, crashed, self.project) else mended
 
@@ -219,14 +237,14 @@ class Drafting:
 
     async def _answer(self, ask: Callable[[Researcher], Awaitable[Edit | None]]) -> Edit | None:
         """What the researcher answers, or where it cannot think now the fallback; None where there is no answer."""
-        for thinker in filter(None, (self.researcher, self.fallback)):
+        for asked in filter(None, (self.researcher, self.fallback)):
             async with self._one_thought:
                 try:
-                    edit = await ask(thinker)
-                    await self._welcome(thinker)
+                    edit = await ask(asked)
+                    await self._welcome(asked)
                     return edit if isinstance(edit, Edit) else None
-                except Exception as error:  # as in _try: the night goes on without it
-                    await self._miss(thinker, error)
+                except Exception as error:  # as in _draft_with
+                    await self._miss(asked, error)
         return None
 
 

@@ -1,5 +1,5 @@
-"""What an edit must be before it may run: a change of editable files, and of nothing else, that parses and does
-nothing that would bear on the honesty of its number (marks.py)."""
+"""Checks an edit before it runs: it changes editable files and nothing else, parses, and does not cheat
+(cheat_check.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swarm.records import Edit, Source
 
 
 def fault(edit: Edit, parent: Source, project: Project) -> str:
-    """Why the edit may not run, in one line for whoever made it; "" where nothing speaks against it."""
+    """Why the edit may not run, in one line for its researcher; "" where it may."""
     outside = sorted(set(edit.files) - set(project.editable))
     if outside:
         return f"touches {', '.join(outside)}; only {', '.join(project.editable)} may be edited"
@@ -22,6 +22,6 @@ def fault(edit: Edit, parent: Source, project: Project) -> str:
     if broken:
         return f"does not parse: {broken}"
     for path, content in edit.files.items():
-        if path.endswith(".py") and (told := new_fault(parent.files.get(path, b""), content)):
-            return f"is refused by a check of {path}: {told}"
+        if path.endswith(".py") and (cheat := new_fault(parent.files.get(path, b""), content)):
+            return f"is refused by a check of {path}: {cheat}"
     return ""

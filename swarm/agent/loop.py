@@ -1,21 +1,23 @@
-"""One GPU's research loop: run, referee, record, judge. Its ideas are thought out beforehand (swarm/agent/drafting.py).
+"""The research loop of one agent, on one GPU: ask the board for work, run, record. The board judges what is recorded.
 
-While one experiment trains, the next is already drafted; while a crash is mended, the GPU works for the others.
-Everything the agent works with is handed in, so the simulator runs this very code on a virtual clock.
+What comes before a run (brief, propose, claim, edit, check) is in drafting.py: while one experiment trains, the next is
+already drafted, and while a crash is repaired, the GPU works for other agents. All collaborators are handed in, so that
+the simulator runs this very code on a virtual clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from swarm.agent.drafting import Drafting, Drafts, cancel
 from swarm.agent.edit_check import fault
 from swarm.agent.merge import merge
 from swarm.board.client import BoardClient
 from swarm.errors import Fenced, MachineFault
+from swarm.execution.protocol import StoppableRunner
 from swarm.novelty.code import code_of
 from swarm.project.project import Project
 from swarm.records import (
@@ -29,7 +31,6 @@ from swarm.records import (
     Rest,
     Run,
     Rung,
-    Source,
     Status,
     Stop,
     Verdict,
@@ -38,35 +39,26 @@ from swarm.records import (
 from swarm.researchers.protocol import Researcher
 
 HEARTBEAT = 15.0  # seconds between renewals of the lease
-MACHINE_FAULTS = 3  # infrastructure failures in a row after which this GPU should rest, and others take its work
-CRASHES = 6  # in a row, after which people are told and the researcher sits out for a while
-
-
-class Workshop(Protocol):
-    """Where runs happen (swarm/execution/runner.py)."""
-
-    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run: ...
-    async def stop(self) -> None: ...
-    def leftovers(self) -> list[Run]: ...
-    def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None: ...
+MACHINE_FAULTS = 3  # infrastructure failures in a row after which this GPU rests, and others take its work
+CRASHES = 6  # in a row, after which there is a warning and the fallback is asked for a while
 
 
 class Agent:
-    """Owns one slot and one branch. `live()` returns when the swarm ends, with the reason."""
+    """An agent: owns one slot and one branch. `live()` returns when the swarm ends, with the reason."""
 
     def __init__(
         self,
         name: str,
         project: Project,
         board: BoardClient,
-        workshop: Workshop,
+        runner: StoppableRunner,
         drafts: Drafts,
         researcher: Researcher,
         fallback: Researcher | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ):
         self.name, self.project, self.board = name, project, board
-        self.workshop, self.sleep = workshop, sleep
+        self.runner, self.sleep = runner, sleep
         self.drafting = Drafting(name, project, board, drafts, researcher, fallback, sleep)
         self.fence, self.faults, self.crashes = 0, 0, 0
         self.state, self.note = "resting", "starting"
@@ -74,11 +66,11 @@ class Agent:
         self.progress: Progress | None = None
 
     async def live(self) -> str:
-        """Asks the board for work and does it, until there is none to come; MachineFault where it only fails here."""
+        """Asks the board for work and does it, until the swarm ends; MachineFault where runs only fail here."""
         self.fence = self.drafting.fence = await self.board.join(self.name)
         heartbeat = asyncio.create_task(self._keep_lease())
         try:
-            for run in await asyncio.to_thread(self.workshop.leftovers):  # finished while nobody listened
+            for run in await asyncio.to_thread(self.runner.leftovers):  # finished while no agent ran
                 await self._record(run)
             while not isinstance(work := await self._next_work(), Stop):
                 self.drafting.ahead()
@@ -88,20 +80,20 @@ class Agent:
                 await self.board.retire(self.name, self.fence)
             raise
         finally:
-            await cancel(heartbeat, *self.drafting.thoughts)  # at once: who is cancelled here again leaves none behind
+            await cancel(heartbeat, *self.drafting.thoughts)  # at once: a second cancellation leaves none
         self.state, self.note = "stopped", work.reason
-        with contextlib.suppress(Fenced):  # nothing is left that could be taken away
+        with contextlib.suppress(Fenced):  # the lease is gone already
             await self.board.leave(self.name, self.fence)
         return work.reason
 
     async def _next_work(self) -> Work:
-        """The board's answer; while a crash is being mended, what leaves its experiment alone."""
+        """What the GPU does next; while a crash is being repaired, nothing of that experiment."""
         return await self.board.next_work(self.name, self.fence, mending=self.drafting.mending())
 
     async def _do(self, work: Work) -> None:
         match work:
             case Measure():
-                await self._measure(work)
+                await self._run_once(work)
             case Rebase():
                 await self._rebase(work)
             case Repair():
@@ -109,33 +101,47 @@ class Agent:
             case Rest():
                 await self._rest(work)
 
-    async def _measure(self, work: Measure) -> None:
-        """run, referee, record, judge"""
-        self.state, self.note, self.work, self.progress = "training", "", work, None
-        source = await self.board.source(work.source)
-        run = await (self._fill(work, source) if work.purpose is Purpose.FILLER else self._train(work, source))
-        self.work, self.progress = None, None
-        await self._watch_crashes(await self._record(run), run)
+    # -- one run -----------------------------------------------------------------------------------------------
+
+    async def _run_once(self, work: Measure) -> None:
+        """run, record. MachineFault after several infrastructure failures in a row."""
+        run = await self._run(work)
+        verdict = await self._record(run)
+        await self._watch_crashes(verdict, run)
         self.faults = self.faults + 1 if run.failure is Failure.INFRASTRUCTURE else 0
         if self.faults >= MACHINE_FAULTS:
             raise MachineFault(f"{self.faults} faults of the machine in a row: {run.reason}")
 
-    def _train(self, work: Measure, source: Source) -> Awaitable[Run]:
-        return self.workshop.run(work, source, self._on_progress)
+    async def _run(self, work: Measure) -> Run:
+        """Trains and measures, guarded and in the sandbox."""
+        self.state, self.note, self.work, self.progress = "training", "", work, None
+        source = await self.board.source(work.source)
+        training = self.runner.run(work, source, self._on_progress)
+        run = await (self._cut_short(training) if work.purpose is Purpose.FILLER else training)
+        self.work, self.progress = None, None
+        return run
 
-    async def _fill(self, work: Measure, source: Source) -> Run:
-        """A run that passes the time, and ends with it: as soon as a draft waits, or none will come any more."""
-        training = asyncio.ensure_future(self._train(work, source))
+    async def _cut_short(self, filler: Coroutine[Any, Any, Run]) -> Run:
+        """A filler only passes the time: it is stopped as soon as a draft waits, or none will come any more."""
+        training = asyncio.ensure_future(filler)
         try:
             await asyncio.wait(filter(None, (training, self.drafting.awaited)), return_when=asyncio.FIRST_COMPLETED)
             if not training.done():
-                await self.workshop.stop()
+                await self.runner.stop()
             return await training
         finally:
             await cancel(training)
 
+    async def _record(self, run: Run) -> Verdict | None:
+        """Records the run, and has it judged where it decides something. Only then are its files deleted, except for
+        the model of what is kept."""
+        verdict = await self.board.record(self.name, self.fence, run)
+        kept = verdict is not None and verdict.rung is Rung.KEPT
+        self.runner.acknowledge(run.run, run.attempt, keep_model=kept)
+        return verdict
+
     async def _watch_crashes(self, verdict: Verdict | None, run: Run) -> None:
-        """Experiments that crash one after the other: people are told, and the researcher sits out for a while."""
+        """After many crashes in a row: a warning, and the fallback is asked for the next ideas."""
         if verdict is None or verdict.status is None:
             return
         self.crashes = self.crashes + 1 if verdict.status is Status.CRASH else 0
@@ -144,27 +150,22 @@ class Agent:
             instead = f"; the sweep has the next {benched} ideas" if benched else ""
             await self.board.warn(self.name, f"{self.crashes} crashes in a row, the last: {run.reason}{instead}")
 
-    async def _record(self, run: Run) -> Verdict | None:
-        """Only then are the run's files deleted; the model stays where the trunk took the experiment."""
-        verdict = await self.board.record(self.name, self.fence, run)
-        kept = verdict is not None and verdict.rung is Rung.KEPT
-        self.workshop.acknowledge(run.run, run.attempt, keep_model=kept)
-        return verdict
+    # -- other work --------------------------------------------------------------------------------------------
 
     async def _rebase(self, work: Rebase) -> None:
-        """The trunk moved: the same edit on top of what was won, merged or else made anew; or nothing of it."""
+        """The trunk moved: the same edit on its new tip, merged or else made anew; or the experiment is given up."""
         base, ours, theirs = [await self.board.source(sha) for sha in (work.base, work.source, work.onto)]
         merged = await asyncio.to_thread(merge, base, ours, theirs)
         if merged is None:
             self.state, self.note = "drafting", f"carrying over {work.idea.title}"
-            merged = await self.drafting.again(work, theirs)
+            merged = await self.drafting.edit_again(work, theirs)
         if merged is None or fault(Edit(merged.files), theirs, self.project):
             await self.board.rebase(self.name, self.fence, work, None)
             return
         await self.board.rebase(self.name, self.fence, work, code_of(theirs, merged))
 
     async def _rest(self, work: Rest) -> None:
-        """Waits, but not longer than until the draft is ready, or the crash mended."""
+        """Waits, at most until the draft is ready or the crash is repaired."""
         stuck = self.drafting.stuck
         self.state, self.note = ("resting", stuck) if stuck else ("drafting", work.reason)
         waiting = asyncio.ensure_future(self.sleep(work.seconds))
@@ -179,19 +180,19 @@ class Agent:
     # -- being alive -------------------------------------------------------------------------------------------
 
     async def _keep_lease(self) -> None:
-        """Renews the lease whatever the researcher does; a stop now, or the loss of the lease, ends the run at once."""
+        """Renews the lease, whatever the researcher does. A stop, or the loss of the lease, ends the run at once."""
         while True:
             try:
                 word = await self.board.renew(self.name, self.fence)
-            except Fenced:  # the slot is somebody else's: what runs here is in their way
+            except Fenced:  # another agent has this slot now
                 word = "now"
             if word == "now":
-                await self.workshop.stop()
+                await self.runner.stop()
             await self.sleep(HEARTBEAT)
 
     async def halt(self) -> None:
         """Ends the running training; the next question to the board is answered with Stop."""
-        await self.workshop.stop()
+        await self.runner.stop()
 
     def _on_progress(self, progress: Progress) -> None:
         self.progress = progress

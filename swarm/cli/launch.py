@@ -23,7 +23,7 @@ from swarm.project.settings import flag
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swarm.launch.slots import Seating
+    from swarm.launch.slots import SlotAssignment
     from swarm.project.settings import Config
 
 
@@ -112,7 +112,7 @@ def launch(options: argparse.Namespace) -> int:
     root = root_of(options)
     flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory", "json")}
     config, settings = read_config(flags, load_settings(root), os.environ)
-    plan = make_plan(root, config, seats=_seats(config.address or os.environ.get("RAY_ADDRESS")))
+    plan = make_plan(root, config, find_slots=_slot_finder(config.address or os.environ.get("RAY_ADDRESS")))
     if options.json:
         return _launch_for_programs(plan, flags)
     screen = console()
@@ -128,16 +128,16 @@ def launch(options: argparse.Namespace) -> int:
     return _run(plan, screen)
 
 
-def _seats(address: str | None) -> Callable[[Config, str], Seating]:
+def _slot_finder(address: str | None) -> Callable[[Config, str], SlotAssignment]:
     """Where agents can work: on the GPUs of the cluster at `address`, or else on this machine."""
     if not address:
-        from swarm.launch.slots import seats_here
+        from swarm.launch.slots import local_slots
 
-        return seats_here
-    from swarm.coordinator.cluster_gpus import muster
+        return local_slots
+    from swarm.coordinator.cluster_gpus import cluster_slots
 
     print(f"asking the cluster at {address} for GPUs", flush=True)
-    return functools.partial(muster, address, functools.partial(print, flush=True))
+    return functools.partial(cluster_slots, address, functools.partial(print, flush=True))
 
 
 def _run(plan: Any, screen: Console) -> int:

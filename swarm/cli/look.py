@@ -100,7 +100,7 @@ def doctor(options: argparse.Namespace) -> int:
 
     findings = examine(root_of(options))
     if options.json:
-        print_json([{"name": f.name, "ok": f.ok, "told": f.told, "remedy": f.remedy} for f in findings])
+        print_json([{"name": f.name, "ok": f.ok, "told": f.text, "remedy": f.remedy} for f in findings])
     else:
         for finding in findings:
             console().print(finding)

@@ -1,4 +1,4 @@
-"""What runs in processes of Ray's: the board, and one agent per slot. Each ends with the raylet that started it."""
+"""The Ray actors: the board, and one agent per slot. Each ends with the raylet that started it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from swarm.agent.loop import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.server import BoardServer
-from swarm.coordinator.log_shipping import Carrier
-from swarm.errors import MachineFault, Unavailable, UsageError
+from swarm.coordinator.log_shipping import LogShipper
+from swarm.errors import HostFault, MachineFault, Unavailable, UsageError
 from swarm.execution import sandbox
 from swarm.execution.process_table import die_with_parent
-from swarm.execution.runner import Workshop
+from swarm.execution.runner import LocalRunner
 from swarm.execution.slot import Slot
 from swarm.execution.workspace import Workspace
 from swarm.launch.data import prepared
@@ -40,13 +40,13 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds before a question is asked 
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
-    """All that an agent actor needs to know to take up its work."""
+class AgentSpec:
+    """All that an agent's actor needs to start work."""
 
     agent: str
     project: Project
-    slot: Slot | None  # None on a cluster: it is where Ray puts the agent
-    device: str  # of which all its results have to be, as in "cuda: NVIDIA H200"
+    slot: Slot | None  # None on a cluster, where Ray chooses it
+    device: str  # on which its results have to be measured, as in "cuda: NVIDIA H200"
     accelerator: str  # what Ray calls that, where it has others too
     data: str  # the key of the data they have to be measured on, or ""
     root: str  # the repository
@@ -55,13 +55,13 @@ class Post:
     seed: int
     sandbox: str  # auto, require or off
     options: dict[str, str]
-    secrets: dict[str, str] = field(repr=False)  # options too, which nobody may see
+    secrets: dict[str, str] = field(repr=False)  # options too, which are never shown
     think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
 
     @classmethod
-    def of(cls, plan: Plan, agent: str, folder: Path) -> Post:
-        """The post of one of the plan's agents, which works in `folder`; nobody thinks there where the plan says so."""
+    def of(cls, plan: Plan, agent: str, folder: Path) -> AgentSpec:
+        """The spec of one of the plan's agents, which works in `folder`; without a researcher, as the plan may be."""
         researcher = plan.researchers.get(agent, "")
         return cls(
             agent=agent,
@@ -86,7 +86,7 @@ class BoardActor:
     """The board in a process of its own. Ray repeats calls whose answer was lost; request ids make that harmless."""
 
     def __init__(self, path: str, tag: str, program: str, clock: float):
-        """`clock` is the head's `clock_start()`: the night's time goes on evenly, whatever is done to the clock."""
+        """`clock` is the head's `clock_start()`: the swarm's time goes on evenly, even if the clock is set."""
         end_with_parent()
         self._clock = clock
         self._path, self._tag, self._program = Path(path), tag, functools.partial(_read_text, Path(program))
@@ -102,19 +102,19 @@ class BoardActor:
 
 
 class AgentActor:
-    """One agent in a process of its own. `call` carries a question to the board, and raises Unavailable."""
+    """One agent in a process of its own. `call` makes a call to the board, and raises Unavailable."""
 
-    def __init__(self, post: Post, base: bytes, call: Callable[..., Awaitable[Any]]):
+    def __init__(self, spec: AgentSpec, base: bytes, call: Callable[..., Awaitable[Any]]):
         end_with_parent()
-        os.environ.update(post.environment)
-        self._post, self._base, self._call = post, base, call
+        os.environ.update(spec.environment)
+        self._spec, self._base, self._call = spec, base, call
         self._agent: Agent | None = None
-        self._carrier = carrier_of(post)
+        self._log_shipper = log_shipper_of(spec)
 
     async def live(self) -> str:
-        """Takes up the post and works until the swarm ends; MachineFault where this host is not fit for it."""
-        with at_home():
-            self._agent = self._take_up()
+        """Runs the agent until the swarm ends; MachineFault where this host cannot be used."""
+        with naming_host():
+            self._agent = self._make_agent()
             return await self._agent.live()
 
     async def halt(self) -> None:
@@ -122,68 +122,70 @@ class AgentActor:
             await self._agent.halt()
 
     async def view(self) -> dict[str, Any]:
-        told = self._agent.view() if self._agent else {"agent": self._post.agent, "state": "starting"}
-        return told | {"pid": os.getpid(), "piece": self._carrier.next() if self._carrier else None}
+        view = self._agent.view() if self._agent else {"agent": self._spec.agent, "state": "starting"}
+        return view | {"pid": os.getpid(), "log_chunk": self._log_shipper.next() if self._log_shipper else None}
 
-    def _take_up(self) -> Agent:
-        post, base = self._post, self._base
-        workshop, tree = open_workshop(post, base)
-        folder = working_folder(post)
-        options = post.options | post.secrets | {"tree": str(tree), "folder": str(folder)}
+    def _make_agent(self) -> Agent:
+        spec, base = self._spec, self._base
+        runner, tree = open_runner(spec, base)
+        folder = working_folder(spec)
+        options = spec.options | spec.secrets | {"tree": str(tree), "folder": str(folder)}
         return Agent(
-            post.agent,
-            post.project,
+            spec.agent,
+            spec.project,
             BoardClient(functools.partial(patiently, self._call)),
-            workshop,
-            Workspace(folder / "draft", base, post.project),
-            Watched(create(post.researcher, post.agent, post.seed, options), post.think_limit),
-            fallback=stand_in(post.researcher, post.agent, post.seed),
+            runner,
+            Workspace(folder / "draft", base, spec.project),
+            Watched(create(spec.researcher, spec.agent, spec.seed, options), spec.think_limit),
+            fallback=stand_in(spec.researcher, spec.agent, spec.seed),
         )
 
 
-def open_workshop(post: Post, base: bytes) -> tuple[Workshop, Path]:
-    """The workshop on the post's slot, and the whole tree beside it; MachineFault where the slot is of no use."""
-    folder = working_folder(post)
-    tree = Workspace(folder / "tree", base, post.project).fresh(Source({}))  # what a researcher may read
-    slot = post.slot or arrive(post, tree)
-    return Workshop(post.project, base, folder, slot, sandboxed=sandbox.wanted(post.sandbox)), tree
+def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
+    """The runner on the agent's slot, and the project's whole tree; MachineFault where the slot cannot be used."""
+    folder = working_folder(spec)
+    tree = Workspace(folder / "tree", base, spec.project).fresh(Source({}))  # what a researcher may read
+    slot = spec.slot or slot_here(spec, tree)
+    return LocalRunner(spec.project, base, folder, slot, sandboxed=sandbox.wanted(spec.sandbox)), tree
 
 
-def carrier_of(post: Post) -> Carrier | None:
-    """What brings the post's logs to the head; None where they are written there."""
-    return None if ledger_path(Path(post.root)).exists() else Carrier(working_folder(post))
+def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
+    """Copies the agent's logs to the head; None where they are written there."""
+    return None if ledger_path(Path(spec.root)).exists() else LogShipper(working_folder(spec))
 
 
 @contextlib.contextmanager
-def at_home() -> Iterator[None]:
-    """Faults of this host are raised with its name; a failing disk is one of them: another host's is not full."""
+def naming_host() -> Iterator[None]:
+    """Raises faults of this host with its name. A failing disk is one of them: another host's is not full."""
     host = platform.node()
     try:
         yield
+    except HostFault:
+        raise
     except MachineFault as fault:
-        raise MachineFault(f"{fault}" if f"{fault}".startswith(host) else f"{host}: {fault}") from fault
+        raise HostFault(f"{host}: {fault}") from fault
     except OSError as error:
-        raise MachineFault(f"{host}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+        raise HostFault(f"{host}: {error.strerror or error} ({error.filename or 'no file named'})") from error
 
 
-def working_folder(post: Post) -> Path:
+def working_folder(spec: AgentSpec) -> Path:
     """The agent's folder in the repository, or on a host that does not have it a place of its own."""
-    if Path(post.root).is_dir():
-        return Path(post.folder)
+    if Path(spec.root).is_dir():
+        return Path(spec.folder)
     cache = Path(os.environ.get("AUTORESEARCH_CACHE") or Path.home() / ".cache/autoresearch")
-    return cache / "swarms" / post.folder.strip("/").replace("/", "-")
+    return cache / "swarms" / spec.folder.strip("/").replace("/", "-")
 
 
-def arrive(post: Post, tree: Path) -> Slot:
+def slot_here(spec: AgentSpec, tree: Path) -> Slot:
     """The slot on the GPU that Ray gave this agent; MachineFault where its results could not be compared."""
-    host, kind = platform.node(), post.device.split(":")[0]
+    host, kind = platform.node(), spec.device.split(":")[0]
     slot, model = own_slot(kind, accelerator_here())
-    if f"{kind}: {model}" != post.device:
-        raise MachineFault(f"{host} has {model}, and this swarm's results are of {post.device.split(': ', 1)[1]}")
-    if why := unfit([slot], post.project):
-        raise MachineFault(f"{host}: {why}")
-    if post.data:
-        _check_data(post, tree, host)
+    if f"{kind}: {model}" != spec.device:
+        raise HostFault(f"{host} has {model}, and this swarm's results are of {spec.device.split(': ', 1)[1]}")
+    if why := unfit([slot], spec.project):
+        raise HostFault(f"{host}: {why}")
+    if spec.data:
+        _check_data(spec, tree, host)
     return slot
 
 
@@ -194,21 +196,21 @@ def accelerator_here() -> str:
     return str(ray.get_runtime_context().get_node_labels().get(ACCELERATOR, "")) if ray.is_initialized() else ""
 
 
-def demand(post: Post) -> dict[str, Any]:
-    """What Ray has to give to who takes up this post: a GPU, and where there are several models one of its own."""
-    gpus = 1 if post.slot is None or post.slot.device in ("cuda", "sim") else 0
-    place = {"label_selector": {ACCELERATOR: post.accelerator}} if post.accelerator else {}
+def resources_for(spec: AgentSpec) -> dict[str, Any]:
+    """The Ray resources that the agent needs: a GPU, and where the cluster has several models one of its own."""
+    gpus = 1 if spec.slot is None or spec.slot.device in ("cuda", "sim") else 0
+    place = {"label_selector": {ACCELERATOR: spec.accelerator}} if spec.accelerator else {}
     return {"num_cpus": 0, "num_gpus": gpus, **place}
 
 
-def _check_data(post: Post, tree: Path, host: str) -> None:
+def _check_data(spec: AgentSpec, tree: Path, host: str) -> None:
     try:
-        found = prepared(post.project, tree).get("key", "")
+        found = prepared(spec.project, tree).get("key", "")
     except UsageError as error:
-        raise MachineFault(f"{host}: {error}") from error
-    if found != post.data:
-        raise MachineFault(
-            f"{host} has other data ({found} instead of {post.data}): run `{post.project.prepare}` there as on the head"
+        raise HostFault(f"{host}: {error}") from error
+    if found != spec.data:
+        raise HostFault(
+            f"{host} has other data ({found} instead of {spec.data}): run `{spec.project.prepare}` there as on the head"
         )
 
 

@@ -1,4 +1,4 @@
-"""One agent's place: who works there now, and what follows when they die, fall silent, or their GPU fails."""
+"""Keeps one agent running: starts its process, and starts it again when it dies, falls silent, or its GPU fails."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from swarm.coordinator.periodic import Streak
+from swarm.coordinator.ending import Ended, Ending
+from swarm.coordinator.periodic import FailureStreak
 from swarm.errors import MachineFault, SwarmError
 
-STARTS = 6  # deaths in a row without a finished run in between; then the seat stays empty
-ARRIVAL = 600.0  # seconds until a new agent's first sign of life: a cluster may have to make room
+STARTS = 6  # deaths in a row without a finished run in between; then the agent is given up
+START_LIMIT = 600.0  # seconds until a new agent's first sign of life: a cluster may have to make room
 SILENCE = 60.0  # seconds between two signs of life; then its lease is over too, and another is started
 FENCE, LONGEST_FENCE = 60.0, 1800.0  # seconds a GPU rests after faults of the machine; doubled every time
-GAVE_UP = "gave up"  # how the reason of a seat begins that should not have ended
 
 
-class Worker(Protocol):
-    """An agent at work (swarm/coordinator/cluster.py)."""
+class AgentHandle(Protocol):
+    """A started agent (swarm/coordinator/cluster.py)."""
 
     def outcome(self) -> str | None: ...
     def view(self) -> dict[str, Any] | None: ...
@@ -25,103 +25,105 @@ class Worker(Protocol):
     def kill(self) -> None: ...
 
 
-class Seat:
-    """`look()` again and again keeps it taken. `reason` is set once nobody will work here any more."""
+class AgentSupervisor:
+    """Supervises one agent while `look()` is called at short intervals. `ended` is set once it is over."""
 
     def __init__(
         self,
         agent: str,
-        hire: Callable[[], Worker],
+        start: Callable[[], AgentHandle],
         finished: Callable[[], int],
-        tell: Callable[[str, str], None],
+        warn: Callable[[str, str], None],
         now: Callable[[], float] = time.monotonic,
-        arrival: float = ARRIVAL,
+        start_limit: float = START_LIMIT,
     ):
-        """`finished` counts the runs that ended here, in whatever way: who brings one is not failing in vain."""
-        self.agent, self.reason = agent, ""
-        self._hire, self._tell, self._now = hire, tell, now
-        self._deaths, self._faults = Streak(finished), Streak(finished)
-        self._worker: Worker | None = None
+        """`finished` counts the agent's runs that ended, in whatever way: deaths with one in between are no streak."""
+        self.agent = agent
+        self.ended: Ended | None = None
+        self._start, self._warn, self._now = start, warn, now
+        self._deaths, self._faults = FailureStreak(finished), FailureStreak(finished)
+        self._handle: AgentHandle | None = None
         self._due, self._silent_at, self._note, self._fenced = 0.0, 0.0, "starting", False
-        self._arrival, self._arrived = arrival, False
+        self._start_limit, self._seen = start_limit, False
 
     def look(self) -> None:
-        """Sees to it that somebody works here, if anybody should."""
-        if self.reason:
+        """Starts the agent where it is due, and reacts to how it ended."""
+        if self.ended:
             return
-        if self._worker is None:
+        if self._handle is None:
             if self._now() >= self._due:
-                self._worker, self._silent_at = self._hire(), self._now() + self._arrival
-                self._fenced, self._arrived = False, False
+                self._handle, self._silent_at = self._start(), self._now() + self._start_limit
+                self._fenced, self._seen = False, False
             return
         try:
-            self.reason = self._worker.outcome() or ""
-            if not self.reason and self._now() > self._silent_at:
+            reason = self._handle.outcome()
+            if reason is not None:
+                self.ended = Ended(Ending.DONE, reason)
+            elif self._now() > self._silent_at:
                 raise SwarmError("it gave no sign of life any more")
         except MachineFault as fault:
             self._rest(str(fault))
         except SwarmError as death:
-            self._fall(str(death))
+            self._restart(str(death))
 
     def view(self) -> dict[str, Any] | None:
-        """What there is to show of it now; None where nothing is new."""
-        if self._worker is None and not self.reason:
+        """What the leaderboard shows of the agent now; None where nothing is new."""
+        if self.waiting:
             return {"agent": self.agent, "state": "fenced" if self._fenced else "lost", "note": self._note}
-        told = self._worker.view() if self._worker and not self.reason else None
-        if told is not None:
-            self._silent_at, self._arrived = self._now() + SILENCE, True
+        view = self._handle.view() if self._handle and not self.ended else None
+        if view is not None:
+            self._silent_at, self._seen = self._now() + SILENCE, True
         elif self.absent:
             return {"agent": self.agent, "state": "starting", "note": "waiting for a place to work"}
-        return told
+        return view
 
     def halt(self) -> None:
-        """Ends what trains here."""
-        if self._worker and not self.reason:
-            self._worker.halt()
+        """Ends the agent's training."""
+        if self._handle and not self.ended:
+            self._handle.halt()
 
     def close(self, reason: str) -> None:
-        """Nobody works here any more, whoever still did."""
-        if self._worker:
-            self._worker.kill()
-        self._worker, self.reason = None, self.reason or reason
+        """Ends the agent for good, whatever it does."""
+        self._kill()
+        self.ended = self.ended or Ended(Ending.DONE, reason)
 
-    def vacate(self) -> None:
-        """Whoever worked here is gone with their Ray; somebody new comes at the next look."""
-        self._worker, self._due, self._note = None, 0.0, "starting"
+    def forget(self) -> None:
+        """The agent's process is gone with its Ray; the next look starts a new one."""
+        self._handle, self._due, self._note = None, 0.0, "starting"
 
     @property
     def waiting(self) -> bool:
-        """Whether nobody works here now, but somebody will."""
-        return self._worker is None and not self.reason
+        """Whether no process runs now, but one will be started."""
+        return self._handle is None and not self.ended
 
     @property
     def absent(self) -> bool:
-        """Whether somebody was called who has not come yet: a cluster may have no GPU to spare."""
-        return self._worker is not None and not self._arrived and not self.reason
+        """Whether it was started and gave no sign of life yet: a cluster may have no GPU to spare."""
+        return self._handle is not None and not self.ended and not self._seen
 
     @property
     def fenced(self) -> bool:
-        """Whether it rests for its machine's faults."""
+        """Whether it rests after a fault of its machine."""
         return self.waiting and self._fenced
 
-    def _fall(self, why: str) -> None:
-        self._dismiss()
+    def _restart(self, why: str) -> None:
+        self._kill()
         deaths = self._deaths.fail()
         if deaths >= STARTS:
-            self.reason = f"{GAVE_UP} on {self.agent}: {why}"
-            self._tell(self.agent, self.reason)
+            self.ended = Ended(Ending.GAVE_UP, f"gave up on {self.agent}: {why}")
+            self._warn(self.agent, self.ended.reason)
             return
         self._due, self._note = self._now() + 2.0 ** (deaths - 1), f"started again after: {why}"
-        self._tell(self.agent, self._note)
+        self._warn(self.agent, self._note)
 
     def _rest(self, why: str) -> None:
-        self._dismiss()
+        self._kill()
         pause = min(FENCE * 2.0 ** (self._faults.fail() - 1), LONGEST_FENCE)
         self._due, self._fenced = self._now() + pause, True
         self._note = f"fenced for {pause:.0f} s: {why}"
-        self._tell(self.agent, self._note)
+        self._warn(self.agent, self._note)
 
-    def _dismiss(self) -> None:
-        if self._worker:
-            self._worker.kill()
-        self._worker = None
+    def _kill(self) -> None:
+        if self._handle:
+            self._handle.kill()
+        self._handle = None

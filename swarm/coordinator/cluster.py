@@ -1,4 +1,4 @@
-"""Ray, as the head needs it: places for actors, and whether it still lives. Only this package imports ray."""
+"""Ray as the head uses it: starts or joins a cluster, starts actors there, and sees whether Ray is alive."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from swarm.coordinator.actors import AgentActor, BoardActor, Post, demand
+from swarm.coordinator.actors import AgentActor, AgentSpec, BoardActor, resources_for
 from swarm.errors import MachineFault, SwarmError, Unavailable, UsageError
 from swarm.execution.slot import Slot
 
@@ -26,8 +27,8 @@ VITAL = ("gcs_server", "raylet")  # the processes without which Ray starts nothi
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """The way to the board, from the head and from every agent; it can be sent along."""
+class BoardHandle:
+    """The board's actor, for calls from the head and from every agent. It can be passed to actors."""
 
     actor: Any
 
@@ -62,8 +63,8 @@ class Line:
             raise Unavailable(first_line(error)) from error
 
 
-class Worker:
-    """One agent's actor, and the call that ends with it."""
+class RayAgent:
+    """One agent's actor (an AgentHandle), and the call that ends with it."""
 
     def __init__(self, actor: Any):
         self._actor, self._life, self._view = actor, actor.live.remote(), None
@@ -87,14 +88,14 @@ class Worker:
         import ray
         from ray.exceptions import RayError
 
-        told: Any = None
+        view: Any = None
         if self._view is not None and ray.wait([self._view], timeout=0)[0]:
             with contextlib.suppress(RayError):
-                told = ray.get(self._view)
+                view = ray.get(self._view)
             self._view = None
         if self._view is None:
             self._view = self._actor.view.remote()
-        return told
+        return view
 
     def halt(self) -> None:
         """Asks it to end its training."""
@@ -108,41 +109,58 @@ class Worker:
 
 
 def join(address: str) -> None:
-    """Takes part in the Ray cluster at `address`; UsageError where there is none, or it keeps its doors shut."""
+    """Joins the Ray cluster at `address`; UsageError where there is none, or it refuses this process."""
     _quiet()
     import ray
     from ray.exceptions import RayError
 
     try:
-        _knock(address)
+        _check_port(address)
         ray.init(address=address, **COMMON)
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise UsageError(f"the Ray cluster at {address} cannot be joined: {refused(error)}") from error
 
 
-def refused(error: Exception) -> str:
-    """Why a cluster does not take this process, and what to do about it, in one line."""
+class JoinFailure(Enum):
+    """Why a cluster refuses this process."""
+
+    TOKEN = auto()
+    VERSION = auto()
+    OTHER = auto()
+
+
+def _classify(error: Exception) -> JoinFailure:
+    """Reads Ray's own wording, as it has no classes for these errors."""
     from ray.exceptions import AuthenticationError
 
-    told = " ".join(str(error).split())
-    if isinstance(error, AuthenticationError) or told.startswith("Failed to connect"):  # though somebody listens there
-        return (
-            f"{first_line(error)}; mostly its token is another: `export RAY_AUTH_MODE=token`, and copy the head's"
-            f" ~/.ray/auth_token to {platform.node()}"
-        )
-    if told.startswith("Version mismatch"):
-        return f"{told}: every host needs the same Ray and Python; `make setup` installs those of constraints.txt"
+    text = str(error).lstrip()
+    if isinstance(error, AuthenticationError) or text.startswith("Failed to connect"):  # though something listens there
+        return JoinFailure.TOKEN
+    return JoinFailure.VERSION if text.startswith("Version mismatch") else JoinFailure.OTHER
+
+
+def refused(error: Exception) -> str:
+    """Why a cluster refuses this process, and what to do about it, in one line."""
+    match _classify(error):
+        case JoinFailure.TOKEN:
+            return (
+                f"{first_line(error)}; mostly its token is another: `export RAY_AUTH_MODE=token`, and copy the head's"
+                f" ~/.ray/auth_token to {platform.node()}"
+            )
+        case JoinFailure.VERSION:
+            text = " ".join(str(error).split())
+            return f"{text}: every host needs the same Ray and Python; `make setup` installs those of constraints.txt"
     return f"{first_line(error)}; launch on its head, or start one: `ray up cluster.yaml`"
 
 
-def _knock(address: str) -> None:
+def _check_port(address: str) -> None:
     """OSError where nobody listens at HOST:PORT: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()
 
 
-def _bring_up(**resources: int) -> None:
+def _start_ray(**resources: int) -> None:
     """Starts Ray on this host. It allows itself 30 seconds, and a busy machine may be late: then it is asked again."""
     import ray
 
@@ -163,7 +181,7 @@ def _bring_up(**resources: int) -> None:
 
 
 def _of_ray(process: psutil.Process) -> bool:
-    """Whether Ray started it: it tells each of its processes where its session is. The head has other children too."""
+    """Whether Ray started it: each of its processes gets the session's folder. The head has other children too."""
     try:
         return any("/session_" in word for word in process.cmdline())
     except psutil.Error:
@@ -185,7 +203,7 @@ def _quiet() -> None:
 
 
 class Cluster:
-    """The Ray that was named, or one of its own. Never one that merely happens to be there."""
+    """The Ray cluster at an address, or one of its own on this host. Never one that merely happens to run here."""
 
     def __init__(self, address: str | None, slots: Sequence[Slot]):
         self._address, self._slots = address, slots
@@ -201,7 +219,7 @@ class Cluster:
             join(self._address)
         else:
             gpus = sum(slot.device in ("cuda", "sim") for slot in self._slots)
-            _bring_up(num_cpus=len(self._slots) + 2, num_gpus=gpus)
+            _start_ray(num_cpus=len(self._slots) + 2, num_gpus=gpus)
             self._vital = [child for child in psutil.Process().children() if child.name() in VITAL]
         self._base = ray.put(base)
 
@@ -214,14 +232,14 @@ class Cluster:
         return False
 
     def close(self) -> None:
-        """Leaves; ends what it started. Whoever holds a Line or a Worker must have let go of it.
+        """Leaves; ends what it started. References to a BoardHandle or RayAgent must be dropped before.
 
-        Another Ray gives the same names again: an old reference that is dropped later would take away a new object.
+        Another Ray uses the same names again: an old reference that is dropped later would delete a new object.
         """
         self._base, self._vital = None, []
         leave()
 
-    def board(self, path: Path, tag: str, program: Path, clock: float) -> Line:
+    def board(self, path: Path, tag: str, program: Path, clock: float) -> BoardHandle:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -229,13 +247,13 @@ class Cluster:
         make = ray.remote(BoardActor).options(
             num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
         )
-        return Line(make.remote(str(path), tag, str(program), clock))
+        return BoardHandle(make.remote(str(path), tag, str(program), clock))
 
-    def agent(self, post: Post, line: Line) -> Worker:
+    def agent(self, spec: AgentSpec, board: BoardHandle) -> RayAgent:
         import ray
 
-        make = ray.remote(AgentActor).options(max_concurrency=8, **demand(post))
-        return Worker(make.remote(post, self._base, line))
+        make = ray.remote(AgentActor).options(max_concurrency=8, **resources_for(spec))
+        return RayAgent(make.remote(spec, self._base, board))
 
 
 def first_line(error: BaseException) -> str:

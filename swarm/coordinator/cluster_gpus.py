@@ -1,4 +1,4 @@
-"""Who comes when a cluster is asked for GPUs: looked at before anything is planned or written."""
+"""Which GPUs a Ray cluster has for a swarm, found out before anything is planned or written."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any
 from swarm.coordinator.actors import ACCELERATOR, accelerator_here
 from swarm.coordinator.cluster import join, leave
 from swarm.errors import SwarmError, UsageError
-from swarm.launch.slots import Arrival, Seating, leading, own_slot, seats_of
+from swarm.launch.slots import FoundGpu, SlotAssignment, assign_slots, leading_model, own_slot
 from swarm.project.settings import Config
 
 A_LOOK = 20.0  # seconds in which GPUs that are there answer; all the time there is where nothing may be started
 
 
-class Scout:
-    """Holds one GPU for a moment. Asking for it makes an autoscaler bring its machine up."""
+class GpuProbe:
+    """An actor that holds one GPU for a moment and reports it. Asking for it makes an autoscaler start its machine."""
 
-    def report(self, kind: str) -> Arrival:
+    def report(self, kind: str) -> FoundGpu:
         host, accelerator = platform.node(), accelerator_here()
         try:
-            return Arrival(host, own_slot(kind, accelerator)[1], accelerator=accelerator)
+            return FoundGpu(host, own_slot(kind, accelerator)[1], accelerator=accelerator)
         except SwarmError as error:
-            return Arrival(host, "", str(error), accelerator)
+            return FoundGpu(host, "", str(error), accelerator)
 
 
-def muster(address: str, tell: Callable[[str], None], config: Config, device: str = "") -> Seating:
-    """The seats on the GPUs of the Ray cluster at `address`, whose number is what `--gpus` says, or what it has.
+def cluster_slots(address: str, tell: Callable[[str], None], config: Config, device: str = "") -> SlotAssignment:
+    """A slot for each agent on the GPUs of the Ray cluster at `address`: as many as `--gpus` says, or as there are.
 
-    Waits as long as the config says for those that still have to be brought up, and tells who came. A dry run takes
-    what is there. Those of `device`, which is that of a resumed night, come first. UsageError where nothing came, or
-    the cluster cannot be joined.
+    Waits as long as the config says for GPUs that still have to be started, and reports those found by `tell`. A dry
+    run takes what is there. GPUs of `device`, which is that of a resumed swarm, are preferred. UsageError where there
+    are none, or the cluster cannot be joined.
     """
     kind = "sim" if config.device == "sim" else "cuda"
     if config.device not in ("auto", "cuda", "sim") or "," in (config.gpus or ""):
@@ -49,7 +49,7 @@ def muster(address: str, tell: Callable[[str], None], config: Config, device: st
         leave()
 
 
-def _gather(config: Config, kind: str, device: str, address: str, tell: Callable[[str], None]) -> Seating:
+def _gather(config: Config, kind: str, device: str, address: str, tell: Callable[[str], None]) -> SlotAssignment:
     import ray
 
     there = int(ray.cluster_resources().get("GPU", 0))
@@ -61,30 +61,30 @@ def _gather(config: Config, kind: str, device: str, address: str, tell: Callable
         )
     free = _free()
     called = max(wanted, there) if _mixed() else wanted  # or those of one model might all be of another's
-    make = ray.remote(Scout).options(num_cpus=0, num_gpus=1)
-    scouts = [make.remote() for _ in range(called)]
-    coming = [scout.report.remote(kind) for scout in scouts]
-    arrivals: list[Arrival] = []
+    make = ray.remote(GpuProbe).options(num_cpus=0, num_gpus=1)
+    probes = [make.remote() for _ in range(called)]
+    coming = [probe.report.remote(kind) for probe in probes]
+    found: list[FoundGpu] = []
     patience = A_LOOK if config.dry_run or wanted <= there else config.wait
     deadline = time.monotonic() + patience
     first = device.removeprefix(f"{kind}: ")
-    while coming and time.monotonic() < deadline and not _enough(arrivals, wanted, first):
+    while coming and time.monotonic() < deadline and not _enough(found, wanted, first):
         done, coming = ray.wait(coming, timeout=1.0)
-        arrivals += [_answer(report) for report in done]
+        found += [_answer(report) for report in done]
         if done:
-            tell(_told(arrivals, wanted, first))
-    seating = seats_of(arrivals, kind, wanted, called, device, _mixed())
-    if len(seating.slots) > sum(seating.hosts.values()):
+            tell(_describe(found, wanted, first))
+    assignment = assign_slots(found, kind, wanted, called, device, _mixed())
+    if len(assignment.slots) > sum(assignment.hosts.values()):
         later = "who comes later takes up work then, and `ray status` names who is awaited"
-        tell(f"after {patience:.0f} s: {_told(arrivals, wanted, first)}; {later}")
-    for line in left_out(arrivals, seating.device, address, free):
+        tell(f"after {patience:.0f} s: {_describe(found, wanted, first)}; {later}")
+    for line in left_out(found, assignment.device, address, free):
         tell(line)
-    return seating
+    return assignment
 
 
-def _enough(arrivals: Sequence[Arrival], wanted: int, model: str) -> bool:
-    """Whether as many as are wanted came of one model, of `model` where that is given."""
-    models = Counter(arrival.model for arrival in arrivals if not arrival.fault)
+def _enough(found: Sequence[FoundGpu], wanted: int, model: str) -> bool:
+    """Whether as many GPUs as are wanted are there of one model, of `model` where that is given."""
+    models = Counter(gpu.model for gpu in found if not gpu.fault)
     return (models[model] if model else max(models.values(), default=0)) >= wanted
 
 
@@ -115,7 +115,7 @@ def _hosts() -> Iterator[tuple[str, str, str]]:
 
 
 def left_out(
-    arrivals: Sequence[Arrival], device: str, address: str, free: Sequence[tuple[str, str]] = ()
+    found: Sequence[FoundGpu], device: str, address: str, free: Sequence[tuple[str, str]] = ()
 ) -> Iterator[str]:
     """What to tell of the GPUs that are not of the swarm's model, and how they are used all the same.
 
@@ -123,10 +123,10 @@ def left_out(
     (what Ray calls the model, host) of each.
     """
     kind, model = device.split(": ", 1)
-    names = {arrival.accelerator: arrival.model for arrival in arrivals if arrival.model}
-    faulty = Counter((arrival.accelerator, arrival.host) for arrival in arrivals if arrival.fault)
+    names = {gpu.accelerator: gpu.model for gpu in found if gpu.model}
+    faulty = Counter((gpu.accelerator, gpu.host) for gpu in found if gpu.fault)
     known = Counter(free) - faulty
-    came = [(arrival.model, arrival.host) for arrival in arrivals]
+    came = [(gpu.model, gpu.host) for gpu in found]
     there = [(names.get(accelerator, accelerator), host) for accelerator, host in known.elements()]
     counts = Counter(other for other, _ in came) | Counter(other for other, _ in there)
     for other, count in sorted(counts.items()):
@@ -142,25 +142,25 @@ def left_out(
         )
 
 
-def _answer(report: Any) -> Arrival:
+def _answer(report: Any) -> FoundGpu:
     import ray
     from ray.exceptions import RayError
 
     try:
         return ray.get(report)
     except RayError as error:  # its host went away again, or has another version of this package
-        return Arrival("a host", "", str(error).strip().splitlines()[-1])
+        return FoundGpu("a host", "", str(error).strip().splitlines()[-1])
 
 
-def _told(arrivals: list[Arrival], wanted: int, first: str) -> str:
-    """How many of those that are wanted came, of one model; then the others, and those that are of no use."""
-    usable = [arrival for arrival in arrivals if not arrival.fault]
-    model = leading(arrivals, first)
-    hosts = Counter(arrival.host for arrival in usable if arrival.model == model)
-    others = Counter(arrival.model for arrival in usable if arrival.model != model)
+def _describe(found: list[FoundGpu], wanted: int, first: str) -> str:
+    """How many of the wanted GPUs are there, of one model; then the others, and those that cannot be used."""
+    usable = [gpu for gpu in found if not gpu.fault]
+    model = leading_model(found, first)
+    hosts = Counter(gpu.host for gpu in usable if gpu.model == model)
+    others = Counter(gpu.model for gpu in usable if gpu.model != model)
     parts = [
         f"{hosts.total()} of {wanted} GPUs: {', '.join(f'{n} on {host}' for host, n in hosts.items())}",
         *(f"{n} of {other}" for other, n in others.items()),
-        *(f"{arrival.host}: {arrival.fault}" for arrival in arrivals if arrival.fault),
+        *(f"{gpu.host}: {gpu.fault}" for gpu in found if gpu.fault),
     ]
     return "; ".join(parts)

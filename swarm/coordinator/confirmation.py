@@ -1,6 +1,6 @@
 """The verb `confirm`: an experiment beside its rival on fresh seeds, while no swarm runs, here or on a cluster.
 
-Both arms have the same data, seeds and budget, and go through the same workshop and referee as a night's runs. Every
+Both arms have the same data, seeds and budget, and go through the same runner and referee as a swarm's runs. Every
 run is in the ledger before it starts: what was cut off is made again when the same question is asked again.
 """
 
@@ -11,20 +11,20 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from swarm.board import confirmations, trials
 from swarm.errors import MachineFault, SwarmError, UsageError
-from swarm.execution.runner import Workshop as LocalWorkshop
+from swarm.execution.protocol import Runner
+from swarm.execution.runner import LocalRunner
 from swarm.execution.sandbox import wanted
 from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.judge.comparison import Comparison
 from swarm.launch.plan import Plan, base_tree, environment, make_plan
-from swarm.launch.slots import Seating, seats_here
+from swarm.launch.slots import SlotAssignment, local_slots
 from swarm.ledger import runs
 from swarm.ledger.confirmations import confirmation
 from swarm.ledger.database import Ledger
@@ -33,7 +33,7 @@ from swarm.ledger.home import ledger_path
 from swarm.ledger.sources import load_source
 from swarm.ledger.transaction import Transaction, of_swarm
 from swarm.project.settings import Config
-from swarm.records import Measure, Progress, Run, Source
+from swarm.records import Measure, Run
 
 Say = Callable[[str], None]
 FEWEST, MOST = 2, 500  # seeds
@@ -49,33 +49,33 @@ class Question:
 
 
 def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) -> Comparison:
-    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the night's, or a cluster.
+    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the swarm's, or a cluster.
 
     UsageError, and nothing done, where a swarm runs, no slot is free, or results could not be compared with the
-    night's. SwarmError where too few runs gave a number.
+    swarm's. SwarmError where too few runs gave a number.
     """
     if not FEWEST <= question.seeds <= MOST:
         raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
-    night = Config(
+    config = Config(
         tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents, sandbox=seats.sandbox, wait=seats.wait
     ).check()
     address = seats.address or os.environ.get("RAY_ADDRESS")
-    where = functools.partial(_seats_on, address, question.seeds, say) if address else seats_here
-    plan = make_plan(root, night, seats=where, thinks=False)
+    where = functools.partial(_slots_on, address, question.seeds, say) if address else local_slots
+    plan = make_plan(root, config, find_slots=where, thinks=False)
     os.environ.update(environment(plan))
     with (
-        _workshops(plan, address or "", say) as workshops,
+        _runners(plan, address or "", say) as runners,
         contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger,
     ):
-        bench = Bench(ledger, plan, question, workshops, say)
-        asyncio.run(bench.work())
-        bench.publish()
-        return bench.conclude()
+        runs = ConfirmationRuns(ledger, plan, question, runners, say)
+        asyncio.run(runs.work())
+        runs.publish()
+        return runs.conclude()
 
 
-def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -> Seating:
+def _slots_on(address: str, seeds: int, say: Say, config: Config, device: str) -> SlotAssignment:
     """The GPUs of the cluster at `address` that are there; a pair is made on one, so no more than there are seeds."""
-    from swarm.coordinator.cluster_gpus import muster
+    from swarm.coordinator.cluster_gpus import cluster_slots
 
     if device.partition(":")[0] not in ("cuda", "sim"):
         raise UsageError(
@@ -84,41 +84,33 @@ def _seats_on(address: str, seeds: int, say: Say, config: Config, device: str) -
         )
     if config.gpus and config.gpus.isdigit():
         config = replace(config, gpus=str(min(int(config.gpus), seeds)))
-    seating = muster(address, say, config, device)
-    few = min(sum(seating.hosts.values()), seeds)
-    return replace(seating, slots=dict(list(seating.slots.items())[:few]))
+    assignment = cluster_slots(address, say, config, device)
+    few = min(sum(assignment.hosts.values()), seeds)
+    return replace(assignment, slots=dict(list(assignment.slots.items())[:few]))
 
 
 @contextlib.contextmanager
-def _workshops(plan: Plan, address: str, say: Say) -> Iterator[dict[str, Workshop]]:
+def _runners(plan: Plan, address: str, say: Say) -> Iterator[Mapping[str, Runner]]:
     """Where the runs are made, by agent: in processes of the cluster's where the plan names its hosts, or else here."""
     folder = plan.folder / "confirm"
     if plan.hosts:
-        from swarm.coordinator.remote_runner import outposts
+        from swarm.coordinator.remote_runner import remote_runners
 
-        with outposts(plan, address, folder, say) as there:
+        with remote_runners(plan, address, folder, say) as there:
             yield dict(there)
         return
     base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
     yield {
-        agent: LocalWorkshop(plan.project, base, folder / agent, slot, sandboxed=sandboxed)
+        agent: LocalRunner(plan.project, base, folder / agent, slot, sandboxed=sandboxed)
         for agent, slot in plan.slots.items()
     }
 
 
-class Workshop(Protocol):
-    """Where runs happen: swarm/execution/runner.py here, swarm/coordinator/remote_runner.py elsewhere."""
+class ConfirmationRuns:
+    """The runs of one confirmation, on all runners."""
 
-    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run: ...
-    def leftovers(self) -> list[Run]: ...
-    def acknowledge(self, run: str, attempt: int) -> None: ...
-
-
-class Bench:
-    """The slots at work on one question."""
-
-    def __init__(self, ledger: Ledger, plan: Plan, question: Question, workshops: dict[str, Workshop], say: Say):
-        self.ledger, self.plan, self.workshops, self.say = ledger, plan, workshops, say
+    def __init__(self, ledger: Ledger, plan: Plan, question: Question, runners: Mapping[str, Runner], say: Say):
+        self.ledger, self.plan, self.runners, self.say = ledger, plan, dict(runners), say
         self.swarm = of_swarm(ledger, plan.tag).swarm
         with ledger.transaction():
             self._lose_running()  # whoever began them was cut off: the ledger is ours now
@@ -128,26 +120,26 @@ class Bench:
     async def work(self) -> None:
         """Until every pair is whole; whatever ends it early, no run is left behind as running.
 
-        SwarmError where no workshop is left to work in.
+        SwarmError where no runner is left to work in.
         """
         try:
-            while self.workshops and await self._lost_some():
+            while self.runners and await self._lost_some():
                 pass
         finally:
             with self.ledger.transaction():
                 self._lose_running()
-        if not self.workshops:
+        if not self.runners:
             raise SwarmError("no GPU is left to confirm on; what was measured is kept: the same command goes on")
 
     async def _lost_some(self) -> bool:
-        """All workshops at work, each until nothing is left for it; whether one was lost meanwhile, and with it work
+        """All runners at work, each until nothing is left for it; whether one was lost meanwhile, and with it work
         that the others did not wait for."""
-        before = len(self.workshops)
-        self.alive = set(self.workshops)
+        before = len(self.runners)
+        self.alive = set(self.runners)
         async with asyncio.TaskGroup() as slots:
-            for agent, workshop in self.workshops.items():
-                slots.create_task(self._work(agent, workshop))
-        return len(self.workshops) < before
+            for agent, runner in self.runners.items():
+                slots.create_task(self._work(agent, runner))
+        return len(self.runners) < before
 
     def publish(self) -> None:
         """Git and results.tsv follow the ledger: a run that is caught cheating, or shows a loss, moves the trunk."""
@@ -176,18 +168,18 @@ class Bench:
         """The open confirmation of this very question, or a new one."""
         return confirmations.ask_for_people(self._now(), question.experiment, question.rival, question.seeds)
 
-    async def _work(self, agent: str, workshop: Workshop) -> None:
+    async def _work(self, agent: str, runner: Runner) -> None:
         try:
-            for run in await asyncio.to_thread(workshop.leftovers):
+            for run in await asyncio.to_thread(runner.leftovers):
                 self._record(agent, run)
             while (work := self._next(agent)) is not None:
                 source = load_source(self.ledger, work.source)
-                run = await workshop.run(work, source, lambda progress: None)
+                run = await runner.run(work, source, lambda progress: None)
                 self._record(agent, run)
                 self._tell(agent, work, run)
         except MachineFault as fault:
             self.say(f"{agent} is lost, and others do its work: {fault}")
-            del self.workshops[agent]
+            del self.runners[agent]
             with self.ledger.transaction():
                 trials.lose_running(self._now(), agent)
         self.alive.discard(agent)
@@ -200,7 +192,7 @@ class Bench:
     def _record(self, agent: str, run: Run) -> None:
         with self.ledger.transaction():
             trials.record(self._now(), agent, run)
-        self.workshops[agent].acknowledge(run.run, run.attempt)
+        self.runners[agent].acknowledge(run.run, run.attempt)
 
     def _tell(self, agent: str, work: Measure, run: Run) -> None:
         value = f"{self.swarm.metric} {run.metrics.value:.6f}" if run.metrics else f"{run.failure}: {run.reason}"

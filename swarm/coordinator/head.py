@@ -1,7 +1,7 @@
-"""The head of a running swarm: it looks after Ray, the board, the agents and git, and ends what has to end.
+"""The head of a running swarm: supervises Ray, the board, the agents and git, and ends the swarm.
 
-Ray moves work and nothing else: the ledger is the truth, so a head that dies loses only what was running, and
-`launch --resume` goes on. Whatever else dies, the head starts again.
+The ledger is the truth, and Ray only moves work: a head that dies loses only what was running, and `launch --resume`
+goes on. Whatever else dies, the head starts again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from types import FrameType
 from typing import Any
 
 from swarm.coordinator import log_shipping
-from swarm.coordinator.actors import Post, clock_start
-from swarm.coordinator.agent_supervisor import ARRIVAL, GAVE_UP, Seat
-from swarm.coordinator.cluster import Cluster, Line, Worker
-from swarm.coordinator.notifier import Herald
-from swarm.coordinator.periodic import Duty, Streak
+from swarm.coordinator.actors import AgentSpec, clock_start
+from swarm.coordinator.agent_supervisor import START_LIMIT, AgentSupervisor
+from swarm.coordinator.cluster import BoardHandle, Cluster, RayAgent
+from swarm.coordinator.ending import Ended, Ending
+from swarm.coordinator.notifier import Notifier
+from swarm.coordinator.periodic import FailureStreak, PeriodicTask
 from swarm.errors import SwarmError
 from swarm.execution import gpu
 from swarm.history.projection import Projection
@@ -45,8 +46,7 @@ TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
 LEAST_CRASHES = 6  # of all agents, with nothing else between them, of which people are told
 PARTING = 30.0  # seconds that agents get to end after a "now"
-LAST_TRIES = 30.0  # seconds in which the end of the swarm is written down, where that fails at first
-FAILURES = ("the baseline crashes", GAVE_UP)  # how the reason of a night begins that should not have ended
+LAST_TRIES = 30.0  # seconds in which the end of the swarm is recorded, where that fails at first
 
 
 class Swarm:
@@ -55,16 +55,16 @@ class Swarm:
     def __init__(self, plan: Plan):
         self.plan, self.tag, self.word = plan, plan.tag, ""
         self.path = ledger_path(plan.root)
-        self._herald: Herald | None = None
+        self._notifier: Notifier | None = None
         self.ended = threading.Event()
         self._history = History(plan.root)
         self._base = base_tree(plan)
         address = plan.config.address or os.environ.get("RAY_ADDRESS")
         self._cluster = Cluster(address, tuple(plan.slots.values()))
         self._clock = clock_start()
-        self._board: Line | None = None
-        self._unsaid: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
-        self._passed_on, self._crashing = "", False
+        self._board: BoardHandle | None = None
+        self._warnings: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
+        self._passed_on, self._crashing, self._hopeless = "", False, False
         self._cut_off: float | None = None  # when what still runs is ended by force
 
     def start(self) -> None:
@@ -75,18 +75,18 @@ class Swarm:
         self._board = self._place_board()
         self._ask("expire")  # it lives, or says here why not
 
-    def supervise(self) -> str:
-        """Looks after the agents until the last one has ended; gives the reason."""
+    def supervise(self) -> Ended:
+        """Looks after the agents until the last one has ended; how the swarm ended."""
         try:
             with contextlib.closing(Ledger(self.path)) as ledger:
                 self._take_up(ledger)
-                while any(not seat.reason for seat in self._seats):
+                while any(not supervisor.ended for supervisor in self._supervisors):
                     self._tick()
                     time.sleep(TICK)
                 return self._end(ledger)
         finally:
-            if self._herald:
-                self._herald.close()
+            if self._notifier:
+                self._notifier.close()
             self._cluster.close()
             self.ended.set()
 
@@ -103,27 +103,27 @@ class Swarm:
     def _take_up(self, ledger: Ledger) -> None:
         plan, head = self.plan, partial(self._warn, "head")
         self._projection = Projection(self._history, self.tag, plan.folder, partial(self._ask, "projected"))
-        self._seats = [self._seat(agent, ledger) for agent in plan.slots]
-        self._revivals = Streak(partial(finished_runs, ledger, self.tag))
-        self._herald = Herald(
-            plan.root, self.path, self.tag, plan.config.notify, plan.config.push, partial(self._warn, "herald")
+        self._supervisors = [self._supervisor(agent, ledger) for agent in plan.slots]
+        self._revivals = FailureStreak(partial(finished_runs, ledger, self.tag))
+        self._notifier = Notifier(
+            plan.root, self.path, self.tag, plan.config.notify, plan.config.push, partial(self._warn, "notifier")
         )
-        self._duties = [
-            Duty("stop and tell", partial(self._pass_on, ledger), head, longest_pause=2.0),
-            Duty("the agents", self._see_to_seats, head, longest_pause=2.0),
-            Duty("live.json", self._show_seats, head, longest_pause=10.0),
-            Duty("the board", partial(self._ask, "expire"), head, longest_pause=2.0),
-            Duty("git and results.tsv", partial(self._projection.follow, ledger), head),
-            Duty("verdicts", partial(self._watch_crashes, ledger), head, longest_pause=10.0),
-            Duty("warnings", self._say, lambda problem: None),
+        self._tasks = [
+            PeriodicTask("stop and tell", partial(self._pass_on, ledger), head, longest_pause=2.0),
+            PeriodicTask("the agents", self._supervise_agents, head, longest_pause=2.0),
+            PeriodicTask("live.json", self._show_agents, head, longest_pause=10.0),
+            PeriodicTask("the board", partial(self._ask, "expire"), head, longest_pause=2.0),
+            PeriodicTask("git and results.tsv", partial(self._projection.follow, ledger), head),
+            PeriodicTask("verdicts", partial(self._watch_crashes, ledger), head, longest_pause=10.0),
+            PeriodicTask("warnings", self._say, lambda problem: None),
         ]
 
     def _tick(self) -> None:
         if not self._cluster.lives():
             self._revive()
             return
-        for duty in self._duties:
-            duty.perform()
+        for task in self._tasks:
+            task.run()
 
     def _revive(self) -> None:
         """Ray's own processes died, and its actors with them: another Ray, and all that counts is in the ledger."""
@@ -131,8 +131,8 @@ class Swarm:
             raise SwarmError(f"Ray died {REVIVALS + 1} times in a row")
         self._warn("head", "Ray died; it is started again")
         self._board = None
-        for seat in self._seats:
-            seat.vacate()
+        for supervisor in self._supervisors:
+            supervisor.forget()
         self._cluster.close()
         try:
             self._cluster.start(self._base)
@@ -151,54 +151,59 @@ class Swarm:
             self._cut_off = time.monotonic() + PARTING if self.word == "now" else None
             self._ask("stop", self.word)
             self._passed_on = self.word
-        hopeless = stop_word(ledger, self.tag) == "now"
-        if self.word == "now" or hopeless:
-            for seat in self._seats:
-                seat.halt()
+        if self._is_stopped(ledger) or self.word == "now":
+            for supervisor in self._supervisors:
+                supervisor.halt()
         for note in sorted(self.plan.folder.glob("tell-*.txt")):
             self._ask("tell", note.read_text())
             note.unlink()
 
-    def _see_to_seats(self) -> None:
-        for seat in self._seats:
-            seat.look()
+    def _is_stopped(self, ledger: Ledger) -> bool:
+        """Whether the swarm is to end now. Where nobody said so, the board did: the baseline crashes on every agent."""
+        stopped = stop_word(ledger, self.tag) == "now"
+        self._hopeless = self._hopeless or (stopped and self._passed_on != "now")
+        return stopped
+
+    def _supervise_agents(self) -> None:
+        for supervisor in self._supervisors:
+            supervisor.look()
         if self._cut_off and time.monotonic() > self._cut_off:
-            closing = self._seats
+            closing = self._supervisors
         elif self.word or self._others_are_done():
-            closing = [seat for seat in self._seats if seat.waiting or seat.absent]
+            closing = [supervisor for supervisor in self._supervisors if supervisor.waiting or supervisor.absent]
         else:
             return
-        for seat in closing:
-            seat.close({"": "nothing is left to do", "drain": "drained", "now": "stopped"}[self.word])
+        for supervisor in closing:
+            supervisor.close({"": "nothing is left to do", "drain": "drained", "now": "stopped"}[self.word])
 
     def _others_are_done(self) -> bool:
         """Whether there is nothing more to do but for GPUs that are fenced or never came: nobody waits for those."""
-        left = [seat for seat in self._seats if not seat.reason]
-        peaceful = any(seat.reason and not seat.reason.startswith(GAVE_UP) for seat in self._seats)
-        return peaceful and all(seat.fenced or seat.absent for seat in left)
+        left = [supervisor for supervisor in self._supervisors if not supervisor.ended]
+        done = any(end.ending is Ending.DONE for supervisor in self._supervisors if (end := supervisor.ended))
+        return done and all(supervisor.fenced or supervisor.absent for supervisor in left)
 
     def _watch_crashes(self, ledger: Ledger) -> None:
         """Where nothing but crashes comes from all agents, something is wrong with them all: people are told once."""
-        most = max(LEAST_CRASHES, 3 * len(self._seats))
+        most = max(LEAST_CRASHES, 3 * len(self._supervisors))
         last = newest_verdicts(ledger, self.tag, most, baselines=False)
         hopeless = len(last) >= LEAST_CRASHES and all(row.status is Status.CRASH for row in last)
         if hopeless and not self._crashing:
             kinds = Counter(row.failure for row in last).most_common()
-            listed = ", ".join(f"{count} {kind}" for kind, count in kinds)
-            self._warn("head", f"the last {len(last)} experiments all crashed ({listed}): {last[0].reason}")
+            causes = ", ".join(f"{count} {kind}" for kind, count in kinds)
+            self._warn("head", f"the last {len(last)} experiments all crashed ({causes}): {last[0].reason}")
         self._crashing = hopeless
 
-    def _show_seats(self) -> None:
+    def _show_agents(self) -> None:
         """live.json of every agent: what it said last, and what its GPU says."""
         cards = {card.uuid: card for card in gpu.gpus()} if self.plan.device.startswith("cuda") else {}
-        for seat in self._seats:
-            live = seat.view()
+        for supervisor in self._supervisors:
+            live = supervisor.view()
             if live is not None:
-                self._write_live(seat.agent, live, cards.get(self.plan.slots[seat.agent].gpu or ""))
+                self._write_live(supervisor.agent, live, cards.get(self.plan.slots[supervisor.agent].gpu or ""))
 
     def _write_live(self, agent: str, live: dict[str, Any], card: gpu.Gpu | None) -> None:
-        if piece := live.pop("piece", None):
-            log_shipping.store(self.plan.folder / agent, piece)
+        if chunk := live.pop("log_chunk", None):
+            log_shipping.store(self.plan.folder / agent, chunk)
         if card:
             live |= {"gpu_load": card.load, "gpu_memory_gb": card.used_gb, "gpu_watts": card.watts}
         path = self.plan.folder / agent / "live.json"
@@ -208,58 +213,68 @@ class Swarm:
         draft.replace(path)
 
     def _warn(self, agent: str, text: str) -> None:
-        self._unsaid.append((agent, text))
+        self._warnings.append((agent, text))
 
     def _say(self) -> None:
-        while self._unsaid:
-            self._ask("warn", *self._unsaid[0])
-            self._unsaid.popleft()
+        while self._warnings:
+            self._ask("warn", *self._warnings[0])
+            self._warnings.popleft()
 
-    # -- pieces ----------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _place_board(self) -> Line:
+    def _place_board(self) -> BoardHandle:
         return self._cluster.board(self.path, self.tag, self.plan.root / self.plan.project.program, self._clock)
 
     def _ask(self, method: str, *arguments: object) -> Any:
         assert self._board is not None, "nothing is asked while Ray is dead"
         return self._board.ask(method, *arguments, lives=self._cluster.lives)
 
-    def _seat(self, agent: str, ledger: Ledger) -> Seat:
+    def _supervisor(self, agent: str, ledger: Ledger) -> AgentSupervisor:
         plan = self.plan
-        post = Post.of(plan, agent, plan.folder / agent)
+        spec = AgentSpec.of(plan, agent, plan.folder / agent)
 
-        def hire() -> Worker:
-            assert self._board is not None, "nobody is hired while Ray is dead"
-            return self._cluster.agent(post, self._board)  # the board of the Ray that lives then
+        def start() -> RayAgent:
+            assert self._board is not None, "no agent is started while Ray is dead"
+            return self._cluster.agent(spec, self._board)  # the board of the Ray that lives then
 
-        arrival = math.inf if plan.hosts else ARRIVAL
-        return Seat(agent, hire, partial(finished_runs, ledger, self.tag, agent), self._warn, arrival=arrival)
+        limit = math.inf if plan.hosts else START_LIMIT
+        return AgentSupervisor(
+            agent, start, partial(finished_runs, ledger, self.tag, agent), self._warn, start_limit=limit
+        )
 
-    def _end(self, ledger: Ledger) -> str:
-        """Writes down that it is over, and lets git follow one last time; tells what of that failed."""
-        told = of_swarm(ledger, self.tag).swarm.reason
-        reasons = [seat.reason for seat in self._seats]
-        reason = told or max(set(reasons), key=reasons.count)
+    def _end(self, ledger: Ledger) -> Ended:
+        """Records that the swarm is over, and lets git follow one last time. SwarmError where some of that fails."""
+        noted = of_swarm(ledger, self.tag).swarm.reason
+        self._is_stopped(ledger)
+        end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, self._hopeless)
         problems = [
             _insist(self._say),
-            _insist(partial(self._ask, "end", _status(self.word, reason), reason)),
+            _insist(partial(self._ask, "end", _status(self.word, end.ending), end.reason)),
             _insist(partial(self._projection.follow, ledger, whatever=True)),
         ]
         problem = next(filter(None, problems), "")
         if problem:
-            raise SwarmError(f"{reason}, but the end could not be written down ({problem})")
-        return reason
+            raise SwarmError(f"{end.reason}, but the end could not be written down ({problem})")
+        return end
+
+
+def _end_of(agents: list[Ended], noted: str, hopeless: bool) -> Ended:
+    """How the swarm ended: as the board `noted`, or as most of its agents did, of those that did not give up."""
+    if noted:
+        return Ended(Ending.HOPELESS if hopeless else Ending.DONE, noted)
+    agents = [end for end in agents if end.ending is Ending.DONE] or agents
+    return Counter(agents).most_common(1)[0][0]
 
 
 def _insist(act: Callable[[], Any]) -> str:
-    """Does it, again and again for some seconds where it fails; gives why it failed, or ""."""
-    duty = Duty("the end", act, lambda problem: None, longest_pause=2.0)
+    """Does it, again and again for some seconds where it fails; why it failed in the end, or ""."""
+    task = PeriodicTask("the end", act, lambda problem: None, longest_pause=2.0)
     deadline = time.monotonic() + LAST_TRIES
-    duty.perform()
-    while duty.problem and time.monotonic() < deadline:
+    task.run()
+    while task.problem and time.monotonic() < deadline:
         time.sleep(TICK)
-        duty.perform()
-    return duty.problem
+        task.run()
+    return task.problem
 
 
 def run(plan: Plan, show: Callable[[Callable[[], bool]], None]) -> tuple[int, str]:
@@ -271,12 +286,12 @@ def run(plan: Plan, show: Callable[[Callable[[], bool]], None]) -> tuple[int, st
     swarm = Swarm(plan)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by Ray's processes, which a closed terminal would end
     swarm.start()
-    outcome: list[str | Exception] = []
+    outcome: list[Ended | Exception] = []
 
     def supervise() -> None:
         try:
             outcome.append(swarm.supervise())
-        except Exception as error:  # told below, when the screen is free
+        except Exception as error:  # raised below, when the screen is free
             outcome.append(error)
 
     with _signals(swarm):  # only now: ray.init sets handlers of its own
@@ -284,13 +299,13 @@ def run(plan: Plan, show: Callable[[Callable[[], bool]], None]) -> tuple[int, st
         supervisor.start()
         show(swarm.ended.is_set)
         supervisor.join()
-    [reason] = outcome
-    if isinstance(reason, Exception):
+    [end] = outcome
+    if isinstance(end, Exception):
         remedy = f"what was recorded is safe: `python -m swarm launch --tag {plan.tag} --resume`"
-        raise SwarmError(f"the head failed: {reason or type(reason).__name__}; {remedy}") from reason
+        raise SwarmError(f"the head failed: {end or type(end).__name__}; {remedy}") from end
     if swarm.word == "now":
-        return 130, reason
-    return (1 if reason.startswith(FAILURES) else 0), reason
+        return 130, end.reason
+    return (1 if end.ending.failed else 0), end.reason
 
 
 @contextlib.contextmanager
@@ -328,7 +343,7 @@ def _make_folder(folder: Path) -> None:
 def _enter_ledger(plan: Plan, path: Path) -> None:
     """Founds the swarm in the ledger, or opens it again."""
     with contextlib.closing(Ledger(path, write=True)) as ledger:
-        now, config, seats = time.time(), plan.config, categories(plan)
+        now, config, agents = time.time(), plan.config, categories(plan)
         settings = json.dumps(
             {
                 **dataclasses.asdict(config),
@@ -341,7 +356,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
         if config.resume:
             limits = (config.hours, config.max_experiments)
             reopen(
-                *(ledger, plan.tag, seats, now, *limits, config.researcher, settings),
+                *(ledger, plan.tag, agents, now, *limits, config.researcher, settings),
                 max_usd=config.max_usd,
                 max_tokens=config.max_tokens,
             )
@@ -349,7 +364,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
         found(
             ledger,
             plan.source,
-            seats,
+            agents,
             fingerprint(plan.source),
             now,
             tag=plan.tag,
@@ -371,7 +386,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
         )
 
 
-def _status(word: str, reason: str) -> str:
-    if reason.startswith(FAILURES):
+def _status(word: str, ending: Ending) -> str:
+    if ending.failed:
         return "failed"
     return {"": "finished", "drain": "stopped", "now": "stopped"}[word]

@@ -1,4 +1,4 @@
-"""What agents write on other hosts, carried to the head bit by bit, where `show` looks for it."""
+"""Copies the logs that agents write on other hosts to the head, chunk by chunk, where `show` looks for them."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-KINDS = {"logs": "*.log", "transcripts": "*.md"}  # what is carried, by the folder it lies in
+KINDS = {"logs": "*.log", "transcripts": "*.md"}  # what is copied, by folder
 MOST = 256 * 1024  # bytes that travel with one sign of life
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some bytes of a file, and where in it they belong. `name` is seen from the agent's folder: logs/x.log."""
+class LogChunk:
+    """Some bytes of a file, and their place in it. `name` is relative to the agent's folder: logs/x.log."""
 
     name: str
     offset: int
     content: bytes
 
 
-class Carrier:
-    """Gives what was added in an agent's `folder` since it was asked last; what is older than itself stays there."""
+class LogShipper:
+    """Reads what was added to the logs in an agent's `folder`; files that are older than itself are left out."""
 
     def __init__(self, folder: Path):
         self._folder, self._born = folder, time.time()
-        self._given: dict[str, int] = {}  # bytes by name
+        self._sent: dict[str, int] = {}  # bytes by name
 
-    def next(self) -> Piece | None:
-        """The next piece, oldest file first; None where nothing is new."""
+    def next(self) -> LogChunk | None:
+        """The next chunk, oldest file first; None where nothing is new."""
         for path, size in sorted(self._files(), key=lambda file: file[0].stat().st_mtime):
             name = path.relative_to(self._folder).as_posix()
-            start = self._given.get(name, 0)
+            start = self._sent.get(name, 0)
             if start < size:
                 with path.open("rb") as file:
                     file.seek(start)
                     content = file.read(MOST)
-                self._given[name] = start + len(content)
-                return Piece(name, start, content)
+                self._sent[name] = start + len(content)
+                return LogChunk(name, start, content)
         return None
 
     def _files(self) -> Iterator[tuple[Path, int]]:
@@ -48,14 +48,14 @@ class Carrier:
                     yield path, status.st_size
 
 
-def store(folder: Path, piece: Piece) -> None:
-    """Puts a piece into its place below the agent's folder on the head; once or twice makes no difference."""
-    kind, name = PurePosixPath(piece.name).parts
+def store(folder: Path, chunk: LogChunk) -> None:
+    """Writes a chunk to its place below the agent's folder on the head. Idempotent."""
+    kind, name = PurePosixPath(chunk.name).parts
     if kind not in KINDS:
-        raise ValueError(piece.name)
+        raise ValueError(chunk.name)
     path = folder / kind / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with path.open("r+b") as file:
-        file.seek(piece.offset)
-        file.write(piece.content)
+        file.seek(chunk.offset)
+        file.write(chunk.content)

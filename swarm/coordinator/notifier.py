@@ -1,4 +1,4 @@
-"""Carries news and commits out of this machine, in a thread of its own: no server that hangs ever stops the night."""
+"""Sends notifications and pushes commits, in a thread of its own: no server that hangs ever stops the swarm."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from swarm.ledger.database import Ledger
 LOOK = 1.0  # seconds between looks at the ledger
 TRIES = 3  # of one delivery
 PAUSE = 60.0  # seconds before a push that failed is tried again
-PARTING = 20.0  # seconds that the last news get
+PARTING = 20.0  # seconds for the last notifications
 
 
-class Herald:
+class Notifier:
     """Sends news to `notify` and pushes the swarm's refs to `push`, where these are given, until `close`.
 
-    What fails is told once through `warn`, and tried again while there is time; it never raises.
+    A failure is reported once through `warn`, and tried again while there is time; it never raises.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class Herald:
         self._pushed: dict[str, str] = {}
         self._pause_until = 0.0
         self._warned: set[str] = set()
-        self._thread = threading.Thread(target=self._live, name="herald", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="notifier", daemon=True)
         if notify or push:
             self._ready = threading.Event()
             self._thread.start()
-            self._ready.wait(5.0)  # news are told from here on
+            self._ready.wait(5.0)  # news are sent from here on
 
     def close(self) -> None:
-        """Tells what is left to tell, within PARTING seconds."""
+        """Sends what is left to send, within PARTING seconds."""
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(PARTING)

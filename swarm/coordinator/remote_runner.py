@@ -1,4 +1,4 @@
-"""Workshops on the GPUs of a cluster, for whoever has runs to make and nothing to think about."""
+"""Runners on the GPUs of a Ray cluster, for runs that need no agent, as those of `confirm`."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from pathlib import Path
 from typing import Any
 
 from swarm.coordinator import log_shipping
-from swarm.coordinator.actors import Post, at_home, carrier_of, demand, end_with_parent, open_workshop
+from swarm.coordinator.actors import AgentSpec, end_with_parent, log_shipper_of, naming_host, open_runner, resources_for
 from swarm.coordinator.cluster import first_line, join, leave
-from swarm.coordinator.log_shipping import Piece
+from swarm.coordinator.log_shipping import LogChunk
 from swarm.errors import MachineFault
 from swarm.launch.plan import Plan, base_tree
 from swarm.records import Measure, Progress, Run, Source
 
-ARRIVAL = 120.0  # seconds in which those that were seen a moment ago are at their places
+START_LIMIT = 120.0  # seconds in which they start on GPUs that were free a moment ago
 
 
-class OutpostActor:
-    """A workshop in a process of Ray's, on the GPU that it was given."""
+class RunnerActor:
+    """A runner in a Ray actor, on the GPU that Ray gave it."""
 
-    def __init__(self, post: Post, base: bytes):
+    def __init__(self, spec: AgentSpec, base: bytes):
         end_with_parent()
-        os.environ.update(post.environment)
-        self._post, self._base, self._carrier = post, base, carrier_of(post)
+        os.environ.update(spec.environment)
+        self._spec, self._base, self._log_shipper = spec, base, log_shipper_of(spec)
 
-    def arrive(self) -> None:
-        """Opens the workshop; MachineFault, which names the host, where it is not fit for it."""
-        with at_home():
-            self._workshop, _ = open_workshop(self._post, self._base)
+    def start(self) -> None:
+        """Makes the runner; MachineFault, which names the host, where its GPU cannot be used."""
+        with naming_host():
+            self._runner, _ = open_runner(self._spec, self._base)
 
     def leftovers(self) -> list[Run]:
-        return self._workshop.leftovers()
+        return self._runner.leftovers()
 
-    async def run(self, work: Measure, source: Source) -> tuple[Run, list[Piece]]:
+    async def run(self, work: Measure, source: Source) -> tuple[Run, list[LogChunk]]:
         """The run, and its log where that was not written on the head."""
-        run = await self._workshop.run(work, source, lambda progress: None)
-        return run, list(iter(self._carrier.next, None)) if self._carrier else []
+        run = await self._runner.run(work, source, lambda progress: None)
+        return run, list(iter(self._log_shipper.next, None)) if self._log_shipper else []
 
-    def acknowledge(self, run: str, attempt: int) -> None:
-        self._workshop.acknowledge(run, attempt)
+    def acknowledge(self, run: str, attempt: int, keep_model: bool) -> None:
+        self._runner.acknowledge(run, attempt, keep_model)
 
 
-class Outpost:
-    """Such a workshop as it is seen from the head: one like those here, but for MachineFault where its host is lost."""
+class RemoteRunner:
+    """Such a runner as the head uses it: like a local one, but for MachineFault where its host is lost."""
 
     def __init__(self, actor: Any, folder: Path):
         self._actor, self._folder = actor, folder
-        self._arrival = actor.arrive.remote()
+        self._started = actor.start.remote()
 
-    def arrived(self, deadline: float) -> None:
-        """Waits until `deadline`, on the monotonic clock; MachineFault where it has not come, or is not fit."""
+    def wait_until_started(self, deadline: float) -> None:
+        """Waits until `deadline`, on the monotonic clock; MachineFault where it has not started, or cannot."""
         import ray
 
         with _faults():
-            ray.get(self._arrival, timeout=max(0.0, deadline - time.monotonic()))
+            ray.get(self._started, timeout=max(0.0, deadline - time.monotonic()))
 
     def leftovers(self) -> list[Run]:
         import ray
@@ -67,48 +67,50 @@ class Outpost:
 
     async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
         with _faults():
-            run, pieces = await self._actor.run.remote(work, source)
-        for piece in pieces:
-            log_shipping.store(self._folder, piece)
+            run, chunks = await self._actor.run.remote(work, source)
+        for chunk in chunks:
+            log_shipping.store(self._folder, chunk)
         return run
 
-    def acknowledge(self, run: str, attempt: int) -> None:
-        self._actor.acknowledge.remote(run, attempt)
+    def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None:
+        self._actor.acknowledge.remote(run, attempt, keep_model)
 
 
 @contextlib.contextmanager
-def outposts(plan: Plan, address: str, folder: Path, say: Callable[[str], None]) -> Iterator[dict[str, Outpost]]:
-    """A workshop for each of the plan's agents that comes, on the cluster at `address`; what they log is in `folder`.
+def remote_runners(
+    plan: Plan, address: str, folder: Path, say: Callable[[str], None]
+) -> Iterator[dict[str, RemoteRunner]]:
+    """A runner for each of the plan's agents that starts on the cluster at `address`; their logs are in `folder`.
 
-    Who does not come is told. They end with the context, and what still trains there too.
+    Those that do not start are reported by `say`. All of them end with the context, with whatever trains there.
     """
     join(address)
     try:
-        yield dict(_arrivals(_called(plan, folder), say))
+        yield dict(_started(_requested(plan, folder), say))
     finally:
         leave()
 
 
-def _called(plan: Plan, folder: Path) -> dict[str, Outpost]:
+def _requested(plan: Plan, folder: Path) -> dict[str, RemoteRunner]:
     import ray
 
-    base, make = ray.put(base_tree(plan)), ray.remote(OutpostActor)
-    posts = {agent: Post.of(plan, agent, folder / agent) for agent in plan.slots}
+    base, make = ray.put(base_tree(plan)), ray.remote(RunnerActor)
+    specs = {agent: AgentSpec.of(plan, agent, folder / agent) for agent in plan.slots}
     return {
-        agent: Outpost(make.options(**demand(post)).remote(post, base), Path(post.folder))
-        for agent, post in posts.items()
+        agent: RemoteRunner(make.options(**resources_for(spec)).remote(spec, base), Path(spec.folder))
+        for agent, spec in specs.items()
     }
 
 
-def _arrivals(called: dict[str, Outpost], say: Callable[[str], None]) -> Iterator[tuple[str, Outpost]]:
-    deadline = time.monotonic() + ARRIVAL
-    for agent, outpost in called.items():
+def _started(requested: dict[str, RemoteRunner], say: Callable[[str], None]) -> Iterator[tuple[str, RemoteRunner]]:
+    deadline = time.monotonic() + START_LIMIT
+    for agent, runner in requested.items():
         try:
-            outpost.arrived(deadline)
+            runner.wait_until_started(deadline)
         except MachineFault as fault:
             say(f"{agent} is left out: {fault}")
         else:
-            yield agent, outpost
+            yield agent, runner
 
 
 @contextlib.contextmanager
@@ -117,5 +119,5 @@ def _faults() -> Iterator[None]:
 
     try:
         yield
-    except RayError as error:  # a MachineFault that was raised there is one of these as well
+    except RayError as error:  # as is a MachineFault that was raised there
         raise MachineFault(first_line(error)) from error

@@ -1,4 +1,4 @@
-"""Where a run happens: workspace, guard process, sandbox, runner, and what came of it.
+"""Runs one training process: workspace, guard process, sandbox, resource limits, and the outcome of the run.
 
 Imports project and records; never the board.
 """

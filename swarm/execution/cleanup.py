@@ -1,4 +1,4 @@
-"""Ends what an earlier life left running: guards and trees, known by pid and start time, never by name."""
+"""Ends what an earlier swarm left running: guards and their trees, found by pid and start time, never by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from swarm.execution import process_table
-from swarm.execution.spec import GUARD_FOLDER, RUNS, Damaged, Result, Spec, State
+from swarm.execution.spec import GUARD_FOLDER, RUNS, Result, Spec, State, UnreadableSpec
 
 _PATIENCE = 10.0  # seconds beyond its grace that a guard gets for an orderly end
 
@@ -17,14 +17,15 @@ _PATIENCE = 10.0  # seconds beyond its grace that a guard gets for an orderly en
 def end_guard(folder: Path) -> None:
     """Ends the guard that works in `folder`, which then writes its result; or, where it died, the rest of its tree.
 
-    Damaged where the guard's order cannot be read: then it and what it started are ended all the same.
+    A guard that wrote its result is left alone: it only holds the GPU's lock for processes that could not be killed.
 
-    A guard that wrote its result is left alone: it lives only while it holds the lock of what could not be killed.
+    Raises:
+        UnreadableSpec: the guard's spec cannot be read; it and what it started are ended all the same.
     """
     state = State.read(folder)
     try:
         spec = Spec.read(folder)
-    except Damaged:
+    except UnreadableSpec:
         _end_orphans(folder, str(folder.parents[1] / RUNS / folder.name), state)
         raise
     if state is None or state.host != os.uname().nodename:
@@ -32,7 +33,7 @@ def end_guard(folder: Path) -> None:
     if Result.read(folder) is None and state.birth and process_table.birth(state.pid) == state.birth:
         with contextlib.suppress(ProcessLookupError):
             os.kill(state.pid, signal.SIGTERM)
-            os.kill(state.pid, signal.SIGCONT)  # one that somebody stopped hears it only then
+            os.kill(state.pid, signal.SIGCONT)  # a stopped process receives SIGTERM only then
         deadline = time.monotonic() + spec.grace + _PATIENCE
         while process_table.birth(state.pid) == state.birth and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -41,13 +42,13 @@ def end_guard(folder: Path) -> None:
 
 
 def _end_orphans(folder: Path, run_folder: str, state: State | None) -> None:
-    """SIGKILL for the guard and its tree: by their pids and births, and by their folders in their environment."""
+    """SIGKILL for the guard and its tree, found by pid and start time and by the folders named in their environment."""
     deadline = time.monotonic() + _PATIENCE
-    marks = (f"{GUARD_FOLDER}={folder}", f"SWARM_RUN_DIR={run_folder}")
+    variables = (f"{GUARD_FOLDER}={folder}", f"SWARM_RUN_DIR={run_folder}")
     known = ((state.pid, state.birth), (state.step_pid, state.step_birth)) if state else ()
     while time.monotonic() < deadline:
         roots = {pid for pid, birth in known if pid and birth and process_table.birth(pid) == birth}
-        roots |= set().union(*map(process_table.marked, marks)) - {os.getpid()}
+        roots |= set().union(*map(process_table.with_variable, variables)) - {os.getpid()}
         processes = process_table.table()
         left = {pid: processes[pid] for pid in roots if pid in processes}
         for root in roots:

@@ -1,4 +1,4 @@
-"""What this host computes on: its GPUs through NVML, the shares of its CPU cores. Never imports torch."""
+"""The GPUs (through NVML), CPU cores and memory of this host. Never imports torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIRST_USE = "import ctypes; ctypes.CDLL('libcuda.so.1').cuInit(0)"
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One NVIDIA GPU at this moment. `index` counts as NVML does (PCI order), `load` is 0..1, None where not told."""
+    """One NVIDIA GPU at this moment. `index` is NVML's (PCI order), `load` is 0..1, None where it is not known."""
 
     index: int
     uuid: str
@@ -47,7 +47,7 @@ def gpus() -> list[Gpu]:
 
 
 def count() -> int:
-    """How many GPUs the host has, whoever may use them."""
+    """Number of GPUs of this host, whether visible to this process or not."""
     nvml = _nvml()
     return nvml.nvmlDeviceGetCount() if nvml else 0
 
@@ -101,7 +101,7 @@ def prepare_devices() -> None:
 
 @functools.cache  # where it did not help once, as on WSL, which has no such device, it never will
 def _use_cuda() -> None:
-    with contextlib.suppress(OSError, subprocess.SubprocessError):  # then the training tells what is wrong
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # then the training fails, and says what is wrong
         subprocess.run([sys.executable, "-S", "-c", _FIRST_USE], capture_output=True, timeout=60, check=False)
 
 
@@ -169,10 +169,10 @@ def device_name(kind: str) -> str:
 @functools.cache
 def _processor() -> str:
     if sys.platform == "darwin":
-        told = subprocess.run(
+        model = subprocess.run(
             ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
         ).stdout.strip()
-        return told or platform.machine()
+        return model or platform.machine()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.lower().startswith("model name"):
@@ -195,15 +195,15 @@ def _nvml() -> Any | None:
 
 
 def _look(nvml: Any, handle: Any) -> Gpu:
-    def told(ask: Callable[[Any], Any]) -> Any | None:
-        """What the driver says; None where it does not say it of this GPU, or not to this user."""
+    def query(function: Callable[[Any], Any]) -> Any | None:
+        """What the driver answers; None where it does not know it of this GPU, or not for this user."""
         with contextlib.suppress(nvml.NVMLError):
-            return ask(handle)
+            return function(handle)
         return None
 
-    memory = told(nvml.nvmlDeviceGetMemoryInfo) or psutil.virtual_memory()  # what a GPU without its own uses (GB10)
-    rates, milliwatts = told(nvml.nvmlDeviceGetUtilizationRates), told(nvml.nvmlDeviceGetPowerUsage)
-    mig, mode = told(nvml.nvmlDeviceGetMigMode), told(nvml.nvmlDeviceGetComputeMode)
+    memory = query(nvml.nvmlDeviceGetMemoryInfo) or psutil.virtual_memory()  # what a GPU without its own uses (GB10)
+    rates, milliwatts = query(nvml.nvmlDeviceGetUtilizationRates), query(nvml.nvmlDeviceGetPowerUsage)
+    mig, mode = query(nvml.nvmlDeviceGetMigMode), query(nvml.nvmlDeviceGetComputeMode)
     return Gpu(
         index=nvml.nvmlDeviceGetIndex(handle),
         uuid=nvml.nvmlDeviceGetUUID(handle),
@@ -213,7 +213,7 @@ def _look(nvml: Any, handle: Any) -> Gpu:
         load=None if rates is None else rates.gpu / 100,
         watts=None if milliwatts is None else milliwatts / 1000,
         holders=tuple(
-            (process.pid, _program(process.pid)) for process in told(nvml.nvmlDeviceGetComputeRunningProcesses) or ()
+            (process.pid, _program(process.pid)) for process in query(nvml.nvmlDeviceGetComputeRunningProcesses) or ()
         ),
         divided=mig is not None and mig[0] == nvml.NVML_DEVICE_MIG_ENABLE,
         exclusive=mode not in (None, nvml.NVML_COMPUTEMODE_DEFAULT),

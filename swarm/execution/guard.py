@@ -1,11 +1,12 @@
-"""The small process between an agent and its trainer: it owns the process tree, the GPU's lock and the result file.
+"""The guard: a small process between an agent and its trainer. It owns the process tree, the GPU's lock and the result.
 
     python -m swarm.execution.guard FOLDER
 
-It leaves its parent's sight (Ray ends what it can see, this guard among it), takes the lock of its GPU, runs the
-steps of FOLDER/guard.json one after another, and ends each step's whole tree: when the step ends, at its limits,
-on the line "stop" on stdin, and when stdin ends, which means that the agent is gone. Only when nothing of the tree is
-left does it write FOLDER/result.json, say so on stdout, and give the lock back. Stdlib only: it starts in 0.1 s.
+It detaches itself from its parent (as Ray ends all descendants of its workers), takes the lock of its GPU, runs the
+steps of FOLDER/guard.json one after another, and ends each step's whole process tree: when the step ends, at its
+limits, on the line "stop" on stdin, and at the end of stdin, which means that the agent is gone. Only when no process
+of the tree is left does it write FOLDER/result.json, report on stdout, and release the lock. Stdlib only: it starts in
+0.1 s.
 """
 
 from __future__ import annotations
@@ -26,30 +27,42 @@ from pathlib import Path
 from swarm.execution import process_table
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
-from swarm.execution.process_group import Family
-from swarm.execution.resource_limits import AT_ONCE, Meter
-from swarm.execution.spec import GO, RESULT, STATE, STOP, Ended, Result, Spec, State, Step, write_whole
+from swarm.execution.process_tree import ProcessTree
+from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
+from swarm.execution.spec import (
+    GO,
+    RESULT,
+    STATE,
+    STOP,
+    EndedBy,
+    Result,
+    Spec,
+    State,
+    Step,
+    StepResult,
+    write_whole,
+)
 
-_TICK = 0.1  # seconds between looks at limits
+_TICK = 0.1  # seconds between checks of the limits
 
 
 class Guard:
-    """Runs a spec's steps. One thread, one loop: every wait is a `_pump`."""
+    """Runs a spec's steps in one thread: every wait is a `_pump`, which handles whatever happens meanwhile."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._spec = Spec.read(folder)
-        self._family = Family()
+        self._tree = ProcessTree()
         self._lock: HostLock | None = None
-        self._early: dict[str, tuple[LogPipe, subprocess.Popen[bytes] | None]] = {}  # wait, warm, for their turn
-        self._called_off: str | None = None  # "agent" or "stop", once somebody wants an end
+        self._early: dict[str, tuple[LogPipe, subprocess.Popen[bytes] | None]] = {}  # started before their turn
+        self._called_off: EndedBy | None = None  # AGENT or STOP
         self._selector = selectors.DefaultSelector()
         self._listen()
 
     def run(self) -> Result:
-        """Everything, from the lock to the result file. Whatever happens, no process of the tree is left."""
+        """Runs everything, from the lock to the result file. Whatever happens, no process of the tree is left."""
         self._record(None)
-        ended: list[Ended] = []
+        done: list[StepResult] = []
         changed: tuple[str, ...] = ()
         error = self._take_lock()
         try:
@@ -57,49 +70,49 @@ class Guard:
                 if step.early and not error:
                     self._start_early(step)
             for step in self._spec.steps:
-                if error or self._called_off or self._family.survivors:
+                if error or self._called_off or self._tree.survivors:
                     break
-                ended.append(self._step(step))
+                done.append(self._run_step(step))
                 changed = self._changed()
-                if changed or not ended[-1].succeeded:
+                if changed or not done[-1].succeeded:
                     break
         finally:
             for _, child in self._early.values():  # whose turn never came
                 if child:
-                    self._family.adopt(child.pid)
+                    self._tree.adopt(child.pid)
             self._end_tree()
-        spec, survivors = self._spec, self._family.survivors
-        result = Result(spec.run, spec.attempt, tuple(ended), changed, error, self._called_off, survivors)
+        spec, survivors = self._spec, self._tree.survivors
+        result = Result(spec.run, spec.attempt, tuple(done), changed, error, self._called_off, survivors)
         write_whole(self._folder / RESULT, asdict(result))
         return result
 
-    def outlive(self) -> None:
-        """Holds the lock for as long as a process that could not be killed holds the GPU."""
-        while self._family.living():
+    def hold_lock(self) -> None:
+        """Keeps the lock for as long as a process that could not be killed holds the GPU."""
+        while self._tree.living():
             time.sleep(1.0)
-            self._family.reap()
+            self._tree.reap()
 
     # -- one step ------------------------------------------------------------------------------------------------
 
-    def _step(self, step: Step) -> Ended:
+    def _run_step(self, step: Step) -> StepResult:
         for path in step.clears:
             Path(path).unlink(missing_ok=True)
         started, clock, kills = time.time(), time.monotonic(), _memory_kills()
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
-            self._family.adopt(child.pid)  # from now on it counts
-        cpu, ended = self._cpu(), Ended(step.name, step.argv[0], started)
+            self._tree.adopt(child.pid)  # from now on it counts
+        cpu, result = self._cpu(), StepResult(step.name, step.argv[0], started)
         try:
-            ended = self._watch(step, child or self._start(step, output), ended)
+            result = self._watch(step, child or self._start(step, output), result)
         except (OSError, subprocess.SubprocessError) as error:
-            ended = replace(ended, error=f"{step.argv[0]} cannot be started: {error}")
+            result = replace(result, error=f"{step.argv[0]} cannot be started: {error}")
         finally:
             self._selector.unregister(output.source)
             output.close()
         return replace(
-            ended,
+            result,
             seconds=time.monotonic() - clock,
-            cpu_seconds=max(ended.cpu_seconds, self._cpu() - cpu),  # who is never waited for counted while alive
+            cpu_seconds=max(result.cpu_seconds, self._cpu() - cpu),  # a child never waited for counted while alive
             memory_killed=_memory_kills() > kills,
             log_broken=output.log.broken,
         )
@@ -112,87 +125,87 @@ class Guard:
     def _start(self, step: Step, output: LogPipe) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             step.argv, cwd=step.cwd, env=dict(step.env), stdin=subprocess.PIPE if step.early else subprocess.DEVNULL,
-            stdout=output.sink, stderr=output.sink, start_new_session=True, preexec_fn=lambda: _settle(step),
+            stdout=output.sink, stderr=output.sink, start_new_session=True, preexec_fn=lambda: _apply_limits(step),
         )  # fmt: skip
 
     def _start_early(self, step: Step) -> None:
-        """Starts a step before its turn. Where that fails now, its turn will tell."""
+        """Starts a step before its turn. A failure shows when its turn comes and it is started again."""
         output, child = self._output(step), None
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             child = self._start(step, output)
-            self._family.set_apart(child.pid)
+            self._tree.exclude(child.pid)
         self._early[step.name] = output, child
 
-    def _watch(self, step: Step, child: subprocess.Popen[bytes], ended: Ended) -> Ended:
-        """Waits until the step's first process ends or must be ended, and ends all that is left of it."""
-        meter = Meter(step, self._family)
-        self._family.adopt(child.pid)
+    def _watch(self, step: Step, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:
+        """Waits until the step's first process ends or must be ended, and ends all that is left of its tree."""
+        usage = ResourceMonitor(step, self._tree)
+        self._tree.adopt(child.pid)
         self._record(step.name, child.pid)
         if child.stdin:
             with contextlib.suppress(BrokenPipeError), child.stdin as stdin:  # it may have ended already
                 stdin.write(GO)
         reason = None
-        while child.pid not in self._family.exits and not reason:
+        while child.pid not in self._tree.exits and not reason:
             self._pump(_TICK)
-            reason = self._called_off or meter.exceeded()
+            reason = self._called_off or usage.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
-        ended = replace(ended, start=meter.start, start_cpu=meter.start_cpu, cpu_seconds=meter.max_cpu_seconds)
-        return self._ended(child, replace(ended, ended_by=reason, max_rss_mb=meter.max_rss_mb))
+        result = replace(result, start=usage.start, start_cpu=usage.start_cpu, cpu_seconds=usage.max_cpu_seconds)
+        return self._with_exit(child, replace(result, ended_by=reason, max_rss_mb=usage.max_rss_mb))
 
-    def _ended(self, child: subprocess.Popen[bytes], ended: Ended) -> Ended:
-        last = self._family.exits.pop(child.pid, None)
-        child.returncode = last.status if last else -signal.SIGKILL  # waited for by the family, not by Popen
+    def _with_exit(self, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:
+        last = self._tree.exits.pop(child.pid, None)
+        child.returncode = last.status if last else -signal.SIGKILL  # the tree waited for it, not Popen
         if last is None:  # it hangs in the kernel
-            return replace(ended, signal=signal.SIGKILL)
+            return replace(result, signal=signal.SIGKILL)
         largest = last.usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-        ended = replace(ended, max_rss_mb=max(ended.max_rss_mb, largest))
+        result = replace(result, max_rss_mb=max(result.max_rss_mb, largest))
         if os.WIFEXITED(last.status):
-            return replace(ended, exit=os.WEXITSTATUS(last.status))
-        return replace(ended, signal=os.WTERMSIG(last.status))
+            return replace(result, exit=os.WEXITSTATUS(last.status))
+        return replace(result, signal=os.WTERMSIG(last.status))
 
     def _changed(self) -> tuple[str, ...]:
-        """Fixed files whose content is another one now."""
+        """Fixed files whose content has changed."""
         return tuple(path for path, sha in self._spec.fixed.items() if _sha256(Path(self._spec.root, path)) != sha)
 
     def _cpu(self) -> float:
-        return self._family.cpu_seconds(self._family.living())
+        return self._tree.cpu_seconds(self._tree.living())
 
     def _end_tree(self, at_once: bool = False) -> None:
-        self._family.end(0.0 if at_once else self._spec.grace, self._pump)
+        self._tree.terminate(0.0 if at_once else self._spec.grace, self._pump)
 
-    # -- the world outside -----------------------------------------------------------------------------------------
+    # -- stdin, signals, lock and state ------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Stdin, signals: SIGTERM is a stop, SIGHUP and SIGINT are for others; a dead child ends a wait."""
+        """Handles stdin and signals: SIGTERM is a stop, SIGHUP and SIGINT are ignored, a dead child ends a wait."""
         wake_read, wake_write = os.pipe()
         for end in (wake_read, wake_write, 0):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, lambda *_: None)  # a handler, not SIG_IGN, which the trainer would inherit
-        signal.signal(signal.SIGTERM, lambda *_: self._call_off("stop"))
+        signal.signal(signal.SIGTERM, lambda *_: self._call_off(EndedBy.STOP))
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # Ray's workers block SIGINT, and children inherit that
         self._selector.register(wake_read, selectors.EVENT_READ, lambda: os.read(wake_read, 4096))
         self._selector.register(0, selectors.EVENT_READ, self._read_stdin)
 
     def _pump(self, seconds: float) -> None:
-        """Waits at most so long for something to happen, and takes care of it."""
+        """Waits for events for at most `seconds`, and handles them."""
         for key, _ in self._selector.select(seconds):
             key.data()
-        self._family.reap()
+        self._tree.reap()
 
     def _read_stdin(self) -> None:
         data = os.read(0, 4096)
         if not data:
             self._selector.unregister(0)
         if not data or STOP in data:
-            self._call_off("stop" if data else "agent")
+            self._call_off(EndedBy.STOP if data else EndedBy.AGENT)
 
-    def _call_off(self, reason: str) -> None:
+    def _call_off(self, reason: EndedBy) -> None:
         self._called_off = self._called_off or reason
 
     def _take_lock(self) -> str | None:
-        """Waits a bounded time for the lock of this GPU; a reason where it cannot be had."""
+        """Waits a bounded time for the lock of this GPU; why it cannot be taken, or None."""
         if self._spec.lock is None:
             return None
         deadline = time.monotonic() + self._spec.lock_wait
@@ -207,7 +220,7 @@ class Guard:
         return None
 
     def _record(self, step: str | None, pid: int | None = None) -> None:
-        """Leaves word of where this guard is."""
+        """Writes the state file."""
         own = os.getpid()
         state = State(
             os.uname().nodename, own, process_table.birth(own), step, pid, process_table.birth(pid) if pid else None
@@ -215,8 +228,8 @@ class Guard:
         write_whole(self._folder / STATE, asdict(state))
 
 
-def _settle(step: Step) -> None:
-    """In the child, before it becomes the step's program."""
+def _apply_limits(step: Step) -> None:
+    """Runs in the child before it becomes the step's program."""
     process_table.die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if step.disk:
@@ -228,7 +241,9 @@ def _settle(step: Step) -> None:
     if step.cores and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):  # a container took these cores away: slower, not wrong
             os.sched_setaffinity(0, step.cores)
-    with contextlib.suppress(OSError):  # where memory runs out, the trainer goes first, not the agent or the ledger
+    with contextlib.suppress(
+        OSError
+    ):  # where memory runs out, the kernel takes the trainer first, not the agent or the ledger
         Path("/proc/self/oom_score_adj").write_text("800")
 
 
@@ -256,8 +271,8 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _leave_sight() -> None:
-    """Two forks and a session of its own: from now on no ancestor, group or terminal reaches this process."""
+def _daemonize() -> None:
+    """Two forks and a new session: from now on no ancestor, process group or terminal reaches this process."""
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -267,13 +282,13 @@ def _leave_sight() -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    _leave_sight()
+    _daemonize()
     guard = Guard(folder)
     result = guard.run()
     with contextlib.suppress(BrokenPipeError):
         os.write(1, json.dumps({"run": result.run, "attempt": result.attempt}).encode() + b"\n")
     os.close(1)
-    guard.outlive()
+    guard.hold_lock()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The way into a sandbox that needs no other program and no right: Landlock for files, seccomp for the network.
+"""Runs a program in a sandbox that needs no privilege: Landlock for files, seccomp for the network.
 
     python -I -S landlock.py RULES PROGRAM [ARGUMENT ...]
 
@@ -42,14 +42,14 @@ MACHINES = {  # as seccomp names them, where socket(2) is, and System V's shared
 
 
 def version() -> int:
-    """Which interface of Landlock this kernel has; 0 where there is none, or none that can be used here."""
+    """The version of Landlock that this kernel has; 0 where there is none, or none that can be used here."""
     if sys.platform != "linux" or os.uname().machine not in MACHINES:
         return 0
     return max(0, _kernel().syscall(CREATE_RULESET, None, 0, 1))
 
 
 def enter(rules: dict[str, list[str]]) -> None:
-    """Shuts this process, and all that comes from it, in for good. OSError where the kernel refuses."""
+    """Restricts this process and all its descendants for good. OSError where the kernel refuses."""
     system = _kernel()
     closed, secret = ({os.path.realpath(path) for path in rules[name]} for name in ("closed", "secret"))
     scope = 0b11 if version() >= SCOPED else 0

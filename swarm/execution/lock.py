@@ -1,4 +1,4 @@
-"""A lock that holds on the whole host, whoever the user is. Stdlib only; the guard uses it."""
+"""A file lock between all processes of a host, whoever their user is. Stdlib only, for the guard."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 class HostLock:
-    """An flock on a file in a folder that is shared like /tmp. The kernel gives it back when its process ends."""
+    """An flock on a file in a folder that is shared like /tmp. The kernel releases it when its process ends."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file, makes it and its folder where they are missing; OSError where that is refused."""
+        """Opens the file, and creates it and its folder where they are missing; OSError where that is refused."""
         with contextlib.suppress(FileExistsError):
             path.parent.mkdir()
             path.parent.chmod(0o1777)
@@ -24,7 +24,7 @@ class HostLock:
             self._file = os.open(path, flags)
 
     def take(self, holder: str) -> bool:
-        """Takes the lock if it is free, and leaves word of who has it."""
+        """Takes the lock if it is free, and writes `holder` into the file; whether it was."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,5 +34,5 @@ class HostLock:
         return True
 
     def holder(self) -> str:
-        """Who has it, in the holder's words."""
+        """Who holds it, as written by the holder."""
         return os.pread(self._file, 200, 0).decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""A run's log: written with a ceiling, read from its end, cleaned for people. Stdlib only; the guard uses it."""
+"""The log of a run: written up to a size limit, read from its end, cleaned for people. Stdlib only, for the guard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_LINE = 400
 
 
 class CappedLog:
-    """Takes any amount of output and keeps the first `head` and the last `tail` bytes of it.
+    """A log file of limited size: of any amount of output it keeps the first `head` and the last `tail` bytes.
 
     The head is on disk at once; the tail waits in memory and follows at `close`, after a line that says how much is
     missing. A full disk loses log, never the run: `broken` then says why.
@@ -68,7 +68,7 @@ class LogPipe:
         os.set_blocking(self.source, False)
 
     def pump(self) -> bool:
-        """Moves one piece; tells if there was one."""
+        """Moves what is there, up to 1 MiB; whether there was anything."""
         try:
             data = os.read(self.source, 2**20)
         except BlockingIOError:  # empty: no end of file comes while this end's own `sink` is open
@@ -89,7 +89,7 @@ def _visible(character: str) -> bool:
 
 
 def read_plain(path: Path, limit: int, from_end: bool = False) -> bytes:
-    """At most `limit` bytes of a file that untrusted code may have made: what is missing or no plain file is empty."""
+    """At most `limit` bytes of a file that untrusted code may have written; b"" where there is no plain file."""
     with contextlib.suppress(OSError), open(path, "rb", opener=_open_plain) as stream:
         status = os.fstat(stream.fileno())
         if stat.S_ISREG(status.st_mode):

@@ -1,4 +1,4 @@
-"""What edited code could reach on this machine, tried by a small program in its place. Stdlib only."""
+"""Finds out what edited code can reach on this machine by running a small program in its place. Stdlib only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROBE = """
 import json, os, pathlib, socket, sys
 home, parent, server, *held_out = sys.argv[1:]
 
-def told(path):
+def readable(path):
     return any(path.iterdir()) if path.is_dir() else bool(path.open("rb").read(65536).strip(bytes(1)))
 
 def identity(path):
@@ -33,7 +33,7 @@ print(json.dumps({
     "network": bool({name for _, name in socket.if_nameindex()} - {"lo", "lo0"}) and can(socket.socket),
     "home": can(lambda: identity(pathlib.Path.home()) == home and bool(os.listdir(pathlib.Path.home()))),
     "system": can(lambda: os.close(os.open("/etc/passwd", os.O_WRONLY | os.O_APPEND))),
-    "held_out": any([can(lambda: told(pathlib.Path(path))) for path in held_out]),
+    "held_out": any([can(lambda: readable(pathlib.Path(path))) for path in held_out]),
     "processes": can(lambda: os.kill(int(parent), 0)),
     "sockets": can(lambda: socket.socket(socket.AF_UNIX).connect(server)),
 }))
@@ -42,8 +42,8 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the program could: use a network, read the home of whoever started it, write where the system's files are,
-    read held-out data, end other processes of that user, talk to a server whose socket is a file in /tmp."""
+    """What the program could do: use a network, read the user's home folder, write to system files, read held-out data,
+    end other processes of that user, talk to a server whose socket is a file in /tmp."""
 
     network: bool
     home: bool
@@ -53,7 +53,7 @@ class Reach:
     sockets: bool
 
 
-class Unprobed(Exception):
+class ProbeError(Exception):
     """The program could not be run; the message is its last line."""
 
 
@@ -61,7 +61,7 @@ def probe(within: Callable[[Sequence[str]], Sequence[str]], held_out: Iterable[P
     """Runs the program as the command that `within` makes of its own, with the rights of this process otherwise.
 
     Raises:
-        Unprobed: that command fails.
+        ProbeError: that command fails.
     """
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{folder}/server")
@@ -71,14 +71,14 @@ def probe(within: Callable[[Sequence[str]], Sequence[str]], held_out: Iterable[P
         try:
             done = subprocess.run(within(script), capture_output=True, text=True, timeout=30, check=False, cwd="/")
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unprobed(f"it cannot be started: {error}") from error
+            raise ProbeError(f"it cannot be started: {error}") from error
     if done.returncode:
-        raise Unprobed((done.stderr or done.stdout).strip().rpartition("\n")[2][:120])
+        raise ProbeError((done.stderr or done.stdout).strip().rpartition("\n")[2][:120])
     return Reach(**json.loads(done.stdout))
 
 
 def _home() -> str:
-    """What tells the home of this process from an empty one in its place; nothing where it has none, as services do."""
+    """Identifies this user's home folder, as a sandbox may put an empty one in its place; "" where there is none."""
     try:
         home = Path.home().stat()
     except (OSError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Process trees: who descends from whom, what they have used, and signals that reach all of them. Stdlib only."""
+"""The process table of this machine: who descends from whom, what they have used; and signals to many. Stdlib only."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Table = Mapping[int, Process]
 
 
 def table() -> Table:
-    """Every living process of this machine (this PID namespace); the dead that nobody waited for are left out."""
+    """Every living process of this machine (of this PID namespace), without zombies."""
     return _table_of_proc() if sys.platform == "linux" else _table_of_ps()
 
 
 def descendants(processes: Table, root: int) -> dict[int, Process]:
-    """All below `root`, without `root` itself."""
+    """All descendants of `root`, without `root` itself."""
     children: dict[int, list[Process]] = {}
     for process in processes.values():
         children.setdefault(process.parent, []).append(process)
@@ -49,10 +49,10 @@ def descendants(processes: Table, root: int) -> dict[int, Process]:
 
 
 def send(processes: Iterable[Process], number: signal.Signals) -> None:
-    """Signals each process, and each group that is not the caller's own.
+    """Signals each process, and each process group that is not the caller's own.
 
-    A group is signalled in one stroke by the kernel, so that a chain of processes, each of which forks the next and
-    exits before anybody can look, does not outrun its hunter.
+    The kernel signals a group at once, so that a chain of processes, each of which forks the next and exits before the
+    next look at the table, cannot escape.
     """
     processes = list(processes)
     for group in {process.group for process in processes} - {os.getpgrp(), 0, 1}:
@@ -63,8 +63,8 @@ def send(processes: Iterable[Process], number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
-def own_mb(pid: int) -> float:
-    """Memory in MB that the process shares with no file and nobody else; 0 where the system does not tell."""
+def private_mb(pid: int) -> float:
+    """Resident memory in MB that belongs to this process alone; 0 where the system does not report it."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         _, resident, shared = (PROC / str(pid) / "statm").read_text().split()[:3]
         return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -72,7 +72,7 @@ def own_mb(pid: int) -> float:
 
 
 def birth(pid: int) -> str | None:
-    """When `pid` was started, as this system writes it: with the pid an identity. None where it does not live."""
+    """The start time of `pid` as this system writes it: with the pid an identity. None where it is not alive."""
     if sys.platform == "linux":
         fields = _stat(pid)
         return fields[19] if fields and fields[0] not in "ZX" else None
@@ -80,23 +80,23 @@ def birth(pid: int) -> str | None:
     return listed.stdout.strip() or None
 
 
-def marked(mark: str) -> set[int]:
-    """Processes whose environment holds the entry `mark` ("NAME=value"): the children of a guard that is no more."""
+def with_variable(entry: str) -> set[int]:
+    """Processes whose environment holds `entry` ("NAME=value"): how orphans of a dead guard are found. Linux only."""
     found = set()
-    for entry in PROC.glob("[0-9]*/environ") if sys.platform == "linux" else ():
+    for file in PROC.glob("[0-9]*/environ") if sys.platform == "linux" else ():
         with contextlib.suppress(OSError):
-            if mark.encode() in entry.read_bytes().split(b"\0"):
-                found.add(int(entry.parent.name))
+            if entry.encode() in file.read_bytes().split(b"\0"):
+                found.add(int(file.parent.name))
     return found
 
 
 def become_subreaper() -> bool:
-    """From now on orphans below this process become its children instead of init's. Linux only; tells if it worked."""
+    """Makes orphans below this process its children instead of init's. Linux only; whether it worked."""
     return _prctl(36)  # PR_SET_CHILD_SUBREAPER
 
 
 def die_with_parent() -> bool:
-    """The kernel kills this process when its parent ends. Linux only; tells if it worked."""
+    """Has the kernel kill this process when its parent ends. Linux only; whether it worked."""
     return _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 

@@ -1,4 +1,4 @@
-"""Where a running training process is, read from its heartbeats or, where it writes none, from the end of its log."""
+"""The progress of a running training process, read from its heartbeats or else from the end of its log."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Heartbeat:
     """One line of heartbeat.jsonl. `seconds` are counted training seconds. Where a fixed harness writes the line:
-    `untimed` batches and tokens were read before they began, `elapsed` is what a clock would say that nobody can set,
-    and `ignorant` the loss of a model that knows nothing."""
+    `untimed` batches and tokens were read before the clock started, `elapsed` is real time, by a clock that the
+    training cannot set, and `ignorant` is the loss of an untrained model."""
 
     step: int | None = None
     loss: float | None = None
@@ -37,12 +37,12 @@ class Beat:
     ignorant: float | None = None
 
 
-def beats(path: Path) -> tuple[Beat, ...]:
+def read_heartbeats(path: Path) -> tuple[Heartbeat, ...]:
     """All heartbeats in the file, oldest first."""
     return tuple(_beats(read_plain(path, _WHOLE_FILE)))
 
 
-def trace(heartbeats: tuple[Beat, ...]) -> tuple[float, ...]:
+def trace(heartbeats: tuple[Heartbeat, ...]) -> tuple[float, ...]:
     """At most 64 evenly spaced finite losses.
 
     The spacing is a power of two, so that two runs of the same code, of which one managed a few steps more, are
@@ -55,23 +55,26 @@ def trace(heartbeats: tuple[Beat, ...]) -> tuple[float, ...]:
     return tuple(loss for loss in losses[::stride] if abs(loss) < float("inf"))
 
 
-def curve(heartbeats: tuple[Beat, ...], points: int = CURVE_LENGTH) -> tuple[tuple[float, float], ...]:
+def curve(heartbeats: tuple[Heartbeat, ...], points: int = CURVE_LENGTH) -> tuple[tuple[float, float], ...]:
     """(counted seconds, mean loss since the point before) at evenly spaced moments of the training."""
-    told = [(beat.seconds, beat.loss) for beat in heartbeats if beat.seconds is not None and beat.loss is not None]
-    told = [(seconds, loss) for seconds, loss in told if math.isfinite(seconds) and math.isfinite(loss)]
-    end = max((seconds for seconds, _ in told), default=0.0)
+    known = [
+        (seconds, loss)
+        for seconds, loss in ((beat.seconds, beat.loss) for beat in heartbeats)
+        if seconds is not None and loss is not None and math.isfinite(seconds) and math.isfinite(loss)
+    ]
+    end = max((seconds for seconds, _ in known), default=0.0)
     parts: dict[int, list[float]] = {}
-    for seconds, loss in told:
+    for seconds, loss in known:
         parts.setdefault(max(0, math.ceil(points * seconds / end) - 1) if end > 0 else 0, []).append(loss)
     return tuple((end * (part + 1) / points, sum(losses) / len(losses)) for part, losses in sorted(parts.items()))
 
 
-def last_loss(heartbeats: tuple[Beat, ...], log: str) -> float | None:
+def last_loss(heartbeats: tuple[Heartbeat, ...], log: str) -> float | None:
     """The newest loss there is, nan and inf included."""
     if heartbeats and heartbeats[-1].loss is not None:
         return heartbeats[-1].loss
-    told = _LOSS.findall(log)
-    return float(told[-1]) if told else None
+    printed = _LOSS.findall(log)
+    return float(printed[-1]) if printed else None
 
 
 def read_progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: float) -> Progress:
@@ -84,17 +87,17 @@ def read_progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed
     return Progress(phase, newest.step, newest.loss, newest.tokens, newest.seconds or 0.0, elapsed)
 
 
-def _beats(data: bytes) -> Iterator[Beat]:
+def _beats(data: bytes) -> Iterator[Heartbeat]:
     for line in data.split(b"\n"):
         try:
-            told = json.loads(line)
-        except ValueError:  # the half-written last line, or the cut first one
+            beat = json.loads(line)
+        except ValueError:  # the last line may be half-written, and the first one cut
             continue
-        if isinstance(told, dict):
-            yield Beat(
-                _whole(told.get("step")), _number(told.get("loss")), _whole(told.get("tokens")),
-                _number(told.get("seconds")), _whole(told.get("untimed")), _whole(told.get("untimed_tokens")),
-                _number(told.get("elapsed")), _number(told.get("ignorant")),
+        if isinstance(beat, dict):
+            yield Heartbeat(
+                _whole(beat.get("step")), _number(beat.get("loss")), _whole(beat.get("tokens")),
+                _number(beat.get("seconds")), _whole(beat.get("untimed")), _whole(beat.get("untimed_tokens")),
+                _number(beat.get("elapsed")), _number(beat.get("ignorant")),
             )  # fmt: skip
 
 
@@ -107,12 +110,12 @@ def _whole(value: object) -> int | None:
     return None if number is None else int(number)
 
 
-def _guess(log: Path, budget: float) -> Beat | None:
+def _guess(log: Path, budget: float) -> Heartbeat | None:
     line = clean(read_plain(log, 4096, from_end=True).decode(errors="replace")).rpartition("\n")[2]
     step, loss, percent = _STEP.search(line), _LOSS.search(line), _PERCENT.search(line)
     if not (step or loss or percent):
         return None
-    return Beat(
+    return Heartbeat(
         step=int(step[1]) if step else None,
         loss=float(loss[1]) if loss else None,
         seconds=budget * min(1.0, float(percent[1]) / 100) if percent else None,

@@ -1,9 +1,9 @@
 """The sandbox that trainings run in, where the machine has one: bubblewrap, or else Landlock. Linux, stdlib only.
 
-Inside there is no network, the world is read-only, home, /tmp and /run are closed, the files of other runs cannot be
-read, and the held-out tokens neither. Bubblewrap also gives a world of its own, with an empty home, its own loopback
-and /dev/shm, and no other processes; by Landlock there is no TCP at all, and /dev/shm is the machine's: what other runs
-put there can be read.
+Inside there is no network; the file system is read-only; home, /tmp and /run are closed; neither the files of other
+runs nor the held-out tokens can be read. Bubblewrap also gives namespaces of its own: an empty home, its own loopback
+and /dev/shm, and no other processes. With Landlock there is no TCP at all, and /dev/shm is the machine's: what other
+runs put there can be read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution import landlock
-from swarm.execution.probe import Unprobed, probe
+from swarm.execution.probe import ProbeError, probe
 
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 _DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
@@ -29,9 +29,9 @@ _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a program inside finds: this machine, read-only, without what is `closed`; of that, what is `readable` all
-    the same; nothing `secret`, for which zeros stand in, and none of the `tokens` that open doors elsewhere, for which
-    an empty file does; and `writable` folders. What stands in lies in `blanks`."""
+    """What a program inside can access: this machine, read-only, without what is `closed`; of that, what is `readable`
+    all the same; `writable` folders. Zeros replace the content of what is `secret`, and an empty file each of the
+    `tokens` of other services; these replacements are in the folder `blanks`."""
 
     closed: tuple[Path, ...]
     readable: tuple[Path, ...]
@@ -43,13 +43,13 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What is hidden from all that runs inside. `blanks` is a folder for the files that stand for hidden ones, `way`
-    how it is built: the best that works here, where it is not given."""
+    """A sandbox that hides `hidden` folders and `held_out` files. `blanks` is a folder for the files that replace
+    hidden ones, `mechanism` is bubblewrap or landlock: the best that works here, where it is not given."""
 
     hidden: tuple[Path, ...]
     held_out: tuple[Path, ...]
     blanks: Path
-    way: str = ""
+    mechanism: str = ""
 
     def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
@@ -65,7 +65,7 @@ class Sandbox:
             tuple(writable),
             self.blanks,
         )
-        return [*_WAYS[self.way or name()](bounds), *argv]
+        return [*_MECHANISMS[self.mechanism or name()](bounds), *argv]
 
 
 def _bubblewrap(bounds: Bounds) -> list[str]:
@@ -98,7 +98,10 @@ def _landlock(bounds: Bounds) -> list[str]:
     return [sys.executable, "-I", "-S", landlock.__file__, json.dumps(rules)]
 
 
-_WAYS: dict[str, Callable[[Bounds], list[str]]] = {"bubblewrap": _bubblewrap, "landlock": _landlock}  # the best first
+_MECHANISMS: dict[str, Callable[[Bounds], list[str]]] = {
+    "bubblewrap": _bubblewrap,
+    "landlock": _landlock,
+}  # the best first
 
 
 def _devices(patterns: Iterable[str]) -> list[str]:
@@ -106,7 +109,7 @@ def _devices(patterns: Iterable[str]) -> list[str]:
 
 
 def _blank(size: int, blanks: Path) -> str:
-    """A file of zeros, as long as the one it stands for: who looks only at sizes notices nothing."""
+    """A file of zeros, as long as the one it replaces: code that looks only at sizes sees no difference."""
     blank = blanks / str(size)
     if not blank.exists():
         blanks.mkdir(parents=True, exist_ok=True)
@@ -116,43 +119,43 @@ def _blank(size: int, blanks: Path) -> str:
 
 
 def name() -> str:
-    """The way in which a sandbox is built on this machine; "" where none works, each tried from the inside."""
-    return next((way for way in _WAYS if not _lacks(way)), "")
+    """The sandbox mechanism of this machine; "" where none works, each tried from the inside."""
+    return next((mechanism for mechanism in _MECHANISMS if not _missing(mechanism)), "")
 
 
 def missing() -> str:
     """Why there is no sandbox on this machine, in a few words; "" where there is one."""
     if sys.platform != "linux":
         return f"there is none for {sys.platform}"
-    return "" if name() else ", ".join(map(_lacks, _WAYS))
+    return "" if name() else ", ".join(map(_missing, _MECHANISMS))
 
 
-def _lacks(way: str) -> str:
-    """Why it is not to be had in this way; "" where it is."""
-    if way == "bubblewrap" and not shutil.which("bwrap"):
+def _missing(mechanism: str) -> str:
+    """Why this mechanism does not work here; "" where it does."""
+    if mechanism == "bubblewrap" and not shutil.which("bwrap"):
         return "bubblewrap is not installed"
-    if way == "landlock" and landlock.version() < landlock.NEEDED:
+    if mechanism == "landlock" and landlock.version() < landlock.NEEDED:
         return "Landlock needs Linux 6.2, allowed for containers"
-    return _trial(way)
+    return _trial(mechanism)
 
 
 @functools.cache
-def _trial(way: str) -> str:
+def _trial(mechanism: str) -> str:
     with tempfile.TemporaryDirectory(dir=Path.cwd() if os.access(Path.cwd(), os.W_OK) else None) as folder:
         secret = Path(folder, "secret.bin")
         secret.write_bytes(b"held out")
-        box = Sandbox((), (secret,), Path(folder, "blanks"), way)
+        box = Sandbox((), (secret,), Path(folder, "blanks"), mechanism)
         try:
             reach = probe(lambda script: box.command(script, (), (Path(folder),)), [secret])
-        except Unprobed as error:
-            return f"{way} does not work here: {error}"
+        except ProbeError as error:
+            return f"{mechanism} does not work here: {error}"
     through = {"home": reach.home, "a world that can be written to": reach.system, "a network": reach.network}
     seen = [what for what, seen in (through | {"held-out tokens": reach.held_out}).items() if seen]
-    return f"{way} lets through {'; '.join(seen)}" if seen else ""
+    return f"{mechanism} lets through {'; '.join(seen)}" if seen else ""
 
 
 def protection() -> str:
-    """What the sandbox of this machine keeps edited code from, and what not."""
+    """What the sandbox of this machine protects from edited code, and what not."""
     if name() == "bubblewrap":
         return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
     mortal = "" if landlock.version() >= landlock.SCOPED else "your other processes, abstract sockets, "
@@ -164,7 +167,7 @@ def protection() -> str:
 
 
 def exposure() -> str:
-    """What edited code can do where no sandbox holds it, plainly."""
+    """What edited code can do where there is no sandbox."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     who = "as root, who may read and change everything here" if root else "with your rights"
     return f"edited code runs {who}, on your network, and can read the held-out data"

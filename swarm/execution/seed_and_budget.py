@@ -1,4 +1,4 @@
-"""The seed and the budget, set in a run's own copy of a program that does not ask its environment for them.
+"""Sets seed and budget in a run's own copy of a program that does not read them from its environment.
 
 A training file that says `torch.manual_seed(42)` gives the same number every time, and replicates of it would teach
 nothing; one whose prepare.py says `TIME_BUDGET = 300` trains for 300 seconds whatever is asked for. Both are found as
@@ -23,9 +23,9 @@ _SEEDERS = {
 _KEYS = {"PRNGKey"}  # jax has no global generator: the first key is the seed
 
 
-def turned(source: Source, seed: int, budget: float) -> Source:
-    """The source with its seed and, where an editable file says it, its budget set to those of the run."""
-    return Source({path: _turned(path, content, seed, budget) for path, content in source.files.items()})
+def with_seed_and_budget(source: Source, seed: int, budget: float) -> Source:
+    """The source with the seed and, where an editable file has one, the budget of the run."""
+    return Source({path: _rewritten(path, content, seed, budget) for path, content in source.files.items()})
 
 
 def how_seeded(source: Source, fixed: Source) -> str:
@@ -54,7 +54,7 @@ def with_budget(base: bytes, fixed: tuple[str, ...], budget: float) -> bytes:
     return changed.getvalue()
 
 
-def _turned(path: str, content: bytes, seed: int, budget: float) -> bytes:
+def _rewritten(path: str, content: bytes, seed: int, budget: float) -> bytes:
     if not path.endswith(".py"):
         return content
     if b"SWARM_SEED" not in content:
@@ -105,6 +105,6 @@ def _replaced(content: bytes, places: Iterator[ast.expr], text: str) -> bytes:
     for place in sorted(places, key=lambda place: (place.lineno, place.col_offset), reverse=True):
         start = starts[place.lineno - 1] + place.col_offset
         end = starts[(place.end_lineno or place.lineno) - 1] + (place.end_col_offset or 0)
-        if end <= left:  # not around one that was replaced already
+        if end <= left:  # not one that encloses another, which was replaced already
             content, left = content[:start] + text.encode() + content[end:], start
     return content

@@ -1,4 +1,4 @@
-"""One place where a run can happen: its device, what a program there may know of the host, and its hard ends."""
+"""A slot: the GPU or CPU cores that one run at a time uses, the environment of its programs, and its limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: with few cores that is minutes
+COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: minutes where cores are few
 SAVING = 60.0  # seconds to save a model and end, on a slow disk too
 
 _ALLOWED = re.compile(
@@ -18,18 +18,18 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH", re.IGN
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One place where one run at a time can happen."""
+    """A GPU, or a share of the CPU cores, on which one run at a time is made."""
 
     device: str  # "cpu", "cuda", "mps", "sim"
     index: int
     gpu: str | None = None  # CUDA_VISIBLE_DEVICES; None inherits, "" hides all
     cores: tuple[int, ...] = ()  # all where empty
     threads: int = 1
-    memory: float | None = None  # MB, its share of the host's; no limit where None
+    memory: float | None = None  # MB, its share of the host's memory; no limit where None
     lock: str = ""  # name of the host-wide lock, such as the GPU's uuid; no lock where empty
 
     def environment(self, host: Mapping[str, str], allowed: Collection[str] = ()) -> dict[str, str]:
-        """What a program in this slot gets of the host's environment: what is on the list, never a key or a token."""
+        """The environment of a program in this slot: of the host's what is allowed, and never a key or a token."""
         env = {
             name: value
             for name, value in host.items()
@@ -47,7 +47,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hard ends, in seconds and MB."""
+    """At which use of time, memory and disk a run is ended, in seconds and MB."""
 
     wall: float  # of the trainer
     cpu: float | None  # CPU-seconds of the trainer's process tree
@@ -67,8 +67,8 @@ def limits_for(budget: float, device: str, known: float | None = None) -> Limits
 
     `known` is how long the untouched code took to start on this slot, where that was seen. An edit may take longer, but
     not as long as it likes, or it could train before the clock starts. On CUDA it has COLD at least: the untouched code
-    may have been compiled on an earlier night, a changed one never is, and what is read and learned meanwhile is
-    counted all the same (count.py).
+    may have been compiled by an earlier swarm, a changed one never is, and what is read and learned meanwhile is
+    counted all the same (counter_check.py).
     """
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)

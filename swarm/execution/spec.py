@@ -1,4 +1,4 @@
-"""The files between an agent and its guard: what to run, how far that is, how it ended. Stdlib only."""
+"""The files that an agent and its guard exchange: what to run, the guard's state, the result. Stdlib only."""
 
 from __future__ import annotations
 
@@ -6,20 +6,36 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
-HIDDEN, SECOND = "referee-test.json", "hidden"  # the same of the hidden split, and the step that leaves it
+HIDDEN, SECOND = "referee-test.json", "hidden"  # the same for the hidden split, and the step that writes it
 GUARDS, RUNS = "guards", "runs"  # in an agent's folder: a folder per attempt, of the same name in both
-GUARD_FOLDER = "SWARM_GUARD"  # in a guard's environment: the folder that it works in, by which it can be found
-STOP = b"stop\n"  # the one command that a guard knows
-GO = b"go\n"  # and the one that it gives, to a step that was started early
+GUARD_FOLDER = "SWARM_GUARD"  # variable in a guard's environment: its folder, by which its processes are found
+STOP = b"stop\n"  # the one command that a guard takes on stdin
+GO = b"go\n"  # what it writes to the stdin of a step that was started early
 UNREADABLE = (OSError, ValueError, TypeError, KeyError)  # missing, or not what was written: a disk may spoil a file
 
 
-class Damaged(Exception):
-    """A guard's order that cannot be read: nobody can tell what ran there."""
+class UnreadableSpec(Exception):
+    """A guard's spec cannot be read, so that it is unknown what ran there."""
+
+
+class EndedBy(StrEnum):
+    """Why the guard ended a step, or the whole run, before it ended by itself."""
+
+    STOP = "stop"  # the agent asked for it
+    AGENT = "agent"  # the agent is gone
+    DEADLINE = "deadline"
+    CPU = "cpu"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    DISK = "disk"  # the step wrote more than it may
+    FULL = "full"  # the disk has no space left, whoever filled it
+    STALL = "stall"  # no heartbeat any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one guard does. `fixed` maps files below `root` to the sha256 that they must still have after each step.
+    """What one guard runs. `fixed` maps files below `root` to the sha256 that they must still have after each step.
 
     The guard's own files are in a folder of their own, out of the way of programs that write to their run folder.
     """
@@ -74,16 +90,16 @@ class Spec:
 
     @staticmethod
     def read(folder: Path) -> Spec:
-        """The spec in a guard's folder; Damaged where it cannot be read."""
+        """The spec in a guard's folder; UnreadableSpec where there is none that can be read."""
         try:
             raw = json.loads((folder / SPEC).read_text())
             return Spec(**{**raw, "steps": [Step(**step) for step in raw["steps"]]})
         except UNREADABLE as error:
-            raise Damaged(f"{folder / SPEC} cannot be read: {error}") from error
+            raise UnreadableSpec(f"{folder / SPEC} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class StepResult:
     """How a step ended. Exactly one of `exit`, `signal` and `error` (it never started) is set."""
 
     name: str
@@ -93,7 +109,7 @@ class Ended:
     exit: int | None = None
     signal: int | None = None
     error: str | None = None
-    ended_by: str | None = None  # why the guard ended it: "deadline", "cpu", "memory", "stall", "agent", "stop", ...
+    ended_by: EndedBy | None = None  # where the guard ended it
     cpu_seconds: float = 0.0
     max_rss_mb: float = 0.0
     memory_killed: bool = False  # the kernel ended a process of this machine for memory meanwhile
@@ -108,14 +124,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the result file holds. `error` says why steps are missing; `survivors` could not be killed."""
+    """How a guard's run ended. `error` says why steps are missing; the processes `survivors` could not be killed."""
 
     run: str
     attempt: int
-    steps: tuple[Ended, ...] = ()
+    steps: tuple[StepResult, ...] = ()
     changed: tuple[str, ...] = ()  # fixed files that no longer were what they should be
     error: str | None = None
-    ended_by: str | None = None
+    ended_by: EndedBy | None = None
     survivors: tuple[int, ...] = ()
 
     @staticmethod
@@ -123,16 +139,16 @@ class Result:
         """The result in a guard's folder; None while there is none that can be read."""
         try:
             raw = json.loads((folder / RESULT).read_text())
-            steps = tuple(Ended(**step) for step in raw["steps"])
+            steps = tuple(StepResult(**step | _ended_by(step)) for step in raw["steps"])
             lists = {"steps": steps, "changed": tuple(raw["changed"]), "survivors": tuple(raw["survivors"])}
-            return Result(**{**raw, **lists})
+            return Result(**raw | _ended_by(raw) | lists)
         except UNREADABLE:
             return None
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a guard is: enough for the agent to show its phase and for a later sweep to find it and its tree."""
+    """What a guard is doing: enough to show its phase, and for a later cleanup to find it and its tree."""
 
     host: str
     pid: int
@@ -150,8 +166,12 @@ class State:
             return None
 
 
+def _ended_by(raw: Mapping[str, Any]) -> dict[str, EndedBy | None]:
+    return {"ended_by": EndedBy(raw["ended_by"]) if raw["ended_by"] else None}
+
+
 def write_whole(path: Path, value: object) -> None:
-    """JSON that is there wholly or not at all, also after a power cut."""
+    """Writes a file of JSON atomically and durably: it is complete or not there, also after a power cut."""
     draft = path.with_name(path.name + ".part")
     with draft.open("w") as stream:
         json.dump(value, stream)

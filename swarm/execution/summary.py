@@ -1,4 +1,4 @@
-"""What a training program says when it is done: the summary block, in all the forms that are in use."""
+"""Parses the summary block that a training program prints when it is done, in all the forms that are in use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WITH_UNIT = re.compile(r"([+-]?(?:\d+(?:[_,]\d{3})+|\d+)?\.?\d*(?:[eE][+-]?\d+)
 
 
 def parse_summary(text: str, metric: str) -> dict[str, Value]:
-    """What was printed at the end, by name; {} where nothing was.
+    """The values that were printed at the end, by name; {} where there are none.
 
     That is the `key: value` lines after the last line that is `---`, and the `METRIC name=number` lines. Where the
     metric is not among them, the last `metric: number` or `metric=number` anywhere counts, also inside a line. Numbers
@@ -23,15 +23,15 @@ def parse_summary(text: str, metric: str) -> dict[str, Value]:
     """
     lines = clean(text).split("\n")
     marks = [number for number, line in enumerate(lines) if line.strip() == "---"]
-    told = {**_pairs(lines[marks[-1] + 1 :] if marks else [], _KEY_VALUE), **_pairs(lines, _METRIC)}
-    if isinstance(told.get(metric, ""), str):
+    values = {**_pairs(lines[marks[-1] + 1 :] if marks else [], _KEY_VALUE), **_pairs(lines, _METRIC)}
+    if isinstance(values.get(metric, ""), str):
         inside = re.compile(rf"(?<![\w./-]){re.escape(metric)}\s*[:=]\s*(\S+(?:\s*%)?)")
         named = [match[1] for line in lines for match in inside.finditer(line)]
-        candidates = [told[metric]] if metric in told else []
+        candidates = [values[metric]] if metric in values else []
         numbers = [number for text in (*named, *candidates) if (number := number_of(text)) is not None]
         if numbers:
-            told[metric] = numbers[-1]
-    return told
+            values[metric] = numbers[-1]
+    return values
 
 
 def number_of(value: Value) -> float | int | None:
@@ -39,8 +39,8 @@ def number_of(value: Value) -> float | int | None:
     if value is None or isinstance(value, int | float):
         return value
     plain = value.strip().rstrip(",;|")
-    told = _WITH_UNIT.fullmatch(plain)
-    for text in (plain, re.sub(r"[,_]", "", told[1]) if told else ""):
+    match = _WITH_UNIT.fullmatch(plain)
+    for text in (plain, re.sub(r"[,_]", "", match[1]) if match else ""):
         if isinstance(number := _value(text), int | float):
             return number
     return None

@@ -1,4 +1,4 @@
-"""A plain folder with the whole tree of a project at one state: where a researcher edits and where a run happens."""
+"""A workspace: a plain folder with all files of a project at one state, to edit in or to run in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from swarm.records import Edit, Source
 
 
 class ForbiddenEdit(SwarmError):
-    """A researcher touched what is not editable: the edit is refused and the claim released."""
+    """A researcher changed a file that is not editable: the edit is refused and the claim released."""
 
 
 class Workspace:
@@ -55,7 +55,7 @@ class Workspace:
     def edit_from(self, parent: Source) -> Edit:
         """What differs from `parent` among the editable files, for researchers that edit in place.
 
-        New files elsewhere are scribbles and ignored. ForbiddenEdit where an editable file was deleted, or any other
+        New files elsewhere are ignored. ForbiddenEdit where an editable file was deleted, or any other
         file of the base tree changed or deleted.
         """
         touched = [
@@ -72,7 +72,7 @@ class Workspace:
         return {path: sha for path, sha in self._shas.items() if self._is_fixed(path)}
 
     def hashes(self, source: Source) -> dict[str, str]:
-        """sha256 by path of what a run must leave alone: the fixed files, and the source that it is made of."""
+        """sha256 by path of the files that a run must not change: the fixed files, and the source that it trains."""
         return self.fixed_files() | {
             path: hashlib.sha256(content).hexdigest() for path, content in source.files.items()
         }

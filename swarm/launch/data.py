@@ -1,4 +1,4 @@
-"""The data that a project trains and is measured on: what is prepared on this host."""
+"""The prepared data of a project on this host, as the project's data command reports it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def prepared(project: Project, root: Path) -> Mapping[str, object]:
             f"the data is not prepared: run `{project.prepare}` first" + (f" ({said[-1]})" if said else "")
         )
     try:
-        told = json.loads(done.stdout)
+        data = json.loads(done.stdout)
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        data = None
+    if not isinstance(data, dict):
         raise UsageError(f"`{command}` must print one JSON object, not {done.stdout[:80]!r}")
-    return told
+    return data
 
 
 def named(data: Mapping[str, object]) -> str:

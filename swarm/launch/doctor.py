@@ -1,4 +1,4 @@
-"""`swarm doctor`: what a night needs, each line fine or with the command that mends it."""
+"""`swarm doctor`: checks what a swarm needs; each line is ok, or says the command that helps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rich.text import Text
 
 from swarm.errors import SwarmError
 from swarm.execution import gpu, sandbox
-from swarm.execution.probe import Unprobed, probe
-from swarm.execution.runner import cache_of, held_out_of
+from swarm.execution.probe import ProbeError, probe
+from swarm.execution.run_spec import cache_of, held_out_of
 from swarm.history.repository import History
 from swarm.launch.data import named, prepared
 from swarm.project.project import load_project
@@ -30,16 +30,16 @@ ENOUGH_DISK = 5e9  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One line of the doctor. `ok` is None where something is missing that one can do without."""
+    """One line of the doctor. `ok` is None where something optional is missing."""
 
     name: str
     ok: bool | None
-    told: str
+    text: str
     remedy: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         mark, style = {True: ("ok", "green"), False: ("no", "bold red"), None: ("--", "yellow")}[self.ok]
-        yield Text.assemble((f"{mark}  ", style), (f"{self.name:<12}", "bold"), self.told)
+        yield Text.assemble((f"{mark}  ", style), (f"{self.name:<12}", "bold"), self.text)
         if self.remedy and not self.ok:
             yield Text(f"                {self.remedy}", "cyan")
 
@@ -79,8 +79,8 @@ def _project(root: Path) -> Examined:
     except SwarmError as error:
         return Examined("repository", False, str(error))
     if changed:
-        told = f"uncommitted changes in {', '.join(changed)}"
-        return Examined("repository", False, told, "git commit -a, or git stash")
+        changes = f"uncommitted changes in {', '.join(changed)}"
+        return Examined("repository", False, changes, "git commit -a, or git stash")
     return Examined("repository", True, f"{history.root.name} at {head[:7]}, edits {', '.join(project.editable)}")
 
 
@@ -101,8 +101,8 @@ def _package(name: str, module: str) -> Examined:
 def _gpus(root: Path) -> Examined:
     cards, kind = gpu.gpus(), gpu.device_kind()
     if gpu.names_instances():
-        told = "CUDA_VISIBLE_DEVICES names MIG instances, and only whole GPUs are supported"
-        return Examined("gpus", False, told, "name whole GPUs by their indices: CUDA_VISIBLE_DEVICES=0,1")
+        problem = "CUDA_VISIBLE_DEVICES names MIG instances, and only whole GPUs are supported"
+        return Examined("gpus", False, problem, "name whole GPUs by their indices: CUDA_VISIBLE_DEVICES=0,1")
     if not cards:
         kinds = {"mps": "the Apple GPU will be used", "cpu": "none: agents run on CPU cores, with a small model"}
         return Examined("gpus", True if kind == "mps" else None, kinds.get(kind, "none"))
@@ -111,8 +111,8 @@ def _gpus(root: Path) -> Examined:
     busy = [
         f"gpu {card.index} is used by {', '.join(name for _, name in card.holders)}" for card in cards if card.holders
     ]
-    told = f"{len(cards)} x {cards[0].name}" + (f"; {'; '.join(busy)}" if busy else "")
-    return Examined("gpus", not busy, told, "leave busy GPUs out: python -m swarm launch --gpus 0,1")
+    found = f"{len(cards)} x {cards[0].name}" + (f"; {'; '.join(busy)}" if busy else "")
+    return Examined("gpus", not busy, found, "leave busy GPUs out: python -m swarm launch --gpus 0,1")
 
 
 def _refereed(root: Path) -> bool:
@@ -172,13 +172,13 @@ def _sandbox() -> Examined:
 
 
 def _reach(root: Path) -> list[Examined]:
-    """What edited code could do here, tried by a program in its place: in the sandbox where there is one."""
+    """What edited code can do here, tried by a program in its place: in the sandbox where there is one."""
     cache, held_out = cache_of(os.environ), _held_out(root)
     with tempfile.TemporaryDirectory() as folder:
         box = None if sandbox.missing() else sandbox.Sandbox((), held_out, Path(folder))
         try:
             found = probe(lambda script: box.command(script, (), (cache,)) if box else script, held_out)
-        except Unprobed as error:
+        except ProbeError as error:
             return [Examined("reach", None, f"what edited code reaches could not be tried: {error}")]
     lines = [
         ("network", found.network, "edited code can use it", "closed to edited code"),

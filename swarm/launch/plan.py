@@ -1,4 +1,4 @@
-"""What `launch` is about to do, worked out in full before anything is changed. Every refusal of bad input is here."""
+"""The plan of a swarm, made and checked in full before anything is changed. Bad input is refused here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from swarm.execution.seed_and_budget import how_seeded, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
 from swarm.launch.data import prepared
-from swarm.launch.slots import Seating, seats_here, unfit
+from swarm.launch.slots import SlotAssignment, local_slots, unfit
 from swarm.ledger.database import Ledger, founded, locked
 from swarm.ledger.experiments import experiment
 from swarm.ledger.home import ledger_path
@@ -79,16 +79,15 @@ def make_plan(
     root: Path,
     config: Config,
     today: datetime.date | None = None,
-    seats: Callable[[Config, str], Seating] = seats_here,
+    find_slots: Callable[[Config, str], SlotAssignment] = local_slots,
     *,
     thinks: bool = True,
 ) -> Plan:
     """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
 
-    `seats` tells where agents can work, on the device of a resumed night; it is asked last, as a cluster may take its
-    time. Nothing is changed, in the
-    repository or elsewhere. Where nobody `thinks`, runs are all there will be: neither researchers nor branches are
-    asked for what they lack.
+    `find_slots` gives the agents' slots, on the device of a resumed swarm; it is called late, as a cluster may take its
+    time. Nothing is changed, in the repository or elsewhere. Where no agent `thinks`, there will only be runs: neither
+    researchers nor branches are checked.
     """
     history = History(root)
     root = history.root
@@ -104,7 +103,7 @@ def make_plan(
         )
     if config.resume:
         config = _resumed(config, renamed(known[tag].settings))
-    wanted(config.sandbox)  # says here what it lacks
+    wanted(config.sandbox)  # raises where something is missing
     base = known[tag].base_commit if config.resume else _start(config, history, known, root)
     if not config.resume and not config.from_tag:
         _refuse_changes(history, project)
@@ -113,8 +112,8 @@ def make_plan(
     _refuse_broken(source)
     budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
     data = prepared(project, root)
-    seating = seats(config, known[tag].device if config.resume else "")
-    slots, device = seating.slots, seating.device
+    assignment = find_slots(config, known[tag].device if config.resume else "")
+    slots, device = assignment.slots, assignment.device
     if why := unfit(slots.values(), project):
         raise UsageError(why)
     options = researcher_options(config, project)
@@ -123,7 +122,7 @@ def make_plan(
         refuse_unknown(config.option, {name for _, name in chosen})
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
-        create(name, "gpu0", config.researcher_seed, options)  # says here what it lacks
+        create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
     key = _key(project, history, base, device, slots, budget, data)
     if config.resume:
         _refuse_other_key(tag, key, json.loads(known[tag].key))
@@ -142,8 +141,8 @@ def make_plan(
         key=json.dumps(key, sort_keys=True),
         data=data,
         seed=how_seeded(source, fixed),
-        hosts=seating.hosts,
-        accelerator=seating.accelerator,
+        hosts=assignment.hosts,
+        accelerator=assignment.accelerator,
     )
 
 
@@ -159,7 +158,7 @@ def base_tree(plan: Plan) -> bytes:
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """Runs use the data that the plan found, whatever `prepare.py` is told to make meanwhile."""
+    """Variables for all runs: they use the data that the plan found, whatever `prepare.py` makes meanwhile."""
     return {"AUTORESEARCH_CORPUS": str(plan.data["key"])} if "key" in plan.data else {}
 
 

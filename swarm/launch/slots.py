@@ -1,4 +1,4 @@
-"""Which agents a machine or a cluster can seat: one slot per GPU, or per core where there is none."""
+"""The slots of a swarm's agents on this machine or a cluster: one per GPU, or per CPU core where there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from swarm.errors import MachineFault, UsageError
+from swarm.errors import HostFault, UsageError
 from swarm.execution import gpu
 from swarm.execution.runner import Slot
 from swarm.project.project import Project
@@ -16,8 +16,8 @@ from swarm.project.settings import Config
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """A GPU of a cluster that is there: its host and its model; `fault` says why it is of no use, if it is not.
+class FoundGpu:
+    """A GPU of a cluster: its host and its model; `fault` says why it cannot be used, if so.
 
     `accelerator` is what Ray calls the model, where it does: the label of the host.
     """
@@ -29,12 +29,12 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Seating:
+class SlotAssignment:
     """One slot per agent, and their device, as in "cuda: NVIDIA H200".
 
-    On a cluster each agent learns its own slot where it lands, and `hosts` counts the GPUs that were there at the
-    start; it is empty where a swarm keeps to one machine. Where GPUs of several models are there, agents are placed by
-    `accelerator`, which is what Ray calls theirs.
+    On a cluster each agent learns its own slot on the host where Ray starts it, and `hosts` counts the GPUs that were
+    found; it is empty where the swarm uses this machine only. Where a cluster has GPUs of several models, agents are
+    placed by `accelerator`, which is Ray's name of theirs.
     """
 
     slots: Mapping[str, Slot]
@@ -43,57 +43,57 @@ class Seating:
     accelerator: str = ""
 
 
-def seats_here(config: Config, device: str = "") -> Seating:
-    """What this machine seats; UsageError, with the remedy, where it cannot be what the config asks for.
+def local_slots(config: Config, device: str = "") -> SlotAssignment:
+    """The slots on this machine; UsageError, with the remedy, where it does not have what the config asks for.
 
-    Whatever `device` a resumed night had: here people choose GPUs by index.
+    The `device` of a resumed swarm does not matter here: people choose GPUs by index.
     """
-    return seats_on(config, gpu.device_kind() if config.device == "auto" else config.device)
+    return local_slots_on(config, gpu.device_kind() if config.device == "auto" else config.device)
 
 
-def seats_on(config: Config, kind: str) -> Seating:
+def local_slots_on(config: Config, kind: str) -> SlotAssignment:
     """The same on one kind of device: cuda, mps, cpu or sim."""
     slots, model = _slots_here(config, kind)
-    return Seating(slots, f"{kind}: {model}")
+    return SlotAssignment(slots, f"{kind}: {model}")
 
 
-def seats_of(
-    arrivals: Sequence[Arrival], kind: str, wanted: int, called: int = 0, device: str = "", mixed: bool = False
-) -> Seating:
-    """What a cluster seats: `wanted` agents on GPUs of one model, that of `device`, or the one that most are of.
+def assign_slots(
+    found: Sequence[FoundGpu], kind: str, wanted: int, requested: int = 0, device: str = "", mixed: bool = False
+) -> SlotAssignment:
+    """The slots on a cluster: `wanted` agents on GPUs of one model, that of `device`, or else the most frequent one.
 
-    Of the `called` GPUs (`wanted`, if there were not more) those that are not there yet may be of that model: who lands
-    there takes up work on arrival. `mixed` says that the cluster has several models, though only one of them may have
-    arrived. UsageError where no GPU can be used.
+    Of the `requested` GPUs (`wanted`, if not more) those that were not found yet may be of that model: an agent starts
+    there when they are. `mixed` says that the cluster has several models, though only one of them may have been found.
+    UsageError where no GPU can be used.
     """
-    usable = [arrival for arrival in arrivals if not arrival.fault]
+    usable = [one for one in found if not one.fault]
     if not usable:
-        faults = "; ".join(dict.fromkeys(f"{arrival.host}: {arrival.fault}" for arrival in arrivals))
+        faults = "; ".join(dict.fromkeys(f"{one.host}: {one.fault}" for one in found))
         raise UsageError(
             f"no GPU of the cluster can be used ({faults or 'none came'}): see `ray status` for what it has,"
             " and give it longer with --wait 30m"
         )
-    model = leading(arrivals, device.removeprefix(f"{kind}: "))
-    chosen = [arrival for arrival in usable if arrival.model == model]
-    others = len(usable) - len(chosen)  # their agents would only be turned away
-    count = min(wanted, max(wanted, called) - others)
-    accelerators = {arrival.accelerator for arrival in chosen} if others or mixed else set()
-    return Seating(
+    model = leading_model(found, device.removeprefix(f"{kind}: "))
+    chosen = [one for one in usable if one.model == model]
+    others = len(usable) - len(chosen)  # their agents would only be refused
+    count = min(wanted, max(wanted, requested) - others)
+    accelerators = {one.accelerator for one in chosen} if others or mixed else set()
+    return SlotAssignment(
         {f"gpu{index}": Slot(kind, index) for index in range(count)},
         f"{kind}: {model}",
-        Counter(arrival.host for arrival in chosen),
+        Counter(one.host for one in chosen),
         accelerators.pop() if len(accelerators) == 1 else "",
     )
 
 
-def leading(arrivals: Sequence[Arrival], first: str = "") -> str:
-    """The model `first` where one has arrived that can be used, or else the one that most are of; "" where none has."""
-    models = Counter(arrival.model for arrival in arrivals if not arrival.fault)
+def leading_model(found: Sequence[FoundGpu], first: str = "") -> str:
+    """The model `first` where one of it can be used, or else the most frequent one; "" where none can be used."""
+    models = Counter(one.model for one in found if not one.fault)
     return first if models[first] else max(models, key=lambda model: (models[model], model), default="")
 
 
 def own_slot(kind: str, accelerator: str = "") -> tuple[Slot, str]:
-    """The slot on the one GPU that Ray gave this process, and the GPU's model; MachineFault where it is of no use.
+    """The slot on the one GPU that Ray gave this process, and the GPU's model; MachineFault where it cannot be used.
 
     A simulated GPU is of the model that its host's label says, its `accelerator`, if it has one.
     """
@@ -102,10 +102,10 @@ def own_slot(kind: str, accelerator: str = "") -> tuple[Slot, str]:
         return Slot("sim", int(given), gpu=given), accelerator or gpu.device_name("sim")
     seen = gpu.gpus()
     if len(seen) != 1:
-        raise MachineFault(f"{platform.node()}: Ray gives GPU {given!r}, and the driver shows {len(seen)} of that name")
+        raise HostFault(f"{platform.node()}: Ray gives GPU {given!r}, and the driver shows {len(seen)} of that name")
     [card] = seen
     if card.holders:
-        raise MachineFault(f"{platform.node()}: in use by other processes: {_describe(card)}")
+        raise HostFault(f"{platform.node()}: in use by other processes: {_describe(card)}")
     cores = gpu.cores_for(card.index, gpu.count())
     return Slot("cuda", card.index, gpu=card.uuid, cores=cores, threads=len(cores), lock=card.uuid), card.name
 

@@ -22,7 +22,7 @@ def test_a_change_of_editable_files_may_run(files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "reason"),
     [
         ({}, "changes nothing"),
         ({"train.py": b"x = 1\n"}, "changes nothing"),
@@ -37,6 +37,6 @@ def test_a_change_of_editable_files_may_run(files: dict[str, bytes]) -> None:
         ({"train.py": None}, "must give the files' content as bytes"),
     ],
 )
-def test_everything_else_is_told_in_one_line(files: dict[str, Any], told: str) -> None:
+def test_everything_else_is_told_in_one_line(files: dict[str, Any], reason: str) -> None:
     said = fault(Edit(files), PARENT, PROJECT)
-    assert said.startswith(told) and "\n" not in said
+    assert said.startswith(reason) and "\n" not in said

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from swarm.agent import drafting as module
 from swarm.agent.loop import Agent
-from swarm.agent.loop import drafting as module
 from swarm.board.board import Board
 from swarm.board.client import local_client
 from swarm.errors import Fenced, MachineFault
@@ -85,11 +85,11 @@ class Thinker:
     """Turns one knob after the other, or whatever its hooks say; notes that nobody else is in its folder meanwhile."""
 
     def __init__(self, diary: list[str], **hooks: Callable[..., Any]):
-        self.diary, self.hooks, self.ideas, self.told = diary, hooks, 0, []
+        self.diary, self.hooks, self.ideas, self.briefings = diary, hooks, 0, []
         self.thinking = 0
 
     async def propose(self, briefing: Briefing) -> Idea:
-        self.told.append(briefing)
+        self.briefings.append(briefing)
         return await self._think("propose", self._next, briefing)
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
@@ -283,7 +283,7 @@ def test_only_the_models_of_what_is_kept_stay(room: Room) -> None:
 
 def test_a_researcher_is_told_why_its_ideas_were_refused(room: Room) -> None:
     def edit(idea: Idea, briefing: Briefing, folder: Path) -> Edit:
-        step = len(thinker.told)
+        step = len(thinker.briefings)
         return {
             1: Edit({}),
             2: Edit({"train.py": b"x = = 1"}),
@@ -293,14 +293,14 @@ def test_a_researcher_is_told_why_its_ideas_were_refused(room: Room) -> None:
 
     thinker = room.thinker(edit=edit)
     room.live(room.agent(thinker))
-    reasons = [reason.partition(": ")[2] for reason in thinker.told[4].refused]
+    reasons = [reason.partition(": ")[2] for reason in thinker.briefings[4].refused]
     assert [reason.split(":")[0].split(";")[0] for reason in reasons] == [
         "changes nothing",
         "does not parse",
         "touches prepare.py",
         "apr5-gpu0-0000 (baseline)",
     ]
-    assert thinker.told[5].refused == (), "what was taken wipes the slate"
+    assert thinker.briefings[5].refused == (), "what was taken wipes the slate"
     assert len(room.experiments("state = 'abandoned'")) == 4
 
 
@@ -309,11 +309,11 @@ def test_what_is_very_like_is_shown_once_and_runs_if_its_researcher_insists(make
     ideas = [Idea("k0 -> 2500", knobs={"k0": 2500}), near, replace(near, again="2500 is where it overflows")]
     room = make_room(max_experiments=2)
     thinker = room.thinker(
-        propose=lambda briefing: ideas[min(len(thinker.told), 3) - 1],
+        propose=lambda briefing: ideas[min(len(thinker.briefings), 3) - 1],
         edit=lambda idea, briefing, folder: turned(briefing.parent, 0, idea.knobs["k0"]),
     )
     room.live(room.agent(thinker))
-    (refused,) = thinker.told[2].refused
+    (refused,) = thinker.briefings[2].refused
     assert "apr5-gpu0-0001 (k0 -> 2500)" in refused and "very like it" in refused
     assert [row["title"] for row in room.experiments("state = 'judged'")] == ["k0 -> 2500", "k0 -> 2501"]
 
@@ -330,8 +330,8 @@ def test_a_researcher_that_repeats_itself_is_let_rest(room: Room) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(for_a_while())
-    assert module.STUBBORN <= len(thinker.told) <= 3 * module.STUBBORN
-    assert len(thinker.told[-1].refused) <= 12
+    assert module.STUBBORN <= len(thinker.briefings) <= 3 * module.STUBBORN
+    assert len(thinker.briefings[-1].refused) <= 12
 
 
 @pytest.mark.parametrize("step", ["propose", "edit"])
@@ -402,8 +402,8 @@ def test_people_see_who_stands_in_and_when_the_researcher_is_back(room: Room) ->
     room.live(agent)
     assert seen[:3] == ["", "the money is out", "the money is out"]
     assert agent.view()["standin"] == ""
-    told = ["the sweep thinks until the researcher is back: the money is out", "the researcher is back"]
-    assert room.events("warning") == told
+    expected = ["the sweep thinks until the researcher is back: the money is out", "the researcher is back"]
+    assert room.events("warning") == expected
 
 
 def test_without_a_fallback_a_researcher_that_is_away_is_waited_for(make_room: Callable[..., Room]) -> None:
@@ -857,6 +857,6 @@ def test_a_researcher_whose_ideas_only_crash_sits_out_for_a_while_and_people_are
 
     room.bench.outcome = outcome
     room.live(room.agent(room.thinker(), fallback=room.thinker(propose=sound)))
-    told = [text for text in room.events("warning") if "crashes in a row" in text]
-    assert told[0] == "6 crashes in a row, the last: it failed: nan; the sweep has the next 4 ideas"
-    assert len(good) == module.BENCHED * len(told)
+    warnings = [text for text in room.events("warning") if "crashes in a row" in text]
+    assert warnings[0] == "6 crashes in a row, the last: it failed: nan; the sweep has the next 4 ideas"
+    assert len(good) == module.BENCHED * len(warnings)

@@ -19,7 +19,7 @@ from statistics import quantiles
 import pytest
 from rich.console import Console
 
-from swarm.coordinator.cluster_gpus import muster
+from swarm.coordinator.cluster_gpus import cluster_slots
 from swarm.coordinator.head import Swarm
 from swarm.errors import Unavailable
 from swarm.lab.simulation.project import make_project
@@ -93,7 +93,7 @@ def test_64_agents(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     root = make_project(tmp_path / "project", budget=BUDGET)
     config = Config(tag="apr5", device="sim", researcher="sweep").check()
     begun = time.monotonic()
-    swarm = Swarm(make_plan(root, config, seats=functools.partial(muster, address, lambda told: None)))
+    swarm = Swarm(make_plan(root, config, find_slots=functools.partial(cluster_slots, address, lambda told: None)))
     came = time.monotonic() - begun
     swarm.start()
     supervisor = threading.Thread(target=swarm.supervise)

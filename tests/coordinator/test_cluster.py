@@ -54,9 +54,9 @@ def test_a_ray_that_comes_too_late_is_started_again_and_nothing_of_it_stays(monk
 def test_a_ray_that_never_comes_is_one_line(monkeypatch):
     begun: list[subprocess.Popen] = []
     monkeypatch.setattr(ray, "init", late(9, begun))
-    with pytest.raises(SwarmError, match=r"Ray does not start on .*: The current node timed out") as told:
+    with pytest.raises(SwarmError, match=r"Ray does not start on .*: The current node timed out") as error:
         Cluster(None, []).start(b"")
-    assert "\n" not in str(told.value) and len(begun) == cluster.STARTS
+    assert "\n" not in str(error.value) and len(begun) == cluster.STARTS
     assert all(map(gone, begun))
 
 
@@ -72,7 +72,7 @@ class Slow:
 
 own = cluster.Cluster(None, ())
 own.start(b"x" * 2**20)
-line = cluster.Line(ray.remote(Slow).options(num_cpus=0).remote())
+line = cluster.BoardHandle(ray.remote(Slow).options(num_cpus=0).remote())
 for process in psutil.Process().children():
     if process.name() in cluster.VITAL:
         process.kill()

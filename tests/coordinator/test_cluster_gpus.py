@@ -14,30 +14,30 @@ from typing import Any
 import pytest
 
 from swarm.coordinator.cluster import refused
-from swarm.coordinator.cluster_gpus import left_out, muster
+from swarm.coordinator.cluster_gpus import cluster_slots, left_out
 from swarm.errors import UsageError
 from swarm.lab.simulation.project import make_project
-from swarm.launch.slots import Arrival, seats_of
+from swarm.launch.slots import FoundGpu, assign_slots
 from swarm.project.settings import Config
 
 
 def test_agents_sit_on_gpus_of_one_model():
-    arrivals = [Arrival("one", "H200"), Arrival("one", "H200"), Arrival("two", "A100"), Arrival("two", "", "busy")]
-    seating = seats_of(arrivals, "cuda", wanted=4)
-    assert seating.device == "cuda: H200"
-    assert dict(seating.hosts) == {"one": 2}
-    assert list(seating.slots) == ["gpu0", "gpu1", "gpu2"]  # the A100 would only be turned away
+    found = [FoundGpu("one", "H200"), FoundGpu("one", "H200"), FoundGpu("two", "A100"), FoundGpu("two", "", "busy")]
+    assignment = assign_slots(found, "cuda", wanted=4)
+    assert assignment.device == "cuda: H200"
+    assert dict(assignment.hosts) == {"one": 2}
+    assert list(assignment.slots) == ["gpu0", "gpu1", "gpu2"]  # the A100 would only be turned away
 
 
 def test_who_is_still_on_the_way_has_a_seat():
-    assert len(seats_of([Arrival("one", "H200")], "cuda", wanted=8).slots) == 8
+    assert len(assign_slots([FoundGpu("one", "H200")], "cuda", wanted=8).slots) == 8
 
 
 def test_a_cluster_without_a_usable_gpu_is_refused_with_the_reasons():
     with pytest.raises(UsageError, match=r"two: in use by python.*--wait 30m"):
-        seats_of([Arrival("two", "", "in use by python")], "cuda", wanted=1)
+        assign_slots([FoundGpu("two", "", "in use by python")], "cuda", wanted=1)
     with pytest.raises(UsageError, match="none came"):
-        seats_of([], "cuda", wanted=1)
+        assign_slots([], "cuda", wanted=1)
 
 
 @pytest.fixture
@@ -93,16 +93,21 @@ def test_a_token_and_versions_that_do_not_fit_are_told_with_the_remedy():
         AuthenticationError("InvalidAuthToken"),
         RuntimeError("Failed to connect to Ray cluster at 10.0.0.7:6"),
     ):
-        told = refused(wrong)
-        assert "RAY_AUTH_MODE=token" in told and "~/.ray/auth_token" in told and "\n" not in told
+        text = refused(wrong)
+        assert "RAY_AUTH_MODE=token" in text and "~/.ray/auth_token" in text and "\n" not in text
     with pytest.raises(RuntimeError) as error:
         check_version_info({"ray_version": "2.1.0", "python_version": "3.9.1"}, "10.0.0.7")
-    told = refused(error.value)
-    assert "2.1.0" in told and "10.0.0.7" in told and "make setup" in told and "\n" not in told
+    text = refused(error.value)
+    assert "2.1.0" in text and "10.0.0.7" in text and "make setup" in text and "\n" not in text
 
 
 def test_other_models_are_left_out_with_the_command_that_uses_them():
-    came = [Arrival("one", "H200"), Arrival("one", "H200"), Arrival("two", "NVIDIA A100"), Arrival("two", "", "busy")]
+    came = [
+        FoundGpu("one", "H200"),
+        FoundGpu("one", "H200"),
+        FoundGpu("two", "NVIDIA A100"),
+        FoundGpu("two", "", "busy"),
+    ]
     assert list(left_out(came, "cuda: H200", "head:6379")) == [
         "1 of NVIDIA A100 left out (two): different GPUs share no ranking, and this swarm's are H200. Once it runs,"
         " they can have a swarm of their own beside it:"
@@ -113,29 +118,29 @@ def test_other_models_are_left_out_with_the_command_that_uses_them():
 
 def test_those_that_had_not_answered_when_enough_came_are_left_out_too():
     """Nobody can say more of them than Ray does; who is of no use counts for nothing."""
-    came = [*2 * [Arrival("one", "H200", accelerator="H200")], Arrival("two", "", "busy", "A100")]
+    came = [*2 * [FoundGpu("one", "H200", accelerator="H200")], FoundGpu("two", "", "busy", "A100")]
     free = [*4 * [("H200", "one")], *4 * [("A100", "two")], ("", "three")]
-    [told] = left_out(came, "cuda: H200", "head:6379", free)
-    assert told.startswith("3 of A100 left out (two)") and "--gpus 3 " in told
-    [told] = left_out([*came, Arrival("two", "NVIDIA A100", accelerator="A100")], "cuda: H200", "head:6379", free)
-    assert told.startswith("3 of NVIDIA A100 left out (two)")
+    [line] = left_out(came, "cuda: H200", "head:6379", free)
+    assert line.startswith("3 of A100 left out (two)") and "--gpus 3 " in line
+    [line] = left_out([*came, FoundGpu("two", "NVIDIA A100", accelerator="A100")], "cuda: H200", "head:6379", free)
+    assert line.startswith("3 of NVIDIA A100 left out (two)")
 
 
 def test_the_command_for_those_left_out_works_a_second_time(tmp_path: Path):
     root = make_project(tmp_path / "project")
-    [told] = left_out([Arrival("one", "H200"), Arrival("two", "A100")], "cuda: H200", "head:6379")
-    beside = told.partition("beside it: ")[2].replace("python -m swarm", "echo")
+    [line] = left_out([FoundGpu("one", "H200"), FoundGpu("two", "A100")], "cuda: H200", "head:6379")
+    beside = line.partition("beside it: ")[2].replace("python -m swarm", "echo")
     for _ in range(2):
         done = subprocess.run(beside, shell=True, cwd=root, capture_output=True, text=True, check=True)
         assert done.stdout == "launch --gpus 1 --address head:6379\n"
     assert (tmp_path / "a100" / "train.py").is_file()
 
 
-def test_of_several_models_that_of_the_resumed_night_is_taken():
-    came = [Arrival("one", "H200", accelerator="H200"), *2 * [Arrival("two", "A100", accelerator="A100")]]
-    assert seats_of(came, "cuda", wanted=2, called=3).device == "cuda: A100"
-    seating = seats_of(came, "cuda", wanted=2, called=3, device="cuda: H200")
-    assert (seating.device, list(seating.slots), seating.accelerator) == ("cuda: H200", ["gpu0"], "H200")
+def test_of_several_models_that_of_the_resumed_swarm_is_taken():
+    came = [FoundGpu("one", "H200", accelerator="H200"), *2 * [FoundGpu("two", "A100", accelerator="A100")]]
+    assert assign_slots(came, "cuda", wanted=2, requested=3).device == "cuda: A100"
+    assignment = assign_slots(came, "cuda", wanted=2, requested=3, device="cuda: H200")
+    assert (assignment.device, list(assignment.slots), assignment.accelerator) == ("cuda: H200", ["gpu0"], "H200")
 
 
 @pytest.mark.slow
@@ -143,13 +148,13 @@ def test_of_a_mixed_cluster_fewer_than_all_are_placed_by_their_model(cluster: An
     """Enough of one model come first, and nobody has seen the other yet."""
     for model in ("A100", "H100"):
         cluster.add_node(num_cpus=1, num_gpus=2, labels={"ray.io/accelerator-type": model})
-    told: list[str] = []
-    seating = muster(cluster.address, told.append, Config(device="sim", gpus="1"))
-    mine = seating.device.removeprefix("sim: ")
-    assert (len(seating.slots), seating.accelerator) == (1, mine)
+    said: list[str] = []
+    assignment = cluster_slots(cluster.address, said.append, Config(device="sim", gpus="1"))
+    mine = assignment.device.removeprefix("sim: ")
+    assert (len(assignment.slots), assignment.accelerator) == (1, mine)
     [other] = {"A100", "H100"} - {mine}
-    assert "1 of 1 GPUs" in told[0] and told[-1].startswith(f"2 of {other} left out"), told
-    assert not any("later" in line for line in told)
+    assert "1 of 1 GPUs" in said[0] and said[-1].startswith(f"2 of {other} left out"), said
+    assert not any("later" in line for line in said)
 
 
 @pytest.mark.slow
@@ -159,9 +164,9 @@ def test_gpus_of_two_models_have_a_swarm_each_at_the_same_time(cluster: Any, tmp
     root = make_project(tmp_path / "project", budget=1.0)
     command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), "--device", "sim", "--tag", "apr5", "--detach"]
     environment = {**os.environ, "RAY_ADDRESS": cluster.address}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
-    assert told.returncode == 0, told.stdout + told.stderr
-    [line] = [line for line in told.stdout.splitlines() if "1 of A100 left out" in line]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [line] = [line for line in done.stdout.splitlines() if "1 of A100 left out" in line]
     beside = line.partition("beside it: ")[2].replace("python", sys.executable)
     until = time.monotonic() + 100
     while len({run["agent"] for run in status(root)["runs"]}) < 2 and time.monotonic() < until:

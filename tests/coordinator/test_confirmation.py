@@ -94,14 +94,14 @@ def rows(ended: Path) -> Iterator[Ledger]:
 def test_a_real_gain_is_confirmed_on_pairs_of_fresh_seeds(ended: Path, rows: Ledger) -> None:
     done = swarm(ended, "confirm", "gpu0-0001", *FLAGS, "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["experiment"], told["against"], told["n"]) == ("apr5-gpu0-0001", "apr5-gpu0-0000", 4)
-    assert told["outcome"] == "better" and told["low"] > 0
+    result = json.loads(done.stdout)
+    assert (result["experiment"], result["against"], result["n"]) == ("apr5-gpu0-0001", "apr5-gpu0-0000", 4)
+    assert result["outcome"] == "better" and result["low"] > 0
     text = (ended / "train.py").read_text()
     truth = true_value(text) - true_value(write_knobs(text, "sim", GOOD))
-    assert told["gain"] == pytest.approx(truth, abs=0.0015)
-    assert told["rival_mean"] - told["mean"] == pytest.approx(told["gain"])
-    assert {"std", "rival_std", "t_p", "wilcoxon_p"} <= told.keys()
+    assert result["gain"] == pytest.approx(truth, abs=0.0015)
+    assert result["rival_mean"] - result["mean"] == pytest.approx(result["gain"])
+    assert {"std", "rival_std", "t_p", "wilcoxon_p"} <= result.keys()
     runs = rows.rows("SELECT * FROM runs WHERE purpose = 'confirm' AND confirmation = 1")
     assert [run["state"] for run in runs] == ["measured"] * 8
     assert {run["agent"] for run in runs} == {"gpu0", "gpu1"}
@@ -169,9 +169,9 @@ def test_a_night_on_cores_is_confirmed_on_no_cluster(
         night.run("gpu0", 1.1)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert main(["confirm", "gpu0-0001", "-C", str(root)]) == 2
-    told = capsys.readouterr().err
-    assert "apr5 was measured on cpu: " in told and "`unset RAY_ADDRESS`" in told and "confirm" in told
-    assert len(told.splitlines()) == 1
+    printed = capsys.readouterr().err
+    assert "apr5 was measured on cpu: " in printed and "`unset RAY_ADDRESS`" in printed and "confirm" in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_a_running_swarm_is_left_alone(ended: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swarm.coordinator import log_shipping
-from swarm.coordinator.log_shipping import Carrier, Piece, store
+from swarm.coordinator.log_shipping import LogChunk, LogShipper, store
 
 
 def write(path: Path, text: bytes) -> Path:
@@ -18,20 +18,20 @@ def write(path: Path, text: bytes) -> Path:
     return path
 
 
-def carry(source: Carrier, head: Path) -> int:
-    pieces = 0
-    while piece := source.next():
-        store(head, piece)
-        store(head, piece)  # an answer may come twice
-        pieces += 1
-    return pieces
+def carry(source: LogShipper, head: Path) -> int:
+    chunks = 0
+    while chunk := source.next():
+        store(head, chunk)
+        store(head, chunk)  # an answer may come twice
+        chunks += 1
+    return chunks
 
 
 def test_what_grows_there_grows_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_shipping, "MOST", 10)
     there, here = tmp_path / "there", tmp_path / "here"
     os.utime(write(there / "logs/old.log", b"before it came"), (1, 1))
-    source = Carrier(there)
+    source = LogShipper(there)
     assert source.next() is None
     log = write(there / "logs/a.log", b"step 1\rstep 2\n")
     write(there / "transcripts/a.md", b"thought")
@@ -47,5 +47,5 @@ def test_what_grows_there_grows_here(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", ["results.tsv", "logs/../../ledger.sqlite", "/etc/passwd", "run/train.py"])
 def test_nothing_else_is_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError):
-        store(tmp_path, Piece(name, 0, b"x"))
+        store(tmp_path, LogChunk(name, 0, b"x"))
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from swarm.board.notifications import STREAK, News, Newsroom
-from swarm.coordinator.notifier import Herald
+from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.webhook import request
 from swarm.errors import UsageError
 from swarm.lab.simulation.project import make_project
@@ -121,8 +121,8 @@ def test_what_is_news_and_only_once(ledger: Ledger) -> None:
     crash(ledger, STREAK - 1)
     assert [(news.kind, news.text) for news in room.look()] == [("champion", "baseline: gain 0.01")]
     crash(ledger, 1)
-    told = [(news.kind, news.text) for news in room.look()]
-    assert told == [("crashes", "5 experiments in a row crashed, the last with: boom")]
+    found = [(news.kind, news.text) for news in room.look()]
+    assert found == [("crashes", "5 experiments in a row crashed, the last with: boom")]
     crash(ledger, 1)
     assert room.look() == []
     crash(ledger, 1, "discard")
@@ -161,7 +161,7 @@ def test_what_is_no_url(url: str) -> None:
 
 def test_news_arrive_and_the_last_ones_too(root: Path, ledger: Ledger, server: Server) -> None:
     warned: list[str] = []
-    herald = Herald(root, ledger.path or root, "apr5", f"{server.url}/hook", None, warned.append)
+    herald = Notifier(root, ledger.path or root, "apr5", f"{server.url}/hook", None, warned.append)
     happen(ledger, "champion", "gain 0.01")
     wait_for(lambda: server.got)
     happen(ledger, "finished", "done")
@@ -173,14 +173,14 @@ def test_news_arrive_and_the_last_ones_too(root: Path, ledger: Ledger, server: S
 def test_a_server_that_fails_is_told_once_and_stops_nothing(root: Path, ledger: Ledger, server: Server) -> None:
     server.status = 500
     warned: list[str] = []
-    herald = Herald(root, ledger.path or root, "apr5", f"{server.url}/secret", None, warned.append)
+    herald = Notifier(root, ledger.path or root, "apr5", f"{server.url}/secret", None, warned.append)
     happen(ledger, "champion", "one")
     happen(ledger, "champion", "two")
     herald.close()
     assert warned == ["a notification to 127.0.0.1 failed: HTTP Error 500: Internal Server Error"]
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    herald = Herald(root, ledger.path or root, "apr5", f"http://127.0.0.1:{port}/", None, warned.append)
+    herald = Notifier(root, ledger.path or root, "apr5", f"http://127.0.0.1:{port}/", None, warned.append)
     happen(ledger, "finished", "done")
     herald.close()
     assert len(warned) == 2 and "refused" in warned[1]
@@ -201,7 +201,7 @@ def test_refs_are_pushed_as_they_come_and_again_after_a_failure(
     def there() -> list[str]:
         return git(bare, "for-each-ref", "--format=%(refname)").split()
 
-    herald = Herald(root, ledger.path or root, "apr5", None, "backup", warned.append)
+    herald = Notifier(root, ledger.path or root, "apr5", None, "backup", warned.append)
     wait_for(lambda: there() == mine[:1])
     shutil.move(bare, tmp_path / "away.git")
     git(root, "update-ref", mine[1], head)
@@ -214,7 +214,7 @@ def test_refs_are_pushed_as_they_come_and_again_after_a_failure(
 
 
 def test_mistyped_targets_are_refused_before_anything_starts(root: Path) -> None:
-    for settings, told in ({"push": "orgin"}, "no such git remote"), ({"notify": "ntfy.sh/x"}, "give a URL"):
-        with pytest.raises(UsageError, match=told):
+    for settings, error in ({"push": "orgin"}, "no such git remote"), ({"notify": "ntfy.sh/x"}, "give a URL"):
+        with pytest.raises(UsageError, match=error):
             make_plan(root, Config(device="sim", agents=1, **settings))
     assert not (root / ".swarm").exists()

@@ -1,4 +1,4 @@
-"""A tiny project whose trainer is a few lines of Python, and workshops that run it under a real guard."""
+"""A tiny project whose trainer is a few lines of Python, and runners that run it under a real guard."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.execution import runner
-from swarm.execution.runner import Limits, Slot, Workshop
+from swarm.execution import run_spec
+from swarm.execution.runner import Limits, LocalRunner, Slot
 from swarm.project.project import Project
 from swarm.records import Measure, Progress, Purpose, Run, Source
 
@@ -51,8 +51,8 @@ time.sleep(60)
 """
 
 
-class Bench:
-    """Runs one trainer after another in workshops made for it."""
+class Rig:
+    """Runs one trainer after another with runners made for it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,7 +68,7 @@ class Bench:
         self.allowed: tuple[str, ...] = ()
         self.sandboxed = False
 
-    def workshop(self) -> Workshop:
+    def runner(self) -> LocalRunner:
         files = {"train.py": "", "prepare.py": "FIXED = 1\n"}
         project = self.project
         if self.referee is not None:
@@ -77,7 +77,7 @@ class Bench:
         if self.hidden is not None:
             files["hidden.py"] = textwrap.dedent(self.hidden)
             project = replace(project, hidden=("{python}", "hidden.py"))
-        return Workshop(
+        return LocalRunner(
             project, archive(files), self.folder, self.slot, None, self.allowed, self._chosen, self.sandboxed
         )
 
@@ -86,22 +86,22 @@ class Bench:
         return self.limits
 
     def run(self, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
-        return asyncio.run(self.start(self.workshop(), trainer, run, attempt))
+        return asyncio.run(self.start(self.runner(), trainer, run, attempt))
 
-    async def start(self, workshop: Workshop, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
+    async def start(self, runner: LocalRunner, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
         source = Source({"train.py": textwrap.dedent(trainer).encode()})
         work = Measure(run, attempt, "t-gpu0-0001", "an idea", self.purpose, 7, source.sha, source.sha, 1.0)
-        return await workshop.run(work, source, self.seen.append)
+        return await runner.run(work, source, self.seen.append)
 
     def pids(self) -> list[int]:
         """Processes of the stubborn trainer, once they are up."""
         folder = self.folder / "pids"
         return [int(path.name) for path in folder.iterdir()] if folder.is_dir() else []
 
-    def until(self, told: Callable[[], bool], seconds: float = 10.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
         """Waits for something to come true, but not for ever."""
         deadline = time.monotonic() + seconds
-        while not told():
+        while not condition():
             assert time.monotonic() < deadline, "it never came true"
             time.sleep(0.02)
 
@@ -118,9 +118,9 @@ def archive(files: Mapping[str, str]) -> bytes:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(runner, "LOCK_FOLDER", tmp_path / "locks")
-    return Bench(tmp_path / "gpu0")
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    monkeypatch.setattr(run_spec, "LOCK_FOLDER", tmp_path / "locks")
+    return Rig(tmp_path / "gpu0")
 
 
 @pytest.fixture

@@ -32,14 +32,14 @@ class Silent(Exception):
     """The driver's refusal to say something."""
 
 
-def driver(**told: object) -> SimpleNamespace:
+def driver(**answers: object) -> SimpleNamespace:
     """NVML on a host with one GPU, of which it says only this."""
 
     def says(name: str) -> Callable[[Any], object]:
         def answer(handle: object) -> object:
-            if name not in told:
+            if name not in answers:
                 raise Silent(name)
-            return told[name]
+            return answers[name]
 
         return answer
 
@@ -55,7 +55,7 @@ H200: dict[str, Any] = {"Index": 0, "UUID": "GPU-aa11", "Name": "NVIDIA H200"}
 
 
 @pytest.mark.parametrize(
-    ("told", "divided", "exclusive"),
+    ("answers", "divided", "exclusive"),
     [
         ({}, False, False),
         ({"MigMode": [0, 1], "ComputeMode": 0}, False, False),
@@ -63,9 +63,9 @@ H200: dict[str, Any] = {"Index": 0, "UUID": "GPU-aa11", "Name": "NVIDIA H200"}
         ({"MigMode": [0, 0], "ComputeMode": 3}, False, True),
     ],
 )
-def test_what_a_driver_says_of_a_gpu(monkeypatch, told, divided, exclusive):
+def test_what_a_driver_says_of_a_gpu(monkeypatch, answers, divided, exclusive):
     memory = SimpleNamespace(total=141 * gpu.GIB, used=2 * gpu.GIB)
-    said = driver(**H200, **told, MemoryInfo=memory, UtilizationRates=SimpleNamespace(gpu=50), PowerUsage=300_000)
+    said = driver(**H200, **answers, MemoryInfo=memory, UtilizationRates=SimpleNamespace(gpu=50), PowerUsage=300_000)
     monkeypatch.setattr(gpu, "_nvml", lambda: said)
     assert gpu.load(0) == Gpu(
         0, "GPU-aa11", "NVIDIA H200", 141.0, 2.0, 0.5, 300.0, divided=divided, exclusive=exclusive

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from swarm.execution import process_table
-from swarm.execution.runner import Slot
+from swarm.execution.slot import Slot
 from swarm.execution.spec import Result, Spec, State, Step
 from swarm.records import Failure
 
@@ -24,31 +24,31 @@ import asyncio, json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import conftest
-from swarm.execution import runner
-runner.LOCK_FOLDER = Path(sys.argv[2]).parent / "locks"
-bench = conftest.Bench(Path(sys.argv[2]))
-bench.slot = runner.Slot("sim", 0, lock="GPU-1")
-bench.run(sys.argv[3])
+from swarm.execution import run_spec
+run_spec.LOCK_FOLDER = Path(sys.argv[2]).parent / "locks"
+rig = conftest.Rig(Path(sys.argv[2]))
+rig.slot = conftest.Slot("sim", 0, lock="GPU-1")
+rig.run(sys.argv[3])
 """
 
 
 @pytest.fixture
-def agent(bench, stubborn):
+def agent(rig, stubborn):
     """An agent in a process of its own, whose stubborn trainer and its grandchildren are up."""
     here = str(Path(__file__).parent)
-    process = subprocess.Popen([sys.executable, "-c", AGENT, here, str(bench.folder), stubborn], start_new_session=True)
-    bench.until(lambda: len(bench.pids()) == 3)
+    process = subprocess.Popen([sys.executable, "-c", AGENT, here, str(rig.folder), stubborn], start_new_session=True)
+    rig.until(lambda: len(rig.pids()) == 3)
     yield process
     process.kill()
     process.wait()
 
 
-def gone(bench) -> bool:
-    return not any(map(process_table.birth, bench.pids()))  # a zombie that init leaves lying about is gone
+def gone(rig) -> bool:
+    return not any(map(process_table.birth, rig.pids()))  # a zombie that init leaves lying about is gone
 
 
-def lock_is_free(bench) -> bool:
-    with (bench.folder.parent / "locks" / "GPU-1.lock").open() as file:
+def lock_is_free(rig) -> bool:
+    with (rig.folder.parent / "locks" / "GPU-1.lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,16 +56,16 @@ def lock_is_free(bench) -> bool:
     return True
 
 
-def state_of(bench) -> State | None:
-    return State.read(bench.guard_folder)
+def state_of(rig) -> State | None:
+    return State.read(rig.guard_folder)
 
 
-def during(bench, act: Callable[[int], None]) -> threading.Thread:
+def during(rig, act: Callable[[int], None]) -> threading.Thread:
     """Does something to the guard, given its pid, as soon as the trainer runs."""
 
     def wait_and_act() -> None:
-        bench.until(lambda: bool((state := state_of(bench)) and state.step_pid))
-        state = state_of(bench)
+        rig.until(lambda: bool((state := state_of(rig)) and state.step_pid))
+        state = state_of(rig)
         assert state
         act(state.pid)
 
@@ -74,46 +74,46 @@ def during(bench, act: Callable[[int], None]) -> threading.Thread:
     return thread
 
 
-def test_nothing_outlives_a_killed_agent(bench, agent):
-    assert not lock_is_free(bench)
+def test_nothing_outlives_a_killed_agent(rig, agent):
+    assert not lock_is_free(rig)
     os.killpg(agent.pid, signal.SIGKILL)
-    bench.until(lambda: gone(bench), 3)
-    bench.until(lambda: lock_is_free(bench), 1)
-    [run] = bench.workshop().leftovers()
+    rig.until(lambda: gone(rig), 3)
+    rig.until(lambda: lock_is_free(rig), 1)
+    [run] = rig.runner().leftovers()
     assert (run.failure, run.reason) == (Failure.INTERRUPTED, "its agent was gone")
 
 
-def test_nothing_outlives_an_agent_and_a_guard_killed_together(bench, agent):
-    state = state_of(bench)
+def test_nothing_outlives_an_agent_and_a_guard_killed_together(rig, agent):
+    state = state_of(rig)
     assert state
     os.killpg(agent.pid, signal.SIGKILL)
     os.kill(state.pid, signal.SIGKILL)
-    workshop = bench.workshop()
-    [run] = workshop.leftovers()
-    bench.until(lambda: gone(bench), 1)
+    runner = rig.runner()
+    [run] = runner.leftovers()
+    rig.until(lambda: gone(rig), 1)
     assert run.failure == Failure.INFRASTRUCTURE and "guard died" in run.reason
-    workshop.acknowledge(run.run, run.attempt)
-    assert workshop.leftovers() == [] and lock_is_free(bench)
+    runner.acknowledge(run.run, run.attempt)
+    assert runner.leftovers() == [] and lock_is_free(rig)
 
 
-def test_a_killed_guard_takes_its_tree_along(bench, stubborn):
-    thread = during(bench, lambda pid: (bench.until(lambda: len(bench.pids()) == 3), os.kill(pid, signal.SIGKILL)))
-    run = bench.run(stubborn)
+def test_a_killed_guard_takes_its_tree_along(rig, stubborn):
+    thread = during(rig, lambda pid: (rig.until(lambda: len(rig.pids()) == 3), os.kill(pid, signal.SIGKILL)))
+    run = rig.run(stubborn)
     thread.join()
     assert run.failure == Failure.INFRASTRUCTURE and "guard died" in run.reason
-    bench.until(lambda: gone(bench), 1)
+    rig.until(lambda: gone(rig), 1)
 
 
-def test_hangups_and_interrupts_are_for_others(bench):
-    thread = during(bench, lambda pid: (os.kill(pid, signal.SIGHUP), os.kill(pid, signal.SIGINT)))
-    run = bench.run("import time; time.sleep(0.5); print('---\\nval_bpb: 1')")
+def test_hangups_and_interrupts_are_for_others(rig):
+    thread = during(rig, lambda pid: (os.kill(pid, signal.SIGHUP), os.kill(pid, signal.SIGINT)))
+    run = rig.run("import time; time.sleep(0.5); print('---\\nval_bpb: 1')")
     thread.join()
     assert run.metrics
 
 
-def test_sigterm_stops_in_order(bench):
-    thread = during(bench, lambda pid: os.kill(pid, signal.SIGTERM))
-    run = bench.run("import time; time.sleep(20)")
+def test_sigterm_stops_in_order(rig):
+    thread = during(rig, lambda pid: os.kill(pid, signal.SIGTERM))
+    run = rig.run("import time; time.sleep(20)")
     thread.join()
     assert run.failure == Failure.INTERRUPTED and run.seconds < 5
 
@@ -133,18 +133,16 @@ def test_without_a_subreaper_orphans_are_known_by_their_group(tmp_path):
     assert len(family) >= 4 and not any(map(process_table.birth, family))
 
 
-def test_one_lock_one_run(bench, tmp_path):
-    bench.slot = Slot("sim", 0, lock="GPU/0: odd name")
-    other = type(bench)(tmp_path / "other")
-    other.slot = bench.slot
+def test_one_lock_one_run(rig, tmp_path):
+    rig.slot = Slot("sim", 0, lock="GPU/0: odd name")
+    other = type(rig)(tmp_path / "other")
+    other.slot = rig.slot
 
     async def both():
-        first = asyncio.create_task(
-            bench.start(bench.workshop(), "import time; time.sleep(1.5); print('---\\nval_bpb: 1')")
-        )
-        while not (state := state_of(bench)) or not state.step_pid:
+        first = asyncio.create_task(rig.start(rig.runner(), "import time; time.sleep(1.5); print('---\\nval_bpb: 1')"))
+        while not (state := state_of(rig)) or not state.step_pid:
             await asyncio.sleep(0.02)
-        return await other.start(other.workshop(), ""), await first
+        return await other.start(other.runner(), ""), await first
 
     refused, served = asyncio.run(both())
     assert served.metrics
@@ -152,11 +150,11 @@ def test_one_lock_one_run(bench, tmp_path):
     assert other.run("print('---\\nval_bpb: 1')", attempt=2).metrics
 
 
-def test_signals_that_the_agent_blocks_or_ignores_reach_the_trainer(bench):
+def test_signals_that_the_agent_blocks_or_ignores_reach_the_trainer(rig):
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        run = bench.run("""
+        run = rig.run("""
             import signal
             print("---\\nval_bpb: 1")
             print("blocked:", len(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
@@ -168,25 +166,23 @@ def test_signals_that_the_agent_blocks_or_ignores_reach_the_trainer(bench):
     assert run.metrics and (run.metrics.values["blocked"], run.metrics.values["hangup"]) == (0, "True")
 
 
-def test_the_result_file_says_what_was_used(bench):
-    run = bench.run("""
+def test_the_result_file_says_what_was_used(rig):
+    run = rig.run("""
         import time
         ballast = bytearray(64 * 2**20)
         while time.process_time() < 0.5:
             pass
         """)
-    result = Result.read(bench.guard_folder)
+    result = Result.read(rig.guard_folder)
     assert result and run.seconds == result.steps[0].seconds
     assert (
         result.steps[0].exit == 0 and 0.4 <= result.steps[0].cpu_seconds < 2 and 64 < result.steps[0].max_rss_mb < 200
     )
 
 
-def test_what_a_trainer_leaves_behind_is_gone_before_the_referee_comes(bench, referee, stubborn):
-    bench.referee = (
-        f"import os\nassert not [p for p in os.listdir({str(bench.folder / 'pids')!r}) if alive(p)]\n" + referee
-    )
-    bench.referee = "def alive(pid): return os.path.exists(f'/proc/{pid}/exe')\n" + bench.referee
+def test_what_a_trainer_leaves_behind_is_gone_before_the_referee_comes(rig, referee, stubborn):
+    rig.referee = f"import os\nassert not [p for p in os.listdir({str(rig.folder / 'pids')!r}) if alive(p)]\n" + referee
+    rig.referee = "def alive(pid): return os.path.exists(f'/proc/{pid}/exe')\n" + rig.referee
     trains = stubborn.rpartition("time.sleep(60)")[0]
-    run = bench.run(trains + 'pathlib.Path(os.environ["SWARM_RUN_DIR"], "model.pt").write_text("3")')
-    assert run.metrics and run.metrics.value == 3.0 and gone(bench)
+    run = rig.run(trains + 'pathlib.Path(os.environ["SWARM_RUN_DIR"], "model.pt").write_text("3")')
+    assert run.metrics and run.metrics.value == 3.0 and gone(rig)

@@ -35,8 +35,8 @@ from swarm.records import Failure
          Failure.CODE, "ValueError: red"),
     ],
 )  # fmt: skip
-def test_what_went_wrong_is_told_apart(bench, trainer, failure, reason):
-    run = bench.run(trainer)
+def test_what_went_wrong_is_told_apart(rig, trainer, failure, reason):
+    run = rig.run(trainer)
     assert run.metrics is None and (run.failure, run.reason[: len(reason)]) == (failure, reason)
     assert all(char.isprintable() or char == "\n" for char in run.log_tail)
     assert "\n" not in run.reason and decode(encode(run)) == run
@@ -56,24 +56,24 @@ def test_what_went_wrong_is_told_apart(bench, trainer, failure, reason):
          Failure.INVALID, "cheats"),
     ],
 )  # fmt: skip
-def test_a_referee_without_a_number_is_a_crash(bench, referee, failure, reason):
-    bench.referee = referee
+def test_a_referee_without_a_number_is_a_crash(rig, referee, failure, reason):
+    rig.referee = referee
     forged = 'import os; open(os.environ["SWARM_RUN_DIR"] + "/referee.json", "w").write(\'{"val_bpb": 0.1}\')\n'
-    run = bench.run(forged + "print('---\\nval_bpb: 0.2')")
+    run = rig.run(forged + "print('---\\nval_bpb: 0.2')")
     assert run.metrics is None and (run.failure, run.reason) == (failure, reason)
 
 
-def test_the_referee_is_not_asked_after_a_crash(bench, referee):
-    bench.referee = referee
-    run = bench.run("raise ValueError('no')")
+def test_the_referee_is_not_asked_after_a_crash(rig, referee):
+    rig.referee = referee
+    run = rig.run("raise ValueError('no')")
     assert run.failure == Failure.CODE and not run.log.endswith("referee.log")
-    assert not (bench.folder / "logs" / "t-gpu0-0001.1.1.referee.log").exists()
+    assert not (rig.folder / "logs" / "t-gpu0-0001.1.1.referee.log").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit")
-def test_a_number_that_a_full_disk_swallowed_is_no_fault_of_the_code(bench):
+def test_a_number_that_a_full_disk_swallowed_is_no_fault_of_the_code(rig):
     """The guard cannot write another byte from then on, as on a full disk; the trainer does not notice."""
-    run = bench.run("""
+    run = rig.run("""
         import os, psutil, time
         psutil.Process(os.getppid()).rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
         print("---\\nval_bpb: 1", flush=True)

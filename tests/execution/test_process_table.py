@@ -60,8 +60,8 @@ def test_marks_are_whole_entries():
     env = {**os.environ, "MARK": "/some/folder.1"}
     process = subprocess.Popen(["sleep", "30"], env=env)
     try:
-        assert process.pid in process_table.marked("MARK=/some/folder.1")
-        assert process.pid not in process_table.marked("MARK=/some/folder")
+        assert process.pid in process_table.with_variable("MARK=/some/folder.1")
+        assert process.pid not in process_table.with_variable("MARK=/some/folder")
     finally:
         process.kill()
         process.wait()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.execution.progress import Beat, beats, curve, last_loss, read_progress, trace
+from swarm.execution.progress import Heartbeat, curve, last_loss, read_heartbeats, read_progress, trace
 
 
 def test_broken_lines_and_odd_types_do_no_harm(tmp_path):
@@ -20,7 +20,7 @@ def test_broken_lines_and_odd_types_do_no_harm(tmp_path):
         '{"step": 2, "lo',
     ]
     (tmp_path / "beats").write_text("\n".join(lines))
-    assert beats(tmp_path / "beats") == (Beat(1, 2.5), Beat())
+    assert read_heartbeats(tmp_path / "beats") == (Heartbeat(1, 2.5), Heartbeat())
 
 
 def test_no_sign_of_life_is_told_as_time(tmp_path):
@@ -38,7 +38,7 @@ def test_the_newest_heartbeat_counts(tmp_path):
 @given(st.integers(0, 3000))
 def test_a_trace_is_short_and_its_places_do_not_hang_on_the_last_steps(count):
     def sampled(steps: int) -> tuple[float, ...]:
-        return trace(tuple(Beat(step, float(step)) for step in range(steps)))
+        return trace(tuple(Heartbeat(step, float(step)) for step in range(steps)))
 
     assert len(sampled(count)) <= 64
     assert set(sampled(2 * count)) <= set(sampled(count)) | set(map(float, range(count, 2 * count)))
@@ -46,19 +46,19 @@ def test_a_trace_is_short_and_its_places_do_not_hang_on_the_last_steps(count):
 
 
 def test_a_trace_holds_no_nan():
-    assert trace((Beat(0, 5.0), Beat(1, float("nan")), Beat(2, float("inf")), Beat(3))) == (5.0,)
+    assert trace((Heartbeat(0, 5.0), Heartbeat(1, float("nan")), Heartbeat(2, float("inf")), Heartbeat(3))) == (5.0,)
 
 
 def test_the_last_loss_comes_from_heartbeats_or_else_the_log():
-    assert last_loss((Beat(1, 4.0),), "loss: 9") == 4.0
+    assert last_loss((Heartbeat(1, 4.0),), "loss: 9") == 4.0
     assert last_loss((), "step 1 loss: 9\nstep 2 | loss=1.5e2 | x") == 150.0
     assert last_loss((), "the loss of hope") is None
 
 
 def test_a_curve_is_the_mean_loss_by_time() -> None:
-    told = tuple(Beat(step, 10.0 - step, None, step / 10) for step in range(1, 11))
-    moments, losses = zip(*curve(told, points=5), strict=True)
+    heartbeats = tuple(Heartbeat(step, 10.0 - step, None, step / 10) for step in range(1, 11))
+    moments, losses = zip(*curve(heartbeats, points=5), strict=True)
     assert moments == pytest.approx((0.2, 0.4, 0.6, 0.8, 1.0))
     assert losses == pytest.approx((8.5, 6.5, 4.5, 2.5, 0.5))
-    assert curve(()) == curve((Beat(step=1),)) == ()
-    assert curve((Beat(1, 5.0, None, 0.0), Beat(2, float("nan"), None, 1.0))) == ((0.0, 5.0),)
+    assert curve(()) == curve((Heartbeat(step=1),)) == ()
+    assert curve((Heartbeat(1, 5.0, None, 0.0), Heartbeat(2, float("nan"), None, 1.0))) == ((0.0, 5.0),)

@@ -12,17 +12,17 @@ from swarm.execution import process_table
 from swarm.records import Failure
 
 
-def test_the_wall_limit_ends_the_whole_tree(bench, stubborn):
-    bench.limits = replace(bench.limits, wall=1.5)
-    run = bench.run(stubborn)
+def test_the_wall_limit_ends_the_whole_tree(rig, stubborn):
+    rig.limits = replace(rig.limits, wall=1.5)
+    run = rig.run(stubborn)
     assert run.failure == Failure.TIMEOUT and run.reason == "it still ran after 2 s"
-    assert len(bench.pids()) == 3 and not any(map(process_table.birth, bench.pids()))
+    assert len(rig.pids()) == 3 and not any(map(process_table.birth, rig.pids()))
     assert run.seconds < 6 and "up" in run.log_tail
 
 
-def test_the_cpu_limit_counts_the_whole_tree(bench):
-    bench.limits = replace(bench.limits, cpu=1.0)
-    run = bench.run("""
+def test_the_cpu_limit_counts_the_whole_tree(rig):
+    rig.limits = replace(rig.limits, cpu=1.0)
+    run = rig.run("""
         import subprocess, sys
         for _ in range(2):
             subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
@@ -31,9 +31,9 @@ def test_the_cpu_limit_counts_the_whole_tree(bench):
     assert run.failure == Failure.TIMEOUT and run.reason == "it used more than 1 CPU-seconds"
 
 
-def test_a_heart_that_stops_is_a_stall_and_no_crash(bench):
-    bench.limits = replace(bench.limits, silence=0.5)
-    run = bench.run("""
+def test_a_heart_that_stops_is_a_stall_and_no_crash(rig):
+    rig.limits = replace(rig.limits, silence=0.5)
+    run = rig.run("""
         import os, time
         open(os.environ["SWARM_RUN_DIR"] + "/heartbeat.jsonl", "w").write('{"step": 1}')
         time.sleep(20)
@@ -41,8 +41,8 @@ def test_a_heart_that_stops_is_a_stall_and_no_crash(bench):
     assert run.failure == Failure.STALL and not run.failure.blames_the_idea and run.seconds < 5
 
 
-def test_a_flood_of_output_is_capped_and_fast(bench):
-    run = bench.run("""
+def test_a_flood_of_output_is_capped_and_fast(rig):
+    run = rig.run("""
         import os
         line = b"x" * 1023 + b"\\n"
         os.write(1, b"first\\n")
@@ -58,9 +58,9 @@ def test_a_flood_of_output_is_capped_and_fast(bench):
         assert log.readline() == b"first\n"
 
 
-def test_a_family_that_never_stops_forking_is_ended(bench):
-    bench.limits = replace(bench.limits, wall=1.5)
-    run = bench.run("""
+def test_a_family_that_never_stops_forking_is_ended(rig):
+    rig.limits = replace(rig.limits, wall=1.5)
+    run = rig.run("""
         import os, time
         for _ in range(6):
             if os.fork() == 0:
@@ -74,7 +74,7 @@ def test_a_family_that_never_stops_forking_is_ended(bench):
         time.sleep(30)
         """)
     assert run.failure == Failure.TIMEOUT and run.seconds < 10
-    mark = f"{bench.folder}/runs".encode()
+    mark = f"{rig.folder}/runs".encode()
     assert not [pid for pid in psutil.pids() if mark in _environment(pid)]
 
 
@@ -85,12 +85,12 @@ def _environment(pid: int) -> bytes:
         return b""
 
 
-def test_all_of_the_memory_is_not_to_be_had(bench):
-    bench.limits = replace(bench.limits, memory=300.0)
-    run = bench.run("ballast = bytearray(400 * 2**20)")
+def test_all_of_the_memory_is_not_to_be_had(rig):
+    rig.limits = replace(rig.limits, memory=300.0)
+    run = rig.run("ballast = bytearray(400 * 2**20)")
     assert run.failure == Failure.OOM and run.reason.startswith("MemoryError")
-    bench.slot = replace(bench.slot, device="cuda")  # whose driver maps more than it takes: only the sum is watched
-    run = bench.run("""
+    rig.slot = replace(rig.slot, device="cuda")  # whose driver maps more than it takes: only the sum is watched
+    run = rig.run("""
         import time
         ballast = []
         while True:
@@ -100,9 +100,9 @@ def test_all_of_the_memory_is_not_to_be_had(bench):
     assert run.failure == Failure.OOM and run.reason == "it took more than 300 MB of memory" and run.seconds < 15
 
 
-def test_the_memory_of_the_whole_tree_counts_and_shared_files_do_not(bench, tmp_path):
-    bench.limits = replace(bench.limits, memory=300.0)
-    run = bench.run("""
+def test_the_memory_of_the_whole_tree_counts_and_shared_files_do_not(rig, tmp_path):
+    rig.limits = replace(rig.limits, memory=300.0)
+    run = rig.run("""
         import subprocess, sys, time
         hold = "ballast = b'x' * 90 * 2**20; import time; time.sleep(20)"
         for _ in range(4):
@@ -112,7 +112,7 @@ def test_the_memory_of_the_whole_tree_counts_and_shared_files_do_not(bench, tmp_
     assert run.failure == Failure.OOM and "more than 300 MB" in run.reason
     tokens = tmp_path / "tokens"
     tokens.write_bytes(bytes(400 * 2**20))
-    run = bench.run(f"""
+    run = rig.run(f"""
         import mmap, time
         file = open({str(tokens)!r}, "rb")
         tokens = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
@@ -123,11 +123,11 @@ def test_the_memory_of_the_whole_tree_counts_and_shared_files_do_not(bench, tmp_
     assert run.metrics
 
 
-def test_nobody_fills_the_disk(bench):
-    bench.limits = replace(bench.limits, disk=30.0)
-    run = bench.run("open('big', 'wb').write(bytes(40 * 2**20))")
+def test_nobody_fills_the_disk(rig):
+    rig.limits = replace(rig.limits, disk=30.0)
+    run = rig.run("open('big', 'wb').write(bytes(40 * 2**20))")
     assert run.failure == Failure.CODE and "File too large" in run.reason
-    run = bench.run("""
+    run = rig.run("""
         import os, time
         for number in range(100):
             open(os.environ["SWARM_RUN_DIR"] + f"/part{number}", "wb").write(bytes(2**20))
@@ -137,16 +137,16 @@ def test_nobody_fills_the_disk(bench):
     assert run.failure == Failure.CODE and run.reason == "it wrote more than 30 MB" and run.seconds < 15
 
 
-def test_a_fork_bomb_is_ended_before_it_goes_off(bench):
-    bench.limits = replace(bench.limits, processes=100)
-    run = bench.run("""
+def test_a_fork_bomb_is_ended_before_it_goes_off(rig):
+    rig.limits = replace(rig.limits, processes=100)
+    run = rig.run("""
         import os, time
         while True:
             os.fork()
             time.sleep(0.02)
         """)
     assert run.failure == Failure.CODE and run.reason == "it ran more than 100 processes" and run.seconds < 20
-    mark = f"{bench.folder}/runs".encode()
+    mark = f"{rig.folder}/runs".encode()
     assert not [pid for pid in psutil.pids() if mark in _environment(pid)]
 
 
@@ -159,9 +159,9 @@ def test_a_fork_bomb_is_ended_before_it_goes_off(bench):
         ("b'no line ever ends '", "ValueError: no"),
     ],
 )
-def test_whatever_is_printed_the_reason_is_found(bench, flood, reason):
+def test_whatever_is_printed_the_reason_is_found(rig, flood, reason):
     """30 MB of it, then an exception."""
-    run = bench.run(f"""
+    run = rig.run(f"""
         import os
         piece = {flood}
         data = piece * (2**20 // len(piece))

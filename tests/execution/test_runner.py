@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from swarm.codec import decode, encode
-from swarm.execution import gpu, process_table, runner
+from swarm.execution import gpu, process_table
+from swarm.execution import runner as runner_module
 from swarm.execution.runner import Slot, limits_for
 from swarm.execution.slot import COLD, SAVING
 from swarm.execution.spec import State
-from swarm.records import Failure, Purpose
+from swarm.records import Check, Failure, Purpose
 
 TRAIN = """
 import json, os, pathlib, time
@@ -35,9 +36,9 @@ print("---\\nval_bpb: n/a\\npeak_vram_mb: 12.5\\nnum_steps: 100\\nmfu_percent: n
 """
 
 
-def test_the_referee_measures(bench, referee):
-    bench.referee = referee
-    run = bench.run(TRAIN)
+def test_the_referee_measures(rig, referee):
+    rig.referee = referee
+    run = rig.run(TRAIN)
     assert run.failure is None and run.metrics
     assert (run.metrics.value, run.metrics.audited, run.metrics.peak_vram_mb) == (1.25, True, 12.5)
     assert run.metrics.values == {"val_bpb": 1.25, "peak_vram_mb": 12.5, "num_steps": 100, "mfu_percent": None}
@@ -45,7 +46,7 @@ def test_the_referee_measures(bench, referee):
     assert abs(run.started - time.time()) < 20
     assert run.trace == tuple(5 - step / 100 for step in range(0, 100, 2))
     assert "num_steps: 100" in Path(run.log).read_text()
-    assert bench.seen and (bench.seen[0].phase, bench.seen[0].step, bench.seen[0].tokens) == ("training", 99, 990)
+    assert rig.seen and (rig.seen[0].phase, rig.seen[0].step, rig.seen[0].tokens) == ("training", 99, 990)
     assert decode(encode(run)) == run
 
 
@@ -54,8 +55,8 @@ import json, os, pathlib, sys
 folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
 (folder / "warm").touch()
 assert sys.stdin.readline() == "go\\n"
-told = {"val_bpb": 1.5, "trained": (folder / "model.pt").exists(), "there": pathlib.Path.cwd().name}
-(folder / "referee.json").write_text(json.dumps(told))
+result = {"val_bpb": 1.5, "trained": (folder / "model.pt").exists(), "there": pathlib.Path.cwd().name}
+(folder / "referee.json").write_text(json.dumps(result))
 """
 SAVES_WHEN_IT_IS_WARM = """
 folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
@@ -66,34 +67,34 @@ sys.exit()
 """
 
 
-def test_a_referee_that_waits_is_warm_when_its_turn_comes(bench, stubborn):
-    bench.referee, bench.project = WAITING, replace(bench.project, referee_waits=True)
-    run = bench.run(stubborn.replace('print("up", flush=True)', SAVES_WHEN_IT_IS_WARM))
+def test_a_referee_that_waits_is_warm_when_its_turn_comes(rig, stubborn):
+    rig.referee, rig.project = WAITING, replace(rig.project, referee_waits=True)
+    run = rig.run(stubborn.replace('print("up", flush=True)', SAVES_WHEN_IT_IS_WARM))
     assert run.metrics and run.metrics.value == 1.5, "a training that waits for the referee would never have ended"
     assert run.metrics.values["trained"], "it started to measure before the training had ended"
     assert run.metrics.values["there"] == "referee", "it works where the training never was"
-    assert not any(map(process_table.birth, bench.pids())), "what the training left was ended before it"
+    assert not any(map(process_table.birth, rig.pids())), "what the training left was ended before it"
 
 
-def test_a_referee_that_waits_goes_with_a_training_that_failed(bench):
-    bench.referee, bench.project = WAITING, replace(bench.project, referee_waits=True)
+def test_a_referee_that_waits_goes_with_a_training_that_failed(rig):
+    rig.referee, rig.project = WAITING, replace(rig.project, referee_waits=True)
     started = time.monotonic()
-    run = bench.run("import time; time.sleep(0.5); 1 / 0")
+    run = rig.run("import time; time.sleep(0.5); 1 / 0")
     assert run.failure == Failure.CODE and "ZeroDivisionError" in run.reason
     assert time.monotonic() - started < 10
     assert not Path(run.log.replace(".log", ".referee.log")).read_text()
 
 
-def test_a_machine_that_cannot_measure_is_no_fault_of_the_candidate(bench):
-    bench.referee = "print('referee.py: this machine cannot measure now: OSError: no memory'); raise SystemExit(4)"
-    run = bench.run(TRAIN)
+def test_a_machine_that_cannot_measure_is_no_fault_of_the_candidate(rig):
+    rig.referee = "print('referee.py: this machine cannot measure now: OSError: no memory'); raise SystemExit(4)"
+    run = rig.run(TRAIN)
     assert run.failure == Failure.INFRASTRUCTURE and "this machine cannot measure now" in run.reason
 
 
-def test_a_training_that_changes_itself_or_the_referees_folder_is_invalid(bench, referee):
-    bench.referee = referee
+def test_a_training_that_changes_itself_or_the_referees_folder_is_invalid(rig, referee):
+    rig.referee = referee
     for path in ("train.py", "../referee/prepare.py", "../referee/train.py"):
-        run = bench.run(TRAIN + f"\nopen({path!r}, 'a').write('\\n')")
+        run = rig.run(TRAIN + f"\nopen({path!r}, 'a').write('\\n')")
         assert run.failure == Failure.INVALID and run.reason == f"changed fixed files: {path}"
 
 
@@ -106,27 +107,27 @@ def used(monkeypatch: pytest.MonkeyPatch, *gigabytes: float) -> list[float]:
         return gpu.Gpu(0, uuid, "NVIDIA H200", 141.0, seen[-1], holders=((4711, "python"),))
 
     monkeypatch.setattr(gpu, "load", look)
-    monkeypatch.setattr(runner, "_LOOK", 0.05)
+    monkeypatch.setattr(runner_module, "_LOOK", 0.05)
     return seen
 
 
-def test_a_run_begins_when_the_memory_of_its_gpu_is_free_again(bench, referee, monkeypatch):
-    bench.referee, bench.slot = referee, replace(bench.slot, device="cuda", lock="GPU-x")
+def test_a_run_begins_when_the_memory_of_its_gpu_is_free_again(rig, referee, monkeypatch):
+    rig.referee, rig.slot = referee, replace(rig.slot, device="cuda", lock="GPU-x")
     seen = used(monkeypatch, 2.0, 90.0, 90.0, 3.0)  # others hold 2 GB; the run before it needs a moment to let go
-    workshop = bench.workshop()
-    first = asyncio.run(bench.start(workshop, TRAIN))
-    second = asyncio.run(bench.start(workshop, TRAIN, attempt=2))
+    runner = rig.runner()
+    first = asyncio.run(rig.start(runner, TRAIN))
+    second = asyncio.run(rig.start(runner, TRAIN, attempt=2))
     assert first.metrics and second.metrics
     assert seen == [2.0, 90.0, 90.0, 3.0]
 
 
-def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(bench, referee, monkeypatch):
-    bench.referee, bench.slot = referee, replace(bench.slot, device="cuda", lock="GPU-x")
+def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(rig, referee, monkeypatch):
+    rig.referee, rig.slot = referee, replace(rig.slot, device="cuda", lock="GPU-x")
     used(monkeypatch, 2.0, 90.0)
-    monkeypatch.setattr(runner, "FREED", 0.3)
-    workshop = bench.workshop()
-    asyncio.run(bench.start(workshop, TRAIN))
-    run = asyncio.run(bench.start(workshop, TRAIN, attempt=2))
+    monkeypatch.setattr(runner_module, "FREED", 0.3)
+    runner = rig.runner()
+    asyncio.run(rig.start(runner, TRAIN))
+    run = asyncio.run(rig.start(runner, TRAIN, attempt=2))
     assert (run.failure, run.reason) == (
         Failure.INFRASTRUCTURE,
         "90.0 of the 141 GB of NVIDIA H200 are in use, by python (pid 4711)",
@@ -134,7 +135,7 @@ def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(bench, referee, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("beats_at", "trains", "slack", "told"),
+    ("beats_at", "trains", "slack", "expected"),
     [
         (0.0, 0.5, 1.0, ""),
         (0.0, 2.6, 1.0, "clock: it trained for "),
@@ -143,10 +144,10 @@ def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(bench, referee, monkeyp
         (None, 2.5, 1.0, "clock: "),
     ],
 )
-def test_time_is_measured_from_outside(bench, referee, beats_at, trains, slack, told):
+def test_time_is_measured_from_outside(rig, referee, beats_at, trains, slack, expected):
     """A budget of one second, and a start of one: whatever the training's own clock says."""
-    bench.referee, bench.limits = referee, replace(bench.limits, start=1.0, slack=slack)
-    run = bench.run(f"""
+    rig.referee, rig.limits = referee, replace(rig.limits, start=1.0, slack=slack)
+    run = rig.run(f"""
         import os, pathlib, time
         folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
         if {beats_at} is not None:
@@ -156,47 +157,56 @@ def test_time_is_measured_from_outside(bench, referee, beats_at, trains, slack, 
         (folder / "model.pt").write_text("1.25")
         print("---\\ntraining_seconds: 0.5")
         """)
-    assert bool(run.metrics) == (not told), run.reason
-    assert run.reason.startswith(told) and run.failure == (Failure.INVALID if told else None)
+    assert bool(run.metrics) == (not expected), run.reason
+    assert run.reason.startswith(expected) and run.failure == (Failure.INVALID if expected else None)
+    assert run.check is (Check.CLOCK if expected else None), "what found it is in a code, not in the wording"
+    assert decode(encode(run)) == run
 
 
-def test_a_machine_that_stalls_is_no_cheat(bench, referee):
-    bench.referee, bench.limits = referee, replace(bench.limits, slack=0.1)
-    run = bench.run(TRAIN + "\nprint('stalled: true')\ntime.sleep(1)")
+def test_a_machine_that_stalls_is_no_cheat(rig, referee):
+    rig.referee, rig.limits = referee, replace(rig.limits, slack=0.1)
+    run = rig.run(TRAIN + "\nprint('stalled: true')\ntime.sleep(1)")
     assert (run.metrics, run.failure) == (None, Failure.STALL), run.reason
 
 
 @pytest.mark.parametrize(
-    ("counted", "told"), [("num_steps: 9", ""), ("num_steps: 4", "tokens: it counted 9 steps while it trained, and 4 ")]
+    ("counted", "elapsed", "expected", "check"),
+    [
+        ("num_steps: 9", 1.0, "", None),
+        ("num_steps: 4", 1.0, "tokens: it counted 9 steps while it trained, and 4 ", None),
+        ("num_steps: 9", 9.0, "clock: 9.0 seconds after its start it had counted 1.0", Check.CLOCK),
+    ],
 )
-def test_counts_that_contradict_each_other_are_invalid(bench, referee, counted, told):
-    bench.referee = referee
-    run = bench.run(f"""
-        import os, pathlib
+def test_counts_that_contradict_each_other_are_invalid(rig, referee, counted, elapsed, expected, check):
+    rig.referee = referee
+    run = rig.run(f"""
+        import json, os, pathlib
         folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
-        (folder / "heartbeat.jsonl").write_text('{{"step": 9, "loss": 5, "tokens": 900, "untimed": 1}}\\n')
+        beat = {{"step": 9, "loss": 5, "tokens": 900, "untimed": 1, "seconds": 1.0, "elapsed": {elapsed}}}
+        (folder / "heartbeat.jsonl").write_text(json.dumps(beat) + "\\n")
         (folder / "model.pt").write_text("1.25")
         print("---\\n{counted}\\nloaded_tokens: 1000\\nloaded_batches: 10")
         """)
-    assert bool(run.metrics) == (not told), run.reason
-    assert run.reason.startswith(told) and run.failure == (Failure.INVALID if told else None)
+    assert bool(run.metrics) == (not expected), run.reason
+    assert run.reason.startswith(expected) and run.failure == (Failure.INVALID if expected else None)
+    assert run.check is check
 
 
-def test_starts_are_compared_with_the_baselines(bench, referee):
-    bench.referee, bench.purpose = referee, Purpose.BASELINE
-    assert bench.run(TRAIN).metrics
-    bench.purpose = Purpose.FIRST
-    assert bench.run("import time; time.sleep(2)\n" + TRAIN, attempt=2).metrics
-    bench.run(TRAIN, attempt=3)
-    first, second, third = bench.known
+def test_starts_are_compared_with_the_baselines(rig, referee):
+    rig.referee, rig.purpose = referee, Purpose.BASELINE
+    assert rig.run(TRAIN).metrics
+    rig.purpose = Purpose.FIRST
+    assert rig.run("import time; time.sleep(2)\n" + TRAIN, attempt=2).metrics
+    rig.run(TRAIN, attempt=3)
+    first, second, third = rig.known
     assert first is None and second == third and 0 < second < 20
 
 
-def test_progress_tells_when_the_referee_measures(bench, referee):
-    bench.referee = referee + "\nimport time; time.sleep(1.2)"
-    bench.run(TRAIN)
-    assert [progress.phase for progress in bench.seen][-1] == "measuring"
-    assert bench.seen[-1].elapsed > bench.seen[0].elapsed > 0
+def test_progress_tells_when_the_referee_measures(rig, referee):
+    rig.referee = referee + "\nimport time; time.sleep(1.2)"
+    rig.run(TRAIN)
+    assert [progress.phase for progress in rig.seen][-1] == "measuring"
+    assert rig.seen[-1].elapsed > rig.seen[0].elapsed > 0
 
 
 FORGING = (
@@ -219,141 +229,139 @@ pathlib.Path(os.environ["SWARM_RUN_DIR"], "referee-test.json").write_text(json.d
     ],
     ids=["closing", "confirm", "what is selected", "refused", "broken"],
 )
-def test_the_hidden_split_is_reported_of_fresh_runs_and_judges_nothing(bench, referee, purpose, ending, hidden):
-    bench.referee, bench.purpose = referee, purpose
-    told = referee.replace("referee.json", "referee-test.json").replace("read_text())", "read_text()) + 0.25")
-    bench.hidden = "nonsense" if ending is None else told + ending
-    run = bench.run(textwrap.dedent(FORGING))
+def test_the_hidden_split_is_reported_of_fresh_runs_and_judges_nothing(rig, referee, purpose, ending, hidden):
+    rig.referee, rig.purpose = referee, purpose
+    hidden_referee = referee.replace("referee.json", "referee-test.json").replace("read_text())", "read_text()) + 0.25")
+    rig.hidden = "nonsense" if ending is None else hidden_referee + ending
+    run = rig.run(textwrap.dedent(FORGING))
     assert run.metrics and run.metrics.audited, run.reason
     assert (run.metrics.value, run.metrics.hidden) == (1.25, hidden)
     assert "nonsense" not in run.log_tail and 1.5 not in run.metrics.values.values()
 
 
-def test_without_a_referee_the_printed_number_counts_unaudited(bench):
-    run = bench.run("print('---'); print('val_bpb: 2.5')")
+def test_without_a_referee_the_printed_number_counts_unaudited(rig):
+    run = rig.run("print('---'); print('val_bpb: 2.5')")
     assert run.metrics and (run.metrics.value, run.metrics.audited, run.sandboxed) == (2.5, False, False)
 
 
-def test_progress_of_a_foreign_program_comes_from_its_last_line(bench):
-    bench.run(r"""
+def test_progress_of_a_foreign_program_comes_from_its_last_line(rig):
+    rig.run(r"""
         import sys, time
         sys.stdout.write("\rstep 00041 (25.0%) | loss: 5.5\rstep 00042 (50.0%) | loss: 5.25 | dt: 310ms")
         sys.stdout.flush(); time.sleep(0.9)
         """)
-    seen = bench.seen[0]
+    seen = rig.seen[0]
     assert (seen.phase, seen.step, seen.loss, seen.seconds) == ("training", 42, 5.25, 0.5)
 
 
-def test_a_program_that_never_prints_is_started_and_no_more(bench):
-    run = bench.run("import time; time.sleep(0.8)")
-    assert {(seen.phase, seen.step) for seen in bench.seen} == {("starting", None)}
+def test_a_program_that_never_prints_is_started_and_no_more(rig):
+    run = rig.run("import time; time.sleep(0.8)")
+    assert {(seen.phase, seen.step) for seen in rig.seen} == {("starting", None)}
     assert run.failure == Failure.CODE
     assert run.reason.startswith("training ended and printed no number for val_bpb: neither `val_bpb: NUMBER` (after")
     assert run.reason.endswith("nothing of the kind is printed")
 
 
-def test_the_environment_is_allow_listed(bench, monkeypatch):
+def test_the_environment_is_allow_listed(rig, monkeypatch):
     for name in ("CANARY", "ANTHROPIC_API_KEY", "AUTORESEARCH_TOKEN", "CUDA_SECRET_THING", "PYTHONPATH", "GITHUB_PAT"):
         monkeypatch.setenv(name, "canary")
     monkeypatch.setenv("AUTORESEARCH_CACHE", "/somewhere")
     monkeypatch.setenv("EXTRA", "wanted")
-    bench.allowed = ("EXTRA", "ANTHROPIC_API_KEY")
-    run = bench.run("import json, os; print(json.dumps(dict(os.environ)))")
+    rig.allowed = ("EXTRA", "ANTHROPIC_API_KEY")
+    run = rig.run("import json, os; print(json.dumps(dict(os.environ)))")
     env = json.loads(Path(run.log).read_text())
     assert "canary" not in env.values()
     assert env["AUTORESEARCH_CACHE"] == "/somewhere" and env["EXTRA"] == "wanted" and env["PATH"] == os.environ["PATH"]
     assert (env["TIME_BUDGET"], env["SWARM_SEED"], env["SWARM_THREADS"], env["OMP_NUM_THREADS"]) == ("1", "7", "2", "2")
     assert env["CUDA_VISIBLE_DEVICES"] == "3" and "SWARM_DEVICE" not in env
-    assert env["SWARM_RUN_DIR"] == str(bench.workshop().run_folder("t-gpu0-0001.1", 1))
+    assert env["SWARM_RUN_DIR"] == str(rig.runner().run_folder("t-gpu0-0001.1", 1))
 
 
-def test_device_cores_and_gpu_order_reach_the_trainer(bench):
-    bench.slot = Slot("cuda", 5, gpu="GPU-abc", cores=(0,), threads=1)
-    run = bench.run(
-        "import os; print(os.environ, os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else {0})"
-    )
-    told = Path(run.log).read_text()
-    assert "'SWARM_DEVICE': 'cuda'" in told and "'CUDA_VISIBLE_DEVICES': 'GPU-abc'" in told and "PCI_BUS_ID" in told
-    assert told.rstrip().endswith("{0}")
+def test_device_cores_and_gpu_order_reach_the_trainer(rig):
+    rig.slot = Slot("cuda", 5, gpu="GPU-abc", cores=(0,), threads=1)
+    run = rig.run("import os; print(os.environ, os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else {0})")
+    log = Path(run.log).read_text()
+    assert "'SWARM_DEVICE': 'cuda'" in log and "'CUDA_VISIBLE_DEVICES': 'GPU-abc'" in log and "PCI_BUS_ID" in log
+    assert log.rstrip().endswith("{0}")
 
 
-def test_stale_files_of_an_earlier_run_do_not_leak(bench):
-    bench.run("import os; open('stale.py', 'w'); os.makedirs('deep/er'); os.chmod('deep', 0); os.symlink('/', 'root')")
-    run = bench.run("import os; print('---\\nval_bpb: 1\\nfiles:', *sorted(os.listdir()))", attempt=2)
+def test_stale_files_of_an_earlier_run_do_not_leak(rig):
+    rig.run("import os; open('stale.py', 'w'); os.makedirs('deep/er'); os.chmod('deep', 0); os.symlink('/', 'root')")
+    run = rig.run("import os; print('---\\nval_bpb: 1\\nfiles:', *sorted(os.listdir()))", attempt=2)
     assert run.metrics and run.metrics.values["files"] == "prepare.py train.py"
 
 
-def test_a_run_that_wipes_its_own_folder_is_still_read(bench):
-    run = bench.run("import os, shutil; shutil.rmtree(os.environ['SWARM_RUN_DIR']); print('---\\nval_bpb: 1')")
-    assert run.metrics and bench.workshop().leftovers() == [run]
+def test_a_run_that_wipes_its_own_folder_is_still_read(rig):
+    run = rig.run("import os, shutil; shutil.rmtree(os.environ['SWARM_RUN_DIR']); print('---\\nval_bpb: 1')")
+    assert run.metrics and rig.runner().leftovers() == [run]
 
 
-def test_trainers_on_the_cpu_give_way_to_the_head(bench):
-    bench.slot = Slot("cpu", 0, gpu="")
-    run = bench.run("""
+def test_trainers_on_the_cpu_give_way_to_the_head(rig):
+    rig.slot = Slot("cpu", 0, gpu="")
+    run = rig.run("""
         import os
         print("---\\nval_bpb: 1\\nnice:", os.nice(0), "\\ngpus:", os.environ["CUDA_VISIBLE_DEVICES"])
         """)
     assert run.metrics and run.metrics.values["nice"] == os.nice(0) + 5 and run.metrics.values["gpus"] == ""
 
 
-def test_stop_ends_the_run_and_comes_back_when_it_is_over(bench, stubborn):
+def test_stop_ends_the_run_and_comes_back_when_it_is_over(rig, stubborn):
     async def scenario():
-        workshop = bench.workshop()
-        running = asyncio.create_task(bench.start(workshop, stubborn))
-        while len(bench.pids()) < 3:
+        runner = rig.runner()
+        running = asyncio.create_task(rig.start(runner, stubborn))
+        while len(rig.pids()) < 3:
             await asyncio.sleep(0.05)
-        await workshop.stop()
-        assert not any(map(process_table.birth, bench.pids()))
+        await runner.stop()
+        assert not any(map(process_table.birth, rig.pids()))
         run = await running
         assert run.failure == Failure.INTERRUPTED and run.reason == "it was stopped"
-        await workshop.stop()  # nothing runs: nothing to do
-        assert (await bench.start(workshop, "print('---\\nval_bpb: 1')", attempt=2)).metrics
+        await runner.stop()  # nothing runs: nothing to do
+        assert (await rig.start(runner, "print('---\\nval_bpb: 1')", attempt=2)).metrics
 
     asyncio.run(scenario())
 
 
-def test_stop_reaches_a_run_that_is_only_being_set_up(bench):
+def test_stop_reaches_a_run_that_is_only_being_set_up(rig):
     async def scenario():
-        workshop = bench.workshop()
-        running = asyncio.create_task(bench.start(workshop, "import time; time.sleep(30)"))
+        runner = rig.runner()
+        running = asyncio.create_task(rig.start(runner, "import time; time.sleep(30)"))
         await asyncio.sleep(0)
-        await workshop.stop()
+        await runner.stop()
         assert (await running).failure == Failure.INTERRUPTED
 
     asyncio.run(scenario())
 
 
-def test_a_cancelled_run_leaves_nothing(bench, stubborn):
+def test_a_cancelled_run_leaves_nothing(rig, stubborn):
     async def scenario():
-        running = asyncio.create_task(bench.start(bench.workshop(), stubborn))
-        while len(bench.pids()) < 3:
+        running = asyncio.create_task(rig.start(rig.runner(), stubborn))
+        while len(rig.pids()) < 3:
             await asyncio.sleep(0.05)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
 
     asyncio.run(scenario())
-    bench.until(lambda: not any(map(process_table.birth, bench.pids())), 3)
+    rig.until(lambda: not any(map(process_table.birth, rig.pids())), 3)
 
 
-def test_a_command_that_does_not_exist_is_told(bench):
-    bench.project = replace(bench.project, command=("./no-such-program",))
-    run = bench.run("")
+def test_a_command_that_does_not_exist_is_told(rig):
+    rig.project = replace(rig.project, command=("./no-such-program",))
+    run = rig.run("")
     assert run.failure == Failure.CODE and "no-such-program cannot be started" in run.reason
 
 
-def test_acknowledged_runs_leave_their_log_and_the_wanted_model(bench):
-    keep, drop = bench.run(WITH_MODEL, attempt=1), bench.run(WITH_MODEL, attempt=2)
-    workshop = bench.workshop()
-    assert [(run.run, run.attempt) for run in workshop.leftovers()] == [(keep.run, 1), (drop.run, 2)]
-    assert workshop.leftovers() == [keep, drop]
-    workshop.acknowledge(keep.run, 1, keep_model=True)
-    workshop.acknowledge(drop.run, 2)
-    workshop.acknowledge(drop.run, 2)
-    assert workshop.leftovers() == []
-    assert (workshop.run_folder(keep.run, 1) / "model.pt").read_text() == "weights"
-    assert not workshop.run_folder(drop.run, 2).exists()
+def test_acknowledged_runs_leave_their_log_and_the_wanted_model(rig):
+    keep, drop = rig.run(WITH_MODEL, attempt=1), rig.run(WITH_MODEL, attempt=2)
+    runner = rig.runner()
+    assert [(run.run, run.attempt) for run in runner.leftovers()] == [(keep.run, 1), (drop.run, 2)]
+    assert runner.leftovers() == [keep, drop]
+    runner.acknowledge(keep.run, 1, keep_model=True)
+    runner.acknowledge(drop.run, 2)
+    runner.acknowledge(drop.run, 2)
+    assert runner.leftovers() == []
+    assert (runner.run_folder(keep.run, 1) / "model.pt").read_text() == "weights"
+    assert not runner.run_folder(drop.run, 2).exists()
     assert Path(keep.log).is_file() and Path(drop.log).is_file()
 
 
@@ -389,53 +397,53 @@ def test_on_cuda_compiling_takes_nothing_from_the_time_to_train(budget, known):
     assert limits.slack == 10 and limits_for(budget, "cpu").slack == 3
 
 
-def test_a_workshop_runs_one_thing_at_a_time(bench):
+def test_a_runner_runs_one_thing_at_a_time(rig):
     async def scenario():
-        workshop = bench.workshop()
-        first = asyncio.create_task(bench.start(workshop, "print('---\\nval_bpb: 1')"))
+        runner = rig.runner()
+        first = asyncio.create_task(rig.start(runner, "print('---\\nval_bpb: 1')"))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError):
-            await bench.start(workshop, "", attempt=2)
+            await rig.start(runner, "", attempt=2)
         assert (await first).metrics
 
     asyncio.run(scenario())
 
 
-def test_importing_the_workshop_is_light():
+def test_importing_the_runner_is_light():
     script = "import sys, swarm.execution.runner; print(*sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not {"ray", "torch", "pandas", "git", "anthropic", "pynvml", "numpy", "psutil"} & set(modules)
 
 
-def test_a_damaged_result_file_is_a_fault_of_the_machine(bench):
-    bench.run("print('---\\nval_bpb: 1')")
-    (bench.guard_folder / "result.json").write_bytes(b"\0" * 40)
-    [run] = bench.workshop().leftovers()
+def test_a_damaged_result_file_is_a_fault_of_the_machine(rig):
+    rig.run("print('---\\nval_bpb: 1')")
+    (rig.guard_folder / "result.json").write_bytes(b"\0" * 40)
+    [run] = rig.runner().leftovers()
     assert (run.failure, run.reason) == (Failure.INFRASTRUCTURE, "the run's result file is damaged")
 
 
-def test_what_ran_on_a_damaged_order_is_ended_and_forgotten(bench, stubborn):
+def test_what_ran_on_a_damaged_order_is_ended_and_forgotten(rig, stubborn):
     async def scenario():
-        running = asyncio.create_task(bench.start(bench.workshop(), stubborn))
-        while len(bench.pids()) < 3:
+        running = asyncio.create_task(rig.start(rig.runner(), stubborn))
+        while len(rig.pids()) < 3:
             await asyncio.sleep(0.05)
         for name in ("guard.json", "state.json"):
-            (bench.guard_folder / name).write_bytes(b'{"run": "t-g')
-        assert await asyncio.to_thread(bench.workshop().leftovers) == []
-        assert not any(map(process_table.birth, bench.pids())) and not bench.guard_folder.exists()
+            (rig.guard_folder / name).write_bytes(b'{"run": "t-g')
+        assert await asyncio.to_thread(rig.runner().leftovers) == []
+        assert not any(map(process_table.birth, rig.pids())) and not rig.guard_folder.exists()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(scenario())
 
 
-def test_a_guard_that_hangs_is_ended_when_its_time_is_over(bench, stubborn, monkeypatch):
-    monkeypatch.setattr(runner, "UNHEARD", 1.0)
-    bench.limits = replace(bench.limits, wall=0.5)
+def test_a_guard_that_hangs_is_ended_when_its_time_is_over(rig, stubborn, monkeypatch):
+    monkeypatch.setattr(runner_module, "UNHEARD", 1.0)
+    rig.limits = replace(rig.limits, wall=0.5)
 
     async def scenario():
-        running = asyncio.create_task(bench.start(bench.workshop(), "import time; time.sleep(60)"))
-        while not (state := State.read(bench.guard_folder)) or not state.step_pid:
+        running = asyncio.create_task(rig.start(rig.runner(), "import time; time.sleep(60)"))
+        while not (state := State.read(rig.guard_folder)) or not state.step_pid:
             await asyncio.sleep(0.02)
         os.kill(state.pid, signal.SIGSTOP)
         run = await running

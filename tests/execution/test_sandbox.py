@@ -35,7 +35,7 @@ def can(act):
 def names(folder):
     return sorted(path.name for path in folder.iterdir()) if can(lambda: os.listdir(folder)) else []
 val = cache / "corpora" / "x" / "val.bin"
-told = {
+found = {
     "network": can(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("192.0.2.1", 9))),
     "home": [name for name in names(pathlib.Path.home()) if name[:4] not in (".cac", ".pye")],
     "key": can((pathlib.Path.home() / ".ssh" / "key").read_text),
@@ -55,7 +55,7 @@ told = {
     "powers": pathlib.Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0].strip("0"),
     "temporary": can(lambda: __import__("tempfile").TemporaryFile().close()),
 }
-print(json.dumps(told))
+print(json.dumps(found))
 print("---\\nval_bpb: 1.5")
 """
 
@@ -63,7 +63,7 @@ print("---\\nval_bpb: 1.5")
 @pytest.fixture(params=["bubblewrap", "landlock"])
 def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """How the sandbox is built: where bubblewrap is not found, by Landlock."""
-    if why := sandbox._lacks(request.param):
+    if why := sandbox._missing(request.param):
         pytest.skip(why)
     if request.param == "landlock":
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -72,23 +72,23 @@ def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def caged(way: str, bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A bench whose runs are sandboxed, with data of which some is held out, and with another run beside."""
+def caged(way: str, rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A rig whose runs are sandboxed, with data of which some is held out, and with another run beside."""
     cache, home = tmp_path / "cache", tmp_path / "home"
-    for folder in (cache / "corpora" / "x", cache / "downloads", home / ".ssh", bench.folder / "runs" / "other"):
+    for folder in (cache / "corpora" / "x", cache / "downloads", home / ".ssh", rig.folder / "runs" / "other"):
         folder.mkdir(parents=True)
     (cache / "corpora" / "x" / "train.bin").write_text("public")
     (cache / "corpora" / "x" / "val.bin").write_text("secret")
     (cache / "downloads" / "raw.parquet").touch()
     (home / ".ssh" / "key").write_text("secret")
-    (bench.folder / "runs" / "other" / "model.pt").touch()
+    (rig.folder / "runs" / "other" / "model.pt").touch()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AUTORESEARCH_CACHE", str(cache))
-    bench.project = replace(bench.project, held_out=("corpora/*/val.*", "downloads"))
+    rig.project = replace(rig.project, held_out=("corpora/*/val.*", "downloads"))
     monkeypatch.setenv("GUARD_TEST", str(os.getpid()))
-    bench.allowed = ("GUARD_TEST",)
-    bench.sandboxed = True
-    return bench
+    rig.allowed = ("GUARD_TEST",)
+    rig.sandboxed = True
+    return rig
 
 
 def test_a_training_sees_its_own_and_no_more(caged) -> None:
@@ -169,7 +169,7 @@ def test_without_any_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_PACKET", "AF_VSOCK"])
 def test_without_bubblewrap_only_sockets_within_the_machine_can_be_made(family: str, tmp_path: Path) -> None:
-    if why := sandbox._lacks("landlock"):
+    if why := sandbox._missing("landlock"):
         pytest.skip(why)
     box = sandbox.Sandbox((), (), tmp_path, "landlock")
     script = "import socket, sys; socket.socketpair(); socket.socket(getattr(socket, sys.argv[1]), socket.SOCK_DGRAM)"
@@ -225,7 +225,7 @@ def test_hugging_face_finds_no_token_and_no_error(way: str, tmp_path: Path, monk
 @pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid(), reason="needs root's powers, and setpriv")
 def test_root_loses_its_powers_where_it_may_not_limit_them(tmp_path: Path) -> None:
     """Containers that drop CAP_SETPCAP are such a place: what root's programs start with cannot be cut down there."""
-    if why := sandbox._lacks("landlock"):
+    if why := sandbox._missing("landlock"):
         pytest.skip(why)
     look = ["grep", "-E", "Cap(Inh|Prm|Eff|Amb)", "/proc/self/status"]
     command = sandbox.Sandbox((), (), tmp_path, "landlock").command(look, ())
@@ -259,7 +259,7 @@ def test_memory_that_others_share_by_a_number_cannot_be_read(way: str, tmp_path:
 
 def test_a_dead_mount_closes_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the other end of a FUSE mount is gone, no question about its root is answered."""
-    if why := sandbox._lacks("landlock"):
+    if why := sandbox._missing("landlock"):
         pytest.skip(why)
     for name in ("beside", "dead", "way/secret", "way/open"):
         (tmp_path / name).mkdir(parents=True)

@@ -7,12 +7,12 @@ import tarfile
 
 import pytest
 
-from swarm.execution.seed_and_budget import how_seeded, turned, with_budget
+from swarm.execution.seed_and_budget import how_seeded, with_budget, with_seed_and_budget
 from swarm.records import Source
 
 
 def turn(text: str, seed: int = 7, budget: float = 2.0) -> str:
-    return turned(Source({"train.py": text.encode()}), seed, budget).files["train.py"].decode()
+    return with_seed_and_budget(Source({"train.py": text.encode()}), seed, budget).files["train.py"].decode()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_rest_is_left_as_it_is(text: str) -> None:
 
 def test_other_files_are_left_alone() -> None:
     source = Source({"prompt.txt": b"torch.manual_seed(42)\n"})
-    assert turned(source, 7, 2.0) == source
+    assert with_seed_and_budget(source, 7, 2.0) == source
 
 
 def test_a_fixed_budget_is_set_in_the_base_tree() -> None:

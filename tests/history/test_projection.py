@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.coordinator.periodic import Duty
+from swarm.coordinator.periodic import PeriodicTask
 from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.ledger.database import Ledger
@@ -45,19 +45,19 @@ def test_a_locked_ref_and_a_full_disk_are_waited_for(root):
     told: list[str] = []
     clock = [0.0]
     projection = Projection(history, "apr5", root / ".swarm", noted)
-    duty = Duty("git", lambda: projection.follow(ledger), told.append, now=lambda: clock[0])
+    task = PeriodicTask("git", lambda: projection.follow(ledger), told.append, now=lambda: clock[0])
     lock = root / ".git/refs/heads/autoresearch/apr5.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
-    duty.perform()
-    assert "git update-ref failed" in duty.problem and len(told) == 1
+    task.run()
+    assert "git update-ref failed" in task.problem and len(told) == 1
     lock.unlink()
     (root / ".swarm").write_text("in the way of results.tsv, as a full disk would be")
     clock[0] += 100
-    duty.perform()
-    assert git(root, "rev-parse", "autoresearch/apr5-gpu0") == history.head() and duty.problem
+    task.run()
+    assert git(root, "rev-parse", "autoresearch/apr5-gpu0") == history.head() and task.problem
     (root / ".swarm").unlink()
     clock[0] += 100
-    duty.perform()
-    assert (root / ".swarm/gpu0/results.tsv").read_text().count("keep") == 1 and not duty.problem
+    task.run()
+    assert (root / ".swarm/gpu0/results.tsv").read_text().count("keep") == 1 and not task.problem
     assert told[1:] == ["git: works again"]

@@ -13,7 +13,7 @@ import pytest
 
 from swarm.execution import gpu, sandbox
 from swarm.execution.gpu import Gpu
-from swarm.execution.probe import Unprobed, probe
+from swarm.execution.probe import ProbeError, probe
 from swarm.launch import doctor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def test_in_a_sandbox_edited_code_reaches_nothing(home: Path) -> None:
     assert reached() == dict.fromkeys(NAMES, False)
 
 
-@pytest.mark.skipif(bool(sandbox._lacks("landlock")), reason="Landlock does not work here")
+@pytest.mark.skipif(bool(sandbox._missing("landlock")), reason="Landlock does not work here")
 def test_what_the_other_sandbox_lets_through_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(home))
     assert reached() == dict.fromkeys(NAMES, False) | {"sockets": True}
@@ -59,7 +59,7 @@ def test_without_one_each_thing_it_reaches_is_told(home: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("visible", "cards", "told"),
+    ("visible", "cards", "text"),
     [
         ("MIG-0d3b", [], "names MIG instances, and only whole GPUs are supported"),
         ("0", [Gpu(0, "GPU-a", "H200", 141.0, 1.0, divided=True)], "nvidia-smi -i 0 -mig 0"),
@@ -69,21 +69,21 @@ def test_without_one_each_thing_it_reaches_is_told(home: Path, monkeypatch: pyte
     ],
 )
 def test_a_gpu_that_runs_cannot_use_is_told_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch, visible: str, cards: list[Gpu], told: str
+    monkeypatch: pytest.MonkeyPatch, visible: str, cards: list[Gpu], text: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(gpu, "_nvml", lambda: object())
     monkeypatch.setattr(gpu, "gpus", lambda: cards)
     line = doctor._gpus(ROOT)
-    assert line.ok == (not told) and told in line.told
+    assert line.ok == (not text) and text in line.text
 
 
 def test_a_probe_that_cannot_run_is_no_good_news(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "missing", lambda: "there is none")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     (line,) = doctor._reach(ROOT)
-    assert line.ok is None and "could not be tried: it cannot be started" in line.told
-    with pytest.raises(Unprobed, match=r"^boom$"):
+    assert line.ok is None and "could not be tried: it cannot be started" in line.text
+    with pytest.raises(ProbeError, match=r"^boom$"):
         probe(lambda script: ["sh", "-c", "echo boom >&2; exit 1"])
 
 

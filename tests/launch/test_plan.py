@@ -67,10 +67,10 @@ def tree(root: Path) -> dict[str, str]:
 
 def refused(root: Path, *words: str, **settings: Any) -> None:
     before = tree(root)
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as error:
         plan(root, **settings)
-    assert all(word in str(told.value) for word in words), told.value
-    assert "\n" not in str(told.value).strip()
+    assert all(word in str(error.value) for word in words), error.value
+    assert "\n" not in str(error.value).strip()
     assert tree(root) == before
 
 
@@ -294,7 +294,7 @@ def test_a_ledger_that_cannot_be_read(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "reason"),
     [
         (["{python}", "-c", "import sys; print('no corpus', file=sys.stderr); sys.exit(2)"], "(no corpus)"),
         (["{python}", "-c", "raise SystemExit(1)"], "run `make data` first"),
@@ -303,10 +303,10 @@ def test_a_ledger_that_cannot_be_read(root: Path) -> None:
         (["./no-such-program"], "cannot be run"),
     ],
 )
-def test_unprepared_data(root: Path, command: list[str], told: str) -> None:
+def test_unprepared_data(root: Path, command: list[str], reason: str) -> None:
     text = (root / "swarm.toml").read_text()
     (root / "swarm.toml").write_text(f"{text}\ndata = {json.dumps(command)}\nprepare = 'make data'\n")
-    refused(root, told)
+    refused(root, reason)
 
 
 def test_prepared_data_is_part_of_the_key(root: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from swarm.errors import UsageError
 from swarm.execution import gpu
 from swarm.execution.gpu import Gpu
-from swarm.launch.slots import seats_here, seats_on
+from swarm.launch.slots import local_slots, local_slots_on
 from swarm.project.settings import Config
 
 H200 = [Gpu(index, f"GPU-{index}", "NVIDIA H200", 141.0, 0.5) for index in range(4)]
@@ -23,16 +23,16 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
 
 
 def refused(config: Config, kind: str, *words: str) -> None:
-    with pytest.raises(UsageError) as told:
-        seats_on(config, kind)
-    assert all(word in str(told.value) for word in words), told.value
-    assert "\n" not in str(told.value)
+    with pytest.raises(UsageError) as error:
+        local_slots_on(config, kind)
+    assert all(word in str(error.value) for word in words), error.value
+    assert "\n" not in str(error.value)
 
 
 def test_every_gpu_gets_an_agent_with_its_share_of_the_cores(seen: list[Gpu]) -> None:
-    seating = seats_on(Config(), "cuda")
-    slots = seating.slots
-    assert seating.device == "cuda: NVIDIA H200" and list(slots) == ["gpu0", "gpu1", "gpu2", "gpu3"]
+    assignment = local_slots_on(Config(), "cuda")
+    slots = assignment.slots
+    assert assignment.device == "cuda: NVIDIA H200" and list(slots) == ["gpu0", "gpu1", "gpu2", "gpu3"]
     cores = [core for slot in slots.values() for core in slot.cores]
     assert sorted(cores) == list(range(16))
     assert [(slot.gpu, slot.lock, slot.threads) for slot in slots.values()] == [
@@ -51,7 +51,7 @@ def test_every_gpu_gets_an_agent_with_its_share_of_the_cores(seen: list[Gpu]) ->
     ],
 )
 def test_so_many_gpus_or_these(seen: list[Gpu], config: Config, agents: list[str]) -> None:
-    assert list(seats_on(config, "cuda").slots) == agents
+    assert list(local_slots_on(config, "cuda").slots) == agents
 
 
 def test_more_gpus_than_there_are_says_what_there_is_and_who_holds_it(seen: list[Gpu]) -> None:
@@ -60,13 +60,13 @@ def test_more_gpus_than_there_are_says_what_there_is_and_who_holds_it(seen: list
     refused(Config(gpus="0,9"), "cuda", "--gpus 0,9", "not all of these")
     refused(Config(gpus="0"), "cuda", "--gpus 0", "--gpus 4")
     refused(Config(gpus="0,1"), "cuda", "in use", "90 of 141 GB used by python (pid 77)", "leave them out")
-    assert list(seats_on(Config(gpus="0,2"), "cuda").slots) == ["gpu0", "gpu2"]
+    assert list(local_slots_on(Config(gpus="0,2"), "cuda").slots) == ["gpu0", "gpu2"]
 
 
 def test_gpus_of_two_kinds_are_not_compared(seen: list[Gpu]) -> None:
     seen[3] = Gpu(3, "GPU-3", "NVIDIA A100", 80.0, 0.0)
     refused(Config(), "cuda", "NVIDIA A100 and NVIDIA H200", "--gpus")
-    assert seats_on(Config(gpus="3,3"), "cuda").device == "cuda: NVIDIA A100"
+    assert local_slots_on(Config(gpus="3,3"), "cuda").device == "cuda: NVIDIA A100"
 
 
 def test_a_machine_without_gpus_says_what_to_type_instead(seen: list[Gpu]) -> None:
@@ -83,24 +83,24 @@ def test_parts_of_gpus_are_refused_not_passed_over(seen: list[Gpu], monkeypatch:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-0d3b,MIG-77aa")
     for config in (Config(), Config(gpus="2"), Config(device="cuda")):
         with pytest.raises(UsageError, match=r"MIG instances, and only whole GPUs are supported.*--device cpu"):
-            seats_here(config)
-    assert seats_here(Config(device="cpu", agents=1)).device.startswith("cpu: ")
+            local_slots(config)
+    assert local_slots(Config(device="cpu", agents=1)).device.startswith("cpu: ")
 
 
 def test_one_agent_per_core(seen: list[Gpu]) -> None:
-    slots = seats_on(Config(agents=3), "cpu").slots
+    slots = local_slots_on(Config(agents=3), "cpu").slots
     assert len(slots) == 3 and all(slot.threads == 1 and slot.gpu is None for slot in slots.values())
     assert len({core for slot in slots.values() for core in slot.cores}) == 16
-    assert len(seats_on(Config(), "cpu").slots) == 16
+    assert len(local_slots_on(Config(), "cpu").slots) == 16
     refused(Config(agents=17), "cpu", "--agents 17", "16 cores")
 
 
 def test_a_mac_has_one_agent(seen: list[Gpu]) -> None:
-    assert list(seats_on(Config(), "mps").slots) == ["gpu0"]
+    assert list(local_slots_on(Config(), "mps").slots) == ["gpu0"]
     refused(Config(agents=2), "mps", "--agents 2", "one GPU")
 
 
 def test_simulated_gpus_are_as_many_as_wanted_and_all_different(seen: list[Gpu]) -> None:
     for config in (Config(agents=40), Config(gpus="40")):
-        slots = seats_on(config, "sim").slots
+        slots = local_slots_on(config, "sim").slots
         assert [slot.gpu for slot in slots.values()] == [str(index) for index in range(40)]

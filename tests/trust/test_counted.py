@@ -15,8 +15,8 @@ import pytest
 import prepare
 from swarm.board.contention import steps_of
 from swarm.execution import counter_check
-from swarm.execution.counter_check import miscounted
-from swarm.execution.progress import Beat, beats
+from swarm.execution.counter_check import find_miscount
+from swarm.execution.progress import Heartbeat, read_heartbeats
 from swarm.execution.summary import Value, parse_summary
 from swarm.records import Metrics, Run
 from tests.trust.edits import COUNTED, HONEST, LOOP, ROOT, Change
@@ -27,7 +27,7 @@ LOOPS = {"batch", "short rows", "long rows", "smaller pieces of a batch", "train
 LOOPS |= {"looks at batches twice", "another loop around the same clock", "more warm-up steps", "gradient clipping"}
 EXAGGERATED = Change("counts steps that it does not make", LOOP, f"{LOOP}        steps += 7\n")
 
-Trained = tuple[tuple[Beat, ...], dict[str, Value]]
+Trained = tuple[tuple[Heartbeat, ...], dict[str, Value]]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def trained(
 
     def train(module: ModuleType) -> Trained:
         assert harness.run(module.train) == 0
-        return beats(tmp_path / "run" / "heartbeat.jsonl"), parse_summary(capsys.readouterr().out, "val_bpb")
+        return read_heartbeats(tmp_path / "run" / "heartbeat.jsonl"), parse_summary(capsys.readouterr().out, "val_bpb")
 
     yield train
     gc.enable()
@@ -58,8 +58,8 @@ def trained(
 def test_a_false_count_is_invalid_by_name(edited: ModuleType, request, trained: Callable[..., Trained]) -> None:
     change: Change = request.node.callspec.params["edited"]
     assert told(change.code) == "", "the gate sees it already"
-    found = miscounted(*trained(edited))
-    assert found.startswith(f"{change.check}: "), found
+    found = find_miscount(*trained(edited))
+    assert found and found.counted == change.check and str(found).startswith(f"{change.check}: "), found
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_false_count_is_invalid_by_name(edited: ModuleType, request, trained: 
 )
 def test_honest_loops_are_counted_and_pass(edited: ModuleType, trained: Callable[..., Trained]) -> None:
     heartbeats, printed = trained(edited)
-    assert miscounted(heartbeats, printed) == ""
+    assert find_miscount(heartbeats, printed) is None
     assert heartbeats[-1].untimed == 1 and isinstance(printed["loaded_tokens"], int)
     assert printed["total_tokens_M"] == pytest.approx(printed["loaded_tokens"] / 1e6, abs=5e-4)
 
@@ -82,20 +82,20 @@ def test_how_far_a_run_came_is_what_the_loader_counted(edited: ModuleType, train
 
 
 def test_a_summary_of_its_own_is_told_and_another_programs_is_its_own_affair() -> None:
-    ours = (Beat(step=3, tokens=100, untimed=1),)
-    assert miscounted(ours, {"num_steps": 3}).startswith("tokens: its summary is not the one")
-    assert miscounted((Beat(step=3, tokens=100),), {"num_steps": 2}) == ""
+    ours = (Heartbeat(step=3, tokens=100, untimed=1),)
+    assert str(find_miscount(ours, {"num_steps": 3})).startswith("tokens: its summary is not the one")
+    assert find_miscount((Heartbeat(step=3, tokens=100),), {"num_steps": 2}) is None
 
 
 @pytest.mark.parametrize(("batches", "learned"), [(1, True), (4, True), (50, False)])
 def test_only_a_run_at_its_beginning_must_know_nothing(batches: int, learned: bool) -> None:
-    first = Beat(step=batches, loss=5.0, tokens=(1 + batches) * 64, untimed=1, untimed_tokens=64, ignorant=9.0)
+    first = Heartbeat(step=batches, loss=5.0, tokens=(1 + batches) * 64, untimed=1, untimed_tokens=64, ignorant=9.0)
     printed: dict[str, Value] = {"num_steps": 99, "loaded_tokens": 100 * 64, "loaded_batches": 100}
-    assert miscounted([first], printed).startswith("warm-up: its first loss was 5") is learned
+    assert str(find_miscount([first], printed)).startswith("warm-up: its first loss was 5") is learned
 
 
 @pytest.mark.parametrize(("untimed", "later"), [(1, 8), (16, 50), (16, 4000)])
 def test_what_a_loader_packs_ahead_is_no_training(untimed: int, later: int) -> None:
-    first = Beat(step=1, loss=9.0, tokens=(untimed + 1) * 64, untimed=untimed, untimed_tokens=(untimed + 3) * 64)
+    first = Heartbeat(step=1, loss=9.0, tokens=(untimed + 1) * 64, untimed=untimed, untimed_tokens=(untimed + 3) * 64)
     printed: dict[str, Value] = {"num_steps": later, "loaded_tokens": (untimed + later) * 64}
-    assert miscounted([first], printed | {"loaded_batches": untimed + later}) == ""
+    assert find_miscount([first], printed | {"loaded_batches": untimed + later}) is None

@@ -18,7 +18,7 @@ from typing import Any
 from swarm.errors import SwarmError, UsageError
 from swarm.execution import sandbox
 from swarm.execution.outcome import clocked
-from swarm.execution.runner import Workshop
+from swarm.execution.runner import LocalRunner
 from swarm.execution.spec import GUARDS, Result, Spec
 from swarm.launch.plan import Plan, base_tree, environment, make_plan
 from swarm.project.settings import Config
@@ -56,11 +56,11 @@ def measure(root: Path, budget: float) -> dict[str, Any]:
 
 def _run(plan: Plan, folder: Path) -> dict[str, float]:
     slot = next(iter(plan.slots.values()))
-    workshop = Workshop(plan.project, base_tree(plan), folder, slot, sandboxed=not sandbox.missing())
+    runner = LocalRunner(plan.project, base_tree(plan), folder, slot, sandboxed=not sandbox.missing())
     sha = plan.source.sha
     work = Measure("overhead", 1, "overhead", "overhead", Purpose.FIRST, 1, sha, sha, plan.budget)
     began = time.monotonic()
-    run = asyncio.run(workshop.run(work, plan.source, lambda progress: None))
+    run = asyncio.run(runner.run(work, plan.source, lambda progress: None))
     wall = time.monotonic() - began
     if run.metrics is None:
         raise SwarmError(f"the run gave no number: {run.reason}")

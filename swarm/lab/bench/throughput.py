@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.errors import SwarmError
-from swarm.execution.runner import Slot, Workshop
+from swarm.execution.runner import LocalRunner, Slot
 from swarm.history.repository import History
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
@@ -69,23 +69,23 @@ def _sequential(budget: float, think: float, experiments: int) -> dict[str, floa
         root = make_project(Path(folder, "project"), budget=budget)
         history, project = History(root), load_project(root)
         base = history.head()
-        workshop = Workshop(project, history.base_tree(base), Path(folder, "gpu0"), Slot("sim", 0, gpu="0"))
+        runner = LocalRunner(project, history.base_tree(base), Path(folder, "gpu0"), Slot("sim", 0, gpu="0"))
         source = Source({path: history.read(base, path) for path in project.editable})
-        return _figures(asyncio.run(_loop(workshop, source, budget, think, experiments)))
+        return _figures(asyncio.run(_loop(runner, source, budget, think, experiments)))
 
 
 async def _loop(
-    workshop: Workshop, source: Source, budget: float, think: float, experiments: int
+    runner: LocalRunner, source: Source, budget: float, think: float, experiments: int
 ) -> list[tuple[str, float, float, float]]:
     spans = []
     for number in range(experiments):
         if number:
             await asyncio.sleep(think)
         work = Measure(f"loop.{number}", 1, "loop", "loop", Purpose.FIRST, number, source.sha, source.sha, budget)
-        run = await workshop.run(work, source, lambda progress: None)
+        run = await runner.run(work, source, lambda progress: None)
         if run.failure:
             raise SwarmError(f"the synthetic trainer failed: {run.reason}")
-        workshop.acknowledge(run.run, run.attempt)
+        runner.acknowledge(run.run, run.attempt)
         spans.append(("loop", run.started, run.seconds, run.training_seconds))
     return spans
 

@@ -16,7 +16,7 @@ import sys
 import time
 
 from swarm.execution import process_table
-from swarm.execution.process_group import Family
+from swarm.execution.process_tree import ProcessTree
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 NOT_STARTED = 127  # the exit code where there is no such command, as a shell has it
@@ -27,7 +27,7 @@ _TICK = 0.05  # seconds between looks at the child
 def main() -> int:
     """Runs the command; gives its exit code, or 128 and the number of the signal that ended it."""
     spec = json.loads(os.fdopen(0, "rb", 0, closefd=False).readline())
-    family = Family()
+    tree = ProcessTree()
     try:
         child = subprocess.Popen(
             spec["command"],
@@ -40,11 +40,11 @@ def main() -> int:
     except OSError as error:
         print(f"{spec['command'][0]} cannot be started: {error.strerror}", file=sys.stderr)
         return NOT_STARTED
-    family.adopt(child.pid)
-    while child.pid not in family.exits and not select.select([0], [], [], _TICK)[0]:
-        family.reap()
-    family.end(GRACE, time.sleep)
-    code = os.waitstatus_to_exitcode(family.exits[child.pid].status) if child.pid in family.exits else -9
+    tree.adopt(child.pid)
+    while child.pid not in tree.exits and not select.select([0], [], [], _TICK)[0]:
+        tree.reap()
+    tree.terminate(GRACE, time.sleep)
+    code = os.waitstatus_to_exitcode(tree.exits[child.pid].status) if child.pid in tree.exits else -9
     return code if code >= 0 else 128 - code
 
 

@@ -1,4 +1,4 @@
-"""The processes that came from this one, held together as one: counted, waited for, ended. Stdlib only."""
+"""The tree of processes below this one: counted, waited for and ended as a whole. Stdlib only."""
 
 from __future__ import annotations
 
@@ -23,40 +23,41 @@ class Exit:
     usage: resource.struct_rusage
 
 
-class Family:
-    """All descendants of this process. On Linux none can leave it, as orphans come back to it; elsewhere those are
-    recognised that stay in a process group which the family made."""
+class ProcessTree:
+    """All descendants of this process. On Linux none can leave the tree, as orphans become children of its root;
+    elsewhere those are recognised that stay in a process group which the tree made."""
 
     def __init__(self) -> None:
         process_table.become_subreaper()
-        self.exits: dict[int, Exit] = {}  # of the children that were waited for
-        self.survivors: tuple[int, ...] = ()  # not even SIGKILL ended these
+        self.exits: dict[int, Exit] = {}  # of the children that were waited for, by pid
+        self.survivors: tuple[int, ...] = ()  # pids that not even SIGKILL ended
         self._groups: set[int] = set()
-        self._apart: set[int] = set()
+        self._excluded: set[int] = set()
 
     def adopt(self, pid: int) -> None:
-        """Takes note of a child that leads a group of its own."""
-        self._apart.discard(pid)
+        """Counts a child that leads a process group of its own."""
+        self._excluded.discard(pid)
         self._groups.add(pid)
 
-    def set_apart(self, pid: int) -> None:
-        """Leaves a child and all below it out of everything, until it is adopted."""
-        self._apart.add(pid)
+    def exclude(self, pid: int) -> None:
+        """Leaves a child and all below it out of the tree until it is adopted."""
+        self._excluded.add(pid)
 
     def living(self) -> dict[int, process_table.Process]:
+        """The living processes of the tree, by pid."""
         processes = process_table.table()
         found = process_table.descendants(processes, os.getpid())
         for process in processes.values():
             if process.group in self._groups:
                 found[process.pid] = process
-        for pid in self._apart:
+        for pid in self._excluded:
             for left_out in (pid, *process_table.descendants(processes, pid)):
                 found.pop(left_out, None)
         self._groups = {process.group for process in found.values()} - {os.getpgrp()}
         return found
 
     def cpu_seconds(self, living: Mapping[int, process_table.Process]) -> float:
-        """Used so far by the children that this process waited for, and by the living."""
+        """CPU time used so far by the children that this process waited for, and by the living."""
         own = os.times()
         return own.children_user + own.children_system + sum(process.cpu_seconds for process in living.values())
 
@@ -68,10 +69,10 @@ class Family:
                 if pid == 0:
                     return
                 self.exits[pid] = Exit(status, usage)
-                self._apart.discard(pid)  # its number may be another's soon
+                self._excluded.discard(pid)  # its number may be another's soon
 
-    def end(self, grace: float, wait: Callable[[float], None]) -> None:
-        """SIGTERM, a grace, SIGKILL, until nobody is left or only `survivors` are. `wait` passes a little time."""
+    def terminate(self, grace: float, wait: Callable[[float], None]) -> None:
+        """SIGTERM, SIGKILL after `grace` seconds, until nothing but `survivors` is left. `wait` sleeps a little."""
         started = time.monotonic()
         asked: set[int] = set()
         while (left := self.living()) and left.keys() != set(self.survivors):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from swarm.agent.loop import Agent
-from swarm.coordinator.actors import AgentActor, Post, arrive, working_folder
+from swarm.coordinator.actors import AgentActor, AgentSpec, slot_here, working_folder
 from swarm.errors import MachineFault
 from swarm.execution import gpu
 from swarm.lab.simulation.project import make_project
@@ -20,10 +20,10 @@ from swarm.project.project import load_project
 
 
 @pytest.fixture
-def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Post:
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentSpec:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     root = make_project(tmp_path / "project")
-    return Post(
+    return AgentSpec(
         agent="gpu5", project=load_project(root), slot=None, device=f"sim: {gpu.device_name('sim')}", data="",
         accelerator="",
         root=str(root), folder=str(root / ".swarm/apr5/gpu5"), researcher="sweep", seed=0, sandbox="off",
@@ -31,52 +31,52 @@ def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Post:
     )  # fmt: skip
 
 
-def test_it_takes_the_gpu_that_ray_gave_it(post: Post):
-    slot = arrive(post, Path(post.root))
+def test_it_takes_the_gpu_that_ray_gave_it(spec: AgentSpec):
+    slot = slot_here(spec, Path(spec.root))
     assert (slot.device, slot.index, slot.gpu) == ("sim", 1, "1")
 
 
-def test_another_model_is_turned_away(post: Post):
+def test_another_model_is_turned_away(spec: AgentSpec):
     with pytest.raises(MachineFault, match="and this swarm's results are of H200"):
-        arrive(dataclasses.replace(post, device="sim: H200"), Path(post.root))
+        slot_here(dataclasses.replace(spec, device="sim: H200"), Path(spec.root))
 
 
-def test_a_gpu_without_room_for_the_referee_is_turned_away_with_the_remedy(post: Post, monkeypatch):
+def test_a_gpu_without_room_for_the_referee_is_turned_away_with_the_remedy(spec: AgentSpec, monkeypatch):
     card = gpu.Gpu(3, "GPU-x", "NVIDIA H200", 141.0, 0.5, exclusive=True)
     monkeypatch.setattr(gpu, "gpus", lambda: [card])
     monkeypatch.setattr(gpu, "count", lambda: 4)
     monkeypatch.setattr(gpu, "load", lambda uuid: card)
-    there = dataclasses.replace(post, device="cuda: NVIDIA H200", project=dataclasses.replace(post.project, referee=()))
-    assert arrive(there, Path(post.root)).lock == "GPU-x"
-    refereed = dataclasses.replace(there, project=dataclasses.replace(post.project, referee=("referee",)))
+    there = dataclasses.replace(spec, device="cuda: NVIDIA H200", project=dataclasses.replace(spec.project, referee=()))
+    assert slot_here(there, Path(spec.root)).lock == "GPU-x"
+    refereed = dataclasses.replace(there, project=dataclasses.replace(spec.project, referee=("referee",)))
     with pytest.raises(MachineFault, match=rf"{platform.node()}: gpu 3 lets in one .*nvidia-smi -i 3 -c DEFAULT"):
-        arrive(refereed, Path(post.root))
+        slot_here(refereed, Path(spec.root))
 
 
-@pytest.mark.parametrize(("answer", "told"), [('{"key": "abc"}', "other data"), ("", "not prepared")])
-def test_other_data_or_none_is_turned_away_with_the_remedy(post: Post, answer: str, told: str):
+@pytest.mark.parametrize(("answer", "reason"), [('{"key": "abc"}', "other data"), ("", "not prepared")])
+def test_other_data_or_none_is_turned_away_with_the_remedy(spec: AgentSpec, answer: str, reason: str):
     code = f"print('{answer}')" if answer else "raise SystemExit(2)"
-    project = dataclasses.replace(post.project, data=("{python}", "-c", code), prepare="python prepare.py")
-    with pytest.raises(MachineFault, match=rf"{told}.*run `python prepare.py`"):
-        arrive(dataclasses.replace(post, project=project, data="xyz"), Path(post.root))
+    project = dataclasses.replace(spec.project, data=("{python}", "-c", code), prepare="python prepare.py")
+    with pytest.raises(MachineFault, match=rf"{reason}.*run `python prepare.py`"):
+        slot_here(dataclasses.replace(spec, project=project, data="xyz"), Path(spec.root))
 
 
-def test_a_host_without_the_repository_gives_a_place_of_its_own(post: Post, tmp_path: Path, monkeypatch):
-    assert working_folder(post) == Path(post.folder)
+def test_a_host_without_the_repository_gives_a_place_of_its_own(spec: AgentSpec, tmp_path: Path, monkeypatch):
+    assert working_folder(spec) == Path(spec.folder)
     monkeypatch.setenv("AUTORESEARCH_CACHE", str(tmp_path / "cache"))
-    elsewhere = dataclasses.replace(post, root="/nowhere", folder="/nowhere/.swarm/apr5/gpu5")
+    elsewhere = dataclasses.replace(spec, root="/nowhere", folder="/nowhere/.swarm/apr5/gpu5")
     assert working_folder(elsewhere) == tmp_path / "cache/swarms/nowhere-.swarm-apr5-gpu5"
 
 
-def test_a_full_disk_is_its_hosts_fault_and_named(post: Post, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_its_hosts_fault_and_named(spec: AgentSpec, monkeypatch: pytest.MonkeyPatch):
     def full(self: AgentActor) -> Agent:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/cache/tree")
 
-    monkeypatch.setattr(AgentActor, "_take_up", full)
+    monkeypatch.setattr(AgentActor, "_make_agent", full)
     monkeypatch.setattr("swarm.coordinator.actors.end_with_parent", lambda: None)
-    with pytest.raises(MachineFault) as told:
-        asyncio.run(AgentActor(post, b"", nobody).live())
-    assert str(told.value) == f"{platform.node()}: No space left on device (/cache/tree)"
+    with pytest.raises(MachineFault) as error:
+        asyncio.run(AgentActor(spec, b"", nobody).live())
+    assert str(error.value) == f"{platform.node()}: No space left on device (/cache/tree)"
 
 
 async def nobody(method: str, *arguments: object, **keywords: object) -> None:

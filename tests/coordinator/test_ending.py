@@ -1,0 +1,34 @@
+"""How a swarm ended is decided by codes, whatever the reasons say."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarm.coordinator.ending import Ended, Ending
+from swarm.coordinator.head import _end_of, _status
+
+DONE, DRAINED = Ended(Ending.DONE, "8 experiments done"), Ended(Ending.DONE, "drained")
+GIVEN_UP = [Ended(Ending.GAVE_UP, f"gave up on gpu{index}: no module named mine") for index in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("agents", "noted", "hopeless", "expected"),
+    [
+        ([DRAINED, DONE, DONE], "", False, DONE),
+        ([*GIVEN_UP, DONE], "", False, DONE),
+        (GIVEN_UP, "", False, GIVEN_UP[0]),
+        (GIVEN_UP, "nothing is left to try: x", False, Ended(Ending.DONE, "nothing is left to try: x")),
+        ([DONE], "whatever it says", True, Ended(Ending.HOPELESS, "whatever it says")),
+        ([Ended(Ending.DONE, "gave up smoking")], "", False, Ended(Ending.DONE, "gave up smoking")),
+    ],
+)
+def test_the_end_of_a_swarm_follows_from_its_agents_and_the_board(
+    agents: list[Ended], noted: str, hopeless: bool, expected: Ended
+) -> None:
+    assert _end_of(agents, noted, hopeless) == expected
+
+
+@pytest.mark.parametrize("word", ["", "drain", "now"])
+def test_only_what_should_not_have_ended_failed(word: str) -> None:
+    assert _status(word, Ending.DONE) == ("finished" if not word else "stopped")
+    assert _status(word, Ending.GAVE_UP) == _status(word, Ending.HOPELESS) == "failed"
