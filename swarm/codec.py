@@ -1,77 +1,67 @@
-"""Records as JSON text: in the ledger, and on the way between processes."""
+"""Records as JSON text: in the ledger, and on the way between processes.
+
+A record is an object of its fields, begun by its name: `{"kind":"Rest","reason":"nothing to run","seconds":1.0}`.
+Everything within it is read as its type hints say. Ledgers of versions before msgspec hold an older shape, which names
+every record within (`"record"`) and wraps mappings (`"map"`) and bytes (`"bytes"`); it is still read.
+"""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import functools
 import json
-import math
-import typing
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from swarm import records
 
 RECORDS: Mapping[str, type] = {
     name: kind for name, kind in vars(records).items() if isinstance(kind, type) and dataclasses.is_dataclass(kind)
 }
+_HEAD = '{"kind":"'
 
 
 def encode(value: object) -> str:
-    """A record as JSON text; `decode` gives it back, equal but for numbers that are none: they become None."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """A record as JSON text; `decode` gives it back, equal but for NaN and infinities, which become None."""
+    name = type(value).__name__
+    text = _json(value)
+    return f'{_HEAD}{name}",{text[1:]}' if RECORDS.get(name) is type(value) else text
 
 
 def decode(text: str) -> Any:
-    """The value that `encode` wrote. Only records are ever built: nothing else can be named."""
-    return _rich(json.loads(text))
+    """The value that `encode` wrote. Only records are ever built: KeyError for any other name."""
+    if text.startswith(_HEAD):
+        return _decoder(text[len(_HEAD) : text.index('"', len(_HEAD))]).decode(text)
+    plain = json.loads(text)
+    if isinstance(plain, dict):
+        return msgspec.convert(_unwrapped(plain), RECORDS[plain["record"]])
+    return _unwrapped(plain)
 
 
-def _plain(value: object) -> object:
-    kind = type(value)
-    if kind is str or kind is int:
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if names := _fields(kind):
-        return {"record": kind.__name__} | {name: _plain(getattr(value, name)) for name in names}
-    if isinstance(value, bytes):
-        return {"bytes": base64.b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        return {"map": {str(k): _plain(v) for k, v in value.items()}}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+def _json(value: object) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # half a character, as programs print it
+        whole = json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode(errors="replace")
+        return msgspec.json.encode(json.loads(whole)).decode()
+
+
+@functools.cache
+def _decoder(name: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(RECORDS[name])
+
+
+def _unwrapped(value: Any) -> Any:
+    """A value of the older shape without its wrappers."""
+    match value:
+        case list():
+            return tuple(_unwrapped(part) for part in value)
+        case {"bytes": str() as base64} if len(value) == 1:
+            return base64
+        case {"map": dict() as inner} if len(value) == 1:
+            return {key: _unwrapped(part) for key, part in inner.items()}
+        case dict():
+            return {key: _unwrapped(part) for key, part in value.items()}
     return value
-
-
-def _rich(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_rich(v) for v in value)
-    if not isinstance(value, dict):
-        return value
-    if "bytes" in value:
-        return base64.b64decode(value["bytes"])
-    if "map" in value:
-        return {k: _rich(v) for k, v in value["map"].items()}
-    cls = RECORDS[value.pop("record")]
-    plain = {k: _rich(v) for k, v in value.items()}
-    for name, words in _enums(cls):
-        if isinstance(plain.get(name), str):
-            plain[name] = words(plain[name])
-    return cls(**plain)
-
-
-@functools.cache
-def _fields(kind: type) -> tuple[str, ...]:
-    """The names of a record's fields; none for what is no record."""
-    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
-
-
-@functools.cache
-def _enums(cls: type) -> tuple[tuple[str, type[StrEnum]], ...]:
-    """The fields that are a StrEnum, which come back from JSON as words."""
-    hints = typing.get_type_hints(cls).items()
-    options = [(name, part) for name, hint in hints for part in (typing.get_args(hint) or (hint,))]
-    return tuple((name, part) for name, part in options if isinstance(part, type) and issubclass(part, StrEnum))

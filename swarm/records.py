@@ -57,6 +57,28 @@ class Status(StrEnum):
     CRASH = "crash"
 
 
+class Outcome(StrEnum):
+    """What a verdict came to, and why: decisions read this, people read the reason."""
+
+    UNDECIDED = "undecided"  # more runs are asked for
+    BASELINE = "baseline"  # the untouched code
+    GAINED = "gained"  # kept: better than its parent
+    SIMPLER = "simpler"  # kept: less code, and no worse
+    RESTORED = "restored"  # kept: the code of an earlier step, as the steps after it turned out to be worse
+    NO_GAIN = "no gain"
+    NEAR_MISS = "near miss"  # out of runs before it could be distinguished from its parent
+    UNBELIEVED = "unbelieved"  # so large a gain is believed only from a referee, and it has none
+    GIVEN_UP = "given up"  # ended before it was decided: the time was up, or its edit fits the trunk no more
+    NO_EFFECT = "no effect"  # its losses are its parent's: the edit changed nothing
+    BROKE_GUARD = "broke a guard"
+    CRASHED = "crashed"
+
+    @property
+    def is_near_miss(self) -> bool:
+        """Whether the idea may still be a good one: nothing was decided about it."""
+        return self in (Outcome.NEAR_MISS, Outcome.UNBELIEVED, Outcome.GIVEN_UP)
+
+
 class Rung(StrEnum):
     """The ladder of evidence."""
 
@@ -258,7 +280,7 @@ class Run:
     reason: str = ""  # one line for people: what went wrong
     log_tail: str = ""
     log: str = ""  # path of the whole log, on the host that ran it
-    trace: tuple[float, ...] = ()  # training losses, at most 64 of them, evenly spaced
+    trace: tuple[float | None, ...] = ()  # training losses, at most 64 of them, evenly spaced
     curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
     sandboxed: bool = False  # the edited code ran in a sandbox (swarm/execution/sandbox.py)
     check: Check | None = None  # of an invalid run: what found it so
@@ -288,7 +310,8 @@ class Verdict:
     gain: float | None
     se: float | None
     n: int
-    reason: str
+    reason: str  # for people
+    outcome: Outcome
     rung: Rung = Rung.SEEN
     refresh: bool = False  # before the next replicate the parent deserves another run
 
@@ -312,7 +335,7 @@ class Finding:
     n: int = 0
     position: int = 0
     comparable: bool = True  # measured under this night's comparability key
-    standing: str = ""  # kept, refuted, unproven, near miss, no-op or crashed (swarm/board/standing.py)
+    standing: str = ""  # kept, refuted, unproven, near miss, no-op or crashed (swarm/board/repeats.py)
     reopened: bool = False  # the trunk has changed since in a way that could matter to it
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sqlite3
 import typing
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.codec import RECORDS, decode, encode
-from swarm.records import Failure, Idea, Metrics, Rebase, Repair, Run, Source
+from swarm.records import Check, Claim, Failure, Idea, Metrics, Rebase, Repair, Run, Rung, Source, Status, Stop, Verdict
 
 NUMBERS = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 TEXT = st.text(max_size=20)
@@ -89,7 +90,75 @@ def test_plain_answers_cross_too(value: Any) -> None:
 
 
 def test_nothing_else_can_be_named() -> None:
-    with pytest.raises(KeyError):
-        decode(json.dumps({"record": "Path", "path": "/"}))
+    for text in (json.dumps({"record": "Path", "path": "/"}), '{"kind":"Path","path":"/"}', '{"kind":"Any","a":1}'):
+        with pytest.raises(KeyError):
+            decode(text)
     with pytest.raises(TypeError):
         encode(object())
+    assert not any("kind" in cls.__dataclass_fields__ for cls in RECORDS.values()), "it is what names the record"
+
+
+EARLIER = (  # as ledgers of versions before msgspec hold them
+    (
+        '{"attempt":1,"check":"clock","curve":[[1.0,2.0],[2.0,1.5]],"failure":"oom","log":"","log_tail":"","metrics":'
+        '{"audited":true,"hidden":1.01,"peak_vram_mb":null,"record":"Metrics","training_seconds":null,"value":0.99,'
+        '"values":{"map":{"depth":3,"map":"x","mfu":null}}},"reason":"","record":"Run","run":"apr5-gpu0-0001.1",'
+        '"sandboxed":false,"seconds":300.5,"started":1000000000.0,"trace":[2.0,null],"training_seconds":290.0}',
+        Run(
+            *("apr5-gpu0-0001.1", 1, 1e9, 300.5, 290.0),
+            metrics=Metrics(0.99, True, values={"mfu": None, "depth": 3, "map": "x"}, hidden=1.01),
+            failure=Failure.OOM,
+            trace=(2.0, None),
+            curve=((1.0, 2.0), (2.0, 1.5)),
+            check=Check.CLOCK,
+        ),
+    ),
+    (
+        '{"files":{"map":{"bytes":{"bytes":"/w=="},"train.py":{"bytes":"ZGVwdGggPSAzCg=="}}},"record":"Source"}',
+        Source({"train.py": b"depth = 3\n", "bytes": b"\xff"}),
+    ),
+    (
+        '{"base":"a","experiment":"e","idea":{"again":"","category":"other","knobs":{"map":{"lr":0.5,"record":1}},'
+        '"rationale":"","record":"Idea","title":"deeper"},"onto":"c","position":2,"record":"Rebase","source":"b"}',
+        Rebase("e", Idea("deeper", knobs={"record": 1, "lr": 0.5}), "a", "b", "c", 2),
+    ),
+    (
+        '{"experiment":"e","idea":{"again":"","category":"other","knobs":{"map":{}},"rationale":"","record":"Idea",'
+        '"title":"i"},"parent":"p","record":"Repair","run":{"attempt":1,"curve":[],"failure":"code","log":"",'
+        '"log_tail":"","metrics":null,"reason":"","record":"Run","run":"e.1","sandboxed":false,"seconds":1.0,'
+        '"started":0.0,"trace":[],"training_seconds":1.0},"source":"s"}',
+        Repair("e", Idea("i"), "p", "s", Run("e.1", 1, 0.0, 1.0, 1.0, failure=Failure.CODE)),
+    ),
+    (
+        '{"gain":0.1,"n":3,"reason":"better","record":"Verdict","refresh":false,"rung":"kept","se":null,'
+        '"status":"keep"}',
+        Verdict(Status.KEEP, 0.1, None, 3, "better", Rung.KEPT),
+    ),
+    ('{"reason":"half a character: \\ud83d","record":"Stop"}', Stop("half a character: \ud83d")),
+    ("null", None),
+    ("7", 7),
+)
+
+
+@pytest.mark.parametrize(("text", "record"), EARLIER)
+def test_what_earlier_versions_wrote_is_still_read(text: str, record: Any) -> None:
+    again = decode(text)
+    assert again == record and type(again) is type(record)
+
+
+def test_sql_looks_into_what_is_written() -> None:
+    run = Run("r", 1, 0.0, 1.0, 1.0, metrics=Metrics(1.0, True, hidden=0.5))
+    database = sqlite3.connect(":memory:")
+    for text in (encode(run), EARLIER[0][0]):
+        (hidden,) = database.execute("SELECT json_extract(?, '$.metrics.hidden')", (text,)).fetchone()
+        assert hidden == decode(text).metrics.hidden
+    database.close()
+
+
+def test_whatever_a_program_prints_is_written_and_read() -> None:
+    values = {"half": "\ud83d", "large": 10**40, "nan": math.nan, "whole": "\U0001f600"}
+    run = decode(encode(Run("r", 1, 0.0, 1.0, 1.0, metrics=Metrics(1.0, True, values=values), log_tail="\udcff")))
+    assert run.metrics.values == {"half": "?", "large": 10**40, "nan": None, "whole": "\U0001f600"}
+    assert run.log_tail == "?"
+    claim = Claim("e", "gpu0", 1, Idea("\ud83d", knobs={"lr": 0.5}), "p", 0)
+    assert decode(encode(claim)).idea == Idea("?", knobs={"lr": 0.5})

@@ -6,6 +6,7 @@ python -m pytest tests/test_rooms.py
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ FLOORS = (  # an import goes from a floor to one below it, or stays in its room
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 GROUND = {"records", "errors", "codec", "text"}  # files beside the rooms, which every room may import
+SQL = re.compile(r"\s*(SELECT|INSERT INTO|INSERT OR|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA) ")
 HEAVY = {"ray", "torch", "anthropic", "pandas", "git", "optuna", "libcst", "matplotlib", "scipy"}  # never at import
 
 
@@ -87,6 +89,8 @@ def breach(found: Import) -> str:
             return "swarm/ never imports torch or what trains: it launches them"
         if outside == "ray" and found.room != "coordinator":
             return "only coordinator/ imports ray"
+        if outside == "sqlite3" and found.room != "ledger":
+            return "only ledger/ knows SQL"
         if outside in HEAVY and _heavy_too_soon(found):
             return f"{outside} is heavy: it is imported where it is used"
         return ""
@@ -147,6 +151,17 @@ def test_no_import_goes_round_in_a_circle() -> None:
         visit(module, ())
 
 
+def test_only_the_ledger_knows_sql() -> None:
+    found = [
+        f"{file}:{node.lineno} {node.value[:60]!r}"
+        for file, text in FILES.items()
+        if not file.startswith("swarm/ledger/")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
+    ]
+    assert not found, "SQL outside swarm/ledger:\n" + "\n".join(found)
+
+
 def test_every_room_says_what_it_is_for() -> None:
     for room in FLOOR:
         init = FILES.get(f"swarm/{room}/__init__.py")
@@ -162,6 +177,7 @@ def test_every_room_says_what_it_is_for() -> None:
         ("swarm/launch/plan.py", "def plan():\n    import torch", "never imports torch"),
         ("swarm/views/show.py", "from swarm.lab.demo import play", "lab's verbs"),
         ("swarm/views/show.py", "def f():\n    from swarm.lab.demo import play", "lab stands on floor"),
+        ("swarm/board/board.py", "import sqlite3", "only ledger/ knows SQL"),
         ("swarm/agent/loop.py", "from swarm.snapshot.read import read_snapshot", "above the coordinator"),
         ("swarm/cli/launch.py", "import pandas", "heavy"),
     ],

@@ -15,10 +15,15 @@ from typing import Any
 from swarm.board import claims, scheduler, spending, trials
 from swarm.board.briefing import brief, dossier
 from swarm.board.limits import limit
-from swarm.codec import decode, encode
 from swarm.errors import Fenced
+from swarm.ledger import agents, experiments, payments, swarms
+from swarm.ledger.answers import forget_answers, store_answer, stored_answer
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import abandon, close_others, load_source, note_commits
+from swarm.ledger.events import add_note
+from swarm.ledger.experiments import abandon, experiment
+from swarm.ledger.rows import ExperimentState, SwarmRow
+from swarm.ledger.sources import load_source
+from swarm.ledger.transaction import Transaction, of_swarm
 from swarm.records import (
     Briefing,
     Change,
@@ -40,6 +45,7 @@ from swarm.text import printable
 
 LEASE = 60.0  # seconds a lease lasts; agents renew it every quarter of that
 MEMORY = 3600.0  # seconds an answer is kept for whoever repeats a request
+_NEVER_ASKED = object()
 
 
 def once(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,11 +54,11 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def answer(self: Board, *args: Any, request: str, **kwargs: Any) -> Any:
         with self.ledger.transaction():
-            stored = self.ledger.value("SELECT answer FROM answers WHERE request = ?", request)
-            if stored is not None:
-                return decode(stored)
+            stored = stored_answer(self.ledger, request, _NEVER_ASKED)
+            if stored is not _NEVER_ASKED:
+                return stored
             result = method(self, *args, **kwargs)
-            self.ledger.insert("answers", request=request, at=self.now(), answer=encode(result))
+            store_answer(self.ledger, request, result, self.now())
             return result
 
     return answer
@@ -61,8 +67,8 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
 def steady(wall: Callable[[], float], monotonic: Callable[[], float]) -> Callable[[], float]:
     """Unix time as the wall clock told it once, carried on by the monotonic one.
 
-    A wall clock that is set in the night, forward or back, ends no night and forgets no answer. The time a machine
-    sleeps is not counted where its monotonic clock stands still then.
+    A wall clock that is set while a swarm runs, forward or back, ends no swarm and forgets no answer. The time a
+    machine sleeps is not counted where its monotonic clock stands still then.
     """
     offset = wall() - monotonic()
     return lambda: monotonic() + offset
@@ -84,22 +90,31 @@ class Board:
         grace = monotonic() + LEASE  # whoever held a lease before a restart gets the whole of it again
         self.spent: dict[str, int] = {}  # who has no idea left, and how many verdicts they knew when they said so
         self.resting: dict[str, float] = {}  # since when the agents that have nothing to run have nothing
-        self.leases = {row["agent"]: grace for row in ledger.rows("SELECT agent FROM agents WHERE tag = ?", tag)}
+        self.leases = {row.agent: grace for row in agents.agents(ledger, tag)}
 
     @property
-    def swarm(self):
-        return self.ledger.one("SELECT * FROM swarms WHERE tag = ?", self.tag)
+    def swarm(self) -> SwarmRow:
+        return of_swarm(self.ledger, self.tag).swarm
+
+    def _now(self) -> Transaction:
+        """What the rules act through: the swarm's row as it stands now, and the time."""
+        return of_swarm(self.ledger, self.tag, self.now())
+
+    @property
+    def _alive(self) -> frozenset[str]:
+        return frozenset(self.leases)
 
     # -- leases ------------------------------------------------------------------------------------------------
 
     @once
     def join(self, agent: str) -> int:
         """Gives the agent a new fence. Whoever acted under its name before is refused from now on."""
-        close_others(self.ledger, self.tag)
-        claims.free(self.ledger, self.tag, agent, "claimed")
-        spending.presume(self.ledger, self.tag, agent)
-        self.ledger.execute("UPDATE agents SET joined = ? WHERE tag = ? AND agent = ?", self.now(), self.tag, agent)
-        fence = self._move_fence(agent)
+        tx = self._now()
+        swarms.close_others(self.ledger, self.tag)
+        claims.free(tx, agent, ExperimentState.CLAIMED)
+        payments.presume(self.ledger, self.tag, agent)
+        agents.note_joined(tx, agent)
+        fence = agents.move_fence(self.ledger, self.tag, agent)
         self.leases[agent] = self.monotonic() + LEASE
         return fence
 
@@ -107,16 +122,17 @@ class Board:
         """Keeps the lease alive; gives the stop word ("", "drain" or "now"), so that a stop is seen in time."""
         self._check(agent, fence)
         self.leases[agent] = self.monotonic() + LEASE
-        return self.ledger.one("SELECT stop FROM swarms WHERE tag = ?", self.tag)["stop"]
+        return swarms.stop_word(self.ledger, self.tag)
 
     @once
     def leave(self, agent: str, fence: int) -> None:
         """The agent has ended in peace: its lease ends with it, and its drafts wait for its return."""
         self._check(agent, fence)
-        claims.free(self.ledger, self.tag, agent, "claimed")
-        trials.lose_running(self.ledger, self.swarm, agent, self.now())
-        spending.presume(self.ledger, self.tag, agent)
-        self._move_fence(agent)
+        tx = self._now()
+        claims.free(tx, agent, ExperimentState.CLAIMED)
+        trials.lose_running(tx, agent)
+        payments.presume(self.ledger, self.tag, agent)
+        agents.move_fence(self.ledger, self.tag, agent)
         del self.leases[agent]
 
     @once
@@ -133,43 +149,41 @@ class Board:
             with self.ledger.transaction():
                 self._take_back(agent, "its lease ran out; what it held is free again")
             del self.leases[agent]
-        self.ledger.execute("DELETE FROM answers WHERE at < ?", self.now() - MEMORY)
+        forget_answers(self.ledger, self.now() - MEMORY)
         return late
 
     def _take_back(self, agent: str, why: str) -> None:
-        freed = claims.free(self.ledger, self.tag, agent, "claimed", "drafted")
-        lost = trials.lose_running(self.ledger, self.swarm, agent, self.now())
-        spending.presume(self.ledger, self.tag, agent)
-        self._move_fence(agent)
+        tx = self._now()
+        freed = claims.free(tx, agent, ExperimentState.CLAIMED, ExperimentState.DRAFTED)
+        lost = trials.lose_running(tx, agent)
+        payments.presume(self.ledger, self.tag, agent)
+        agents.move_fence(self.ledger, self.tag, agent)
         if freed or lost:
-            self._tell_event(agent, "lost", why)
+            tx.event(agent, "lost", why)
 
     def _check(self, agent: str, fence: int) -> None:
-        current = self.ledger.value("SELECT fence FROM agents WHERE tag = ? AND agent = ?", self.tag, agent)
+        """Fenced where the lease is not the agent's any more."""
+        current = agents.fence_of(self.ledger, self.tag, agent)
         if current != fence or agent not in self.leases:
             raise Fenced(f"{agent} acts under lease {fence}, but {current} is the current one")
-
-    def _move_fence(self, agent: str) -> int:
-        """The agent's next fence; KeyError for one that has no seat in this swarm."""
-        self.ledger.execute("UPDATE agents SET fence = fence + 1 WHERE tag = ? AND agent = ?", self.tag, agent)
-        return self.ledger.one("SELECT fence FROM agents WHERE tag = ? AND agent = ?", self.tag, agent)["fence"]
 
     # -- from idea to edit -------------------------------------------------------------------------------------
 
     def wants_draft(self, agent: str) -> bool:
         """Whether another idea of the agent's is welcome: none waits for its GPU, and no limit is near."""
-        return not (self._limit() or scheduler.draft_of(self.ledger, self.tag, agent))
+        tx = self._now()
+        return not (self._limit(tx) or experiments.draft_of(tx, agent))
 
     def briefing(self, agent: str) -> Briefing:
         """What the agent's researcher should know now."""
         program = self.program()
         with self.ledger.reading():
-            return brief(self.ledger, self.swarm, agent, program)
+            return brief(self._now(), agent, program)
 
     def dossier(self, experiment: str) -> Dossier | None:
         """One judged experiment looked at closely; None where there is none of that id."""
         with self.ledger.reading():
-            return dossier(self.ledger, self.swarm, experiment)
+            return dossier(self._now(), experiment)
 
     def source(self, sha: str) -> Source:
         return load_source(self.ledger, sha)
@@ -178,11 +192,10 @@ class Board:
     def claim(self, agent: str, fence: int, idea: Idea, position: int) -> Claim | Duplicate | Stop:
         """The exclusive right to try the idea from trunk position `position`; or who has it; or that it is too late."""
         self._check(agent, fence)
-        claims.free(self.ledger, self.tag, agent, "claimed")
-        over = self._limit()
-        if over:
-            return Stop(over)
-        return claims.claim(self.ledger, self.swarm, agent, fence, idea, position, self.now())
+        tx = self._now()
+        claims.free(tx, agent, ExperimentState.CLAIMED)
+        over = self._limit(tx)
+        return Stop(over) if over else claims.claim(tx, agent, fence, idea, position)
 
     @once
     def enter(self, claim: Claim, code: Code, like: str = "") -> Entered | Duplicate:
@@ -190,30 +203,30 @@ class Board:
 
         `like` is an experiment whose change this one is very like, found among `neighbours`.
         """
-        self._check_held(claim.agent, claim.fence, claim.experiment, "claimed")
-        ledger, swarm = self.ledger, self.swarm
+        self._check_held(claim.agent, claim.fence, claim.experiment, ExperimentState.CLAIMED)
+        tx = self._now()
         same = (
-            claims.same_code(ledger, swarm, code.fingerprint, claim.experiment)
-            or claims.same_change(ledger, swarm, claim, code.changes)
-            or claims.like_change(ledger, swarm, claim, like)
+            claims.same_code(tx, code.fingerprint, claim.experiment)
+            or claims.same_change(tx, claim, code.changes)
+            or claims.like_change(tx, claim, like)
         )
         if same:
-            abandon(ledger, claim.experiment, f"same {same.gate} as {same.of}")
+            abandon(self.ledger, claim.experiment, f"same {same.gate} as {same.of}")
             text = f"{claim.idea.title}: {same.told.splitlines()[0]}"
-            self._tell_event(claim.agent, "duplicate", text, claim.experiment)
+            tx.event(claim.agent, "duplicate", text, claim.experiment)
             return same
-        sha = claims.set_code(ledger, swarm, claim.experiment, code)
-        self.ledger.execute("UPDATE experiments SET state = 'drafted' WHERE id = ?", claim.experiment)
+        sha = experiments.set_code(tx, claim.experiment, code)
+        experiments.set_drafted(tx, claim.experiment)
         return Entered(claim.experiment, sha)
 
     def neighbours(self) -> tuple[Change, ...]:
         """What a new change is to be compared with; the caller does it, for it takes longer than a transaction may."""
-        return claims.neighbours(self.ledger, self.swarm["key"])
+        return claims.neighbours(self.ledger, self.swarm.key)
 
     @once
     def release(self, claim: Claim, reason: str) -> None:
         """Gives the claim back: no edit came of it."""
-        self._check_held(claim.agent, claim.fence, claim.experiment, "claimed")
+        self._check_held(claim.agent, claim.fence, claim.experiment, ExperimentState.CLAIMED)
         abandon(self.ledger, claim.experiment, reason)
 
     def exhausted(self, agent: str, fence: int, known: int, why: str) -> None:
@@ -223,27 +236,23 @@ class Board:
         self._check(agent, fence)
         self.spent[agent] = known
         with self.ledger.transaction():
-            judged = self.ledger.value("SELECT count(*) FROM experiments WHERE state = 'judged' AND baseline = 0")
+            tx, judged = self._now(), experiments.judged_ideas(self.ledger)
             all_spent = all(self.spent.get(other) == judged for other in self.leases)
-            if (
-                all_spent
-                and not self._limit()
-                and not scheduler.under_way(self.ledger, self.tag, frozenset(self.leases))
-            ):
-                told = printable(f"nothing is left to try: {why}")
-                self.ledger.execute("UPDATE swarms SET reason = ? WHERE tag = ?", told, self.tag)
-                self._tell_event("head", "warning", told)
+            if all_spent and not self._limit(tx) and not scheduler.under_way(tx, self._alive):
+                reason = printable(f"nothing is left to try: {why}")
+                swarms.set_reason(tx, reason)
+                tx.event("head", "warning", reason)
 
-    def _limit(self) -> str:
+    def _limit(self, tx: Transaction) -> str:
         """Why no further idea is wanted, or ""."""
-        return limit(self.ledger, self.swarm, len(self.leases), self.now(), drafting=True)
+        return limit(tx, len(self.leases), drafting=True)
 
-    def _check_held(self, agent: str, fence: int, experiment: str, *states: str) -> None:
+    def _check_held(self, agent: str, fence: int, name: str, *states: ExperimentState) -> None:
         """Fenced where the lease, or the experiment in one of these states, is not the agent's any more."""
         self._check(agent, fence)
-        row = self.ledger.one("SELECT owner, state FROM experiments WHERE id = ?", experiment)
-        if row["owner"] != agent or row["state"] not in states:
-            raise Fenced(f"{experiment} is not {agent}'s to change: it is {row['state']}, by {row['owner']}")
+        row = experiment(self.ledger, name)
+        if row.owner != agent or row.state not in states:
+            raise Fenced(f"{name} is not {agent}'s to change: it is {row.state}, by {row.owner}")
 
     # -- from edit to verdict ----------------------------------------------------------------------------------
 
@@ -255,9 +264,7 @@ class Board:
         """
         self._check(agent, fence)
         late = self.monotonic() - self.resting.setdefault(agent, self.monotonic())
-        found = scheduler.next_work(
-            self.ledger, self.swarm, agent, fence, frozenset(self.leases), self.now(), late, mending
-        )
+        found = scheduler.next_work(self._now(), agent, fence, self._alive, late, mending)
         if not isinstance(found, Rest):
             del self.resting[agent]
         return found
@@ -265,17 +272,15 @@ class Board:
     @once
     def rebase(self, agent: str, fence: int, order: Rebase, code: Code | None) -> None:
         """The experiment continues on the newest trunk as `code`; None: the edit conflicts with what was won."""
-        self._check_held(agent, fence, order.experiment, "drafted", "testing")
-        same = claims.same_code(self.ledger, self.swarm, code.fingerprint, order.experiment) if code else None
+        self._check_held(agent, fence, order.experiment, ExperimentState.DRAFTED, ExperimentState.TESTING)
+        tx = self._now()
+        same = claims.same_code(tx, code.fingerprint, order.experiment) if code else None
         if code is None or same:
             reason = f"same code as {same.of} after the trunk moved" if same else "conflicts with what the trunk won"
-            trials.give_up(self.ledger, self.swarm, order.experiment, reason, self.now())
+            trials.give_up(tx, order.experiment, reason)
             return
-        claims.set_code(self.ledger, self.swarm, order.experiment, code)
-        self.ledger.execute(
-            "UPDATE experiments SET parent = ?, position = ? WHERE id = ?",
-            *(order.onto, order.position, order.experiment),
-        )
+        experiments.set_code(tx, order.experiment, code)
+        experiments.set_parent(tx, order.experiment, order.onto, order.position)
 
     @once
     def mend(self, agent: str, fence: int, experiment: str, code: Code | None) -> None:
@@ -284,78 +289,67 @@ class Board:
         Too late, it changes nothing: where the time was up first, the crash stands already.
         """
         self._check(agent, fence)
-        if self.ledger.value("SELECT state FROM experiments WHERE id = ?", experiment) == "judged":
+        tx = self._now()
+        if experiments.experiment(self.ledger, experiment).state is ExperimentState.JUDGED:
             return
-        self._check_held(agent, fence, experiment, "testing")
-        if code is None or claims.same_code(self.ledger, self.swarm, code.fingerprint, experiment):
-            trials.let_stand(self.ledger, self.swarm, experiment, self.now())
+        self._check_held(agent, fence, experiment, ExperimentState.TESTING)
+        if code is None or claims.same_code(tx, code.fingerprint, experiment):
+            trials.let_stand(tx, experiment)
             return
-        claims.set_code(self.ledger, self.swarm, experiment, code)
-        self.ledger.execute("UPDATE experiments SET repairs = repairs + 1 WHERE id = ?", experiment)
+        experiments.set_code(tx, experiment, code)
+        experiments.count_repair(tx, experiment)
 
     @once
     def record(self, agent: str, fence: int, run: Run) -> Verdict | None:
         """Stores the run, once, and judges its experiment. A result that comes too late is stored and not counted."""
         self._check(agent, fence)
-        return trials.record(self.ledger, self.swarm, agent, run, self.now())
+        return trials.record(self._now(), agent, run)
 
     # -- what thinking costs -----------------------------------------------------------------------------------
 
     @once
     def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int | str:
-        """Sets the worst case of a model's call aside; see `purse.reserve`."""
-        return spending.reserve(self.ledger, self.swarm, agent, model, usd, tokens, self.now())
+        """Sets the worst case of a model's call aside; see `spending.reserve`."""
+        return spending.reserve(self._now(), agent, model, usd, tokens)
 
     @once
     def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None:
         """What the call has cost in truth, and its tokens."""
-        spending.settle(self.ledger, receipt, usd, prompt, cached, output)
+        payments.settle(self.ledger, receipt, usd, prompt, cached, output)
 
     def money_left(self) -> float:
         """USD that can still be reserved; infinite without a limit."""
-        return spending.left(self.ledger, self.swarm)
+        return spending.left(self._now())
 
     # -- people and the head -----------------------------------------------------------------------------------
 
     def tell(self, text: str) -> None:
         """A word from people: in every briefing from now on."""
         with self.ledger.transaction():
-            self.ledger.insert("notes", tag=self.tag, at=self.now(), text=printable(text))
-            self._tell_event("you", "told", text)
+            tx = self._now()
+            add_note(tx, text)
+            tx.event("you", "told", text)
 
     def stop(self, word: str) -> None:
         """Asks the swarm to end: "drain" (finish what runs) or "now". "now" is never taken back to "drain"."""
-        self.ledger.execute("UPDATE swarms SET stop = ? WHERE tag = ? AND stop != 'now'", word, self.tag)
+        swarms.ask_to_stop(self.ledger, self.tag, word)
 
     def warn(self, agent: str, text: str) -> None:
         """Something people should see, though the swarm goes on."""
-        self._tell_event(agent, "warning", text)
-
-    def _tell_event(self, agent: str, kind: str, text: str, experiment: str | None = None) -> None:
-        self.ledger.insert(
-            "events",
-            tag=self.tag,
-            at=self.now(),
-            agent=agent,
-            kind=kind,
-            text=printable(text),
-            experiment=experiment,
-        )
+        self._now().event(agent, "warning", text)
 
     def projected(self, commits: dict[str, str]) -> None:
         """Notes which commits the history made: {experiment id: sha}."""
         with self.ledger.transaction():
-            note_commits(self.ledger, commits)
+            experiments.set_commits(self.ledger, commits)
 
     def end(self, status: str, reason: str = "") -> None:
         """The swarm is over (or interrupted): nobody holds a lease any more, and nothing runs."""
         with self.ledger.transaction():
+            tx = self._now()
             for agent in self.leases:
-                trials.lose_running(self.ledger, self.swarm, agent, self.now())
-            spending.presume(self.ledger, self.tag)
-            self.ledger.execute(
-                "UPDATE swarms SET status = ?, reason = ?, ended = ? WHERE tag = ?",
-                *(status, reason, self.now(), self.tag),
-            )
-            self._tell_event("swarm", status, reason or status)
+                trials.lose_running(tx, agent)
+            payments.presume(self.ledger, self.tag)
+            swarms.end(tx, status, reason)
+            tx.event("swarm", status, reason or status)
         self.leases.clear()

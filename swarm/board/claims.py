@@ -2,140 +2,87 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
+import functools
+import math
 from dataclasses import replace
 
-from swarm.board.repeats import refusal, told
+from swarm.board.repeats import account, refusal
+from swarm.ledger import experiments, trunk
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import abandon, known_constants, next_id, store_source
+from swarm.ledger.experiments import experiment
+from swarm.ledger.rows import ExperimentState
+from swarm.ledger.sources import load_source
+from swarm.ledger.transaction import Transaction
+from swarm.novelty.code import constants
 from swarm.novelty.intent import intent
-from swarm.records import Change, Claim, Code, Duplicate, Idea
+from swarm.records import Change, Claim, Duplicate, Idea, Source
 from swarm.text import one_line, printable
 
 TITLE, RATIONALE, AGAIN = 200, 10_000, 2_000  # characters of an idea that are kept
 NEIGHBOURS = 400  # experiments, the newest, that a new change is compared with
 
 
-def claim(
-    ledger: Ledger, swarm: sqlite3.Row, agent: str, fence: int, idea: Idea, position: int, now: float
-) -> Claim | Duplicate:
+def claim(tx: Transaction, agent: str, fence: int, idea: Idea, position: int) -> Claim | Duplicate:
     """The exclusive right to try the idea from that trunk position; or who has it, or had it, and what came of it."""
-    tag, key, idea = swarm["tag"], swarm["key"], legible(idea)
-    parent = ledger.value("SELECT source FROM trunk WHERE tag = ? AND position = ?", tag, position)
-    meant = intent(idea, known_constants(ledger, parent, swarm["device"]))
-    earlier = ledger.row(
-        "SELECT * FROM experiments WHERE intent = ? AND key = ? AND baseline = 0 AND state != 'abandoned'"
-        " ORDER BY state = 'judged', created DESC",
-        *(meant, key),
-    )
-    refused = refusal(ledger, swarm, earlier, idea.again, "idea") if earlier else None
+    idea = legible(idea)
+    parent = trunk.source_at(tx, position)
+    meant = intent(idea, _constants_of(tx, parent))
+    earlier = experiments.same_intent(tx, meant)
+    refused = refusal(tx, earlier, idea.again, "idea") if earlier else None
     if refused:
         return refused
-    sequence, experiment = next_id(ledger, tag, agent)
-    ledger.insert(
-        "experiments",
-        id=experiment,
-        tag=tag,
-        agent=agent,
-        owner=agent,
-        sequence=sequence,
-        state="claimed",
-        key=key,
-        intent=meant,
-        title=idea.title,
-        rationale=idea.rationale,
-        category=idea.category,
-        knobs=json.dumps(dict(idea.knobs)),
-        again=idea.again,
-        parent=parent,
-        position=position,
-        created=now,
-    )
-    return Claim(experiment, agent, fence, idea, parent, position)
+    name = experiments.add_experiment(tx, agent, idea, ExperimentState.CLAIMED, parent, position, intent=meant)
+    return Claim(name, agent, fence, idea, parent, position)
 
 
-def free(ledger: Ledger, tag: str, agent: str, *states: str) -> bool:
+def _constants_of(tx: Transaction, sha: str) -> dict[str, float | int | str]:
+    """The constants of a stored source on this swarm's device, in which ideas name what they turn."""
+    return _constants(tuple(sorted(load_source(tx.ledger, sha).files.items())), tx.swarm.device.split(":")[0])
+
+
+@functools.lru_cache(maxsize=4)  # every idea of every agent starts from the trunk's tip
+def _constants(files: tuple[tuple[str, bytes], ...], device: str) -> dict[str, float | int | str]:
+    return constants(Source(dict(files)), device)
+
+
+def free(tx: Transaction, agent: str, *states: ExperimentState) -> bool:
     """The agent's ideas in these states are free again; gives whether there was any."""
-    held = ledger.rows(
-        f"SELECT id FROM experiments WHERE tag = ? AND owner = ? AND state IN ({','.join('?' * len(states))})",
-        *(tag, agent, *states),
-    )
-    for row in held:
-        abandon(ledger, row["id"], "its agent went away before the first run")
-    return bool(held)
+    return experiments.abandon_all(tx, agent, "its agent went away before the first run", *states)
 
 
-def same_code(ledger: Ledger, swarm: sqlite3.Row, fingerprint: str, experiment: str) -> Duplicate | None:
+def same_code(tx: Transaction, fingerprint: str, name: str) -> Duplicate | None:
     """Which other experiment is about this very code; None where there is none."""
-    row = ledger.row(
-        "SELECT e.* FROM fingerprints f JOIN experiments e ON e.id = f.experiment"
-        " WHERE f.fingerprint = ? AND f.key = ? AND e.id != ?",
-        *(fingerprint, swarm["key"], experiment),
-    )
-    return Duplicate(row["id"], "code", told(row, swarm["sigma"])) if row else None
+    row = experiments.same_code(tx, fingerprint, name)
+    return Duplicate(row.id, "code", account(row, tx.swarm.sigma)) if row else None
 
 
-def same_change(ledger: Ledger, swarm: sqlite3.Row, claim: Claim, changes: tuple[str, ...]) -> Duplicate | None:
+def same_change(tx: Transaction, claim: Claim, changes: tuple[str, ...]) -> Duplicate | None:
     """The experiment that made this very change on another parent, unless there is reason to make it again.
 
     On the same parent the code itself tells, and tells exactly.
     """
-    row = ledger.row(
-        "SELECT e.* FROM changes c JOIN experiments e ON e.id = c.experiment"
-        f" WHERE c.change IN ({','.join('?' * len(changes))}) AND c.key = ? AND e.parent != ? AND e.id != ?"
-        " ORDER BY e.state = 'judged', e.created DESC",
-        *(*changes, swarm["key"], claim.parent, claim.experiment),
-    )
-    return refusal(ledger, swarm, row, claim.idea.again, "change") if row else None
+    row = experiments.same_change(tx, changes, claim.parent, claim.experiment)
+    return refusal(tx, row, claim.idea.again, "change") if row else None
 
 
-def like_change(ledger: Ledger, swarm: sqlite3.Row, claim: Claim, like: str) -> Duplicate | None:
+def like_change(tx: Transaction, claim: Claim, like: str) -> Duplicate | None:
     """The experiment whose change was found alike; it is shown once, and the researcher may insist."""
     if not like or claim.idea.again:
         return None
-    row = ledger.one("SELECT * FROM experiments WHERE id = ?", like)
     advice = "What you have is very like it. Say in `again` what differs and why it matters, or propose something else."
-    return Duplicate(like, "likeness", f"{told(row, swarm['sigma'])}\n{advice}")
+    return Duplicate(like, "likeness", f"{account(experiment(tx.ledger, like), tx.swarm.sigma)}\n{advice}")
 
 
 def neighbours(ledger: Ledger, key: str) -> tuple[Change, ...]:
     """The newest changes under this key, with their words, those being tested among them."""
-    listed: str | None = ledger.value(  # as one text, for so many rows would take long to fetch
-        "SELECT group_concat(id || ' ' || source, char(10)) FROM"
-        " (SELECT id, source FROM experiments INDEXED BY changes_by_age"
-        " WHERE key = ? AND state != 'abandoned' AND diff != '' ORDER BY created DESC LIMIT ?)",
-        *(key, NEIGHBOURS),
-    )
-    known, lines = ledger.memory.get("neighbours", {}), listed.split("\n") if listed else []
-    ledger.memory["neighbours"] = {line: known.get(line) or _change(ledger, line) for line in lines}
+    known, lines = ledger.memory.get("neighbours", {}), experiments.newest_changes(ledger, key, NEIGHBOURS)
+    ledger.memory["neighbours"] = {line: known.get(line) or _change(ledger, line.split(" ")[0]) for line in lines}
     return tuple(ledger.memory["neighbours"].values())
 
 
-def _change(ledger: Ledger, line: str) -> Change:
-    """The change of the experiment that the line begins with."""
-    experiment = line.split(" ")[0]
-    row = ledger.one("SELECT diff, title || ' ' || rationale AS words FROM experiments WHERE id = ?", experiment)
-    return Change(experiment, row["diff"], row["words"])
-
-
-def set_code(ledger: Ledger, swarm: sqlite3.Row, experiment: str, code: Code) -> str:
-    """The experiment is about this code from now on; what it was about before stays known as its own."""
-    sha = store_source(ledger, code.source)
-    ledger.execute(
-        "INSERT OR IGNORE INTO fingerprints (fingerprint, key, experiment) VALUES (?, ?, ?)",
-        *(code.fingerprint, swarm["key"], experiment),
-    )
-    for change in code.changes:
-        ledger.execute(
-            "INSERT OR IGNORE INTO changes (change, key, experiment) VALUES (?, ?, ?)",
-            *(change, swarm["key"], experiment),
-        )
-    ledger.execute(
-        "UPDATE experiments SET source = ?, added_size = ?, diff = ? WHERE id = ?",
-        *(sha, code.added, printable(code.diff), experiment),
-    )
-    return sha
+def _change(ledger: Ledger, name: str) -> Change:
+    row = experiment(ledger, name)
+    return Change(name, row.diff, f"{row.title} {row.rationale}")
 
 
 def legible(idea: Idea) -> Idea:
@@ -143,4 +90,10 @@ def legible(idea: Idea) -> Idea:
     title = one_line(printable(idea.title))[:TITLE] or "an idea without a title"
     category = one_line(printable(idea.category))[:TITLE]
     rationale, again = printable(idea.rationale)[:RATIONALE], one_line(printable(idea.again))[:AGAIN]
-    return replace(idea, title=title, rationale=rationale, category=category, again=again)
+    knobs = {printable(str(name)): value for name, value in idea.knobs.items() if _is_plain(value)}
+    return replace(idea, title=title, rationale=rationale, category=category, knobs=knobs, again=again)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a knob's value is one that can be stored and compared."""
+    return isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value))

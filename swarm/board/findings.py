@@ -7,34 +7,24 @@ on what the trunk has taken since.
 from __future__ import annotations
 
 import functools
-import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from swarm.board import repeats
-from swarm.board.standing import standing
-from swarm.ledger.database import Ledger
-from swarm.ledger.queries import OWN_MEAN, interval, tip
+from swarm.board.repeats import Standing
+from swarm.ledger import experiments, trunk
+from swarm.ledger.rows import ExperimentRow, SwarmRow
+from swarm.ledger.transaction import Transaction
 from swarm.records import Finding, Rung
 
 KNOWN, KEPT = 400, 100  # findings told at most, the newest, and kept ones beside them: small whatever the history
 
-# As one text, for so many rows would take long to fetch; only where it is another than before it is taken apart.
-_LISTED = (
-    "SELECT group_concat(id || ' ' || rung, char(10)) FROM (SELECT id, rung FROM experiments INDEXED BY {} LIMIT ?)"
-)
-_NEWEST = _LISTED.format("experiments_by_verdict WHERE state = 'judged' AND baseline = 0 ORDER BY judged DESC")
-_KEPT = _LISTED.format(
-    "experiments_kept WHERE state = 'judged' AND baseline = 0 AND status = 'keep' ORDER BY judged DESC"
-)
-
-Changes = Callable[[str, int], list[str]]  # the categories of what the trunk took since that position of that night
+Changes = Callable[[str, int], list[str]]  # the categories of what the trunk took since that position of that swarm
 
 
 @dataclass
 class _Memory:
-    """The findings that one swarm was told last, each with the tag of its night; and the state they were told at."""
+    """The findings that one swarm was told last, each with the tag of its swarm; and the state they were told at."""
 
     tag: str
     found: dict[str, tuple[str, Finding]] = field(default_factory=dict)
@@ -44,65 +34,70 @@ class _Memory:
     changes: Changes = lambda tag, position: []
 
 
-def findings(ledger: Ledger, swarm: sqlite3.Row) -> tuple[Finding, ...]:
-    """What the judged experiments of this repository taught, newest first; other nights' too."""
+def findings(tx: Transaction) -> tuple[Finding, ...]:
+    """What the judged experiments of this repository taught, newest first; other swarms' too."""
+    ledger, sigma = tx.ledger, tx.swarm.sigma
     memory: _Memory | None = ledger.memory.get("findings")
-    if memory is None or memory.tag != swarm["tag"]:
-        memory = ledger.memory["findings"] = _Memory(swarm["tag"])
-    newest = tip(ledger, swarm["tag"])["position"]
+    if memory is None or memory.tag != tx.tag:
+        memory = ledger.memory["findings"] = _Memory(tx.tag)
+    newest = trunk.tip(ledger, tx.tag).position
     if memory.tip != newest:
-        memory.changes = functools.cache(functools.partial(repeats.changes_since, ledger, swarm["tag"]))
-    if (memory.tip, memory.noise) != (newest, swarm["sigma"]):
-        memory.tip, memory.noise = newest, swarm["sigma"]
+        memory.changes = functools.cache(functools.partial(repeats.changes_since, ledger, tx.tag))
+    if (memory.tip, memory.noise) != (newest, sigma):
+        memory.tip, memory.noise = newest, sigma
         memory.found = {
-            id: (tag, _seen_now(known, swarm["sigma"], memory.changes(tag, known.position)))
+            id: (tag, _seen_now(known, sigma, memory.changes(tag, known.position)))
             for id, (tag, known) in memory.found.items()
         }
-    listed = ledger.value(_NEWEST, KNOWN), ledger.value(_KEPT, KEPT)
+    # As texts, and taken apart only where they are others than before: so many rows would take long to fetch.
+    listed = experiments.newest_ids(ledger, KNOWN), experiments.newest_kept_ids(ledger, KEPT)
     if memory.listed != listed:
         rungs = dict(line.split(" ") for text in listed if text for line in text.split("\n"))
-        memory.listed, memory.found = listed, {id: _known(ledger, swarm, memory, id, rungs[id]) for id in rungs}
+        memory.listed, memory.found = listed, {id: _known(tx, memory, id, rungs[id]) for id in rungs}
     return tuple(known for _, known in memory.found.values())
 
 
-def finding(swarm: sqlite3.Row, row: sqlite3.Row, changes: list[str]) -> Finding:
-    """The finding of a row of experiments, with its OWN_MEAN as `value`; `changes` are what the trunk took since."""
-    low, high = interval(row["gain"], row["se"])
-    known = repeats.standing_of(row, swarm["sigma"])
+def finding(swarm: SwarmRow, row: ExperimentRow, value: float | None, changes: list[str]) -> Finding:
+    """What a judged experiment taught. `value` is the mean of its own runs, `changes` what the trunk took since."""
+    low, high = row.interval
+    known = repeats.standing_of(row, swarm.sigma)
     return Finding(
-        experiment=row["id"],
-        agent=row["agent"],
-        title=row["title"],
-        category=row["category"],
-        status=row["status"],
-        rung=row["rung"],
-        reason=row["reason"],
-        knobs=json.loads(row["knobs"]),
-        value=row["value"],
-        gain=row["gain"],
+        experiment=row.id,
+        agent=row.agent,
+        title=row.title,
+        category=row.category,
+        status=row.status or "",
+        rung=row.rung,
+        reason=row.reason,
+        knobs=row.knobs,
+        value=value,
+        gain=row.gain,
         low=low,
         high=high,
-        n=row["n"],
-        position=row["position"],
-        comparable=row["key"] == swarm["key"],
+        n=row.n,
+        position=row.position,
+        comparable=row.key == swarm.key,
         standing=known or "",
-        reopened=row["rung"] == Rung.TAINTED or repeats.reopened(changes, row["category"], known),
+        reopened=row.rung is Rung.TAINTED or repeats.reopened(changes, row.category, known),
     )
 
 
-def _known(ledger: Ledger, swarm: sqlite3.Row, memory: _Memory, experiment: str, rung: str) -> tuple[str, Finding]:
+def _known(tx: Transaction, memory: _Memory, name: str, rung: str) -> tuple[str, Finding]:
     """The finding as it was told before, or looked up where it is new or stands on another rung now."""
-    old = memory.found.get(experiment)
+    old = memory.found.get(name)
     if old and old[1].rung == rung:
         return old
-    row = ledger.one(f"SELECT *, {OWN_MEAN} AS value FROM experiments WHERE id = ?", experiment)
-    return row["tag"], finding(swarm, row, memory.changes(row["tag"], row["position"]))
+    row = experiments.experiment(tx.ledger, name)
+    value = experiments.own_mean(tx.ledger, name)
+    return row.tag, finding(tx.swarm, row, value, memory.changes(row.tag, row.position))
 
 
 def _seen_now(known: Finding, sigma: float | None, changes: list[str]) -> Finding:
     """The same finding at another noise, after other changes of the trunk."""
-    stands = standing(known.status, known.reason, known.high, sigma)
+    stands = Standing(known.standing)
+    if stands in (Standing.REFUTED, Standing.UNPROVEN):
+        stands = repeats.without_gain(known.high, sigma)
     reopened = known.rung == Rung.TAINTED or repeats.reopened(changes, known.category, stands)
-    if (stands or "", reopened) == (known.standing, known.reopened):
+    if (stands, reopened) == (known.standing, known.reopened):
         return known
-    return replace(known, standing=stands or "", reopened=reopened)
+    return replace(known, standing=stands, reopened=reopened)

@@ -6,12 +6,17 @@ import time
 from dataclasses import dataclass
 
 from swarm.board.limits import limit
+from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import own_mean
+from swarm.ledger.events import events, newest_event
+from swarm.ledger.experiments import experiment, newest_verdicts, own_mean
+from swarm.ledger.rows import EventRow
+from swarm.ledger.transaction import Transaction, of_swarm
+from swarm.records import Status
 
 STREAK = 5  # crashes in a row, of the whole swarm
 ENDS = ("finished", "stopped", "failed")
-TOLD = ("champion", "invalid", *ENDS)
+SENT = ("champion", "invalid", *ENDS)  # the kinds of events that are sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,45 +33,42 @@ class News:
 
 
 class Newsroom:
-    """Tells each piece of news once, from the moment it is made on."""
+    """Gives each piece of news once, from the moment it is made on."""
 
     def __init__(self, ledger: Ledger, tag: str):
         self._ledger, self._tag = ledger, tag
-        self._last = ledger.value("SELECT max(id) FROM events WHERE tag = ?", tag) or 0
+        self._last = newest_event(ledger, tag)
         self._streak = self._limit = False
 
     def look(self) -> list[News]:
         """What is new since the last look, oldest first."""
-        swarm = self._ledger.one("SELECT * FROM swarms WHERE tag = ?", self._tag)
-        news = [self._crashes(), self._reached(swarm)]
-        rows = self._ledger.rows("SELECT * FROM events WHERE tag = ? AND id > ? ORDER BY id", self._tag, self._last)
-        for row in rows:
-            self._last = row["id"]
-            if row["kind"] in TOLD:
-                text, id = row["text"], row["experiment"]
-                title = self._ledger.value("SELECT title FROM experiments WHERE id = ?", id)
-                value = own_mean(self._ledger, id) if id else None
-                text = f"{title}: {text}" if title else text
-                news.append(News(self._tag, row["kind"], text, row["at"], id, swarm["metric"], value))
+        tx = of_swarm(self._ledger, self._tag, time.time())
+        news = [self._crashes(), self._reached(tx)]
+        for event in events(self._ledger, self._tag, after=self._last):
+            self._last = event.id
+            if event.kind in SENT:
+                news.append(self._of_event(event, tx.swarm.metric))
         return [item for item in news if item]
 
+    def _of_event(self, event: EventRow, metric: str) -> News:
+        if event.experiment is None:
+            return News(self._tag, event.kind, event.text, event.at, metric=metric)
+        text = f"{experiment(self._ledger, event.experiment).title}: {event.text}"
+        value = own_mean(self._ledger, event.experiment)
+        return News(self._tag, event.kind, text, event.at, event.experiment, metric, value)
+
     def _crashes(self) -> News | None:
-        rows = self._ledger.rows(
-            "SELECT id, status, reason FROM experiments WHERE tag = ? AND verdict IS NOT NULL"
-            " ORDER BY verdict DESC LIMIT ?",
-            *(self._tag, STREAK),
-        )
+        newest = newest_verdicts(self._ledger, self._tag, STREAK, baselines=True)
         before = self._streak
-        self._streak = len(rows) == STREAK and all(row["status"] == "crash" for row in rows)
+        self._streak = len(newest) == STREAK and all(row.status is Status.CRASH for row in newest)
         if before or not self._streak:
             return None
-        text = f"{STREAK} experiments in a row crashed, the last with: {rows[0]['reason']}"
-        return News(self._tag, "crashes", text, time.time(), rows[0]["id"])
+        text = f"{STREAK} experiments in a row crashed, the last with: {newest[0].reason}"
+        return News(self._tag, "crashes", text, time.time(), newest[0].id)
 
-    def _reached(self, swarm) -> News | None:
-        if self._limit or swarm["stop"] or swarm["ended"]:
+    def _reached(self, tx: Transaction) -> News | None:
+        if self._limit or tx.swarm.stop or tx.swarm.ended:
             return None
-        agents = self._ledger.value("SELECT count(*) FROM agents WHERE tag = ?", self._tag)
-        why = limit(self._ledger, swarm, agents, time.time())
+        why = limit(tx, len(agents(self._ledger, self._tag)))
         self._limit = bool(why)
-        return News(self._tag, "limit", f"{why}: only the closing runs are left", time.time()) if why else None
+        return News(self._tag, "limit", f"{why}: only the closing runs are left", tx.now) if why else None

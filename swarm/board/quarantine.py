@@ -5,99 +5,57 @@ is refreshed, confirmed, or run once more at the end.
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Sequence
 
 from swarm.board import confirmations
 from swarm.board.rollback import go_back
-from swarm.ledger.database import Ledger
-from swarm.ledger.queries import FLAGGED_SOURCES, champion, tip
-from swarm.records import Failure, Run, Rung, Verdict
+from swarm.ledger import experiments, trunk
+from swarm.ledger.rows import ExperimentRow, RunRow
+from swarm.ledger.runs import found_invalid
+from swarm.ledger.transaction import Transaction
+from swarm.records import Check, Outcome, Run, Rung, Verdict
 
-CLOCK, CLOCKED = "clock:", 2  # a machine in trouble may be late once; who is late so often is caught
+CLOCKED = 2  # a machine in trouble may be late once; who is late so often is caught
 
 
-def expose(ledger: Ledger, swarm: sqlite3.Row, row: sqlite3.Row, run: Run, now: float) -> None:
+def expose(tx: Transaction, row: RunRow, run: Run) -> None:
     """Takes `run`, which was found invalid, for what it says of a step of the trunk, where its code is one."""
-    tag, source = swarm["tag"], row["source"]
-    steps = ledger.rows(
-        "SELECT experiments.* FROM trunk JOIN experiments ON experiments.id = trunk.experiment WHERE trunk.tag = ?"
-        " ORDER BY trunk.position",
-        tag,
-    )
-    culprit = next((step for step in steps if step["source"] == source and not step["restores"]), None)
-    if source == swarm["base_source"]:
-        _tell(ledger, swarm, None, f"the untouched code itself was found invalid: {run.reason}", now)
+    steps = trunk.kept_experiments(tx)
+    culprit = next((step for step in steps if step.source == row.source and not step.restores), None)
+    if row.source == tx.swarm.base_source:
+        tx.event("swarm", "warning", f"the untouched code itself was found invalid: {run.reason}")
         return
-    if culprit is None or not _caught(ledger, run, source):
+    if culprit is None or not _is_caught(tx, run, row.source):
         return
-    infected = _infected(steps, source)
-    known = culprit["rung"] in (Rung.INVALID, Rung.TAINTED)
-    if known and tip(ledger, tag)["source"] not in infected:
+    infected = _infected(steps, row.source)
+    known = culprit.rung in (Rung.INVALID, Rung.TAINTED)
+    if known and trunk.tip(tx.ledger, tx.tag).source not in infected:
         return
-    _take_back(ledger, swarm, infected, f"{culprit['id']} was found invalid: {run.reason}", now)
-    _flag(ledger, tag, culprit["id"], f"{run.reason} (caught in run {run.run})", infected)
-    confirmations.void(ledger, tag, infected, now)
-    _crown_another(ledger, tag)
-    _tell(ledger, swarm, culprit["id"], f"{culprit['title']}: kept, and now found invalid: {run.reason}", now)
+    _take_back(tx, infected, f"{culprit.id} was found invalid: {run.reason}")
+    experiments.taint_built_on(tx, infected, f"built on {culprit.id}, which was found invalid")
+    experiments.set_quarantine(tx, culprit.id, Rung.INVALID, f"{run.reason} (caught in run {run.run})")
+    confirmations.void(tx, infected)
+    if trunk.champion(tx.ledger, tx.tag) is None:  # it fell: the newest of those that stay confirmed leads
+        experiments.crown_newest_confirmed(tx)
+    tx.event("swarm", "invalid", f"{culprit.title}: kept, and now found invalid: {run.reason}", culprit.id)
 
 
-def _caught(ledger: Ledger, run: Run, source: str) -> bool:
-    found = ledger.value("SELECT count(*) FROM runs WHERE source = ? AND failure = ?", source, Failure.INVALID)
-    return not run.reason.startswith(CLOCK) or found >= CLOCKED
+def _is_caught(tx: Transaction, run: Run, source: str) -> bool:
+    return run.check is not Check.CLOCK or found_invalid(tx.ledger, source) >= CLOCKED
 
 
-def _infected(steps: list[sqlite3.Row], source: str) -> set[str]:
+def _infected(steps: Sequence[ExperimentRow], source: str) -> set[str]:
     """The code of the step and of all that was kept on top of it; a step that restores what was before is clean."""
     infected = {source}
     for step in steps:
-        if step["parent"] in infected and not step["restores"]:
-            infected.add(step["source"])
+        if step.parent in infected and not step.restores and step.source:
+            infected.add(step.source)
     return infected
 
 
-def _take_back(ledger: Ledger, swarm: sqlite3.Row, infected: set[str], why: str, now: float) -> None:
+def _take_back(tx: Transaction, infected: set[str], why: str) -> None:
     """The trunk goes on from its newest clean step, if it does not already."""
-    newest = tip(ledger, swarm["tag"])
-    if newest["source"] not in infected:
-        return
-    steps = ledger.rows(
-        f"SELECT * FROM trunk WHERE tag = ? AND source NOT IN {FLAGGED_SOURCES} ORDER BY position DESC",
-        *(swarm["tag"], swarm["tag"]),
-    )
-    clean = next(step for step in steps if step["source"] not in infected)
-    go_back(ledger, swarm, newest, clean, why, Verdict(None, None, None, 0, why), now)
-
-
-def _flag(ledger: Ledger, tag: str, culprit: str, why: str, infected: set[str]) -> None:
-    marks = ", ".join("?" * len(infected))
-    ledger.execute(
-        "UPDATE experiments SET rung = ?, quarantine = ? WHERE tag = ? AND state = 'judged' AND baseline = 0"
-        f" AND restores IS NULL AND parent IN ({marks})",
-        *(Rung.TAINTED, f"built on {culprit}, which was found invalid", tag, *infected),
-    )
-    ledger.execute("UPDATE experiments SET rung = ?, quarantine = ? WHERE id = ?", Rung.INVALID, why, culprit)
-
-
-def taint(ledger: Ledger, tag: str, experiment: str) -> None:
-    """Flags a judged experiment that was measured last beside flagged code: its gain is over a false number."""
-    ledger.execute(
-        "UPDATE experiments SET rung = ?, quarantine = 'measured beside code that was found invalid'"
-        " WHERE id = ?2 AND (SELECT parent FROM runs WHERE experiment = ?2 AND state = 'measured'"
-        f" ORDER BY started DESC LIMIT 1) IN {FLAGGED_SOURCES}",
-        *(Rung.TAINTED, experiment, tag),
-    )
-
-
-def _crown_another(ledger: Ledger, tag: str) -> None:
-    """Where the champion fell, the newest of those that stay confirmed leads."""
-    if champion(ledger, tag) is None:
-        ledger.execute(
-            "UPDATE experiments SET rung = ?1 WHERE id = (SELECT id FROM experiments WHERE tag = ?2 AND rung = ?3"
-            " ORDER BY position DESC LIMIT 1)",
-            *(Rung.CHAMPION, tag, Rung.CONFIRMED),
-        )
-
-
-def _tell(ledger: Ledger, swarm: sqlite3.Row, experiment: str | None, text: str, now: float) -> None:
-    kind = "invalid" if experiment else "warning"
-    ledger.insert("events", tag=swarm["tag"], at=now, agent="swarm", kind=kind, text=text, experiment=experiment)
+    newest = trunk.tip(tx.ledger, tx.tag)
+    if newest.source in infected:
+        clean = trunk.newest_clean_step(tx, infected)
+        go_back(tx, newest, clean, why, Verdict(None, None, None, 0, why, Outcome.RESTORED))

@@ -1,4 +1,4 @@
-"""The counter of the board: callers queue here, and who stands in the queue together is served in one transaction.
+"""The queue before the board: calls that wait at the same time are served in one transaction.
 
 What takes the time of a small transaction is its way to the disk. So the calls that came while the last ones were
 served go there together, each in a savepoint of its own: one that fails takes back nothing but itself. Answers are
@@ -8,13 +8,13 @@ given when all of it is on disk, never before; where it cannot get there, nobody
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from swarm.board.board import Board
 from swarm.errors import Unavailable, UsageError
+from swarm.ledger.database import LedgerFault
 
 TOGETHER = 64  # calls in one transaction at most: the first of them waits for the last
 
@@ -29,12 +29,12 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What a call came to; it is told to its caller with `tell`."""
+    """What a call came to."""
 
     value: Any = None
     error: Exception | None = None
 
-    def tell(self, answer: asyncio.Future[Any]) -> None:
+    def give(self, answer: asyncio.Future[Any]) -> None:
         if answer.done():  # the caller went away
             return
         if self.error is None:
@@ -44,8 +44,8 @@ class _Outcome:
 
 
 @dataclass
-class Counter:
-    """`open_board` opens the board, for the first call and after a failure of the disk."""
+class BoardServer:
+    """Serves the calls of all agents. `open_board` opens the board, for the first call and after a disk failure."""
 
     open_board: Callable[[], Board]
     _board: Board | None = field(init=False, default=None)
@@ -72,7 +72,7 @@ class Counter:
         if self._queue:
             asyncio.get_running_loop().call_soon(self._serve)
         for call, outcome in zip(calls, self._outcomes(calls), strict=True):
-            outcome.tell(call.answer)
+            outcome.give(call.answer)
 
     def _outcomes(self, calls: list[_Call]) -> list[_Outcome]:
         """What the calls came to, all of it on disk; or that none of them happened."""
@@ -82,7 +82,7 @@ class Counter:
                 return [_outcome(board, call) for call in calls]
         except Exception as error:  # all callers' to handle
             self.close()  # it may have in mind what never happened
-            return [_Outcome(error=_told(error))] * len(calls)
+            return [_Outcome(error=_for_caller(error))] * len(calls)
 
 
 def _outcome(board: Board, call: _Call) -> _Outcome:
@@ -90,19 +90,19 @@ def _outcome(board: Board, call: _Call) -> _Outcome:
     try:
         with board.ledger.transaction():
             return _Outcome(getattr(board, call.method)(*call.arguments, **call.keywords))
-    except sqlite3.OperationalError as error:
+    except LedgerFault as error:
         if not board.ledger.in_transaction:
             raise
-        return _Outcome(error=_told(error))
+        return _Outcome(error=_for_caller(error))
     except Exception as error:  # its caller's to handle
         return _Outcome(error=error)
 
 
-def _told(error: Exception) -> Exception:
+def _for_caller(error: Exception) -> Exception:
     """What a caller hears: Unavailable where it may ask again."""
     match error:
         case UsageError():  # above all: the predecessor has not quite ended, and holds the lock
             return Unavailable(str(error))
-        case sqlite3.OperationalError():
+        case LedgerFault():
             return Unavailable(f"the ledger cannot be used: {error}")
     return error

@@ -2,301 +2,227 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sqlite3
-from collections.abc import Mapping
 from dataclasses import replace
-from statistics import fmean
 
 from swarm.board import confirmations, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
-from swarm.board.standing import NOOP
-from swarm.board.traces import does_nothing
-from swarm.board.verdicts import advance, close
-from swarm.codec import decode, encode
+from swarm.board.verdicts import close
+from swarm.judge.decide import Evidence, decide
 from swarm.judge.guards import breach
-from swarm.judge.noise import Noise
-from swarm.judge.race import NEAR_MISS, Arm, Policy, Rules, incredible, parse, race
+from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
-from swarm.ledger.database import Ledger
-from swarm.ledger.measurements import noise, values
-from swarm.ledger.queries import FLAGGED_SOURCES, abandon, tip
+from swarm.ledger import agents, experiments, runs, swarms, trunk
+from swarm.ledger.events import was_warned
+from swarm.ledger.experiments import experiment
+from swarm.ledger.measurements import Which, noise, values
+from swarm.ledger.rows import ExperimentRow, RunRow, RunState
 from swarm.ledger.runs import JUDGED
-from swarm.records import Failure, Run, Rung, Status, Verdict
+from swarm.ledger.transaction import Transaction
+from swarm.records import Failure, Outcome, Purpose, Run, Rung, Status, Verdict
 
 BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
-INTERRUPTIONS = 10  # people may stop and resume a night; a training that always ends its own guard may not
-
-UNBELIEVED = (
-    "so large a gain is believed only from a referee, and its own code alone printed it; look at its diff, and give the"
-    " project a `referee`"
-)
+INTERRUPTIONS = 10  # people may stop and resume a swarm; a training that always ends its own guard may not
+TELLING = 3  # different losses from which on a trace says something
 
 
-def record(ledger: Ledger, swarm: sqlite3.Row, agent: str, run: Run, now: float) -> Verdict | None:
+def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     """Stores the run in its row and judges what it belongs to. None where there is nothing to judge."""
-    row = ledger.row("SELECT * FROM runs WHERE id = ? AND attempt = ?", run.run, run.attempt)
-    if row is None or row["state"] in ("measured", "crashed"):
+    row = runs.attempt_of(tx.ledger, run.run, run.attempt)
+    if row is None or row.state in (RunState.MEASURED, RunState.CRASHED):
         return None
-    if row["state"] == "lost":
-        ledger.execute("UPDATE runs SET late = ? WHERE id = ? AND attempt = ?", encode(run), run.run, run.attempt)
+    if row.state is RunState.LOST:
+        runs.store_late(tx.ledger, run)
         return None
-    if run.metrics and not math.isfinite(run.metrics.value):
-        run = replace(run, metrics=None, failure=Failure.NAN, reason=f"{swarm['metric']} is {run.metrics.value}")
-    run = undisturbed(ledger, row, run)
-    metrics, failure = run.metrics, run.failure
-    state = "measured" if metrics else "crashed" if failure and failure.blames_the_idea else "lost"
-    ledger.execute(
-        "UPDATE runs SET state = ?, seconds = ?, training_seconds = ?, value = ?, steps = ?, audited = ?,"
-        " peak_vram_mb = ?, sandboxed = ?, failure = ?, result = ? WHERE id = ? AND attempt = ?",
-        state,
-        run.seconds,
-        run.training_seconds,
-        metrics.value if metrics else None,
-        steps_of(run),
-        int(metrics.audited) if metrics else None,
-        metrics.peak_vram_mb if metrics else None,
-        int(run.sandboxed),
-        failure,
-        encode(run),
-        run.run,
-        run.attempt,
-    )
-    ledger.execute(
-        "UPDATE agents SET seconds = seconds + ? WHERE tag = ? AND agent = ?", run.seconds, swarm["tag"], agent
-    )
-    experiment = ledger.one("SELECT * FROM experiments WHERE id = ?", row["experiment"])
-    if state == "lost":
-        return _lost(ledger, swarm, row, run.reason, now)
-    if row["purpose"] not in JUDGED:
-        if failure is Failure.INVALID:
-            quarantine.expose(ledger, swarm, row, run, now)
-        _fresh(ledger, swarm, row, now)
+    run = undisturbed(tx, row, _finite(tx, run))
+    state = _state(run)
+    runs.store_result(tx, run, state, steps_of(run))
+    agents.add_seconds(tx, agent, run.seconds)
+    if state is RunState.LOST:
+        return _lost(tx, row, run.reason)
+    if row.purpose not in JUDGED:
+        if run.failure is Failure.INVALID:
+            quarantine.expose(tx, row, run)
+        _fresh(tx, row)
         return None
-    if experiment["baseline"]:
-        return _baseline(ledger, swarm, experiment, run, now)
-    if state == "crashed":
-        return _crashed(ledger, swarm, experiment, run, now)
-    return _judge(ledger, swarm, experiment, now)
+    tested = experiment(tx.ledger, row.experiment)
+    if tested.baseline:
+        return _judge_baseline(tx, tested, run)
+    if state is RunState.CRASHED:
+        return _crashed(tx, tested, run)
+    return _judge(tx, tested)
 
 
-def lose_running(ledger: Ledger, swarm: sqlite3.Row, agent: str, now: float) -> bool:
+def _finite(tx: Transaction, run: Run) -> Run:
+    """A number that is none is a failure."""
+    if run.metrics is None or math.isfinite(run.metrics.value):
+        return run
+    return replace(run, metrics=None, failure=Failure.NAN, reason=f"{tx.swarm.metric} is {run.metrics.value}")
+
+
+def _state(run: Run) -> RunState:
+    if run.metrics:
+        return RunState.MEASURED
+    return RunState.CRASHED if run.failure and run.failure.blames_the_idea else RunState.LOST
+
+
+def lose_running(tx: Transaction, agent: str) -> bool:
     """What the agent was running, if anything, is lost without a word; the same run gets another attempt."""
-    row = ledger.row("SELECT * FROM runs WHERE tag = ? AND agent = ? AND state = 'running'", swarm["tag"], agent)
+    row = runs.running(tx.ledger, tx.tag, agent)
     if row:
-        ledger.execute("UPDATE runs SET state = 'lost' WHERE id = ? AND attempt = ?", row["id"], row["attempt"])
-        _lost(ledger, swarm, row, "its agent went away", now)
+        runs.set_state(tx.ledger, row, RunState.LOST)
+        _lost(tx, row, "its agent went away")
     return row is not None
 
 
-def _lost(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, reason: str, now: float) -> Verdict | None:
-    """A lost run is made again; one that was lost too often ends its experiment, lest it take every agent with it.
-
-    A filler is stopped by design, as often as a draft comes before its end.
-    """
-    faults, silent, stopped = ledger.one(
-        "SELECT total(failure IN (?, ?)), total(failure IS NULL), total(failure = ? AND purpose != 'filler') FROM runs"
-        " WHERE id = ? AND state = 'lost'",
-        *(Failure.INFRASTRUCTURE, Failure.STALL, Failure.INTERRUPTED, run["id"]),
-    )
+def _lost(tx: Transaction, run: RunRow, reason: str) -> Verdict | None:
+    """A lost run is made again; one that was lost too often ends its experiment, lest it take every agent with it."""
+    faults, silent, stopped = runs.losses(tx.ledger, run)
     if faults < FAULTS and silent < DEATHS and stopped < INTERRUPTIONS:
         return None
-    ledger.execute("UPDATE runs SET state = 'crashed' WHERE id = ? AND attempt = ?", run["id"], run["attempt"])
-    if run["purpose"] not in JUDGED:
-        _fresh(ledger, swarm, run, now)
+    runs.set_state(tx.ledger, run, RunState.CRASHED)
+    if run.purpose not in JUDGED:
+        _fresh(tx, run)
         return None
-    reason = f"lost {run['attempt']} times: {reason}"
-    if run["purpose"] == "baseline":
-        return _crash(ledger, swarm, run["experiment"], Failure.INFRASTRUCTURE, reason, now)
-    give_up(ledger, swarm, run["experiment"], reason, now)
+    reason = f"lost {run.attempt} times: {reason}"
+    if run.purpose is Purpose.BASELINE:
+        return _crash(tx, experiment(tx.ledger, run.experiment), Failure.INFRASTRUCTURE, reason)
+    give_up(tx, run.experiment, reason)
     return None
 
 
-def _fresh(ledger: Ledger, swarm: sqlite3.Row, run: sqlite3.Row, now: float) -> None:
+def _fresh(tx: Transaction, run: RunRow) -> None:
     """A run has ended that judges no experiment: it may have been the last one that a strict test waited for."""
-    if run["purpose"] == "confirm":
-        confirmations.settle(ledger, swarm, run["confirmation"], now)
-    elif run["purpose"] == "closing":
-        confirmations.close(ledger, swarm, now)
-    if run["purpose"] in ("refresh", "confirm", "filler"):
-        rollback.reconsider(ledger, swarm, now)
+    if run.confirmation is not None:
+        confirmations.settle(tx, run.confirmation)
+    elif run.purpose is Purpose.CLOSING:
+        confirmations.close(tx)
+    if run.purpose in (Purpose.REFRESH, Purpose.CONFIRM, Purpose.FILLER):
+        rollback.reconsider(tx)
 
 
 # -- verdicts ------------------------------------------------------------------------------------------------------
 
 
-def _judge(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: float) -> Verdict:
-    known = noise(ledger, swarm)
-    ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
-    arms = _arms(ledger, swarm, experiment["id"], known)
-    if not arms:  # all its runs were made on a parent that is in quarantine by now
-        return _beside_nothing(ledger, swarm, experiment, now)
-    policy, rules = _rules(swarm)
-    verdict = policy(arms, known.sigma, rules, experiment["added_size"])
-    broken = _breach(ledger, swarm, experiment["source"])
-    if broken:
-        verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, broken)
-    elif experiment["added_size"] >= 0 and does_nothing(ledger, experiment["id"]):  # less code of no effect may be kept
-        idle = f"{NOOP}: its losses are its parent's, step by step: look whether the edit is ever reached"
-        verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, idle)
-    elif (
-        verdict.status is Status.KEEP
-        and policy is race
-        and _unbelieved(ledger, experiment["source"], arms, verdict, known, rules)
-    ):
-        verdict = Verdict(Status.DISCARD, verdict.gain, verdict.se, verdict.n, f"{NEAR_MISS}: {UNBELIEVED}")
-    newest = tip(ledger, swarm["tag"])
-    if verdict.status is Status.KEEP and experiment["parent"] != newest["source"]:
-        verdict = Verdict(
-            None, verdict.gain, verdict.se, verdict.n, f"{verdict.reason}; the trunk moved: once more on it"
-        )
+def _judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
+    """Asks the judge, and does what it says."""
+    evidence = _evidence(tx, tested)
+    if not evidence.arms:  # all its runs were made on a parent that is in quarantine by now
+        return _beside_nothing(tx, tested)
+    verdict = decide(evidence, tx.policy)
     if verdict.status is None:
-        ledger.execute(
-            "UPDATE experiments SET gain = ?, se = ?, n = ?, reason = ?, refresh = ? WHERE id = ?",
-            *(verdict.gain, verdict.se, verdict.n, verdict.reason, int(verdict.refresh), experiment["id"]),
-        )
+        experiments.set_evidence(tx, tested.id, verdict)
         return verdict
     if verdict.status is Status.KEEP:
-        advance(ledger, swarm, experiment, newest["position"] + 1, now)
-    close(ledger, swarm, experiment, verdict, now)
-    confirmations.consider(ledger, swarm, known, now)
-    _warn_once(ledger, swarm, known, now)
+        trunk.advance(tx, tested, trunk.tip(tx.ledger, tx.tag).position + 1)
+    close(tx, tested, verdict)
+    confirmations.consider(tx)
+    _warn_once(tx)
     return verdict
 
 
-def _beside_nothing(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, now: float) -> Verdict:
-    """Without a parent to be compared with, an experiment goes on from the tip; where it stands on it, it ends."""
-    if experiment["parent"] != tip(ledger, swarm["tag"])["source"]:
-        return Verdict(None, None, None, 0, "once more on a parent that is what it says")
-    reason = "there is no parent to compare it with but one in quarantine"
-    give_up(ledger, swarm, experiment["id"], reason, now)
-    return Verdict(Status.DISCARD, None, None, 0, reason)
-
-
-def _rules(swarm: sqlite3.Row) -> tuple[Policy, Rules]:
-    """The policy with its rules, and with the project's limit of a single step's gain where the policy names none."""
-    policy, rules = parse(swarm["policy"])
-    limit = rules.outlier_gain or json.loads(swarm["settings"]).get("outlier_gain") or 0.0
-    return policy, replace(rules, outlier_gain=limit)
-
-
-def _unbelieved(ledger: Ledger, source: str, arms: list[Arm], verdict: Verdict, known: Noise, rules: Rules) -> bool:
-    """Whether the gain is so large that it takes a referee to believe it, and its own code alone printed it."""
-    if verdict.gain is None or not incredible(verdict.gain, fmean(arms[-1].parent), known.sigma, rules):
-        return False
-    return bool(
-        ledger.value("SELECT count(*) FROM runs WHERE source = ? AND state = 'measured' AND audited = 0", source)
-    )
-
-
-def _warn_once(ledger: Ledger, swarm: sqlite3.Row, known: Noise, now: float) -> None:
-    """Tells people, once, that the newest edits cannot be told apart."""
-    tag = swarm["tag"]
-    rows = ledger.rows(
-        "SELECT gain FROM experiments INDEXED BY verdicts_in_order WHERE tag = ? AND verdict IS NOT NULL"
-        " AND baseline = 0 AND restores IS NULL AND gain IS NOT NULL ORDER BY verdict DESC LIMIT ?",
-        *(tag, EDITS),
-    )
-    told = "SELECT count(*) FROM events WHERE tag = ? AND kind = 'warning' AND text = ?"
-    if indistinct([row["gain"] for row in rows], known.sigma) and not ledger.value(told, tag, SATURATED):
-        ledger.insert("events", tag=tag, at=now, agent="swarm", kind="warning", text=SATURATED)
-
-
-def _arms(ledger: Ledger, swarm: sqlite3.Row, experiment: str, known: Noise) -> list[Arm]:
-    """The experiment's runs beside those of the parent each was made on; the newest parent last.
-
-    What was measured on a parent in quarantine is left out: that one's number was false.
-    """
-    rows = ledger.rows(
-        "SELECT source, parent FROM runs WHERE experiment = ? AND state = 'measured'"
-        f" AND purpose IN ('first', 'replicate') AND parent NOT IN {FLAGGED_SOURCES}"
-        " GROUP BY source, parent ORDER BY max(started)",
-        *(experiment, swarm["tag"]),
-    )
-    own = "purpose IN ('first', 'replicate')"
-    return [
-        Arm(
-            tuple(values(ledger, swarm, known, row["source"], own)),
-            tuple(values(ledger, swarm, known, row["parent"])),
-        )
-        for row in rows
+def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
+    """All that is known about the experiment."""
+    known, source = noise(tx), tested.source or ""
+    swarms.set_sigma(tx, known.sigma)
+    arms = [
+        Arm(tuple(values(tx, known, own, Which.OWN)), tuple(values(tx, known, parent)))
+        for own, parent in runs.arms_of(tx, tested.id)
     ]
+    return Evidence(
+        arms,
+        known.sigma,
+        tested.added_size,
+        broken_guard=_breach(tx, source),
+        no_effect=does_nothing(tx, tested.id),
+        unaudited=runs.any_unaudited(tx, source),
+        trunk_moved=tested.parent != trunk.tip(tx.ledger, tx.tag).source,
+    )
 
 
-def _breach(ledger: Ledger, swarm: sqlite3.Row, source: str) -> str:
+def does_nothing(tx: Transaction, name: str) -> bool:
+    """Whether a run of the experiment trained exactly as its parent did on the same seed, loss by loss to the end.
+
+    Nothing is said on a prefix: schedule edits look alike until the schedule bites. Where the machine does not repeat
+    itself to the last bit, no two traces are the same and this finds nothing.
+    """
+    traces = runs.traces_beside_parent(tx.ledger, name)
+    return any(own == parents and len(set(own)) >= TELLING for own, parents in traces)
+
+
+def _beside_nothing(tx: Transaction, tested: ExperimentRow) -> Verdict:
+    """Without a parent to be compared with, an experiment goes on from the tip; where it stands on it, it ends."""
+    if tested.parent != trunk.tip(tx.ledger, tx.tag).source:
+        return Verdict(None, None, None, 0, "once more on a parent that is what it says", Outcome.UNDECIDED)
+    reason = "there is no parent to compare it with but one in quarantine"
+    give_up(tx, tested.id, reason)
+    return Verdict(Status.DISCARD, None, None, 0, reason, Outcome.GIVEN_UP)
+
+
+def _warn_once(tx: Transaction) -> None:
+    """Tells people, once, that the newest edits cannot be distinguished."""
+    if indistinct(experiments.newest_gains(tx, EDITS), noise(tx).sigma) and not was_warned(tx, SATURATED):
+        tx.event("swarm", "warning", SATURATED)
+
+
+def _breach(tx: Transaction, source: str) -> str:
     """The guard that this code breaks, in one line; "" where it breaks none."""
-    guards = json.loads(swarm["settings"]).get("guards")
+    guards = tx.swarm.settings.get("guards")
     if not guards:
         return ""
-    untouched = _printed(ledger, swarm, swarm["base_source"])
-    return breach(guards, _printed(ledger, swarm, source), untouched)
-
-
-def _printed(ledger: Ledger, swarm: sqlite3.Row, source: str) -> list[Mapping[str, object]]:
-    """What the measured runs of this code printed beside the metric."""
-    rows = ledger.rows(
-        "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", swarm["tag"], source
+    own, untouched = (
+        [metrics.values for metrics in runs.metrics_of(tx, sha)] for sha in (source, tx.swarm.base_source)
     )
-    return [decode(row["result"]).metrics.values for row in rows]
+    return breach(guards, own, untouched)
 
 
-def _baseline(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: Run, now: float) -> Verdict:
+def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:
+    """The untouched code is measured twice on every GPU, for the noise."""
     if run.failure:
-        return _crash(ledger, swarm, experiment["id"], run.failure, run.reason, now)
-    done = ledger.value(
-        "SELECT count(*) FROM runs WHERE experiment = ? AND purpose = 'baseline' AND state = 'measured'",
-        experiment["id"],
-    )
-    broken = _breach(ledger, swarm, experiment["source"])
+        return _crash(tx, tested, run.failure, run.reason)
+    done = runs.measured_baselines(tx.ledger, tested.id)
+    broken = _breach(tx, tx.swarm.base_source)
     if broken:  # only an idea that mends it can be kept
-        warned = {"agent": experiment["agent"], "kind": "warning", "text": f"the untouched code breaks a {broken}"}
-        ledger.insert("events", tag=swarm["tag"], at=now, **warned)
-    known = noise(ledger, swarm)
-    ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", known.sigma, swarm["tag"])
+        tx.event(tested.agent, "warning", f"the untouched code breaks a {broken}")
+    swarms.set_sigma(tx, noise(tx).sigma)
     if done < BASELINE_RUNS:
-        text = f"run {done} of {BASELINE_RUNS} of the untouched code"
-        ledger.insert("events", tag=swarm["tag"], at=now, agent=experiment["agent"], kind="baseline", text=text)
-        return Verdict(None, 0.0, None, done, "once more, for the noise")
-    verdict = Verdict(Status.KEEP, 0.0, None, done, f"{done} runs of the untouched code", Rung.KEPT)
-    close(ledger, swarm, experiment, verdict, now)
+        tx.event(tested.agent, "baseline", f"run {done} of {BASELINE_RUNS} of the untouched code")
+        return Verdict(None, 0.0, None, done, "once more, for the noise", Outcome.UNDECIDED)
+    reason = f"{done} runs of the untouched code"
+    verdict = Verdict(Status.KEEP, 0.0, None, done, reason, Outcome.BASELINE, Rung.KEPT)
+    close(tx, tested, verdict)
     return verdict
 
 
-def _crashed(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, run: Run, now: float) -> Verdict:
+def _crashed(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:
     """The first crash asks for a repair; the second stands. A cheat is never repaired."""
-    if experiment["repairs"] == 0 and run.failure in (Failure.CODE, Failure.OOM):
-        ledger.execute(
-            "UPDATE experiments SET failure = ?, reason = ? WHERE id = ?", run.failure, run.reason, experiment["id"]
-        )
-        return Verdict(None, None, None, 0, run.reason)
-    return _crash(ledger, swarm, experiment["id"], run.failure, run.reason, now)
+    if tested.repairs == 0 and run.failure in (Failure.CODE, Failure.OOM):
+        experiments.set_failure(tx, tested.id, run.failure, run.reason)
+        return Verdict(None, None, None, 0, run.reason, Outcome.UNDECIDED)
+    return _crash(tx, tested, run.failure, run.reason)
 
 
-def let_stand(ledger: Ledger, swarm: sqlite3.Row, experiment: str, now: float) -> None:
+def let_stand(tx: Transaction, name: str) -> None:
     """No repair came: the crash stands."""
-    row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
-    _crash(ledger, swarm, experiment, Failure(row["failure"]), row["reason"], now)
+    row = experiment(tx.ledger, name)
+    _crash(tx, row, row.failure, row.reason)
 
 
-def give_up(ledger: Ledger, swarm: sqlite3.Row, experiment: str, reason: str, now: float) -> None:
+def give_up(tx: Transaction, name: str, reason: str) -> None:
     """Ends an experiment that cannot go on, on what it has; what gave no result at all is free to be tried again."""
-    row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
-    if ledger.value("SELECT count(*) FROM runs WHERE experiment = ? AND state = 'measured'", experiment):
-        near = Verdict(Status.DISCARD, row["gain"], row["se"], row["n"], f"{NEAR_MISS}: {reason}")
-        close(ledger, swarm, row, near, now)
-        quarantine.taint(ledger, swarm["tag"], experiment)
-    elif row["failure"]:
-        let_stand(ledger, swarm, experiment, now)
+    row = experiment(tx.ledger, name)
+    if runs.measured_of(tx.ledger, name):
+        reason = f"near miss: {reason}"
+        close(tx, row, Verdict(Status.DISCARD, row.gain, row.se, row.n, reason, Outcome.GIVEN_UP))
+        experiments.taint_measured_beside_flagged(tx, name)
+    elif row.failure:
+        let_stand(tx, name)
     else:
-        abandon(ledger, experiment, reason)
+        experiments.abandon(tx.ledger, name, reason)
 
 
-def _crash(
-    ledger: Ledger, swarm: sqlite3.Row, experiment: str, failure: Failure | None, reason: str, now: float
-) -> Verdict:
-    row = ledger.one("SELECT * FROM experiments WHERE id = ?", experiment)
-    verdict = Verdict(Status.CRASH, None, None, 0, reason)
-    close(ledger, swarm, row, verdict, now, failure)
+def _crash(tx: Transaction, row: ExperimentRow, failure: Failure | None, reason: str) -> Verdict:
+    verdict = Verdict(Status.CRASH, None, None, 0, reason, Outcome.CRASHED)
+    close(tx, row, verdict, failure)
     return verdict

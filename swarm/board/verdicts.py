@@ -1,54 +1,32 @@
-"""Writing a verdict down, inside the board's transaction: the experiment's row, the trunk, the line for people."""
+"""Writing a verdict down, inside the board's transaction: the experiment's row, and the line for people."""
 
 from __future__ import annotations
 
-import sqlite3
-
-from swarm.judge.race import NEAR_MISS, SIMPLER
-from swarm.ledger.database import Ledger
-from swarm.records import Failure, Verdict
-
-
-def advance(ledger: Ledger, swarm: sqlite3.Row, experiment: sqlite3.Row, position: int, now: float) -> None:
-    """Keep, then fast-forward: the trunk takes the experiment, and its agent's branch with it."""
-    tag = swarm["tag"]
-    ledger.insert("trunk", tag=tag, position=position, source=experiment["source"], experiment=experiment["id"], at=now)
-    ledger.execute("UPDATE experiments SET position = ? WHERE id = ?", position, experiment["id"])
-    ledger.execute("UPDATE agents SET position = ? WHERE tag = ? AND agent = ?", position, tag, experiment["agent"])
+from swarm.ledger.experiments import set_verdict
+from swarm.ledger.rows import ExperimentRow
+from swarm.ledger.transaction import Transaction
+from swarm.records import Failure, Outcome, Verdict
 
 
-def close(
-    ledger: Ledger,
-    swarm: sqlite3.Row,
-    experiment: sqlite3.Row,
-    verdict: Verdict,
-    now: float,
-    failure: Failure | None = None,
-) -> None:
+def close(tx: Transaction, row: ExperimentRow, verdict: Verdict, failure: Failure | None = None) -> None:
     """The experiment is judged: status and evidence go into its row, and a line to whoever watches."""
-    tag = swarm["tag"]
-    newest = "SELECT max(verdict) FROM experiments INDEXED BY verdicts_in_order WHERE tag = ? AND verdict IS NOT NULL"
-    order = 1 + (ledger.value(newest, tag) or 0)
-    ledger.execute(
-        "UPDATE experiments SET state = 'judged', status = ?, rung = ?, gain = ?, se = ?, n = ?, reason = ?,"
-        " failure = ?, judged = ?, verdict = ? WHERE id = ?",
-        verdict.status,
-        verdict.rung,
-        verdict.gain,
-        verdict.se,
-        verdict.n,
-        verdict.reason,
-        failure,
-        now,
-        order,
-        experiment["id"],
-    )
-    kind = "baseline" if experiment["baseline"] and not failure else str(verdict.status)
-    if verdict.reason.startswith(NEAR_MISS):
-        kind = NEAR_MISS
-    why = f": {verdict.reason.partition(':')[0]}" if verdict.reason.startswith(SIMPLER) else ""
-    told = {"keep": experiment["title"] + why, "discard": experiment["title"], "baseline": verdict.reason}
-    text = told.get(kind, f"{experiment['title']}: {verdict.reason}")
-    ledger.insert(
-        "events", tag=tag, at=now, agent=experiment["agent"], kind=kind, text=text, experiment=experiment["id"]
-    )
+    set_verdict(tx, row.id, verdict, failure)
+    tx.event(row.agent, _kind(verdict), _text(row.title, verdict), row.id)
+
+
+def _kind(verdict: Verdict) -> str:
+    """What the line is called: the word of results.tsv, or what says more."""
+    if verdict.outcome is Outcome.BASELINE or verdict.outcome.is_near_miss:
+        return Outcome.NEAR_MISS if verdict.outcome.is_near_miss else Outcome.BASELINE
+    return str(verdict.status)
+
+
+def _text(title: str, verdict: Verdict) -> str:
+    match verdict.outcome:
+        case Outcome.BASELINE:
+            return verdict.reason
+        case Outcome.SIMPLER:
+            return f"{title}: {verdict.reason.partition(':')[0]}"
+        case Outcome.CRASHED:
+            return f"{title}: {verdict.reason}"
+    return f"{title}: {verdict.reason}" if verdict.outcome.is_near_miss else title

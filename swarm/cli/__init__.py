@@ -28,8 +28,8 @@ A first night:  python prepare.py && python -m swarm launch --hours 8
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; gives the exit code."""
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         return options.verb(options)
     except SwarmError as error:
         print(f"swarm: {error}", file=sys.stderr)

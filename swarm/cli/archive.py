@@ -31,7 +31,7 @@ def add_to(verbs: Any) -> None:
 
 def import_(options: argparse.Namespace) -> int:
     """Brings results.tsv files of earlier nights onto the board, where researchers are shown them."""
-    from swarm.history.import_results import bring_in
+    from swarm.history.import_results import import_results
     from swarm.history.results_tsv import read_results
     from swarm.ledger.database import Ledger
     from swarm.ledger.home import ledger_path, make_home
@@ -45,7 +45,7 @@ def import_(options: argparse.Namespace) -> int:
     told = []
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
         for name, (rows, aside) in read.items():
-            new = bring_in(ledger, Path(name).name, rows, project.metric, project.direction, time.time())
+            new = import_results(ledger, Path(name).name, rows, project.metric, project.direction, time.time())
             told.append({"file": name, "imported": new, "known": len(rows) - new, "aside": aside})
     if options.json:
         print_json([{**file, "aside": [dataclasses.asdict(line) for line in file["aside"]]} for file in told])

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, find, reading, root_of
+from swarm.cli.options import add_time, add_verb, find, reading, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 
@@ -23,7 +23,9 @@ def add_to(verbs: Any) -> None:
     confirming.add_argument("--gpus", help="how many GPUs or which, where not the night's")
     confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores, where not the night's")
     confirming.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
-    confirming.add_argument("--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)")
+    add_time(
+        confirming.add_argument, "--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)"
+    )
 
 
 def confirm(options: argparse.Namespace) -> int:
@@ -50,20 +52,20 @@ def confirm(options: argparse.Namespace) -> int:
 
 def _rival(snapshot: Snapshot, view: ExperimentView, against: str, ledger: Ledger) -> str:
     """The id of what `against` names, as the other arm of a confirmation; UsageError where there is nothing to ask."""
-    from swarm.board.confirmations import baseline, parent_of
+    from swarm.ledger.experiments import baseline, experiment
+    from swarm.ledger.trunk import parent_experiment
 
     if view.baseline:
         raise UsageError(f"{view.id} is the baseline, which others are compared with: name an experiment")
     if view.status in (None, "crash"):
         raise UsageError(f"{view.id} gave no result to confirm: it is {view.status or view.state}")
     named = {
-        "parent": lambda: parent_of(ledger, snapshot.tag, view.id),
+        "parent": lambda: parent_experiment(ledger, snapshot.tag, view.id) or baseline(ledger, snapshot.tag),
         "baseline": lambda: baseline(ledger, snapshot.tag),
     }
     if against == "champion" and snapshot.champion is None:
         raise UsageError(f"{snapshot.tag} has no champion yet: use --against baseline")
     rival = find(snapshot, named[against]() if against in named else against).id
-    same = "SELECT count(DISTINCT source) FROM experiments WHERE id IN (?, ?)"
-    if ledger.value(same, view.id, rival) < 2:
+    if experiment(ledger, view.id).source == experiment(ledger, rival).source:
         raise UsageError(f"{view.id} and {rival} are the same code: choose another --against")
     return rival

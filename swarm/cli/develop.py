@@ -7,16 +7,17 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from swarm.cli.options import add_verb, root_of
+from swarm.cli.options import add_time, add_verb, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
+from swarm.project.durations import Unit
 
 
 def add_to(verbs: Any) -> None:
     benching = add_verb(verbs, bench, json=True)
     benching.add_argument("--agents", default="1,2,4,8", help="numbers of agents to compare (%(default)s)")
-    benching.add_argument("--budget", type=float, default=4.0, help="seconds per run (%(default)s)")
-    benching.add_argument("--think", type=float, default=0.0, help="seconds a researcher thinks (%(default)s)")
+    add_time(benching.add_argument, "--budget", default="4s", help="training time of a run (%(default)s)")
+    add_time(benching.add_argument, "--think", default="0s", help="how long a researcher thinks (%(default)s)")
     benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
     benching.add_argument("--overhead", action="store_true", help="instead: what sandbox and referee cost a run here")
     _add_simulate(verbs)
@@ -32,15 +33,15 @@ def _add_simulate(verbs: Any) -> None:
     add("--quick", action="store_true", help="fewer and shorter nights: the same figures in a minute, less exact")
     add("--once", action="store_true", help="one night only, told in full; with --gpus 1000 as large as you like")
     add("--nights", type=int, help="nights of each kind (100)")
-    add("--hours", type=float, help="hours of a night (12)")
+    add_time(add, "--hours", Unit.HOURS, help="how long a swarm runs (12h)")
     add("--gpus", type=int, help="GPUs of a swarm (8)")
     add("--sigma", help="noise of the metric, one or more (0.0006,0.0012)")
     add("--landscape", help="default, klike, or both (default,klike)")
     add("--policy", help="what is compared with greedy (race); race:keep_z=1.5:max_runs=4 changes its rules")
     add("--offset", type=float, help="spread of the GPUs' offsets in sigmas (0.5)")
     add("--repeats", type=float, help="share of proposals that repeat an earlier idea in other words (0.3)")
-    add("--budget", type=float, help="seconds of a run (300)")
-    add("--think", type=float, help="seconds a researcher thinks about an idea (60)")
+    add_time(add, "--budget", help="training time of a run (5m)")
+    add_time(add, "--think", help="how long a researcher thinks about an idea (1m)")
     add("--seed", type=int, help="the first night's seed (0); equal seeds give equal nights")
     add("--workers", type=int, help="processes (one per core)")
 

@@ -17,6 +17,7 @@ from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import SwarmError, UsageError
+from swarm.project.settings import FORMER, flag
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Any) -> None:
-    """Launch's flags have no defaults here: what was not typed comes from the environment or [tool.swarm]."""
+    """Flags without defaults and types: both are Config's, as variables and [tool.swarm] may say the same settings."""
     parser = add_verb(verbs, launch, json=True)
     parser.argument_default = argparse.SUPPRESS
     parser.usage = "python -m swarm launch [FLAG ...]"
-    parser.epilog = "Each flag is also a variable, as SWARM_MAX_USD, and a key in swarm.toml or [tool.swarm]."
-    add = parser.add_argument_group("what the night is called, and what it begins with").add_argument
+    parser.epilog = (
+        "Each flag is also a variable, as SWARM_MAX_USD, and a key in swarm.toml or [tool.swarm]."
+        " Times are written as 90s, 5m, 8h or 1h30m; a bare number is hours for --hours, else seconds."
+    )
+    add = parser.add_argument_group("what the swarm is called, and what it begins with").add_argument
     add("--tag", help="the swarm's name (today, such as nov20)")
     add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")
     add("--resume", action="store_true", help="go on with --tag after anything")
@@ -39,21 +43,21 @@ def add_to(verbs: Any) -> None:
     add("--detach", action="store_true", help="run without this terminal; come back with watch")
 
     add = parser.add_argument_group("when it ends").add_argument
-    add("--hours", type=float, metavar="H", help="time limit; its end is kept for a closing wave")
-    add("--max-experiments", type=int, metavar="N", help="stop after so many experiments")
-    add("--max-usd", type=float, metavar="USD", help="money limit for models, all agents together (20)")
-    add("--max-tokens", type=int, metavar="N", help="limit of the models' prompts and answers together, in tokens")
+    add("--hours", metavar="TIME", help="time limit, as 8h or 8; its end is kept for a closing wave")
+    add("--max-experiments", metavar="N", help="stop after so many experiments")
+    add("--max-usd", metavar="USD", help="money limit for models, all agents together (20)")
+    add("--max-tokens", metavar="N", help="limit of the models' prompts and answers together, in tokens")
 
     add = parser.add_argument_group("where it runs").add_argument
     add("--gpus", metavar="GPUS", help="how many GPUs (8) or which (0,1,5); default: all")
-    add("--agents", type=int, metavar="N", help="how many agents on CPU cores (one per core); on GPUs at most so many")
+    add("--agents", metavar="N", help="how many agents on CPU cores (one per core); on GPUs at most so many")
     add("--device", metavar="DEVICE", help="auto, cuda, mps, cpu, or sim (simulated GPUs)")
     add("--address", metavar="ADDRESS", help="join this Ray cluster (on its head: auto) instead of starting an own one")
     add("--wait", metavar="TIME", help="how long a cluster gets to bring its GPUs, as 90s, 15m, 2h (15m)")
     add("--sandbox", metavar="WHICH", help="auto (bubblewrap, else Landlock, else none), require, or off (auto)")
 
     add = parser.add_argument_group("how results are judged").add_argument
-    add("--budget", type=float, metavar="S", help="training seconds per run (300, or the project's)")
+    add("--budget", metavar="TIME", help="training time per run, as 5m or 300 (5m, or the project's)")
     add("--policy", metavar="POLICY", help="race (replicate, then keep) or greedy (one run decides)")
 
     add = parser.add_argument_group("who thinks").add_argument
@@ -65,20 +69,29 @@ def add_to(verbs: Any) -> None:
     add("--model", metavar="MODEL", help="the model a researcher should use")
     add(
         "--think-limit",
-        type=float,
-        metavar="S",
-        help="seconds a researcher may think until the sweep stands in for it (1200)",
+        metavar="TIME",
+        help="how long a researcher may think until the sweep stands in for it (20m)",
     )
-    add("--researcher-seed", type=int, metavar="N", help="seed of the researchers' choices (0)")
-    add("--command", metavar="CLI", help="for command: any CLI, as 'codex exec --sandbox workspace-write {prompt}'")
-    add("--command-env", metavar="NAMES", help="variables it may see beside the usual ones, such as OPENAI_API_KEY")
+    add("--researcher-seed", metavar="N", help="seed of the researchers' choices (0)")
+    add(
+        "--researcher-command",
+        metavar="CLI",
+        help="for command: any CLI, as 'codex exec --sandbox workspace-write {prompt}'",
+    )
+    add(
+        "--researcher-command-env",
+        metavar="NAMES",
+        help="variables it may see beside the usual ones, such as OPENAI_API_KEY",
+    )
+    for former in FORMER.values():
+        add(flag(former), help=argparse.SUPPRESS)
     add("--script", metavar="FILE", help="for scripted: its file")
-    add("--think", type=float, metavar="S", help="for scripted: how long it takes to think")
+    add("--think", metavar="TIME", help="for scripted: how long it takes to think")
 
-    add = parser.add_argument_group("who is told").add_argument
+    add = parser.add_argument_group("who hears of it").add_argument
     add("--notify", metavar="URL", help="a webhook (ntfy, Slack, Discord, or JSON) for champions, crashes and the end")
     add("--push", metavar="REMOTE", help="git remote that gets every commit as it is recorded")
-    add("--gpu-usd-per-hour", type=float, metavar="USD", help="for the report's cost")
+    add("--gpu-usd-per-hour", metavar="USD", help="for the report's cost")
 
 
 def launch(options: argparse.Namespace) -> int:
@@ -166,7 +179,6 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
     """The same launch in a session of its own, without a terminal. Once it runs: its process and its log."""
     from swarm.ledger.database import locked
     from swarm.ledger.home import ledger_path
-    from swarm.project.settings import flag
 
     typed = {**flags, "tag": plan.tag}
     typed.pop("detach", None)

@@ -108,15 +108,13 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
-    from swarm.codec import decode
+    from swarm.ledger.runs import newest_result
     from swarm.views.confirmations import of_experiment
     from swarm.views.show import render_experiment
     from swarm.views.text import Scale
 
-    result = ledger.value(
-        "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL ORDER BY started DESC", view.id
-    )
-    tail = decode(result).log_tail if result and view.failure else ""
+    run = newest_result(ledger, view.id)
+    tail = run.log_tail if run and view.failure else ""
     runs = [run for run in snapshot.runs if run.experiment == view.id]
     tests = of_experiment(snapshot, view.id)
     console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma, tests))

@@ -1,4 +1,4 @@
-"""What the words of a command line name: the repository, the night, the experiment."""
+"""Flags that several verbs share, and what the words of a command line name: repository, swarm, experiment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import UsageError
+from swarm.project.durations import Unit, read_duration
 
 if TYPE_CHECKING:
     from swarm.ledger.database import Ledger
@@ -26,6 +27,11 @@ def add_verb(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool
     if json:
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser
+
+
+def add_time(add: Callable[..., Any], name: str, unit: Unit = Unit.SECONDS, **more: Any) -> None:
+    """A flag for a time: 90s, 15m, 8h, or a bare number of the unit; UsageError for anything else."""
+    add(name, type=lambda text: read_duration(text, name, unit), metavar="TIME", **more)
 
 
 def root_of(options: argparse.Namespace) -> Path:
@@ -50,7 +56,7 @@ def root_of(options: argparse.Namespace) -> Path:
 def reading(options: argparse.Namespace, tag: str | None = None) -> Iterator[tuple[Callable[[], Snapshot], Ledger]]:
     """A function that reads the swarm's snapshot (of --tag, else of the newest), and the ledger behind it."""
     from swarm.ledger.home import open_ledger
-    from swarm.ledger.queries import newest_tag
+    from swarm.ledger.swarms import newest_tag
     from swarm.snapshot.read import read_snapshot
 
     root = root_of(options)

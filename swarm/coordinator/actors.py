@@ -17,7 +17,7 @@ from typing import Any
 from swarm.agent.loop import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
-from swarm.board.server import Counter
+from swarm.board.server import BoardServer
 from swarm.coordinator.log_shipping import LogShipper
 from swarm.errors import HostFault, MachineFault, Unavailable, UsageError
 from swarm.execution import sandbox
@@ -91,11 +91,11 @@ class BoardActor:
         end_with_parent()
         self._clock = clock
         self._path, self._tag, self._program = Path(path), tag, functools.partial(_read_text, Path(program))
-        self._counter = Counter(self._open)
+        self._server = BoardServer(self._open)
 
     async def call(self, method: str, *arguments: object, **keywords: object) -> Any:
         """One call to the board; Unavailable while the ledger cannot be opened, read or written (a full disk)."""
-        return await self._counter.call(method, *arguments, **keywords)
+        return await self._server.call(method, *arguments, **keywords)
 
     def _open(self) -> Board:
         ledger = Ledger(self._path, write=True)

@@ -13,7 +13,7 @@ from swarm.coordinator.actors import ACCELERATOR, accelerator_here
 from swarm.coordinator.cluster import join, leave
 from swarm.errors import SwarmError, UsageError
 from swarm.launch.slots import FoundGpu, SlotAssignment, assign_slots, leading_model, own_slot
-from swarm.project.settings import Config, seconds
+from swarm.project.settings import Config
 
 A_LOOK = 20.0  # seconds in which GPUs that are there answer; all the time there is where nothing may be started
 
@@ -65,7 +65,7 @@ def _gather(config: Config, kind: str, device: str, address: str, tell: Callable
     probes = [make.remote() for _ in range(called)]
     coming = [probe.report.remote(kind) for probe in probes]
     found: list[FoundGpu] = []
-    patience = A_LOOK if config.dry_run or wanted <= there else seconds(config.wait)
+    patience = A_LOOK if config.dry_run or wanted <= there else config.wait
     deadline = time.monotonic() + patience
     first = device.removeprefix(f"{kind}: ")
     while coming and time.monotonic() < deadline and not _enough(found, wanted, first):

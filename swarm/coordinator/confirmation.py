@@ -25,9 +25,13 @@ from swarm.history.repository import History
 from swarm.judge.comparison import Comparison
 from swarm.launch.plan import Plan, base_tree, environment, make_plan
 from swarm.launch.slots import SlotAssignment, local_slots
+from swarm.ledger import runs
+from swarm.ledger.confirmations import confirmation
 from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import set_commits
 from swarm.ledger.home import ledger_path
-from swarm.ledger.queries import load_source, note_commits
+from swarm.ledger.sources import load_source
+from swarm.ledger.transaction import Transaction, of_swarm
 from swarm.project.settings import Config
 from swarm.records import Measure, Run
 
@@ -107,7 +111,7 @@ class ConfirmationRuns:
 
     def __init__(self, ledger: Ledger, plan: Plan, question: Question, runners: Mapping[str, Runner], say: Say):
         self.ledger, self.plan, self.runners, self.say = ledger, plan, dict(runners), say
-        self.swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", plan.tag)
+        self.swarm = of_swarm(ledger, plan.tag).swarm
         with ledger.transaction():
             self._lose_running()  # whoever began them was cut off: the ledger is ours now
             self.number = self._number(question)
@@ -144,26 +148,25 @@ class ConfirmationRuns:
 
     def _note(self, commits: dict[str, str]) -> None:
         with self.ledger.transaction():
-            note_commits(self.ledger, commits)
+            set_commits(self.ledger, commits)
 
     def conclude(self) -> Comparison:
         with self.ledger.transaction():
-            found = confirmations.conclude_for_people(self.ledger, self.swarm, self.number, time.time())
+            found = confirmations.conclude_for_people(self._now(), self.number)
         if found is None:
-            why = self.ledger.value(
-                "SELECT failure FROM runs WHERE confirmation = ? AND state = 'crashed'", self.number
-            )
+            why = runs.failure_in_confirmation(self.ledger, self.number)
             raise SwarmError(f"too few runs gave a number to compare ({why}): their logs are in {self._folder()}")
         return found
+
+    def _now(self) -> Transaction:
+        return of_swarm(self.ledger, self.plan.tag, time.time())
 
     def _folder(self) -> Path:
         return self.plan.folder / "confirm"
 
     def _number(self, question: Question) -> int:
         """The open confirmation of this very question, or a new one."""
-        return confirmations.ask_for_people(
-            self.ledger, self.plan.tag, question.experiment, question.rival, question.seeds, time.time()
-        )
+        return confirmations.ask_for_people(self._now(), question.experiment, question.rival, question.seeds)
 
     async def _work(self, agent: str, runner: Runner) -> None:
         try:
@@ -178,24 +181,23 @@ class ConfirmationRuns:
             self.say(f"{agent} is lost, and others do its work: {fault}")
             del self.runners[agent]
             with self.ledger.transaction():
-                trials.lose_running(self.ledger, self.swarm, agent, time.time())
+                trials.lose_running(self._now(), agent)
         self.alive.discard(agent)
 
     def _next(self, agent: str) -> Measure | None:
         with self.ledger.transaction():
-            test = self.ledger.one("SELECT * FROM confirmations WHERE id = ?", self.number)
-            return confirmations.next_run(self.ledger, self.swarm, test, agent, 0, self.alive, time.time())
+            test = confirmation(self.ledger, self.number)
+            return confirmations.next_run(self._now(), test, agent, 0, self.alive)
 
     def _record(self, agent: str, run: Run) -> None:
         with self.ledger.transaction():
-            trials.record(self.ledger, self.swarm, agent, run, time.time())
+            trials.record(self._now(), agent, run)
         self.runners[agent].acknowledge(run.run, run.attempt)
 
     def _tell(self, agent: str, work: Measure, run: Run) -> None:
-        value = f"{self.swarm['metric']} {run.metrics.value:.6f}" if run.metrics else f"{run.failure}: {run.reason}"
+        value = f"{self.swarm.metric} {run.metrics.value:.6f}" if run.metrics else f"{run.failure}: {run.reason}"
         self.say(f"{agent} {work.experiment} seed {work.seed}: {value}")
 
     def _lose_running(self) -> None:
-        tag = self.swarm["tag"]
-        for row in self.ledger.rows("SELECT agent FROM runs WHERE tag = ? AND state = 'running'", tag):
-            trials.lose_running(self.ledger, self.swarm, row["agent"], time.time())
+        for run in runs.all_running(self.ledger, self.plan.tag):
+            trials.lose_running(self._now(), run.agent)

@@ -34,9 +34,13 @@ from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree, categories
 from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import newest_verdicts
 from swarm.ledger.home import ledger_path, make_home
-from swarm.ledger.queries import found, reopen
+from swarm.ledger.runs import finished_runs
+from swarm.ledger.swarms import found, reopen, stop_word
+from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
+from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
@@ -100,7 +104,7 @@ class Swarm:
         plan, head = self.plan, partial(self._warn, "head")
         self._projection = Projection(self._history, self.tag, plan.folder, partial(self._ask, "projected"))
         self._supervisors = [self._supervisor(agent, ledger) for agent in plan.slots]
-        self._revivals = FailureStreak(partial(_finished, ledger, self.tag))
+        self._revivals = FailureStreak(partial(finished_runs, ledger, self.tag))
         self._notifier = Notifier(
             plan.root, self.path, self.tag, plan.config.notify, plan.config.push, partial(self._warn, "notifier")
         )
@@ -156,7 +160,7 @@ class Swarm:
 
     def _is_stopped(self, ledger: Ledger) -> bool:
         """Whether the swarm is to end now. Where nobody said so, the board did: the baseline crashes on every agent."""
-        stopped = ledger.value("SELECT stop FROM swarms WHERE tag = ?", self.tag) == "now"
+        stopped = stop_word(ledger, self.tag) == "now"
         self._hopeless = self._hopeless or (stopped and self._passed_on != "now")
         return stopped
 
@@ -180,16 +184,13 @@ class Swarm:
 
     def _watch_crashes(self, ledger: Ledger) -> None:
         """Where nothing but crashes comes from all agents, something is wrong with them all: people are told once."""
-        last = ledger.rows(
-            "SELECT status, failure, reason FROM experiments WHERE tag = ? AND baseline = 0 AND verdict IS NOT NULL"
-            " ORDER BY verdict DESC LIMIT ?",
-            *(self.tag, max(LEAST_CRASHES, 3 * len(self._supervisors))),
-        )
-        hopeless = len(last) >= LEAST_CRASHES and all(row["status"] == "crash" for row in last)
+        most = max(LEAST_CRASHES, 3 * len(self._supervisors))
+        last = newest_verdicts(ledger, self.tag, most, baselines=False)
+        hopeless = len(last) >= LEAST_CRASHES and all(row.status is Status.CRASH for row in last)
         if hopeless and not self._crashing:
-            kinds = Counter(row["failure"] for row in last).most_common()
-            causes = ", ".join(f"{count} {kind}" for kind, count in kinds)
-            self._warn("head", f"the last {len(last)} experiments all crashed ({causes}): {last[0]['reason']}")
+            kinds = Counter(row.failure for row in last).most_common()
+            listed = ", ".join(f"{count} {kind}" for kind, count in kinds)
+            self._warn("head", f"the last {len(last)} experiments all crashed ({listed}): {last[0].reason}")
         self._crashing = hopeless
 
     def _show_agents(self) -> None:
@@ -237,11 +238,12 @@ class Swarm:
             return self._cluster.agent(spec, self._board)  # the board of the Ray that lives then
 
         limit = math.inf if plan.hosts else START_LIMIT
-        return AgentSupervisor(agent, start, partial(_finished, ledger, self.tag, agent), self._warn, start_limit=limit)
+        finished = partial(finished_runs, ledger, self.tag, agent)
+        return AgentSupervisor(agent, start, finished, self._warn, start_limit=limit)
 
     def _end(self, ledger: Ledger) -> Ended:
         """Records that the swarm is over, and lets git follow one last time. SwarmError where some of that fails."""
-        noted = ledger.value("SELECT reason FROM swarms WHERE tag = ?", self.tag)
+        noted = of_swarm(ledger, self.tag).swarm.reason
         self._is_stopped(ledger)
         end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, self._hopeless)
         problems = [
@@ -261,14 +263,6 @@ def _end_of(agents: list[Ended], noted: str, hopeless: bool) -> Ended:
         return Ended(Ending.HOPELESS if hopeless else Ending.DONE, noted)
     agents = [end for end in agents if end.ending is Ending.DONE] or agents
     return Counter(agents).most_common(1)[0][0]
-
-
-def _finished(ledger: Ledger, tag: str, agent: str | None = None) -> int:
-    """How many runs ended, in whatever way but being lost; of one agent, or of all."""
-    return ledger.value(
-        "SELECT count(*) FROM runs WHERE tag = ? AND agent = ifnull(?, agent) AND state IN ('measured', 'crashed')",
-        *(tag, agent),
-    )
 
 
 def _insist(act: Callable[[], Any]) -> str:

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from swarm.history.repository import History, write_results
+from swarm.history.repository import History
+from swarm.history.results_writer import write_results
+from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import verdicts
 
 ANYWAY = 30.0  # seconds after which refs that somebody moved or deleted come back
 
@@ -21,9 +24,8 @@ class Projection:
 
     def follow(self, ledger: Ledger, whatever: bool = False) -> None:
         """Brings both up to date where there is news, it is time, or `whatever` happened."""
-        verdicts = ledger.value("SELECT max(verdict) FROM experiments WHERE tag = ?", self._tag) or 0
-        moved = ledger.value("SELECT sum(position) FROM agents WHERE tag = ?", self._tag) or 0
-        state, now = verdicts + moved, time.monotonic()
+        moved = sum(agent.position for agent in agents(ledger, self._tag))
+        state, now = verdicts(ledger, self._tag) + moved, time.monotonic()
         if state == self._state and now - self._at < ANYWAY and not whatever:
             return
         commits = self._history.project(ledger, self._tag)

@@ -8,10 +8,8 @@ of the projection comes back with the next call of `project`.
 from __future__ import annotations
 
 import io
-import math
 import os
 import re
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -21,13 +19,17 @@ import git
 from gitdb.exc import BadName, BadObject
 
 from swarm.errors import SwarmError, UsageError
+from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import interval, load_source, own_mean
+from swarm.ledger.experiments import judged, own_mean
+from swarm.ledger.rows import ExperimentRow, SwarmRow
+from swarm.ledger.sources import load_source
+from swarm.ledger.transaction import of_swarm
+from swarm.records import Status
 from swarm.text import one_line
 
 NOBODY = "autoresearch swarm"
 ADDRESS = "swarm@autoresearch.invalid"
-RESULTS_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
 
 
 class History:
@@ -52,23 +54,22 @@ class History:
 
     def project(self, ledger: Ledger, tag: str) -> dict[str, str]:
         """Makes every commit and ref of the swarm that is missing; gives the new commits by experiment."""
-        swarm = ledger.one("SELECT * FROM swarms WHERE tag = ?", tag)
-        judged = ledger.rows("SELECT * FROM experiments WHERE tag = ? AND state = 'judged' ORDER BY verdict", tag)
+        swarm = of_swarm(ledger, tag).swarm
         commits: dict[str, str] = {}
-        trunk = {0: swarm["base_commit"]}
+        trunk = {0: swarm.base_commit}
         refs: dict[str, str] = {}
         existing = self._refs(tag)
-        for row in judged:
-            reference = f"refs/experiments/{row['id']}"
-            sha = row["commit_sha"]
+        for row in judged(ledger, tag):
+            reference = f"refs/experiments/{row.id}"
+            sha = row.commit_sha
             if sha is None or existing.get(reference) != sha:
-                sha = commits[row["id"]] = self._commit(ledger, swarm, row, trunk)
-            if row["status"] == "keep" and not row["baseline"]:
-                trunk[row["position"]] = sha
+                sha = commits[row.id] = self._commit(ledger, swarm, row, trunk)
+            if row.status is Status.KEEP and not row.baseline:
+                trunk[row.position] = sha
             refs[reference] = sha
         refs[f"refs/heads/autoresearch/{tag}"] = trunk[max(trunk)]
-        for agent in ledger.rows("SELECT agent, position FROM agents WHERE tag = ?", tag):
-            refs[f"refs/heads/autoresearch/{tag}-{agent['agent']}"] = trunk[min(agent["position"], max(trunk))]
+        for agent in agents(ledger, tag):
+            refs[f"refs/heads/autoresearch/{tag}-{agent.agent}"] = trunk[min(agent.position, max(trunk))]
         self._update(refs, existing)
         return commits
 
@@ -141,13 +142,12 @@ class History:
 
     # -- plumbing ----------------------------------------------------------------------------------------------
 
-    def _commit(self, ledger: Ledger, swarm: sqlite3.Row, row: sqlite3.Row, trunk: dict[int, str]) -> str:
-        if row["baseline"]:
-            return swarm["base_commit"]
-        kept = row["status"] == "keep"
-        parent = trunk[row["position"] - 1 if kept else row["position"]]
-        tree = self._tree(parent, load_source(ledger, row["source"]).files)
-        date = f"@{int(row['judged'])} +0000"
+    def _commit(self, ledger: Ledger, swarm: SwarmRow, row: ExperimentRow, trunk: dict[int, str]) -> str:
+        if row.baseline:
+            return swarm.base_commit
+        parent = trunk[row.position - 1 if row.status is Status.KEEP else row.position]
+        tree = self._tree(parent, load_source(ledger, row.source or "").files)
+        date = f"@{int(row.judged or 0)} +0000"
         who = {"NAME": NOBODY, "EMAIL": ADDRESS, "DATE": date}
         environment = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
         with self.repository.git.custom_environment(**environment):
@@ -206,8 +206,8 @@ class History:
             try:
                 return str(self.repository.git.execute(["git", *options, *arguments], istream=stream))
             except git.GitCommandError as error:
-                told = error.stderr.strip().removeprefix("stderr: ").strip("'")
-                raise SwarmError(f"git {arguments[0]} failed: {told}") from error
+                reason = error.stderr.strip().removeprefix("stderr: ").strip("'")
+                raise SwarmError(f"git {arguments[0]} failed: {reason}") from error
 
 
 def _own_refs(tag: str) -> re.Pattern[str]:
@@ -226,53 +226,22 @@ def _pack(archive: tarfile.TarFile, blob: git.Blob) -> None:
     archive.addfile(info, io.BytesIO(content))
 
 
-def _message(ledger: Ledger, swarm: sqlite3.Row, row: sqlite3.Row) -> bytes:
+def _message(ledger: Ledger, swarm: SwarmRow, row: ExperimentRow) -> bytes:
     """What was tried and what came of it; the trailers are for machines."""
-    mean = own_mean(ledger, row["id"])
-    low, high = interval(row["gain"], row["se"])
+    mean = own_mean(ledger, row.id)
+    low, high = row.interval
     trailers = [
-        ("Experiment", row["id"]),
-        ("Status", row["status"]),
-        ("Metric", f"{swarm['metric']} {mean:.6f}" if mean is not None else None),
-        ("Gain", f"{row['gain']:+.6f} [{low:+.6f}, {high:+.6f}]" if low is not None and high is not None else None),
-        ("Runs", str(row["n"])),
-        ("Category", one_line(row["category"])),
+        ("Experiment", row.id),
+        ("Status", row.status),
+        ("Metric", f"{swarm.metric} {mean:.6f}" if mean is not None else None),
+        ("Gain", f"{row.gain:+.6f} [{low:+.6f}, {high:+.6f}]" if low is not None and high is not None else None),
+        ("Runs", str(row.n)),
+        ("Category", one_line(row.category)),
     ]
     paragraphs = [
-        one_line(row["title"]),
-        row["rationale"].strip(),
-        one_line(row["reason"]),
+        one_line(row.title),
+        row.rationale.strip(),
+        one_line(row.reason),
         "\n".join(f"{name}: {value}" for name, value in trailers if value),
     ]
     return ("\n\n".join(filter(None, paragraphs)) + "\n").encode()
-
-
-def write_results(ledger: Ledger, tag: str, folder: Path) -> None:
-    """results.tsv of every agent, anew from the ledger: a row per judged experiment, as existing notebooks read it."""
-    for agent in ledger.rows("SELECT agent FROM agents WHERE tag = ?", tag):
-        rows = ledger.rows(
-            "SELECT * FROM experiments WHERE tag = ? AND agent = ? AND state = 'judged' AND commit_sha IS NOT NULL"
-            " ORDER BY verdict",
-            *(tag, agent["agent"]),
-        )
-        text = "\n".join([RESULTS_HEADER, *(_result(ledger, row) for row in rows)]) + "\n"
-        path = folder / agent["agent"] / "results.tsv"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".tmp")
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
-
-
-def _result(ledger: Ledger, row: sqlite3.Row) -> str:
-    status = "crash" if row["status"] == "keep" and row["quarantine"] else row["status"]  # its number is false
-    crashed = status == "crash"
-    mean = None if crashed else own_mean(ledger, row["id"])
-    memory = ledger.value(
-        "SELECT max(peak_vram_mb) FROM runs WHERE experiment = ? AND state = 'measured'", row["restores"] or row["id"]
-    )
-    gigabytes = memory / 1024 if memory and not crashed else 0.0
-    runs = f" (n={row['n']})" if row["n"] > 1 else ""
-    description = one_line(row["title"]) + runs
-    value = mean if mean is not None else 0.0 if crashed else math.nan  # 0.0 would be everybody's best
-    return f"{row['commit_sha'][:7]}\t{value:.6f}\t{gigabytes:.1f}\t{status}\t{description}"

@@ -1,22 +1,18 @@
-"""Keep, discard, or one more run: the rules by which an experiment advances the trunk.
+"""Keep, discard, or one more run: the rules by which an experiment advances the trunk (decide.py chooses among them).
 
 Values are sign-normalised: lower is better, so a gain is the parent's mean less the candidate's.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
-from swarm.errors import UsageError
 from swarm.judge.noise import pooled
-from swarm.records import Rung, Status, Verdict
+from swarm.records import Outcome, Rung, Status, Verdict
 
-SIMPLER = "simpler by"  # how the reason of a keep begins that gained nothing
-NEAR_MISS = "near miss"  # how the reason of a discard begins that ran out of runs before it could be told apart
 NORMAL = NormalDist()
 
 
@@ -58,7 +54,7 @@ SCALE_DF = 2  # repeats needed before an experiment's own spread may stand in fo
 
 
 @dataclass(frozen=True, slots=True)
-class _Evidence:
+class _WeightedGain:
     """All arms in one number. `scale` is sigma, or the runs' own deviation (with `df`), or None without either."""
 
     gain: float
@@ -89,8 +85,8 @@ class _Evidence:
         decimals = min(9, max(0, 1 - math.floor(math.log10(self.se))))
         toll = " after the toll for added code" if self.toll else ""
         z = f" (z {self.z:.1f}{toll})"
-        told = "" if math.isinf(self.df) else ", noise judged from these runs alone"
-        return f"gain {self.gain:.{decimals}f} ± {self.se:.{decimals}f} over {runs}{z}{told}"
+        own = "" if math.isinf(self.df) else ", noise judged from these runs alone"
+        return f"gain {self.gain:.{decimals}f} ± {self.se:.{decimals}f} over {runs}{z}{own}"
 
 
 def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, added_size: int = 0) -> Verdict:
@@ -106,15 +102,15 @@ def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, adde
     simpler = added_size <= -rules.simpler_size
     needed = _runs_needed(evidence, rules)
     if evidence.runs >= needed and evidence.z is not None and evidence.z >= _keep_z(evidence, rules):
-        return _verdict(Status.KEEP, evidence, str(evidence))
+        return _verdict(Outcome.GAINED, evidence, str(evidence))
     if simpler and evidence.runs >= rules.simpler_runs and _no_worse(evidence, rules):
-        return _verdict(Status.KEEP, evidence, f"{SIMPLER} {-added_size} nodes and no worse: {evidence}")
+        return _verdict(Outcome.SIMPLER, evidence, f"simpler by {-added_size} nodes and no worse: {evidence}")
     if _hopeless(evidence, rules, simpler):
-        return _verdict(Status.DISCARD, evidence, f"not better than its parent: {evidence}")
+        return _verdict(Outcome.NO_GAIN, evidence, f"not better than its parent: {evidence}")
     if evidence.runs >= rules.max_runs:
-        return _verdict(Status.DISCARD, evidence, f"{NEAR_MISS}: {evidence}")
+        return _verdict(Outcome.NEAR_MISS, evidence, f"near miss: {evidence}")
     why = "runs again" if needed == rules.keep_runs else f"so large a gain needs {needed} runs"
-    return _verdict(None, evidence, f"{why}: {evidence}", refresh=len(arms[-1].parent) < rules.parent_runs)
+    return _verdict(Outcome.UNDECIDED, evidence, f"{why}: {evidence}", refresh=len(arms[-1].parent) < rules.parent_runs)
 
 
 def greedy(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, added_size: int = 0) -> Verdict:
@@ -123,37 +119,11 @@ def greedy(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, ad
     if evidence is None:
         return _unseen(arms)
     if evidence.gain > 0:
-        return _verdict(Status.KEEP, evidence, f"better than its parent: {evidence}")
-    return _verdict(Status.DISCARD, evidence, f"not better than its parent: {evidence}")
+        return _verdict(Outcome.GAINED, evidence, f"better than its parent: {evidence}")
+    return _verdict(Outcome.NO_GAIN, evidence, f"not better than its parent: {evidence}")
 
 
-Policy = Callable[[Sequence[Arm], float | None, Rules, int], Verdict]
-POLICIES: Mapping[str, Policy] = {"race": race, "greedy": greedy}
-
-
-@functools.lru_cache
-def parse(policy: str) -> tuple[Policy, Rules]:
-    """The policy of that name and its rules: `race`, `greedy`, or with other rules `race:keep_z=1.5:max_runs=4`.
-
-    UsageError that lists what exists where something is not known.
-    """
-    name, *changes = policy.split(":")
-    if name not in POLICIES:
-        raise UsageError(f"--policy {policy!r}: it is one of {', '.join(POLICIES)}")
-    known = {field.name: type(getattr(STANDARD, field.name)) for field in fields(Rules)}
-    values: dict[str, float] = {}
-    for change in changes:
-        rule, _, value = change.partition("=")
-        if rule not in known:
-            raise UsageError(f"--policy {policy!r}: its rules are {', '.join(known)}")
-        try:
-            values[rule] = known[rule](value)
-        except ValueError as error:
-            raise UsageError(f"--policy {policy!r}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
-    return POLICIES[name], replace(STANDARD, **values)  # type: ignore[arg-type]
-
-
-def _weigh(arms: Sequence[Arm], sigma: float | None, toll: float = 0.0) -> _Evidence | None:
+def _weigh(arms: Sequence[Arm], sigma: float | None, toll: float = 0.0) -> _WeightedGain | None:
     """The gain over all arms that have runs on both sides, each weighted by its inverse variance."""
     measured = [arm for arm in arms if arm.candidate and arm.parent]
     if not measured:
@@ -162,7 +132,7 @@ def _weigh(arms: Sequence[Arm], sigma: float | None, toll: float = 0.0) -> _Evid
     gains = [fmean(arm.parent) - fmean(arm.candidate) for arm in measured]
     scale, df = (sigma, math.inf) if sigma is not None else _own_scale(measured)
     runs = sum(len(arm.candidate) for arm in measured)
-    return _Evidence(fmean(gains, weights), runs, scale, df, math.fsum(weights), toll)
+    return _WeightedGain(fmean(gains, weights), runs, scale, df, math.fsum(weights), toll)
 
 
 def _own_scale(arms: Sequence[Arm]) -> tuple[float | None, float]:
@@ -171,7 +141,7 @@ def _own_scale(arms: Sequence[Arm]) -> tuple[float | None, float]:
     return (scale, df) if df >= SCALE_DF else (None, df)
 
 
-def _keep_z(evidence: _Evidence, rules: Rules) -> float:
+def _keep_z(evidence: _WeightedGain, rules: Rules) -> float:
     """What z it takes to keep: more where the scale is a guess from a few runs."""
     return rules.keep_z if math.isinf(evidence.df) else _student(rules.keep_z, evidence.df)
 
@@ -183,7 +153,7 @@ def _student(z: float, df: float) -> float:
     return float(stdtrit(df, NORMAL.cdf(z)))
 
 
-def _runs_needed(evidence: _Evidence, rules: Rules) -> int:
+def _runs_needed(evidence: _WeightedGain, rules: Rules) -> int:
     """Fewest runs of a keep: a gain that is hard to believe is repeated once more."""
     limit = max(rules.outlier * evidence.scale, rules.outlier_gain) if evidence.scale is not None else math.inf
     return max(rules.keep_runs, rules.outlier_runs) if evidence.gain > limit else rules.keep_runs
@@ -200,14 +170,14 @@ def incredible(gain: float, level: float, sigma: float | None, rules: Rules) -> 
     return gain > max(rules.outlier * sigma, rules.outlier_gain, rules.outlier_share * abs(level))
 
 
-def _no_worse(evidence: _Evidence, rules: Rules) -> bool:
+def _no_worse(evidence: _WeightedGain, rules: Rules) -> bool:
     """Non-inferiority: the upper bound of the loss is small."""
     if evidence.scale is None or evidence.se is None:
         return False
     return SIMPLER_BOUND * evidence.se - evidence.gain < rules.simpler_loss * evidence.scale
 
 
-def _hopeless(evidence: _Evidence, rules: Rules, simpler: bool) -> bool:
+def _hopeless(evidence: _WeightedGain, rules: Rules, simpler: bool) -> bool:
     """Whether another run is a waste. Simpler code may lose a little while its bound is still open."""
     if simpler and evidence.runs < rules.max_runs:
         return evidence.gain <= -rules.simpler_loss * (evidence.scale or 0.0)
@@ -216,12 +186,22 @@ def _hopeless(evidence: _Evidence, rules: Rules, simpler: bool) -> bool:
     return evidence.z < rules.drop_z
 
 
-def _verdict(status: Status | None, evidence: _Evidence, reason: str, refresh: bool = False) -> Verdict:
+STATUS = {
+    Outcome.GAINED: Status.KEEP,
+    Outcome.SIMPLER: Status.KEEP,
+    Outcome.NO_GAIN: Status.DISCARD,
+    Outcome.NEAR_MISS: Status.DISCARD,
+}
+
+
+def _verdict(outcome: Outcome, evidence: _WeightedGain, reason: str, refresh: bool = False) -> Verdict:
+    status = STATUS.get(outcome)
     rung = Rung.KEPT if status is Status.KEEP else Rung.SEEN
-    return Verdict(status, evidence.gain, evidence.se, evidence.runs, reason, rung, refresh)
+    return Verdict(status, evidence.gain, evidence.se, evidence.runs, reason, outcome, rung, refresh)
 
 
 def _unseen(arms: Sequence[Arm]) -> Verdict:
     runs = sum(len(arm.candidate) for arm in arms)
     orphan = bool(arms) and not arms[-1].parent
-    return Verdict(None, None, None, runs, "its parent has no run yet" if orphan else "no run yet", refresh=orphan)
+    reason = "its parent has no run yet" if orphan else "no run yet"
+    return Verdict(None, None, None, runs, reason, Outcome.UNDECIDED, refresh=orphan)

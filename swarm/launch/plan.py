@@ -26,10 +26,13 @@ from swarm.history.repository import History
 from swarm.launch.data import prepared
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
 from swarm.ledger.database import Ledger, founded, locked
+from swarm.ledger.experiments import experiment
 from swarm.ledger.home import ledger_path
-from swarm.ledger.queries import tip
+from swarm.ledger.rows import SwarmRow
+from swarm.ledger.swarms import swarms
+from swarm.ledger.trunk import tip
 from swarm.project.project import Project, load_project
-from swarm.project.settings import Config, check_url
+from swarm.project.settings import Config, check_url, renamed
 from swarm.records import Edit, Source
 from swarm.researchers.auto import resolve
 from swarm.researchers.mix import assign
@@ -99,17 +102,17 @@ def make_plan(
             " end it with `python -m swarm stop`"
         )
     if config.resume:
-        config = _resumed(config, json.loads(known[tag]["settings"]))
+        config = _resumed(config, renamed(known[tag].settings))
     wanted(config.sandbox)  # raises where something is missing
-    base = known[tag]["base_commit"] if config.resume else _start(config, history, known, root)
+    base = known[tag].base_commit if config.resume else _start(config, history, known, root)
     if not config.resume and not config.from_tag:
         _refuse_changes(history, project)
     _refuse_unreachable(config, history)
     source = Source({path: history.read(base, path) for path in project.editable})
     _refuse_broken(source)
-    budget = known[tag]["budget"] if config.resume else config.budget or _environment_budget() or project.budget
+    budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
     data = prepared(project, root)
-    assignment = find_slots(config, known[tag]["device"] if config.resume else "")
+    assignment = find_slots(config, known[tag].device if config.resume else "")
     slots, device = assignment.slots, assignment.device
     if why := unfit(slots.values(), project):
         raise UsageError(why)
@@ -120,7 +123,7 @@ def make_plan(
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
     key = _key(project, history, base, device, slots, budget, data)
     if config.resume:
-        _refuse_other_key(tag, key, json.loads(known[tag]["key"]))
+        _refuse_other_key(tag, key, json.loads(known[tag].key))
     fixed = Source({path: history.read(base, path) for path in project.fixed})
     return Plan(
         root=root,
@@ -147,8 +150,8 @@ def researcher_options(config: Config, project: Project) -> dict[str, str]:
         "script": config.script,
         "model": config.model,
         "think": config.think,
-        "command": config.command,
-        "environment": config.command_env,
+        "command": config.researcher_command,
+        "environment": config.researcher_command_env,
         "max_usd": config.max_usd,
         "fixed": "\n".join((*project.fixed, project.program)),
     }
@@ -176,14 +179,14 @@ def categories(plan: Plan) -> dict[str, tuple[str, str]]:
 # -- the tag and where it starts -----------------------------------------------------------------------------------
 
 
-def _tags(root: Path) -> dict[str, Mapping[str, Any]]:
+def _tags(root: Path) -> dict[str, SwarmRow]:
     """The swarms that ran here, by tag."""
     path = ledger_path(root)
     if not founded(path):
         return {}
     ledger = Ledger(path)
     try:
-        return {row["tag"]: dict(row) for row in ledger.rows("SELECT * FROM swarms")}
+        return {swarm.tag: swarm for swarm in swarms(ledger)}
     finally:
         ledger.close()
 
@@ -210,7 +213,7 @@ def _tag(config: Config, history: History, known: Mapping[str, object], today: d
     return config.tag
 
 
-def _start(config: Config, history: History, known: Mapping[str, Mapping[str, Any]], root: Path) -> str:
+def _start(config: Config, history: History, known: Mapping[str, SwarmRow], root: Path) -> str:
     """The commit that the baseline is: HEAD, or the best of an earlier swarm."""
     if config.from_tag is None:
         return history.head()
@@ -221,11 +224,11 @@ def _start(config: Config, history: History, known: Mapping[str, Mapping[str, An
     ledger = Ledger(ledger_path(root))
     try:
         newest = tip(ledger, config.from_tag)
-        commit = ledger.value("SELECT commit_sha FROM experiments WHERE id = ?", newest["experiment"])
+        commit = experiment(ledger, newest.experiment).commit_sha if newest.experiment else None
     finally:
         ledger.close()
-    if newest["position"] == 0:
-        return str(known[config.from_tag]["base_commit"])
+    if newest.position == 0:
+        return known[config.from_tag].base_commit
     if commit is None:
         raise UsageError(
             f"--from {config.from_tag}: its last keep was never committed:"

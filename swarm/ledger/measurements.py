@@ -3,80 +3,118 @@
 from __future__ import annotations
 
 import math
-import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
 
 from swarm.judge.noise import Noise, Observation, calibrate
 from swarm.ledger.database import Ledger
+from swarm.ledger.rows import RunRow, SwarmRow
+from swarm.ledger.runs import all_runs
+from swarm.ledger.swarms import measured_runs
+from swarm.ledger.transaction import Transaction
 
 _FRESH = 100  # measured runs, up to which the noise is learned anew from each; then from every hundredth part more
 
 _MANY = 32  # measured runs of one code, from which on its values are kept at hand: the baseline's on many GPUs
 
 
-def noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
+class Which(Enum):
+    """Which runs of a code are meant, as a condition of SQL."""
+
+    ALL = "1"
+    OWN = "purpose IN ('first', 'replicate')"  # that its experiment is judged on
+    UNSELECTED = "purpose NOT IN ('first', 'replicate')"  # that no keep was chosen by
+    CLOSING = "purpose = 'closing'"
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenRun:
+    """A measured run with the metric on the hidden split, where it has one."""
+
+    run: RunRow
+    hidden: float | None
+
+
+def noise(tx: Transaction) -> Noise:
     """Sigma and the GPUs' offsets, from every measured run of the swarm, or all but the newest hundredth of them."""
-    tag, known = swarm["tag"], ledger.memory.setdefault("noise", {})  # by tag, with the age it has
-    measured = ledger.value("SELECT measured FROM swarms WHERE tag = ?", tag)
+    known = tx.ledger.memory.setdefault("noise", {})  # by tag, with the age it has
+    measured = measured_runs(tx)
     age = measured if measured < _FRESH else _FRESH + int(_FRESH * math.log(measured / _FRESH))
-    if tag not in known or known[tag][0] != age:
-        known[tag] = age, _noise(ledger, swarm)
-    return known[tag][1]
+    if tx.tag not in known or known[tx.tag][0] != age:
+        known[tx.tag] = age, _noise(tx)
+    return known[tx.tag][1]
 
 
-def _noise(ledger: Ledger, swarm: sqlite3.Row) -> Noise:
-    rows = ledger.rows(  # what was measured only once says nothing about noise
+def _noise(tx: Transaction) -> Noise:
+    rows = tx.ledger.rows(  # what was measured only once says nothing about noise
         "SELECT value, source, agent, seed, steps FROM runs WHERE tag = ?1 AND state = 'measured' AND source IN"
         " (SELECT source FROM runs WHERE tag = ?1 AND state = 'measured' GROUP BY source HAVING count(*) > 1)",
-        swarm["tag"],
+        tx.tag,
     )
-    return calibrated(swarm, rows)
+    sign = tx.swarm.sign
+    return calibrate([Observation(sign * value, *rest) for value, *rest in rows], tx.swarm.sigma_prior)
 
 
-def calibrated(swarm: sqlite3.Row, measured: list[sqlite3.Row]) -> Noise:
+def calibrated(swarm: SwarmRow, measured: Iterable[RunRow]) -> Noise:
     """The noise that these measured runs show."""
-    return calibrate([_observation(swarm, run) for run in measured], swarm["sigma_prior"])
+    return calibrate([_observation(swarm, run) for run in measured], swarm.sigma_prior)
 
 
-def values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where: str = "1") -> list[float]:
-    """The measured values of one source, lower is better, GPU offsets removed, oldest first."""
-    count = ledger.value(
-        "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", swarm["tag"], source
-    )
-    if count < _MANY:
-        return _values(ledger, swarm, known, source, where)
-    memory, kind = ledger.memory.setdefault("values", {}), (swarm["tag"], source, where)
-    if kind not in memory or memory[kind][:2] != (count, known):
-        memory[kind] = count, known, _values(ledger, swarm, known, source, where)
-    return memory[kind][2]
-
-
-def _values(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str, where: str) -> list[float]:
-    rows = ledger.rows(
-        "SELECT value, source, agent, seed, steps FROM runs INDEXED BY runs_by_source"
-        " WHERE tag = ? AND source = ? AND state = 'measured'"
-        f" AND {where} ORDER BY started, id",
-        *(swarm["tag"], source),
-    )
-    if known.slope:
-        return [corrected(swarm, known, row) for row in rows]
-    sign, offsets = _sign(swarm), known.offsets
-    return [sign * row["value"] - offsets.get(row["agent"], 0.0) for row in rows]
-
-
-def corrected(swarm: sqlite3.Row, known: Noise, run: sqlite3.Row) -> float:
+def corrected(swarm: SwarmRow, known: Noise, run: RunRow) -> float:
     """The value of one measured run, lower is better, as an average GPU would have measured it."""
     return known.corrected(_observation(swarm, run))
 
 
-def _observation(swarm: sqlite3.Row, run: sqlite3.Row) -> Observation:
-    return Observation(_sign(swarm) * run["value"], run["source"], run["agent"], run["seed"], run["steps"])
+def _observation(swarm: SwarmRow, run: RunRow) -> Observation:
+    assert run.value is not None, f"{run.id} has no number"
+    return Observation(swarm.sign * run.value, run.source, run.agent, run.seed, run.steps)
 
 
-def mean(ledger: Ledger, swarm: sqlite3.Row, known: Noise, source: str) -> float | None:
+def values(tx: Transaction, known: Noise, source: str, which: Which = Which.ALL) -> list[float]:
+    """The measured values of one source, lower is better, GPU offsets removed, oldest first."""
+    count = tx.ledger.value(
+        "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", tx.tag, source
+    )
+    if count < _MANY:
+        return _values(tx, known, source, which.value)
+    memory, kind = tx.ledger.memory.setdefault("values", {}), (tx.tag, source, which)
+    if kind not in memory or memory[kind][:2] != (count, known):
+        memory[kind] = count, known, _values(tx, known, source, which.value)
+    return memory[kind][2]
+
+
+def values_in_confirmation(tx: Transaction, known: Noise, source: str, confirmation: int) -> list[float]:
+    """The same of one confirmation's runs alone."""
+    return _values(tx, known, source, f"confirmation = {int(confirmation)}")
+
+
+def _values(tx: Transaction, known: Noise, source: str, where: str) -> list[float]:
+    rows = tx.ledger.rows(
+        "SELECT value, source, agent, seed, steps FROM runs INDEXED BY runs_by_source"
+        f" WHERE tag = ? AND source = ? AND state = 'measured' AND {where} ORDER BY started, id",
+        *(tx.tag, source),
+    )
+    sign, offsets = tx.swarm.sign, known.offsets
+    if known.slope:
+        return [known.corrected(Observation(sign * value, *rest)) for value, *rest in rows]
+    return [sign * row["value"] - offsets.get(row["agent"], 0.0) for row in rows]
+
+
+def mean(tx: Transaction, known: Noise, source: str) -> float | None:
     """The mean of a source's runs in the metric's own direction; None where it was never measured."""
-    measured = values(ledger, swarm, known, source)
-    return _sign(swarm) * sum(measured) / len(measured) if measured else None
+    measured = values(tx, known, source)
+    return tx.swarm.sign * sum(measured) / len(measured) if measured else None
 
 
-def _sign(swarm: sqlite3.Row) -> int:
-    return 1 if swarm["direction"] == "lower" else -1
+def runs_with_hidden(ledger: Ledger, tag: str) -> list[HiddenRun]:
+    """Every run of a swarm, oldest first, with its hidden metric: of confirmations and closing runs."""
+    hidden = {
+        (row["id"], row["attempt"]): row["hidden"]
+        for row in ledger.rows(
+            "SELECT id, attempt, json_extract(result, '$.metrics.hidden') AS hidden FROM runs WHERE tag = ?"
+            " AND purpose IN ('confirm', 'closing')",
+            tag,
+        )
+    }
+    return [HiddenRun(run, hidden.get((run.id, run.attempt))) for run in all_runs(ledger, tag)]

@@ -1,4 +1,4 @@
-"""What is researched: settings, the project's keys, and what detection finds in a repository.
+"""What is researched, and how a swarm on it is launched: settings, the project's keys, and what detection finds.
 
-Imports nothing but records, errors and codec.
+Imports judge, records, errors and text.
 """

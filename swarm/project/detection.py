@@ -1,4 +1,4 @@
-"""What a repository in autoresearch's shape says of itself without any settings: read from its code, never run."""
+"""Finds what is researched in a repository in autoresearch's shape: from its code, which is read and never run."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _GREPPED = re.compile(r"grep[^\n]*?\^([A-Za-z_]\w*):")
 
 
 class Found(NamedTuple):
-    """One thing that the repository says, and where."""
+    """A key's value and where in the repository it was found."""
 
     value: Any
     origin: str
 
 
-def survey(root: Path, given: Mapping[str, Any]) -> dict[str, Found]:
-    """What the repository at `root` says on the keys of a Project that are not `given`; little without a train.py.
+def detect(root: Path, given: Mapping[str, Any]) -> dict[str, Found]:
+    """The keys of a Project that are not `given`, as far as the code at `root` shows them; few without a train.py.
 
-    UsageError where it says enough to be researched but for one thing, with what to do about that.
+    UsageError, with the remedy, where a single thing is lacking that a swarm cannot do without.
     """
     editable = tuple(given.get("editable", (TRAIN,)))
     found: dict[str, Found] = {}

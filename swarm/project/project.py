@@ -1,5 +1,5 @@
-"""What is researched: command, editable and fixed files, metric. Read from `swarm.toml` or `[tool.swarm]`, and what
-they leave open from the repository itself."""
+"""What is researched: command, editable and fixed files, metric. Read from `swarm.toml` or `[tool.swarm]`; what they
+do not say is detected in the repository."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from swarm.errors import UsageError
 from swarm.judge.guards import Guard
-from swarm.project.detection import TRAIN, survey
+from swarm.project.detection import TRAIN, detect
+from swarm.project.durations import Seconds
+from swarm.project.values import read_value
+from swarm.text import one_line
+
+Texts = tuple[Annotated[str, msgspec.Meta(min_length=1)], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +40,19 @@ class Project:
     numbers (swarm/judge/guards.py). `origins` says of each key that is not given where it was found.
     """
 
-    command: tuple[str, ...]
-    editable: tuple[str, ...]
-    fixed: tuple[str, ...] = ()
-    referee: tuple[str, ...] = ()
+    command: Texts
+    editable: Texts
+    fixed: Texts = ()
+    referee: Texts = ()
     referee_waits: bool = False
-    hidden: tuple[str, ...] = ()
-    held_out: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
+    hidden: Texts = ()
+    held_out: Texts = ()
+    data: Texts = ()
     prepare: str = ""
     program: str = "program.md"
     metric: str = "val_bpb"
     direction: str = "lower"
-    budget: float = 300.0
+    budget: Seconds = 300.0
     sigma: Mapping[str, float] = field(default_factory=dict)
     outlier_gain: Mapping[str, float] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
@@ -71,16 +78,16 @@ def load_project(root: Path) -> Project:
             return _project(table, name, root)
     if not (root / TRAIN).is_file():
         deeper = sorted(path.relative_to(root).as_posix() for path in root.glob(f"*/{TRAIN}"))
-        there = f' (it has {deeper[0]}: editable = ["{deeper[0]}"] says so)' if deeper else ""
+        elsewhere = f' (it has {deeper[0]}: editable = ["{deeper[0]}"] says so)' if deeper else ""
         raise UsageError(
             f"{root} has no {TRAIN} and says nowhere what to research:"
-            f" add a swarm.toml or [tool.swarm] in pyproject.toml{there}"
+            f" add a swarm.toml or [tool.swarm] in pyproject.toml{elsewhere}"
         )
     return _project({}, "the repository", root)
 
 
 def load_settings(root: Path) -> dict[str, Any]:
-    """The keys of [tool.swarm] that are launch settings (config.py), not part of the project."""
+    """The keys of [tool.swarm] that are settings of a launch (settings.py), not part of the project."""
     known = set(_hints())
     table = _table(root / "swarm.toml") or _table(root / "pyproject.toml")
     return {key: value for key, value in table.items() if key not in known}
@@ -91,20 +98,22 @@ def _table(path: Path) -> dict[str, Any]:
         return {}
     try:
         parsed = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path.name} does not parse: {error}") from error
     return parsed if path.name == "swarm.toml" else parsed.get("tool", {}).get("swarm", {})
 
 
 def _hints() -> dict[str, Any]:
     """The keys that a person may give, with their types."""
-    return {name: hint for name, hint in typing.get_type_hints(Project).items() if name != "origins"}
+    return {
+        name: hint for name, hint in typing.get_type_hints(Project, include_extras=True).items() if name != "origins"
+    }
 
 
 def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
     hints = _hints()
-    values = {key: _value(value, hints[key], f"{name}: {key}") for key, value in table.items() if key in hints}
-    found = survey(root, values)
+    values = {key: read_value(value, hints[key], f"{name}: {key}") for key, value in table.items() if key in hints}
+    found = detect(root, values)
     values |= {key: item.value for key, item in found.items()}
     values["origins"] = {key: item.origin for key, item in found.items()}
     missing = [key for key in ("command", "editable") if not values.get(key)]
@@ -121,29 +130,8 @@ def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
         try:
             Guard.parse(guarded, bound)
         except ValueError as error:
-            raise UsageError(f"{name}: {error}") from error
+            raise UsageError(one_line(f"{name}: {error}")) from error
     both = sorted({*project.editable} & {*project.fixed})
     if both:
         raise UsageError(f"{name}: {both[0]} is both editable and fixed")
     return project
-
-
-def _value(value: Any, hint: Any, name: str) -> Any:
-    """A value from TOML as the field's type."""
-    match value:
-        case list() if typing.get_origin(hint) is tuple and all(isinstance(part, str) and part for part in value):
-            return tuple(value)
-        case dict() if typing.get_origin(hint) is Mapping:
-            inner = typing.get_args(hint)[1]
-            return {key: _value(item, inner, f"{name}.{key}") for key, item in value.items()}
-        case str() | bool() if hint is type(value):
-            return value
-        case int() | float() if hint is float and not isinstance(value, bool):
-            return float(value)
-    raise UsageError(f"{name} must be {_wanted(hint)}, not {value!r}")
-
-
-def _wanted(hint: Any) -> str:
-    if typing.get_origin(hint) is Mapping:
-        return "a table of texts" if typing.get_args(hint)[1] is str else "a table of numbers"
-    return {str: "a text", bool: "true or false", float: "a number"}.get(hint, "a list of texts")

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import re
-import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from swarm.errors import UsageError
-from swarm.judge.race import parse
+from swarm.judge.decide import read_policy
+from swarm.project.durations import Hours, Seconds, write_duration
+from swarm.project.values import read_value, unit_of
+from swarm.text import one_line, printable
 
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 SANDBOXES = ("auto", "require", "off")
 DEVICES = ("auto", "cuda", "mps", "cpu", "sim")
+FORMER = {"researcher_command": "command", "researcher_command_env": "command_env"}  # names that are still accepted
+NO_SETTINGS = {  # variables of the swarm's own processes, which a launch from within one of them may inherit
+    "SWARM_SEED": "the seed of a run: the runner sets it, the training reads it",
+    "SWARM_RUN_DIR": "the folder of a run's artifacts: the runner sets it, training and referee write there",
+    "SWARM_THREADS": "torch threads of a run: the runner sets it, the training reads it",
+    "SWARM_GUARD": "the folder of a run's guard, by which it is found again",
+    "SWARM_CHAOS": "the folder of the faults that `swarm chaos` hurts its swarm with",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +40,18 @@ class Config:
     gpus: str | None = None  # "8" for a number of GPUs, "0,1,5" for these
     agents: int | None = None  # number of agents where there are no GPUs
     device: str = "auto"
-    hours: float | None = None
+    hours: Hours | None = None
     max_experiments: int | None = None
     max_usd: float = 20.0  # for models, all agents together
     max_tokens: int | None = None  # of all prompts and answers together
-    budget: float | None = None  # seconds of training per run; default: the project's
+    budget: Seconds | None = None  # of training per run; default: the project's
     researcher: str = "auto"
-    think_limit: float = 1200.0  # seconds a researcher may think about one step
+    think_limit: Seconds = 1200.0  # how long a researcher may think about one step
     model: str | None = None
-    command: str | None = None  # for the command researcher: any CLI that edits files in a folder
-    command_env: str | None = None  # names of variables that it may see, with commas
+    researcher_command: str | None = None  # for the command researcher: any CLI that edits files in a folder
+    researcher_command_env: str | None = None  # names of variables that it may see, with commas
     script: str | None = None  # for the scripted researcher
-    think: float | None = None  # seconds it takes to think
+    think: Seconds | None = None  # how long it takes to think
     policy: str = "race"
     sandbox: str = "auto"  # or require, off
     researcher_seed: int = 0  # of the researchers' choices; runs get theirs from the board
@@ -49,34 +60,34 @@ class Config:
     detach: bool = False
     dry_run: bool = False
     address: str | None = None
-    wait: str = "15m"  # how long a cluster gets to bring its GPUs
+    wait: Seconds = 900.0  # how long a cluster gets to bring its GPUs
     gpu_usd_per_hour: float | None = None
     notify: str | None = None  # URL of a webhook, or of a ntfy topic
     push: str | None = None  # a git remote that gets the swarm's branches and experiments
 
-    def check(self) -> Config:
-        """The config itself; UsageError at the first value that makes no sense."""
+    def check(self, names: Mapping[str, str] | None = None) -> Config:
+        """The config; UsageError at the first value that makes no sense, under its name in `names`, else its flag."""
+        called = {name: flag(name) for name in FIELDS} | dict(names or {})
         if self.tag is not None and not TAG.fullmatch(self.tag):
-            raise UsageError(f"--tag {self.tag!r}: use small letters, digits and '-', at most 31 of them, as in apr5")
+            raise _refusal(called["tag"], self.tag, "use small letters, digits and '-', at most 31 of them, as in apr5")
         if self.tag is not None and "-gpu" in self.tag:
-            raise UsageError(f"--tag {self.tag!r}: '-gpu' is how the branches of agents are called; choose another tag")
-        if self.sandbox not in SANDBOXES:
-            raise UsageError(f"--sandbox {self.sandbox!r}: it is one of {', '.join(SANDBOXES)}")
-        if self.device not in DEVICES:
-            raise UsageError(f"--device {self.device!r}: it is one of {', '.join(DEVICES)}")
+            raise _refusal(called["tag"], self.tag, "'-gpu' is how the branches of agents are called: choose another")
+        for name, choices in (("sandbox", SANDBOXES), ("device", DEVICES)):
+            if (value := getattr(self, name)) not in choices:
+                raise _refusal(called[name], value, f"it is one of {', '.join(choices)}")
         if self.gpus is not None and self.agents is not None:
-            raise UsageError("--gpus and --agents exclude each other: there is one agent per GPU")
+            raise UsageError(f"{called['gpus']} and {called['agents']} exclude each other: there is one agent per GPU")
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
-            raise UsageError(f"--gpus {self.gpus!r}: give a number of GPUs (8) or their indices (0,1,5)")
-        parse(self.policy)
-        limits = ("hours", "max_experiments", "max_usd", "max_tokens", "think_limit")
-        for name in (*limits, "budget", "agents", "gpu_usd_per_hour"):
+            raise _refusal(called["gpus"], self.gpus, "give a number of GPUs (8) or their indices (0,1,5)")
+        read_policy(self.policy)
+        for name in ABOVE_ZERO:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"{flag(name)} {value:g}: it must be above 0, and finite")
-        if self.think is not None and not 0 <= self.think < math.inf:
-            raise UsageError(f"--think {self.think:g}: it must not be below 0")
-        seconds(self.wait)
+                raise UsageError(f"{called[name]} {value:g}: it must be above 0, and finite")
+        for name in ("think", "wait"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise UsageError(f"{called[name]} {value:g}: it must not be below 0, and must be finite")
         if self.resume and self.tag is None:
             raise UsageError("--resume needs the tag to go on with: --tag TAG --resume")
         if self.resume and self.from_tag:
@@ -84,12 +95,11 @@ class Config:
         return self
 
 
-def seconds(text: str) -> float:
-    """A duration such as 90s, 15m or 2h; a bare number is seconds."""
-    read = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if read is None:
-        raise UsageError(f"--wait {text}: give a time such as 90s, 15m or 2h")
-    return float(read[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[read[2]]
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+HINTS = typing.get_type_hints(Config, include_extras=True)
+ABOVE_ZERO = (
+    *("hours", "max_experiments", "max_usd", "max_tokens", "think_limit", "budget", "agents", "gpu_usd_per_hour"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,46 +110,73 @@ class Setting:
     value: Any
     origin: str
 
+    @property
+    def text(self) -> str:
+        """The value as people write it."""
+        unit = unit_of(HINTS[self.name])
+        return "–" if self.value is None else write_duration(self.value, unit) if unit else str(self.value)
+
 
 def flag(name: str) -> str:
     return {"from_tag": "--from"}.get(name, "--" + name.replace("_", "-"))
+
+
+def variable(name: str) -> str:
+    return f"SWARM_{name.upper()}"
+
+
+def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their names of today, whatever version wrote them; a name of today wins over its former one."""
+    today = {former: name for name, former in FORMER.items() if former in settings}
+    return {today[former]: settings[former] for former in today} | {
+        name: value for name, value in settings.items() if name not in today
+    }
 
 
 def read_config(
     flags: Mapping[str, Any], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> tuple[Config, tuple[Setting, ...]]:
     """The checked Config and the origin of each value. `flags` holds only what was typed; `table` is [tool.swarm]."""
-    unknown = sorted(table.keys() - {field.name for field in dataclasses.fields(Config)})
-    if unknown:
-        raise UsageError(f"[tool.swarm] says {unknown[0]}, which is no setting: see `python -m swarm launch --help`")
-    hints = typing.get_type_hints(Config)
-    settings = []
-    for field in dataclasses.fields(Config):
-        name, variable = field.name, f"SWARM_{field.name.upper()}"
-        if name in flags:
-            settings.append(Setting(name, flags[name], flag(name)))
-        elif variable in environ:
-            settings.append(Setting(name, _parse(variable, environ[variable], hints[name]), variable))
-        elif name in table:
-            settings.append(Setting(name, _parse(name, table[name], hints[name]), "[tool.swarm]"))
-        else:
-            settings.append(Setting(name, field.default, "default"))
-    return Config(**{s.name: s.value for s in settings}).check(), tuple(settings)
+    accepted = {*FIELDS, *FORMER.values()}
+    for key in sorted(table.keys() - accepted):
+        raise _unknown("[tool.swarm] says", key, FIELDS)
+    known = {variable(name) for name in accepted} | NO_SETTINGS.keys()
+    for key in sorted(name for name in environ if name.startswith("SWARM_") and name not in known):
+        raise _unknown("the environment has", key, {variable(name) for name in FIELDS} | NO_SETTINGS.keys())
+    settings, names = [], {}
+    for name, field in FIELDS.items():
+        value, names[name], origin = _said(name, flags, table, environ) or (field.default, flag(name), "default")
+        if origin != "default":
+            value = read_value(value, HINTS[name], names[name], from_text=True)
+        settings.append(Setting(name, value, origin))
+    return Config(**{s.name: s.value for s in settings}).check(names), tuple(settings)
 
 
-def _parse(name: str, value: Any, hint: Any) -> Any:
-    """A value from the environment or a TOML file as the field's type."""
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    for kind in kinds:
-        if kind is bool and str(value).lower() in ("1", "true", "yes", "0", "false", "no"):
-            return str(value).lower() in ("1", "true", "yes")
-        if kind in (int, float, str):
-            try:
-                return kind(str(value))
-            except ValueError:
-                continue
-    wanted = " or ".join(kind.__name__ for kind in kinds if kind is not types.NoneType)
-    raise UsageError(f"{name} = {value!r}: it must be {wanted}")
+def _said(
+    name: str, flags: Mapping[str, Any], table: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[Any, str, str] | None:
+    """The value given for a setting, what whoever gave it calls it, and its origin; None where nobody did."""
+    spellings = (name, FORMER[name]) if name in FORMER else (name,)
+    for given in spellings:
+        if given in flags:
+            return flags[given], flag(given), flag(given)
+    for given in spellings:
+        if variable(given) in environ:
+            return environ[variable(given)], variable(given), variable(given)
+    for given in spellings:
+        if given in table:
+            return table[given], f"[tool.swarm] {given}", "[tool.swarm]"
+    return None
+
+
+def _unknown(where: str, key: str, known: Iterable[str]) -> UsageError:
+    near = difflib.get_close_matches(key, sorted(known), n=1)
+    remedy = f"did you mean {near[0]}?" if near else "see `python -m swarm launch --help`"
+    return UsageError(one_line(printable(f"{where} {key}, which is no setting: {remedy}")))
+
+
+def _refusal(name: str, value: str, wanted: str) -> UsageError:
+    return UsageError(f"{name} {value!r:.80}: {wanted}")
 
 
 NOTIFY_SCHEMES = ("http", "https", "ntfy+http", "ntfy+https")

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 
 from swarm.ledger.database import Ledger
+from swarm.ledger.overview import SwarmInShort, swarms_in_short
+from swarm.ledger.rows import SwarmRow
 from swarm.snapshot.records import NightView
 
-_NIGHTS = """
-SELECT tag, key, device, budget, status, direction,
-    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged') AS experiments,
-    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep'
-        AND e.quarantine = '' AND e.restores IS NULL) AS kept,
-    (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.source = s.base_source AND r.state = 'measured') AS base,
-    (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.state = 'measured' AND r.source =
-        (SELECT source FROM trunk t WHERE t.tag = s.tag ORDER BY position DESC LIMIT 1)) AS best
-FROM swarms s ORDER BY started
-"""
 _WORDS = {
     "device": "device",
     "data": "data",
@@ -28,31 +19,31 @@ _WORDS = {
 }
 
 
-def nights(ledger: Ledger, swarm: sqlite3.Row) -> tuple[NightView, ...]:
-    """Every night, that of `swarm` too: group by group, its own group first, and in each the best first."""
-    rows = {row["tag"]: row for row in ledger.rows(_NIGHTS)}
-    views = [_night(row, _parts(swarm["key"])) for row in rows.values()]
+def nights(ledger: Ledger, swarm: SwarmRow) -> tuple[NightView, ...]:
+    """Every swarm of the repository, `swarm` too: group by group, its own group first, and in each the best first."""
+    known = {short.tag: short for short in swarms_in_short(ledger)}
+    views = [_view(short, _parts(swarm.key)) for short in known.values()]
     order = list(dict.fromkeys(view.key for view in sorted(views, key=lambda view: bool(view.differs))))
 
     def place(view: NightView) -> tuple[int, bool, float]:
-        sign = 1 if rows[view.tag]["direction"] == "lower" else -1
+        sign = 1 if known[view.tag].direction == "lower" else -1
         return order.index(view.key), view.best is None, sign * (view.best or 0.0)
 
     return tuple(sorted(views, key=place))
 
 
-def _night(row: sqlite3.Row, own: Mapping[str, object]) -> NightView:
-    key = _parts(row["key"])
+def _view(short: SwarmInShort, own: Mapping[str, object]) -> NightView:
+    key = _parts(short.key)
     return NightView(
-        tag=row["tag"],
-        key=row["key"],
-        device=row["device"],
-        budget=row["budget"],
-        status=row["status"],
-        experiments=row["experiments"],
-        keep=row["kept"],
-        baseline=row["base"],
-        best=row["best"],
+        tag=short.tag,
+        key=short.key,
+        device=short.device,
+        budget=short.budget,
+        status=short.status,
+        experiments=short.experiments,
+        keep=short.kept,
+        baseline=short.baseline,
+        best=short.best,
         differs=tuple(sorted(_WORDS.get(name, name) for name in own.keys() | key if own.get(name) != key.get(name))),
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 from swarm.errors import UsageError
 from swarm.ledger.database import Ledger, locked
 from swarm.ledger.home import ledger_path
+from swarm.ledger.swarms import swarms
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import AgentView, Snapshot
 
@@ -24,34 +25,33 @@ def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None
     """One consistent picture of swarm `tag`; UsageError where there is none of that name."""
     now = time.time() if now is None else now
     with ledger.reading():
-        told = _told(root, ledger, tag, ledger.version())
-    running = told.ended is None and locked(ledger_path(root))
-    status = told.status if told.ended is not None or running else "interrupted"
-    warnings = _fresh_warnings(told, now) if running else ()
+        stored = _stored(root, ledger, tag, ledger.version())
+    running = stored.ended is None and locked(ledger_path(root))
+    status = stored.status if stored.ended is not None or running else "interrupted"
+    warnings = _fresh_warnings(stored, now) if running else ()
     return replace(
-        told,
+        stored,
         now=now,
         status=status,
-        agents=tuple(_live(agent, Path(told.folder), now) for agent in told.agents) if running else told.agents,
-        warnings=told.warnings if status in ("failed", "interrupted") else warnings,
+        agents=tuple(_live(agent, Path(stored.folder), now) for agent in stored.agents) if running else stored.agents,
+        warnings=stored.warnings if status in ("failed", "interrupted") else warnings,
     )
 
 
-def _fresh_warnings(told: Snapshot, now: float) -> tuple[str, ...]:
+def _fresh_warnings(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     """What the head, which knows no better place, has warned of in the last minutes."""
-    heads = [event for event in told.events if event.kind == "warning" and event.agent == "head"]
+    heads = [event for event in snapshot.events if event.kind == "warning" and event.agent == "head"]
     return tuple(event.text for event in heads if now - event.at < FRESH)
 
 
 @functools.lru_cache(maxsize=1)  # a leaderboard asks four times a second, and the ledger changes once a minute
-def _told(root: Path, ledger: Ledger, tag: str, version: tuple[int, int]) -> Snapshot:
+def _stored(root: Path, ledger: Ledger, tag: str, version: tuple[int, int]) -> Snapshot:
     """The snapshot as the ledger tells it at this version of its content."""
-    swarm = ledger.row("SELECT * FROM swarms WHERE tag = ?", tag)
-    if swarm is None:
-        known = ", ".join(row["tag"] for row in ledger.rows("SELECT tag FROM swarms ORDER BY started"))
-        raise UsageError(f"there is no swarm {tag}; there are: {known or 'none yet'}")
-    told = Picture(ledger, swarm).snapshot(str(root / ".swarm" / tag), now=0.0)
-    return replace(told, status="draining") if swarm["stop"] and told.ended is None else told
+    known = {swarm.tag: swarm for swarm in swarms(ledger)}
+    if tag not in known:
+        raise UsageError(f"there is no swarm {tag}; there are: {', '.join(known) or 'none yet'}")
+    stored = Picture(ledger, known[tag]).snapshot(str(root / ".swarm" / tag), now=0.0)
+    return replace(stored, status="draining") if known[tag].stop and stored.ended is None else stored
 
 
 def _live(agent: AgentView, folder: Path, now: float) -> AgentView:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from swarm.judge.closing import Headline
+from swarm.records import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class ExperimentView:
     state: str  # claimed, drafted, testing, judged, abandoned
     status: str | None  # keep, discard, crash
     rung: str
+    outcome: Outcome | None = None  # None before the verdict, and of imported results
     rationale: str = ""
     commit: str | None = None  # full sha
     parent: str | None = None  # full sha of the parent's commit

@@ -29,13 +29,13 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
     """The plan in a few lines; with `settings` also where every value came from."""
     table = _table()
     for name, value in _rows(plan).items():
-        table.add_row(name, clean(value))
+        table.add_row(name, Text(clean(value)))
     if not settings:
         return table
     origins = _table()
     for setting in settings:
-        value = "–" if setting.value is None else place(setting.value) if setting.name == "notify" else setting.value
-        origins.add_row(setting.name, f"{value}  ({setting.origin})")
+        value = place(setting.value) if setting.name == "notify" and setting.value else setting.text
+        origins.add_row(setting.name, Text(clean(f"{value} ({setting.origin})")))  # no markup: [tool.swarm]
     return Group(table, Text("\nwhere each setting comes from", "dim"), origins)
 
 

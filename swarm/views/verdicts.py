@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from swarm.board.standing import Standing, standing
+from swarm.board.repeats import Standing, standing
 from swarm.records import Failure, Purpose
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.text import plural
@@ -49,7 +49,7 @@ def is_refuted(experiment: ExperimentView, sigma: float | None) -> bool:
 
 
 def _standing(experiment: ExperimentView, sigma: float | None) -> Standing | None:
-    return standing(experiment.status, experiment.reason, experiment.high, sigma)
+    return standing(experiment.status, experiment.outcome, experiment.high, sigma)
 
 
 def verdict(experiment: ExperimentView, sigma: float | None) -> str:

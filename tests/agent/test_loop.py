@@ -18,7 +18,7 @@ from swarm.board.board import Board
 from swarm.board.client import local_client
 from swarm.errors import Fenced, MachineFault
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import found
+from swarm.ledger.swarms import found
 from swarm.novelty.code import code_of, fingerprint
 from swarm.project.project import Project
 from swarm.records import Briefing, Edit, Failure, Idea, Measure, Metrics, Progress, Run, Source

@@ -9,8 +9,11 @@ from typing import Any
 
 from swarm.agent.merge import merge
 from swarm.board.board import Board
+from swarm.board.rollback import go_back
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import found
+from swarm.ledger.swarms import found
+from swarm.ledger.transaction import Transaction, of_swarm
+from swarm.ledger.trunk import steps
 from swarm.novelty.code import code_of, fingerprint
 from swarm.records import (
     Claim,
@@ -20,9 +23,11 @@ from swarm.records import (
     Idea,
     Measure,
     Metrics,
+    Outcome,
     Rebase,
     Run,
     Source,
+    Status,
     Verdict,
     Work,
 )
@@ -178,6 +183,17 @@ class Night:
             self.record(agent, work, value if work.source == mine else self.mean(work.source))
         assert self.row(experiment)["status"] == "keep", dict(self.row(experiment))
         return experiment
+
+    def undo(self, newest: int, earlier: int) -> None:
+        """The trunk goes back from one position to another, as after a loss."""
+        tx = self.transaction()
+        known = steps(self.ledger, self.tag)
+        verdict = Verdict(Status.KEEP, -0.01, 0.001, 2, "it lost", Outcome.RESTORED)
+        go_back(tx, known[newest], known[earlier], "it lost", verdict)
+
+    def transaction(self) -> Transaction:
+        """What the rules of the board act through."""
+        return of_swarm(self.ledger, self.tag, self.clock.now)
 
     # -- looking -----------------------------------------------------------------------------------------------
 

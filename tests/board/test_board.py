@@ -392,7 +392,7 @@ def test_the_end_takes_all_leases_and_leaves_nothing_running(night: Night) -> No
     assert not night.runs("state = 'running'")
     with pytest.raises(Fenced):
         night.next("gpu0")
-    assert night.board.swarm["ended"] == night.clock.now
+    assert night.board.swarm.ended == night.clock.now
 
 
 # -- several swarms on one ledger ----------------------------------------------------------------------------------

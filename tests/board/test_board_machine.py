@@ -315,8 +315,8 @@ class Agents(RuleBasedStateMachine):
         assert (board.briefing("gpu0"), board.neighbours()) == told
         board.ledger.memory.update(remembered)
         runs = self.night.runs("state = 'measured'")
-        assert (swarm["measured"], swarm["closing"]) == (len(runs), sum(run["purpose"] == "closing" for run in runs))
-        assert swarm["measured_seconds"] == sum(run["seconds"] for run in runs)
+        assert (swarm.measured, swarm.closing) == (len(runs), sum(run["purpose"] == "closing" for run in runs))
+        assert swarm.measured_seconds == sum(run["seconds"] for run in runs)
 
     @invariant()
     def one_experiment_at_a_time(self) -> None:
@@ -350,7 +350,7 @@ class Agents(RuleBasedStateMachine):
         assert len(ended) == len(night.agents), "somebody waits for ever"
         assert not night.runs("state = 'running'")
         open_rows = night.ledger.rows("SELECT * FROM experiments WHERE state IN ('claimed', 'drafted', 'testing')")
-        hopeless = night.board.swarm["stop"] == "now"
+        hopeless = night.board.swarm.stop == "now"
         assert hopeless or not [dict(row) for row in open_rows if not row["baseline"]]
         begun = night.ledger.value(
             "SELECT count(*) FROM experiments WHERE state = 'judged' AND baseline = 0 AND restores IS NULL"

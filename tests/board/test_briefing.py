@@ -28,7 +28,7 @@ def test_a_briefing_tells_the_parent_what_was_tried_and_what_is_tried_now(night:
         100.0,
     )
     assert told.baseline == pytest.approx(1.0) and told.best == pytest.approx(0.99)
-    assert told.sigma and told.sigma == night.board.swarm["sigma"]
+    assert told.sigma and told.sigma == night.board.swarm.sigma
     crash, keep = told.findings
     assert (crash.experiment, crash.status, crash.value, crash.gain) == ("apr5-gpu1-0001", "crash", None, None)
     assert (keep.status, keep.rung, keep.knobs, keep.n, keep.position) == ("keep", "kept", {"k0": "2"}, 3, 1)
@@ -95,7 +95,7 @@ def fill(night: Night, number: int) -> None:
                 state="judged", key="key", intent=f"k{n}", title=f"idea {n} {shout}", rationale=shout,
                 category=CATEGORIES[n % 5], knobs="{}", parent=night.base.sha, source=night.base.sha,
                 status=status, gain=gain, se=0.0002 if n % 7 else 0.0008, n=2, created=float(n),
-                reason=f"near miss: {n}" if n % 50 == 1 else "worse", judged=float(n), verdict=n, position=0,
+                outcome="near miss" if n % 50 == 1 else None, reason="worse", judged=float(n), verdict=n, position=0,
             )  # fmt: skip
 
 

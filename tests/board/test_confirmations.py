@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from swarm.judge.confirm import FRESH_RUNS, UNSTEADY_RUNS
-from swarm.ledger.queries import champion, leader
+from swarm.ledger.trunk import champion, leader
 from swarm.records import Failure, Measure, Rest, Stop
 from swarm.snapshot.build import Picture
 from tests.board.nights import Night
@@ -179,7 +179,7 @@ def test_at_the_end_the_champion_is_challenged_once_more_and_the_headline_is_the
     states = [(t["experiment"], t["asked"], t["state"]) for t in asked(night)]
     assert states == [(first, "swarm", "confirmed"), (second, "swarm", "unconfirmed")]
     told = snapshot(night)
-    assert told.champion == first == leader(night.ledger, night.tag)["experiment"]
+    assert told.champion == first == leader(night.ledger, night.tag).experiment
     closing = night.runs("purpose = 'closing'")
     assert {run["source"] for run in closing} == {night.base.sha, night.row(first)["source"]}
     assert told.headline and told.headline.mean == pytest.approx(0.99, abs=1e-4)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from swarm.board.rollback import go_back
-from swarm.history.repository import write_results
-from swarm.records import Claim, Failure, Idea, Measure, Rebase, Status, Verdict
+from swarm.history.results_writer import write_results
+from swarm.records import Check, Claim, Failure, Idea, Measure, Rebase, Status
 from swarm.snapshot.build import Picture
 from swarm.views.recommendations import recommend
 from tests.board.nights import Night, turned
@@ -22,19 +21,19 @@ CAUGHT = "causality: logits changed with later tokens"
 def fallen(night: Night) -> Callable[..., tuple[str, str]]:
     """A cheat was kept, and an honest step on top of it, until a later run of the cheat is caught; gives both."""
 
-    def fall(reason: str = CAUGHT, times: int = 1) -> tuple[str, str]:
+    def fall(reason: str = CAUGHT, times: int = 1, check: Check | None = None) -> tuple[str, str]:
         cheat = night.keep("gpu0", 0, 0.5)
         honest = night.keep("gpu1", 1, 0.49)
         for _ in range(times):
-            catch(night, cheat, reason)
+            catch(night, cheat, reason, check=check)
         return cheat, honest
 
     return fall
 
 
-def catch(night: Night, experiment: str, reason: str, purpose: str = "closing") -> None:
+def catch(night: Night, experiment: str, reason: str, purpose: str = "closing", check: Check | None = None) -> None:
     """A later run of the experiment's code, which the referee finds invalid."""
-    later(night, experiment, purpose, Failure.INVALID, reason=reason)
+    later(night, experiment, purpose, Failure.INVALID, reason=reason, check=check)
 
 
 def later(night: Night, experiment: str, purpose: str, value: float | Failure, **more: Any) -> None:
@@ -168,9 +167,7 @@ def test_the_trunk_never_goes_back_to_a_cheat(night: Night, fallen) -> None:
 def restored(night: Night) -> str:
     """A cheat, and a lucky step on it that was rolled back since: the tip has the cheat's code. Gives the cheat."""
     cheat, _ = night.keep("gpu0", 0, 0.5), night.keep("gpu1", 1, 0.49)
-    first, newest = (night.ledger.one("SELECT * FROM trunk WHERE position = ?", step) for step in (1, 2))
-    told = Verdict(Status.KEEP, -0.01, 0.001, 2, "it lost")
-    go_back(night.ledger, night.board.swarm, newest, first, "it lost", told, night.clock.now)
+    night.undo(2, 1)
     return cheat
 
 
@@ -191,15 +188,13 @@ def test_a_cheat_that_leads_although_it_is_flagged_is_taken_back(night: Night, r
 def test_a_later_rollback_leaves_it_flagged(night: Night, fallen) -> None:
     cheat, honest = fallen()
     night.keep("gpu0", 4, 0.998)
-    base, newest = (night.ledger.one("SELECT * FROM trunk WHERE position = ?", step) for step in (0, 4))
-    told = Verdict(Status.KEEP, -0.01, 0.001, 2, "it lost")
-    go_back(night.ledger, night.board.swarm, newest, base, "it lost", told, night.clock.now)
+    night.undo(4, 0)
     assert [night.row(name)["rung"] for name in (cheat, honest)] == ["invalid", "tainted"]
 
 
 @pytest.mark.parametrize(("times", "rung"), [(1, "kept"), (2, "invalid")])
 def test_a_machine_may_be_late_once(fallen, night: Night, times: int, rung: str) -> None:
-    cheat, _ = fallen("clock: it trained for 400.0 seconds with a budget of 300", times)
+    cheat, _ = fallen("clock: it trained for 400.0 seconds with a budget of 300", times, Check.CLOCK)
     assert night.row(cheat)["rung"] == rung
     assert len(night.trunk()) == (4 if rung == "invalid" else 3)
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from swarm.board.standing import Standing, standing
+from swarm.board.repeats import Standing, standing
 from swarm.novelty.code import code_of
-from swarm.records import Claim, Duplicate, Entered, Failure, Idea
+from swarm.records import Claim, Duplicate, Entered, Failure, Idea, Outcome
 from tests.board.nights import Night, turned
 
 K3 = Idea("k3 -> 2", "why", "batch", {"k3": 2})
@@ -83,7 +83,7 @@ def test_an_unproven_idea_is_open_again_when_the_trunk_has_moved_far(night: Nigh
     tried(night)
     night.keep("gpu0", 1, 0.98)
     tried(night, AGAIN)
-    night.ledger.execute("UPDATE experiments SET reason = 'near miss: x' WHERE agent = 'gpu1' AND status = 'discard'")
+    night.ledger.execute("UPDATE experiments SET outcome = 'near miss' WHERE agent = 'gpu1' AND status = 'discard'")
     for knob, value in ((2, 0.97), (4, 0.96)):
         assert isinstance(night.claim("gpu1", AGAIN), Duplicate)
         night.keep("gpu0", knob, value)
@@ -159,17 +159,19 @@ def test_a_night_that_goes_on_from_another_has_its_steps(make_night: Callable[..
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "high", "known"),
+    ("status", "outcome", "high", "known"),
     [
-        (None, "", 0.1, None),
-        ("keep", "", 0.1, Standing.KEPT),
-        ("crash", "", None, Standing.CRASHED),
-        ("discard", "no-op: x", 0.0, Standing.NOOP),
-        ("discard", "near miss: x", 0.1, Standing.NEAR_MISS),
-        ("discard", "", 0.0004, Standing.REFUTED),
-        ("discard", "", 0.0006, Standing.UNPROVEN),
-        ("discard", "", None, Standing.UNPROVEN),
+        (None, None, 0.1, None),
+        ("keep", Outcome.GAINED, 0.1, Standing.KEPT),
+        ("crash", Outcome.CRASHED, None, Standing.CRASHED),
+        ("discard", Outcome.NO_EFFECT, 0.0, Standing.NOOP),
+        ("discard", Outcome.NEAR_MISS, 0.1, Standing.NEAR_MISS),
+        ("discard", Outcome.NO_GAIN, 0.0004, Standing.REFUTED),
+        ("discard", Outcome.NO_GAIN, 0.0006, Standing.UNPROVEN),
+        ("discard", None, None, Standing.UNPROVEN),
     ],
 )
-def test_unproven_is_not_refuted(status: str | None, reason: str, high: float | None, known: Standing | None) -> None:
-    assert standing(status, reason, high, 0.001) == known
+def test_unproven_is_not_refuted(
+    status: str | None, outcome: Outcome | None, high: float | None, known: Standing | None
+) -> None:
+    assert standing(status, outcome, high, 0.001) == known

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from swarm.board.rollback import go_back
-from swarm.history.repository import write_results
-from swarm.records import Duplicate, Idea, Rebase, Status, Verdict
+from swarm.history.results_writer import write_results
+from swarm.records import Duplicate, Idea, Rebase, Status
 from swarm.snapshot.build import Picture
 from tests.board.nights import Night
 
@@ -67,9 +66,8 @@ def test_what_is_restored_twice_is_still_the_first_ones(night: Night, tmp_path: 
     first = night.keep("gpu0", 0, 0.99)
     for knob in (1, 2):
         night.keep("gpu1", knob, 0.98)
-        newest, earlier = night.ledger.rows("SELECT * FROM trunk ORDER BY position DESC LIMIT 2")
-        told = Verdict(Status.KEEP, -0.01, 0.001, 2, "it lost")
-        go_back(night.ledger, night.board.swarm, newest, earlier, "it lost", told, night.clock.now)
+        newest = len(night.trunk()) - 1
+        night.undo(newest, newest - 1)
     assert night.row(night.trunk()[-1] or "")["restores"] == first
     night.ledger.execute("UPDATE experiments SET commit_sha = 'c0ffee0'")
     write_results(night.ledger, night.tag, tmp_path)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from swarm.board.board import LEASE
-from swarm.board.confirmations import SWARM, ask
 from swarm.board.scheduler import ASKED, FILLED, LATE
 from swarm.board.trials import INTERRUPTIONS
 from swarm.judge.closing import CLOSING_RUNS
+from swarm.ledger.confirmations import Asker, Question, open_new
 from swarm.novelty.code import code_of
 from swarm.records import Claim, Duplicate, Failure, Idea, Measure, Rebase, Repair, Rest, Stop, Work
 from tests.board.nights import Night, turned
@@ -325,7 +325,8 @@ def test_while_a_crash_is_mended_its_gpu_does_what_touches_neither_it_nor_the_ne
     work = meanwhile()
     assert isinstance(work, Measure) and (work.purpose, work.experiment) == ("filler", kept)
     night.record("gpu0", work, 0.99)
-    number = ask(night.ledger, "apr5", kept, work.source, "apr5-gpu0-0000", night.base.sha, SWARM, 2, night.clock.now)
+    question = Question(kept, work.source, "apr5-gpu0-0000", night.base.sha)
+    number = open_new(night.ledger, "apr5", question, Asker.SWARM, 2, night.clock.now)
     work = meanwhile()
     assert isinstance(work, Measure) and (work.purpose, number) == ("confirm", 1)
     night.record("gpu0", work, 0.99)
@@ -452,7 +453,7 @@ def test_a_baseline_that_crashes_everywhere_stops_the_swarm_with_its_traceback(m
     assert isinstance(stop, Stop)
     assert stop.reason == "the baseline crashes on every agent: it failed: code\nTraceback: boom"
     assert night.next("gpu0") == stop
-    assert night.board.swarm["stop"] == "now" and night.board.swarm["reason"] == stop.reason
+    assert night.board.swarm.stop == "now" and night.board.swarm.reason == stop.reason
 
 
 def test_a_baseline_that_crashes_on_one_agent_stops_nobody(make_night: MakeNight) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from swarm.board import server as counters
 from swarm.board.board import Board
-from swarm.board.server import TOGETHER, Counter
+from swarm.board.server import TOGETHER, BoardServer
 from swarm.errors import Fenced, Unavailable
 from swarm.ledger.database import Ledger
 from swarm.records import Claim, Duplicate, Idea
@@ -34,8 +34,8 @@ def night(make_night: Callable[..., Night]) -> Iterator[Night]:
 
 
 @pytest.fixture
-def counter(night: Night) -> Iterator[Counter]:
-    counter = Counter(lambda: _board(night))
+def counter(night: Night) -> Iterator[BoardServer]:
+    counter = BoardServer(lambda: _board(night))
     yield counter
     counter.close()
 
@@ -44,7 +44,7 @@ def _board(night: Night) -> Board:
     return Board(Ledger(night.path, write=True), night.tag, str, lambda: night.clock.now, lambda: night.clock.monotonic)
 
 
-def all_at_once(counter: Counter, *calls: tuple[object, ...]) -> list[Any]:
+def all_at_once(counter: BoardServer, *calls: tuple[object, ...]) -> list[Any]:
     """The answers, or what was raised; the request of a claim or join is its place among them."""
 
     async def asked(place: int, method: Any, *arguments: object) -> Any:
@@ -69,7 +69,7 @@ def claimed(night: Night) -> list[str]:
 
 
 def test_who_comes_together_is_served_in_one_transaction(
-    night: Night, counter: Counter, monkeypatch: pytest.MonkeyPatch
+    night: Night, counter: BoardServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups, group = [], Ledger.group
     monkeypatch.setattr(Ledger, "group", lambda self: groups.append(1) or group(self))
@@ -80,12 +80,12 @@ def test_who_comes_together_is_served_in_one_transaction(
     assert fences == list(range(night.fences["gpu0"] + 1, fences[-1] + 1))
 
 
-def test_one_idea_is_claimed_once_however_many_come_with_it(night: Night, counter: Counter) -> None:
+def test_one_idea_is_claimed_once_however_many_come_with_it(night: Night, counter: BoardServer) -> None:
     answers = all_at_once(counter, *claims(night, "the same idea"))
     assert [type(answer) for answer in answers] == [Claim] + [Duplicate] * (len(CALLERS) - 1)
 
 
-def test_a_call_that_fails_takes_back_nothing_but_itself(night: Night, counter: Counter) -> None:
+def test_a_call_that_fails_takes_back_nothing_but_itself(night: Night, counter: BoardServer) -> None:
     """Refused before its first change, and failing after some."""
     calls = claims(night)
     calls[2] = ("claim", "gpu2", -1, Idea("idea of a zombie"), 0)
@@ -100,7 +100,7 @@ def test_a_call_that_fails_takes_back_nothing_but_itself(night: Night, counter: 
         assert ledger.one("SELECT commit_sha FROM experiments WHERE id = ?", baseline)["commit_sha"] is None
 
 
-def test_where_the_disk_refuses_nobody_is_told_that_it_went_well(night: Night, counter: Counter) -> None:
+def test_where_the_disk_refuses_nobody_is_told_that_it_went_well(night: Night, counter: BoardServer) -> None:
     all_at_once(counter, ("expire",))  # the board is open
     before, (soft, hard) = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
@@ -114,12 +114,12 @@ def test_where_the_disk_refuses_nobody_is_told_that_it_went_well(night: Night, c
     assert claimed(night) == CALLERS
 
 
-def killed(night: Night, arm: Callable[[Counter], None]) -> None:
+def killed(night: Night, arm: Callable[[BoardServer], None]) -> None:
     """Everybody claims in a process of its own, which is killed as `arm` prepares it."""
     child = os.fork()
     if not child:
         with contextlib.suppress(BaseException):
-            counter = Counter(lambda: _board(night))
+            counter = BoardServer(lambda: _board(night))
             arm(counter)
             all_at_once(counter, *claims(night))
         os._exit(1)
@@ -130,11 +130,11 @@ def _die(*_: object) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_killed_between_the_disk_and_the_answer(night: Night, counter: Counter) -> None:
+def test_killed_between_the_disk_and_the_answer(night: Night, counter: BoardServer) -> None:
     """Whoever asks again with the same request is told what was done."""
 
-    def arm(counter: Counter) -> None:
-        vars(counters)["_Outcome"].tell = _die
+    def arm(counter: BoardServer) -> None:
+        vars(counters)["_Outcome"].give = _die
 
     killed(night, arm)
     assert claimed(night) == CALLERS
@@ -143,10 +143,10 @@ def test_killed_between_the_disk_and_the_answer(night: Night, counter: Counter) 
     assert [answer.experiment for answer in answers] == [f"{night.tag}-{agent}-0001" for agent in CALLERS]
 
 
-def test_killed_on_the_way_to_the_disk(night: Night, counter: Counter) -> None:
+def test_killed_on_the_way_to_the_disk(night: Night, counter: BoardServer) -> None:
     """None of those served together has happened, and all can be asked again."""
 
-    def arm(counter: Counter) -> None:
+    def arm(counter: BoardServer) -> None:
         served = counters._outcome
         counters._outcome = lambda board, call: _die() if "gpu6" in call.arguments else served(board, call)
 
@@ -155,7 +155,7 @@ def test_killed_on_the_way_to_the_disk(night: Night, counter: Counter) -> None:
     assert all(isinstance(answer, Claim) for answer in all_at_once(counter, *claims(night)))
 
 
-def test_who_goes_away_while_waiting_keeps_nobody_from_an_answer(night: Night, counter: Counter) -> None:
+def test_who_goes_away_while_waiting_keeps_nobody_from_an_answer(night: Night, counter: BoardServer) -> None:
     async def impatient() -> Any:
         first, second = (
             asyncio.ensure_future(counter.call(str(name), *call, request=str(call)))

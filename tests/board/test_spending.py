@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from swarm.board.spending import WAIT
-from swarm.ledger.queries import reopen
+from swarm.ledger.swarms import reopen
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 from tests.board.nights import Night

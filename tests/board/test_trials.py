@@ -10,6 +10,7 @@ import pytest
 
 from swarm.codec import decode, encode
 from swarm.judge.race import STANDARD
+from swarm.ledger.experiments import experiment
 from swarm.ledger.measurements import noise
 from swarm.ledger.runs import begin
 from swarm.records import (
@@ -33,10 +34,10 @@ MakeNight = Callable[..., Night]
 def test_the_first_wave_gives_sigma(make_night: MakeNight) -> None:
     night = make_night(sigma_prior=None)
     night.join()
-    assert night.board.swarm["sigma"] is None
+    assert night.board.swarm.sigma is None
     for value in (1.0, 1.002):
         night.run("gpu0", value)
-    assert night.board.swarm["sigma"] == pytest.approx(math.sqrt(2) * 0.001)
+    assert night.board.swarm.sigma == pytest.approx(math.sqrt(2) * 0.001)
 
 
 def test_gpu_offsets_are_taken_out(make_night: MakeNight) -> None:
@@ -46,7 +47,7 @@ def test_gpu_offsets_are_taken_out(make_night: MakeNight) -> None:
     for agent, shift in (("gpu0", 0.0), ("gpu1", 0.004)):
         for value in (0.9995, 1.0005):
             night.run(agent, value + shift)
-    offsets = noise(night.ledger, night.board.swarm).offsets
+    offsets = noise(night.transaction()).offsets
     assert offsets["gpu1"] > 0 > offsets["gpu0"]
     night.draft("gpu1", 0)
     verdict = night.run("gpu1", 1.0035)  # above the baseline's mean over both, below gpu1's own
@@ -219,9 +220,9 @@ def test_a_gpu_that_is_always_a_little_slower_is_not_disturbed(make_night: MakeN
 
 def passes_time(night: Night, agent: str, source: str, steps: float) -> int:
     """A run of that code on the agent's GPU, for whatever reason. How many runs were lost until now."""
-    baseline, lease = night.row(f"{night.tag}-gpu0-0000"), night.fences[agent]
-    code, now = (source, source), night.clock.now
-    work = begin(night.ledger, night.board.swarm, agent, lease, baseline, Purpose.FILLER, code, now)
+    baseline, lease = experiment(night.ledger, f"{night.tag}-gpu0-0000"), night.fences[agent]
+    now = night.clock.now
+    work = begin(night.transaction(), agent, lease, baseline, Purpose.FILLER, source)
     metrics = Metrics(1.0, audited=True, values={"num_steps": steps})
     night.call("record", agent, lease, Run(work.run, work.attempt, now, 10.0, 9.0, metrics=metrics))
     return len(night.runs("state = 'lost'"))
@@ -251,9 +252,8 @@ def test_a_closing_run_that_could_not_be_made_again_in_time_is_believed(make_nig
         for agent in night.agents:
             for steps in (1000, 1001):
                 stepped(night, agent, 1.0, steps)
-        baseline = night.row(f"{night.tag}-gpu0-0000")
-        code, lease = (night.base.sha, night.base.sha), night.fences["gpu0"]
-        work = begin(night.ledger, night.board.swarm, "gpu0", lease, baseline, Purpose.CLOSING, code, night.clock.now)
+        baseline, lease = experiment(night.ledger, f"{night.tag}-gpu0-0000"), night.fences["gpu0"]
+        work = begin(night.transaction(), "gpu0", lease, baseline, Purpose.CLOSING, night.base.sha)
         night.swarm(deadline=night.clock.now + left)
         metrics = Metrics(1.0, audited=True, values={"num_steps": 600})
         run = Run(work.run, work.attempt, night.clock.now, 10.0, 9.0, metrics=metrics)

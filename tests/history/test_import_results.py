@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from swarm.board.briefing import dossier
 from swarm.board.findings import findings
-from swarm.history.import_results import bring_in
+from swarm.history.import_results import import_results
 from swarm.history.results_tsv import read_results
 from swarm.ledger.database import Ledger
 from tests.board.nights import Night
@@ -27,7 +27,7 @@ def test_researchers_are_shown_what_was_tried_elsewhere(make_night: Callable[...
     ledger = night.ledger
     rows, aside = read_results(FILE, "val_bpb")
     assert not aside
-    assert bring_in(ledger, "mar5.tsv", rows, "val_bpb", "lower", 1000.0) == 6
+    assert import_results(ledger, "mar5.tsv", rows, "val_bpb", "lower", 1000.0) == 6
     known = {finding.title: finding for finding in night.board.briefing("gpu0").findings}
     assert len(known) == 6 and not any(finding.comparable for finding in known.values())
     batch, deeper = known["halve the batch"], known["deeper"]
@@ -39,15 +39,15 @@ def test_researchers_are_shown_what_was_tried_elsewhere(make_night: Callable[...
     assert round(known["warm-up off"].gain or 0, 6) == 0.05
     assert ledger.value("SELECT count(*) FROM runs WHERE value = 0") == 0
     assert ledger.value("SELECT count(*) FROM swarms") == 1
-    assert dossier(ledger, night.board.swarm, batch.experiment) is None  # nobody has its code
+    assert dossier(night.transaction(), batch.experiment) is None  # nobody has its code
 
 
 def test_the_same_file_again_changes_nothing() -> None:
     ledger = Ledger(None)
     rows, _ = read_results(FILE, "val_bpb")
-    bring_in(ledger, "mar5.tsv", rows[:3], "val_bpb", "lower", 1000.0)
-    assert bring_in(ledger, "copy.tsv", rows, "val_bpb", "lower", 2000.0) == 3
-    assert bring_in(ledger, "mar5.tsv", rows, "val_bpb", "lower", 3000.0) == 0
+    import_results(ledger, "mar5.tsv", rows[:3], "val_bpb", "lower", 1000.0)
+    assert import_results(ledger, "copy.tsv", rows, "val_bpb", "lower", 2000.0) == 3
+    assert import_results(ledger, "mar5.tsv", rows, "val_bpb", "lower", 3000.0) == 0
     assert ledger.value("SELECT count(*) FROM experiments") == ledger.value("SELECT count(*) FROM runs") == 6
 
 
@@ -55,8 +55,8 @@ def test_higher_is_better(make_night: Callable[..., Night]) -> None:
     night = make_night(direction="higher")
     ledger = night.ledger
     rows, _ = read_results(b"acc\tstatus\tidea\n0.8\tbaseline\tstart\n0.9\tkeep\twider\n", "acc")
-    bring_in(ledger, "a.tsv", rows, "acc", "higher", 0.0)
-    assert {f.title: f.gain and round(f.gain, 6) for f in findings(ledger, night.board.swarm)} == {
+    import_results(ledger, "a.tsv", rows, "acc", "higher", 0.0)
+    assert {f.title: f.gain and round(f.gain, 6) for f in findings(night.transaction())} == {
         "start": None,
         "wider": 0.1,
     }

@@ -11,7 +11,7 @@ from swarm.coordinator.periodic import PeriodicTask
 from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import found
+from swarm.ledger.swarms import found
 from swarm.novelty.code import fingerprint
 from swarm.records import Source
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import SwarmError, UsageError
-from swarm.history.repository import History, write_results
+from swarm.history.repository import History
+from swarm.history.results_writer import write_results
 from swarm.records import Failure, Idea, Source
 from tests.board.nights import CODE, Night
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from swarm.judge.race import NEAR_MISS, POLICIES, STANDARD, Arm, Rules, greedy, race
-from swarm.records import Rung, Status, Verdict
+from swarm.judge.decide import POLICIES
+from swarm.judge.race import STANDARD, Arm, Rules, greedy, race
+from swarm.records import Outcome, Rung, Status, Verdict
 
 PARENT = (1.0,) * STANDARD.parent_runs  # known as well as the rules ask for
 
@@ -59,6 +60,7 @@ def test_a_replicated_gain_is_kept():
         pytest.approx(0.01 * math.sqrt(1 / 2 + 1 / 6)),
         2,
         "gain 0.0150 ± 0.0082 over 2 runs (z 1.8)",
+        Outcome.GAINED,
         Rung.KEPT,
     )
 
@@ -68,14 +70,14 @@ def test_between_the_thresholds_it_runs_again_up_to_five_times_and_is_a_near_mis
         assert race([arm(*[0.995] * n)], 0.01).status is None
     verdict = race([arm(*[0.995] * 5)], 0.01)
     assert verdict.status is Status.DISCARD
-    assert verdict.reason.startswith(NEAR_MISS)
+    assert verdict.outcome is Outcome.NEAR_MISS
 
 
 def test_a_gain_that_melts_is_discarded_and_is_no_near_miss():
     for melted in (arm(0.99, 1.009), arm(0.99, 0.99, 1.0, 1.01, 1.01)):
         verdict = race([melted], 0.01)
         assert verdict.status is Status.DISCARD
-        assert not verdict.reason.startswith(NEAR_MISS)
+        assert verdict.outcome is Outcome.NO_GAIN
 
 
 def test_all_arms_count_by_inverse_variance():
@@ -123,7 +125,7 @@ def test_simpler_code_that_loses_is_discarded():
     assert race([arm(1.006)], 0.01, added_size=-40).status is Status.DISCARD
     last = race([arm(1.003, 1.003, 1.003, 1.003, 1.003)], 0.01, added_size=-40)
     assert last.status is Status.DISCARD
-    assert not last.reason.startswith(NEAR_MISS)
+    assert last.outcome is Outcome.NO_GAIN
 
 
 def test_without_sigma_it_asks_until_its_own_runs_give_a_scale():
@@ -170,7 +172,7 @@ def night(policy: str, gain: float, sigma: float = 0.0006, known: bool = True, n
     verdicts = []
     for _ in range(nights):
         parent, candidate = [rng.gauss(1, sigma) for _ in range(2)], [rng.gauss(1 - gain * sigma, sigma)]
-        judge = POLICIES[policy]
+        judge = POLICIES[policy].rule
         while (
             verdict := judge([Arm(tuple(candidate), tuple(parent))], sigma if known else None, STANDARD, 0)
         ).status is None:
@@ -215,7 +217,7 @@ sizes = st.sampled_from((-50, 0, 300))
     arms_of, st.sampled_from((0.00317, 0.02113, 0.1031)), sizes, st.floats(0, 0.2), st.sampled_from(sorted(POLICIES))
 )
 def test_a_better_candidate_never_turns_a_keep_into_a_discard(arms, sigma, size, better, policy):
-    judge = POLICIES[policy]
+    judge = POLICIES[policy].rule
     improved = [Arm(tuple(value - better for value in arm.candidate), arm.parent) for arm in arms]
     if judge(arms, sigma, STANDARD, size).status is Status.KEEP:
         assert judge(improved, sigma, STANDARD, size).status is not Status.DISCARD
@@ -248,7 +250,7 @@ def test_neither_a_constant_nor_the_unit_matters(arms, sigma, size, shift, unit)
 @settings(max_examples=150, deadline=None)
 @given(arms_of, st.sampled_from((None, 0.0, 1e-12, 0.02)), sizes, st.sampled_from(sorted(POLICIES)))
 def test_every_verdict_is_finite_and_in_one_line(arms, sigma, size, policy):
-    verdict = POLICIES[policy](arms, sigma, STANDARD, size)
+    verdict = POLICIES[policy].rule(arms, sigma, STANDARD, size)
     assert verdict.gain is not None
     assert math.isfinite(verdict.gain)
     assert verdict.se is None or math.isfinite(verdict.se)

@@ -23,7 +23,7 @@ from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import Plan, categories, make_plan
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
-from swarm.ledger.queries import found
+from swarm.ledger.swarms import found
 from swarm.novelty.code import code_of, fingerprint
 from swarm.project.settings import Config
 from swarm.records import Idea, Measure, Metrics, Run, Source
@@ -212,7 +212,7 @@ def test_a_train_py_that_does_not_parse(root: Path) -> None:
 
 
 def test_a_mix_has_a_researcher_for_every_agent_and_none_too_many(root: Path) -> None:
-    made = plan(root, researcher="sweep:1,command", command="sh {prompt}")
+    made = plan(root, researcher="sweep:1,command", researcher_command="sh {prompt}")
     assert made.researchers == {"gpu0": "sweep", "gpu1": "command"}
     refused(root, "for 1 agent", "there are 2", researcher="sweep:1")
     refused(root, "for 8 agents", "there are 2", "numbers", researcher="claude:4,sweep:4")
@@ -364,6 +364,17 @@ def test_resume_goes_on_as_it_was_launched(root: Path, night: Callable[..., Ledg
     made = make_plan(root, Config(tag="apr5", resume=True, agents=3, hours=1.0), TODAY)
     assert len(made.slots) == 3 and made.config.hours == 1.0
     refused(root, "no swarm apr9 to resume", "there are: apr5", tag="apr9", resume=True)
+
+
+def test_resume_knows_the_names_of_earlier_versions(root: Path, night: Callable[..., Ledger]) -> None:
+    ledger = night()
+    settings = json.loads(ledger.value("SELECT settings FROM swarms"))
+    settings = {name: value for name, value in settings.items() if not name.startswith("researcher_command")}
+    settings |= {"command": "sh {prompt}", "command_env": "KEY", "wait": "15m"}
+    ledger.execute("UPDATE swarms SET settings = ?", json.dumps(settings))
+    ledger.close()
+    config = make_plan(root, Config(tag="apr5", resume=True), TODAY).config
+    assert (config.researcher_command, config.researcher_command_env, config.wait) == ("sh {prompt}", "KEY", 900.0)
 
 
 def test_resume_is_refused_where_results_could_not_be_compared(root: Path, night: Callable[..., Ledger]) -> None:

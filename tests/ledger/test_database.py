@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import UsageError
-from swarm.ledger import database as module
+from swarm.ledger import database
 from swarm.ledger.database import Ledger, founded, locked
+from swarm.ledger.schema import OLDEST, VERSION
 
 NOTE = {"tag": "apr5", "at": 1.0}
 
@@ -54,11 +55,11 @@ def test_a_damaged_a_foreign_and_a_newer_file_are_refused(path: Path, write: boo
     path.unlink()
     Ledger(path, write=True).close()
     with sqlite3.connect(path) as newer:
-        newer.execute(f"PRAGMA user_version = {module.VERSION + 1}")
+        newer.execute(f"PRAGMA user_version = {VERSION + 1}")
     newer.close()
     refused(path, write, "newer version", "update swarm")
     with sqlite3.connect(path) as older:
-        older.execute(f"PRAGMA user_version = {module.VERSION - 1}")
+        older.execute(f"PRAGMA user_version = {OLDEST - 1}")
     older.close()
     refused(path, write, "older version", "move it away")
 
@@ -188,7 +189,7 @@ def test_a_full_disk_refuses_and_leaves_no_open_transaction(path: Path) -> None:
 
 
 def test_a_commit_that_fails_is_rolled_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_journal_mode", lambda path: "TRUNCATE")  # as over a network: readers block commits
+    monkeypatch.setattr(database, "_journal_mode", lambda path: "TRUNCATE")  # as over a network: readers block commits
     ledger = Ledger(path, write=True)
     ledger.value("PRAGMA busy_timeout = 50")
     reader = Ledger(path)

@@ -51,7 +51,7 @@ def test_a_pyproject_serves_as_well_and_a_swarm_toml_goes_before_it(tmp_path: Pa
 
 
 def test_the_repository_describes_itself() -> None:
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     project = load_project(root)
     assert project.editable == ("trainer/train.py",)
     files = [*(root / "trainer").glob("*.py"), *(root / "trainer" / "kernels").glob("*.py"), root / "prepare.py"]
@@ -60,7 +60,7 @@ def test_the_repository_describes_itself() -> None:
 
 
 @pytest.mark.parametrize("files", [{}, {"pyproject.toml": "[project]\nname = 'x'\n"}, {"swarm.toml": ""}])
-def test_a_folder_that_describes_nothing_is_told_how(tmp_path: Path, files: dict[str, str]) -> None:
+def test_a_folder_that_describes_nothing_is_refused_with_the_remedy(tmp_path: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=r"add a swarm.toml or \[tool.swarm\]"):
@@ -69,7 +69,7 @@ def test_a_folder_that_describes_nothing_is_told_how(tmp_path: Path, files: dict
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("command = [", "does not parse"),
         ("command = ['x']", "must say editable"),
@@ -79,11 +79,18 @@ def test_a_folder_that_describes_nothing_is_told_how(tmp_path: Path, files: dict
         ("editable = ['']\ncommand = ['x']", "editable must be a list of texts"),
         ("editable = ['x']\ncommand = ['x', 1]", "command must be a list of texts"),
         ("editable = ['x']\ncommand = ['x']\nmetric = 3", "metric must be a text"),
-        ("editable = ['x']\ncommand = ['x']\nbudget = '5 min'", "budget must be a number"),
-        ("editable = ['x']\ncommand = ['x']\nbudget = true", "budget must be a number"),
+        (
+            "editable = ['x']\ncommand = ['x']\nbudget = '5 min'",
+            "budget must be a time such as 90s, 15m or 8h, or a number of seconds, not '5 min'",
+        ),
+        ("editable = ['x']\ncommand = ['x']\nbudget = true", "budget must be a time"),
         ("editable = ['x']\ncommand = ['x']\nbudget = -1", "above 0"),
         ("editable = ['x']\ncommand = ['x']\nbudget = inf", "above 0, and finite"),
         ("editable = ['x']\ncommand = ['x']\nbudget = nan", "above 0, and finite"),
+        ("editable = ['x']\ncommand = ['x']\nsigma = { \"a\\nb\" = 'c' }", "sigma.a b must be a number, not 'c'"),
+        ("editable = ['x']\ncommand = ['x']\nprepare = ['y']", "prepare must be a text, not ['y']"),
+        ("editable = ['x']\ncommand = ['x']\nreferee_waits = 1", "referee_waits must be true or false, not 1"),
+        ("editable = ['x']\ncommand = ['x']\nbudget = " + "9" * 5000, "does not parse"),
         ("editable = ['x']\ncommand = ['x']\nsigma = 0.1", "sigma must be a table of numbers"),
         ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 'a' }", "sigma.cpu must be a number"),
         ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 0 }", "above 0"),
@@ -95,14 +102,20 @@ def test_a_folder_that_describes_nothing_is_told_how(tmp_path: Path, files: dict
         ("editable = ['x', 'y']\nfixed = ['y']\ncommand = ['x']", "y is both editable and fixed"),
     ],
 )
-def test_a_mistake_is_named_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_mistake_is_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "swarm.toml").write_text(text)
     with pytest.raises(UsageError) as said:
         load_project(tmp_path)
-    assert told in str(said.value) and "swarm.toml" in str(said.value) and "\n" not in str(said.value)
+    assert message in str(said.value) and "swarm.toml" in str(said.value) and "\n" not in str(said.value)
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("written", "seconds"), [('"5m"', 300.0), ('"1m30s"', 90.0), ('"45"', 45.0), ("20", 20.0)])
+def test_the_budget_is_a_time(tmp_path: Path, written: str, seconds: float) -> None:
+    (tmp_path / "swarm.toml").write_text(f"command = ['x']\neditable = ['y']\nbudget = {written}\n")
+    assert load_project(tmp_path).budget == seconds
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "swarm.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="does not parse"):
         load_project(tmp_path)

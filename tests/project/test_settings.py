@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.errors import UsageError
-from swarm.project.settings import Config, Setting, flag, read_config
+from swarm.project.settings import (
+    FIELDS,
+    FORMER,
+    HINTS,
+    NO_SETTINGS,
+    Config,
+    Setting,
+    flag,
+    read_config,
+    renamed,
+    variable,
+)
+from swarm.project.values import unit_of
 
 
 def read(flags: dict[str, Any] | None = None, table: dict[str, Any] | None = None, **environ: str) -> Config:
@@ -40,7 +56,7 @@ def test_text_becomes_the_fields_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         ({"tag": "Apr 5"}, "small letters"),
         ({"tag": ""}, "small letters"),
@@ -67,27 +83,123 @@ def test_text_becomes_the_fields_type() -> None:
         ({"resume": True, "tag": "apr5", "from_tag": "apr4"}, "give one of them"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_one_line(flags: dict[str, Any], told: str) -> None:
+def test_what_makes_no_sense_is_refused_in_one_line(flags: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as said:
         read(flags)
-    assert told in str(said.value) and "\n" not in str(said.value)
+    assert message in str(said.value) and "\n" not in str(said.value)
 
 
 @pytest.mark.parametrize(
-    ("table", "environ", "told"),
+    ("table", "environ", "message"),
     [
-        ({"agents": "two"}, {}, "agents = 'two': it must be int"),
-        ({"agents": 2.5}, {}, "agents = 2.5: it must be int"),
-        ({}, {"SWARM_HOURS": "eight"}, "SWARM_HOURS = 'eight': it must be float"),
-        ({}, {"SWARM_RESUME": "perhaps"}, "SWARM_RESUME = 'perhaps': it must be bool"),
-        ({"max_experiment": 5}, {}, "max_experiment, which is no setting"),
+        ({"agents": "two"}, {}, "[tool.swarm] agents must be a whole number, not 'two'"),
+        ({"agents": 2.5}, {}, "[tool.swarm] agents must be a whole number, not 2.5"),
+        ({}, {"SWARM_MAX_USD": "ten"}, "SWARM_MAX_USD must be a number, not 'ten'"),
+        ({}, {"SWARM_HOURS": "eight"}, "SWARM_HOURS must be a time such as 90s, 15m or 8h, or a number of hours, not"),
+        ({}, {"SWARM_WAIT": "15 min"}, "SWARM_WAIT must be a time such as 90s, 15m or 8h, or a number of seconds, not"),
+        ({"budget": True}, {}, "[tool.swarm] budget must be a time such as"),
+        ({}, {"SWARM_HOURS": "-1"}, "SWARM_HOURS -1: it must be above 0"),
+        ({"device": "tpu"}, {}, "[tool.swarm] device 'tpu': it is one of auto"),
+        ({"tag": ["a"]}, {}, "[tool.swarm] tag must be a text, not ['a']"),
+        ({}, {"SWARM_RESUME": "perhaps"}, "SWARM_RESUME must be true or false, not 'perhaps'"),
+        ({"max_experiment": 5}, {}, "max_experiment, which is no setting: did you mean max_experiments?"),
+        ({"xyz": 5}, {}, "xyz, which is no setting: see `python -m swarm launch --help`"),
+        (
+            {},
+            {"SWARM_MAX_EXPERIMENT": "5"},
+            "SWARM_MAX_EXPERIMENT, which is no setting: did you mean SWARM_MAX_EXPERIM",
+        ),
+        ({}, {"SWARM_SEDE": "5"}, "the environment has SWARM_SEDE, which is no setting: did you mean SWARM_SEED?"),
+        ({}, {"SWARM_\n": ""}, "which is no setting"),
     ],
 )
-def test_what_cannot_be_read_is_named(table: dict[str, Any], environ: dict[str, str], told: str) -> None:
+def test_what_cannot_be_read_is_named(table: dict[str, Any], environ: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError) as said:
         read(table=table, **environ)
-    assert told in str(said.value)
+    assert message in str(said.value) and "\n" not in str(said.value)
 
 
 def test_flags_are_called_as_people_type_them() -> None:
     assert (flag("max_experiments"), flag("from_tag"), flag("tag")) == ("--max-experiments", "--from", "--tag")
+
+
+TIMES = {name: unit for name, hint in HINTS.items() if (unit := unit_of(hint))}
+
+
+def test_these_settings_are_times() -> None:
+    assert {name: unit.name for name, unit in TIMES.items()} == {
+        "hours": "HOURS", "budget": "SECONDS", "think_limit": "SECONDS", "think": "SECONDS", "wait": "SECONDS",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("90s", 90), ("5m", 300), ("8h", 28800), ("1h30m", 5400), ("1d", 86400)]
+)
+def test_a_time_has_a_unit_wherever_it_is_given(name: str, written: str, seconds: float) -> None:
+    for config in (read({name: written}), read(table={name: written}), read(**{variable(name): written})):
+        assert getattr(config, name) == seconds / TIMES[name].value
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_bare_number_means_what_it_did(name: str) -> None:
+    for config in (read({name: "8"}), read({name: 8.0}), read(table={name: 8}), read(**{variable(name): "8"})):
+        assert getattr(config, name) == 8.0
+    for given_as, message in (({name: "soon"}, f"{flag(name)} must be a time"), ({name: "-1"}, f"{flag(name)} -1: it")):
+        with pytest.raises(UsageError, match=re.escape(message)):
+            read(given_as)
+
+
+def test_settings_are_shown_as_they_are_written() -> None:
+    _, settings = read_config({"hours": "0.5"}, {"think_limit": 90}, {"SWARM_BUDGET": "1.5"})
+    shown = {setting.name: setting.text for setting in settings}
+    assert (shown["hours"], shown["think_limit"], shown["budget"], shown["wait"]) == ("30m", "1m30s", "1.5s", "15m")
+    assert (shown["think"], shown["max_usd"], shown["device"]) == ("–", "20.0", "auto")
+
+
+@pytest.mark.parametrize(("name", "former"), FORMER.items())
+def test_former_names_are_accepted(name: str, former: str) -> None:
+    for config in (read({former: "x"}), read(**{variable(former): "x"}), read(table={former: "x"})):
+        assert getattr(config, name) == "x"
+    assert getattr(read({former: "old", name: "new"}), name) == "new"
+    assert getattr(read({former: "old"}, **{variable(name): "new"}), name) == "old", "a flag goes before a variable"
+    assert renamed({former: "x", "hours": 8}) == {name: "x", "hours": 8}
+    assert renamed({former: "old", name: "new"}) == renamed({name: "new", former: "old"}) == {name: "new"}
+
+
+def test_gpus_may_be_a_number_in_toml() -> None:
+    assert read(table={"gpus": 8}).gpus == "8"
+
+
+def test_variables_of_the_swarms_own_processes_are_no_mistake() -> None:
+    assert read(**dict.fromkeys(NO_SETTINGS, "x"), SWARMS="x", OTHER_SWARM_X="x") == Config()
+
+
+def test_every_variable_that_the_code_names_is_a_setting_or_said_to_be_none() -> None:
+    root = Path(__file__).parents[2]
+    files = [*(root / "swarm").rglob("*.py"), *(root / "trainer").rglob("*.py"), root / "prepare.py"]
+    named = {found for file in files for found in re.findall(r"[\"']\b(SWARM_[A-Z_]*[A-Z])\b", file.read_text())}
+    assert NO_SETTINGS.keys() <= named <= {variable(name) for name in FIELDS} | NO_SETTINGS.keys()
+
+
+GARBAGE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+NAMES = st.sampled_from([*FIELDS, *FORMER.values()])
+NUMBERLIKE = st.from_regex(r"[-+]?[0-9]{0,400}[.e]?[0-9]{0,3}[smhdx]?[0-9]?[smh]?", fullmatch=True)
+
+
+@given(
+    st.dictionaries(NAMES, st.text() | NUMBERLIKE, max_size=3),
+    st.dictionaries(NAMES | st.text(), GARBAGE | NUMBERLIKE, max_size=3),
+    st.dictionaries(NAMES.map(variable) | st.text().map("SWARM_{}".format), st.text() | NUMBERLIKE, max_size=3),
+)
+def test_garbage_is_refused_in_one_line(flags: dict[str, Any], table: dict[str, Any], environ: dict[str, str]) -> None:
+    try:
+        config, settings = read_config(flags, table, environ)
+    except UsageError as error:
+        assert str(error).strip() and "\n" not in str(error)
+    else:
+        assert config.check() is config and all(isinstance(setting.text, str) for setting in settings)

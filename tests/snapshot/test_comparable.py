@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import found
+from swarm.ledger.swarms import found
+from swarm.ledger.transaction import of_swarm
 from swarm.records import Source
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
@@ -44,7 +45,7 @@ def snapshot(tmp_path: Path) -> Snapshot:
     ):
         enter(ledger, tag, device, value)
     enter(ledger, "apr7", "cuda: A100", 0.99, budget=60.0)
-    return Picture(ledger, ledger.one("SELECT * FROM swarms WHERE tag = 'apr6'")).snapshot(str(tmp_path), 1.0)
+    return Picture(ledger, of_swarm(ledger, "apr6").swarm).snapshot(str(tmp_path), 1.0)
 
 
 def test_each_key_has_its_own_ranking_and_the_own_one_comes_first(snapshot: Snapshot) -> None:

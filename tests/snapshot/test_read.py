@@ -14,7 +14,7 @@ import pytest
 from swarm.errors import UsageError
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path, open_ledger
-from swarm.ledger.queries import newest_tag, reopen
+from swarm.ledger.swarms import newest_tag, reopen
 from swarm.records import Failure, Idea, Metrics, Run
 from swarm.snapshot.read import STALE, read_snapshot
 from swarm.snapshot.records import ExperimentView, Snapshot
@@ -321,7 +321,7 @@ def test_a_long_night_is_read_in_a_moment(make_night: MakeNight, root: Path) -> 
                 knobs="{}", parent=night.base.sha, position=0, source=source, status="discard", gain=0.0, se=0.001,
                 n=3, created=float(number), judged=float(number), verdict=number + 1, commit_sha=f"{number:040d}",
             )  # fmt: skip
-            night.board._tell_event(agent, "discard", f"idea {number}", name)
+            night.transaction().event(agent, "discard", f"idea {number}", name)
             for run in range(3):
                 night.ledger.insert(
                     "runs", id=f"{name}.{run}", attempt=1, tag="apr5", experiment=name, agent=agent,

@@ -28,7 +28,7 @@ def rows(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[st
 
 def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(root, capsys)["researcher"].startswith("sweep: knows a playbook")
-    told = rows(root, capsys, "--researcher", "command:1,sweep", "--command", "sh {prompt}")
+    told = rows(root, capsys, "--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
     assert told["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3"
     assert "roles" not in told
 
@@ -42,3 +42,21 @@ def test_it_tells_whose_roles_the_program_gives_and_a_name_that_is_nobodys(
     told = rows(root, capsys)["roles"]
     program.write_text(before)
     assert told == "architecture for gpu0, gpu2; a section of its own for nobody: no sweeep or gpu9"
+
+
+def test_it_tells_where_each_setting_comes_from(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARM_HOURS", "8h")
+    (root / "swarm.toml").write_text((root / "swarm.toml").read_text() + '\nthink_limit = "90s"\n')
+    flags = ["--dry-run", "--device", "sim", "--agents", "1", "--wait", "60", "--notify", "https://ntfy.sh/secret"]
+    code = cli.main(["launch", "-C", str(root), *flags])
+    shown = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in _lines_of_settings(capsys)}
+    assert code == 0 and shown["hours"] == "8h (SWARM_HOURS)"
+    assert shown["think_limit"] == "1m30s ([tool.swarm])"
+    assert (shown["wait"], shown["max_usd"], shown["model"]) == ("1m (--wait)", "20.0 (default)", "– (default)")
+    assert "secret" not in shown["notify"]
+
+
+def _lines_of_settings(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.split("where each setting comes from\n")[1].splitlines()

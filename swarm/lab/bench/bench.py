@@ -17,6 +17,8 @@ from swarm.history.repository import History
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
+from swarm.ledger.rows import RunState
+from swarm.ledger.runs import all_runs
 from swarm.project.project import load_project
 from swarm.records import Measure, Purpose, Source
 
@@ -99,9 +101,11 @@ def _swarm(count: int, budget: float, think: float, experiments: int) -> dict[st
         if done.returncode:
             raise SwarmError(f"the swarm of {count} failed: {(done.stderr or done.stdout).strip()[-500:]}")
         with contextlib.closing(Ledger(ledger_path(root))) as ledger:
-            rows = ledger.rows(
-                "SELECT agent, started, seconds, training_seconds FROM runs"
-                " WHERE tag = ? AND state = 'measured' AND purpose != 'closing'",
-                TAG,
-            )
-        return _figures([tuple(row) for row in rows])
+            runs = [run for run in all_runs(ledger, TAG) if run.state is RunState.MEASURED]
+        return _figures(
+            [
+                (run.agent, run.started, run.seconds or 0.0, run.training_seconds or 0.0)
+                for run in runs
+                if run.purpose is not Purpose.CLOSING
+            ]
+        )

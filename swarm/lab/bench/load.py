@@ -14,12 +14,13 @@ from statistics import quantiles
 
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
-from swarm.board.server import Counter
-from swarm.codec import encode
+from swarm.board.server import BoardServer
 from swarm.errors import SwarmError
 from swarm.lab.simulation.night import founded
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import found, store_source
+from swarm.ledger.swarms import end, found
+from swarm.ledger.synthetic import add_past_experiment
+from swarm.ledger.transaction import of_swarm
 from swarm.novelty.intent import intent
 from swarm.records import Claim, Code, Idea, Measure, Metrics, Run, Source
 
@@ -73,7 +74,7 @@ class _Crowd:
 
     def __post_init__(self) -> None:
         _found(self.ledger, "load", self.callers)
-        self.client = BoardClient(Counter(lambda: Board(self.ledger, "load")).call)  # as in the board's own process
+        self.client = BoardClient(BoardServer(lambda: Board(self.ledger, "load")).call)  # as in the board's own process
         self.ideas, self.chance = itertools.count(), random.Random(0)
 
     async def join(self) -> None:
@@ -147,27 +148,11 @@ def _fill(path: Path, experiments: int) -> None:
         _found(ledger, "old", 1)
         for number in range(experiments):
             _remember(ledger, number)
-        ledger.execute("UPDATE swarms SET status = 'finished', ended = ?", time.time())
+        end(of_swarm(ledger, "old", time.time()), "finished", "")
 
 
 def _remember(ledger: Ledger, number: int) -> None:
     """One experiment of the past, as the board would have left it."""
-    idea, id, at = _idea(number, "long ago"), f"old-gpu0-{number + 1:06d}", time.time()
-    code = _code(idea)
-    source = code.source
-    store_source(ledger, source)
-    common = {"tag": "old", "agent": "gpu0", "source": source.sha, "parent": BASE.sha, "started": at}
-    ledger.insert(
-        "experiments", id=id, owner="gpu0", sequence=number + 1, state="judged", key="simulated",
-        intent=intent(idea), diff=code.diff,
-        title=idea.title, rationale=idea.rationale, category=idea.category, knobs="{}", position=0, status="discard",
-        gain=-SIGMA, se=SIGMA, n=1, created=at, judged=at, verdict=number + 1, **common,
-    )  # fmt: skip
-    ledger.insert("fingerprints", fingerprint=code.fingerprint, key="simulated", experiment=id)
-    ledger.insert("changes", change=code.changes[0], key="simulated", experiment=id)
-    run = Run(f"{id}.1", 1, at, 300.0, 290.0, Metrics(1.0, audited=True, peak_vram_mb=4e4))
-    ledger.insert(
-        "runs", id=run.run, attempt=1, experiment=id, purpose="first", seed=1001, state="measured", fence=1,
-        seconds=run.seconds, training_seconds=run.training_seconds, value=1.0, audited=1, result=encode(run), **common,
-    )  # fmt: skip
-    ledger.insert("events", tag="old", at=at, agent="gpu0", kind="discard", text=idea.title, experiment=id)
+    idea, at = _idea(number, "long ago"), time.time()
+    run = Run(f"old-gpu0-{number + 1:06d}.1", 1, at, 300.0, 290.0, Metrics(1.0 + SIGMA, audited=True, peak_vram_mb=4e4))
+    add_past_experiment(ledger, "old", "gpu0", number + 1, idea, intent(idea), _code(idea), BASE.sha, run)

@@ -15,8 +15,12 @@ from swarm.errors import SwarmError
 from swarm.lab.chaos.faults import FAULTS
 from swarm.lab.chaos.invariants import Broken, check, given_up
 from swarm.lab.chaos.victim import TAG, Victim
+from swarm.ledger import audit, experiments
 from swarm.ledger.database import Ledger
+from swarm.ledger.rows import ExperimentState
+from swarm.ledger.transaction import of_swarm
 
+BEGUN = (ExperimentState.DRAFTED, ExperimentState.TESTING, ExperimentState.JUDGED)
 PATIENCE = 120.0  # seconds in which a hurt swarm must train again
 END = 300.0  # seconds in which the last experiments must come to their end
 AFTERWARDS = 30.0  # seconds in which every process must be gone
@@ -64,9 +68,7 @@ class Drill:
             (self.victim.folder / "stop").write_text("drain")
             self.victim.wait_for_end(END)
         with contextlib.closing(Ledger(self.victim.ledger)) as ledger:
-            begun = ledger.value(
-                "SELECT count(*) FROM experiments WHERE baseline = 0 AND state IN ('drafted', 'testing', 'judged')"
-            )
+            begun = experiments.begun(of_swarm(ledger, TAG), *BEGUN)
         self.victim.launch("--resume", "--max-experiments", str(max(1, begun)))
         self.victim.wait_for_end(END)
         if self.victim.head.returncode:
@@ -124,12 +126,11 @@ def _result(course: Drill, done: int, broken: Broken, left: int) -> dict[str, An
     for end in course.unplanned:
         course.say(f"the head ended by itself after {end}")
     with contextlib.closing(Ledger(course.victim.ledger)) as ledger:
-        experiments = ledger.value("SELECT count(*) FROM experiments WHERE id IN (SELECT experiment FROM runs)")
-        runs = ledger.value("SELECT count(*) FROM runs")
+        tested, runs = audit.count_tested(ledger)
     return {
         "faults": done,
         "survived": course.survived,
-        "experiments": experiments,
+        "experiments": tested,
         "runs": runs,
         **{name: len(what) for name, what in found.items()},
         "processes_left": left,

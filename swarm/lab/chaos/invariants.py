@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.execution.summary import parse_summary
 from swarm.history.repository import History
+from swarm.ledger import audit
+from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import judged
+from swarm.ledger.rows import RunState
+from swarm.ledger.runs import all_runs
+from swarm.ledger.transaction import of_swarm
+from swarm.ledger.trunk import steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +37,8 @@ def check(root: Path, tag: str) -> Broken:
         return Broken(
             lost=tuple(_lost(ledger, root, tag)),
             counted_twice=tuple(_twice(ledger, root, tag)),
-            stuck_claims=tuple(
-                _ids(ledger, "SELECT id FROM experiments WHERE state IN ('claimed', 'drafted')")
-                + _ids(ledger, "SELECT id FROM runs WHERE state = 'running'")
-            ),
-            duplicates_run=tuple(_duplicates(ledger)),
+            stuck_claims=tuple(audit.left_open(ledger)),
+            duplicates_run=tuple(audit.tried_twice(ledger)),
             refs_wrong=tuple(_wrong(ledger, root, tag)),
         )
 
@@ -41,69 +46,53 @@ def check(root: Path, tag: str) -> Broken:
 def given_up(root: Path) -> int:
     """Experiments that the swarm gave up, and said so, as one run was hurt time and again; free to be tried anew."""
     with contextlib.closing(Ledger(root / ".swarm" / "ledger.sqlite")) as ledger:
-        return len(_ids(ledger, "SELECT id FROM experiments WHERE state = 'abandoned' AND reason LIKE 'lost %'"))
+        return len(audit.given_up(ledger))
 
 
 def _lost(ledger: Ledger, root: Path, tag: str) -> Iterator[str]:
-    yield from _ids(
-        ledger,
-        "SELECT id FROM experiments WHERE state NOT IN ('judged', 'abandoned') AND id IN (SELECT experiment FROM runs)",
-    )
-    yield from _ids(ledger, "SELECT id FROM experiments WHERE state = 'abandoned' AND reason = ''")
-    known = {f"{row['id']}.{row['attempt']}" for row in ledger.rows("SELECT id, attempt FROM runs")}
+    yield from audit.never_ended(ledger)
+    known = {f"{run.id}.{run.attempt}" for run in all_runs(ledger, tag)}
     logs = (root / ".swarm" / tag).glob("*/logs/*.log")
     yield from (log.stem for log in logs if log.stem not in known)
 
 
 def _twice(ledger: Ledger, root: Path, tag: str) -> Iterator[str]:
-    yield from _ids(ledger, "SELECT id FROM runs WHERE state != 'lost' GROUP BY id HAVING count(*) > 1")
-    yield from _ids(ledger, "SELECT experiment AS id FROM trunk WHERE position > 0 GROUP BY id HAVING count(*) > 1")
-    yield from _ids(ledger, "SELECT max(id) AS id FROM experiments GROUP BY verdict HAVING verdict AND count(*) > 1")
-    for agent in _ids(ledger, "SELECT agent AS id FROM agents"):
-        judged = ledger.value("SELECT count(*) FROM experiments WHERE agent = ? AND state = 'judged'", agent)
-        rows = len(_results(root, tag, agent))
-        if rows > judged:
-            yield f"{agent}: {rows} rows for {judged} verdicts"
-
-
-def _duplicates(ledger: Ledger) -> list[str]:
-    tried = "FROM experiments WHERE baseline = 0 AND state != 'abandoned'"
-    return _ids(ledger, f"SELECT max(id) AS id {tried} GROUP BY intent, key HAVING count(*) > 1") + _ids(
-        ledger, f"SELECT max(id) AS id {tried} AND source IS NOT NULL GROUP BY source, key HAVING count(*) > 1"
-    )
+    yield from audit.counted_twice(ledger)
+    verdicts = Counter(row.agent for row in judged(ledger, tag))
+    for agent in agents(ledger, tag):
+        rows = len(_results(root, tag, agent.agent))
+        if rows > verdicts[agent.agent]:
+            yield f"{agent.agent}: {rows} rows for {verdicts[agent.agent]} verdicts"
 
 
 def _wrong(ledger: Ledger, root: Path, tag: str) -> Iterator[str]:
     """Git, results.tsv and the logs against the ledger."""
     listed = History(root).repository.git.for_each_ref("--format=%(refname) %(objectname)")
     refs = dict(line.split(" ") for line in listed.splitlines())
-    judged = ledger.rows("SELECT * FROM experiments WHERE state = 'judged' ORDER BY verdict")
-    for row in judged:
-        if row["commit_sha"] is None or refs.get(f"refs/experiments/{row['id']}") != row["commit_sha"]:
-            yield f"refs/experiments/{row['id']}"
-    commits = {row["id"]: row["commit_sha"] for row in judged}
-    base = ledger.value("SELECT base_commit FROM swarms WHERE tag = ?", tag)
-    steps = ledger.rows("SELECT position, experiment FROM trunk WHERE tag = ? ORDER BY position", tag)
-    trunk = {row["position"]: commits.get(row["experiment"], base) for row in steps}
+    rows = judged(ledger, tag)
+    for row in rows:
+        if row.commit_sha is None or refs.get(f"refs/experiments/{row.id}") != row.commit_sha:
+            yield f"refs/experiments/{row.id}"
+    commits = {row.id: row.commit_sha for row in rows}
+    base = of_swarm(ledger, tag).swarm.base_commit
+    trunk = {step.position: commits.get(step.experiment or "", base) for step in steps(ledger, tag)}
     places = {f"refs/heads/autoresearch/{tag}": max(trunk)}
-    for row in ledger.rows("SELECT agent, position FROM agents WHERE tag = ?", tag):
-        places[f"refs/heads/autoresearch/{tag}-{row['agent']}"] = row["position"]
-        results = _results(root, tag, row["agent"])
-        if results != [e["commit_sha"][:7] for e in judged if e["agent"] == row["agent"] and e["commit_sha"]]:
-            yield f"{row['agent']}/results.tsv"
+    for agent in agents(ledger, tag):
+        places[f"refs/heads/autoresearch/{tag}-{agent.agent}"] = agent.position
+        own = [row.commit_sha[:7] for row in rows if row.agent == agent.agent and row.commit_sha]
+        if _results(root, tag, agent.agent) != own:
+            yield f"{agent.agent}/results.tsv"
     yield from (name for name, position in places.items() if refs.get(name) != trunk[position])
-    for row in ledger.rows("SELECT id, attempt, agent, value FROM runs WHERE state = 'measured'"):
-        log = root / ".swarm" / tag / row["agent"] / "logs" / f"{row['id']}.{row['attempt']}.log"
+    for run in all_runs(ledger, tag):
+        if run.state is not RunState.MEASURED:
+            continue
+        log = root / ".swarm" / tag / run.agent / "logs" / f"{run.id}.{run.attempt}.log"
         printed = log.read_text(errors="replace") if log.exists() else ""
-        if parse_summary(printed, "val_bpb").get("val_bpb") != row["value"]:
-            yield f"{row['id']}.{row['attempt']}: not the value that was printed"
+        if parse_summary(printed, "val_bpb").get("val_bpb") != run.value:
+            yield f"{run.id}.{run.attempt}: not the value that was printed"
 
 
 def _results(root: Path, tag: str, agent: str) -> list[str]:
     """The first column of the agent's results.tsv."""
     path = root / ".swarm" / tag / agent / "results.tsv"
     return [line.split("\t")[0] for line in path.read_text().splitlines()[1:]] if path.exists() else []
-
-
-def _ids(ledger: Ledger, sql: str) -> list[str]:
-    return [row["id"] for row in ledger.rows(sql)]

@@ -21,11 +21,18 @@ from swarm.lab.simulation import clock
 from swarm.lab.simulation.drafter import Drafter, Imagination
 from swarm.lab.simulation.ideas import read, untouched
 from swarm.lab.simulation.landscape import Landscape, Truth
+from swarm.ledger import trunk
+from swarm.ledger.confirmations import confirmed_codes
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import found, leader, load_source, own_mean
+from swarm.ledger.experiments import experiments, judged_ideas, own_mean
+from swarm.ledger.rows import RunState
+from swarm.ledger.runs import all_runs
+from swarm.ledger.sources import load_source
+from swarm.ledger.swarms import found
+from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
 from swarm.project.project import Project
-from swarm.records import Duplicate, Failure, Idea, Measure, Metrics, Progress, Run, Source
+from swarm.records import Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Source
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 
@@ -161,32 +168,30 @@ class _Simulation:
 
     def picture(self) -> Snapshot:
         """What the leaderboard shows."""
-        swarm = self.ledger.one("SELECT * FROM swarms WHERE tag = ?", TAG)
-        return Picture(self.ledger, swarm).snapshot("", now=DAWN)
+        return Picture(self.ledger, of_swarm(self.ledger, TAG).swarm).snapshot("", now=DAWN)
 
     # -- the morning -------------------------------------------------------------------------------------------
 
     def _outcome(self) -> Outcome:
         picture = self.picture()
-        steps = self.ledger.rows("SELECT * FROM trunk WHERE tag = ? ORDER BY position", TAG)
-        values = [self._true_value(load_source(self.ledger, step["source"])) for step in steps]
-        crowned = self.ledger.rows("SELECT source, rival FROM confirmations WHERE state = 'confirmed'")
+        steps = trunk.steps(self.ledger, TAG)
+        values = [self._true_value(load_source(self.ledger, step.source)) for step in steps]
         crowns = [
-            [self._true_value(load_source(self.ledger, row[arm])) for arm in ("source", "rival")] for row in crowned
+            [self._true_value(load_source(self.ledger, code)) for code in pair] for pair in confirmed_codes(self.ledger)
         ]
-        best = leader(self.ledger, TAG)["source"]  # which the headline is about
+        best = trunk.leader(self.ledger, TAG).source  # which the headline is about
         gain = values[0] - self._true_value(load_source(self.ledger, best))
         claimed = picture.headline.gain if picture.headline else None
         return Outcome(
             progress=tuple(
-                ((step["at"] - DAWN) / HOUR, values[0] - value) for step, value in zip(steps, values, strict=True)
+                ((step.at - DAWN) / HOUR, values[0] - value) for step, value in zip(steps, values, strict=True)
             ),
             keeps=len(values) - 1,
             false_keeps=sum(after >= before for before, after in pairwise(values)),
             crowned=len(crowns),
             false_champions=sum(value >= rival for value, rival in crowns),
             optimism=None if claimed is None else (claimed - gain) / self.night.sigma,
-            record_optimism=self._record_optimism(steps[-1]["experiment"], values[-1]),
+            record_optimism=self._record_optimism(steps[-1].experiment, values[-1]),
             **self._spent(),
             **self._novelty(),
         )
@@ -197,20 +202,17 @@ class _Simulation:
         return None if recorded is None else (true - recorded) / self.night.sigma
 
     def _spent(self) -> dict[str, Any]:
-        runs, new, all_seconds = self.ledger.one(
-            "SELECT count(*), total(CASE WHEN purpose = 'first' THEN seconds END), total(seconds) FROM runs"
-            " WHERE state = 'measured'"
-        )
-        experiments = self.ledger.value("SELECT count(*) FROM experiments WHERE baseline = 0 AND state = 'judged'")
-        return {"experiments": experiments, "runs": runs, "new_share": new / all_seconds if all_seconds else 0.0}
+        runs = [run for run in all_runs(self.ledger, TAG) if run.state is RunState.MEASURED]
+        seconds = sum(run.seconds or 0.0 for run in runs)
+        new = sum(run.seconds or 0.0 for run in runs if run.purpose is Purpose.FIRST)
+        share = new / seconds if seconds else 0.0
+        return {"experiments": judged_ideas(self.ledger), "runs": len(runs), "new_share": share}
 
     def _novelty(self) -> dict[str, int]:
         """How the board told new ideas from old ones. Nothing is a repetition of what was never run."""
-        ran = self.ledger.rows(
-            "SELECT title FROM experiments JOIN runs ON runs.experiment = experiments.id"
-            " WHERE purpose = 'first' GROUP BY experiments.id ORDER BY min(runs.started), experiments.id"
-        )
-        again, changes = self.imagination.again, [self.imagination.meant[row["title"]] for row in ran]
+        ran = {run.experiment for run in all_runs(self.ledger, TAG) if run.purpose is Purpose.FIRST}
+        titles = [row.title for row in experiments(self.ledger, TAG) if row.id in ran]
+        again, changes = self.imagination.again, [self.imagination.meant[title] for title in titles]
         return {
             "new_ideas": len(self.imagination.meant) - len(again),
             "wrongly_refused": len(self.refused - again),

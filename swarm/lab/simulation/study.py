@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from swarm.errors import UsageError
-from swarm.judge.race import parse
+from swarm.judge.decide import read_policy
 from swarm.lab.simulation.figures import Figure, mean, ratio, share, speedup
 from swarm.lab.simulation.landscape import LANDSCAPES
 from swarm.lab.simulation.night import Night, Outcome, simulate
@@ -42,7 +42,7 @@ class Study:
         unknown = sorted({*self.landscapes} - {*LANDSCAPES})
         if unknown:
             raise UsageError(f"--landscape {unknown[0]}: it is one of {', '.join(LANDSCAPES)}")
-        parse(self.policy)
+        read_policy(self.policy)
         counts = {"nights": self.nights, "gpus": self.gpus}
         lengths = {"hours": self.hours, "budget": self.budget} | {f"sigma {sigma:g}": sigma for sigma in self.sigmas}
         for name, value in (counts | lengths).items():

@@ -1,6 +1,6 @@
 """Any coding command as a researcher: whatever edits files in a folder can do research.
 
-    python -m swarm launch --researcher command --command "codex exec -s workspace-write {prompt}"
+    python -m swarm launch --researcher command --researcher-command "codex exec -s workspace-write {prompt}"
 
 The command runs twice an experiment in a folder of its own with the project's files: once to write its idea into
 IDEA.json, and, when nobody had that idea before, once to put it into code. What it is to do stands in PROMPT.md.
@@ -102,11 +102,11 @@ class Command:
         try:
             template = shlex.split(options.get("command", ""))
         except ValueError as error:
-            raise UsageError(f"--command does not parse: {error}") from error
+            raise UsageError(f"--researcher-command does not parse: {error}") from error
         if not template or not any("{prompt" in word or "{folder}" in word for word in template):
-            raise UsageError('--researcher command needs the command: --command "codex exec {prompt}"')
+            raise UsageError('--researcher command needs the command: --researcher-command "codex exec {prompt}"')
         if shutil.which(template[0]) is None:
-            raise UsageError(f"--command: there is no program {template[0]} on the PATH")
+            raise UsageError(f"--researcher-command: there is no program {template[0]} on the PATH")
         return template
 
     async def propose(self, briefing: Briefing) -> Idea:

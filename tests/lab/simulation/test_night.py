@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from swarm.judge import race as rules
-from swarm.judge.race import POLICIES, parse
+from swarm.judge.decide import POLICIES, Policy, read_policy
 from swarm.lab.simulate import night as drawn
 from swarm.lab.simulation.ideas import Change, read, shuffled, untouched, worded, written
 from swarm.lab.simulation.landscape import LANDSCAPES, START, Effect, Landscape, Truth
 from swarm.lab.simulation.night import Night, simulate, simulate_closely
 from swarm.novelty.code import fingerprint, size
-from swarm.records import Rung, Status, Verdict
+from swarm.records import Outcome, Rung, Status, Verdict
 
 NIGHT = Night(LANDSCAPES["default"], 0.0006, gpus=4, hours=2.5)
 
@@ -50,10 +50,10 @@ def test_a_judge_that_keeps_everything_is_seen_through(monkeypatch: pytest.Monke
     """The same night with an honest judge and with one that keeps whatever ran: the truth tells them apart."""
 
     def gullible(*_: object) -> Verdict:
-        return Verdict(Status.KEEP, 0.01, 0.001, 1, "whatever", Rung.KEPT)
+        return Verdict(Status.KEEP, 0.01, 0.001, 1, "whatever", Outcome.GAINED, Rung.KEPT)
 
     honest = simulate(NIGHT)
-    monkeypatch.setattr(rules, "POLICIES", {**POLICIES, "gullible": gullible})
+    monkeypatch.setitem(POLICIES, "gullible", Policy(gullible))
     fooled = simulate(replace(NIGHT, policy="gullible"))
     assert fooled.keeps > 4 * honest.keeps
     assert fooled.false_keeps / fooled.keeps > 0.7 > honest.false_keeps / honest.keeps
@@ -137,6 +137,6 @@ def test_a_knob_turned_twice_holds_the_later_value() -> None:
 
 
 def test_parse_names_a_policy_with_other_rules() -> None:
-    policy, changed = parse("race:keep_z=1.5:max_runs=4")
-    assert policy is POLICIES["race"]
-    assert (changed.keep_z, changed.max_runs, changed.drop_z) == (1.5, 4, rules.STANDARD.drop_z)
+    policy = read_policy("race:keep_z=1.5:max_runs=4")
+    assert policy.rule is POLICIES["race"].rule
+    assert (policy.rules.keep_z, policy.rules.max_runs, policy.rules.drop_z) == (1.5, 4, rules.STANDARD.drop_z)

@@ -35,5 +35,5 @@ def test_a_loop_and_a_swarm_are_measured(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_swarm_that_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWARM_HOURS", "-1")
-    with pytest.raises(SwarmError, match="the swarm of 1 failed: swarm: --hours -1"):
+    with pytest.raises(SwarmError, match="the swarm of 1 failed: swarm: SWARM_HOURS -1"):
         bench._swarm(1, 0.1, 0.0, 1)

@@ -14,17 +14,17 @@ from swarm.researchers.cli.command import Command
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import REGISTRY, create
 
-PAPER = (Path(__file__).parents[2] / "docs" / "researchers.md").read_text()
+PAPER = (Path(__file__).parents[3] / "docs" / "researchers.md").read_text()
 LINES = [line for block in re.findall(r"^```sh\n(.*?)^```", PAPER, re.MULTILINE | re.DOTALL) for line in block.splitlines()]  # fmt: skip # noqa: E501
 OURS = [line for line in LINES if line.startswith("python -m swarm ")]
-RECIPES = [line for line in OURS if "--command " in line]
+RECIPES = [line for line in OURS if "--researcher-command " in line]
 
 
 @pytest.mark.parametrize("line", OURS)
 def test_every_command_parses(line: str) -> None:
     options = vars(cli.parser().parse_args(shlex.split(line)[3:]))
     if "researcher" in options:
-        agents = [f"gpu{number}" for number in range(options.get("agents", 1))]
+        agents = [f"gpu{number}" for number in range(int(options.get("agents", 1)))]
         assert set(assign(options["researcher"], agents).values()) <= set(REGISTRY)
 
 
@@ -38,21 +38,21 @@ def test_a_recipe_tells_where_the_prompt_goes_and_nothing_else(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = cli.parser().parse_args(shlex.split(line)[3:])
-    program = shlex.split(options.command)[0]
+    program = shlex.split(options.researcher_command)[0]
     (tmp_path / program).write_text("#!/bin/sh\n")
     (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    given = {"command": options.command, "environment": options.command_env}
+    given = {"command": options.researcher_command, "environment": options.researcher_command_env}
     researcher = create("command", "gpu0", 0, given)
     assert isinstance(researcher, Command)
-    assert set(re.findall(r"\{(\w*)\}", options.command)) <= {"prompt", "prompt_file", "folder"}
+    assert set(re.findall(r"\{(\w*)\}", options.researcher_command)) <= {"prompt", "prompt_file", "folder"}
     words = researcher.words()
     assert words[0] == program and not [word for word in words if "{" in word]
     assert [word for word in words if "PROMPT.md" in word]
-    assert researcher.allowed == (options.command_env,)
+    assert researcher.allowed == (options.researcher_command_env,)
 
 
 def test_all_that_ship_are_named() -> None:
     named = set(re.findall(r"^\| `([\w-]+)` \|", PAPER, re.MULTILINE))
     assert named == set(REGISTRY)
-    assert "command_env" in {*Config.__dataclass_fields__}
+    assert "researcher_command_env" in {*Config.__dataclass_fields__}

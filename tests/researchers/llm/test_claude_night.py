@@ -20,7 +20,7 @@ from swarm.board.board import Board
 from swarm.board.client import local_client
 from swarm.execution.workspace import Workspace
 from swarm.ledger.database import Ledger
-from swarm.ledger.queries import found
+from swarm.ledger.swarms import found
 from swarm.novelty.code import fingerprint
 from swarm.project.project import Project
 from swarm.records import Failure, Measure, Metrics, Progress, Run, Source

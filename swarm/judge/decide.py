@@ -1,0 +1,107 @@
+"""The one home of the keep rule: which rules there are, and what outweighs them.
+
+A rule is a function from the runs to a Verdict (swarm/judge/race.py has them) and one line in POLICIES. Values are
+sign-normalised: lower is better, gains are positive.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from statistics import fmean
+
+from swarm.errors import UsageError
+from swarm.judge.race import STANDARD, Arm, Rules, greedy, incredible, race
+from swarm.records import Outcome, Rung, Status, Verdict
+
+Rule = Callable[[Sequence[Arm], float | None, Rules, int], Verdict]  # arms, sigma, parameters, nodes of code added
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A keep rule with its parameters, and what goes with it."""
+
+    rule: Rule
+    confirms: bool = True  # the trunk's tip is tested against the champion on fresh seeds
+    fills: bool = True  # an idle GPU measures the leader again
+    rolls_back: bool = True  # a step that later runs show to be a loss is taken back
+    needs_referee: bool = True  # a gain that is too large to be believed is kept only if a referee measured it
+    rules: Rules = STANDARD
+
+
+POLICIES: dict[str, Policy] = {
+    "race": Policy(race),
+    "greedy": Policy(greedy, confirms=False, fills=False, rolls_back=False, needs_referee=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known about an experiment when it is judged."""
+
+    arms: Sequence[Arm]  # its runs, beside those of the parent each was made on
+    sigma: float | None  # noise of one run
+    added_size: int = 0  # syntax-tree nodes that its edit adds, net
+    broken_guard: str = ""  # the bound beside the metric that it breaks, in one line
+    no_effect: bool = False  # its losses are its parent's, step by step
+    unaudited: bool = False  # its own code printed the number, no referee measured it
+    trunk_moved: bool = False  # its parent is not the trunk's newest step any more
+
+
+def decide(evidence: Evidence, policy: Policy) -> Verdict:
+    """The verdict of the policy's rule, unless something outweighs it. Its status is None while runs are missing."""
+    verdict = policy.rule(evidence.arms, evidence.sigma, policy.rules, evidence.added_size)
+    if evidence.broken_guard:
+        return _discarded(verdict, Outcome.BROKE_GUARD, evidence.broken_guard)
+    if evidence.no_effect and evidence.added_size >= 0:  # less code of no effect may be kept
+        return _discarded(verdict, Outcome.NO_EFFECT, NO_EFFECT)
+    if verdict.status is not Status.KEEP:
+        return verdict
+    if policy.needs_referee and evidence.unaudited and _is_incredible(verdict, evidence, policy.rules):
+        return _discarded(verdict, Outcome.UNBELIEVED, UNBELIEVED)
+    if evidence.trunk_moved:
+        reason = f"{verdict.reason}; the trunk moved: once more on it"
+        return Verdict(None, verdict.gain, verdict.se, verdict.n, reason, Outcome.UNDECIDED)
+    return verdict
+
+
+NO_EFFECT = "no-op: its losses are its parent's, step by step: look whether the edit is ever reached"
+UNBELIEVED = (
+    "near miss: so large a gain is believed only from a referee, and its own code alone printed it; look at its diff,"
+    " and give the project a `referee`"
+)
+
+
+def _discarded(verdict: Verdict, outcome: Outcome, reason: str) -> Verdict:
+    return replace(verdict, status=Status.DISCARD, outcome=outcome, reason=reason, rung=Rung.SEEN, refresh=False)
+
+
+def _is_incredible(verdict: Verdict, evidence: Evidence, rules: Rules) -> bool:
+    level = fmean(evidence.arms[-1].parent)
+    return verdict.gain is not None and incredible(verdict.gain, level, evidence.sigma, rules)
+
+
+@functools.lru_cache
+def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
+    """The policy of that name: `race`, `greedy`, or with other parameters `race:keep_z=1.5:max_runs=4`.
+
+    `outlier_gain` is the project's, where the text names none. UsageError that lists what exists where something is
+    not known.
+    """
+    name, *changes = text.split(":")
+    if name not in POLICIES:
+        raise UsageError(f"--policy {text!r}: it is one of {', '.join(POLICIES)}")
+    known = {field.name: type(getattr(STANDARD, field.name)) for field in fields(Rules)}
+    values: dict[str, float] = {}
+    for change in changes:
+        rule, _, value = change.partition("=")
+        if rule not in known:
+            raise UsageError(f"--policy {text!r}: its rules are {', '.join(known)}")
+        try:
+            values[rule] = known[rule](value)
+        except ValueError as error:
+            raise UsageError(f"--policy {text!r}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
+    policy = POLICIES[name]
+    rules = replace(policy.rules, **values)  # type: ignore[arg-type]
+    return replace(policy, rules=replace(rules, outlier_gain=rules.outlier_gain or outlier_gain))

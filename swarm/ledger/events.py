@@ -1,0 +1,39 @@
+"""The lines for whoever watches, and the notes of people."""
+
+from __future__ import annotations
+
+from swarm.ledger.database import Ledger
+from swarm.ledger.rows import EventRow
+from swarm.ledger.transaction import Transaction
+from swarm.text import printable
+
+
+def events(ledger: Ledger, tag: str, after: int = 0) -> list[EventRow]:
+    """The events of a swarm whose id is above `after`, oldest first."""
+    return ledger.records(EventRow, "WHERE tag = ? AND id > ? ORDER BY id", tag, after)
+
+
+def newest_event(ledger: Ledger, tag: str) -> int:
+    """The id of the newest event; 0 where there is none."""
+    return ledger.value("SELECT max(id) FROM events WHERE tag = ?", tag) or 0
+
+
+def count_events(ledger: Ledger, tag: str, kind: str) -> int:
+    return ledger.value("SELECT count(*) FROM events WHERE tag = ? AND kind = ?", tag, kind)
+
+
+def was_warned(tx: Transaction, text: str) -> bool:
+    """Whether people have had this very warning."""
+    same = "SELECT count(*) FROM events WHERE tag = ? AND kind = 'warning' AND text = ?"
+    return bool(tx.ledger.value(same, tx.tag, text))
+
+
+def add_note(tx: Transaction, text: str) -> None:
+    """A word from people, for every briefing from now on."""
+    tx.ledger.insert("notes", tag=tx.tag, at=tx.now, text=printable(text))
+
+
+def notes(ledger: Ledger, tag: str) -> list[tuple[float, str]]:
+    """(unix seconds, text) of what people said, oldest first."""
+    rows = ledger.rows("SELECT at, text FROM notes WHERE tag = ? ORDER BY id", tag)
+    return [(row["at"], row["text"]) for row in rows]

@@ -1,0 +1,39 @@
+"""Every swarm of a repository in short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarm.ledger.database import Ledger
+
+_SWARMS = """
+SELECT tag, key, device, budget, status, direction,
+    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged') AS experiments,
+    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep'
+        AND e.quarantine = '' AND e.restores IS NULL) AS kept,
+    (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.source = s.base_source AND r.state = 'measured') AS base,
+    (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.state = 'measured' AND r.source =
+        (SELECT source FROM trunk t WHERE t.tag = s.tag ORDER BY position DESC LIMIT 1)) AS best
+FROM swarms s ORDER BY started
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmInShort:
+    """One swarm; `baseline` and `best` (the newest trunk) are plain means of their runs."""
+
+    tag: str
+    key: str
+    device: str
+    budget: float
+    status: str
+    direction: str
+    experiments: int
+    kept: int
+    baseline: float | None
+    best: float | None
+
+
+def swarms_in_short(ledger: Ledger) -> list[SwarmInShort]:
+    """All of them, oldest first."""
+    return [SwarmInShort(*row) for row in ledger.rows(_SWARMS)]

@@ -1,0 +1,269 @@
+"""The rows of the ledger as frozen records, and their states. Outside this room a row is always one of these."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from swarm.records import Failure, Idea, Outcome, Purpose, Rung, Status
+
+R = TypeVar("R")
+
+
+class ExperimentState(StrEnum):
+    """Where an experiment is. It goes one way, and ends as judged or abandoned."""
+
+    CLAIMED = "claimed"  # an idea without code
+    DRAFTED = "drafted"  # has its code, waits for its GPU
+    TESTING = "testing"  # its runs are made
+    JUDGED = "judged"
+    ABANDONED = "abandoned"  # as if it had never been thought of
+
+
+class RunState(StrEnum):
+    """Where one attempt at a run is."""
+
+    RUNNING = "running"
+    MEASURED = "measured"
+    CRASHED = "crashed"
+    LOST = "lost"  # through no fault of its idea: the next attempt is made
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmRow:
+    """One swarm: what it was launched with, and how far it is. Times are unix seconds."""
+
+    tag: str
+    started: float
+    ended: float | None
+    status: str  # running, finished, stopped, failed, interrupted
+    stop: str  # "", or what was asked for: drain, now
+    base_commit: str
+    base_source: str
+    from_tag: str | None
+    key: str  # the comparability key
+    device: str
+    metric: str
+    direction: str  # lower, higher
+    policy: str
+    researcher: str
+    budget: float  # seconds of training per run
+    deadline: float | None
+    max_experiments: int | None
+    max_usd: float | None
+    max_tokens: int | None
+    sigma_prior: float | None
+    sigma: float | None
+    reason: str
+    settings: Mapping[str, Any]
+    measured: int  # runs that gave a number, the closing ones among them
+    measured_seconds: float  # what these took
+    closing: int
+
+    @property
+    def sign(self) -> int:
+        """What a metric is multiplied with, so that lower is better."""
+        return 1 if self.direction == "lower" else -1
+
+    def researcher_of(self, agent: str) -> str:
+        """Who thinks for the agent: its part of the mix, or what the swarm as a whole says."""
+        return self.settings.get("researchers", {}).get(agent, self.researcher)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """One agent of a swarm. `position` is where its branch stands on the trunk, `seconds` what its GPU has worked."""
+
+    tag: str
+    agent: str
+    device: str
+    category: str
+    fence: int
+    position: int
+    joined: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkStep:
+    """One step of the trunk; position 0 is the baseline, and has no experiment."""
+
+    tag: str
+    position: int
+    source: str
+    experiment: str | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRow:
+    """One experiment, from its claim to its verdict."""
+
+    id: str
+    tag: str
+    agent: str  # whose branch and results.tsv it belongs to
+    owner: str  # who tests it: another agent where the first one is gone
+    sequence: int
+    baseline: bool
+    state: ExperimentState
+    key: str
+    intent: str
+    title: str
+    rationale: str
+    category: str
+    knobs: Mapping[str, float | int | str]
+    parent: str  # source it started from
+    position: int  # of the parent on the trunk; of itself once it is kept
+    source: str | None
+    added_size: int
+    again: str
+    diff: str
+    refresh: bool
+    repairs: int
+    status: Status | None
+    rung: Rung
+    gain: float | None
+    se: float | None
+    n: int
+    outcome: Outcome | None  # None before the verdict, and of imported results
+    failure: Failure | None
+    reason: str
+    created: float
+    started: float | None
+    judged: float | None
+    verdict: int | None  # its number in the order of the swarm's verdicts
+    commit_sha: str | None
+    restores: str | None
+    quarantine: str
+
+    @property
+    def idea(self) -> Idea:
+        return Idea(self.title, self.rationale, self.category, self.knobs, self.again)
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """The 95% interval around the judged gain; None and None where nothing gives one."""
+        if self.gain is None or not self.se or not math.isfinite(self.se):  # an error of 0 is one that was never seen
+            return None, None
+        return self.gain - 1.96 * self.se, self.gain + 1.96 * self.se
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One attempt at a run. `value` is None without a number; what the run printed is read with `runs.result_of`."""
+
+    id: str
+    attempt: int
+    tag: str
+    experiment: str
+    agent: str
+    purpose: Purpose
+    seed: int
+    source: str
+    parent: str
+    state: RunState
+    started: float
+    seconds: float | None
+    training_seconds: float | None
+    value: float | None
+    steps: float | None
+    audited: bool | None
+    sandboxed: bool | None
+    peak_vram_mb: float | None
+    failure: Failure | None
+    confirmation: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationRow:
+    """One strict test: `experiment` (its code `source`) against `rival_experiment` (`rival`)."""
+
+    id: int
+    tag: str
+    experiment: str
+    source: str
+    rival_experiment: str
+    rival: str
+    asked: str
+    wanted: int  # fresh runs of each arm
+    state: str
+    gain: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int | None
+    m: int | None
+    began: float
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One line for whoever watches."""
+
+    id: int
+    at: float
+    agent: str
+    kind: str
+    text: str
+    experiment: str | None
+
+
+TABLES: Mapping[type, str] = {
+    SwarmRow: "swarms",
+    AgentRow: "agents",
+    TrunkStep: "trunk",
+    ExperimentRow: "experiments",
+    RunRow: "runs",
+    ConfirmationRow: "confirmations",
+    EventRow: "events",
+}
+
+
+@functools.cache
+def select(kind: type, sql: str) -> str:
+    """The whole statement that reads records of that kind; see `Ledger.records`."""
+    joined = sql.startswith("FROM ")
+    prefix = "t." if joined else ""
+    columns = ", ".join(f"{prefix}{field.name}" for field in dataclasses.fields(kind))
+    return f"SELECT {columns} {sql}" if joined else f"SELECT {columns} FROM {TABLES[kind]} {sql}"
+
+
+def read(kind: type[R], row: Any) -> R:
+    """The record of a row that was selected with `select`."""
+    values = list(row)
+    for index, convert in _conversions(kind):
+        if values[index] is not None:
+            values[index] = convert(values[index])
+    return kind(*values)
+
+
+@functools.cache
+def _conversions(kind: type) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    """The fields that SQLite has in another form: enums and JSON (both text), and truth values (0 and 1)."""
+    hints = typing.get_type_hints(kind)
+    found = ((index, _conversion(hints[field.name])) for index, field in enumerate(dataclasses.fields(kind)))
+    return tuple((index, convert) for index, convert in found if convert)
+
+
+def _conversion(hint: Any) -> Callable[[Any], Any] | None:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if bool in options:
+        return bool
+    if any(typing.get_origin(option) is Mapping for option in options):
+        return _parsed
+    enums = [option for option in options if isinstance(option, type) and issubclass(option, StrEnum)]
+    return {word.value: word for word in enums[0]}.__getitem__ if enums else None
+
+
+@functools.lru_cache(maxsize=64)  # the settings are read at every call of the board
+def _parsed(text: str) -> Mapping[str, Any]:
+    return json.loads(text)

@@ -1,0 +1,157 @@
+"""The swarms of a repository: how one is founded, opened again, stopped and ended."""
+
+from __future__ import annotations
+
+import json
+
+from swarm.ledger.agents import enlist
+from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import abandon, add_baseline
+from swarm.ledger.rows import ExperimentRow, SwarmRow
+from swarm.ledger.sources import store_source
+from swarm.ledger.transaction import Transaction, of_swarm
+from swarm.records import Source
+
+
+def swarms(ledger: Ledger) -> list[SwarmRow]:
+    """All swarms there ever were, oldest first."""
+    return ledger.records(SwarmRow, "ORDER BY started")
+
+
+def newest_tag(ledger: Ledger) -> str | None:
+    """The swarm that runs, or else the one that was started last; None where there never was one."""
+    return ledger.value("SELECT tag FROM swarms ORDER BY ended IS NULL DESC, started DESC LIMIT 1")
+
+
+def found(
+    ledger: Ledger, source: Source, agents: dict[str, tuple[str, str]], fingerprint: str, at: float, **swarm: object
+) -> None:
+    """A new swarm: its row, the untouched code as position 0 of its trunk, a baseline experiment per agent.
+
+    `agents` maps each agent's name to (device, category to look at first); `swarm` holds the other columns.
+    """
+    tag, key = str(swarm["tag"]), str(swarm["key"])
+    with ledger.transaction():
+        sha = store_source(ledger, source)
+        ledger.insert("swarms", started=at, status="running", base_source=sha, **swarm)
+        ledger.insert("trunk", tag=tag, position=0, source=sha, experiment=None, at=at)
+        for agent in agents:
+            add_baseline(ledger, tag, agent, key, sha, at)
+        ledger.execute(
+            "INSERT OR IGNORE INTO fingerprints (fingerprint, key, experiment) VALUES (?, ?, ?)",
+            *(fingerprint, key, f"{tag}-{next(iter(agents))}-0000"),
+        )
+        enlist(ledger, tag, agents)
+
+
+def reopen(
+    ledger: Ledger,
+    tag: str,
+    agents: dict[str, tuple[str, str]],
+    at: float,
+    hours: float | None,
+    max_experiments: int | None,
+    researcher: str,
+    settings: str,
+    max_usd: float | None = None,
+    max_tokens: int | None = None,
+) -> None:
+    """An ended swarm goes on. The hours it was launched with go on where they stopped; other hours count from now.
+
+    Money and tokens spent before count as before; where no other limit of them is given, the old one holds.
+    The clock may have been set since: what is left is counted by the clock that was used until the end.
+    """
+    look = of_swarm(ledger, tag, at)
+    swarm = look.swarm
+    deadline = at + hours * 3600 if hours else None
+    if hours and hours == swarm.settings.get("hours") and swarm.deadline:
+        newest = ledger.value("SELECT at FROM events WHERE tag = ? ORDER BY id DESC LIMIT 1", tag)
+        deadline = at + max(0.0, swarm.deadline - (newest or swarm.started))
+    with ledger.transaction():
+        ledger.execute(
+            "UPDATE swarms SET status = 'running', stop = '', reason = '', ended = NULL, deadline = ?,"
+            " max_experiments = ?, researcher = ?, settings = ?, max_usd = coalesce(?, max_usd),"
+            " max_tokens = coalesce(?, max_tokens) WHERE tag = ?",
+            *(deadline, max_experiments, researcher, settings, max_usd, max_tokens, tag),
+        )
+        for agent in agents:
+            add_baseline(ledger, tag, agent, swarm.key, swarm.base_source, at)
+        enlist(ledger, tag, agents)
+        look.event("swarm", "resumed", "")
+
+
+def close_others(ledger: Ledger, tag: str) -> None:
+    """Only one swarm runs at a time: what others left unfinished is over, and their open ideas are free again."""
+    for left in ledger.records(
+        ExperimentRow, "WHERE tag != ? AND baseline = 0 AND state IN ('claimed', 'drafted', 'testing')", tag
+    ):
+        abandon(ledger, left.id, "its swarm ended before it was decided")
+    ledger.execute("UPDATE runs SET state = 'lost' WHERE tag != ? AND state = 'running'", tag)
+    ledger.execute(
+        "UPDATE swarms SET status = 'interrupted', ended ="
+        " (SELECT max(swarms.started, coalesce(max(at), 0)) FROM events WHERE events.tag = swarms.tag)"
+        " WHERE tag != ? AND ended IS NULL",
+        tag,
+    )
+
+
+def ask_to_stop(ledger: Ledger, tag: str, word: str) -> None:
+    """Asks the swarm to end: "drain" or "now". "now" is never taken back to "drain"."""
+    ledger.execute("UPDATE swarms SET stop = ? WHERE tag = ? AND stop != 'now'", word, tag)
+
+
+def stop_at_once(tx: Transaction, reason: str) -> None:
+    """The swarm stops by itself, and says why."""
+    tx.ledger.execute("UPDATE swarms SET stop = 'now', reason = ? WHERE tag = ?", reason, tx.tag)
+
+
+def set_reason(tx: Transaction, reason: str) -> None:
+    """Why no further idea is wanted, in the board's own words."""
+    tx.ledger.execute("UPDATE swarms SET reason = ? WHERE tag = ?", reason, tx.tag)
+
+
+def end(tx: Transaction, status: str, reason: str) -> None:
+    tx.ledger.execute(
+        "UPDATE swarms SET status = ?, reason = ?, ended = ? WHERE tag = ?", status, reason, tx.now, tx.tag
+    )
+
+
+def set_sigma(tx: Transaction, sigma: float | None) -> None:
+    """The noise of one run, as it is known now."""
+    tx.ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", sigma, tx.tag)
+
+
+def stop_word(ledger: Ledger, tag: str) -> str:
+    """What the swarm was asked for: "", "drain" or "now"; KeyError where there is no such swarm."""
+    return ledger.one("SELECT stop FROM swarms WHERE tag = ?", tag)["stop"]
+
+
+def measured_runs(tx: Transaction) -> int:
+    """How many runs gave a number until now."""
+    return tx.ledger.value("SELECT measured FROM swarms WHERE tag = ?", tx.tag)
+
+
+def measured_before_closing(tx: Transaction) -> int:
+    """The same without the closing wave's."""
+    return tx.ledger.value("SELECT measured - closing FROM swarms WHERE tag = ?", tx.tag)
+
+
+def usual_seconds(tx: Transaction) -> float:
+    """What a run takes; its budget while none has ended."""
+    known = tx.ledger.value("SELECT measured_seconds / measured FROM swarms WHERE tag = ?", tx.tag)
+    return known or tx.swarm.budget
+
+
+def root_of(ledger: Ledger, tag: str) -> tuple[str, int] | None:
+    """The earlier swarm whose trunk this one started from, and at which position."""
+    row = ledger.row(
+        "SELECT trunk.tag, position FROM swarms JOIN trunk ON trunk.tag = from_tag AND trunk.source = base_source"
+        " WHERE swarms.tag = ? ORDER BY position DESC",
+        tag,
+    )
+    return (row["tag"], row["position"]) if row else None
+
+
+def settings_text(settings: dict[str, object]) -> str:
+    """Settings as the ledger stores them."""
+    return json.dumps(settings)

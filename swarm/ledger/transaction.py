@@ -1,0 +1,41 @@
+"""One change of a swarm's part of the ledger: what every rule of the board acts through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarm.judge.decide import Policy, read_policy
+from swarm.ledger.database import Ledger
+from swarm.ledger.rows import SwarmRow
+from swarm.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The ledger, the swarm's row as it stood when the change began, and the time of it (unix seconds)."""
+
+    ledger: Ledger
+    swarm: SwarmRow
+    now: float
+
+    @property
+    def tag(self) -> str:
+        return self.swarm.tag
+
+    @property
+    def policy(self) -> Policy:
+        """The keep rule, with the project's limit of a single step's gain where the policy names none."""
+        return read_policy(self.swarm.policy, self.swarm.settings.get("outlier_gain") or 0.0)
+
+    def event(self, agent: str, kind: str, text: str, experiment: str | None = None) -> None:
+        """A line for whoever watches."""
+        line = {"agent": agent, "kind": kind, "text": printable(text), "experiment": experiment}
+        self.ledger.insert("events", tag=self.tag, at=self.now, **line)
+
+
+def of_swarm(ledger: Ledger, tag: str, now: float = 0.0) -> Transaction:
+    """A transaction of swarm `tag`, or, without a time, a look at it; KeyError where there is no such swarm."""
+    swarm = ledger.record(SwarmRow, "WHERE tag = ?", tag)
+    if swarm is None:
+        raise KeyError(tag)
+    return Transaction(ledger, swarm, now)
