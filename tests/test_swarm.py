@@ -17,7 +17,7 @@ import pytest
 
 from swarm.codec import decode
 from swarm.errors import UsageError
-from swarm.history.repository import RESULTS_HEADER
+from swarm.history.results_writer import RESULTS_HEADER
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path

@@ -189,8 +189,8 @@ class Swarm:
         hopeless = len(last) >= LEAST_CRASHES and all(row.status is Status.CRASH for row in last)
         if hopeless and not self._crashing:
             kinds = Counter(row.failure for row in last).most_common()
-            causes = ", ".join(f"{count} {kind}" for kind, count in kinds)
-            self._warn("head", f"the last {len(last)} experiments all crashed ({causes}): {last[0].reason}")
+            listed = ", ".join(f"{count} {kind}" for kind, count in kinds)
+            self._warn("head", f"the last {len(last)} experiments all crashed ({listed}): {last[0].reason}")
         self._crashing = hopeless
 
     def _show_agents(self) -> None:
@@ -238,9 +238,8 @@ class Swarm:
             return self._cluster.agent(spec, self._board)  # the board of the Ray that lives then
 
         limit = math.inf if plan.hosts else START_LIMIT
-        return AgentSupervisor(
-            agent, start, partial(finished_runs, ledger, self.tag, agent), self._warn, start_limit=limit
-        )
+        finished = partial(finished_runs, ledger, self.tag, agent)
+        return AgentSupervisor(agent, start, finished, self._warn, start_limit=limit)
 
     def _end(self, ledger: Ledger) -> Ended:
         """Records that the swarm is over, and lets git follow one last time. SwarmError where some of that fails."""
