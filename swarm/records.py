@@ -20,7 +20,7 @@ class Purpose(StrEnum):
     REPLICATE = "replicate"  # the same experiment again, because it looked better than its parent
     REFRESH = "refresh"  # the parent again, so that it is known as well as its challenger
     CONFIRM = "confirm"  # a candidate for champion on fresh seeds
-    CLOSING = "closing"  # champion and baseline before the night ends: the headline
+    CLOSING = "closing"  # champion and baseline at the swarm's end: the headline
     FILLER = "filler"  # the leader again, while the next idea is late: ended as soon as that is there
 
 
@@ -180,7 +180,7 @@ class Duplicate:
 
     of: str
     gate: str  # "idea", "code", "change" or "likeness"
-    told: str
+    explanation: str  # the earlier experiment with its result, for whoever would repeat it
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +334,7 @@ class Finding:
     high: float | None = None
     n: int = 0
     position: int = 0
-    comparable: bool = True  # measured under this night's comparability key
+    comparable: bool = True  # measured under this swarm's comparability key
     standing: str = ""  # kept, refuted, unproven, near miss, no-op or crashed (swarm/board/repeats.py)
     reopened: bool = False  # the trunk has changed since in a way that could matter to it
 
@@ -353,7 +353,7 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """All that a researcher is told before it has an idea."""
+    """All that a researcher knows before it has an idea."""
 
     tag: str
     agent: str
@@ -368,7 +368,7 @@ class Briefing:
     program: str  # program.md, read anew
     findings: tuple[Finding, ...] = ()  # newest first
     live: tuple[tuple[str, Idea], ...] = ()  # (agent, idea) being drafted or tested now
-    notes: tuple[str, ...] = ()  # what people told
+    notes: tuple[str, ...] = ()  # what people said
     category: str = ""  # where this agent should look first
     untried: tuple[str, ...] = ()  # categories without an experiment
     refused: tuple[str, ...] = ()  # why this agent's last proposals were refused, newest last

@@ -37,7 +37,7 @@ class Draft(Enum):
     """What came of one attempt at a draft."""
 
     ENTERED = auto()  # the edit is recorded and waits for the GPU
-    REFUSED = auto()  # a repetition, or not fit to run: the researcher is told why in its next briefing
+    REFUSED = auto()  # a repetition, or not fit to run: its next briefing says why
     UNWANTED = auto()  # the board wants no further idea
 
 
@@ -148,7 +148,7 @@ class Drafting:
         if isinstance(claim, Stop):
             return Draft.UNWANTED
         if isinstance(claim, Duplicate):
-            return self._refuse(idea, claim.told)
+            return self._refuse(idea, claim.explanation)
         try:
             edit = await self._edit(researcher, claim, briefing)
             return await self._check(edit, claim, briefing.parent)
@@ -175,7 +175,7 @@ class Drafting:
         code = code_of(parent, parent.edited(edit))
         entered = await self.board.enter(claim, code, "" if idea.again else await self._like(idea, code))
         if isinstance(entered, Duplicate):
-            return self._refuse(idea, entered.told)
+            return self._refuse(idea, entered.explanation)
         self._refused.clear()
         return Draft.ENTERED
 

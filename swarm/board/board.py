@@ -65,7 +65,7 @@ def once(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def steady(wall: Callable[[], float], monotonic: Callable[[], float]) -> Callable[[], float]:
-    """Unix time as the wall clock told it once, carried on by the monotonic one.
+    """Unix time as the wall clock gave it once, carried on by the monotonic one.
 
     A wall clock that is set while a swarm runs, forward or back, ends no swarm and forgets no answer. The time a
     machine sleeps is not counted where its monotonic clock stands still then.
@@ -212,7 +212,7 @@ class Board:
         )
         if same:
             abandon(self.ledger, claim.experiment, f"same {same.gate} as {same.of}")
-            text = f"{claim.idea.title}: {same.told.splitlines()[0]}"
+            text = f"{claim.idea.title}: {same.explanation.splitlines()[0]}"
             tx.event(claim.agent, "duplicate", text, claim.experiment)
             return same
         sha = experiments.set_code(tx, claim.experiment, code)

@@ -1,4 +1,4 @@
-"""What a researcher is told before it has an idea, from one consistent state of the ledger."""
+"""What a researcher knows before it has an idea, from one consistent state of the ledger."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _last(tx: Transaction, agent: str) -> Dossier | None:
 
 
 def _live(ledger: Ledger, tag: str) -> tuple[tuple[str, Idea], ...]:
-    """Who tries what now. An idea never changes, so each is read once: with many agents, many are told to each."""
+    """Who tries what now. An idea never changes, so each is read once: with many agents, each gets many."""
     live = experiments.live(ledger, tag)
     known: dict[str, Idea] = ledger.memory.get("live", {})
     ideas = {name: known.get(name) or experiments.experiment(ledger, name).idea for name, _ in live}

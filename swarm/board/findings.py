@@ -1,4 +1,4 @@
-"""What the judged experiments taught, as researchers are told it: kept at hand, so that a briefing costs what is new.
+"""What the judged experiments taught, as briefings hold it: kept at hand, so that a briefing costs what is new.
 
 A judged experiment never changes again, but for its rung. Only where its idea stands depends on more: on the noise, and
 on what the trunk has taken since.
@@ -17,14 +17,17 @@ from swarm.ledger.rows import ExperimentRow, SwarmRow
 from swarm.ledger.transaction import Transaction
 from swarm.records import Finding, Rung
 
-KNOWN, KEPT = 400, 100  # findings told at most, the newest, and kept ones beside them: small whatever the history
+KNOWN, KEPT = (
+    400,
+    100,
+)  # findings in a briefing at most, the newest, and kept ones beside them: small whatever the history
 
 Changes = Callable[[str, int], list[str]]  # the categories of what the trunk took since that position of that swarm
 
 
 @dataclass
 class _Memory:
-    """The findings that one swarm was told last, each with the tag of its swarm; and the state they were told at."""
+    """The findings of the last briefing, each with the tag of its swarm; and the state they were made at."""
 
     tag: str
     found: dict[str, tuple[str, Finding]] = field(default_factory=dict)
@@ -83,7 +86,7 @@ def finding(swarm: SwarmRow, row: ExperimentRow, value: float | None, changes: l
 
 
 def _known(tx: Transaction, memory: _Memory, name: str, rung: str) -> tuple[str, Finding]:
-    """The finding as it was told before, or looked up where it is new or stands on another rung now."""
+    """The finding as it was before, or looked up where it is new or stands on another rung now."""
     old = memory.found.get(name)
     if old and old[1].rung == rung:
         return old

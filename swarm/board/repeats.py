@@ -1,4 +1,4 @@
-"""What was tried before: where an idea stands, what whoever repeats it is told, and when it may be tried again.
+"""What was tried before: where an idea stands, the answer to whoever repeats it, and when it may be tried again.
 
 A repetition is always answered with the earlier result, so that nothing is burned and its researcher learns. What is
 being tried now is refused. What was tried needs a word on why it should work now (`Idea.again`). Then it may run: a

@@ -44,7 +44,7 @@ from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
-LEAST_CRASHES = 6  # of all agents, with nothing else between them, of which people are told
+LEAST_CRASHES = 6  # of all agents, with nothing else between them: then people are warned
 PARTING = 30.0  # seconds that agents get to end after a "now"
 LAST_TRIES = 30.0  # seconds in which the end of the swarm is recorded, where that fails at first
 
@@ -183,7 +183,7 @@ class Swarm:
         return done and all(supervisor.fenced or supervisor.absent for supervisor in left)
 
     def _watch_crashes(self, ledger: Ledger) -> None:
-        """Where nothing but crashes comes from all agents, something is wrong with them all: people are told once."""
+        """Where nothing but crashes comes from all agents, something is wrong with them all: people are warned once."""
         most = max(LEAST_CRASHES, 3 * len(self._supervisors))
         last = newest_verdicts(ledger, self.tag, most, baselines=False)
         hopeless = len(last) >= LEAST_CRASHES and all(row.status is Status.CRASH for row in last)

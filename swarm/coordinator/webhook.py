@@ -1,4 +1,4 @@
-"""News over HTTP: ntfy, Slack, Discord, or a plain JSON object, told apart by the shape of the URL."""
+"""News over HTTP: ntfy, Slack, Discord, or a plain JSON object, chosen by the shape of the URL."""
 
 from __future__ import annotations
 

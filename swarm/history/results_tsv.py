@@ -35,7 +35,7 @@ _LONGEST = 2000  # characters of a description
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One experiment of an earlier night. `value` is None for a crash; `block` counts the baselines above it."""
+    """One experiment of an earlier file. `value` is None for a crash; `block` counts the baselines above it."""
 
     line: int
     commit: str
@@ -128,28 +128,28 @@ def _under(number: int, cells: list[str], layout: tuple[str, ...], guessed: bool
         raise _Doubt("not a row of a table")
     if len(cells) != len(layout):
         raise _Doubt(f"{len(cells)} cells, and the heading has {len(layout)}")
-    told = {role: cell for role, cell in zip(layout, cells, strict=True) if role}
-    word = told.get("status", "").lower().strip("*_` ")
+    cells_by_role = {role: cell for role, cell in zip(layout, cells, strict=True) if role}
+    word = cells_by_role.get("status", "").lower().strip("*_` ")
     if word not in STATUSES:
         raise _Doubt(f"status {word[:40]!r} is none of keep, discard and crash" if word else "no status")
-    status, value = STATUSES[word], _number(told["value"])
+    status, value = STATUSES[word], _number(cells_by_role["value"])
     if guessed and value is None and status != "crash":
         raise _Doubt("no row of the heading above it")
     if status == "crash":
         value = None
     elif value is None:
-        raise _Doubt(f"{status} without a number: {told['value'][:40]!r}")
+        raise _Doubt(f"{status} without a number: {cells_by_role['value'][:40]!r}")
     elif value == 0:
         raise _Doubt(f"{status} with 0, which is how crashed and aborted runs are written")
-    description = " ".join(told.get("description", "").split())[:_LONGEST]
+    description = " ".join(cells_by_role.get("description", "").split())[:_LONGEST]
     if not description:
         raise _Doubt("no description: nobody could learn from it")
-    return Row(number, told.get("commit", "")[:40], value, _memory(told), status, description)
+    return Row(number, cells_by_role.get("commit", "")[:40], value, _memory(cells_by_role), status, description)
 
 
-def _memory(told: Mapping[str, str]) -> float | None:
+def _memory(cells_by_role: Mapping[str, str]) -> float | None:
     """Peak memory in MB; None where it is not known, or 0 as on machines that cannot tell."""
-    gb, mb = _number(told.get("memory_gb", "")), _number(told.get("memory_mb", ""))
+    gb, mb = _number(cells_by_role.get("memory_gb", "")), _number(cells_by_role.get("memory_mb", ""))
     if mb is None and gb is not None:
         mb = gb if gb > _MOST_GB else gb * 1024
     return mb if mb and mb > 0 else None

@@ -1,4 +1,4 @@
-"""The closing wave: fresh runs of champion and baseline, whose mean is the night's headline, never its luckiest run."""
+"""The closing wave: fresh runs of champion and baseline, whose mean is the swarm's headline, never its luckiest run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOSING_RUNS = 8  # of the champion, and as many of the baseline
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The night in two numbers, each with its 95% interval: the champion's mean, and its gain over the baseline."""
+    """The swarm in two numbers, each with its 95% interval: the champion's mean, and its gain over the baseline."""
 
     mean: float
     low: float

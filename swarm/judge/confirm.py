@@ -15,9 +15,9 @@ from swarm.judge.noise import pooled
 FRESH_RUNS = 4  # of each arm
 UNSTEADY_RUNS = 8  # of each arm, where the candidate is noisier than everything else
 UNSTEADY = 3.0  # times the pooled variance, from where on a candidate's own variance counts
-LEVEL = 0.005  # one-sided; ten tests bound a night without any effect at 5%
-TESTS = 10  # confirmations a night
-SHARE = 0.1  # of a night's runs, for all of its confirmations
+LEVEL = 0.005  # one-sided; ten tests bound a swarm without any effect at 5%
+TESTS = 10  # confirmations of a swarm
+SHARE = 0.1  # of a swarm's runs, for all of its confirmations
 EARNED = 2.0  # sigmas of shrunken gain that deserve a confirmation
 SPREAD = 2.5  # sigmas: the deviation of real gains (0.0015 val_bpb at a sigma of 0.0006)
 
@@ -65,9 +65,9 @@ def confirm(
 
 
 def affordable(tests: int, spent: int, runs: int, last: bool = False) -> bool:
-    """Whether the night can pay for another confirmation: `tests` were made, with `spent` runs, of `runs` in all.
+    """Whether the swarm can pay for another confirmation: `tests` were made, with `spent` runs, of `runs` in all.
 
-    Before the night's end as much must be left over as the `last` one costs. So a short night, or one on a single
+    Before the swarm's end as much must be left over as the `last` one costs. So a short swarm, or one on a single
     GPU, makes none: its closing wave is its only test.
     """
     reserve = 0 if last else 1

@@ -14,7 +14,7 @@ from swarm.judge.noise import pooled
 USUAL = 0.01  # of the steps: what repeats of the same code may always be off
 RARE = 0.999  # one-sided: and what they are off by chance once in a thousand times, as far as that is known
 RERUNS = 2  # of one run
-SHARE = 0.05  # of a night's runs may be reruns
+SHARE = 0.05  # of a swarm's runs may be reruns
 
 
 def bound(repeats: Iterable[Sequence[float]], others: int = 1) -> float:
@@ -37,6 +37,6 @@ def slowed(steps: float, others: Sequence[float], allowed: float) -> bool:
 
 
 def affordable(reruns: int, spent: int, runs: int) -> bool:
-    """Whether a run that was made again `reruns` times may be so once more, where the night made `spent` of `runs`
+    """Whether a run that was made again `reruns` times may be so once more, where the swarm made `spent` of `runs`
     again for that reason."""
     return reruns < RERUNS and spent < max(1, SHARE * runs)

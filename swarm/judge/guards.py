@@ -32,11 +32,11 @@ class Guard:
     @staticmethod
     def parse(name: str, text: str) -> Guard:
         """The guard that `text` writes; ValueError with what it may be."""
-        if told := _ABSOLUTE.fullmatch(text.strip()):
-            return Guard(name, told[1] == "<=", float(told[2]), False, text.strip())
-        if told := _RELATIVE.fullmatch(text.strip()):
-            share = float(told[2]) / 100
-            return Guard(name, told[1] == "+", 1 + share if told[1] == "+" else 1 - share, True, text.strip())
+        if match := _ABSOLUTE.fullmatch(text.strip()):
+            return Guard(name, match[1] == "<=", float(match[2]), False, text.strip())
+        if match := _RELATIVE.fullmatch(text.strip()):
+            share = float(match[2]) / 100
+            return Guard(name, match[1] == "+", 1 + share if match[1] == "+" else 1 - share, True, text.strip())
         raise ValueError(f'guards.{name} = "{text}" is no bound: write "<= 60", ">= 1", "+10%" or "-5%"')
 
     def breach(self, runs: Iterable[Values], untouched: Iterable[Values]) -> str:
@@ -60,8 +60,8 @@ class Guard:
 def breach(guards: Mapping[str, str], runs: Iterable[Values], untouched: Iterable[Values]) -> str:
     """The first guard that the runs break, in one line; "" where they break none."""
     runs, untouched = list(runs), list(untouched)
-    told = (Guard.parse(name, text).breach(runs, untouched) for name, text in guards.items())
-    return next(filter(None, told), "")
+    breaches = (Guard.parse(name, text).breach(runs, untouched) for name, text in guards.items())
+    return next(filter(None, breaches), "")
 
 
 def _mean(name: str, runs: Iterable[Values]) -> float | None:

@@ -93,7 +93,7 @@ def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, adde
     """The lenient, replicated rule. `sigma` is None in a project whose noise is not known yet.
 
     A first run that is not better than its parent is discarded at once; a better one is repeated, and its parent
-    too, until the gain over all arms can be told from noise. Added code must pay a toll, and code that becomes
+    too, until the gain over all arms can be distinguished from noise. Added code must pay a toll, and code that becomes
     simpler (`added_size` below zero) need not gain.
     """
     evidence = _weigh(arms, sigma, rules.toll * math.log2(1 + max(0, added_size) / rules.toll_size))

@@ -1,4 +1,4 @@
-"""Whether different edits can be told apart at all, or all land in the same place.
+"""Whether different edits can be distinguished at all, or all land in the same place.
 
 The task may be too easy, the metric may have reached its floor, or the edits may have no effect on it.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from swarm.judge.noise import pooled
 
-EDITS = 12  # that land together before anybody is told
+EDITS = 12  # that land together before anybody is warned
 SATURATED = (
     f"the last {EDITS} different edits all measure the same within the noise: the task is too easy or saturated, the"
     " budget too short, or the edits have no effect on the metric"

@@ -147,7 +147,7 @@ def make_plan(
 
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:
-    """What each agent's researcher is told of the settings, as text."""
+    """The settings that each agent's researcher gets, as text."""
     fixed = "\n".join((*project.fixed, project.program))
     return {**config.option, "max_usd": str(config.max_usd), "fixed": fixed}
 

@@ -22,7 +22,7 @@ from swarm.ledger.rows import AgentRow, ExperimentRow, ExperimentState, RunRow, 
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, steps
 from swarm.records import Failure, Purpose, Rung, Status
-from swarm.snapshot.comparable import nights
+from swarm.snapshot.comparable import comparable_swarms
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
 
 CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title", "hidden"}
@@ -86,14 +86,14 @@ class Picture:
             gpu_hours=sum(agent.seconds for agent in agents(self.ledger, self.tag)) / 3600,
             train_share=self.train_share(),
             warnings=(swarm.reason,) if swarm.reason else (),
-            nights=nights(self.ledger, swarm),
+            swarms=comparable_swarms(self.ledger, swarm),
             saturated=self.saturated(),
         )
 
     def limits(self) -> str:
         swarm = self.swarm
         hours = (swarm.deadline - swarm.started) / 3600 if swarm.deadline else None
-        hours = hours and swarm.settings.get("hours", hours)  # a resumed night has another deadline
+        hours = hours and swarm.settings.get("hours", hours)  # a resumed swarm has another deadline
         experiments = swarm.max_experiments
         parts = [f"{hours:.3g} h" if hours else "", f"{experiments} experiments" if experiments else ""]
         return ", ".join(part for part in parts if part) or "until you stop it"

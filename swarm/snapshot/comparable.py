@@ -1,4 +1,4 @@
-"""The nights of a repository by comparability key: only results under one key are ever ranked."""
+"""The swarms of a repository by comparability key: only results under one key are ever ranked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from swarm.ledger.database import Ledger
 from swarm.ledger.overview import SwarmInShort, swarms_in_short
 from swarm.ledger.rows import SwarmRow
-from swarm.snapshot.records import NightView
+from swarm.snapshot.records import SwarmView
 
 _WORDS = {
     "device": "device",
@@ -19,22 +19,22 @@ _WORDS = {
 }
 
 
-def nights(ledger: Ledger, swarm: SwarmRow) -> tuple[NightView, ...]:
+def comparable_swarms(ledger: Ledger, swarm: SwarmRow) -> tuple[SwarmView, ...]:
     """Every swarm of the repository, `swarm` too: group by group, its own group first, and in each the best first."""
     known = {short.tag: short for short in swarms_in_short(ledger)}
     views = [_view(short, _parts(swarm.key)) for short in known.values()]
     order = list(dict.fromkeys(view.key for view in sorted(views, key=lambda view: bool(view.differs))))
 
-    def place(view: NightView) -> tuple[int, bool, float]:
+    def place(view: SwarmView) -> tuple[int, bool, float]:
         sign = 1 if known[view.tag].direction == "lower" else -1
         return order.index(view.key), view.best is None, sign * (view.best or 0.0)
 
     return tuple(sorted(views, key=place))
 
 
-def _view(short: SwarmInShort, own: Mapping[str, object]) -> NightView:
+def _view(short: SwarmInShort, own: Mapping[str, object]) -> SwarmView:
     key = _parts(short.key)
-    return NightView(
+    return SwarmView(
         tag=short.tag,
         key=short.key,
         device=short.device,
@@ -49,5 +49,5 @@ def _view(short: SwarmInShort, own: Mapping[str, object]) -> NightView:
 
 
 def _parts(key: str) -> Mapping[str, object]:
-    """What a comparability key is made of; a simulated night's is but a word."""
+    """What a comparability key is made of; a simulated swarm's is but a word."""
     return json.loads(key) if key.startswith("{") else {"key": key}

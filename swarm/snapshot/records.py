@@ -93,7 +93,7 @@ class RunView:
     started: float
     failure: str | None = None
     audited: bool | None = None  # None without a number
-    sandboxed: bool | None = None  # None while it runs, and where nobody told how it ended
+    sandboxed: bool | None = None  # None while it runs, and where nobody knows how it ended
     hidden: float | None = None  # the metric on the hidden split
 
 
@@ -136,9 +136,9 @@ class ConfirmationView:
 
 
 @dataclass(frozen=True, slots=True)
-class NightView:
-    """One night of the repository in short. `differs` names what keeps its results from being compared with those of
-    the snapshot's own night; empty where they may be. `baseline` and `best` (the newest trunk) are plain means."""
+class SwarmView:
+    """One swarm of the repository in short. `differs` names what keeps its results from being compared with those of
+    the snapshot's own swarm; empty where they may be. `baseline` and `best` (the newest trunk) are plain means."""
 
     tag: str
     key: str  # the comparability key
@@ -195,7 +195,7 @@ class Snapshot:
     runs: tuple[RunView, ...] = ()  # oldest first
     confirmations: tuple[ConfirmationView, ...] = ()  # oldest first
     events: tuple[Event, ...] = ()  # oldest first
-    notes: tuple[tuple[float, str], ...] = ()  # what people told
+    notes: tuple[tuple[float, str], ...] = ()  # what people said
     counts: Mapping[str, int] = field(default_factory=dict)  # keep, discard, crash, invalid, duplicate
     spent_usd: float = 0.0
     reserved_usd: float = 0.0  # the worst case of calls in flight, beside what is spent
@@ -206,5 +206,5 @@ class Snapshot:
     gpu_hours: float = 0.0
     train_share: float | None = None  # trainer start to referee end, over wall time; fillers are idle time
     warnings: tuple[str, ...] = ()
-    nights: tuple[NightView, ...] = ()  # all of the repository, by comparability key, this one's first
-    saturated: bool = False  # the newest edits cannot be told apart (swarm/judge/saturation.py)
+    swarms: tuple[SwarmView, ...] = ()  # all of the repository, by comparability key, this one's first
+    saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.snapshot.records import NightView, Snapshot
+from swarm.snapshot.records import Snapshot, SwarmView
 from swarm.views.formatting import Scale, clean, plural
 from swarm.views.markdown import escape, table
 
@@ -18,7 +18,7 @@ COLUMNS = ("swarm", "experiments", "keep", "baseline", "newest trunk")
 
 def unranked_line(snapshot: Snapshot) -> str:
     """One line on the swarms that are not compared with this one; "" where all are."""
-    others = [swarm for swarm in snapshot.nights if swarm.differs]
+    others = [swarm for swarm in snapshot.swarms if swarm.differs]
     if not others:
         return ""
     why = ", ".join(sorted({name for swarm in others for name in swarm.differs}))
@@ -45,7 +45,7 @@ def swarms_markdown(snapshot: Snapshot) -> str:
     """The same for the report; "" where there is only one swarm."""
     from pandas import DataFrame
 
-    if len(snapshot.nights) < 2:
+    if len(snapshot.swarms) < 2:
         return ""
     parts = []
     for heading, rows in _groups(snapshot):
@@ -56,17 +56,17 @@ def swarms_markdown(snapshot: Snapshot) -> str:
 
 def _groups(snapshot: Snapshot) -> Iterator[tuple[str, list[Sequence[str]]]]:
     """For each group what its swarms have in common, and a row for each of them."""
-    for _, members in groupby(snapshot.nights, key=lambda swarm: swarm.key):
+    for _, members in groupby(snapshot.swarms, key=lambda swarm: swarm.key):
         group = list(members)
         yield _heading(group[0]), [_row(swarm, snapshot) for swarm in group]
 
 
-def _heading(swarm: NightView) -> str:
+def _heading(swarm: SwarmView) -> str:
     same = f"{swarm.device}, {swarm.budget:g} s a run"
     return f"{same}; not compared with the above (different {', '.join(swarm.differs)})" if swarm.differs else same
 
 
-def _row(swarm: NightView, snapshot: Snapshot) -> Sequence[str]:
+def _row(swarm: SwarmView, snapshot: Snapshot) -> Sequence[str]:
     scale = Scale.of(snapshot)
     name = f"{swarm.tag} (this one)" if swarm.tag == snapshot.tag else swarm.tag
     return name, str(swarm.experiments), str(swarm.keep), scale.value(swarm.baseline), scale.value(swarm.best)

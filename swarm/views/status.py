@@ -31,7 +31,7 @@ class _Status:
         newest = last_judged(snapshot, _LISTED)
         if newest:
             parts += [Text(), experiments_table(snapshot, newest, width)]
-        if len(snapshot.nights) > 1:
+        if len(snapshot.swarms) > 1:
             parts += [Text(), render_swarms(snapshot)]
         parts += [Text(), Text(clean(snapshot.folder), "dim")]
         yield Portable(Group(*parts))
@@ -77,7 +77,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
             "trunk": snapshot.trunk,
             "confirmations": snapshot.confirmations,
             "runs": snapshot.runs,
-            "nights": [{**strict_json(swarm), "comparable": not swarm.differs} for swarm in snapshot.nights],
+            "nights": [{**strict_json(swarm), "comparable": not swarm.differs} for swarm in snapshot.swarms],
             "notes": [{"at": at, "text": text} for at, text in snapshot.notes],
         }
     )

@@ -42,8 +42,8 @@ def test_the_same_idea_in_other_words_is_claimed_once(night: Night, first: Idea,
     claim = night.claim("gpu0", first)
     assert isinstance(claim, Claim)
     again = night.claim("gpu1", second)
-    assert again == Duplicate(claim.experiment, "idea", again.told)
-    assert claim.experiment in again.told and "being drafted" in again.told
+    assert again == Duplicate(claim.experiment, "idea", again.explanation)
+    assert claim.experiment in again.explanation and "being drafted" in again.explanation
 
 
 def test_opposite_ideas_are_not_the_same(night: Night) -> None:
@@ -127,10 +127,10 @@ ledger.close()
 def test_a_duplicate_names_what_came_of_the_earlier_experiment(night: Night) -> None:
     experiment = night.draft("gpu0", 3)
     told = night.claim("gpu1", Idea("turn it", knobs={"K3": 2.0}))
-    assert isinstance(told, Duplicate) and told.of == experiment and "waits for its GPU" in told.told
+    assert isinstance(told, Duplicate) and told.of == experiment and "waits for its GPU" in told.explanation
     night.run("gpu0", 1.5)
     told = night.claim("gpu1", Idea("turn it", knobs={"k3": "2"}))
-    assert "discard" in told.told and "not better than its parent" in told.told
+    assert "discard" in told.explanation and "not better than its parent" in told.explanation
 
 
 def test_a_released_idea_is_free_again(night: Night) -> None:
@@ -169,7 +169,7 @@ def test_the_same_code_in_another_spelling_is_refused(night: Night, code: bytes)
     first = night.enter(night.claim("gpu0", "one"), Source({"train.py": b"k = 2**18\n"}))
     claim = night.claim("gpu1", "two")
     second = night.enter(claim, Source({"train.py": code}))
-    assert second == Duplicate(first.experiment, "code", second.told)
+    assert second == Duplicate(first.experiment, "code", second.explanation)
     assert night.state(claim.experiment) == "abandoned"
     assert isinstance(night.claim("gpu0", "two"), Claim)
 
@@ -177,7 +177,7 @@ def test_the_same_code_in_another_spelling_is_refused(night: Night, code: bytes)
 def test_an_edit_that_changes_only_words_is_the_baseline(night: Night) -> None:
     claim = night.claim("gpu0", "comment it")
     again = night.enter(claim, Source({"train.py": b"# a comment\n" + night.base.files["train.py"]}))
-    assert isinstance(again, Duplicate) and again.of == "apr5-gpu0-0000" and "baseline" in again.told
+    assert isinstance(again, Duplicate) and again.of == "apr5-gpu0-0000" and "baseline" in again.explanation
 
 
 def test_code_whose_experiment_was_given_up_may_be_tried_again(night: Night) -> None:

@@ -105,7 +105,7 @@ def test_a_thousand_experiments_fit_the_prompt_of_a_hundred(night: Night) -> Non
         night.ledger.execute("DELETE FROM experiments WHERE tag = 'old'")
         fill(night, number)
         told = night.board.briefing("gpu0")
-        text = prompt.told(told)
+        text = prompt.briefing_text(told)
         sizes.append(len(text))
         assert sum(count for _, _, count in told.tally) == number
         assert f"{number} experiments" in text
@@ -119,7 +119,7 @@ def test_findings_are_told_by_worth(night: Night) -> None:
     fill(night, 1000)
     told = night.board.briefing("gpu0")
     assert len(told.findings) == 400 + 15, "the newest, and the kept ones before them"
-    text = prompt.told(told)
+    text = prompt.briefing_text(told)
     places = [text.index(title) for title in ("# Kept", "# Near misses", "# In your own category", "# Others")]
     assert places == sorted(places)
     own = text[places[2] : places[3]]
@@ -139,4 +139,4 @@ def test_a_finding_says_whether_it_is_open_again(night: Night) -> None:
     night.ledger.execute("UPDATE experiments SET category = 'optimizer'")
     night.restart()  # by itself no category ever changes: the board would not look again
     assert [(f.standing, f.reopened) for f in night.board.briefing("gpu0").findings][1] == ("refuted", True)
-    assert "open again" in prompt.told(night.board.briefing("gpu0"))
+    assert "open again" in prompt.briefing_text(night.board.briefing("gpu0"))

@@ -83,7 +83,7 @@ def test_no_list_of_what_was_kept_has_it(night: Night, fallen, tmp_path: Path) -
         newest = (tmp_path / agent / "results.tsv").read_text().splitlines()[-1].split("\t")
         assert newest[1:4] == ["0.000000", "0.0", "crash"], "an invalid number is nobody's best"
     view = Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now)
-    assert view.nights[0].keep == 0
+    assert view.swarms[0].keep == 0
     assert not any("Dig on" in advice for advice in recommend(view))
     tally = night.board.briefing("gpu0").tally
     assert {told for told in tally if told[0] == "batch"} == {("batch", "invalid", 1), ("batch", "tainted", 1)}

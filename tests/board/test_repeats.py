@@ -40,8 +40,8 @@ def test_the_answer_is_the_earlier_result_with_its_evidence_and_its_change(night
         "- k3 = 1\n+ k3 = 2",
         "say so in `again`",
     ):
-        assert part in again.told, again.told
-    assert len(again.told) < 2_500
+        assert part in again.explanation, again.explanation
+    assert len(again.explanation) < 2_500
 
 
 def test_what_runs_now_is_never_tried_beside_it_whatever_the_reason(night: Night) -> None:
@@ -51,7 +51,7 @@ def test_what_runs_now_is_never_tried_beside_it_whatever_the_reason(night: Night
     assert isinstance(night.claim("gpu1", AGAIN), Duplicate)
     night.measure("gpu0")
     told = night.claim("gpu1", AGAIN)
-    assert isinstance(told, Duplicate) and "being tested now" in told.told and "again" not in told.told
+    assert isinstance(told, Duplicate) and "being tested now" in told.explanation and "again" not in told.explanation
 
 
 def test_a_reason_opens_it_once_but_never_for_the_same_code(night: Night) -> None:
@@ -63,7 +63,7 @@ def test_a_reason_opens_it_once_but_never_for_the_same_code(night: Night) -> Non
     second = tried(night, AGAIN)
     told = night.claim("gpu0", AGAIN)
     assert isinstance(told, Duplicate) and told.of == second
-    assert "Propose something else" in told.told
+    assert "Propose something else" in told.explanation
 
 
 @pytest.mark.parametrize(("category", "opened"), [("batch", True), ("optimizer", False)])
@@ -111,7 +111,7 @@ def test_what_is_very_like_is_shown_once_and_may_be_insisted_on(night: Night) ->
     code = code_of(night.base, turned(night.base, 3, 2.01))
     told = night.call("enter", claim, code, experiment)
     assert isinstance(told, Duplicate) and (told.of, told.gate) == (experiment, "likeness")
-    assert "very like it" in told.told and "gain -0.5" in told.told
+    assert "very like it" in told.explanation and "gain -0.5" in told.explanation
     claim = night.claim("gpu0", replace(idea, again="it sits on an edge"))
     assert isinstance(night.call("enter", claim, code, experiment), Entered)
 

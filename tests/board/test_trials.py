@@ -122,7 +122,7 @@ def test_an_edit_that_changes_no_loss_did_nothing(night: Night) -> None:
         if verdict.status is None:
             night.ledger.execute("UPDATE experiments SET state = 'abandoned' WHERE id = ?", work.experiment)
     told = night.claim("gpu1", Idea("k2 -> 2", knobs={"k2": 2}))
-    assert isinstance(told, Duplicate) and "no-op" in told.told
+    assert isinstance(told, Duplicate) and "no-op" in told.explanation
     assert isinstance(night.claim("gpu1", Idea("k2 -> 2", knobs={"k2": 2}, again="now wired in")), Claim)
 
 

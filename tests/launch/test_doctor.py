@@ -92,7 +92,7 @@ def test_a_researcher_that_cannot_work_here_is_told_with_what_mends_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(home))
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
-    lines = {line.name: (line.ok, line.told, line.remedy.split(",")[0]) for line in doctor._researchers()}
+    lines = {line.name: (line.ok, line.text, line.remedy.split(",")[0]) for line in doctor._researchers()}
     assert lines == {
         "claude": (None, "ANTHROPIC_API_KEY is not set", "export ANTHROPIC_API_KEY=..."),
         "claude-code": (None, "`claude` is not on the PATH", "npm install -g @anthropic-ai/claude-code"),
@@ -100,7 +100,7 @@ def test_a_researcher_that_cannot_work_here_is_told_with_what_mends_it(
     (home / "claude").write_text("#!/bin/sh\necho 2.1.197 of it\necho more\n")
     (home / "claude").chmod(0o755)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "canary")
-    lines = {line.name: (line.ok, line.told) for line in doctor._researchers()}
+    lines = {line.name: (line.ok, line.text) for line in doctor._researchers()}
     assert lines == {
         "claude": (True, "ANTHROPIC_API_KEY is set"),
         "claude-code": (True, "`claude` is on the PATH: 2.1.197 of it"),

@@ -49,7 +49,7 @@ def snapshot(tmp_path: Path) -> Snapshot:
 
 
 def test_each_key_has_its_own_ranking_and_the_own_one_comes_first(snapshot: Snapshot) -> None:
-    assert [(night.tag, night.best, night.differs) for night in snapshot.nights] == [
+    assert [(night.tag, night.best, night.differs) for night in snapshot.swarms] == [
         ("apr6", 0.97, ()),
         ("apr4", 0.98, ()),
         ("apr5", 0.90, ("device",)),  # a lower number, on another GPU: no place above

@@ -2,7 +2,7 @@
 
     python -m swarm launch --researcher claude-code --max-usd 20
 
-One conversation goes on through the night, so that it keeps its thread; CLAUDE.md is written anew for every step. The
+One conversation lasts as long as the swarm, so that it keeps its thread; CLAUDE.md is written anew for every step. The
 folder lies outside the repository and user settings are left out, so that no other CLAUDE.md is read. It may read and
 edit the editable files there: no shell, no network. What its flags do was measured with version 2.1.197.
 """

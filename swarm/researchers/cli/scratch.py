@@ -25,7 +25,7 @@ NOTE, PREFIX = "scratch.txt", "swarm-"  # in an agent's folder: where its home i
 def make_home(agent: str, folder: Path | None) -> tempfile.TemporaryDirectory[str]:
     """A home outside the repository for the agent that works in `folder`; what an earlier life of it left is removed.
 
-    An agent that is killed cannot clear up behind itself: the next one does, or the head at the end of the night.
+    An agent that is killed cannot clear up behind itself: the next one does, or the head at the end of the swarm.
     """
     if folder:
         clear(folder)
@@ -50,7 +50,7 @@ def clear(folder: Path) -> None:
 class Scratch:
     """The folder `home/project`, laid out anew for every run of a command. It stays the same path, as sessions need.
 
-    The base tree never changes within a night: it is kept once, when it is first seen. So no run depends on a folder
+    The base tree never changes within a swarm: it is kept once, when it is first seen. So no run depends on a folder
     that somebody else is clearing meanwhile.
     """
 

@@ -21,11 +21,11 @@ LOG = 8_000  # ... of a log's tail,
 LINE = 280  # ... of one foreign line,
 HEAD = 150  # ... of what a finding is about, so that no title hides its outcome,
 NOTE = 2_000  # ... and of one note from a person
-KEPT, NEAR, OWN = 20, 10, 20  # findings told in a line each: kept ones, near misses, of the agent's own category, ...
+KEPT, NEAR, OWN = 20, 10, 20  # findings shown in a line each: kept ones, near misses, of the agent's own category, ...
 FINDINGS = 40  # ... and the newest others
-REFUSALS = 3  # refusals told in full, the newest, ...
+REFUSALS = 3  # refusals shown in full, the newest, ...
 REFUSAL = 2_500  # ... with so many characters each
-OTHERS = 32  # live ideas, refusals, notes and counts told at most, of each kind
+OTHERS = 32  # live ideas, refusals, notes and counts shown at most, of each kind
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")  # all but tab and newline
 

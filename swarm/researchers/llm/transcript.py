@@ -2,7 +2,7 @@
 
     .swarm/apr5/gpu3/transcripts/apr5-gpu3-0007.md     an experiment, from the thought to the mended crash
     .swarm/apr5/gpu3/transcripts/next.md               the idea that has no experiment yet
-    .swarm/apr5/gpu3/transcripts/briefing.md           all that it was told at the last step
+    .swarm/apr5/gpu3/transcripts/briefing.md           all that it was given at the last step
 
 What is written here came from a model and from files: it is cleaned when it is shown.
 """
@@ -40,7 +40,7 @@ class Transcript:
         self._begin(self._named(experiment).name if self._folder else "", "mends a crash")
 
     def brief(self, text: str) -> None:
-        """Keeps what it was told, in full: the newest briefing only."""
+        """Keeps what it was given, in full: the newest briefing only."""
         if self._folder:
             (self._folder / BRIEFING).write_text(text)
 

@@ -20,7 +20,7 @@ def findings_on(name: str, briefing: Briefing) -> list[Finding]:
 
 
 def observations(name: str, value: Value, briefing: Briefing) -> list[Observation]:
-    """The knob's measured values with their worth over the value the night began with, in units of sigma.
+    """The knob's measured values with their worth over the value the swarm began with, in units of sigma.
 
     A finding's gain is over its own parent, so what was kept before it, turning the same knob, is added: all worths
     of one knob share one zero. The present `value` is the last observation.

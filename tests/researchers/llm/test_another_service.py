@@ -162,7 +162,7 @@ def test_whoever_asks_learns_what_it_needs(parrot: Callable[..., Parrot], monkey
     assert secrets("parrot", {KEY: "canary", "OTHER": "x"}) == {"api_key": "canary"}
     assert parrot([], words="3").parrot.words == 3
     (line,) = (line for line in doctor._researchers() if line.name == "parrot")
-    assert (line.ok, line.told) == (True, "PARROT_API_KEY is set")
+    assert (line.ok, line.text) == (True, "PARROT_API_KEY is set")
     monkeypatch.setattr("swarm.researchers.auto.REGISTRY", {"parrot": "", "sweep": ""})
     assert choose({"max_usd": "3"}).reason == "a parrot, as PARROT_API_KEY is set; at most $3.00"
     monkeypatch.delenv(KEY)
