@@ -16,14 +16,15 @@ from swarm.board import claims, scheduler, spending, trials
 from swarm.board.briefing import brief, dossier
 from swarm.board.limits import limit
 from swarm.errors import Fenced
-from swarm.ledger import agents, experiments, payments, swarms
+from swarm.ledger import agents, experiments, payments, swarms, transitions
 from swarm.ledger.answers import forget_answers, store_answer, stored_answer
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import add_note
-from swarm.ledger.experiments import abandon, experiment
+from swarm.ledger.experiments import experiment
 from swarm.ledger.rows import ExperimentState, SwarmRow
 from swarm.ledger.sources import load_source
 from swarm.ledger.transaction import Transaction, of_swarm
+from swarm.ledger.transitions import abandon
 from swarm.records import (
     Briefing,
     Change,
@@ -215,8 +216,8 @@ class Board:
             text = f"{claim.idea.title}: {same.explanation.splitlines()[0]}"
             tx.event(claim.agent, "duplicate", text, claim.experiment)
             return same
-        sha = experiments.set_code(tx, claim.experiment, code)
-        experiments.set_drafted(tx, claim.experiment)
+        sha = transitions.set_code(tx, claim.experiment, code)
+        transitions.set_drafted(tx, claim.experiment)
         return Entered(claim.experiment, sha)
 
     def neighbours(self) -> tuple[Change, ...]:
@@ -279,8 +280,8 @@ class Board:
             reason = f"same code as {same.of} after the trunk moved" if same else "conflicts with what the trunk won"
             trials.give_up(tx, order.experiment, reason)
             return
-        experiments.set_code(tx, order.experiment, code)
-        experiments.set_parent(tx, order.experiment, order.onto, order.position)
+        transitions.set_code(tx, order.experiment, code)
+        transitions.set_parent(tx, order.experiment, order.onto, order.position)
 
     @once
     def mend(self, agent: str, fence: int, experiment: str, code: Code | None) -> None:
@@ -296,8 +297,8 @@ class Board:
         if code is None or claims.same_code(tx, code.fingerprint, experiment):
             trials.let_stand(tx, experiment)
             return
-        experiments.set_code(tx, experiment, code)
-        experiments.count_repair(tx, experiment)
+        transitions.set_code(tx, experiment, code)
+        transitions.count_repair(tx, experiment)
 
     @once
     def record(self, agent: str, fence: int, run: Run) -> Verdict | None:
@@ -341,7 +342,7 @@ class Board:
     def projected(self, commits: dict[str, str]) -> None:
         """Notes which commits the history made: {experiment id: sha}."""
         with self.ledger.transaction():
-            experiments.set_commits(self.ledger, commits)
+            transitions.set_commits(self.ledger, commits)
 
     def end(self, status: str, reason: str = "") -> None:
         """The swarm is over (or interrupted): nobody holds a lease any more, and nothing runs."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from swarm.board.repeats import account, refusal
-from swarm.ledger import experiments, trunk
+from swarm.ledger import experiments, transitions, trunk
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import experiment
 from swarm.ledger.rows import ExperimentState
@@ -31,7 +31,7 @@ def claim(tx: Transaction, agent: str, fence: int, idea: Idea, position: int) ->
     refused = refusal(tx, earlier, idea.again, "idea") if earlier else None
     if refused:
         return refused
-    name = experiments.add_experiment(tx, agent, idea, ExperimentState.CLAIMED, parent, position, intent=meant)
+    name = transitions.add_experiment(tx, agent, idea, ExperimentState.CLAIMED, parent, position, intent=meant)
     return Claim(name, agent, fence, idea, parent, position)
 
 
@@ -47,7 +47,7 @@ def _constants(files: tuple[tuple[str, bytes], ...], device: str) -> dict[str, f
 
 def free(tx: Transaction, agent: str, *states: ExperimentState) -> bool:
     """The agent's ideas in these states are free again; gives whether there was any."""
-    return experiments.abandon_all(tx, agent, "its agent went away before the first run", *states)
+    return transitions.abandon_all(tx, agent, "its agent went away before the first run", *states)
 
 
 def same_code(tx: Transaction, fingerprint: str, name: str) -> Duplicate | None:

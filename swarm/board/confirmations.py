@@ -14,7 +14,7 @@ from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.comparison import Comparison, compare
 from swarm.judge.confirm import FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
 from swarm.judge.pairs import Half, next_half
-from swarm.ledger import confirmations, experiments, runs, trunk
+from swarm.ledger import confirmations, runs, transitions, trunk
 from swarm.ledger.confirmations import Asker, ConfirmationState, Figures, Question
 from swarm.ledger.experiments import baseline, experiment
 from swarm.ledger.measurements import Which, noise, values, values_in_confirmation
@@ -149,7 +149,7 @@ def conclude_for_people(tx: Transaction, number: int) -> Comparison | None:
     state = ConfirmationState.CONFIRMED if better else ConfirmationState.UNCONFIRMED
     confirmations.close(ledger, number, state, figures, tx.now)
     if better and found.t_p < 2 * LEVEL:
-        experiments.confirm_kept(tx, test.experiment)
+        transitions.confirm_kept(tx, test.experiment)
     return found
 
 
@@ -160,7 +160,7 @@ def _conclude(tx: Transaction, test: ConfirmationRow, found: Confirmation | None
     state = ConfirmationState.CONFIRMED if won else ConfirmationState.UNCONFIRMED
     confirmations.close(tx.ledger, test.id, state, figures, tx.now)
     if won:
-        experiments.crown(tx, test.experiment)
+        transitions.crown(tx, test.experiment)
     title, rival = (experiment(tx.ledger, name).title for name in (test.experiment, test.rival_experiment))
     kind = "champion" if won else ConfirmationState.UNCONFIRMED
     tx.event("swarm", kind, f"{title}: {_shown(found)} over {rival}", test.experiment)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from swarm.board import confirmations
 from swarm.board.rollback import go_back
-from swarm.ledger import experiments, trunk
+from swarm.ledger import transitions, trunk
 from swarm.ledger.rows import ExperimentRow, RunRow
 from swarm.ledger.runs import found_invalid
 from swarm.ledger.transaction import Transaction
@@ -32,11 +32,11 @@ def expose(tx: Transaction, row: RunRow, run: Run) -> None:
     if known and trunk.tip(tx.ledger, tx.tag).source not in infected:
         return
     _take_back(tx, infected, f"{culprit.id} was found invalid: {run.reason}")
-    experiments.taint_built_on(tx, infected, f"built on {culprit.id}, which was found invalid")
-    experiments.set_quarantine(tx, culprit.id, Rung.INVALID, f"{run.reason} (caught in run {run.run})")
+    transitions.taint_built_on(tx, infected, f"built on {culprit.id}, which was found invalid")
+    transitions.set_quarantine(tx, culprit.id, Rung.INVALID, f"{run.reason} (caught in run {run.run})")
     confirmations.void(tx, infected)
     if trunk.champion(tx.ledger, tx.tag) is None:  # it fell: the newest of those that stay confirmed leads
-        experiments.crown_newest_confirmed(tx)
+        transitions.crown_newest_confirmed(tx)
     tx.event("swarm", "invalid", f"{culprit.title}: kept, and now found invalid: {run.reason}", culprit.id)
 
 

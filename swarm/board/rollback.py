@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from swarm.board.verdicts import close
 from swarm.judge.loss import Loss, loss
-from swarm.ledger import experiments, trunk
+from swarm.ledger import transitions, trunk
 from swarm.ledger.experiments import baseline, experiment
 from swarm.ledger.measurements import Which, noise, values
 from swarm.ledger.rows import ExperimentState, TrunkStep
@@ -48,7 +48,7 @@ def _verdict(lost: Loss) -> Verdict:
 def go_back(tx: Transaction, newest: TrunkStep, earlier: TrunkStep, why: str, verdict: Verdict) -> None:
     """A new step with the code of `earlier`, with this verdict as its evidence; the steps between are undone."""
     undone = experiment(tx.ledger, newest.experiment or "")
-    name = experiments.add_experiment(
+    name = transitions.add_experiment(
         tx,
         undone.agent,
         Idea(f"roll back to {_place(earlier)}: undo {undone.title}", why, "rollback"),
@@ -60,7 +60,7 @@ def go_back(tx: Transaction, newest: TrunkStep, earlier: TrunkStep, why: str, ve
         restores=trunk.original(tx.ledger, earlier) if earlier.position else baseline(tx.ledger, tx.tag),
         started=tx.now,
     )
-    experiments.undo_after(tx, earlier.position)
+    transitions.undo_after(tx, earlier.position)
     row = experiment(tx.ledger, name)
     trunk.advance(tx, row, newest.position + 1)
     close(tx, row, replace(verdict, status=Status.KEEP, outcome=Outcome.RESTORED, rung=Rung.KEPT))

@@ -8,7 +8,7 @@ from swarm.board import confirmations, trials
 from swarm.board.limits import TIME_IS_UP, limit, past_deadline, time_to_confirm
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.pairs import Half, next_half
-from swarm.ledger import experiments, runs, swarms, trunk
+from swarm.ledger import experiments, runs, swarms, transitions, trunk
 from swarm.ledger.agents import move_branch
 from swarm.ledger.confirmations import open_confirmation
 from swarm.ledger.experiments import baseline_of, experiment
@@ -102,7 +102,7 @@ class Choice:
         move_branch(self.tx, self.agent, newest)
         if draft.position < newest:
             return self._rebase(draft)
-        experiments.set_testing(self.tx, draft.id)
+        transitions.set_testing(self.tx, draft.id)
         return self._measure(draft, Purpose.FIRST, draft.source)
 
     def confirmation(self) -> Work | None:
@@ -190,7 +190,7 @@ class Choice:
         if experiments.testers(self.tx) <= self.alive:
             return None
         row = next(row for row in experiments.tested(self.tx) if row.owner not in self.alive)
-        experiments.set_owner(self.tx, row.id, self.agent)
+        transitions.set_owner(self.tx, row.id, self.agent)
         return row
 
     def _hopeless(self) -> Stop:

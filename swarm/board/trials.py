@@ -12,7 +12,7 @@ from swarm.judge.decide import Evidence, decide
 from swarm.judge.guards import breach
 from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
-from swarm.ledger import agents, experiments, runs, swarms, trunk
+from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
 from swarm.ledger.events import was_warned
 from swarm.ledger.experiments import experiment
 from swarm.ledger.measurements import Which, noise, values
@@ -112,7 +112,7 @@ def _judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
         return _beside_nothing(tx, tested)
     verdict = decide(evidence, tx.policy)
     if verdict.status is None:
-        experiments.set_evidence(tx, tested.id, verdict)
+        transitions.set_evidence(tx, tested.id, verdict)
         return verdict
     if verdict.status is Status.KEEP:
         trunk.advance(tx, tested, trunk.tip(tx.ledger, tx.tag).position + 1)
@@ -198,7 +198,7 @@ def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict
 def _crashed(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:
     """The first crash asks for a repair; the second stands. A cheat is never repaired."""
     if tested.repairs == 0 and run.failure in (Failure.CODE, Failure.OOM):
-        experiments.set_failure(tx, tested.id, run.failure, run.reason)
+        transitions.set_failure(tx, tested.id, run.failure, run.reason)
         return Verdict(None, None, None, 0, run.reason, Outcome.UNDECIDED)
     return _crash(tx, tested, run.failure, run.reason)
 
@@ -215,11 +215,11 @@ def give_up(tx: Transaction, name: str, reason: str) -> None:
     if runs.measured_of(tx.ledger, name):
         reason = f"near miss: {reason}"
         close(tx, row, Verdict(Status.DISCARD, row.gain, row.se, row.n, reason, Outcome.GIVEN_UP))
-        experiments.taint_measured_beside_flagged(tx, name)
+        transitions.taint_measured_beside_flagged(tx, name)
     elif row.failure:
         let_stand(tx, name)
     else:
-        experiments.abandon(tx.ledger, name, reason)
+        transitions.abandon(tx.ledger, name, reason)
 
 
 def _crash(tx: Transaction, row: ExperimentRow, failure: Failure | None, reason: str) -> Verdict:

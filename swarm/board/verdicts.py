@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from swarm.ledger.experiments import set_verdict
 from swarm.ledger.rows import ExperimentRow
 from swarm.ledger.transaction import Transaction
+from swarm.ledger.transitions import set_verdict
 from swarm.records import Failure, Outcome, Verdict
 
 

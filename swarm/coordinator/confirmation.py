@@ -28,10 +28,10 @@ from swarm.launch.slots import SlotAssignment, local_slots
 from swarm.ledger import runs
 from swarm.ledger.confirmations import confirmation
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import set_commits
 from swarm.ledger.home import ledger_path
 from swarm.ledger.sources import load_source
 from swarm.ledger.transaction import Transaction, of_swarm
+from swarm.ledger.transitions import set_commits
 from swarm.project.settings import Config
 from swarm.records import Measure, Run
 

@@ -6,10 +6,10 @@ import json
 
 from swarm.ledger.agents import enlist
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import abandon, add_baseline
 from swarm.ledger.rows import ExperimentRow, SwarmRow
 from swarm.ledger.sources import store_source
 from swarm.ledger.transaction import Transaction, of_swarm
+from swarm.ledger.transitions import abandon, add_baseline
 from swarm.records import Source
 
 

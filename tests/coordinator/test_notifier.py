@@ -21,9 +21,9 @@ from swarm.errors import UsageError
 from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import make_plan
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import add_baseline
 from swarm.ledger.home import make_home
 from swarm.ledger.swarms import found
+from swarm.ledger.transitions import add_baseline
 from swarm.project.settings import Config, check_url
 from swarm.records import Source
 
