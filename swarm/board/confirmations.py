@@ -40,8 +40,10 @@ def earned(tx: Transaction, last: bool) -> bool:
     """Whether the tip's gain so far over the champion deserves a strict test, and the swarm can pay for it."""
     newest, best = trunk.tip(tx.ledger, tx.tag), trunk.champion(tx.ledger, tx.tag)
     rival = best.source if best else tx.swarm.base_source
+    if not tx.policy.confirms or newest.source == rival:
+        return False
     known = noise(tx)
-    if not tx.policy.confirms or not known.sigma or newest.source == rival:
+    if not known.sigma:
         return False
     if not affordable(*confirmations.spent(tx), measured_runs(tx), last=last):
         return False

@@ -118,7 +118,7 @@ def _judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
         trunk.advance(tx, tested, trunk.tip(tx.ledger, tx.tag).position + 1)
     close(tx, tested, verdict)
     confirmations.consider(tx)
-    _warn_once(tx)
+    _warn_once(tx, evidence.sigma)
     return verdict
 
 
@@ -160,9 +160,9 @@ def _beside_nothing(tx: Transaction, tested: ExperimentRow) -> Verdict:
     return Verdict(Status.DISCARD, None, None, 0, reason, Outcome.GIVEN_UP)
 
 
-def _warn_once(tx: Transaction) -> None:
+def _warn_once(tx: Transaction, sigma: float | None) -> None:
     """Tells people, once, that the newest edits cannot be distinguished."""
-    if indistinct(experiments.newest_gains(tx, EDITS), noise(tx).sigma) and not was_warned(tx, SATURATED):
+    if indistinct(experiments.newest_gains(tx, EDITS), sigma) and not was_warned(tx, SATURATED):
         tx.event("swarm", "warning", SATURATED)
 
 

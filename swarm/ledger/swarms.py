@@ -118,7 +118,8 @@ def end(tx: Transaction, status: str, reason: str) -> None:
 
 def set_sigma(tx: Transaction, sigma: float | None) -> None:
     """The noise of one run, as it is known now."""
-    tx.ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", sigma, tx.tag)
+    if sigma != tx.swarm.sigma:
+        tx.ledger.execute("UPDATE swarms SET sigma = ? WHERE tag = ?", sigma, tx.tag)
 
 
 def stop_word(ledger: Ledger, tag: str) -> str:
