@@ -20,7 +20,7 @@ SENT = ("champion", "invalid", *ENDS)  # the kinds of events that are sent
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Notification:
     """One message to people. `kind` is champion, crashes, limit, finished, stopped or failed."""
 
     tag: str
@@ -32,15 +32,15 @@ class News:
     value: float | None = None  # of the experiment
 
 
-class Newsroom:
-    """Gives each piece of news once, from the moment it is made on."""
+class NotificationFeed:
+    """Gives each notification once, from the moment it is made on."""
 
     def __init__(self, ledger: Ledger, tag: str):
         self._ledger, self._tag = ledger, tag
         self._last = newest_event(ledger, tag)
         self._streak = self._limit = False
 
-    def look(self) -> list[News]:
+    def look(self) -> list[Notification]:
         """What is new since the last look, oldest first."""
         tx = of_swarm(self._ledger, self._tag, time.time())
         news = [self._crashes(), self._reached(tx)]
@@ -50,25 +50,25 @@ class Newsroom:
                 news.append(self._of_event(event, tx.swarm.metric))
         return [item for item in news if item]
 
-    def _of_event(self, event: EventRow, metric: str) -> News:
+    def _of_event(self, event: EventRow, metric: str) -> Notification:
         if event.experiment is None:
-            return News(self._tag, event.kind, event.text, event.at, metric=metric)
+            return Notification(self._tag, event.kind, event.text, event.at, metric=metric)
         text = f"{experiment(self._ledger, event.experiment).title}: {event.text}"
         value = own_mean(self._ledger, event.experiment)
-        return News(self._tag, event.kind, text, event.at, event.experiment, metric, value)
+        return Notification(self._tag, event.kind, text, event.at, event.experiment, metric, value)
 
-    def _crashes(self) -> News | None:
+    def _crashes(self) -> Notification | None:
         newest = newest_verdicts(self._ledger, self._tag, STREAK, baselines=True)
         before = self._streak
         self._streak = len(newest) == STREAK and all(row.status is Status.CRASH for row in newest)
         if before or not self._streak:
             return None
         text = f"{STREAK} experiments in a row crashed, the last with: {newest[0].reason}"
-        return News(self._tag, "crashes", text, time.time(), newest[0].id)
+        return Notification(self._tag, "crashes", text, time.time(), newest[0].id)
 
-    def _reached(self, tx: Transaction) -> News | None:
+    def _reached(self, tx: Transaction) -> Notification | None:
         if self._limit or tx.swarm.stop or tx.swarm.ended:
             return None
         why = limit(tx, len(agents(self._ledger, self._tag)))
         self._limit = bool(why)
-        return News(self._tag, "limit", f"{why}: only the closing runs are left", tx.now) if why else None
+        return Notification(self._tag, "limit", f"{why}: only the closing runs are left", tx.now) if why else None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from swarm.board.notifications import Newsroom
+from swarm.board.notifications import NotificationFeed
 from swarm.coordinator.webhook import place, send
 from swarm.errors import SwarmError
 from swarm.history.repository import History
@@ -50,12 +50,12 @@ class Notifier:
 
     def _live(self) -> None:
         with contextlib.closing(Ledger(self._path)) as ledger:
-            newsroom, history = Newsroom(ledger, self._tag), History(self._root)
+            feed, history = NotificationFeed(ledger, self._tag), History(self._root)
             self._ready.set()
             last = False
             while not last:
                 last = self._closing.wait(LOOK)
-                for news in newsroom.look() if self._notify else ():
+                for news in feed.look() if self._notify else ():
                     self._deliver(lambda news=news: send(self._notify or "", news))
                 if self._remote and (last or time.monotonic() > self._pause_until):
                     self._push(history, self._remote)

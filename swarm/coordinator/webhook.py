@@ -1,4 +1,4 @@
-"""News over HTTP: ntfy, Slack, Discord, or a plain JSON object, chosen by the shape of the URL."""
+"""Notifications over HTTP: ntfy, Slack, Discord, or a plain JSON object, chosen by the shape of the URL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import urllib.request
 from urllib.parse import urlsplit
 
-from swarm.board.notifications import News
+from swarm.board.notifications import Notification
 
 TIMEOUT = 10.0  # seconds of one delivery
 LONGEST = 1800  # characters: Discord takes 2000
@@ -19,12 +19,12 @@ def place(url: str) -> str:
     return urlsplit(url).hostname or "?"
 
 
-def request(url: str, news: News) -> urllib.request.Request:
+def request(url: str, notification: Notification) -> urllib.request.Request:
     """What to send: a POST in the form that the service behind `url` reads."""
     parts = urlsplit(url)
-    title, text = f"swarm {news.tag}: {news.kind}", news.text[:LONGEST]
+    title, text = f"swarm {notification.tag}: {notification.kind}", notification.text[:LONGEST]
     if parts.scheme.startswith("ntfy+") or "ntfy" in (parts.hostname or ""):
-        priority = "high" if news.kind in _URGENT else "default"
+        priority = "high" if notification.kind in _URGENT else "default"
         headers = {"Title": title, "Priority": priority, "Tags": "warning" if priority == "high" else "test_tube"}
         return urllib.request.Request(url.removeprefix("ntfy+"), text.encode(), headers, method="POST")
     if "/api/webhooks/" in parts.path:  # Discord; no word of a title may ping anybody
@@ -34,11 +34,11 @@ def request(url: str, news: News) -> urllib.request.Request:
             text = text.replace(sign, entity)
         body = {"text": f"*{title}*\n{text}"}
     else:
-        body = {"title": title, **dataclasses.asdict(news)}
+        body = {"title": title, **dataclasses.asdict(notification)}
     return urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST")
 
 
-def send(url: str, news: News) -> None:
-    """Delivers one piece of news; OSError where that fails."""
-    with urllib.request.urlopen(request(url, news), timeout=TIMEOUT):
+def send(url: str, notification: Notification) -> None:
+    """Delivers one piece of notification; OSError where that fails."""
+    with urllib.request.urlopen(request(url, notification), timeout=TIMEOUT):
         pass

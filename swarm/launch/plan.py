@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
-import importlib.metadata
 import json
 import math
 import os
 import re
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +20,12 @@ from swarm.execution.sandbox import wanted
 from swarm.execution.seed_and_budget import how_seeded, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
+from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
-from swarm.ledger.database import Ledger, founded, locked
-from swarm.ledger.experiments import experiment
+from swarm.launch.start import base_commit, choose_tag, known_swarms, refuse_blocking_branches, refuse_changes
+from swarm.ledger.database import locked
 from swarm.ledger.home import ledger_path
-from swarm.ledger.rows import SwarmRow
-from swarm.ledger.swarms import swarms
-from swarm.ledger.trunk import tip
 from swarm.project.project import Project, load_project
 from swarm.project.settings import Config, check_url, renamed
 from swarm.records import Edit, Source
@@ -38,15 +33,8 @@ from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create
 
-ANEW = (
-    "tag",
-    "resume",
-    "from_tag",
-    "detach",
-    "dry_run",
-    "address",
-    "wait",
-)  # what a resumed swarm does not keep
+# The settings that a resumed swarm does not keep.
+ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +80,10 @@ def make_plan(
     history = History(root)
     root = history.root
     project = load_project(root)
-    known = _tags(root)
-    tag = _tag(config, history, known, today or datetime.date.today())
+    known = known_swarms(root)
+    tag = choose_tag(config, history, known, today or datetime.date.today())
     if thinks:
-        _refuse_blocking_branches(history, tag)
+        refuse_blocking_branches(history, tag)
     if locked(ledger_path(root)):
         raise UsageError(
             "a swarm is already running on this repository: see it with `python -m swarm watch`,"
@@ -104,9 +92,9 @@ def make_plan(
     if config.resume:
         config = _resumed(config, renamed(known[tag].settings))
     wanted(config.sandbox)  # raises where something is missing
-    base = known[tag].base_commit if config.resume else _start(config, history, known, root)
+    base = known[tag].base_commit if config.resume else base_commit(config, history, known, root)
     if not config.resume and not config.from_tag:
-        _refuse_changes(history, project)
+        refuse_changes(history, project)
     _refuse_unreachable(config, history)
     source = Source({path: history.read(base, path) for path in project.editable})
     _refuse_broken(source)
@@ -123,9 +111,9 @@ def make_plan(
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
-    key = _key(project, history, base, device, slots, budget, data)
+    key = comparability_key(project, history, base, device, slots, budget, data)
     if config.resume:
-        _refuse_other_key(tag, key, json.loads(known[tag].key))
+        refuse_other_key(tag, key, json.loads(known[tag].key))
     fixed = Source({path: history.read(base, path) for path in project.fixed})
     return Plan(
         root=root,
@@ -170,67 +158,6 @@ def categories(plan: Plan) -> dict[str, tuple[str, str]]:
     }
 
 
-# -- the tag and where it starts -----------------------------------------------------------------------------------
-
-
-def _tags(root: Path) -> dict[str, SwarmRow]:
-    """The swarms that ran here, by tag."""
-    path = ledger_path(root)
-    if not founded(path):
-        return {}
-    ledger = Ledger(path)
-    try:
-        return {swarm.tag: swarm for swarm in swarms(ledger)}
-    finally:
-        ledger.close()
-
-
-def _tag(config: Config, history: History, known: Mapping[str, object], today: datetime.date) -> str:
-    taken = {*known, *(part for name in history.branches() for part in name.split("/")[1:2])}
-    if config.resume:
-        if config.tag not in known:
-            raise UsageError(f"there is no swarm {config.tag} to resume; there are: {', '.join(known) or 'none yet'}")
-        return str(config.tag)
-    if config.tag is None:
-        stem = today.strftime("%b%d").lower()
-        free = [tag for tag in (stem, *(stem + letter for letter in string.ascii_lowercase[1:])) if tag not in taken]
-        if not free:
-            raise UsageError(f"all tags from {stem} to {stem}z are taken: give one of your own with --tag")
-        return free[0]
-    if config.tag in known:
-        raise UsageError(
-            f"the swarm {config.tag} exists: go on with `--tag {config.tag} --resume`, start from what it found with"
-            f" `--tag OTHER --from {config.tag}`, or choose another tag"
-        )
-    if config.tag in taken:
-        raise UsageError(f"a branch under autoresearch/{config.tag} exists: choose another tag")
-    return config.tag
-
-
-def _start(config: Config, history: History, known: Mapping[str, SwarmRow], root: Path) -> str:
-    """The commit that the baseline is: HEAD, or the best of an earlier swarm."""
-    if config.from_tag is None:
-        return history.head()
-    if config.from_tag not in known:
-        raise UsageError(
-            f"--from {config.from_tag}: there is no such swarm; there are: {', '.join(known) or 'none yet'}"
-        )
-    ledger = Ledger(ledger_path(root))
-    try:
-        newest = tip(ledger, config.from_tag)
-        commit = experiment(ledger, newest.experiment).commit_sha if newest.experiment else None
-    finally:
-        ledger.close()
-    if newest.position == 0:
-        return known[config.from_tag].base_commit
-    if commit is None:
-        raise UsageError(
-            f"--from {config.from_tag}: its last keep was never committed:"
-            f" `launch --tag {config.from_tag} --resume` does that, and can be stopped at once"
-        )
-    return commit
-
-
 def _resumed(config: Config, first: Mapping[str, Any]) -> Config:
     """The settings that the swarm was launched with, but for those that are given now."""
     default = Config()
@@ -244,26 +171,6 @@ def _resumed(config: Config, first: Mapping[str, Any]) -> Config:
     known = {field.name for field in dataclasses.fields(Config)}
     kept = {name: value for name, value in silent.items() if name in known}
     return dataclasses.replace(config, **kept, option={**first["option"], **config.option})
-
-
-def _refuse_blocking_branches(history: History, tag: str) -> None:
-    branches = history.branches("refs/heads")
-    if "autoresearch" in branches:
-        raise UsageError(
-            "a branch named autoresearch is in the way of autoresearch/<tag>:"
-            " rename it with `git branch -m autoresearch autoresearch-old`"
-        )
-    held = history.checked_out(tag)
-    if held:
-        raise UsageError(f"the branch {held[0]} is checked out and would move: `git switch` to another one first")
-
-
-def _refuse_changes(history: History, project: Project) -> None:
-    changed = history.changed((*project.editable, *project.fixed))
-    if changed:
-        raise UsageError(
-            f"{', '.join(changed)}: uncommitted changes; commit them (`git commit -a`) or `git stash` first"
-        )
 
 
 def _refuse_unreachable(config: Config, history: History) -> None:
@@ -282,42 +189,6 @@ def _refuse_broken(source: Source) -> None:
         raise UsageError(f"{wrong}: mend and commit it first")
 
 
-# -- the data and the key --------------------------------------------------------------------------------------------
-
-
-def _key(
-    project: Project,
-    history: History,
-    base: str,
-    device: str,
-    slots: Mapping[str, Slot],
-    budget: float,
-    data: Mapping[str, object],
-) -> dict[str, object]:
-    """With which results this swarm's may be compared: those measured under an equal key."""
-    fixed = {path: hashlib.sha256(history.read(base, path)).hexdigest() for path in project.fixed}
-    return {
-        "device": device,
-        "threads": next(iter(slots.values())).threads if device.startswith("cpu") else 0,  # elsewhere the GPU decides
-        "data": data.get("key", ""),
-        "fixed": hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16],
-        "budget": budget,
-        "metric": project.metric,
-        "torch": _version("torch"),
-    }
-
-
-def _refuse_other_key(tag: str, key: Mapping[str, object], first: Mapping[str, object]) -> None:
-    changed = [
-        f"{name} ({first.get(name)} then, {value} now)" for name, value in key.items() if first.get(name) != value
-    ]
-    if changed:
-        raise UsageError(
-            f"{tag} cannot be resumed, as results would not be comparable: another {', '.join(changed)};"
-            f" start a new swarm from it with `--tag OTHER --from {tag}`"
-        )
-
-
 def _environment_budget() -> float | None:
     """TIME_BUDGET, as prepare.py and train.py read it."""
     text = os.environ.get("TIME_BUDGET")
@@ -328,10 +199,3 @@ def _environment_budget() -> float | None:
     if budget is not None and not 0 < budget < math.inf:
         raise UsageError(f"TIME_BUDGET={text}: it must be above 0, and finite")
     return budget
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""

@@ -1,4 +1,4 @@
-"""News over loopback HTTP and refs to real repositories, while servers fail, hang and disappear."""
+"""Notifications over loopback HTTP and refs to real repositories, while servers fail, hang and disappear."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.board.notifications import STREAK, News, Newsroom
+from swarm.board.notifications import STREAK, Notification, NotificationFeed
 from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.webhook import request
 from swarm.errors import UsageError
@@ -27,7 +27,9 @@ from swarm.ledger.transitions import add_baseline
 from swarm.project.settings import Config, check_url
 from swarm.records import Source
 
-NEWS = News("apr5", "champion", "wider: gain 0.01 <!channel> → @everyone", 12.0, "apr5-gpu0-0001", "val_bpb", 0.99)
+NOTIFICATION = Notification(
+    "apr5", "champion", "wider: gain 0.01 <!channel> → @everyone", 12.0, "apr5-gpu0-0001", "val_bpb", 0.99
+)
 
 
 class Server(ThreadingHTTPServer):
@@ -114,7 +116,7 @@ def git(root: Path, *arguments: str) -> str:
 
 def test_what_is_news_and_only_once(ledger: Ledger) -> None:
     happen(ledger, "champion", "of an earlier life")
-    room = Newsroom(ledger, "apr5")
+    room = NotificationFeed(ledger, "apr5")
     assert room.look() == []
     happen(ledger, "champion", "gain 0.01", "apr5-gpu0-0000")
     happen(ledger, "discard", "no news")
@@ -136,15 +138,15 @@ def test_what_is_news_and_only_once(ledger: Ledger) -> None:
 
 
 def test_each_service_gets_its_form() -> None:
-    ntfy = request("https://ntfy.sh/topic", NEWS)
-    assert ntfy.get_header("Title") == "swarm apr5: champion" and ntfy.data == NEWS.text.encode()
-    own = request("ntfy+http://localhost:1/topic", News("t", "failed", "x", 0.0))
+    ntfy = request("https://ntfy.sh/topic", NOTIFICATION)
+    assert ntfy.get_header("Title") == "swarm apr5: champion" and ntfy.data == NOTIFICATION.text.encode()
+    own = request("ntfy+http://localhost:1/topic", Notification("t", "failed", "x", 0.0))
     assert (own.full_url, own.get_header("Priority")) == ("http://localhost:1/topic", "high")
-    slack = json.loads(request("https://hooks.slack.com/services/T/B/x", NEWS).data or b"")
+    slack = json.loads(request("https://hooks.slack.com/services/T/B/x", NOTIFICATION).data or b"")
     assert "&lt;!channel&gt;" in slack["text"] and set(slack) == {"text"}
-    discord = json.loads(request("https://discord.com/api/webhooks/1/x", NEWS).data or b"")
+    discord = json.loads(request("https://discord.com/api/webhooks/1/x", NOTIFICATION).data or b"")
     assert discord["allowed_mentions"] == {"parse": []} and "@everyone" in discord["content"]
-    plain = json.loads(request("https://example.org/hook", NEWS).data or b"")
+    plain = json.loads(request("https://example.org/hook", NOTIFICATION).data or b"")
     assert (plain["kind"], plain["value"], plain["experiment"], plain["tag"]) == (
         "champion",
         0.99,

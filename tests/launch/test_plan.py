@@ -233,7 +233,8 @@ def test_an_option_that_no_researcher_of_the_launch_takes(root: Path) -> None:
     refused(root, "--option turns", "script, think", researcher="sweep,scripted:1", option={"turns": "3"})
     refused(root, "the option think='-1'", researcher="scripted", option={"think": "-1"})
     assert plan(root, researcher="sweep", option={"model": "of another"}).config.option == {"model": "of another"}
-    own = "swarm.lab.bench.sleeping_researcher:SleepingResearcher"  # a class that declares nothing takes whatever there is
+    # A class that declares nothing takes whatever there is.
+    own = "swarm.lab.bench.sleeping_researcher:SleepingResearcher"
     assert plan(root, researcher=own, option={"mine": "3"}).researchers["gpu0"] == own
 
 

@@ -1,0 +1,53 @@
+"""The comparability key of a swarm: with which results its own may be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping
+
+from swarm.errors import UsageError
+from swarm.execution.slot import Slot
+from swarm.history.repository import History
+from swarm.project.project import Project
+
+
+def comparability_key(
+    project: Project,
+    history: History,
+    base: str,
+    device: str,
+    slots: Mapping[str, Slot],
+    budget: float,
+    data: Mapping[str, object],
+) -> dict[str, object]:
+    """With which results this swarm's may be compared: those measured under an equal key."""
+    fixed = {path: hashlib.sha256(history.read(base, path)).hexdigest() for path in project.fixed}
+    return {
+        "device": device,
+        "threads": next(iter(slots.values())).threads if device.startswith("cpu") else 0,  # elsewhere the GPU decides
+        "data": data.get("key", ""),
+        "fixed": hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16],
+        "budget": budget,
+        "metric": project.metric,
+        "torch": _version("torch"),
+    }
+
+
+def refuse_other_key(tag: str, key: Mapping[str, object], first: Mapping[str, object]) -> None:
+    changed = [
+        f"{name} ({first.get(name)} then, {value} now)" for name, value in key.items() if first.get(name) != value
+    ]
+    if changed:
+        raise UsageError(
+            f"{tag} cannot be resumed, as results would not be comparable: another {', '.join(changed)};"
+            f" start a new swarm from it with `--tag OTHER --from {tag}`"
+        )
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,98 @@
+"""What a swarm is called and which commit it starts from; whatever in the repository stands in its way is refused."""
+
+from __future__ import annotations
+
+import datetime
+import string
+from collections.abc import Mapping
+from pathlib import Path
+
+from swarm.errors import UsageError
+from swarm.history.repository import History
+from swarm.ledger.database import Ledger, founded
+from swarm.ledger.experiments import experiment
+from swarm.ledger.home import ledger_path
+from swarm.ledger.rows import SwarmRow
+from swarm.ledger.swarms import swarms
+from swarm.ledger.trunk import tip
+from swarm.project.project import Project
+from swarm.project.settings import Config
+
+
+def known_swarms(root: Path) -> dict[str, SwarmRow]:
+    """The swarms that ran here, by tag."""
+    path = ledger_path(root)
+    if not founded(path):
+        return {}
+    ledger = Ledger(path)
+    try:
+        return {swarm.tag: swarm for swarm in swarms(ledger)}
+    finally:
+        ledger.close()
+
+
+def choose_tag(config: Config, history: History, known: Mapping[str, object], today: datetime.date) -> str:
+    """The tag that was given, or one after today's date; UsageError where it is taken, or unknown to a resume."""
+    taken = {*known, *(part for name in history.branches() for part in name.split("/")[1:2])}
+    if config.resume:
+        if config.tag not in known:
+            raise UsageError(f"there is no swarm {config.tag} to resume; there are: {', '.join(known) or 'none yet'}")
+        return str(config.tag)
+    if config.tag is None:
+        stem = today.strftime("%b%d").lower()
+        free = [tag for tag in (stem, *(stem + letter for letter in string.ascii_lowercase[1:])) if tag not in taken]
+        if not free:
+            raise UsageError(f"all tags from {stem} to {stem}z are taken: give one of your own with --tag")
+        return free[0]
+    if config.tag in known:
+        raise UsageError(
+            f"the swarm {config.tag} exists: go on with `--tag {config.tag} --resume`, start from what it found with"
+            f" `--tag OTHER --from {config.tag}`, or choose another tag"
+        )
+    if config.tag in taken:
+        raise UsageError(f"a branch under autoresearch/{config.tag} exists: choose another tag")
+    return config.tag
+
+
+def base_commit(config: Config, history: History, known: Mapping[str, SwarmRow], root: Path) -> str:
+    """The commit that the baseline is: HEAD, or the best of an earlier swarm."""
+    if config.from_tag is None:
+        return history.head()
+    if config.from_tag not in known:
+        raise UsageError(
+            f"--from {config.from_tag}: there is no such swarm; there are: {', '.join(known) or 'none yet'}"
+        )
+    ledger = Ledger(ledger_path(root))
+    try:
+        newest = tip(ledger, config.from_tag)
+        commit = experiment(ledger, newest.experiment).commit_sha if newest.experiment else None
+    finally:
+        ledger.close()
+    if newest.position == 0:
+        return known[config.from_tag].base_commit
+    if commit is None:
+        raise UsageError(
+            f"--from {config.from_tag}: its last keep was never committed:"
+            f" `launch --tag {config.from_tag} --resume` does that, and can be stopped at once"
+        )
+    return commit
+
+
+def refuse_blocking_branches(history: History, tag: str) -> None:
+    branches = history.branches("refs/heads")
+    if "autoresearch" in branches:
+        raise UsageError(
+            "a branch named autoresearch is in the way of autoresearch/<tag>:"
+            " rename it with `git branch -m autoresearch autoresearch-old`"
+        )
+    held = history.checked_out(tag)
+    if held:
+        raise UsageError(f"the branch {held[0]} is checked out and would move: `git switch` to another one first")
+
+
+def refuse_changes(history: History, project: Project) -> None:
+    changed = history.changed((*project.editable, *project.fixed))
+    if changed:
+        raise UsageError(
+            f"{', '.join(changed)}: uncommitted changes; commit them (`git commit -a`) or `git stash` first"
+        )
