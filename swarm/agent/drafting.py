@@ -150,8 +150,8 @@ class Drafting:
         if isinstance(claim, Duplicate):
             return self._refuse(idea, claim.explanation)
         try:
-            edit = await self._edit(researcher, claim, briefing)
-            return await self._check(edit, claim, briefing.parent)
+            edit = await self._edit(researcher, idea, claim, briefing)
+            return await self._check(idea, edit, claim, briefing.parent)
         except Exception:
             await self.board.release(claim, "its researcher failed")
             raise
@@ -162,13 +162,14 @@ class Drafting:
             self._known = sum(number for *_, number in briefing.tally)
         return briefing
 
-    async def _edit(self, researcher: Researcher, claim: Claim, briefing: Briefing) -> Edit:
+    async def _edit(self, researcher: Researcher, idea: Idea, claim: Claim, briefing: Briefing) -> Edit:
+        """The idea as its researcher had it, not as the board stores it: it may look for its own."""
         claimed = replace(briefing, experiment=claim.experiment)
-        return await researcher.edit(claim.idea, claimed, self.drafts.fresh(briefing.parent))
+        return await researcher.edit(idea, claimed, self.drafts.fresh(briefing.parent))
 
-    async def _check(self, edit: Edit, claim: Claim, parent: Source) -> Draft:
+    async def _check(self, idea: Idea, edit: Edit, claim: Claim, parent: Source) -> Draft:
         """Enters the edit where it may run and its code is new."""
-        idea, wrong = claim.idea, fault(edit, parent, self.project)
+        wrong = fault(edit, parent, self.project)
         if wrong:
             await self.board.release(claim, wrong)
             return self._refuse(idea, wrong)

@@ -90,10 +90,10 @@ def legible(idea: Idea) -> Idea:
     title = one_line(printable(idea.title))[:TITLE] or "an idea without a title"
     category = one_line(printable(idea.category))[:TITLE]
     rationale, again = printable(idea.rationale)[:RATIONALE], one_line(printable(idea.again))[:AGAIN]
-    knobs = {printable(str(name)): value for name, value in idea.knobs.items() if _is_plain(value)}
+    knobs = {printable(str(name)): value if _is_plain(value) else str(value) for name, value in idea.knobs.items()}
     return replace(idea, title=title, rationale=rationale, category=category, knobs=knobs, again=again)
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a knob's value is one that can be stored and compared."""
-    return isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value))
+    """Whether a knob's value is read back from the ledger as it is."""
+    return type(value) in (int, str) or (type(value) is float and math.isfinite(value))

@@ -17,10 +17,8 @@ from swarm.ledger.rows import ExperimentRow, SwarmRow
 from swarm.ledger.transaction import Transaction
 from swarm.records import Finding, Rung
 
-KNOWN, KEPT = (
-    400,
-    100,
-)  # findings in a briefing at most, the newest, and kept ones beside them: small whatever the history
+# Findings of a briefing at most: the newest, and kept ones beside them; small whatever the history.
+KNOWN, KEPT = 400, 100
 
 Changes = Callable[[str, int], list[str]]  # the categories of what the trunk took since that position of that swarm
 

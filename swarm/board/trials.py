@@ -135,8 +135,8 @@ def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
         known.sigma,
         tested.added_size,
         broken_guard=_breach(tx, source),
-        no_effect=does_nothing(tx, tested.id),
-        unaudited=runs.any_unaudited(tx, source),
+        no_effect=tested.added_size >= 0 and does_nothing(tx, tested.id),
+        unaudited=runs.any_unaudited(tx.ledger, source),
         trunk_moved=tested.parent != trunk.tip(tx.ledger, tx.tag).source,
     )
 
@@ -206,6 +206,7 @@ def _crashed(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:
 def let_stand(tx: Transaction, name: str) -> None:
     """No repair came: the crash stands."""
     row = experiment(tx.ledger, name)
+    assert row.failure is not None, f"{name} has not crashed"
     _crash(tx, row, row.failure, row.reason)
 
 

@@ -39,9 +39,9 @@ def confirm(options: argparse.Namespace) -> int:
         view = find(snapshot, options.what)
         rival = find(snapshot, _rival(snapshot, view, options.against, ledger))
     question = Question(view.id, rival.id, options.seeds)
-    seats = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
+    places = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
     comparison = answer(
-        root_of(options), snapshot.tag, question, seats, lambda line: print(line, file=sys.stderr, flush=True)
+        root_of(options), snapshot.tag, question, places, lambda line: print(line, file=sys.stderr, flush=True)
     )
     if options.json:
         print_json(comparison_json(snapshot, view, rival, comparison))

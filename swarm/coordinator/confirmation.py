@@ -48,8 +48,8 @@ class Question:
     seeds: int
 
 
-def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) -> Comparison:
-    """Runs what is asked and compares. `seats` may name other `gpus` or `agents` than the swarm's, or a cluster.
+def answer(root: Path, tag: str, question: Question, places: Config, say: Say) -> Comparison:
+    """Runs what is asked and compares. `places` may name other `gpus` or `agents` than the swarm's, or a cluster.
 
     UsageError, and nothing done, where a swarm runs, no slot is free, or results could not be compared with the
     swarm's. SwarmError where too few runs gave a number.
@@ -57,9 +57,9 @@ def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) ->
     if not FEWEST <= question.seeds <= MOST:
         raise UsageError(f"--seeds {question.seeds}: give {FEWEST} to {MOST}; 8 is what most papers need")
     config = Config(
-        tag=tag, resume=True, gpus=seats.gpus, agents=seats.agents, sandbox=seats.sandbox, wait=seats.wait
+        tag=tag, resume=True, gpus=places.gpus, agents=places.agents, sandbox=places.sandbox, wait=places.wait
     ).check()
-    address = seats.address or os.environ.get("RAY_ADDRESS")
+    address = places.address or os.environ.get("RAY_ADDRESS")
     where = functools.partial(_slots_on, address, question.seeds, say) if address else local_slots
     plan = make_plan(root, config, find_slots=where, thinks=False)
     os.environ.update(environment(plan))
@@ -67,10 +67,10 @@ def answer(root: Path, tag: str, question: Question, seats: Config, say: Say) ->
         _runners(plan, address or "", say) as runners,
         contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger,
     ):
-        runs = ConfirmationRuns(ledger, plan, question, runners, say)
-        asyncio.run(runs.work())
-        runs.publish()
-        return runs.conclude()
+        confirming = ConfirmationRuns(ledger, plan, question, runners, say)
+        asyncio.run(confirming.work())
+        confirming.publish()
+        return confirming.conclude()
 
 
 def _slots_on(address: str, seeds: int, say: Say, config: Config, device: str) -> SlotAssignment:

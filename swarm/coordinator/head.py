@@ -161,7 +161,7 @@ class Swarm:
     def _is_stopped(self, ledger: Ledger) -> bool:
         """Whether the swarm is to end now. Where nobody said so, the board did: the baseline crashes on every agent."""
         stopped = stop_word(ledger, self.tag) == "now"
-        self._hopeless = self._hopeless or (stopped and self._passed_on != "now")
+        self._hopeless = self._hopeless or (stopped and self.word != "now")
         return stopped
 
     def _supervise_agents(self) -> None:

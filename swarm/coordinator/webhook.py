@@ -39,6 +39,6 @@ def request(url: str, notification: Notification) -> urllib.request.Request:
 
 
 def send(url: str, notification: Notification) -> None:
-    """Delivers one piece of notification; OSError where that fails."""
+    """Delivers one notification; OSError where that fails."""
     with urllib.request.urlopen(request(url, notification), timeout=TIMEOUT):
         pass

@@ -241,9 +241,7 @@ def _apply_limits(step: Step) -> None:
     if step.cores and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):  # a container took these cores away: slower, not wrong
             os.sched_setaffinity(0, step.cores)
-    with contextlib.suppress(
-        OSError
-    ):  # where memory runs out, the kernel takes the trainer first, not the agent or the ledger
+    with contextlib.suppress(OSError):  # out of memory, the kernel takes the trainer first, not the agent or the ledger
         Path("/proc/self/oom_score_adj").write_text("800")
 
 

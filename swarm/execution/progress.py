@@ -66,7 +66,8 @@ def curve(heartbeats: tuple[Heartbeat, ...], points: int = CURVE_LENGTH) -> tupl
     parts: dict[int, list[float]] = {}
     for seconds, loss in known:
         parts.setdefault(max(0, math.ceil(points * seconds / end) - 1) if end > 0 else 0, []).append(loss)
-    return tuple((end * (part + 1) / points, sum(losses) / len(losses)) for part, losses in sorted(parts.items()))
+    means = ((end * (part + 1) / points, sum(losses) / len(losses)) for part, losses in sorted(parts.items()))
+    return tuple((seconds, mean) for seconds, mean in means if math.isfinite(mean))
 
 
 def last_loss(heartbeats: tuple[Heartbeat, ...], log: str) -> float | None:

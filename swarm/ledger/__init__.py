@@ -1,4 +1,4 @@
 """The only room with SQL: the database, its rows as records, and the queries over them.
 
-Imports judge, novelty, project and records.
+Imports judge and records.
 """

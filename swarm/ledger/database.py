@@ -45,6 +45,8 @@ class Ledger:
         self.path = path
         self.memory: dict[str, Any] = {}  # what readers keep at hand; forgotten where a change is taken back
         self._inside = False  # a transaction
+        self._earlier: sqlite3.Connection | None = None  # the file itself, where a copy of it is read
+        self._earlier_state = 0
         with ExitStack() as opened:
             if write and path:
                 opened.enter_context(_lock(path))
@@ -75,9 +77,10 @@ class Ledger:
         if write and self.value("PRAGMA quick_check(1)") != "ok":
             raise UsageError(f"{self.path} is damaged: move it away to start anew")
         if tables and version < VERSION:
-            if not write:
+            if write:
+                self._change_format(migration(version))
+            else:
                 self._read_a_copy()
-            self._change_format(migration(version))
         if not write:
             return
         if not tables:  # before anything else is written: the file is empty, or a ledger
@@ -90,14 +93,24 @@ class Ledger:
         self._db.executescript(f"BEGIN; {statements} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def _read_a_copy(self) -> None:
-        """A reader changes no file: what it reads of an earlier format is a copy in memory."""
-        copy = _connect(None, write=True)
-        self._db.backup(copy)
-        self._db.close()
-        self._db = copy
+        """A reader changes no file: what it reads of an earlier format is a copy in memory, as fresh as the file."""
+        if self._earlier is None:
+            self._earlier = self._db
+        self._earlier_state = self._earlier.execute("PRAGMA data_version").fetchone()[0]
+        self._db = _connect(None, write=True)
+        self._earlier.backup(self._db)
+        self._change_format(migration(self.value("PRAGMA user_version")))
+
+    def _renew_copy(self) -> None:
+        """A swarm of an earlier version may be running, and write."""
+        if self._earlier and self._earlier.execute("PRAGMA data_version").fetchone()[0] != self._earlier_state:
+            self._db.close()
+            self._read_a_copy()
 
     def close(self) -> None:
         self._opened.close()
+        if self._earlier:
+            self._earlier.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -146,6 +159,7 @@ class Ledger:
         if self._db.in_transaction:
             yield
             return
+        self._renew_copy()
         self._db.execute("BEGIN")
         try:
             yield
@@ -154,6 +168,8 @@ class Ledger:
 
     def version(self) -> tuple[int, int]:
         """Differs from an earlier one if anything was changed since, by this connection or any other."""
+        if self._earlier:
+            return self._earlier_state, 0
         return self.value("PRAGMA data_version"), self._db.total_changes
 
     def execute(self, sql: str, *values: object) -> int:

@@ -25,7 +25,7 @@ def count_events(ledger: Ledger, tag: str, kind: str) -> int:
 def was_warned(tx: Transaction, text: str) -> bool:
     """Whether people have had this very warning."""
     same = "SELECT count(*) FROM events WHERE tag = ? AND kind = 'warning' AND text = ?"
-    return bool(tx.ledger.value(same, tx.tag, text))
+    return bool(tx.ledger.value(same, tx.tag, printable(text)))
 
 
 def add_note(tx: Transaction, text: str) -> None:

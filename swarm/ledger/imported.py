@@ -59,9 +59,7 @@ def enter_imported(ledger: Ledger, found: Imported, sequence: int) -> bool:
         judged=found.at,
         **common,
     )
-    measured = (
-        {"state": "crashed"} if found.value is None else {"state": "measured", "value": found.value, "audited": 0}
-    )
+    state = {"state": "crashed"} if found.value is None else {"state": "measured", "value": found.value, "audited": 0}
     ledger.insert(
         "runs",
         id=f"{found.id}.1",
@@ -72,7 +70,7 @@ def enter_imported(ledger: Ledger, found: Imported, sequence: int) -> bool:
         fence=0,
         started=found.at,
         peak_vram_mb=found.peak_vram_mb,
-        **({"state": "crashed"} if found.value is None else measured),
+        **state,
         **common,
     )
     return True

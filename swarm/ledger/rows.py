@@ -259,11 +259,11 @@ def _conversion(hint: Any) -> Callable[[Any], Any] | None:
     if bool in options:
         return bool
     if any(typing.get_origin(option) is Mapping for option in options):
-        return _parsed
+        return _settings if Any in typing.get_args(options[0]) else json.loads
     enums = [option for option in options if isinstance(option, type) and issubclass(option, StrEnum)]
     return {word.value: word for word in enums[0]}.__getitem__ if enums else None
 
 
-@functools.lru_cache(maxsize=64)  # the settings are read at every call of the board
-def _parsed(text: str) -> Mapping[str, Any]:
-    return json.loads(text)
+@functools.lru_cache(maxsize=8)  # they are read at every call of the board
+def _settings(text: str) -> Mapping[str, Any]:
+    return types.MappingProxyType(json.loads(text))

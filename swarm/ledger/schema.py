@@ -104,7 +104,7 @@ END;
 _OUTCOMES = """
 ALTER TABLE experiments ADD COLUMN outcome TEXT;
 UPDATE experiments SET outcome = CASE
-    WHEN category = 'imported' THEN NULL
+    WHEN tag = 'import' THEN NULL
     WHEN status = 'crash' THEN 'crashed'
     WHEN baseline THEN 'baseline'
     WHEN restores IS NOT NULL THEN 'restored'

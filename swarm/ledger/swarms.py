@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from swarm.ledger.agents import enlist
 from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import baseline_of
 from swarm.ledger.rows import ExperimentRow, SwarmRow
 from swarm.ledger.sources import store_source
 from swarm.ledger.transaction import Transaction, of_swarm
@@ -39,7 +38,7 @@ def found(
             add_baseline(ledger, tag, agent, key, sha, at)
         ledger.execute(
             "INSERT OR IGNORE INTO fingerprints (fingerprint, key, experiment) VALUES (?, ?, ?)",
-            *(fingerprint, key, f"{tag}-{next(iter(agents))}-0000"),
+            *(fingerprint, key, baseline_of(tag, next(iter(agents)))),
         )
         enlist(ledger, tag, agents)
 
@@ -151,8 +150,3 @@ def root_of(ledger: Ledger, tag: str) -> tuple[str, int] | None:
         tag,
     )
     return (row["tag"], row["position"]) if row else None
-
-
-def settings_text(settings: dict[str, object]) -> str:
-    """Settings as the ledger stores them."""
-    return json.dumps(settings)

@@ -29,8 +29,8 @@ def assign(mix: str, agents: Sequence[str]) -> dict[str, str]:
             f"--researcher {mix} is for {wanted} {_agents(wanted)}, and there {_are(len(agents))}: change the numbers,"
             " or leave one of them out, which then takes the agents that are left"
         )
-    seats = [name for name, count in parts for _ in range(len(agents) - wanted if count is None else count)]
-    return dict(zip(agents, seats, strict=True))
+    dealt = [name for name, count in parts for _ in range(len(agents) - wanted if count is None else count)]
+    return dict(zip(agents, dealt, strict=True))
 
 
 def _read(mix: str, part: str) -> tuple[str, int | None]:

@@ -51,7 +51,6 @@ class ExperimentView:
     state: str  # claimed, drafted, testing, judged, abandoned
     status: str | None  # keep, discard, crash
     rung: str
-    outcome: Outcome | None = None  # None before the verdict, and of imported results
     rationale: str = ""
     commit: str | None = None  # full sha
     parent: str | None = None  # full sha of the parent's commit
@@ -71,6 +70,7 @@ class ExperimentView:
     baseline: bool = False
     quarantine: str = ""  # why it may not be ranked: caught cheating after it was kept, or built on what was
     restores: str | None = None  # the experiment whose code it brought back: a step of the trunk, and no idea
+    outcome: Outcome | None = None  # None before the verdict, and of imported results
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ In it four reasons were replaced by others that that version wrote, so that ever
 from __future__ import annotations
 
 import gzip
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -87,6 +88,16 @@ def test_a_reader_changes_nothing(root: Path) -> None:
     assert ledger_path(root).read_bytes() == before
     assert (snapshot.status, snapshot.champion, len(snapshot.experiments)) == ("finished", "apr5-gpu1-0003", 12)
     assert snapshot.headline and snapshot.headline.gain == pytest.approx(0.0089, abs=0.0001)
+
+
+def test_a_reader_follows_a_swarm_of_the_version_that_wrote_it(root: Path) -> None:
+    with closing(sqlite3.connect(ledger_path(root))) as writer, closing(Ledger(ledger_path(root))) as ledger:
+        before = read_snapshot(root, ledger, "apr5")
+        assert read_snapshot(root, ledger, "apr5").experiments is before.experiments, "nothing changed: nothing is read"
+        writer.execute("UPDATE experiments SET title = 'another title' WHERE id = 'apr5-gpu0-0001'")
+        writer.commit()
+        titles = {view.id: view.title for view in read_snapshot(root, ledger, "apr5").experiments}
+    assert titles["apr5-gpu0-0001"] == "another title"
 
 
 def test_the_swarm_goes_on(root: Path) -> None:

@@ -138,8 +138,8 @@ def _code(idea: Idea) -> Code:
 
 
 def _found(ledger: Ledger, tag: str, agents: int) -> None:
-    seats = {f"gpu{number}": ("simulated", "architecture") for number in range(agents)}
-    found(ledger, BASE, seats, BASE.sha, time.time(), **swarm_columns(tag, sigma_prior=SIGMA))
+    enlisted = {f"gpu{number}": ("simulated", "architecture") for number in range(agents)}
+    found(ledger, BASE, enlisted, BASE.sha, time.time(), **swarm_columns(tag, sigma_prior=SIGMA))
 
 
 def _fill(path: Path, experiments: int) -> None:

@@ -131,10 +131,10 @@ class _Simulation:
         swarm, loop = self.swarm, asyncio.get_running_loop()
         base = untouched()
         names = [f"gpu{number}" for number in range(swarm.gpus)]
-        seats = {name: ("simulated", CATEGORIES[number % len(CATEGORIES)]) for number, name in enumerate(names)}
+        enlisted = {name: ("simulated", CATEGORIES[number % len(CATEGORIES)]) for number, name in enumerate(names)}
         deadline = None if swarm.open_end else EPOCH + swarm.hours * HOUR
         row = swarm_columns(TAG, policy=swarm.policy, budget=swarm.budget, deadline=deadline, sigma_prior=swarm.sigma)
-        found(self.ledger, base, seats, fingerprint(base), EPOCH, **row)
+        found(self.ledger, base, enlisted, fingerprint(base), EPOCH, **row)
         board = Board(self.ledger, TAG, now=lambda: EPOCH + loop.time(), monotonic=loop.time)
         agents = [self._agent(name, board) for name in names]
         head = asyncio.create_task(_expire_leases(board))

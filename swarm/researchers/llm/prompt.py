@@ -61,7 +61,7 @@ def line(text: str, limit: int = LINE) -> str:
 
 
 def stable(rules: str, program: str, fixed: Mapping[str, str]) -> str:
-    """What does not change within a night: the rules, program.md, the fixed files as far as there is room."""
+    """What does not change while a swarm runs: the rules, program.md, the fixed files as far as there is room."""
     parts = [rules, DATA_RULE, f"# program.md\n\n{shortened(program.strip(), PROGRAM) or 'There is none.'}"]
     room = FIXED
     for path, text in sorted(fixed.items(), key=lambda item: (len(item[1]), item[0])):

@@ -35,7 +35,7 @@ RETRIES = Option("retries", 4, "how often a request is repeated that the API cou
 OUTPUT = 20_000  # tokens of one answer, thinking included; the SDK sends more only as a stream
 PATIENCE = 60.0  # seconds that the service may ask to wait; when it wants more, others think meanwhile
 
-PRICED = "2026-10"  # when PRICES was copied from https://platform.claude.com/docs/en/about-claude/pricing
+# Copied in October 2026 from https://platform.claude.com/docs/en/about-claude/pricing.
 PRICES: Mapping[str, Price] = {  # by the beginning of the model's name; the longest one that fits counts
     "claude-fable-5-1": Price(10.0, 50.0, 0.025),
     "claude-fable": Price(10.0, 50.0),
