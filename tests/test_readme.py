@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from swarm import cli
+from swarm.project.flags import flag
 from swarm.project.project import Project, load_project
-from swarm.project.settings import Config, flag, read_config
+from swarm.project.settings import Config, read_config
 from swarm.records import Briefing, Source
 from swarm.researchers.protocol import Exhausted
 from swarm.researchers.registry import REGISTRY

@@ -17,8 +17,7 @@ from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import SwarmError, UsageError
-from swarm.project.researcher_options import FORMER
-from swarm.project.settings import flag
+from swarm.project.flags import FORMER, flag
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,13 +58,17 @@ def add_to(verbs: Any) -> None:
 
     add = parser.add_argument_group("how results are judged").add_argument
     add("--budget", metavar="TIME", help="training time per run, as 5m or 300 (5m, or the project's)")
-    add("--policy", metavar="POLICY", help="race (replicate, then keep) or greedy (one run decides)")
+    add(
+        "--policy",
+        metavar="POLICY",
+        help="the keep rule: race or greedy; with other parameters as race:max_runs=3 (docs/judging.md)",
+    )
 
     add = parser.add_argument_group("who thinks").add_argument
     add(
         "--researcher",
         metavar="WHO",
-        help="auto, sweep, claude, claude-code, command, scripted, package.module:Class; or a mix, as claude:4,sweep",
+        help="auto, claude, claude-code, command, sweep, scripted, package.module:Class; or a mix, as claude:4,sweep",
     )
     add(
         "--option",
@@ -147,6 +150,7 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.ledger.home import open_ledger
     from swarm.researchers.cli.scratch import clear
     from swarm.snapshot.read import read_snapshot
+    from swarm.views.formatting import plural
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
 
@@ -156,7 +160,8 @@ def _run(plan: Any, screen: Console) -> int:
             with followed(plan.root, read()):
                 follow(read, screen, stopping=OWNER, done=done)
 
-    print(f"starting Ray and {len(plan.slots)} agents; first the baseline on each, twice", flush=True)
+    first = "" if plan.config.resume else "; first the baseline on each, twice"
+    print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)
     with _awake():
         code, reason = run(plan, show)
     for agent in plan.slots:

@@ -28,7 +28,7 @@ from swarm.coordinator.cluster import BoardHandle, Cluster, RayAgent
 from swarm.coordinator.ending import Ended, Ending
 from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.periodic import FailureStreak, PeriodicTask
-from swarm.errors import SwarmError
+from swarm.errors import SwarmError, Unavailable
 from swarm.execution import gpu
 from swarm.history.projection import Projection
 from swarm.history.repository import History
@@ -44,6 +44,7 @@ from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
+BOARD_TRIES = 3  # how often its first answer is awaited
 LEAST_CRASHES = 6  # of all agents, with nothing else between them: then people are warned
 PARTING = 30.0  # seconds that agents get to end after a "now"
 LAST_TRIES = 30.0  # seconds in which the end of the swarm is recorded, where that fails at first
@@ -73,7 +74,17 @@ class Swarm:
         _enter_ledger(self.plan, self.path)
         self._cluster.start(self._base)
         self._board = self._place_board()
-        self._ask("expire")  # it lives, or says here why not
+        self._await_board()
+
+    def _await_board(self) -> None:
+        """The board lives, or says why not. On a busy machine its process may take longer to start than an answer."""
+        for tries_left in reversed(range(BOARD_TRIES)):
+            try:
+                self._ask("expire")
+                return
+            except Unavailable:
+                if not tries_left:
+                    raise
 
     def supervise(self) -> Ended:
         """Looks after the agents until the last one has ended; how the swarm ended."""

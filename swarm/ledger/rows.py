@@ -158,7 +158,7 @@ class ExperimentRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One attempt at a run. `value` is None without a number; what the run printed is read with `runs.result_of`."""
+    """One attempt at a run. `value` is None without a number; the whole result is read with `runs.newest_run_of`."""
 
     id: str
     attempt: int

@@ -23,7 +23,6 @@ SHORTHANDS: Mapping[str, tuple[str, Any]] = {  # settings that set an option, an
     "researcher_command": ("command", str),
     "researcher_command_env": ("environment", str),
 }
-FORMER = ("command", "command_env")  # shorthands of earlier versions, which are still accepted
 
 
 def read_options(given: Mapping[str, Any], called: Callable[[str], str]) -> dict[str, tuple[str, str]]:

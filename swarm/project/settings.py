@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from swarm.errors import UsageError
 from swarm.judge.decide import read_policy
 from swarm.project.durations import Hours, Seconds, write_duration
+from swarm.project.flags import flag
 from swarm.project.researcher_options import SHORTHANDS, read_options
 from swarm.project.values import read_value, unit_of
 from swarm.text import one_line, printable
@@ -109,10 +110,6 @@ class Setting:
         """The value as people write it."""
         unit = unit_of(HINTS.get(self.name))
         return "–" if self.value in (None, {}) else write_duration(self.value, unit) if unit else str(self.value)
-
-
-def flag(name: str) -> str:
-    return {"from_tag": "--from"}.get(name, "--" + name.replace("_", "-"))
 
 
 def variable(name: str) -> str:

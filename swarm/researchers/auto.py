@@ -75,7 +75,7 @@ def introduce(asked: str, names: Iterable[str], options: Mapping[str, str]) -> s
     """The line that a launch begins with: who thinks, why, and what it may cost. `names` is what `asked` came to."""
     if "auto" in re.split(r"[,:\s]+", asked):
         return f"{asked}: {choose(options).reason}"
-    return f"{asked}, as told" + (f"; {_limit(options)}" if any(profile_of(name).pays for name in names) else "")
+    return f"{asked}, as asked" + (f"; {_limit(options)}" if any(profile_of(name).pays for name in names) else "")
 
 
 def _cost(profile: Profile, options: Mapping[str, str]) -> str:

@@ -125,7 +125,7 @@ def _coloured(diff: str) -> Iterator[Text]:
             style = "bold"
         else:
             style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-        yield Text(line, style, no_wrap=True, overflow="ignore")
+        yield Text(line, style, overflow="fold")  # a patch is read in full, wherever it goes
 
 
 def experiment_json(snapshot: Snapshot, view: ExperimentView) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
 from swarm import cli
+from swarm.judge.decide import POLICIES
+from swarm.researchers.registry import REGISTRY
 
 
 def test_every_verb_is_listed_once_in_a_line_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,3 +31,18 @@ def test_each_verb_explains_itself_and_its_flags(capsys: pytest.CaptureFixture[s
             cli.main([name, "--help"])
         text = capsys.readouterr().out
         assert text.startswith(f"usage: python -m swarm {name} ") and "--repo FOLDER" in text
+
+
+def test_the_help_of_launch_names_every_researcher_and_every_keep_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is written by hand, as no verb should wait at its start for what knows them."""
+    with pytest.raises(SystemExit):
+        cli.main(["launch", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    missing = [name for name in (*REGISTRY, *POLICIES) if name not in shown]
+    assert not missing, f"swarm/cli/launch.py does not tell of {missing}"
+
+
+def test_a_verb_starts_without_what_only_some_need() -> None:
+    program = "import sys, swarm.cli; swarm.cli.parser(); print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"ray", "torch", "anthropic", "pandas", "scipy", "git", "msgspec", "rich", "numpy"} & set(loaded)

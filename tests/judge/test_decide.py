@@ -79,7 +79,9 @@ def test_nobody_else_asks_which_policy_it_is() -> None:
 
 def test_a_rule_is_one_function_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def best_of_all(arms: Sequence[Arm], sigma: float | None, rules: Rules, added_size: int) -> Verdict:
-        """Keeps what beat its parent with every run."""
+        """Keeps what beat its parent with every run; without a run of either it asks for one."""
+        if not (arms and arms[-1].candidate and arms[-1].parent):
+            return Verdict(None, None, None, 0, "no run yet", Outcome.UNDECIDED, refresh=bool(arms))
         best = max(arms[-1].candidate) < min(arms[-1].parent)
         status, outcome = (Status.KEEP, Outcome.GAINED) if best else (Status.DISCARD, Outcome.NO_GAIN)
         return Verdict(status, 0.1, None, len(arms[-1].candidate), "every run", outcome, Rung.KEPT)

@@ -13,18 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.errors import UsageError
-from swarm.project.researcher_options import FORMER, SHORTHANDS
-from swarm.project.settings import (
-    FIELDS,
-    HINTS,
-    NO_SETTINGS,
-    Config,
-    Setting,
-    flag,
-    read_config,
-    renamed,
-    variable,
-)
+from swarm.project.flags import FORMER, flag
+from swarm.project.researcher_options import SHORTHANDS
+from swarm.project.settings import FIELDS, HINTS, NO_SETTINGS, Config, Setting, read_config, renamed, variable
 from swarm.project.values import unit_of
 
 

@@ -51,6 +51,6 @@ def test_a_launch_begins_with_who_thinks(bare: Path) -> None:
     assert introduce("auto", ["sweep"], {}).startswith("auto: the sweep, as ANTHROPIC_API_KEY")
     assert introduce("auto:1,sweep", ["sweep"], {}).startswith("auto:1,sweep: the sweep, as ANTHROPIC_API_KEY")
     assert (
-        introduce("claude:4,sweep", ["claude", "sweep"], {"max_usd": "5"}) == "claude:4,sweep, as told; at most $5.00"
+        introduce("claude:4,sweep", ["claude", "sweep"], {"max_usd": "5"}) == "claude:4,sweep, as asked; at most $5.00"
     )
-    assert introduce("sweep", ["sweep"], {}) == "sweep, as told"
+    assert introduce("sweep", ["sweep"], {}) == "sweep, as asked"

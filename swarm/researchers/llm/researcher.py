@@ -81,7 +81,10 @@ class LanguageModel(ABC):
         """The service that answers."""
 
     def _key(self, options: Mapping[str, str]) -> str:
-        variable = self.profile.secrets["api_key"]
+        """The service's key; "" for one that its class declares none for. UsageError where it is missing."""
+        variable = self.profile.secrets.get("api_key")
+        if variable is None:
+            return ""
         if not (key := options.get("api_key") or os.environ.get(variable)):
             raise UsageError(f"{self.profile.title} needs a key: set {variable}, or take claude-code or sweep")
         return key

@@ -171,6 +171,18 @@ def test_whoever_asks_learns_what_it_needs(parrot: Callable[..., Parrot], monkey
         parrot([], api_key="")
 
 
+class Keyless(Parrot):
+    """A service of this machine, which asks for no key."""
+
+    profile = Profile("a tame parrot", options=(TURNS, WORDS))
+
+
+def test_a_service_without_a_key_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY, "keyless", f"{__name__}:Keyless")  # type: ignore[arg-type]
+    monkeypatch.delenv(KEY, raising=False)
+    assert isinstance(create("keyless", "gpu0", 0, {}), Keyless)
+
+
 def test_it_needs_nothing_of_anthropic() -> None:
     program = (
         "import sys, tests.researchers.llm.test_another_service as other; other.Parrot('gpu0', 0, {'api_key': 'k'});"
