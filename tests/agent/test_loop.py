@@ -197,6 +197,23 @@ def test_an_agent_does_its_experiments_and_ends(room: Room) -> None:
     assert "gpu0" not in room.board.leases
 
 
+def test_a_researcher_edits_the_very_idea_that_it_had(room: Room) -> None:
+    """The board stores it fit to be shown; a researcher may look for its own."""
+    proposed, edited = [], []
+
+    def propose(briefing: Briefing) -> Idea:
+        proposed.append(replace(thinker._next(briefing), rationale="wide\u00a0blanks,\ttabs"))
+        return proposed[-1]
+
+    def edit(idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        edited.append(idea)
+        return turned(briefing.parent, *(int(number) for number in re.findall(r"\d+", idea.title)))
+
+    thinker = room.thinker(propose=propose, edit=edit)
+    room.live(room.agent(thinker))
+    assert edited and all(idea is proposed[number] for number, idea in enumerate(edited))
+
+
 def test_while_an_experiment_trains_the_next_one_is_drafted(room: Room) -> None:
     room.live(room.agent(room.thinker()))
     diary = [line for line in room.diary if not line.startswith("sleep")]
