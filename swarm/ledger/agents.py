@@ -24,10 +24,7 @@ def agents(ledger: Ledger, tag: str) -> list[AgentRow]:
 
 def agent_row(ledger: Ledger, tag: str, agent: str) -> AgentRow:
     """KeyError for one that the swarm does not have."""
-    row = ledger.record(AgentRow, "WHERE tag = ? AND agent = ?", tag, agent)
-    if row is None:
-        raise KeyError(agent)
-    return row
+    return ledger.the_record(AgentRow, "WHERE tag = ? AND agent = ?", tag, agent)
 
 
 def fence_of(ledger: Ledger, tag: str, agent: str) -> int | None:

@@ -49,10 +49,7 @@ class Figures:
 
 def confirmation(ledger: Ledger, number: int) -> ConfirmationRow:
     """KeyError where there is none of that number."""
-    row = ledger.record(ConfirmationRow, "WHERE id = ?", number)
-    if row is None:
-        raise KeyError(number)
-    return row
+    return ledger.the_record(ConfirmationRow, "WHERE id = ?", number)
 
 
 def confirmations(ledger: Ledger, tag: str) -> list[ConfirmationRow]:

@@ -203,6 +203,13 @@ class Ledger:
         row = self._db.execute(select(kind, sql), values).fetchone()
         return None if row is None else read(kind, row)
 
+    def the_record(self, kind: type[R], sql: str, *values: object) -> R:
+        """The first of the `records`, which must be there; KeyError where it is not."""
+        found = self.record(kind, sql, *values)
+        if found is None:
+            raise KeyError(values)
+        return found
+
     def value(self, sql: str, *values: object) -> Any:
         """The first column of the first row; None where there is no row."""
         row = self._db.execute(sql, values).fetchone()

@@ -33,10 +33,7 @@ _TESTING = "WHERE tag = ? AND state = 'testing' AND baseline = 0"
 
 def experiment(ledger: Ledger, name: str) -> ExperimentRow:
     """KeyError where there is none of that id."""
-    row = ledger.record(ExperimentRow, "WHERE id = ?", name)
-    if row is None:
-        raise KeyError(name)
-    return row
+    return ledger.the_record(ExperimentRow, "WHERE id = ?", name)
 
 
 def experiments(ledger: Ledger, tag: str) -> list[ExperimentRow]:

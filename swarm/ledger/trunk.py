@@ -18,10 +18,7 @@ def steps(ledger: Ledger, tag: str) -> list[TrunkStep]:
 
 def tip(ledger: Ledger, tag: str) -> TrunkStep:
     """The newest step of the trunk; KeyError where there is no such swarm."""
-    step = ledger.record(TrunkStep, "WHERE tag = ? ORDER BY position DESC LIMIT 1", tag)
-    if step is None:
-        raise KeyError(tag)
-    return step
+    return ledger.the_record(TrunkStep, "WHERE tag = ? ORDER BY position DESC LIMIT 1", tag)
 
 
 def champion(ledger: Ledger, tag: str) -> TrunkStep | None:
@@ -46,10 +43,7 @@ def source_at(tx: Transaction, position: int) -> str:
 
 def step_of(tx: Transaction, source: str) -> TrunkStep:
     """The newest step with this code; KeyError where there is none."""
-    step = tx.ledger.record(TrunkStep, "WHERE tag = ? AND source = ? ORDER BY position DESC", tx.tag, source)
-    if step is None:
-        raise KeyError(source)
-    return step
+    return tx.ledger.the_record(TrunkStep, "WHERE tag = ? AND source = ? ORDER BY position DESC", tx.tag, source)
 
 
 def clean_steps(tx: Transaction, below: int, other_than: str, most: int) -> list[TrunkStep]:
