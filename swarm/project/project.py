@@ -37,7 +37,14 @@ class Project:
     prior of the judge; a device that is not named there starts without one. `outlier_gain` holds by device, in units of
     the metric, what a single step may gain without being measured once more: the judge asks for that beyond ten sigmas,
     and beyond this. `guards` are bounds on other printed
-    numbers (swarm/judge/guards.py). `origins` says of each key that is not given where it was found.
+    numbers (swarm/judge/guards.py).
+
+    The metric is read from the log, or from the file `result` that the run writes, or as the one group of `pattern`.
+    `checks` are commands that must exit with 0 after a measurement that would be kept. `timeout` ends a run, whatever
+    it does; without it the limits come from the budget. A run sees the files of its commit; `include` are ignored or
+    untracked paths of the repository that it sees too, `readable` folders outside of it that the sandbox leaves open,
+    `pass_env` variables that it gets beside the usual ones, and `network` opens the network. `origins` says of each key
+    that is not given where it was found.
     """
 
     command: Texts
@@ -56,6 +63,14 @@ class Project:
     sigma: Mapping[str, float] = field(default_factory=dict)
     outlier_gain: Mapping[str, float] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
+    result: str = ""
+    pattern: str = ""
+    checks: Texts = ()
+    timeout: Seconds | None = None
+    include: Texts = ()
+    readable: Texts = ()
+    pass_env: Texts = ()
+    network: bool = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -123,9 +138,10 @@ def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
     if project.direction not in ("lower", "higher"):
         raise UsageError(f'{name}: direction must be "lower" or "higher", not {project.direction!r}')
     if not all(
-        0 < number < math.inf for number in (project.budget, *project.sigma.values(), *project.outlier_gain.values())
+        0 < number < math.inf
+        for number in (project.budget, project.timeout or 1.0, *project.sigma.values(), *project.outlier_gain.values())
     ):
-        raise UsageError(f"{name}: budget, sigma and outlier_gain must be above 0, and finite")
+        raise UsageError(f"{name}: budget, timeout, sigma and outlier_gain must be above 0, and finite")
     for guarded, bound in project.guards.items():
         try:
             Guard.parse(guarded, bound)
