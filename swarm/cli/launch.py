@@ -61,7 +61,7 @@ def add_to(verbs: Any) -> None:
     add(
         "--policy",
         metavar="POLICY",
-        help="the keep rule: race or greedy; with other parameters as race:max_runs=3 (docs/judging.md)",
+        help="the keep rule: race, greedy or exact; with other parameters as race:max_runs=3 (docs/judging.md)",
     )
 
     add = parser.add_argument_group("who thinks").add_argument

@@ -150,8 +150,9 @@ class ExperimentRow:
 
     @property
     def interval(self) -> tuple[float | None, float | None]:
-        """The 95% interval around the judged gain; None and None where nothing gives one."""
-        if self.gain is None or not self.se or not math.isfinite(self.se):  # an error of 0 is one that was never seen
+        """The 95% interval around the judged gain, the gain itself where equal code gives equal numbers; None and None
+        where nothing gives one."""
+        if self.gain is None or self.se is None or not math.isfinite(self.se):
             return None, None
         return self.gain - 1.96 * self.se, self.gain + 1.96 * self.se
 

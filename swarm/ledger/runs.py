@@ -157,6 +157,22 @@ def is_measured(tx: Transaction, source: str) -> bool:
     )
 
 
+def is_running(tx: Transaction, source: str) -> bool:
+    """Whether a run of this code is being made now."""
+    return bool(
+        tx.ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state = 'running'", tx.tag, source)
+    )
+
+
+def values_of(tx: Transaction, source: str) -> list[float]:
+    """What the runs of this code measured, oldest first, as they stand in the ledger."""
+    rows = tx.ledger.rows(
+        "SELECT value FROM runs WHERE tag = ? AND source = ? AND state = 'measured' ORDER BY started, id",
+        *(tx.tag, source),
+    )
+    return [row["value"] for row in rows]
+
+
 def tried(tx: Transaction, source: str) -> int:
     """How many runs of this code were made or are being made; lost ones do not count."""
     return tx.ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state != 'lost'", tx.tag, source)

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from swarm.judge.closing import Headline, headline
 from swarm.judge.confirm import around
+from swarm.judge.decide import read_policy
 from swarm.judge.saturation import EDITS, indistinct
 from swarm.ledger import payments
 from swarm.ledger.agents import agents
@@ -41,6 +42,7 @@ class Picture:
         self.payments = payments.paid(ledger, self.tag)
         self.measured = [each.run for each in self.tries if each.run.state is RunState.MEASURED]
         repeats = Counter(run.source for run in self.measured)
+        self.noiseless = read_policy(swarm.policy).noiseless
         self.noise = calibrated(swarm, [run for run in self.measured if repeats[run.source] > 1])
 
     def snapshot(self, folder: str, now: float) -> Snapshot:
@@ -85,10 +87,18 @@ class Picture:
             cache_share=self.cache_share(),
             gpu_hours=sum(agent.seconds for agent in agents(self.ledger, self.tag)) / 3600,
             train_share=self.train_share(),
-            warnings=(swarm.reason,) if swarm.reason else (),
+            warnings=tuple(filter(None, (self.lost_policy(), swarm.reason))),
             swarms=comparable_swarms(self.ledger, swarm),
             saturated=self.saturated(),
+            noiseless=self.noiseless,
         )
+
+    def lost_policy(self) -> str:
+        """That the swarm was launched with a policy that did not hold; "" where it has the one that it had."""
+        launched = self.swarm.settings.get("policy", self.swarm.policy)
+        if self.noiseless or not read_policy(launched).noiseless:
+            return ""
+        return f"policy {launched} did not hold, the same code gave other numbers: {self.swarm.policy} decides now"
 
     def limits(self) -> str:
         swarm = self.swarm
@@ -130,7 +140,7 @@ class Picture:
             if each.hidden is not None and each.run.state is RunState.MEASURED and each.run.confirmation == confirmation
         ]
         ours, theirs = ([value for code, value in hidden if code == arm] for arm in (source, rival))
-        return headline(ours, theirs, None)
+        return headline(ours, theirs, 0.0 if self.noiseless else None)
 
     def values(self, sources: set[str], purpose: Purpose | None = None) -> dict[str, list[float]]:
         """What these sources measured, lower is better, GPU offsets removed."""
@@ -146,8 +156,8 @@ class Picture:
         gain = low = high = None
         if row is not None and value is not None and base:
             gain = sum(base) / len(base) - value
-            if self.noise.sigma:
-                se = self.noise.sigma * (1 / len(own) + 1 / len(base)) ** 0.5
+            if self.noise.sigma or self.noiseless:
+                se = (self.noise.sigma or 0.0) * (1 / len(own) + 1 / len(base)) ** 0.5
                 low, high = around(gain, se, self.noise.df)
         return TrunkView(
             position=step.position,
@@ -173,6 +183,8 @@ class Picture:
     def _experiment(self, row: ExperimentRow, runs: list[RunRow]) -> ExperimentView:
         gain = None if row.baseline else row.gain
         low, high = (None, None) if row.baseline else row.interval
+        if row.baseline and row.status is Status.KEEP and not runs:  # another GPU's number is this one's too
+            runs = [run for run in self.measured if run.purpose is Purpose.BASELINE]
         own = [run.value or 0.0 for run in runs if run.source == row.source and run.purpose in JUDGED]
         return ExperimentView(
             id=row.id,

@@ -208,3 +208,4 @@ class Snapshot:
     warnings: tuple[str, ...] = ()
     swarms: tuple[SwarmView, ...] = ()  # all of the repository, by comparability key, this one's first
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
+    noiseless: bool = False  # equal code gives equal numbers, so that one run decides

@@ -105,7 +105,7 @@ def _counts(snapshot: Snapshot, width: int) -> Text:
         tally.append(f" {counts.get(status, 0)} {status}", STATUS_STYLES[status])
     details = [
         tally,
-        Text("noise unmeasured" if snapshot.sigma == 0 else f"sigma {Scale.of(snapshot).value(snapshot.sigma)}"),
+        Text(_noise(snapshot)),
         Text("" if snapshot.train_share is None else f"{share(snapshot.train_share)} training"),
         *(Text(f"{counts[name]} {name}") for name in ("duplicate", "invalid") if counts.get(name)),
         Text(f"limits {clean(snapshot.limits)}" if snapshot.limits else ""),
@@ -113,13 +113,20 @@ def _counts(snapshot: Snapshot, width: int) -> Text:
     return _joined(details, width)
 
 
+def _noise(snapshot: Snapshot) -> str:
+    if snapshot.noiseless:
+        return "exact: one run decides"
+    return "noise unmeasured" if snapshot.sigma == 0 else f"sigma {Scale.of(snapshot).value(snapshot.sigma)}"
+
+
 def _champion(snapshot: Snapshot, width: int) -> Text:
     limit = "" if snapshot.spend_limit_usd is None else f" of ${snapshot.spend_limit_usd:g}"
     resources = f"{dollars(snapshot.spent_usd)}{limit} · {machine_hours(snapshot)}"
     if snapshot.champion is None:
         kept = len(snapshot.trunk) - 1
-        why = f"{kept} kept, none confirmed" if kept > 0 else "nothing kept"
-        left = Text(f"no champion yet: {why}", "dim")
+        confirms = not snapshot.noiseless
+        why = f"{kept} kept{', none confirmed' * confirms}" if kept > 0 else "nothing kept"
+        left = Text(f"{'no champion yet: ' * confirms}{why}", "dim")
     else:
         titles = {experiment.id: experiment.title for experiment in snapshot.experiments}
         title = clean(titles.get(snapshot.champion, ""))

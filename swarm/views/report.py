@@ -36,6 +36,7 @@ _SMALL_WORDS = frozenset(
 ) | {"that", "this", "what", "with", "would"}
 
 UNMEASURED = "unmeasured: every repeat gave the same number, so seeds do not reach the code"
+NOISELESS = "none: equal code gives equal numbers, so that one run decides"
 
 
 def write_report(
@@ -92,7 +93,7 @@ def _ran(snapshot: Snapshot) -> str:
         "time": f"{duration(end - snapshot.started)}, {snapshot.status}",
         "machines": f"{plural(len(snapshot.agents), 'agent')}, {escape(snapshot.device)}",
         "machine time": f"{machine_hours(snapshot)}, {share(snapshot.train_share)} of it training",
-        "noise of one run (sigma)": UNMEASURED if snapshot.sigma == 0 else scale.value(snapshot.sigma),
+        "noise of one run (sigma)": _noise(snapshot, scale),
         "researcher": escape(snapshot.researcher),
         "rule and budget": f"{escape(snapshot.policy)}, {snapshot.budget:g} s a run",
     }
@@ -102,6 +103,12 @@ def _ran(snapshot: Snapshot) -> str:
     trust = Counter(audit_text(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)
     rows["runs with a number"] = _tally(trust) or "none"
     return table(DataFrame({"": list(rows), "this swarm": list(rows.values())}, dtype=object))
+
+
+def _noise(snapshot: Snapshot, scale: Scale) -> str:
+    if snapshot.noiseless:
+        return NOISELESS
+    return UNMEASURED if snapshot.sigma == 0 else scale.value(snapshot.sigma)
 
 
 def _tally(counts: Counter) -> str:
