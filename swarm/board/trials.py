@@ -15,7 +15,7 @@ from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
 from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
 from swarm.ledger.events import was_warned
-from swarm.ledger.experiments import experiment
+from swarm.ledger.experiments import baseline_of, experiment
 from swarm.ledger.measurements import Which, noise, values
 from swarm.ledger.rows import ExperimentRow, RunRow, RunState
 from swarm.ledger.runs import JUDGED
@@ -71,6 +71,18 @@ def _checked_for_noise(tx: Transaction, row: RunRow) -> Transaction:
         row.experiment,
     )
     return changed
+
+
+def count(tx: Transaction, agent: str, run: Run) -> None:
+    """Enters a run that was made before the swarm was founded as its agent's first one of the untouched code.
+
+    Such a run counts once, for whichever swarm of its code comes first.
+    """
+    own = experiment(tx.ledger, baseline_of(tx.tag, agent))
+    if own.source is None or runs.is_stored(tx.ledger, own.source, run.started):
+        return
+    work = runs.begin(replace(tx, now=run.started), agent, 0, own, Purpose.BASELINE, own.source)
+    record(tx, agent, replace(run, run=work.run, attempt=work.attempt))
 
 
 def _finite(tx: Transaction, run: Run) -> Run:

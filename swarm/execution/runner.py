@@ -29,6 +29,7 @@ from swarm.execution.spec import (
     SECOND,
     SPEC,
     STOP,
+    Result,
     Spec,
     State,
     UnreadableSpec,
@@ -130,6 +131,10 @@ class LocalRunner:
         else:
             remove(artifacts)
         remove(self._guard_folder(run, attempt))
+
+    def result(self, run: str, attempt: int) -> Result | None:
+        """How the steps of a run ended that is not acknowledged yet; None where its guard left no word."""
+        return Result.read(self._guard_folder(run, attempt))
 
     def run_folder(self, run: str, attempt: int) -> Path:
         """The folder of a run's artifacts, its model among them."""

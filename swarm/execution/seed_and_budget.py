@@ -28,16 +28,26 @@ def with_seed_and_budget(source: Source, seed: int, budget: float) -> Source:
     return Source({path: _rewritten(path, content, seed, budget) for path, content in source.files.items()})
 
 
+def is_seeded(source: Source, fixed: Source) -> bool:
+    """Whether the seed of a run reaches this code, as far as that can be seen in it."""
+    return _asks_for_seed(source, fixed) or bool(_seeded_files(source))
+
+
 def how_seeded(source: Source, fixed: Source) -> str:
     """How the seed of a run reaches this code, in one line for people."""
-    if any(b"SWARM_SEED" in content for content in (*source.files.values(), *fixed.files.values())):
+    if _asks_for_seed(source, fixed):
         return "the code asks for SWARM_SEED"
-    found = [
-        path for path, content in source.files.items() if path.endswith(".py") and any(_seed_places(_text(content)))
-    ]
-    if found:
+    if found := _seeded_files(source):
         return f"the one written in {', '.join(found)} is replaced in each run's own copy"
     return "none is set in the code; where repeats come out equal, noise stays unmeasured"
+
+
+def _asks_for_seed(source: Source, fixed: Source) -> bool:
+    return any(b"SWARM_SEED" in content for content in (*source.files.values(), *fixed.files.values()))
+
+
+def _seeded_files(source: Source) -> list[str]:
+    return [path for path, content in source.files.items() if path.endswith(".py") and any(_seed_places(_text(content)))]
 
 
 def with_budget(base: bytes, fixed: tuple[str, ...], budget: float) -> bytes:

@@ -88,6 +88,11 @@ def attempt_of(ledger: Ledger, run: str, attempt: int) -> RunRow | None:
     return ledger.record(RunRow, "WHERE id = ? AND attempt = ?", run, attempt)
 
 
+def is_stored(ledger: Ledger, source: str, started: float) -> bool:
+    """Whether any swarm has the run of that code that began at that very moment."""
+    return bool(ledger.value("SELECT count(*) FROM runs WHERE source = ? AND started = ?", source, started))
+
+
 def running(ledger: Ledger, tag: str, agent: str) -> RunRow | None:
     """What the agent runs now, as far as the ledger knows."""
     return ledger.record(RunRow, "WHERE tag = ? AND agent = ? AND state = 'running'", tag, agent)

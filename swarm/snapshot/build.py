@@ -264,11 +264,12 @@ class Picture:
     def train_share(self) -> float | None:
         """Trainer start to referee end, over the wall time since each agent's first run.
 
-        A filler passes the time of a GPU that has nothing to do: it counts as such.
+        A filler passes the time of a GPU that has nothing to do: it counts as such. A run that was made before the swarm
+        was founded is left out: nobody waited for the GPU in between.
         """
         spans, busy = defaultdict(list), 0.0
         for run in (each.run for each in self.tries):
-            if run.seconds:
+            if run.seconds and run.started >= self.swarm.started:
                 spans[run.agent].append((run.started, run.seconds))
                 busy += run.seconds if run.purpose is not Purpose.FILLER else 0.0
         wall = sum(max(start + seconds for start, seconds in own) - min(own)[0] for own in spans.values())
