@@ -1,6 +1,72 @@
-"""Text from outside, made fit to be stored and shown."""
+"""Text from outside: decoded without loss, and made fit to be stored and shown."""
 
 from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+
+_MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is therefore looked for first
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARED = re.compile(rb"(?:[ \t\f]*(?:#[^\r\n]*)?\r?\n)?[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")  # PEP 263
+_NO_SOURCE = {"idna", "punycode", "utf-7", "unicode-escape", "raw-unicode-escape"}  # ASCII is not itself in them
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The content of a text file, and how its bytes are written.
+
+    In `text` lines end in "\\n" where they all end alike (`newline`); where they do not, they are left as they are.
+    """
+
+    text: str
+    encoding: str = "utf-8"
+    newline: str = "\n"
+    mark: bytes = b""  # the byte order mark
+
+    def encode(self, text: str) -> bytes:
+        """Another text written as this one was. UnicodeEncodeError where the encoding lacks one of its characters."""
+        ended = text if self.newline == "\n" else text.replace("\r\n", "\n").replace("\n", self.newline)
+        return self.mark + ended.encode(self.encoding)
+
+
+def read_text(content: bytes) -> Text:
+    """The text of a file that a person or a tool of theirs wrote: `read_text(content).encode(text)` writes it back.
+
+    A byte order mark says the encoding, or a line as in PEP 263 (`# coding: latin-1`); else it is UTF-8, and latin-1
+    where the bytes are no UTF-8. Any bytes are readable, and come back as they were.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark) and (found := _decoded(content[len(mark) :], encoding, mark)):
+            return found
+    declared = _DECLARED.match(content)
+    for encoding in (declared[1].decode("ascii", "replace") if declared else "utf-8", "utf-8"):
+        if found := _decoded(content, encoding):
+            return found
+    return _lines(content.decode("latin-1"), "latin-1")
+
+
+def _decoded(content: bytes, encoding: str, mark: bytes = b"") -> Text | None:
+    """The content in that encoding; None where it is not in it, or would not come back as it was."""
+    try:
+        if codecs.lookup(encoding).name.replace("_", "-") in _NO_SOURCE:
+            return None
+        text = content.decode(encoding)
+        return _lines(text, encoding, mark) if text.encode(encoding) == content else None
+    except (LookupError, ValueError):
+        return None
+
+
+def _lines(text: str, encoding: str, mark: bytes = b"") -> Text:
+    ends = text.count("\r\n")
+    if ends and ends == text.count("\n") == text.count("\r"):
+        return Text(text.replace("\r\n", "\n"), encoding, "\r\n", mark)
+    return Text(text, encoding, "\n", mark)
 
 
 def printable(text: str) -> str:
