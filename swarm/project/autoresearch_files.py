@@ -1,5 +1,5 @@
-"""The layout of pi-autoresearch: autoresearch.sh measures, autoresearch.md says what and where, autoresearch.jsonl begins
-each segment with the metric, autoresearch.checks.sh must pass, autoresearch.config.json may name another folder."""
+"""The layout of pi-autoresearch: autoresearch.sh measures, autoresearch.md says what and where, autoresearch.jsonl
+begins each segment with the metric, autoresearch.checks.sh must pass, autoresearch.config.json may name a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from swarm.project.reading import inside, text_of
 
 SCRIPT, NOTES, CHECKS = "autoresearch.sh", "autoresearch.md", "autoresearch.checks.sh"
 JOURNAL, CONFIG = "autoresearch.jsonl", "autoresearch.config.json"
-FILES = {SCRIPT, NOTES, CHECKS, JOURNAL, CONFIG, "autoresearch.ideas.md", "autoresearch-dashboard.md", "autoresearch.hooks"}
+FILES = {
+    SCRIPT,
+    NOTES,
+    CHECKS,
+    JOURNAL,
+    CONFIG,
+    "autoresearch.ideas.md",
+    "autoresearch-dashboard.md",
+    "autoresearch.hooks",
+}
 
 _INTERPRETER = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)")
 _WITH_SCRIPT = re.compile(r"^(?P<set>(?:\w+=\S+\s+)*)(?:bash\s+|sh\s+)?(?:\./)?autoresearch\.sh(?P<rest>[^\n`]*)$")
@@ -36,7 +45,7 @@ def script_command(root: Path, name: str = SCRIPT) -> tuple[str, ...]:
 
 
 def ways_to_run(notes: str) -> list[str]:
-    """The lines in autoresearch.md that run the script, with their variables and arguments; the first is the usual one."""
+    """The lines in autoresearch.md that run the script, with their variables and arguments; the usual one first."""
     lines = [line.strip().removeprefix("$ ") for line in (*notes.splitlines(), *re.findall(r"`([^`\n]+)`", notes))]
     found = (_WITH_SCRIPT.match(line) for line in lines)
     return list(dict.fromkeys(match["set"] + SCRIPT + match["rest"].rstrip() for match in found if match))

@@ -10,10 +10,23 @@ from pathlib import Path
 _LIKELY = (  # by how plainly the name says it
     re.compile(r"train\w*\.py"),
     re.compile(r"(?:solution|solver|strategy|optimize|agent|candidate|policy|kernel|model|experiment)\.\w+"),
-    re.compile(r"(?:submission|heuristic|algorithm|pipeline|predictor|bot|player|program|main)\.(?:py|js|ts|rs|cpp|jl|go)"),
+    re.compile(
+        r"(?:submission|heuristic|algorithm|pipeline|predictor|bot|player|program|main)\.(?:py|js|ts|rs|cpp|jl|go)"
+    ),
     re.compile(r"(?:system_)?prompt\.(?:txt|md)"),
 )
-_SKIPPED = {"node_modules", "venv", "env", "__pycache__", "site-packages", "target", "dist", "build", "vendor", "third_party"}
+_SKIPPED = {
+    "node_modules",
+    "venv",
+    "env",
+    "__pycache__",
+    "site-packages",
+    "target",
+    "dist",
+    "build",
+    "vendor",
+    "third_party",
+}
 _DEEPEST, _MOST_SEEN = 6, 20_000
 
 

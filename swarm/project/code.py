@@ -20,7 +20,20 @@ _ELSEWHERE = re.compile(  # in other languages: echo "x: $x", console.log(`x: ${
     r"""(?:\becho|\bprintf?|\bprintln!?|\bputs|console\.log|Printf|Println|<<|\bformat!?|@printf)\s*\(?\s*(?:-e\s+)?"""
     rf"""(?:f|r|b)?["'`](?:\\n)*(METRIC[ \t]+)?({_NAME})[ ]*[:=][ ]*(?=[$%{{"'`]|\\t)"""
 )
-_NO_METRIC = {"error", "err", "warning", "warn", "fatal", "usage", "info", "note", "debug", "failed", "fail", "exception"}
+_NO_METRIC = {
+    "error",
+    "err",
+    "warning",
+    "warn",
+    "fatal",
+    "usage",
+    "info",
+    "note",
+    "debug",
+    "failed",
+    "fail",
+    "exception",
+}
 _PRINTERS = {"print", "write", "info", "echo", "secho", "log"}
 
 

@@ -7,6 +7,11 @@ import re
 LOWER, HIGHER = "lower", "higher"
 _OTHER = {LOWER: HIGHER, HIGHER: LOWER}
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _TIME = (
     "time walltime runtime seconds second secs sec s minutes hours ms us ns millis elapsed duration latency latencies"
     " ttft tpot itl delay lag jitter makespan tardiness cycles ticks"
@@ -36,26 +41,26 @@ _HIGHER_WORDS = (
     " efficiency efficacy conversion conversions ctr retention engagement uptime availability yield savings saved"
     " utilization utilisation f1 f2 fbeta topk"
 )
-TIMES = frozenset(_TIME.split())
-RESOURCES = frozenset(_RESOURCES.split())
-_LOWER = frozenset(_LOWER_WORDS.split()) | TIMES | RESOURCES
-_HIGHER = frozenset(_HIGHER_WORDS.split())
+TIMES = _set(_TIME)
+RESOURCES = _set(_RESOURCES)
+_LOWER = _set(_LOWER_WORDS) | TIMES | RESOURCES
+_HIGHER = _set(_HIGHER_WORDS)
 
-_RATES = frozenset("s sec secs second seconds min minute h hour hours day ms us ns gpu core watt joule dollar".split())
-_COUNTED = frozenset("tok toks tokens it iter iters steps ops req reqs mb gb kb mib gib samples frames games".split())
-_TURNS = frozenset("neg negative negated minus inverse inv inverted non".split())  # before what they turn around
-_UNDONE = frozenset(  # after what they turn around, where that is bad
+_RATES = _set("s sec secs second seconds min minute h hour hours day ms us ns gpu core watt joule dollar")
+_COUNTED = _set("tok toks tokens it iter iters steps ops req reqs mb gb kb mib gib samples frames games")
+_TURNS = _set("neg negative negated minus inverse inv inverted non")  # before what they turn around
+_UNDONE = _set(  # after what they turn around, where that is bad
     "reduction reduced saved savings saving avoided avoidance eliminated free fixed found detected caught prevented"
-    " removed recovered decrease drop".split()
+    " removed recovered decrease drop"
 )
-_SPOILT = frozenset("drop reduction decrease degradation decline lost loss error gap std variance".split())
-_BETTER = frozenset("improvement improvements gain gains uplift lift".split())
-_OPEN = frozenset(  # a name that ends in one of these says nothing of the direction by itself
-    "delta diff difference change budget limit threshold target baseline seed tolerance interval".split()
+_SPOILT = _set("drop reduction decrease degradation decline lost loss error gap std variance")
+_BETTER = _set("improvement improvements gain gains uplift lift")
+_OPEN = _set(  # a name that ends in one of these says nothing of the direction by itself
+    "delta diff difference change budget limit threshold target baseline seed tolerance interval"
 )
-_SCALES = frozenset("score scores ratio index rating grade points fitness objective factor".split())
-_SETTINGS = frozenset("batch vocab vocabulary sample population window step hidden block chunk buffer pool head".split())
-_JOINTS = frozenset("per over to vs at under with by in on of for from against given between".split())
+_SCALES = _set("score scores ratio index rating grade points fitness objective factor")
+_SETTINGS = _set("batch vocab vocabulary sample population window step hidden block chunk buffer pool")
+_JOINTS = _set("per over to vs at under with by in on of for from against given between")
 _WHOLE = {
     "information_ratio": HIGHER,
     "win_loss_ratio": HIGHER,

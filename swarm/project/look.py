@@ -1,7 +1,7 @@
 """Looks at a repository for what is researched there: reads files and runs nothing.
 
-Sources are asked in this order: what people gave, the files of pi-autoresearch, texts for agents, recipes, the code. What
-decides everything is found for certain, or is a question with candidates.
+Sources are asked in this order: what people gave, the files of pi-autoresearch, texts for agents, recipes, the code.
+What decides everything is found for certain, or is a question with candidates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LEFT_OPEN = re.compile(r"<[^<>|]+>|\{[^{}]*\}|\.\.\.|…|\[[A-Z_ ]+\]|\b(?:your
 
 
 def look(root: Path, given: Mapping[str, Any]) -> Look:
-    """The keys of a Project that are not `given`, as far as the repository at `root` shows them, and what it leaves open."""
+    """The keys of a Project that are not `given`, as far as the repository shows them, and what it leaves open."""
     sight = _Sight(root, given)
     if not sight.editable and not sight.command:
         sight.settle("editable", lambda: _nothing(sight))
@@ -81,7 +81,7 @@ class _Sight:
 
     @cached_property
     def texts(self) -> list[Said]:
-        """The texts for agents, the session's own notes first; those beside the editable files after those of the root."""
+        """The texts for agents: the session's own notes, those of the root, those beside the editable files."""
         beside = [str(PurePosixPath(path).parent / PROGRAM) for path in self.given.get("editable", ())]
         names = dict.fromkeys((session.NOTES, *NAMES, *beside, str(self.given.get("program", PROGRAM))))
         said = (read_said(self.root, name) for name in names)
@@ -124,8 +124,10 @@ def _editable(sight: _Sight) -> Found | Question | None:
     if votes:
         others = [vote for vote in votes[1:] if not {*vote.value} & {*votes[0].value}]
         if others:
-            texts = " and ".join(f"{vote.origin.removesuffix(' says so')} {vote.value[0]}" for vote in (votes[0], *others))
-            return Question("editable", f"texts name different files to edit: {texts}", (votes[0], *others))
+            told = " and ".join(
+                f"{vote.origin.removesuffix(' says so')} {vote.value[0]}" for vote in (votes[0], *others)
+            )
+            return Question("editable", f"texts name different files to edit: {told}", (votes[0], *others))
         return votes[0]
     train = Found((TRAIN,), "it is there") if (sight.root / TRAIN).is_file() else None
     if missing:
@@ -180,7 +182,7 @@ def _command(sight: _Sight) -> Found | Question | None:
         return Question("command", text, (Found(session.script_command(root), session.SCRIPT),))
     if (root / session.SCRIPT).is_file():
         return _session_command(sight)
-    editable = sight.editable.value if isinstance(sight.editable, Found) else ()
+    editable = _edited(sight)
     options, sure = _told_commands(sight, editable)
     if sure:
         return sure
@@ -202,13 +204,19 @@ def _command(sight: _Sight) -> Found | Question | None:
     return None
 
 
+def _edited(sight: _Sight) -> tuple[str, ...]:
+    return tuple(sight.editable.value) if isinstance(sight.editable, Found) else ()
+
+
 def _session_command(sight: _Sight) -> Found | Question:
     plain = session.script_command(sight.root)
     notes = next((said.text for said in sight.texts if said.path == session.NOTES), "")
     ways = session.ways_to_run(notes)
     if not ways or session.SCRIPT in ways:
         return Found(plain, "it is there")
-    options = [Found(as_argv(way.replace(session.SCRIPT, " ".join(plain)), session.NOTES), session.NOTES) for way in ways]
+    options = [
+        Found(as_argv(way.replace(session.SCRIPT, " ".join(plain)), session.NOTES), session.NOTES) for way in ways
+    ]
     if len(options) == 1 and not _open_ended(options[0]):
         return Found(options[0].value, f"how {session.NOTES} runs it")
     if len(options) == 1:
@@ -267,7 +275,7 @@ def _open_ended(item: Found | Question) -> bool:
 
 
 def _python(sight: _Sight, words: tuple[str, ...], *, uv: bool) -> Found | Question:
-    editable = sight.editable.value if isinstance(sight.editable, Found) else ()
+    editable = _edited(sight)
     places = dict.fromkeys((*(PurePosixPath(path).parent for path in editable), PurePosixPath()))
     return interpreter(sight.root, places, words, uv)
 
@@ -281,7 +289,11 @@ def _prints(root: Path, paths: Iterable[str], metrics: Iterable[Found]) -> bool:
 def _tells(root: Path, script: str) -> bool:
     """Whether a script prints something that is a metric by its name."""
     names = {name for path in closure(root, [script]) for name in printed(root / path)}
-    return any(direction_of(name) and not is_time_or_resource(name) and not {*words_of(name)} & _ASIDE for name in names)
+    return any(direction_of(name) and _may_be_metric(name) for name in names)
+
+
+def _may_be_metric(name: str) -> bool:
+    return not {*words_of(name)} & _ASIDE and not is_time_or_resource(name)
 
 
 def _runs_others(sight: _Sight, script: str) -> bool:
@@ -371,7 +383,7 @@ def _metric(sight: _Sight) -> Found | Question | None:
 
 
 def _printed_metric(sight: _Sight) -> Found | Question | None:
-    """The usual name wherever it is printed; else the only one whose direction is known, held-out ones before others."""
+    """The usual name wherever it is printed; else the only one of a known direction, held-out ones before others."""
     root, editable = sight.root, sight.files("editable")
     first = named_by(root, sight.files("command")) or [path for path in editable if (root / path).is_file()]
     rest = [path for path in closure(root, [*first, *editable, *sight.files("fixed")]) if path not in first]
@@ -379,7 +391,7 @@ def _printed_metric(sight: _Sight) -> Found | Question | None:
     shown = list({item.value: item for item in reversed(shown)}.values())[::-1]
     if usual := next((item for item in shown if item.value == USUAL), None):
         return usual
-    telling = [item for item in shown if not {*words_of(item.value)} & _ASIDE and not is_time_or_resource(item.value)]
+    telling = [item for item in shown if _may_be_metric(item.value)]
     known = [item for item in telling if direction_of(item.value)]
     held_out = [item for item in known if {*words_of(item.value)} & _HELD_OUT]
     rivals = [item for item in telling if {*words_of(item.value)} & _UNSETTLED and not direction_of(item.value)]

@@ -130,11 +130,11 @@ def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
     seen = look(root, values)
     values |= {key: item.value for key, item in seen.found.items()}
     values["origins"] = {key: item.origin for key, item in seen.found.items()}
-    asked = {question.key for question in seen.questions}
-    missing = [key for key in ("command", "editable") if not values.get(key) and key not in asked]
-    if missing:
-        raise UsageError(f"{name} must say {' and '.join(missing)}")
-    project = Project(**{"command": (), "editable": ()} | values)
+    empty = [key for key in ("command", "editable") if values.get(key) == ()]
+    if empty:
+        raise UsageError(f"{name} must say {' and '.join(empty)}")
+    values = {"command": (), "editable": (), **values}
+    project = Project(**values)
     _check(project, name)
     if seen.questions:
         raise UsageError(asking(seen.questions[0], name if table else ""))

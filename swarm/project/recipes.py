@@ -10,7 +10,9 @@ from pathlib import Path
 
 from swarm.project.reading import text_of
 
-MEASURES = re.compile(r"(?:auto)?research|experiment|bench(?:mark)?|eval(?:uate)?|score|measure|backtest|train", re.IGNORECASE)
+MEASURES = re.compile(
+    r"(?:auto)?research|experiment|bench(?:mark)?|eval(?:uate)?|score|measure|backtest|train", re.IGNORECASE
+)
 _MAKE = re.compile(r"^([A-Za-z][\w-]*)[ \t]*:(?![=:])[^\n]*\n((?:\t[^\n]*\n?)*)", re.MULTILINE)
 _JUST = re.compile(r"^@?([A-Za-z_][\w-]*)[ \t]*:(?!=)[^\n]*\n((?:[ \t]+[^\n]*\n?)*)", re.MULTILINE)
 

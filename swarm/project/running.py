@@ -10,9 +10,8 @@ from pathlib import Path, PurePosixPath
 from swarm.project.code import tree_of
 from swarm.project.reading import inside, text_of
 
-_CODE = frozenset(
-    ".py .sh .bash .js .mjs .cjs .ts .mts .tsx .jsx .rs .go .c .cc .cpp .cu .h .hpp .jl .r .rb .pl .lua .java .ex .exs"
-    " .php .sql .zig .swift .kt .cs".split()
+_CODE = re.compile(
+    r"\.(?:py|sh|bash|[mc]?[jt]s|[jt]sx|rs|go|c|cc|cpp|cu|h|hpp|jl|[rR]|rb|pl|lua|java|exs?|php|sql|zig|swift|kt|cs)$"
 )
 _GUESSED = ("", ".js", ".mjs", ".ts", ".tsx", "/index.js", "/index.ts")  # what an import in JavaScript may leave out
 _WORD = re.compile(r"[\w@./+-]+")
@@ -59,7 +58,7 @@ def _used_by(root: Path, path: str, places: list[PurePosixPath]) -> Iterator[str
     for name in _MODULE.findall(text):
         if found := _module(root, [*places, PurePosixPath()], name):
             yield found
-    yield from (found for found in _existing(root, folder, _WORD.findall(text)) if Path(found).suffix in _CODE)
+    yield from (found for found in _existing(root, folder, _WORD.findall(text)) if _CODE.search(found))
 
 
 def _existing(root: Path, folder: PurePosixPath, words: Iterable[str]) -> Iterator[str]:

@@ -21,13 +21,13 @@ _MUST_NOT = re.compile(
     re.IGNORECASE,
 )
 _MAY_LIST = re.compile(
-    rf"in[- ]scope|files? (?:in|to|you)\b|target files?|editable|writable|mutable|you (?:may|can|should) (?:{_CHANGE}|do)"
-    rf"|may be {_CHANGE}|what (?:you|the agent) can",
+    r"in[- ]scope|files? (?:in|to|you)\b|target files?|editable|writable|mutable"
+    rf"|you (?:may|can|should) (?:{_CHANGE}|do)|may be {_CHANGE}|what (?:you|the agent) can",
     re.IGNORECASE,
 )
 _MUST_NOT_LIST = re.compile(
-    rf"off[- ]limits|out of scope|cannot|can['’]?t|(?:do|should|must|may) not|don['’]?t|never|read[- ]only|immutable"
-    rf"|frozen|forbidden|protected|not allowed|\bNOT\b",
+    r"off[- ]limits|out of scope|cannot|can['’]?t|(?:do|should|must|may) not|don['’]?t|never|read[- ]only|immutable"
+    r"|frozen|forbidden|protected|not allowed|\bNOT\b",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(  # said of a file in such a list that is there to be read, or that measures
@@ -39,7 +39,9 @@ _MEASURES = re.compile(  # the name of a file that measures
     re.IGNORECASE,
 )
 _PATH = r"[\w@./*+\[\]-]+"
-_QUOTED = re.compile(rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.[a-z]{{1,4}})(?![\w/`])")
+_QUOTED = re.compile(
+    rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.[a-z]{{1,4}})(?![\w/`])"
+)
 _TREE = re.compile(r"[\s│├└─|+-]*[\w/-]+\.[a-z]{1,4}\s+[—–#<←-]")  # a file and what it is, in a drawn folder
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)]|\|)\s+")
 
@@ -87,7 +89,12 @@ def _lines(text: str) -> Iterator[str]:
     """The lines of a text; what goes on with an item of a list, indented, belongs to its line."""
     whole = ""
     for line in text.splitlines():
-        goes_on = _ITEM.match(whole) and line[:1] in (" ", "\t") and not _ITEM.match(line) and not line.strip().startswith("`" * 3)
+        goes_on = (
+            _ITEM.match(whole)
+            and line[:1] in (" ", "\t")
+            and not _ITEM.match(line)
+            and not line.strip().startswith("`" * 3)
+        )
         if goes_on and line.strip():
             whole += f" {line.strip()}"
             continue
@@ -138,7 +145,9 @@ def _leading(line: str) -> tuple[list[str], str]:
     """The paths that an item of a list begins with, and what is said of them."""
     rest = line[match.end() :] if (match := _ITEM.match(line)) else line
     names = []
-    while match := re.match(rf"[\s,*]*(?:and |modify |edit )?\**(?:`({_PATH})`|([\w/-]+\.[a-z]{{1,4}})\b)\**", rest, re.I):
+    while match := re.match(
+        rf"[\s,*]*(?:and |modify |edit )?\**(?:`({_PATH})`|([\w/-]+\.[a-z]{{1,4}})\b)\**", rest, re.I
+    ):
         names.append((match[1] or match[2]).removeprefix("./").rstrip("/."))
         rest = rest[match.end() :]
     return names, rest

@@ -27,7 +27,7 @@ _GOALS = tuple(
         rf"\bmetrics?\b[`*]*\s*(?:is|to optimi[sz]e is|:)\s*{_SMALL}{_QUOTED}",
         rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}",
         rf"\b(?:lowest|highest)\s+{_SMALL}{_BARE}",
-        rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric|the (?:single |only )?metric (?:we|you|to))",
+        rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric|the (?:only )?metric (?:we|you|to))",
     )
 )
 _GREPPED = re.compile(rf"\b(?:grep|rg)\b[^\n`]*?[\"']\^?(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[)")
@@ -37,8 +37,8 @@ _NO_METRIC = re.compile(
 )
 
 _RUNS = re.compile(
-    r"(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|uv run|bash|sh|node|npm (?:run|test)|npx|bun|deno|pnpm|yarn"
-    r"|cargo (?:run|bench)|make|just|go (?:run|test)|julia|Rscript|poetry run|pixi run|hatch run|dotnet run|ruby)\s+\S"
+    r"(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|uv run|bash|sh|node|npm (?:run|test)|npx|bun|deno"
+    r"|pnpm|yarn|cargo (?:run|bench)|make|just|go (?:run|test)|julia|Rscript|poetry run|pixi run|ruby)\s+\S"
     r"|(?:[A-Z_]+=\S+ )*\./\S+"
 )
 _SETTING_UP = re.compile(
@@ -85,7 +85,7 @@ def read_said(root: Path, path: str) -> Said | None:
 
 
 def metrics_of(text: str) -> tuple[str, ...]:
-    """The names that a text says to optimise, or to look for in a log; where it does both, those that it does both with."""
+    """The names that a text says to optimise, or to look for in a log; those of which it says both, if any."""
     goals = _plausible(match[1] for pattern in _GOALS for match in pattern.finditer(text))
     grepped = _plausible(match[1] for match in _GREPPED.finditer(text))
     both = [name for name in grepped if name in goals]

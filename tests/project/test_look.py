@@ -112,7 +112,9 @@ def test_a_program_beside_the_training_names_the_metric_too(tmp_path: Path) -> N
 
 def test_a_metric_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
     repository(tmp_path, train_py="print(f'total_seconds: {s}')\nprint(f'goodness: {g}')")
-    with pytest.raises(UsageError, match=r"no metric that is known.*\(it prints goodness\): say metric = \"goodness\" and dir"):
+    with pytest.raises(
+        UsageError, match=r"no metric that is known.*\(it prints goodness\): say metric = \"goodness\" and dir"
+    ):
         load_project(tmp_path)
     (tmp_path / "swarm.toml").write_text('metric = "goodness"\ndirection = "higher"\n')
     project = load_project(tmp_path)
