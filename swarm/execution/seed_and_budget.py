@@ -13,7 +13,7 @@ import io
 import tarfile
 from collections.abc import Iterator
 
-from swarm.project.detection import assigned_budgets, tree_of
+from swarm.project.code import assigned_budgets, tree_of
 from swarm.records import Source
 
 _SEEDERS = {

@@ -183,7 +183,7 @@ def test_no_git_repository(tmp_path: Path) -> None:
 
 def test_nothing_committed_yet(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "empty")
-    (tmp_path / "empty" / "swarm.toml").write_text("command = ['x']\neditable = ['train.py']\n")
+    (tmp_path / "empty" / "swarm.toml").write_text("command = ['x']\neditable = ['train.py']\nmetric = 'val_bpb'\n")
     refused(tmp_path / "empty", "no commit yet", "git commit")
 
 
