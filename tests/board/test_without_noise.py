@@ -92,7 +92,7 @@ def test_nothing_is_ever_run_twice_but_for_one_pair_at_the_end(night: Night) -> 
         night.record("gpu0", work, known[work.source])
     assert purposes == ["closing", "closing"]
     assert noise(night.transaction()).sigma == 0.0
-    assert not [event for event in night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")]
+    assert not night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")
 
 
 def test_a_repeat_that_differs_is_told_and_the_swarm_reckons_with_noise_from_then_on(night: Night) -> None:
@@ -111,7 +111,7 @@ def test_a_repeat_that_differs_is_told_and_the_swarm_reckons_with_noise_from_the
         begun += 1
     assert begun == 8, "the champion and the baseline get as many fresh runs as noise needs"
     assert night.row(kept)["se"] is None, "it is not called exact any more"
-    assert len([event for event in night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")]) == 1
+    assert len(night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")) == 1
     snapshot = read_snapshot(night.path.parent.parent, night.ledger, night.tag, night.clock.now)
     assert snapshot and not snapshot.noiseless
     assert "policy exact did not hold" in snapshot.lost_policy
