@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterator
 
 from swarm.execution.fixed_seeds import fixed_seeds
-from swarm.project.detection import assigned_budgets, tree_of
+from swarm.project.detection import BUDGETS, assigned_budgets, tree_of
 from swarm.records import Source
 
 _SEEDERS = {
@@ -50,6 +50,17 @@ def how_seeded(source: Source, fixed: Source) -> str:
             " (a program that reads SWARM_SEED gets another for each run)"
         )
     return "none is set in the code; where repeats come out equal, noise stays unmeasured"
+
+
+def unread_budget(source: Source, fixed: Source) -> str:
+    """That the budget does not reach this code, in one line for people; "" where it does.
+
+    It does where a file asks for TIME_BUDGET, or assigns it where it can be replaced.
+    """
+    contents = (*source.files.values(), *fixed.files.values())
+    if any(name.encode() in content for content in contents for name in BUDGETS):
+        return ""
+    return "the code names no TIME_BUDGET, so that a run trains for as long as it does"
 
 
 def _asks_for_seed(source: Source, fixed: Source) -> bool:

@@ -17,7 +17,7 @@ from swarm.board.briefing import CATEGORIES
 from swarm.errors import UsageError
 from swarm.execution.runner import Slot
 from swarm.execution.sandbox import wanted
-from swarm.execution.seed_and_budget import how_seeded, with_budget
+from swarm.execution.seed_and_budget import how_seeded, unread_budget, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
 from swarm.launch.comparability import comparability_key, refuse_other_key
@@ -57,6 +57,7 @@ class Plan:
     seed: str  # how a run's seed reaches the code, for people
     hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
     accelerator: str  # what Ray calls its GPUs' model, where the cluster has others too
+    unread: str = ""  # that the code does not ask for its budget, for people
 
     @property
     def folder(self) -> Path:
@@ -131,6 +132,7 @@ def make_plan(
         seed=how_seeded(source, fixed),
         hosts=assignment.hosts,
         accelerator=assignment.accelerator,
+        unread=unread_budget(source, fixed),
     )
 
 
