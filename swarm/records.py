@@ -277,7 +277,7 @@ class Run:
     training_seconds: float  # wall seconds of the trainer process alone
     metrics: Metrics | None = None
     failure: Failure | None = None
-    reason: str = ""  # one line for people: what went wrong
+    reason: str = ""  # one line for people: what went wrong, or was odd about a run that gave its number
     log_tail: str = ""
     log: str = ""  # path of the whole log, on the host that ran it
     trace: tuple[float | None, ...] = ()  # training losses, at most 64 of them, evenly spaced

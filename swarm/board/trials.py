@@ -42,6 +42,7 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if state is RunState.LOST:
         return _lost(tx, row, run.reason)
     if state is RunState.MEASURED:
+        _tell_what_was_odd(tx, agent, run)
         tx = _checked_for_noise(tx, row)
     if row.purpose not in JUDGED:
         if run.failure is Failure.INVALID:
@@ -54,6 +55,12 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if state is RunState.CRASHED:
         return _crashed(tx, tested, run)
     return judge(tx, tested)
+
+
+def _tell_what_was_odd(tx: Transaction, agent: str, run: Run) -> None:
+    """A run that gave its number and has something to say all the same, such as that it hung: once in the same words."""
+    if run.reason and not was_warned(tx, run.reason):
+        tx.event(agent, "warning", run.reason)
 
 
 def _checked_for_noise(tx: Transaction, row: RunRow) -> Transaction:

@@ -17,7 +17,7 @@ from swarm.board.briefing import CATEGORIES
 from swarm.errors import UsageError
 from swarm.execution.runner import Slot
 from swarm.execution.sandbox import wanted
-from swarm.execution.seed_and_budget import how_seeded, is_seeded, with_budget
+from swarm.execution.seed_and_budget import how_seeded, seed_reaches, unread_budget, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
 from swarm.launch.comparability import comparability_key, refuse_other_key
@@ -63,6 +63,7 @@ class Plan:
     accelerator: str  # what Ray calls its GPUs' model, where the cluster has others too
     missing: tuple[str, ...] = ()  # each in one line with its remedy
     trial: Trial | None = None
+    unread: str = ""  # that the code does not ask for its budget, for people
 
     @property
     def folder(self) -> Path:
@@ -135,10 +136,11 @@ def make_plan(
         key=json.dumps(key, sort_keys=True),
         data=data,
         seed=how_seeded(source, fixed),
-        seeded=is_seeded(source, fixed),
+        seeded=seed_reaches(source, fixed),
         hosts=assignment.hosts,
         accelerator=assignment.accelerator,
         missing=missing,
+        unread=unread_budget(source, fixed),
     )
     known = None if no_trial(plan) or config.trial == "always" else stored_trial(plan)
     return replace(plan, trial=known)

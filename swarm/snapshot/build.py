@@ -87,10 +87,11 @@ class Picture:
             cache_share=self.cache_share(),
             gpu_hours=sum(agent.seconds for agent in agents(self.ledger, self.tag)) / 3600,
             train_share=self.train_share(),
-            warnings=tuple(filter(None, (self.lost_policy(), swarm.reason))),
+            warnings=(swarm.reason,) if swarm.reason else (),
             swarms=comparable_swarms(self.ledger, swarm),
             saturated=self.saturated(),
             noiseless=self.noiseless,
+            lost_policy=self.lost_policy(),
         )
 
     def lost_policy(self) -> str:

@@ -209,3 +209,4 @@ class Snapshot:
     swarms: tuple[SwarmView, ...] = ()  # all of the repository, by comparability key, this one's first
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
     noiseless: bool = False  # equal code gives equal numbers, so that one run decides
+    lost_policy: str = ""  # that the policy it was launched with did not hold, for people

@@ -108,7 +108,7 @@ class Scale:
         return Scale(clean(snapshot.metric), snapshot.direction, decimals)
 
     def value(self, value: float | None) -> str:
-        return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.{self.decimals}f}"
+        return UNKNOWN if value is None or not math.isfinite(value) else f"{value:z.{self.decimals}f}"
 
     def change(self, gain: float | None) -> str:
         """The metric's change that this gain is, with its sign."""

@@ -29,7 +29,8 @@ _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red",
 def header(snapshot: Snapshot, width: int) -> list[Text]:
     """What the swarm is, how far it came, what it cost: four lines, and one more where there is a warning."""
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
-    if warning := next(reversed(snapshot.warnings), "") or _standin(snapshot) or snapshot.saturated * SATURATED:
+    newest = next(reversed(snapshot.warnings), "")
+    if warning := newest or snapshot.lost_policy or _standin(snapshot) or snapshot.saturated * SATURATED:
         lines.append(Text(shorten("! " + clean(warning), width), "yellow"))
     return lines
 

@@ -12,8 +12,11 @@ from rich.text import Text
 from swarm.board.program import roles
 from swarm.coordinator.webhook import place
 from swarm.execution.sandbox import exposure, missing, protection
+from swarm.execution.slot import UNTOUCHED, limits_for
+from swarm.judge.decide import read_policy
 from swarm.launch.data import named
 from swarm.launch.plan import no_trial
+from swarm.project.durations import write_duration
 from swarm.researchers.registry import profile_of
 from swarm.views.formatting import clean
 from swarm.views.trial import trial_json, trial_rows
@@ -79,8 +82,9 @@ def _rows(plan: Plan) -> dict[str, str]:
         "sandbox": _sandbox(plan),
         "trial": _trial(plan),
         "seed": plan.seed,
-        "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}, at most twice that;"
-        f" policy {config.policy}",
+        "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}{'; ' * bool(plan.unread)}{plan.unread}",
+        "timeout": _timeout(plan),
+        "policy": _policy(config.policy),
         "limits": _limits(plan),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
@@ -93,7 +97,9 @@ def _trial(plan: Plan) -> str:
         return why
     if plan.trial:
         return "made already, as shown below"
-    return f"the untouched code runs once on {next(iter(plan.slots))} first; nothing is founded unless it gives its number"
+    return (
+        f"the untouched code runs once on {next(iter(plan.slots))} first; nothing is founded unless it gives its number"
+    )
 
 
 def _sandbox(plan: Plan) -> str:
@@ -108,6 +114,26 @@ def _sandbox(plan: Plan) -> str:
 def _origin(plan: Plan, key: str) -> str:
     """Where a key was found that the settings do not give."""
     return f" ({plan.project.origins[key]})" if key in plan.project.origins else ""
+
+
+def _timeout(plan: Plan) -> str:
+    """When a run is ended whatever it does, and what that comes from."""
+    project = plan.project
+    if project.timeout is not None:
+        return f"{write_duration(project.timeout)} for the whole of a run{_origin(plan, 'timeout')}"
+    if not project.referee:
+        most = write_duration(UNTOUCHED)
+        return f"by what the untouched code takes, which may take {most} (`timeout` in swarm.toml says it)"
+    limits = limits_for(plan.budget, plan.device.split(":")[0])
+    cpu = f" or {write_duration(limits.cpu)} of CPU time" if limits.cpu else ""
+    return f"{write_duration(limits.wall)}{cpu} for training, by the budget; the referee has its own"
+
+
+def _policy(text: str) -> str:
+    """The keep rule; where nothing is run twice, that too."""
+    if not read_policy(text).noiseless:
+        return text
+    return f"{text}: equal code gives equal numbers, so that one run decides and only the newest state is run again"
 
 
 def _budget_origin(plan: Plan) -> str:

@@ -95,7 +95,7 @@ def _ran(snapshot: Snapshot) -> str:
         "machine time": f"{machine_hours(snapshot)}, {share(snapshot.train_share)} of it training",
         "noise of one run (sigma)": _noise(snapshot, scale),
         "researcher": escape(snapshot.researcher),
-        "rule and budget": f"{escape(snapshot.policy)}, {snapshot.budget:g} s a run",
+        "rule and budget": f"{escape(snapshot.lost_policy or snapshot.policy)}, {snapshot.budget:g} s a run",
     }
     last = snapshot.events[-1] if snapshot.events else None
     if last and last.kind == snapshot.status:

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from swarm.history.projection import catch_up
-from swarm.history.repository import History
 from swarm.ledger.experiments import own_mean
 from swarm.ledger.measurements import noise
 from swarm.records import Failure, Measure, Rest, Stop
@@ -95,7 +92,7 @@ def test_nothing_is_ever_run_twice_but_for_one_pair_at_the_end(night: Night) -> 
         night.record("gpu0", work, known[work.source])
     assert purposes == ["closing", "closing"]
     assert noise(night.transaction()).sigma == 0.0
-    assert not [event for event in night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")]
+    assert not night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")
 
 
 def test_a_repeat_that_differs_is_told_and_the_swarm_reckons_with_noise_from_then_on(night: Night) -> None:
@@ -114,10 +111,10 @@ def test_a_repeat_that_differs_is_told_and_the_swarm_reckons_with_noise_from_the
         begun += 1
     assert begun == 8, "the champion and the baseline get as many fresh runs as noise needs"
     assert night.row(kept)["se"] is None, "it is not called exact any more"
-    assert len([event for event in night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")]) == 1
-    snapshot = read_snapshot(night.path.parent.parent)
+    assert len(night.ledger.rows("SELECT * FROM events WHERE kind = 'warning'")) == 1
+    snapshot = read_snapshot(night.path.parent.parent, night.ledger, night.tag, night.clock.now)
     assert snapshot and not snapshot.noiseless
-    assert "policy exact did not hold" in snapshot.warnings[0]
+    assert "policy exact did not hold" in snapshot.lost_policy
 
 
 def test_rounding_is_not_called_a_difference(night: Night) -> None:
@@ -139,12 +136,12 @@ def test_what_people_read_of_it(night: Night) -> None:
     night.run("gpu0", 0.0)
     night.swarm(max_experiments=2)
     for _ in range(2):
-        work = night.measure("gpu0")
-        night.record("gpu0", work, 0.0 if work.source == night.base.sha else 0.000001)
-    snapshot = read_snapshot(night.path.parent.parent)
+        work = night.measure("gpu1")
+        night.record("gpu1", work, 0.0 if work.source == night.base.sha else 0.000001)
+    snapshot = read_snapshot(night.path.parent.parent, night.ledger, night.tag, night.clock.now)
     assert snapshot and snapshot.noiseless and snapshot.sigma == 0.0
     assert snapshot.headline and (snapshot.headline.gain, snapshot.headline.n) == (pytest.approx(1e-6), 1)
-    assert title(snapshot) == "apr5: accuracy 0.0000000 to 0.0000010 (+0.0000010)"
+    assert title(snapshot) == "apr5: accuracy 0.000000000 to 0.000001000 (+0.000001000)"
     told = headline(snapshot)
     assert "±" not in told and "fresh seeds" not in told and "every step was decided by one run" in told
     experiments = {view.id: view for view in snapshot.experiments}

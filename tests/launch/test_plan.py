@@ -413,5 +413,5 @@ def test_the_command_line_exits_with_2_and_leaves_no_trace(root: Path) -> None:
         [sys.executable, "-m", "swarm", *command], capture_output=True, text=True, check=False, env=os.environ
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "swarm: --policy 'hope': it is one of race, greedy\n"
+    assert done.stderr == "swarm: --policy 'hope': it is one of race, greedy, exact\n"
     assert tree(root) == before
