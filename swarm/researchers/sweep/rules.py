@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from swarm.researchers.sweep.knobs import Value
+from swarm.researchers.sweep.literals import Value
 
 
 class Grid(StrEnum):
@@ -17,7 +17,7 @@ class Grid(StrEnum):
     LINEAR = "linear"  # a continuous number; neighbours by a difference
     POWER = "power"  # neighbours by a factor, only these
     WHOLE = "whole"  # neighbours by a difference, only these
-    CHOICE = "choice"  # one of some words
+    CHOICE = "choice"  # one of some words, or on and off
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Rule:
     weight: float = 1.0
     up: str = ""
     down: str = ""
-    choices: tuple[str, ...] = ()
+    choices: tuple[Value, ...] = ()
 
     @property
     def continuous(self) -> bool:
@@ -72,5 +72,7 @@ class Rule:
 
 
 def significant(value: float, digits: int = 2) -> float:
-    """`value` rounded to so many significant digits, so that titles read well."""
+    """`value` rounded to so many significant digits, so that titles read well; just below 1, those of what is missing."""
+    if 0.98 <= value < 1:
+        return round(1 - float(f"{1 - value:.{digits - 1}e}"), 12)
     return float(f"{value:.{digits - 1}e}")
