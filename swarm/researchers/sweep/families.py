@@ -84,6 +84,8 @@ def is_frame(literal: Literal) -> bool:
     said = _words(literal.name)
     if len(said) == 1 and literal.place is Place.CONSTANT:
         return False
+    if said.split()[-1:] in (["mask"], ["masks"], ["prime"], ["primes"], ["flags"]) and isinstance(literal.value, int):
+        return True  # a pattern of bits, or a number chosen for its divisors
     if not said or said in _EXACT or _FRAME.intersection(said.split()):
         return True
     return bool(literal.comment and _FIXED_BY_COMMENT.search(literal.comment))

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field, replace
 from swarm.records import Edit, Finding, Idea, Source
 from swarm.researchers.sweep.constraints import is_valid, settle
 from swarm.researchers.sweep.knobs import Knob, Value, knobs_of, show, turned
+from swarm.researchers.sweep.literals import Place
 from swarm.researchers.sweep.patches import Patch
 from swarm.researchers.sweep.playbook import rule_of
 from swarm.researchers.sweep.rules import Rule
 from swarm.researchers.sweep.structures import BY_TITLE, PATCHES
+
+_GATHERED = 5  # constants in a file: whoever wrote it has put there what is worth tuning, ...
+_BESIDE = 0.3  # ... and other numbers matter less
 
 Key = frozenset[tuple[str, Value]] | str
 
@@ -30,6 +34,11 @@ class KnobSpace:
 
     def __post_init__(self) -> None:
         rules = {name: rule for name, knob in self.found.items() if (rule := rule_of(knob))}
+        gathered = Counter(self.found[name].path for name in rules if self.found[name].literal.place is Place.CONSTANT)
+        for name, rule in rules.items():
+            knob = self.found[name]
+            if knob.literal.place is not Place.CONSTANT and gathered[knob.path] >= _GATHERED:
+                rules[name] = replace(rule, weight=_BESIDE * rule.weight)
         object.__setattr__(self, "knobs", {name: knob.value for name, knob in self.found.items()})
         object.__setattr__(self, "rules", rules)
 
@@ -70,6 +79,14 @@ class KnobSpace:
     def set(self, changes: Mapping[str, Value]) -> Edit:
         """The files with these knobs at new values, whatever comes of it."""
         return Edit(turned(self.source, self.found, changes))
+
+    def places(self) -> dict[str, int]:
+        """How many knobs may be turned, by file."""
+        return dict(Counter(self.found[name].path for name in self.rules))
+
+    def is_open(self) -> bool:
+        """Whether there is anything to propose."""
+        return bool(self.rules) or next(self.patches(), None) is not None
 
     def categories(self) -> tuple[str, ...]:
         """What the knobs and patches of this code are about, the best and most first."""

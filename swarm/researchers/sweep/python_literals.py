@@ -261,11 +261,16 @@ class _Reader:
         skipped = 1 if positional and positional[0].arg in ("self", "cls") else 0
         for place, (argument, default) in pairs:
             if default is not None:
-                self._parameters[self._positions.span(default)[0]] = (owner, argument.arg, place - skipped)
+                self._note_parameter(default, owner, argument.arg, place - skipped)
                 name = f"{label}.{argument.arg}" if label else argument.arg
                 words = _literal_words(argument.annotation)
                 self._value(name, default, Place.DEFAULT, argument.arg, words)
         self._body(node.body, label)
+
+    def _note_parameter(self, default: ast.expr, owner: str, name: str, position: int) -> None:
+        for node in ast.walk(default):
+            if isinstance(node, ast.expr):
+                self._parameters[self._positions.span(node)[0]] = (owner, name, position)
 
     def _fields(self, node: ast.ClassDef, scope: str) -> None:
         position = 0
@@ -273,7 +278,7 @@ class _Reader:
             match statement:
                 case ast.AnnAssign(target=ast.Name(id=name), value=value, annotation=annotation):
                     if value is not None:
-                        self._parameters[self._positions.span(value)[0]] = (node.name, name, position)
+                        self._note_parameter(value, node.name, name, position)
                         self._value(f"{scope}.{name}", value, Place.SETTING, name, _literal_words(annotation))
                     position += 1
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -285,7 +290,7 @@ class _Reader:
                 self._assignment(one, other, scope)
             return
         name, key = _last(target), _label(target)
-        if not name:
+        if not name or not key:
             self._expression(value, scope)
             return
         plain = isinstance(target, ast.Name)
@@ -348,7 +353,7 @@ class _Reader:
                         self._expression(inside, scope)
 
     def _call(self, node: ast.Call, scope: str) -> None:
-        callee = _last(node.func)
+        callee = _last(node.func.value if isinstance(node.func, ast.Subscript) else node.func)
         if callee in _SILENT or _root(node.func) in _SILENT_MODULES or callee.startswith("suggest_"):
             return
         if callee in ("add_argument", "option"):

@@ -43,8 +43,8 @@ class Rule:
         if isinstance(value, str) or self.grid is Grid.CHOICE:
             yield from (choice for choice in self.choices if choice != value)
             return
-        for distance in (1, -1) if self.continuous else (1, -1, 2, -2):
-            yield from self.within(value, self.shifted(value, distance))
+        distances = (1, -1) if self.continuous else (1, -1, 2, -2)
+        yield from dict.fromkeys(new for d in distances for new in self.within(value, self.shifted(value, d)))
 
     def shifted(self, value: float, distance: float) -> float:
         """`value` moved by `distance` steps of the grid."""
@@ -62,6 +62,8 @@ class Rule:
     def within(self, value: float, wanted: float) -> Iterator[Value]:
         """`wanted` as this knob is written (int stays int, two significant digits), if that is a new valid value."""
         bounded = min(max(wanted, self.low), self.high)
+        if self.grid is Grid.LOG and bounded >= 1000:
+            bounded = significant(bounded)
         written = round(bounded) if isinstance(value, int) else significant(bounded)
         if written != value and (self.low <= written <= self.high):
             yield written
