@@ -23,7 +23,7 @@ LOG, LINEAR, POWER, WHOLE, CHOICE = Grid
 # A name with one of these words is a fact, or belongs to the frame, ...
 _FRAME = frozenset(
     """path paths dir dirs directory folder file files filename url uri host hostname port address version versions
-    year years month date dates timestamp utc timezone tz seed seeds budget timeout timeouts deadline ttl duration
+    year years date dates timestamp utc timezone tz seed seeds budget timeout timeouts deadline ttl duration
     interval verbose verbosity debug log logs logging logger print report plot fig figsize dpi font fontsize color
     colour cache cached flops peak vocab eval evaluation test tests testing val valid validation holdout oos split
     splits folds fold cv worker workers job jobs thread threads nthread nthreads process processes cpu cpus gpu gpus
@@ -32,31 +32,34 @@ _FRAME = frozenset(
     checkpoint ckpt save saved snapshot resume gravity schema protocol magic expected reference baseline checksum
     classes labels columns column rows indent ndigits decimals encoding wall walltime seconds secs minutes hours ms ns
     us every contract viewport benchmark bench trials repeats replicates mock fixture profiler profile trace tracing
-    metric metrics monitor telemetry runtime progress deterministic reproducible""".split()
+    metric metrics monitor telemetry runtime progress deterministic reproducible usd spend concurrent concurrency grace
+    drain kill http socket better direction maximize minimize sec mutex daemon""".split()
 )
 # ... and so is one that is just this.
 _EXACT = frozenset(
-    """axis|axes|dim|dims|ndim|shape|size|sizes|length|len|n|m|i|j|x|y|z|t|r|e|g|a|b|pi|two pi|inf|infinity|nan|start|stop
-    end|begin|first|last|total|count|counter|step|sum|max|min|maximum|minimum|best|worst|score|result|results|value|values
-    loss|acc|accuracy|error|errors|offset|keys|level|code|num|number|state|action|reward|done|device|devices|name|names
-    kind|type|in|out|day|hour|int|digits|target|target accuracy|target score|target value|target loss|world size|rank
-    local rank|image size|img size|image width|image height|input size|output size|input dim|output dim|in dim|out dim
-    n features|num features|input channels|output channels|in channels|out channels|n channels|num channels|channels
-    random state|batch index|state dim|action dim|obs dim|act dim|n actions|num actions|n states|num states|board size
-    n samples|num samples|n train|num train|n qubits|n cities|n players|num players|n rows|n cols|width height|ncols|nrows
-    n bins fixed|max int|fill value|fill|missing|sampling rate|sample rate|samplerate|sr|hop length|n mels|n fft
-    risk free rate|risk free|tick size|pip size|trading days|initial capital|pad token|bos|eos|sentinel|silent|infty
-    float|decimal|places|bins fixed|max time|time limit|memory limit|rate limit|recursion limit|run time|minsize|maxsize
-    limit|top|left|right|bottom|row|col|line|lines|mod|modulus|base|half|zero|one|two|ten|hundred|thousand|million|big
-    scale factor|units per em|speed of light|days per year|minutes per day|annual factor|year days|lot size|num ranks
-    n jobs|shuffle|copy|inplace|keepdim|keepdims|strict|daemon|flush|sort keys|exist ok|parents|reverse|ascending
-    drop last|pin memory|persistent workers|non blocking|requires grad|retain graph|create graph|ignore index|frozen|slots
-    as frame|return tensors|header|sep|engine|order|unit|base unit|n repeats|squared|observed|adjusted|kw only|repr|init
-    required|help|hidden|is flag|show default|nargs|metavar|dest|ge|le|gt|lt|multiple of|default|maxlen|weights only
-    stacklevel|mmap mode|allow pickle|skip header|usecols|as tuple|dim0|dim1|stable|largest|sorted|is causal|causal|prefetch factor
-    low|high|capture output|check|text|shell|full output|zorder|lw|linewidth|markersize|bbox|layout|enforce|overwrite""".replace(
-        "\n    ", "|"
-    ).split("|")
+    """a|acc|accuracy|act dim|action|action dim|adjusted|allow pickle|annual factor|as frame|as tuple|ascending|axes
+    axis|b|base|base unit|batch index|bbox|begin|best|big|board size|bos|bottom|capture output|causal|channels
+    channels first|channels last|check|code|col|copy|corpus|count|counter|create graph|daemon|data mean|data set
+    data std|dataset|dataset mean|dataset std|day|days per year|decimal|default|dest|deterministic|device|devices
+    digits|dim|dims|domain|done|drop last|e|end|enforce|engine|env|environment|eos|error|errors|exist ok|fill
+    fill value|first|float|flush|frozen|full output|g|ge|gt|half|header|help|hidden|high|hop length|hour|hundred|i
+    ignore index|image height|image mean|image size|image std|image width|imagenet mean|imagenet std|img size|in
+    in channels|in dim|inf|infinity|infty|init|initial capital|inplace|input channels|input dim|input size|int
+    is causal|is flag|is train|is training|j|keepdim|keepdims|keys|kind|kw only|largest|last|layout|le|left|len
+    length|level|limit|line|lines|linewidth|local rank|loss|lot size|low|lt|lw|m|main|markersize|max|max int
+    max time|maximum|maxlen|memory limit|metavar|million|min|minimum|minutes per day|missing|mmap mode|mod|modulus
+    month|multiple of|n|n actions|n channels|n cities|n cols|n features|n fft|n jobs|n mels|n players|n qubits
+    n repeats|n rows|n samples|n states|n train|name|names|nan|nargs|ncols|ndim|non blocking|nrows|num|num actions
+    num channels|num features|num players|num ranks|num samples|num states|num train|number|obs dim|observed|offset
+    one|order|out|out channels|out dim|output channels|output dim|output size|overwrite|pad token|parents
+    persistent workers|pi|pin memory|pip size|pixel mean|pixel std|places|prefetch factor|problem|r|random state
+    rank|rate limit|recursion limit|repr|required|requires grad|result|results|retain graph|return tensors|reverse
+    reward|right|risk free|risk free rate|row|run time|sample rate|samplerate|sampling rate|scale factor|scenario
+    score|sentinel|sep|shape|shell|show default|shuffle|silent|size|sizes|skip header|slots|sort keys|sorted
+    speed of light|squared|sr|stable|stacklevel|start|state|state dim|step|stop|strict|sum|t|target|target accuracy
+    target loss|target score|target value|task|ten|text|thousand|tick size|time limit|top|total|trading days|train
+    training|two|two pi|type|unit|units per em|usecols|value|values|week|weights only|width height|world size|worst
+    x|y|year days|z|zero|zorder""".replace("\n    ", "|").split("|")
 )
 _FIXED_BY_COMMENT = re.compile(
     r"do not (?:change|edit|modify|touch|tune)|don'?t (?:change|edit|modify|touch|tune)|not (?:tunable|a knob)|"
@@ -65,18 +68,29 @@ _FIXED_BY_COMMENT = re.compile(
 )
 
 
-def words_of(name: str) -> str:
-    """The words of a name's last part, in lower case, one blank between them."""
-    return _words(name.rpartition(":")[2])
+# A table or section of this name holds nothing else.
+_FRAME_ABOVE = frozenset(
+    """eval evaluation logging log logger paths path tests test seeds bounds metrics metric limits safety budget wandb
+    plot plotting viz server checkpoint deploy deployment bench benchmark ci data dataset paths env environment""".split()
+)
+_SPOKEN = {"C": "inverse penalty"}  # what a name says that is no word
 
 
 @functools.lru_cache(maxsize=4096)
 def _words(name: str) -> str:
+    """The words of a name's last part, in lower case, one blank between them."""
     own = re.sub(r"(\[\d+\])+$|#\d+$", "", re.sub(r"#\d+$", "", name))
     last = next((part for part in reversed(own.split(".")) if part), "")
+    if last in _SPOKEN:
+        return _SPOKEN[last]
     apart = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", last)
     apart = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", apart)
     return " ".join(re.split(r"[^a-z0-9]+", apart.lower())).strip()
+
+
+def _above(name: str) -> list[str]:
+    """The parts of a dotted name before its last, in lower case and without their indices."""
+    return [re.sub(r"\[\d+\]", "", part).lower() for part in name.split(".")[:-1]]
 
 
 def is_frame(literal: Literal) -> bool:
@@ -86,6 +100,8 @@ def is_frame(literal: Literal) -> bool:
         return False
     if said.split()[-1:] in (["mask"], ["masks"], ["prime"], ["primes"], ["flags"]) and isinstance(literal.value, int):
         return True  # a pattern of bits, or a number chosen for its divisors
+    if literal.place is Place.SETTING and _FRAME_ABOVE.intersection(_above(literal.name)):
+        return True
     if not said or said in _EXACT or _FRAME.intersection(said.split()):
         return True
     return bool(literal.comment and _FIXED_BY_COMMENT.search(literal.comment))
@@ -158,6 +174,18 @@ def _fraction(category: str, weight: float = 1.0) -> Callable[..., Rule | None]:
     return lambda value: share(value) if isinstance(value, float) and 0 <= value <= 1 else None
 
 
+def _percent(category: str, weight: float) -> Callable[..., Rule | None]:
+    """A number between 0 and 100, nearer to its end the more carefully moved."""
+
+    def rule(value: float) -> Rule | None:
+        step = min(value, 100 - value, 10) / 2
+        if isinstance(value, int):
+            step = math.ceil(step)
+        return Rule(category, LINEAR, 0, 100, step, weight, *_WHYS[category]) if step > 0 else None
+
+    return rule
+
+
 def _tiny(category: str, weight: float) -> Callable[..., Rule | None]:
     """A number that keeps a quotient finite."""
     tiny = _log(category, 10, 0, 1, weight)
@@ -198,7 +226,8 @@ _WHYS = {
 # fmt: off
 _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
     ("weight decay|wt decay|wd|l2 decay", _log("regularization", 2, 0, 10, 0.8)),
-    ("warm ?up|warm ?down|cool ?down|decay (?:start|frac|fraction|ratio)|anneal (?:frac|ratio)|anneal",
+    ("ema decay|polyak|tau|[a-z ]*momentum", _fraction("optimizer", 0.6)),
+    ("(?:warm ?up|warm ?down|cool ?down).*|decay (?:start|frac|fraction|ratio)|anneal (?:frac|ratio)|anneal",
         _share("schedule", 0.6)),
     ("lr (?:decay|gamma|factor|min|final|end)|(?:min|final|end) lr|eta min|decay rate|cooling|cooling rate|decay steps"
         "|lr drop|decay|final temp(?:erature)?", _share("schedule", 0.8)),
@@ -207,11 +236,11 @@ _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
         "|mask (?:ratio|prob)", _share("regularization", 0.9)),
     ("sub ?sample|col ?sample.*|feature fraction|bagging fraction|max features|max samples|row sample|rsm",
         _share("regularization", 0.9)),
-    ("l1|l2|lambda|lamb|lam|lmbda|reg|penalty|c|ridge|l2 leaf reg|regulari[sz]ation|smoothing|prior|pseudo ?counts?"
+    ("l1|l2|lambda|lamb|lam|lmbda|reg|penalty|ridge|l2 leaf reg|regulari[sz]ation|smoothing|prior|pseudo ?counts?"
         "|min split gain|min gain to split|min child weight|ccp alpha|laplace|shrinkage|prune threshold",
         _log("regularization", 2, weight=0.9)),
     ("min (?:samples|data|child|leaf|count|support|df|freq).*", _count("regularization", weight=0.7)),
-    ("momentum|betas?|betas? ?[0123]|beta[123]|ema|polyak|tau|rho", _fraction("optimizer", 0.6)),
+    ("betas?|betas? ?[0123]|beta[123]|ema|rho", _fraction("optimizer", 0.6)),
     ("gamma|discount|gae|gae lambda|trace decay", _fraction("optimizer", 0.7)),
     ("eps|adam eps|epsilon|eps adam", _tiny("optimizer", 0.15)),
     ("epsilon|explor[a-z]*|temperature|temp|t0|t init|entropy|prob|probability|p|mutation|crossover|quantile|noise|jitter"
@@ -228,20 +257,24 @@ _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
     ("population|pop size|beam|elite|tournament|candidate|top ?k|top ?p|top n|best|neighbou?r|branch|tabu|rollout"
         "|simulation|playout|particle|ant|island|k|lookahead|proposal|c ?puct|ucb|probes?|ef", _count("search", weight=1.0)),
     ("n ?gram|max df|min df|feature|polynomial|degree|interaction|lag|bin|cluster|freq|order", _count("features", weight=0.9)),
-    (".*window|look ?back|period|horizon|span|half ?life|fast|slow|rsi|ema|sma|atr|macd|bar|memory|history|days",
+    (".*window|look ?back|period|horizon|span|half ?life|fast|slow|rsi|ema|sma|atr|macd|bar|memory|history|day|week|month",
         _count("window", weight=1.0)),
+    ("percentile|quantile pct", _percent("threshold", 0.8)),
     ("thresh|threshold|cut ?off|margin|confidence|stop loss|take profit|trail|trailing|tolerance|tol|bound|entry|exit"
-        "|oversold|overbought|percentile|min|max|floor|ceiling|cap|limit|buffer|band", _share("threshold", 0.8)),
+        "|oversold|overbought|min|max|floor|ceiling|cap|limit|buffer|band", _share("threshold", 0.8)),
     ("weight|coeff?|coefficient|scale|scaling|bonus|bonuse|penaltie|factor|multiplier|strength|importance|ratio|fraction"
         "|frac|share|rate|bias|power|exponent|alpha|beta|gamma|delta|boost|damping|softcap|leverage|risk|position|alloc"
         "|mult|pct|percent|blend|mix|value|w", _share("weighting", 0.8)),
 )
 # fmt: on
-_FAMILIES = tuple(Family(re.compile(rf"\b(?:{names})s?\b"), rule) for names, rule in _TABLE)
+# What a name ends with says most: `embedding_init_std` is about its start, `hidden_dropout` about dropout.
+_FAMILIES = tuple(
+    Family(re.compile(rf"\b(?:{names})s?{end}"), rule) for end in ("$", r"\b") for names, rule in _TABLE
+)
 
 # A switch with one of these words decides how something is computed; others are about showing, storing or safety.
 _SWITCHES = re.compile(
-    r"^(?:use|with|enable|apply|add|is|do|has|no) |bias|nesterov|amsgrad|normali[sz]e|norm\b|residual|\btied?\b"
+    r"^(?:use|with|enable|apply|add|no) |bias|nesterov|amsgrad|normali[sz]e|norm\b|residual|\btied?\b"
     r"|whiten|intercept|positive|warm start|bootstrap|interaction|early stopping|bidirectional|balanced|augment|gated"
     r"|standardi[sz]e|scale|center|shared?|decoupled|learnable|trainable|include|smooth|pre norm|skip|attention|dropout"
     r"|extra|adaptive|weighted|prune|pruning|null move|quiescence|cache|gating|log1p|flip|cosine|swiglu|rotary|rope|flash"
@@ -277,8 +310,9 @@ def _rule(literal: Literal) -> Rule | None:
         return Rule("structure", CHOICE, weight=0.7 if setting else 0.3, up=_WHYS["structure"][0], choices=(True, False)) if fits else None
     if not math.isfinite(value) or abs(value) > 1e15:
         return None
-    rules = (family.rule(value) for family in _FAMILIES if family.names.search(said)) if value >= 0 else ()
-    known = next((rule for rule in rules if rule is not None), None)
+    names = [said, *(part for part in reversed(_above(literal.name)) if "_" in part or part.endswith("s"))]
+    rules = (f.rule(value) for name in names[:2] for f in _FAMILIES if f.names.search(name.replace("_", " ")))
+    known = next((rule for rule in rules if rule is not None), None) if value >= 0 else None
     return known or (_plain(value, literal) if literal.place is not Place.DETAIL else None)
 
 

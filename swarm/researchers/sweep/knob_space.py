@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,7 +39,11 @@ class KnobSpace:
         for name, rule in rules.items():
             knob = self.found[name]
             if knob.literal.place is not Place.CONSTANT and gathered[knob.path] >= _GATHERED:
-                rules[name] = replace(rule, weight=_BESIDE * rule.weight)
+                rule = rules[name] = replace(rule, weight=_BESIDE * rule.weight)
+        # Of many alike (a table of recipes, the same argument of every layer) often only one matters.
+        alike = Counter(map(_kind, rules))
+        for name, rule in rules.items():
+            rules[name] = replace(rule, weight=rule.weight / max(1, alike[_kind(name)] - 1))
         object.__setattr__(self, "knobs", {name: knob.value for name, knob in self.found.items()})
         object.__setattr__(self, "rules", rules)
 
@@ -114,6 +119,12 @@ def _space(files: tuple[tuple[str, bytes], ...], device: str) -> KnobSpace | Non
     source = Source(dict(files))
     found = knobs_of(source, device)
     return KnobSpace(source, device, found) if found else None
+
+
+def _kind(name: str) -> tuple[str, str]:
+    """What is alike in the names of numbers that say the same of different things: the first part and the last."""
+    first, *_, last = re.sub(r"\[\d+\]|#\d+$", "", name).split(".") if name.count(".") > 1 else (name, name)
+    return first, re.sub(r"#\d+$", "", last)
 
 
 def key_of(idea: Idea | Finding) -> Key:

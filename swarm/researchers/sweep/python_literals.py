@@ -346,6 +346,17 @@ class _Reader:
                 self._call(node, scope)
             case ast.Dict():
                 self._value(scope, node, Place.DETAIL)
+            case ast.BinOp(left=left, op=ast.Mult(), right=right) if scope:
+                for number, other in ((left, right), (right, left)):
+                    if _is_coefficient(fold(number)) and (name := _operand(other)):
+                        self._add(f"{scope}.{name}.weight", number, Place.DETAIL)
+                self._expression(left, scope)
+                self._expression(right, scope)
+            case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], comparators=[right]) if scope:
+                if _is_bar(fold(right)) and (name := _operand(left)):
+                    self._add(f"{scope}.{name}.threshold", right, Place.DETAIL)
+                self._expression(left, scope)
+                self._expression(right, scope)
             case _:
                 for child in ast.iter_child_nodes(node):
                     inside = child.iter if isinstance(child, ast.comprehension) else child
@@ -523,6 +534,28 @@ def _root(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _operand(node: ast.expr) -> str:
+    """The name of what a number is multiplied or compared with: a variable, a table's entry, a function's result."""
+    if not isinstance(node, ast.Call):
+        return _last(node)
+    if isinstance(node.func, ast.Attribute) and not isinstance(node.func.value, ast.Name):  # `frame["skill"].mean()`
+        return _operand(node.func.value)
+    callee = _last(node.func)
+    return "" if callee in ("len", "sum", "int", "round", "sqrt", "time") else callee
+
+
+def _is_coefficient(value: Value | None) -> bool:
+    """Whether a factor weighs something: not one that halves, negates, or changes a unit."""
+    return isinstance(value, float) and 1e-3 <= abs(value) < 100 and value not in (0.5, 0.01, 0.001) and value % 1 != 0
+
+
+def _is_bar(value: Value | None) -> bool:
+    """Whether a number that something is compared with is a matter of choice: no count of a few things, no sign."""
+    if isinstance(value, bool) or isinstance(value, str) or value is None:
+        return False
+    return 0.01 <= abs(value) < 1000 and (value % 1 != 0 or abs(value) >= 15)
 
 
 def _within(scope: str, name: str) -> str:
