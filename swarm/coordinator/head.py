@@ -361,6 +361,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 **dataclasses.asdict(config),
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
+                "categories": plan.categories,
                 "hidden": bool(plan.project.hidden),
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }
