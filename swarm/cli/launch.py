@@ -168,7 +168,8 @@ def _run(plan: Any, screen: Console) -> int:
             with followed(plan.root, read()):
                 follow(read, screen, stopping=OWNER, done=done)
 
-    first = "" if plan.config.resume else "; first the baseline on each, twice"
+    counted = ", with the trial run as the first of them" if plan.trial else ""
+    first = "" if plan.config.resume else f"; first the baseline on each, twice{counted}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)
     with _awake():
         code, reason = run(plan, show)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,22 +24,27 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
     """
     from swarm.launch.plan import no_trial
     from swarm.launch.trial import refusal
-    from swarm.launch.trial_run import make_trial
+    from swarm.launch.trial_run import editable_files, make_trial
     from swarm.launch.trial_store import store
     from swarm.views.plan import describe_trial
 
     asked = plan.config.trial == "always"
     if no_trial(plan) or (not asked and (plan.config.dry_run or plan.trial)):
         return plan
-    with _shown(plan, screen) as report:
-        trial = make_trial(plan, report, always=asked)
+    editable = editable_files(plan)
+    try:
+        with _shown(plan, screen) as report:
+            trial = make_trial(plan, editable, report, always=asked)
+    except KeyboardInterrupt:
+        print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
+        raise
     plan = replace(plan, trial=trial)
+    if screen and trial.completed:
+        screen.print("", describe_trial(plan), sep="\n")
     if problem := refusal(trial, plan.project):
         _show_end(trial)
         raise problem
     store(plan, trial)
-    if screen:
-        screen.print("", describe_trial(plan), "", sep="\n")
     return plan
 
 

@@ -35,12 +35,11 @@ _OUTPUT = 2**20  # bytes of a log's end in which names are looked for
 Report = Callable[[int, Progress], None]  # which run it is, from 1 on, and how far it is
 
 
-def make_trial(plan: Plan, report: Report, always: bool = False) -> Trial:
+def make_trial(plan: Plan, editable: tuple[EditableFile, ...], report: Report, always: bool = False) -> Trial:
     """The untouched code on the plan's first slot; with `always` also a long run is made again.
 
-    UsageError where there is nothing to edit, or another launch does the same here.
+    UsageError where another launch does the same here.
     """
-    editable = _editable(plan)
     with alone(plan.root) as folder, _environment(environment(plan)):
         return asyncio.run(_made(plan, editable, folder, report, always))
 
@@ -125,7 +124,7 @@ def _phases(run: Run, result: Result | None) -> Phases:
     return Phases(run.seconds, start, steps[0].seconds - (start or 0.0), referee)
 
 
-def _editable(plan: Plan) -> tuple[EditableFile, ...]:
+def editable_files(plan: Plan) -> tuple[EditableFile, ...]:
     """What a researcher can edit; UsageError where there is nothing."""
     kind = plan.device.split(":")[0]
     files = tuple(_editable_file(path, content, kind) for path, content in plan.source.files.items())
