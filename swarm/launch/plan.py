@@ -15,11 +15,13 @@ from typing import Any
 
 from swarm.board.briefing import CATEGORIES
 from swarm.errors import UsageError
+from swarm.execution.included import Included, include
 from swarm.execution.runner import Slot
 from swarm.execution.sandbox import wanted
 from swarm.execution.seed_and_budget import how_seeded, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
+from swarm.launch.access import refuse_access, unheld
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
@@ -54,6 +56,8 @@ class Plan:
     budget: float
     key: str
     data: Mapping[str, object]
+    included: Included
+    unheld: tuple[str, ...]  # what the code opens and runs will not find, a line each
     seed: str  # how a run's seed reaches the code, for people
     hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
     accelerator: str  # what Ray calls its GPUs' model, where the cluster has others too
@@ -99,7 +103,10 @@ def make_plan(
     source = Source({path: history.read(base, path) for path in project.editable})
     _refuse_broken(source)
     budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
-    data = prepared(project, root)
+    data = prepared(project, root, root)
+    held = history.paths(base)
+    refuse_access(project, root)
+    included = include(root, project.include, held)
     assignment = find_slots(config, known[tag].device if config.resume else "")
     slots, device = assignment.slots, assignment.device
     if why := unfit(slots.values(), project):
@@ -111,7 +118,7 @@ def make_plan(
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
-    key = comparability_key(project, history, base, device, slots, budget, data)
+    key = comparability_key(project, history, base, device, slots, budget, data, included)
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
     fixed = Source({path: history.read(base, path) for path in project.fixed})
@@ -128,6 +135,8 @@ def make_plan(
         budget=budget,
         key=json.dumps(key, sort_keys=True),
         data=data,
+        included=included,
+        unheld=unheld(root, project, source, held, included),
         seed=how_seeded(source, fixed),
         hosts=assignment.hosts,
         accelerator=assignment.accelerator,
@@ -148,6 +157,11 @@ def base_tree(plan: Plan) -> bytes:
 def environment(plan: Plan) -> dict[str, str]:
     """Variables for all runs: they use the data that the plan found, whatever `prepare.py` makes meanwhile."""
     return {"AUTORESEARCH_CORPUS": str(plan.data["key"])} if "key" in plan.data else {}
+
+
+def passed(plan: Plan) -> dict[str, str]:
+    """The variables of this shell that runs get because the project names them."""
+    return {name: os.environ[name] for name in plan.project.pass_env if name in os.environ}
 
 
 def categories(plan: Plan) -> dict[str, tuple[str, str]]:
