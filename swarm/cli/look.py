@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, find, reading, root_of
+from swarm.cli.options import add_verb, find, reading, root_of, swarm_root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 
@@ -73,7 +73,7 @@ def show(options: argparse.Namespace) -> int:
         view = find(snapshot, options.what)
         if options.transcript:
             return _show_transcript(snapshot, view)
-        patch = _patch(root_of(options), snapshot, view, champion=options.what == "champion")
+        patch = _patch(swarm_root_of(options), snapshot, view, champion=options.what == "champion")
         if options.patch:
             from swarm.views.patch import mail
 
@@ -90,7 +90,7 @@ def show(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Writes report.md and progress.png, and says where they are."""
     with reading(options) as (read, _):
-        save_report(root_of(options), read(), options.gpu_usd_per_hour, options.json)
+        save_report(swarm_root_of(options), read(), options.gpu_usd_per_hour, options.json)
     return 0
 
 

@@ -32,7 +32,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
 from swarm.records import Source
-from swarm.researchers.registry import create, secrets, stand_in
+from swarm.researchers.registry import create, look_in, secrets, stand_in
 from swarm.researchers.watchdog import Watched
 
 ACCELERATOR = "ray.io/accelerator-type"  # a host's label, which Ray sets where it knows the GPUs
@@ -128,6 +128,8 @@ class AgentActor:
     def _make_agent(self) -> Agent:
         spec, base = self._spec, self._base
         runner, tree = open_runner(spec, base)
+        for place in (Path(spec.root), tree):  # the second where this host has no repository
+            look_in(place)
         folder = working_folder(spec)
         options = spec.options | spec.secrets | {"tree": str(tree), "folder": str(folder)}
         return Agent(
@@ -142,7 +144,7 @@ class AgentActor:
 
 
 def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
-    """The runner on the agent's slot, and the project's whole tree; MachineFault where the slot cannot be used."""
+    """The runner on the agent's slot, and the untouched project; MachineFault where the slot cannot be used."""
     folder = working_folder(spec)
     tree = Workspace(folder / "tree", base, spec.project).fresh(Source({}))  # what a researcher may read
     slot = spec.slot or slot_here(spec, tree)

@@ -47,7 +47,8 @@ class SpecBuilder:
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
         limits = self._limits(work.budget, self._slot.device, self._known_start())
-        root, referee_root = self._workspace.folder, self._referee_workspace.folder
+        copy, referee_copy = self._workspace.folder, self._referee_workspace.folder
+        root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
         environment = self._environment(work, artifacts)
@@ -55,14 +56,14 @@ class SpecBuilder:
         if self._sandboxed:
             box, cache = self._sandbox(), cache_of(environment)
             compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            training = box.command(training, (root, artifacts, compiled[0]), (cache,))
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (cache, referee_root, artifacts)))
+            training = box.command(training, (copy, artifacts, compiled[0]), (cache,))
+            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (cache, referee_copy, artifacts)))
         common = {
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
             "processes": limits.processes,
-            "folders": [str(root), str(artifacts)],
+            "folders": [str(copy), str(artifacts)],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head
         }
         steps = [
@@ -73,7 +74,7 @@ class SpecBuilder:
             )
         ]  # fmt: skip
         if self._project.referee:
-            fixed |= {f"../{referee_root.name}/{path}": sha for path, sha in fixed.items()}
+            fixed |= {os.path.relpath(referee_root / path, root): sha for path, sha in fixed.items()}
             steps.append(
                 Step(
                     "referee", self._project.argv(self._project.referee), str(referee_root), env=measuring,

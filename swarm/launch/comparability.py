@@ -9,21 +9,20 @@ from collections.abc import Mapping
 
 from swarm.errors import UsageError
 from swarm.execution.slot import Slot
-from swarm.history.repository import History
 from swarm.project.project import Project
+from swarm.records import Source
 
 
 def comparability_key(
     project: Project,
-    history: History,
-    base: str,
+    fixed_files: Source,
     device: str,
     slots: Mapping[str, Slot],
     budget: float,
     data: Mapping[str, object],
 ) -> dict[str, object]:
     """With which results this swarm's may be compared: those measured under an equal key."""
-    fixed = {path: hashlib.sha256(history.read(base, path)).hexdigest() for path in project.fixed}
+    fixed = {path: hashlib.sha256(content).hexdigest() for path, content in fixed_files.files.items()}
     return {
         "device": device,
         "threads": next(iter(slots.values())).threads if device.startswith("cpu") else 0,  # elsewhere the GPU decides

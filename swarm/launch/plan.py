@@ -22,16 +22,24 @@ from swarm.execution.workspace import parses
 from swarm.history.repository import History
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
+from swarm.launch.files import find_files
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
-from swarm.launch.start import base_commit, choose_tag, known_swarms, refuse_blocking_branches, refuse_changes
+from swarm.launch.start import (
+    base_commit,
+    choose_tag,
+    find_project,
+    known_swarms,
+    refuse_blocking_branches,
+    refuse_changes,
+)
 from swarm.ledger.database import locked
 from swarm.ledger.home import ledger_path
-from swarm.project.project import Project, load_project
+from swarm.project.project import Project
 from swarm.project.settings import Config, check_url, renamed
 from swarm.records import Edit, Source
 from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
-from swarm.researchers.registry import create
+from swarm.researchers.registry import create, look_in
 
 # The settings that a resumed swarm does not keep.
 ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait")
@@ -39,8 +47,8 @@ ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One swarm, ready to start. `slots` and `researchers` by agent name; `key` says with which results its own may be
-    compared."""
+    """One swarm, ready to start. `root` is the project's folder, which may be a part of its repository; `slots` and
+    `researchers` are by agent name; `key` says with which results its own may be compared."""
 
     root: Path
     project: Project
@@ -51,6 +59,7 @@ class Plan:
     device: str  # "cuda: NVIDIA H200"
     base_commit: str
     source: Source
+    gaps: tuple[str, ...]  # what is tracked and a run will not find in its copy, for people
     budget: float
     key: str
     data: Mapping[str, object]
@@ -78,8 +87,9 @@ def make_plan(
     researchers nor branches are checked.
     """
     history = History(root)
-    root = history.root
-    project = load_project(root)
+    root = history.folder
+    project = find_project(history)
+    look_in(root)
     known = known_swarms(root)
     tag = choose_tag(config, history, known, today or datetime.date.today())
     if thinks:
@@ -93,11 +103,12 @@ def make_plan(
         config = _resumed(config, renamed(known[tag].settings))
     wanted(config.sandbox)  # raises where something is missing
     base = known[tag].base_commit if config.resume else base_commit(config, history, known, root)
+    _refuse_unreachable(config, history)
+    files = find_files(project, history, base)
+    project = files.project
     if not config.resume and not config.from_tag:
         refuse_changes(history, project)
-    _refuse_unreachable(config, history)
-    source = Source({path: history.read(base, path) for path in project.editable})
-    _refuse_broken(source)
+    _refuse_broken(files.source)
     budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
     data = prepared(project, root)
     assignment = find_slots(config, known[tag].device if config.resume else "")
@@ -111,10 +122,9 @@ def make_plan(
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
-    key = comparability_key(project, history, base, device, slots, budget, data)
+    key = comparability_key(project, files.fixed, device, slots, budget, data)
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
-    fixed = Source({path: history.read(base, path) for path in project.fixed})
     return Plan(
         root=root,
         project=project,
@@ -124,11 +134,12 @@ def make_plan(
         researchers=researchers,
         device=device,
         base_commit=base,
-        source=source,
+        source=files.source,
+        gaps=tuple(history.tree(base).gaps()),
         budget=budget,
         key=json.dumps(key, sort_keys=True),
         data=data,
-        seed=how_seeded(source, fixed),
+        seed=how_seeded(files.source, files.fixed),
         hosts=assignment.hosts,
         accelerator=assignment.accelerator,
     )
@@ -137,12 +148,15 @@ def make_plan(
 def researcher_options(config: Config, project: Project) -> dict[str, str]:
     """The settings that each agent's researcher gets, as text."""
     fixed = "\n".join((*project.fixed, project.program))
-    return {**config.option, "max_usd": str(config.max_usd), "fixed": fixed}
+    editable = "\n".join(project.editable)
+    return {**config.option, "max_usd": str(config.max_usd), "editable": editable, "fixed": fixed}
 
 
 def base_tree(plan: Plan) -> bytes:
     """The tar archive from which every workspace of the swarm is made, with the plan's budget in it."""
-    return with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
+    history = History(plan.root)
+    fixed = {history.inside(path) for path in plan.project.fixed}
+    return with_budget(history.base_tree(plan.base_commit), fixed, plan.budget)
 
 
 def environment(plan: Plan) -> dict[str, str]:

@@ -51,6 +51,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "runs": f"{' '.join(project.command).replace('{python}', 'python')}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
+        **({"missing": "; ".join(plan.gaps)} if plan.gaps else {}),
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
         "sandbox": _sandbox(plan),
