@@ -19,7 +19,7 @@ from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.server import BoardServer
 from swarm.coordinator.log_shipping import LogShipper
-from swarm.errors import HostFault, MachineFault, Unavailable, UsageError
+from swarm.errors import HostFault, MachineFault, SwarmError, Unavailable, UsageError, is_of_the_machine
 from swarm.execution import sandbox
 from swarm.execution.process_table import die_with_parent
 from swarm.execution.runner import LocalRunner
@@ -158,7 +158,10 @@ def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
 
 @contextlib.contextmanager
 def naming_host() -> Iterator[None]:
-    """Raises faults of this host with its name. A failing disk is one of them: another host's is not full."""
+    """Raises faults of this host with its name. A failing disk is one of them: another host's is not full.
+
+    An error that is not the machine's stays what it is: no rest would mend it.
+    """
     host = platform.node()
     try:
         yield
@@ -167,7 +170,8 @@ def naming_host() -> Iterator[None]:
     except MachineFault as fault:
         raise HostFault(f"{host}: {fault}") from fault
     except OSError as error:
-        raise HostFault(f"{host}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+        what = f"{host}: {error.strerror or error} ({error.filename or 'no file named'})"
+        raise (HostFault if is_of_the_machine(error) else SwarmError)(what) from error
 
 
 def working_folder(spec: AgentSpec) -> Path:

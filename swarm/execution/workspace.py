@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from swarm.errors import SwarmError
+from swarm.errors import SwarmError, Unmakeable, is_of_the_machine
 from swarm.project.project import Project
 from swarm.records import Edit, Source
 
@@ -41,7 +41,15 @@ class Workspace:
 
     def fresh(self, source: Source) -> Path:
         """The project's folder in the workspace, which is emptied and made anew: the base tree with the source's files.
-        Nothing of earlier runs is left."""
+        Nothing of earlier runs is left. Unmakeable where that cannot be done, on whatever machine."""
+        try:
+            return self._lay(source)
+        except (OSError, tarfile.TarError) as error:
+            if isinstance(error, OSError) and is_of_the_machine(error):
+                raise
+            raise Unmakeable(f"the project's files cannot be laid out in {self.folder}: {error}") from error
+
+    def _lay(self, source: Source) -> Path:
         remove(self.folder)
         self.folder.mkdir(parents=True)
         with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
