@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import add_verb, find, reading, root_of, swarm_root_of
-from swarm.cli.output import console, print_json
+from swarm.cli.output import console, print_json, write_exactly
 from swarm.errors import UsageError
+from swarm.text import whole
 
 if TYPE_CHECKING:
     from swarm.ledger.database import Ledger
@@ -77,13 +78,13 @@ def show(options: argparse.Namespace) -> int:
         if options.patch:
             from swarm.views.patch import mail
 
-            print(mail(snapshot, view, patch, champion=options.what == "champion"), end="")
+            write_exactly(mail(snapshot, view, patch, champion=options.what == "champion"))
         elif options.json:
             from swarm.views.experiment import experiment_json
 
-            print_json(experiment_json(snapshot, view) | {"patch": patch})
+            print_json(experiment_json(snapshot, view) | {"patch": whole(patch)})
         else:
-            _show_experiment(snapshot, view, patch, ledger)
+            _show_experiment(snapshot, view, whole(patch), ledger)
     return 0
 
 
@@ -154,7 +155,7 @@ def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool
     from swarm.views.report import write_report
 
     kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
-    patches = {id: _patch(root, snapshot, view, champion=False) for id, view in kept.items()}
+    patches = {id: whole(_patch(root, snapshot, view, champion=False)) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
     if as_json:
         files = {"report": str(document), "picture": str(picture)}

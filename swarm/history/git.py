@@ -28,6 +28,7 @@ _FOREIGN = (
 )
 _SETTINGS = (  # of plumbing; what only `git diff`, `git log` and their like heed needs no mention
     f"core.hooksPath={os.devnull}",
+    "core.abbrev=7",
     "core.fsmonitor=false",
     "core.quotePath=false",
     "core.notesRef=refs/notes/commits",

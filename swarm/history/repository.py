@@ -171,11 +171,14 @@ class History:
         return [self.outside(line[3:].rstrip("/")) for line in listed]
 
     def diff(self, older: str, newer: str) -> str:
-        """The difference as a patch from the repository's root; bytes that are not UTF-8 are surrogates in it."""
-        return self._git.text(
-            *("diff-tree", "-r", "-p", "--unified=3", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv"),
-            *("--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--end-of-options", older, newer),
-        )
+        """The difference as a patch from the repository's root; bytes that are not UTF-8 are surrogates in it.
+
+        Files are text, whatever attributes or a person's diff drivers call them, but for those with null bytes.
+        """
+        options = ("-r", "-p", "--unified=3", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+        places = ("--src-prefix=a/", "--dst-prefix=b/", "--end-of-options", older, newer)
+        patch = self._git.text("diff-tree", *options, "--text", *places)
+        return self._git.text("diff-tree", *options, "--binary", *places) if "\0" in patch else patch
 
     # -- plumbing ----------------------------------------------------------------------------------------------
 

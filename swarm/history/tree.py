@@ -116,14 +116,12 @@ class Tree:
 
     def gaps(self) -> list[str]:
         """What a run will not find in its copy although it is tracked, with the remedy; for people."""
-        found = [
-            f"the submodule {path} is not checked out: `git submodule update --init {path}`" for path in self.absent
-        ]
+        found = [f"the submodule {path} is not checked out: `{initialise(path)}`" for path in self.absent]
         links = [path for path, entry in self.entries.items() if entry.is_link]
         for entry, content in self.contents(links):
             target = os.fsdecode(content)
-            if self.outward(entry, target):
-                found.append(f"the symbolic link {entry.path} leads out of the repository, to {target}")
+            if self.outward(entry, target) and (entry.git.root / entry.own).exists():
+                found.append(f"the link {entry.path} leads out of the repository, to {target}, on this host only")
         if pointers := self.incomplete(list(self.entries)) if self._uses_lfs() else []:
             some = ", ".join(pointers[:3]) + (f" and {len(pointers) - 3} more" if len(pointers) > 3 else "")
             found.append(f"the content of {some} is not here, as Git LFS keeps it: `git lfs pull`")

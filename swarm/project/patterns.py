@@ -42,8 +42,9 @@ def is_proper(path: str) -> bool:
     """Whether a new file may have this path: relative, normal, not in a .git folder, and every file system takes it."""
     parts = PurePosixPath(path).parts
     return (
-        "/".join(parts) == path
-        and bool(parts)
+        bool(parts)
+        and "/".join(parts) == path
+        and parts[0] != "/"
         and path.isprintable()
         and not any(part == ".." or part.lower() == ".git" or len(part.encode()) > _LONGEST for part in parts)
     )

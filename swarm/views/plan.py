@@ -43,6 +43,7 @@ def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
 def _rows(plan: Plan) -> dict[str, str]:
     config, project = plan.config, plan.project
     return {
+        **({"project": f"{project.prefix.rstrip('/')}, a part of its repository"} if project.prefix else {}),
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
         "researcher": _researcher(plan),
         **_roles(plan),
