@@ -146,9 +146,10 @@ class Idea:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """New content of one or more editable files."""
+    """New content of one or more editable files; some may be new. `deleted` are those that are gone, as none may be."""
 
     files: Mapping[str, bytes]
+    deleted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,9 @@ class Swarm:
         self._cut_off: float | None = None  # when what still runs is ended by force
 
     def start(self) -> None:
-        """Writes the ledger, starts Ray and the board."""
+        """Writes the ledger, starts Ray and the board; first the tag is taken, in the repository that others share."""
+        if not self.plan.config.resume:
+            self._history.reserve(self.tag, self.plan.base_commit)
         _make_folder(self.plan.folder)
         _enter_ledger(self.plan, self.path)
         self._cluster.start(self._base)

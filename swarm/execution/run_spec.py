@@ -51,7 +51,8 @@ class SpecBuilder:
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
         limits = self._limits(work.budget, self._slot.device, self._known(START), self._timeout(work.budget))
-        root, referee_root = self._workspace.folder, self._referee_workspace.folder
+        copy, referee_copy = self._workspace.folder, self._referee_workspace.folder
+        root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
         environment, measuring = (self._environment(work, artifacts, copy) for copy in (root, referee_root))
@@ -59,15 +60,15 @@ class SpecBuilder:
         if self._sandboxed:
             box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
             compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            bounds = box.bounds(training, (root, artifacts, compiled[0]), opened)
-            training = box.command(training, (root, artifacts, compiled[0]), opened)
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_root, artifacts)))
+            bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
+            training = box.command(training, (copy, artifacts, compiled[0]), opened)
+            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_copy, artifacts)))
         common = {
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
             "processes": limits.processes,
-            "folders": [str(root), str(artifacts)],
+            "folders": [str(copy), str(artifacts)],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head
         }
         steps = [
@@ -78,7 +79,7 @@ class SpecBuilder:
             )
         ]  # fmt: skip
         if self._project.referee:
-            fixed |= {f"../{referee_root.name}/{path}": sha for path, sha in fixed.items()}
+            fixed |= {os.path.relpath(referee_root / path, root): sha for path, sha in fixed.items()}
             steps.append(
                 Step(
                     "referee", self._argv(self._project.referee), str(referee_root), env=measuring,

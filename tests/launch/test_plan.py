@@ -132,10 +132,11 @@ def test_a_plan_says_everything_and_changes_nothing(root: Path) -> None:
     assert tree(root) == before and not (root / ".swarm").exists()
 
 
-def test_a_plan_is_made_from_anywhere_in_the_repository_and_on_a_detached_head(root: Path) -> None:
+def test_a_plan_is_made_on_a_detached_head_and_of_the_folder_that_was_named(root: Path) -> None:
     (root / "notes").mkdir()
     git(root, "checkout", "--quiet", "--detach")
-    assert plan(root / "notes").root == root
+    assert plan(root).root == root
+    refused(root / "notes", f"is no project of its own, but {root} is", f"-C {root}")
 
 
 def test_the_tag_is_today_and_its_letters(root: Path) -> None:
