@@ -13,6 +13,8 @@ from swarm.researchers.sweep.structures import BY_TITLE
 
 Key = frozenset[tuple[str, Value]] | str
 
+STRUCTURE = "structure"  # among an idea's knobs: the title of a structural patch that is made with them
+
 
 @dataclass(frozen=True, slots=True)
 class KnobSpace:
