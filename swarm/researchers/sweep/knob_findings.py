@@ -106,7 +106,7 @@ class KnobFindings:
             finding
             for finding in self._known.values()
             if finding.status == Status.DISCARD and finding.n > 1 and (finding.gain or 0) > 0
-            if finding.knobs and known >= finding.knobs.keys()
+            if finding.knobs and all(name in known for name in finding.knobs)
         ]
         return sorted(near, key=lambda finding: -(finding.gain or 0))[:most]
 
