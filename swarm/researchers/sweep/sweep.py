@@ -27,6 +27,7 @@ _UNTRIED = 2.0  # ... and from one that nobody has tried
 _PLATEAU = 3.0  # ... and a structural patch, when turning knobs has stopped to pay
 _FIRST_LOOKS = 6  # at a continuous knob alone, before it mostly moves together with others
 _FINE = 0.2  # share of later moves of such a knob that are of it alone
+_URGENT = 0.4  # share of the best ideas that an agent takes though they are another's to look at first
 _REMEMBERED = 16  # proposals, the newest, whose refusal a briefing may tell of
 
 
@@ -100,8 +101,8 @@ class Sweep:
         """What the agent should look at first; then all there is, whoever should."""
         chance = random.Random(f"{self._seed} {self._agent} {len(self._findings.tried)} {len(self._proposed)}")
         share = _Share(self._agent, briefing, chance)
-        yield from share.of(self._further(space))
-        yield from share.of(_together(space, self._findings))
+        yield from share.of(self._further(space), others=_URGENT)
+        yield from share.of(_together(space, self._findings), others=_URGENT)
         yield from self._openings(space, briefing, share)
         rules = {name: rule for name, value in space.knobs.items() if (rule := rule_for(name, value))}
         yield from self._draws(rules, space, briefing, chance, share)
@@ -170,17 +171,18 @@ class Sweep:
 
 class _Share:
     """One agent's share of a list that all agents see: they draft at the same moment, and none should wait for
-    another's idea to be refused its own. Of what is others' it takes little, as nobody may be there to take it."""
+    another's idea to be refused its own. Of what is others' it takes some, as nobody may be there to take it."""
 
     def __init__(self, agent: str, briefing: Briefing, chance: random.Random) -> None:
         self._agents = len({agent, *(other for other, _ in briefing.live)})
         self.number = sum(map(int, filter(str.isdigit, agent)))
         self._chance = chance
 
-    def of(self, ideas: Iterable[Idea]) -> Iterator[Idea]:
+    def of(self, ideas: Iterable[Idea], others: float = 0.0) -> Iterator[Idea]:
+        """Its share of the ideas, and at least the share `others` of the rest."""
         for idea in ideas:
             owner = zlib.crc32(idea.title.encode())
-            if (owner - self.number) % self._agents == 0 or self._chance.random() * self._agents < 1:
+            if (owner - self.number) % self._agents == 0 or self._chance.random() < max(others, 1 / self._agents):
                 yield idea
 
 
