@@ -11,6 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# What ideas for the training of a language model are about, in the order in which agents are dealt them. Another
+# project has categories of its own, which its swarm was launched with.
+CATEGORIES = (
+    "architecture",
+    "learning rate",
+    "schedule",
+    "batch",
+    "optimizer",
+    "attention",
+    "activation",
+    "initialization",
+    "regularization",
+    "embedding",
+    "normalization",
+)
+
 
 class Purpose(StrEnum):
     """Why a run is made."""
@@ -123,7 +139,7 @@ class Idea:
     title: str
     rationale: str = ""
     category: str = "other"
-    knobs: Mapping[str, float | int | str] = field(default_factory=dict)
+    knobs: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     again: str = ""
 
 
@@ -327,7 +343,7 @@ class Finding:
     status: str
     rung: str
     reason: str
-    knobs: Mapping[str, float | int | str] = field(default_factory=dict)
+    knobs: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     value: float | None = None
     gain: float | None = None
     low: float | None = None

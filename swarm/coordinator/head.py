@@ -257,7 +257,9 @@ class Swarm:
         """Records that the swarm is over, and lets git follow one last time. SwarmError where some of that fails."""
         noted = of_swarm(ledger, self.tag).swarm.reason
         self._is_stopped(ledger)
-        found = Ending.HOPELESS if self._hopeless else Ending.EXHAUSTED if is_exhausted(ledger, self.tag) else Ending.DONE
+        found = (
+            Ending.HOPELESS if self._hopeless else Ending.EXHAUSTED if is_exhausted(ledger, self.tag) else Ending.DONE
+        )
         end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
         problems = [
             _insist(self._say),
@@ -362,6 +364,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 **dataclasses.asdict(config),
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
+                "categories": plan.categories,
                 "hidden": bool(plan.project.hidden),
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swarm.board.briefing import CATEGORIES
 from swarm.errors import UsageError
 from swarm.execution.runner import Slot
 from swarm.execution.sandbox import wanted
@@ -28,10 +27,11 @@ from swarm.ledger.database import locked
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project, load_project
 from swarm.project.settings import Config, check_url, renamed
-from swarm.records import Edit, Source
+from swarm.records import CATEGORIES, Edit, Source
 from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create
+from swarm.researchers.sweep.knob_space import open_knob_space
 
 # The settings that a resumed swarm does not keep.
 ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait")
@@ -56,6 +56,8 @@ class Plan:
     data: Mapping[str, object]
     seed: str  # how a run's seed reaches the code, for people
     hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
+    categories: tuple[str, ...]  # what ideas for this project can be about, as far as its files tell
+    knobs: Mapping[str, int]  # how many numbers and choices the sweep may turn, by file
     accelerator: str  # what Ray calls its GPUs' model, where the cluster has others too
 
     @property
@@ -111,6 +113,13 @@ def make_plan(
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
+    space = open_knob_space(source, device.split(":")[0])
+    if {*researchers.values()} == {"sweep"} and not (space and space.is_open()):
+        raise UsageError(
+            f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
+            " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
+            " CLI think: --researcher"
+        )
     key = comparability_key(project, history, base, device, slots, budget, data)
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
@@ -129,6 +138,8 @@ def make_plan(
         key=json.dumps(key, sort_keys=True),
         data=data,
         seed=how_seeded(source, fixed),
+        categories=_in_order(space.categories()) if space else (),
+        knobs=space.places() if space else {},
         hosts=assignment.hosts,
         accelerator=assignment.accelerator,
     )
@@ -151,11 +162,17 @@ def environment(plan: Plan) -> dict[str, str]:
 
 
 def categories(plan: Plan) -> dict[str, tuple[str, str]]:
-    """For each agent its device and the category of ideas it looks at first."""
+    """For each agent its device and the category of ideas it looks at first; none where the files tell of none."""
+    about = plan.categories or ("",)
     return {
-        agent: (f"{plan.device.split(': ', 1)[1]}", CATEGORIES[place % len(CATEGORIES)])
-        for place, agent in enumerate(plan.slots)
+        agent: (f"{plan.device.split(': ', 1)[1]}", about[place % len(about)]) for place, agent in enumerate(plan.slots)
     }
+
+
+def _in_order(found: tuple[str, ...]) -> tuple[str, ...]:
+    """The categories of a language model's training first, in their usual order, then the others by their worth."""
+    usual = tuple(category for category in CATEGORIES if category in found)
+    return usual + tuple(category for category in found if category not in usual)
 
 
 def _resumed(config: Config, first: Mapping[str, Any]) -> Config:

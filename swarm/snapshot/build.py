@@ -87,6 +87,7 @@ class Picture:
             train_share=self.train_share(),
             warnings=(swarm.reason,) if swarm.reason else (),
             swarms=comparable_swarms(self.ledger, swarm),
+            categories=swarm.categories,
             saturated=self.saturated(),
         )
 

@@ -14,7 +14,7 @@ from swarm.coordinator.webhook import place
 from swarm.execution.sandbox import exposure, missing, protection
 from swarm.launch.data import named
 from swarm.researchers.registry import profile_of
-from swarm.views.formatting import clean
+from swarm.views.formatting import clean, plural
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan
@@ -52,6 +52,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
+        **_knobs(plan),
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
         "sandbox": _sandbox(plan),
         "seed": plan.seed,
@@ -61,6 +62,19 @@ def _rows(plan: Plan) -> dict[str, str]:
         "data": named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
     }
+
+
+def _knobs(plan: Plan) -> dict[str, str]:
+    """How many numbers and choices the sweep found, and where, if it takes part."""
+    if "sweep" not in plan.researchers.values():
+        return {}
+    places = sorted(plan.knobs.items(), key=lambda place: -place[1])
+    named = [f"{path} {number}" for path, number in places[:4]]
+    more = [f"{len(places) - 4} more"] if len(places) > 4 else []
+    if not places:
+        return {"knobs": "none: the sweep's agents have nothing to turn"}
+    found = f"{sum(plan.knobs.values())} numbers and choices in {plural(len(places), 'file')}"
+    return {"knobs": f"{found}: {', '.join([*named, *more])}"}
 
 
 def _sandbox(plan: Plan) -> str:

@@ -16,9 +16,9 @@ from swarm.researchers.sweep.constraints import canonical, settle
 from swarm.researchers.sweep.joint_moves import fine_moves, joint_moves, patched_moves
 from swarm.researchers.sweep.knob_findings import KnobFindings
 from swarm.researchers.sweep.knob_space import STRUCTURE, Key, KnobSpace, key_of, open_knob_space
-from swarm.researchers.sweep.knobs import Value, write_knobs
+from swarm.researchers.sweep.knobs import Value
 from swarm.researchers.sweep.patches import Patch
-from swarm.researchers.sweep.playbook import OPENINGS, Turn, rule_for
+from swarm.researchers.sweep.playbook import OPENINGS, Turn
 from swarm.researchers.sweep.rules import Rule
 from swarm.researchers.sweep.structures import BY_TITLE, PATCHES
 
@@ -77,7 +77,7 @@ class Sweep:
         changes = next(_shrunk(space), None) if space and run.failure is Failure.OOM else None
         if space is None or changes is None:
             return None
-        return Edit({space.path: write_knobs(space.text, briefing.device, changes).encode()})
+        return Edit({**edit.files, **space.set(changes).files})
 
     # -- what is known -----------------------------------------------------------------------------------------
 
@@ -104,9 +104,8 @@ class Sweep:
         yield from share.of(self._further(space), others=_URGENT)
         yield from share.of(_together(space, self._findings), others=_URGENT)
         yield from self._openings(space, briefing, share)
-        rules = {name: rule for name, value in space.knobs.items() if (rule := rule_for(name, value))}
-        yield from self._draws(rules, space, briefing, chance, share)
-        yield from _everything(rules, space)
+        yield from self._draws(space, briefing, chance, share)
+        yield from _everything(space)
 
     def _further(self, space: KnobSpace) -> Iterator[Idea]:
         """From every kept step that still stands: the same step again, then half of it."""
@@ -116,7 +115,7 @@ class Sweep:
             if len(trail) < 2 or finding.knobs[name] != trail[-1]:
                 continue
             old, new = trail[-2:]
-            rule = rule_for(name, new)
+            rule = space.rules.get(name)
             if rule is None or isinstance(old, str) or isinstance(new, str):
                 continue
             why = f"{finding.title} was kept: the optimum may lie further in that direction."
@@ -135,10 +134,9 @@ class Sweep:
             yield from ideas[start:] + ideas[:start]
         yield from share.of(ideas)
 
-    def _draws(
-        self, rules: Mapping[str, Rule], space: KnobSpace, briefing: Briefing, chance: random.Random, share: _Share
-    ) -> Iterator[Idea]:
+    def _draws(self, space: KnobSpace, briefing: Briefing, chance: random.Random, share: _Share) -> Iterator[Idea]:
         """Every knob and patch, in an order drawn by weight."""
+        rules = space.rules
         weights = {name: rule.weight * self._lean(rule, name, briefing) for name, rule in rules.items()}
         structure = _PLATEAU if briefing.plateau else 1.0
         patches = {p.title: p.weight * self._lean(p, p.title, briefing) * structure for p in PATCHES}
@@ -147,21 +145,20 @@ class Sweep:
         for name in sorted(both, key=lambda name: chance.random() ** (1 / both[name]), reverse=True):
             if name in rules:
                 yield from share.of(_neighbours(name, rules[name], space, self._findings, chance))
-                yield from self._later(name, rules, weights, space, briefing, chance)
+                yield from self._later(name, weights, space, briefing, chance)
             else:
                 yield from space.patch(name)
-                yield from patched_moves(name, rules, weights, space, self._findings, chance)
+                yield from patched_moves(name, weights, space, self._findings, chance)
 
     def _later(
-        self, name: str, rules: Mapping[str, Rule], weights: Mapping[str, float], space: KnobSpace, briefing: Briefing,
-        chance: random.Random,
-    ) -> Iterator[Idea]:  # fmt: skip
+        self, name: str, weights: Mapping[str, float], space: KnobSpace, briefing: Briefing, chance: random.Random
+    ) -> Iterator[Idea]:
         """Moves of a knob whose neighbours are known: of it alone at first, then mostly together with others."""
-        rule, value, findings = rules[name], space.knobs[name], self._findings
+        rule, value, findings = space.rules[name], space.knobs[name], self._findings
         if len(findings.about(name)) < _FIRST_LOOKS or chance.random() < _FINE:
-            for move in fine_moves(name, rule, space, findings, briefing, chance):
+            for move in fine_moves(name, space, findings, briefing, chance):
                 yield from space.turn(move, f"{_why(rule, value, move[name])} {findings.record_of(name)}".strip())
-        yield from joint_moves(name, rules, weights, space, findings, briefing, chance)
+        yield from joint_moves(name, weights, space, findings, briefing, chance)
 
     def _lean(self, play: Rule | Patch, name: str, briefing: Briefing) -> float:
         """How much more or less often than usual the agent draws it."""
@@ -188,15 +185,15 @@ class _Share:
 
 def _edited(idea: Idea, briefing: Briefing) -> Edit:
     """The idea applied to the briefing's parent: its patch, if it has one, then its knobs."""
-    source, knobs = briefing.parent, dict(idea.knobs)
-    if title := knobs.pop(STRUCTURE, ""):
-        patch = _edited(Idea(str(title)), briefing) if title in BY_TITLE else Edit({})
-        if not (patch.files and knobs):
-            return Edit({})
-        source, idea = source.edited(patch), replace(idea, knobs=knobs)
-    space = open_knob_space(source, briefing.device)
-    text = space.edit(idea) if space else None
-    return Edit({space.path: text.encode()}) if space and text is not None else Edit({})
+    knobs = dict(idea.knobs)
+    title = knobs.pop(STRUCTURE, None)
+    if title is None:
+        space = open_knob_space(briefing.parent, briefing.device)
+        return (space.edit(idea) if space else None) or Edit({})
+    patch = _edited(Idea(str(title)), briefing) if title in BY_TITLE and knobs else Edit({})
+    patched = replace(briefing, parent=briefing.parent.edited(patch))
+    turned = _edited(replace(idea, knobs=knobs), patched) if patch.files else Edit({})
+    return Edit({**patch.files, **turned.files}) if turned.files else Edit({})
 
 
 def _together(space: KnobSpace, findings: KnobFindings) -> Iterator[Idea]:
@@ -207,12 +204,12 @@ def _together(space: KnobSpace, findings: KnobFindings) -> Iterator[Idea]:
             yield from space.turn({**one.knobs, **other.knobs}, why)
 
 
-def _everything(rules: Mapping[str, Rule], space: KnobSpace) -> Iterator[Idea]:
+def _everything(space: KnobSpace) -> Iterator[Idea]:
     """All single moves to a neighbour and all pairs of them, in a fixed order."""
-    moves = {name: list(rule.neighbours(space.knobs[name])) for name, rule in rules.items()}
+    moves = {name: list(rule.neighbours(space.knobs[name])) for name, rule in space.rules.items()}
     for name, values in moves.items():
         for value in values:
-            yield from space.turn({name: value}, _why(rules[name], space.knobs[name], value))
+            yield from space.turn({name: value}, _why(space.rules[name], space.knobs[name], value))
     for one, other in combinations(moves, 2):
         for first, second in product(moves[one], moves[other]):
             yield from space.turn({one: first, other: second}, "Each was looked at alone, and now both are together.")
@@ -223,7 +220,7 @@ def _opening(move: Turn | str, space: KnobSpace) -> Iterator[Idea]:
         yield from space.patch(move)
         return
     for name, value in space.knobs.items():
-        rule = rule_for(name, value)
+        rule = space.rules.get(name)
         if canonical(name) == move.knob and rule:
             wanted = move.apply(value)
             inside = [wanted] if isinstance(value, str) or isinstance(wanted, str) else rule.within(value, wanted)
