@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
 # What ideas for the training of a language model are about, in the order in which agents are dealt them. Another
 # project has categories of its own, which its swarm was launched with.
 CATEGORIES = (

@@ -36,6 +36,7 @@ from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree, categories
 from swarm.launch.trial_store import first_run
 from swarm.ledger.database import Ledger
+from swarm.ledger.events import is_exhausted
 from swarm.ledger.experiments import newest_verdicts
 from swarm.ledger.home import ledger_path, make_home
 from swarm.ledger.runs import finished_runs
@@ -260,7 +261,10 @@ class Swarm:
         """Records that the swarm is over, and lets git follow one last time. SwarmError where some of that fails."""
         noted = of_swarm(ledger, self.tag).swarm.reason
         self._is_stopped(ledger)
-        end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, self._hopeless)
+        found = (
+            Ending.HOPELESS if self._hopeless else Ending.EXHAUSTED if is_exhausted(ledger, self.tag) else Ending.DONE
+        )
+        end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
         problems = [
             _insist(self._say),
             _insist(partial(self._ask, "end", _status(self.word, end.ending), end.reason)),
@@ -272,10 +276,11 @@ class Swarm:
         return end
 
 
-def _end_of(agents: list[Ended], noted: str, hopeless: bool) -> Ended:
-    """How the swarm ended: as the board `noted`, or as most of its agents did, of those that did not give up."""
+def _end_of(agents: list[Ended], noted: str, found: Ending) -> Ended:
+    """How the swarm ended: as the board `noted` and `found`, or as most of its agents did, of those that did not give
+    up."""
     if noted:
-        return Ended(Ending.HOPELESS if hopeless else Ending.DONE, noted)
+        return Ended(found, noted)
     agents = [end for end in agents if end.ending is Ending.DONE] or agents
     return Counter(agents).most_common(1)[0][0]
 

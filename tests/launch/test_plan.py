@@ -167,7 +167,7 @@ def test_the_key_changes_with_what_makes_results_comparable(root: Path) -> None:
     key = plan(root).key
     assert plan(root, agents=1).key == key
     assert plan(root, budget=2.0).key != key
-    commit(root, train_py="x = 1\n")
+    commit(root, train_py="RATE = 0.5\nprint(RATE)\n")
     assert plan(root).key == key
     (root / "prepare.py").write_text("y = 1\n")
     git(root, "commit", "--quiet", "--all", "--message=x")
@@ -191,7 +191,7 @@ def test_nothing_committed_yet(tmp_path: Path) -> None:
 def test_uncommitted_changes_of_editable_and_fixed_files(root: Path) -> None:
     (root / "program.md").write_text("read live")
     plan(root)
-    (root / "train.py").write_text("x = 1\n")
+    (root / "train.py").write_text("RATE = 0.5\nprint(RATE)\n")
     (root / "prepare.py").write_text("x = 1\n")
     refused(root, "train.py", "prepare.py", "uncommitted changes", "git stash")
     git(root, "add", "--all")

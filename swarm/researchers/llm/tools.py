@@ -59,7 +59,7 @@ TOOLS: tuple[Tool, ...] = (
         "title rationale category",
         title=_text("what is changed, in one line"),
         rationale=_text("what you expect and why: which quantity moves, by which mechanism, by how much"),
-        category=_text("what it is about, in a word or two: a category of program.md or of the briefing where one fits"),
+        category=_text("what it is about, in a word or two: a category of program.md or the briefing, if any"),
         knobs={
             "type": "object",
             "description": "where the idea is nothing but numbers: every knob's new value, by its name in the code",
