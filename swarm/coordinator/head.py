@@ -359,6 +359,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 **dataclasses.asdict(config),
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
+                "checks": list(plan.project.checks),
                 "hidden": bool(plan.project.hidden),
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }

@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from swarm.execution.checks import check_name
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
 from swarm.execution.sandbox import Sandbox
@@ -52,12 +54,6 @@ class SpecBuilder:
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
         environment = self._environment(work, artifacts)
-        training, measuring = self._project.argv(self._project.command), dict(environment)
-        if self._sandboxed:
-            box, cache = self._sandbox(), cache_of(environment)
-            compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            training = box.command(training, (root, artifacts, compiled[0]), (cache,))
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (cache, referee_root, artifacts)))
         common = {
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
@@ -66,6 +62,48 @@ class SpecBuilder:
             "folders": [str(root), str(artifacts)],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head
         }
+        checks = work.purpose is Purpose.CHECK
+        if checks:
+            steps = self._check_steps(environment, artifacts, log, limits, common)
+        else:
+            steps = self._steps(work, environment, artifacts, log, limits, common)
+        if self._project.referee and not checks:
+            fixed |= {f"../{referee_root.name}/{path}": sha for path, sha in fixed.items()}
+        lock = re.sub(r"[^A-Za-z0-9.-]", "-", self._slot.lock)
+        return Spec(
+            work.run,
+            work.attempt,
+            steps,
+            run_folder=str(artifacts),
+            root=str(root),
+            fixed=fixed,
+            lock=str(LOCK_FOLDER / f"{lock}.lock") if lock else None,
+            lock_wait=limits.lock_wait,
+            grace=limits.grace,
+            budget=work.budget if self._project.referee and not checks else None,  # what others count is not known
+            start=limits.start,
+            slack=limits.slack,
+            sandboxed=self._sandboxed,
+            checks=checks,
+        )
+
+    def _steps(
+        self,
+        work: Measure,
+        environment: dict[str, str],
+        artifacts: Path,
+        log: Path,
+        limits: Limits,
+        common: Mapping[str, Any],
+    ) -> list[Step]:
+        """The trainer, and where there is one the referee, and that of the hidden split."""
+        root, referee_root = self._workspace.folder, self._referee_workspace.folder
+        training, measuring = self._project.argv(self._project.command), dict(environment)
+        if self._sandboxed:
+            box, cache = self._sandbox(), cache_of(environment)
+            compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
+            training = box.command(training, (root, artifacts, compiled[0]), (cache,))
+            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (cache, referee_root, artifacts)))
         steps = [
             Step(
                 "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
@@ -74,7 +112,6 @@ class SpecBuilder:
             )
         ]  # fmt: skip
         if self._project.referee:
-            fixed |= {f"../{referee_root.name}/{path}": sha for path, sha in fixed.items()}
             steps.append(
                 Step(
                     "referee", self._project.argv(self._project.referee), str(referee_root), env=measuring,
@@ -92,22 +129,25 @@ class SpecBuilder:
                         clears=[str(artifacts / HIDDEN)],
                     )
                 )  # fmt: skip
-        lock = re.sub(r"[^A-Za-z0-9.-]", "-", self._slot.lock)
-        return Spec(
-            work.run,
-            work.attempt,
-            steps,
-            run_folder=str(artifacts),
-            root=str(root),
-            fixed=fixed,
-            lock=str(LOCK_FOLDER / f"{lock}.lock") if lock else None,
-            lock_wait=limits.lock_wait,
-            grace=limits.grace,
-            budget=work.budget if self._project.referee else None,  # what others count as training is not known
-            start=limits.start,
-            slack=limits.slack,
-            sandboxed=self._sandboxed,
-        )
+        return steps
+
+    def _check_steps(
+        self, environment: dict[str, str], artifacts: Path, log: Path, limits: Limits, common: Mapping[str, Any]
+    ) -> list[Step]:
+        """The project's checks, each a line for the shell, with the files, sandbox and variables of a training."""
+        root = self._workspace.folder
+        commands = [["/bin/sh", "-c", text] for text in self._project.argv(self._project.checks)]
+        if self._sandboxed:
+            box, cache = self._sandbox(), cache_of(environment)
+            compiled = self._compiled("checks", environment)
+            commands = [box.command(argv, (root, artifacts, compiled), (cache,)) for argv in commands]
+        return [
+            Step(
+                check_name(number, text), argv, str(root), env=environment, log=f"{log}.check{number}.log",
+                wall=limits.check, cores=list(self._slot.cores), **common,
+            )
+            for number, (text, argv) in enumerate(zip(self._project.checks, commands, strict=True), 1)
+        ]  # fmt: skip
 
     # -- the sandbox -----------------------------------------------------------------------------------------------
 
