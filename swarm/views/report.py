@@ -167,7 +167,8 @@ def _refused(snapshot: Snapshot) -> str:
             "title": [escape(e.title) for e in experiments],
         }
     )
-    outcomes = ["kept", "refuted", "unproven", "near miss", "broke a guard", "crashed"]
+    guarded = ["broke a guard"] if "broke a guard" in set(frame["outcome"]) else []
+    outcomes = ["kept", "refuted", "unproven", "near miss", *guarded, "crashed"]
     counts = crosstab(frame["category"], frame["outcome"]).reindex(columns=outcomes, fill_value=0)
     counts.insert(0, "tried", counts.sum(axis=1))
     counts = counts.sort_values("tried", ascending=False).reset_index()
