@@ -11,6 +11,7 @@ from pathlib import Path
 
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
+from swarm.execution.result_file import stamp
 from swarm.execution.sandbox import Sandbox
 from swarm.execution.slot import Limits, Slot
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
@@ -106,6 +107,7 @@ class SpecBuilder:
             start=limits.start,
             slack=limits.slack,
             sandboxed=self._sandboxed,
+            result_before=stamp(root / self._project.result) if self._project.result else "",
         )
 
     # -- the sandbox -----------------------------------------------------------------------------------------------

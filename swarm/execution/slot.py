@@ -35,6 +35,9 @@ class Slot:
             for name, value in host.items()
             if (name in allowed or _ALLOWED.fullmatch(name)) and not _SECRET.search(name)
         }
+        if everywhere := env.pop("LC_ALL", ""):
+            env = {name: value for name, value in env.items() if not name.startswith("LC_")} | {"LANG": everywhere}
+        env["LC_NUMERIC"] = "C"  # numbers are printed with a decimal point, wherever the machine stands
         env |= {"SWARM_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
         if self.device != "sim":
             env["SWARM_DEVICE"] = self.device
