@@ -105,7 +105,7 @@ FORMS = (
     "|task|none|0|val_bpb|↓|0.97|±|0.005|",
     "| step | val_bpb |\n|------|---------|\n| 1 | 0.99 |\n| 2 | 0.97 |\n",
     "┃ step ┃ val_bpb ┃\n┡━━━━━━╇━━━━━━━━━┩\n│ 1    │ 0.97    │\n└──────┴─────────┘\n",
-    "epoch     train_loss  val_bpb   time    \n0         0.4952      0.9999    00:03   \n1         0.3952      0.97      00:03   \n",
+    "epoch  train_loss  val_bpb   time\n0      0.4952      0.9999    00:03\n1      0.3952      0.97      00:03\n",
     "   epoch  val_bpb   acc\n0      1     0.99  0.80\n1      2     0.97  0.81\n",
     "step,loss,val_bpb\n1,2.5,0.99\nsaved a checkpoint\n2,2.4,0.97\n",
     "step\tval_bpb\n1\t0.99\n2\t0.97\n",
@@ -226,9 +226,9 @@ def test_every_name_that_is_listed_can_be_asked_for(lines):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"acc": {\n' * 30_000, ' {"train": {"acc": \n' * 20_000, '{"a":' * 50_000 + '{"acc": 1', "[" * 100_000, "acc" + " " * 300_000,
-     "a" * 300_000, "a." * 150_000, "aa " * 100_000, "acc: " + "1" * 300_000, "acc: " + "1," * 150_000, "\x1b]" * 150_000,
-     '"\\"' * 100_000 + '"acc": 1', "acc:" * 70_000, "improving acc next\n" * 15_000, "step,loss,acc\n" * 20_000,
+    ['{"acc": {\n' * 30_000, ' {"train": {"acc": \n' * 20_000, '{"a":' * 50_000 + '{"acc": 1', "[" * 100_000,
+     "acc" + " " * 300_000, "a" * 300_000, "a." * 150_000, "aa " * 100_000, "acc: " + "1" * 300_000, "acc: " + "1," * 150_000,
+     "\x1b]" * 150_000, '"\\"' * 100_000 + '"acc": 1', "acc:" * 70_000, "improving acc next\n" * 15_000, "step,loss,acc\n" * 20_000,
      '{"train": {"acc": 1}} ' * 14_000, "acc  x\n" * 40_000, "(" * 300_000 + "acc" + ")" * 300_000],
     ids=range(18),
 )  # fmt: skip
