@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from swarm.board import trials
 from swarm.coordinator import log_shipping
 from swarm.coordinator.actors import AgentSpec, clock_start
 from swarm.coordinator.agent_supervisor import START_LIMIT, AgentSupervisor
@@ -33,6 +34,7 @@ from swarm.execution import gpu
 from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree, categories
+from swarm.launch.trial_store import first_run
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import newest_verdicts
 from swarm.ledger.home import ledger_path, make_home
@@ -359,6 +361,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 **dataclasses.asdict(config),
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
+                "categories": plan.categories,
                 "hidden": bool(plan.project.hidden),
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }
@@ -371,29 +374,33 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 max_tokens=config.max_tokens,
             )
             return
-        found(
-            ledger,
-            plan.source,
-            agents,
-            fingerprint(plan.source),
-            now,
-            tag=plan.tag,
-            base_commit=plan.base_commit,
-            from_tag=config.from_tag,
-            key=plan.key,
-            device=plan.device,
-            metric=plan.project.metric,
-            direction=plan.project.direction,
-            policy=config.policy,
-            researcher=config.researcher,
-            budget=plan.budget,
-            deadline=now + config.hours * 3600 if config.hours else None,
-            max_experiments=config.max_experiments,
-            max_usd=config.max_usd,
-            max_tokens=config.max_tokens,
-            sigma_prior=plan.project.sigma.get(plan.device.split(":")[0]),
-            settings=settings,
-        )
+        counted = first_run(plan)
+        with ledger.transaction():
+            found(
+                ledger,
+                plan.source,
+                agents,
+                fingerprint(plan.source),
+                now,
+                tag=plan.tag,
+                base_commit=plan.base_commit,
+                from_tag=config.from_tag,
+                key=plan.key,
+                device=plan.device,
+                metric=plan.project.metric,
+                direction=plan.project.direction,
+                policy=config.policy,
+                researcher=config.researcher,
+                budget=plan.budget,
+                deadline=now + config.hours * 3600 if config.hours else None,
+                max_experiments=config.max_experiments,
+                max_usd=config.max_usd,
+                max_tokens=config.max_tokens,
+                sigma_prior=plan.project.sigma.get(plan.device.split(":")[0]),
+                settings=settings,
+            )
+            if counted:
+                trials.count(of_swarm(ledger, plan.tag, now), *counted)
 
 
 def _status(word: str, ending: Ending) -> str:

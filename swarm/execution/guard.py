@@ -149,7 +149,13 @@ class Guard:
             self._pump(_TICK)
             reason = self._called_off or usage.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
-        result = replace(result, start=usage.start, start_cpu=usage.start_cpu, cpu_seconds=usage.max_cpu_seconds)
+        result = replace(
+            result,
+            start=usage.start,
+            start_cpu=usage.start_cpu,
+            cpu_seconds=usage.max_cpu_seconds,
+            idle=usage.idle_seconds,
+        )
         return self._with_exit(child, replace(result, ended_by=reason, max_rss_mb=usage.max_rss_mb))
 
     def _with_exit(self, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:

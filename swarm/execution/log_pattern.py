@@ -18,15 +18,6 @@ import swarm
 SECONDS = 60.0  # CPU time is less; a loaded machine starts processes late
 
 
-def fault_of(pattern: str) -> str:
-    """Why the pattern cannot be used, or ""."""
-    try:
-        groups = re.compile(pattern, re.MULTILINE).groups
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"is no regular expression: {error}"
-    return "" if groups == 1 else f"must have one group, (...), around the number; it has {groups}"
-
-
 def last_match(pattern: str, text: str) -> str | None:
     """What the pattern's group holds at its last match; None without one. TimeoutError where that takes too long."""
     environment = os.environ | {"PYTHONPATH": str(Path(swarm.__file__).parents[1])}

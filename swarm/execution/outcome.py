@@ -14,6 +14,7 @@ from swarm.execution.counter_check import Counted, find_miscount
 from swarm.execution.diagnosis import Failed, diagnose, last_line
 from swarm.execution.log_pattern import last_match
 from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, clean, read_plain, tail_of, without_escapes
+from swarm.execution.overrun import doing, hang, raise_timeout, was_done
 from swarm.execution.printed_value import read_value
 from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
 from swarm.execution.result_file import read_result
@@ -40,6 +41,8 @@ MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 _READ_TOO = ("peak_vram_mb", "training_seconds")  # what a record has a place of its own for
 
+_END = 256 * 1024  # characters at the end of a log in which a run that hangs has its number
+
 Stage = TypeVar("Stage", Step, StepResult)
 
 
@@ -54,20 +57,24 @@ def read_run(folder: Path, project: Project) -> Run:
     tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     outcome = _failure(folder, spec, result, heartbeats, tails)
-    if outcome is None and steps:
-        printed = _printed(logs[0], spec, project)
-        outcome = (
+    text = read_plain(logs[0], HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if steps else ""
+    hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project.metric)
+    if steps and (outcome is None or hung):
+        printed = _printed(text, spec, project)
+        found = (
             _stalled(printed.values)
             or over_time(spec, steps[0])
             or _miscounted(spec, heartbeats, printed.values)
             or _measured(artifacts, project, printed, referee=len(logs) > 1)
         )
+        outcome = outcome if hung and isinstance(found, Failed) else found
         broken = next((step.log_broken for step in steps if step.log_broken), None)
         if broken and isinstance(outcome, Failed):  # the missing part of the log may have held the number
             outcome = Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {broken}")
     if isinstance(outcome, Metrics):
         outcome = replace(outcome, hidden=_hidden(artifacts, project, result))
     failed = outcome if isinstance(outcome, Failed) else None
+    reason = failed.reason if failed else hang(steps[0]) if hung else ""
     return Run(
         run=spec.run,
         attempt=spec.attempt,
@@ -76,7 +83,7 @@ def read_run(folder: Path, project: Project) -> Run:
         training_seconds=steps[0].seconds if steps else 0.0,
         metrics=outcome if isinstance(outcome, Metrics) else None,
         failure=failed.failure if failed else None,
-        reason=clean(failed.reason).replace("\n", " ")[:300] if failed else "",
+        reason=clean(reason).replace("\n", " ")[:300],
         log_tail="\n".join(filter(None, tails)),
         log=str(logs[0]),
         trace=trace(heartbeats),
@@ -113,6 +120,11 @@ def _failure(
     if len(done) < len(_judged(spec.steps)):
         return _interrupted(result.ended_by)
     return None
+
+
+def _hung(spec: Spec, steps: list[StepResult], log: str, metric: str) -> bool:
+    """Whether a run without a referee had given its result when its time was up."""
+    return bool(steps) and len(_judged(spec.steps)) == 1 and was_done(spec.steps[0], steps[0], log, metric)
 
 
 def _stalled(printed: Mapping[str, Value]) -> Failed | None:
@@ -167,9 +179,10 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
         case EndedBy.STOP | EndedBy.AGENT:
             return _interrupted(step.ended_by)
         case EndedBy.DEADLINE:
-            return Failed(Failure.TIMEOUT, f"{whose}it still ran after {limits.wall:.0f} s")
+            return _late(f"{whose}it still ran after {limits.wall:.0f} s", whose, limits, step, heartbeats, tail)
         case EndedBy.CPU:
-            return Failed(Failure.TIMEOUT, f"{whose}it used more than {limits.cpu:.0f} CPU-seconds")
+            used = f"{whose}it used more than {limits.cpu:.0f} CPU-seconds"
+            return _late(used, whose, limits, step, heartbeats, tail)
         case EndedBy.MEMORY:
             return Failed(Failure.OOM, f"{whose}it took more than {limits.memory or 0:.0f} MB of memory")
         case EndedBy.PROCESSES:
@@ -189,20 +202,27 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
     return replace(failed, reason=whose + failed.reason)
 
 
-def _printed(log: Path, spec: Spec, project: Project) -> Printed:
+def _late(
+    what: str, whose: str, limits: Step, step: StepResult, heartbeats: tuple[Heartbeat, ...], tail: str
+) -> Failed:
+    """A step whose time was up: what it was doing, and what to raise; the referee's limits are nobody's to raise."""
+    if whose:
+        return Failed(Failure.TIMEOUT, what)
+    return Failed(Failure.TIMEOUT, f"{what}, {doing(limits, step, heartbeats, tail)}; {raise_timeout(step.seconds)}")
+
+
+def _printed(text: str, spec: Spec, project: Project) -> Printed:
     """What the training printed and, where the project names a file or a pattern, what it left there."""
-    text = read_plain(log, HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace")
     printed = read_printed(text, [project.metric, *project.guards, *_READ_TOO])
     if project.pattern:
         value, fault = _matched(project.pattern, text)
         return Printed({**printed.values, project.metric: value}, {**printed.faults, project.metric: fault})
     if project.result:
         left = read_result(Path(spec.root), project.result, spec.result_before, [project.metric, *project.guards])
-        there = {name: fault for name, fault in left.faults.items() if name == project.metric or name in left.values}
-        values = {**printed.values, project.metric: None, **left.values}
-        return Printed(
-            values, {**{name: printed.faults[name] for name in printed.faults if name not in values}, **there}
-        )
+        faults = {name: fault for name, fault in printed.faults.items() if name not in left.values}
+        if metric := left.faults.get(project.metric):
+            faults[project.metric] = metric
+        return Printed({**printed.values, project.metric: None, **left.values}, faults)
     return printed
 
 

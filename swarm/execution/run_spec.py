@@ -13,7 +13,7 @@ from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
 from swarm.execution.result_file import stamp
 from swarm.execution.sandbox import Sandbox
-from swarm.execution.slot import Limits, Slot
+from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
 from swarm.execution.workspace import Workspace, remove
 from swarm.project.project import Project
@@ -23,6 +23,7 @@ LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
 START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
+TOOK = "took.json"  # and seconds that it took in all
 
 
 class SpecBuilder:
@@ -35,7 +36,7 @@ class SpecBuilder:
         slot: Slot,
         cache: Path | None,
         allowed: Iterable[str],
-        limits: Callable[[float, str, float | None], Limits],
+        limits: Callable[[float, str, float | None, float | None], Limits],
         sandboxed: bool,
         workspace: Workspace,
         referee_workspace: Workspace,
@@ -47,7 +48,7 @@ class SpecBuilder:
 
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
-        limits = self._limits(work.budget, self._slot.device, self._known_start())
+        limits = self._limits(work.budget, self._slot.device, self._known(START), self._timeout(work.budget))
         root, referee_root = self._workspace.folder, self._referee_workspace.folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
@@ -130,20 +131,31 @@ class SpecBuilder:
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
         return folder
 
-    # -- how long the untouched code takes to start on this slot ---------------------------------------------------
+    # -- how long the untouched code takes on this slot ------------------------------------------------------------
 
-    def note_start(self, guard_folder: Path) -> None:
-        """Keeps how long this baseline run took to start."""
+    def note_times(self, guard_folder: Path) -> None:
+        """Keeps how long this baseline run took, to start and in all."""
         result = Result.read(guard_folder)
         if result and result.steps:
             start, _ = clocked(Spec.read(guard_folder), result.steps[0])
-            write_whole(self._folder / START, max(start, self._known_start() or 0.0))
+            for name, seconds in ((START, start), (TOOK, result.steps[0].seconds)):
+                write_whole(self._folder / name, max(seconds, self._known(name) or 0.0))
 
-    def _known_start(self) -> float | None:
+    def _known(self, name: str) -> float | None:
         try:
-            return float(json.loads((self._folder / START).read_text()))
+            return float(json.loads((self._folder / name).read_text()))
         except (OSError, ValueError):
             return None
+
+    def _timeout(self, budget: float) -> float | None:
+        """When a training is ended whatever it does: as the project says, or else by what the untouched code took.
+
+        None where a referee measures: what is not training is done by then, and the budget gives the limits.
+        """
+        if self._project.timeout is not None or self._project.referee:
+            return self._project.timeout
+        took = self._known(TOOK)
+        return UNTOUCHED if took is None else timeout_from(took, budget)
 
     # -- the environment -------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from swarm.execution.spec import (
     SECOND,
     SPEC,
     STOP,
+    Result,
     Spec,
     State,
     UnreadableSpec,
@@ -58,7 +59,7 @@ class LocalRunner:
         slot: Slot,
         cache: Path | None = None,
         allowed: Iterable[str] = (),
-        limits: Callable[[float, str, float | None], Limits] = limits_for,
+        limits: Callable[[float, str, float | None, float | None], Limits] = limits_for,
         sandboxed: bool = False,
     ) -> None:
         self._project = project
@@ -93,7 +94,7 @@ class LocalRunner:
                 await asyncio.to_thread(cleanup.end_guard, folder)
             run = await asyncio.to_thread(read_run, folder, self._project)
             if run.metrics and work.purpose is Purpose.BASELINE:
-                self._specs.note_start(folder)
+                self._specs.note_times(folder)
             return run
         except OSError as error:  # a full disk, no process left: a fault of the machine
             return _lost(work, f"the run could not be set up: {error}")
@@ -130,6 +131,10 @@ class LocalRunner:
         else:
             remove(artifacts)
         remove(self._guard_folder(run, attempt))
+
+    def result(self, run: str, attempt: int) -> Result | None:
+        """How the steps of a run ended that is not acknowledged yet; None where its guard left no word."""
+        return Result.read(self._guard_folder(run, attempt))
 
     def run_folder(self, run: str, attempt: int) -> Path:
         """The folder of a run's artifacts, its model among them."""

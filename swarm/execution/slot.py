@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: minutes where cores are few
 SAVING = 60.0  # seconds to save a model and end, on a slow disk too
@@ -65,14 +65,31 @@ class Limits:
     memory: float | None = None  # of one step's whole tree; None: the slot's share
 
 
-def limits_for(budget: float, device: str, known: float | None = None) -> Limits:
+UNTOUCHED = 7200.0  # seconds that the untouched code may take where nobody knows yet what it takes
+
+
+def timeout_from(seconds: float, budget: float) -> float:
+    """The hard end of a run by the clock, where the untouched code took so many seconds.
+
+    Three times that, as an idea may well be slower; or, where it took less than its budget of training, up to twice
+    this budget; and a minute. A short program is not waited for long: what hangs costs ten of its runs at most.
+    """
+    return 60.0 + max(3 * seconds, min(2 * budget, 10 * seconds))
+
+
+def limits_for(budget: float, device: str, known: float | None = None, timeout: float | None = None) -> Limits:
     """Twice the budget plus an allowance for imports and compiling; on a CPU in CPU time: a busy host is no fault.
+
+    With a `timeout`, that alone ends the training, by the clock: what a program does beside training, and for how long,
+    its budget does not say.
 
     `known` is how long the untouched code took to start on this slot, where that was seen. An edit may take longer, but
     not as long as it likes, or it could train before the clock starts. On CUDA it has COLD at least: the untouched code
     may have been compiled by an earlier swarm, a changed one never is, and what is read and learned meanwhile is
     counted all the same (counter_check.py).
     """
+    if timeout is not None:
+        return replace(limits_for(budget, device, known), wall=timeout, cpu=None, silence=None)
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
     if device == "cpu":

@@ -117,6 +117,7 @@ class StepResult:
     log_broken: str | None = None
     start: float | None = None  # wall and CPU-seconds until its first heartbeat; None where it gave none
     start_cpu: float | None = None
+    idle: float = 0.0  # seconds at its end in which its tree used next to no CPU time
 
     @property
     def succeeded(self) -> bool:

@@ -3,23 +3,29 @@ do not say is detected in the repository."""
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import msgspec
 
 from swarm.errors import UsageError
 from swarm.judge.guards import Guard
-from swarm.project.detection import TRAIN, detect
+from swarm.project.commands import as_argv
+from swarm.project.directions import direction_of
 from swarm.project.durations import Seconds
-from swarm.project.values import read_value
-from swarm.text import one_line
+from swarm.project.found import Question
+from swarm.project.look import look
+from swarm.project.values import pattern_fault, read_value
+from swarm.text import one_line, read_text
+
+EXAMPLES = {"editable": ("FILE",), "command": ("{python}", "FILE")}  # answers where there is no candidate
 
 Texts = tuple[Annotated[str, msgspec.Meta(min_length=1)], ...]
 
@@ -91,13 +97,6 @@ def load_project(root: Path) -> Project:
         table = _table(root / name)
         if table:
             return _project(table, name, root)
-    if not (root / TRAIN).is_file():
-        deeper = sorted(path.relative_to(root).as_posix() for path in root.glob(f"*/{TRAIN}"))
-        elsewhere = f' (it has {deeper[0]}: editable = ["{deeper[0]}"] says so)' if deeper else ""
-        raise UsageError(
-            f"{root} has no {TRAIN} and says nowhere what to research:"
-            f" add a swarm.toml or [tool.swarm] in pyproject.toml{elsewhere}"
-        )
     return _project({}, "the repository", root)
 
 
@@ -112,7 +111,7 @@ def _table(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        parsed = tomllib.loads(path.read_text())
+        parsed = tomllib.loads(read_text(path.read_bytes()).text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path.name} does not parse: {error}") from error
     return parsed if path.name == "swarm.toml" else parsed.get("tool", {}).get("swarm", {})
@@ -127,14 +126,30 @@ def _hints() -> dict[str, Any]:
 
 def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
     hints = _hints()
-    values = {key: read_value(value, hints[key], f"{name}: {key}") for key, value in table.items() if key in hints}
-    found = detect(root, values)
-    values |= {key: item.value for key, item in found.items()}
-    values["origins"] = {key: item.origin for key, item in found.items()}
-    missing = [key for key in ("command", "editable") if not values.get(key)]
-    if missing:
-        raise UsageError(f"{name} must say {' and '.join(missing)}")
+    values = {key: _value(value, hints[key], f"{name}: {key}") for key, value in table.items() if key in hints}
+    seen = look(root, values)
+    values |= {key: item.value for key, item in seen.found.items()}
+    values["origins"] = {key: item.origin for key, item in seen.found.items()}
+    empty = [key for key in ("command", "editable") if values.get(key) == ()]
+    if empty:
+        raise UsageError(f"{name} must say {' and '.join(empty)}")
+    values = {"command": (), "editable": (), **values}
     project = Project(**values)
+    _check(project, name)
+    if seen.questions:
+        raise UsageError(asking(seen.questions[0], name if table else ""))
+    return project
+
+
+def _value(value: Any, hint: Any, name: str) -> Any:
+    """A command may be one text, as it is typed."""
+    if name.endswith(": command") and isinstance(value, str):
+        return as_argv(value, name)
+    return read_value(value, hint, name)
+
+
+def _check(project: Project, name: str) -> None:
+    """UsageError where the values make no sense."""
     if project.direction not in ("lower", "higher"):
         raise UsageError(f'{name}: direction must be "lower" or "higher", not {project.direction!r}')
     if not all(
@@ -147,7 +162,37 @@ def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
             Guard.parse(guarded, bound)
         except ValueError as error:
             raise UsageError(one_line(f"{name}: {error}")) from error
+    if project.pattern and (wrong := pattern_fault(project.pattern)):
+        raise UsageError(one_line(f"{name}: pattern {wrong}"))
+    if project.pattern and project.result:
+        raise UsageError(f"{name}: pattern reads the log and result a file: give one of them")
+    if PurePosixPath(project.result).is_absolute() or ".." in PurePosixPath(project.result).parts:
+        raise UsageError(f"{name}: result must be a file below the project's folder, not {project.result}")
     both = sorted({*project.editable} & {*project.fixed})
     if both:
         raise UsageError(f"{name}: {both[0]} is both editable and fixed")
-    return project
+
+
+def asking(question: Question, name: str) -> str:
+    """A question as one line, with the line for swarm.toml that answers it. `name` is the file of settings, if any."""
+    place = name or "a swarm.toml or [tool.swarm] of pyproject.toml"
+    options = [item.value if isinstance(item.value, str) else _listed(item.value) for item in question.candidates]
+    choices = f" ({' or '.join(options[:6])})" if len(options) > 1 and question.key != "direction" else ""
+    return one_line(
+        f"{question.text}{choices}: say {answer_line(question)} in {place}, or run `python -m swarm init`, which asks"
+    )
+
+
+def answer_line(question: Question) -> str:
+    """What answers a question in a swarm.toml: with its best candidate, or with an example."""
+    best = question.candidates[0].value if question.candidates else None
+    if question.key == "direction":
+        return 'direction = "lower" or "higher"'
+    if question.key == "metric":
+        known = isinstance(best, str) and direction_of(best)
+        return f"metric = {json.dumps(best or 'NAME')}" + ("" if known else ' and direction = "lower" or "higher"')
+    return f"{question.key} = {_listed(best or EXAMPLES[question.key])}"
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return json.dumps(list(values), ensure_ascii=False)

@@ -60,6 +60,7 @@ class Rig:
         self.seen: list[Progress] = []
         self.known: list[float | None] = []  # how long the untouched code takes to start, as known before each run
         self.project = Project(command=("{python}", "train.py"), editable=("train.py",), fixed=("prepare.py",))
+        self.timeouts: list[float | None] = []
         self.referee: str | None = None
         self.hidden: str | None = None
         self.purpose = Purpose.FIRST
@@ -81,8 +82,9 @@ class Rig:
             project, archive(files), self.folder, self.slot, None, self.allowed, self._chosen, self.sandboxed
         )
 
-    def _chosen(self, budget: float, device: str, known: float | None) -> Limits:
+    def _chosen(self, budget: float, device: str, known: float | None, timeout: float | None) -> Limits:
         self.known.append(known)
+        self.timeouts.append(timeout)
         return self.limits
 
     def run(self, trainer: str, run: str = RUN, attempt: int = 1) -> Run:

@@ -226,10 +226,13 @@ def test_every_name_that_is_listed_can_be_asked_for(lines):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"acc": {\n' * 30_000, ' {"train": {"acc": \n' * 20_000, '{"a":' * 50_000 + '{"acc": 1', "[" * 100_000,
-     "acc" + " " * 300_000, "a" * 300_000, "a." * 150_000, "aa " * 100_000, "acc: " + "1" * 300_000, "acc: " + "1," * 150_000,
-     "\x1b]" * 150_000, '"\\"' * 100_000 + '"acc": 1', "acc:" * 70_000, "improving acc next\n" * 15_000, "step,loss,acc\n" * 20_000,
-     '{"train": {"acc": 1}} ' * 14_000, "acc  x\n" * 40_000, "(" * 300_000 + "acc" + ")" * 300_000],
+    [
+        '{"acc": {\n' * 30_000, ' {"train": {"acc": \n' * 20_000, '{"a":' * 50_000 + '{"acc": 1', "[" * 100_000,
+        "acc" + " " * 300_000, "a" * 300_000, "a." * 150_000, "aa " * 100_000, "acc: " + "1" * 300_000,
+        "acc: " + "1," * 150_000, "\x1b]" * 150_000, '"\\"' * 100_000 + '"acc": 1', "acc:" * 70_000,
+        "improving acc next\n" * 15_000, "step,loss,acc\n" * 20_000, '{"train": {"acc": 1}} ' * 14_000,
+        "acc  x\n" * 40_000, "(" * 300_000 + "acc" + ")" * 300_000,
+    ],
     ids=range(18),
 )  # fmt: skip
 def test_time_grows_no_faster_than_the_text(text):

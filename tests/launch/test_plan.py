@@ -183,7 +183,7 @@ def test_no_git_repository(tmp_path: Path) -> None:
 
 def test_nothing_committed_yet(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "empty")
-    (tmp_path / "empty" / "swarm.toml").write_text("command = ['x']\neditable = ['train.py']\n")
+    (tmp_path / "empty" / "swarm.toml").write_text("command = ['x']\neditable = ['train.py']\nmetric = 'val_bpb'\n")
     refused(tmp_path / "empty", "no commit yet", "git commit")
 
 
@@ -413,5 +413,5 @@ def test_the_command_line_exits_with_2_and_leaves_no_trace(root: Path) -> None:
         [sys.executable, "-m", "swarm", *command], capture_output=True, text=True, check=False, env=os.environ
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "swarm: --policy 'hope': it is one of race, greedy\n"
+    assert done.stderr == "swarm: --policy 'hope': it is one of race, greedy, exact\n"
     assert tree(root) == before

@@ -63,7 +63,7 @@ def test_the_repository_describes_itself() -> None:
 def test_a_folder_that_describes_nothing_is_refused_with_the_remedy(tmp_path: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    with pytest.raises(UsageError, match=r"add a swarm.toml or \[tool.swarm\]"):
+    with pytest.raises(UsageError, match=r"has no train.py and says nowhere .*in a swarm.toml or \[tool.swarm\]"):
         load_project(tmp_path)
     assert load_settings(tmp_path) == {}
 
@@ -72,9 +72,12 @@ def test_a_folder_that_describes_nothing_is_refused_with_the_remedy(tmp_path: Pa
     ("text", "message"),
     [
         ("command = [", "does not parse"),
-        ("command = ['x']", "must say editable"),
+        ("command = ['x']", 'nothing says which files may be edited: say editable = ["FILE"] in swarm.toml'),
         ("editable = ['x']\ncommand = []", "must say command"),
-        ("editable = ['x']\ncommand = 'python train.py'", "command must be a list of texts"),
+        ("editable = ['x']\ncommand = 'a \"b'", "command 'a \"b': No closing quotation"),
+        ("editable = ['x']\ncommand = 3", "command must be a list of texts"),
+        ("editable = ['x']\ncommand = ['x']", "prints no metric that is known: say metric = "),
+        ("editable = ['x']\ncommand = ['x']\nmetric = 'goodness'", 'say direction = "lower" or "higher" in swarm.toml'),
         ("editable = 'train.py'\ncommand = ['x']", "editable must be a list of texts"),
         ("editable = ['']\ncommand = ['x']", "editable must be a list of texts"),
         ("editable = ['x']\ncommand = ['x', 1]", "command must be a list of texts"),
@@ -111,8 +114,24 @@ def test_a_mistake_is_named_in_one_line(tmp_path: Path, text: str, message: str)
 
 @pytest.mark.parametrize(("written", "seconds"), [('"5m"', 300.0), ('"1m30s"', 90.0), ('"45"', 45.0), ("20", 20.0)])
 def test_the_budget_is_a_time(tmp_path: Path, written: str, seconds: float) -> None:
-    (tmp_path / "swarm.toml").write_text(f"command = ['x']\neditable = ['y']\nbudget = {written}\n")
+    (tmp_path / "swarm.toml").write_text(f"command = ['x']\neditable = ['y']\nmetric = 'acc'\nbudget = {written}\n")
     assert load_project(tmp_path).budget == seconds
+
+
+@pytest.mark.parametrize(
+    ("written", "argv"),
+    [
+        ("python train.py --lr 0.1", ("python", "train.py", "--lr", "0.1")),
+        ("{python} 'my train.py'", ("{python}", "my train.py")),
+        ("cargo run -q && ./score.sh", ("sh", "-c", "cargo run -q && ./score.sh")),
+        ("LC_ALL=C ./run.sh", ("sh", "-c", "LC_ALL=C ./run.sh")),
+        ("./run.sh $HOME", ("sh", "-c", "./run.sh $HOME")),
+        ("./run.sh > log", ("sh", "-c", "./run.sh > log")),
+    ],
+)
+def test_a_command_may_be_one_text(tmp_path: Path, written: str, argv: tuple[str, ...]) -> None:
+    (tmp_path / "swarm.toml").write_text(f'command = "{written}"\neditable = ["x"]\nmetric = "acc"\n')
+    assert load_project(tmp_path).command == argv
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

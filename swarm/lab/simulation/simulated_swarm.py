@@ -18,7 +18,6 @@ from typing import Any
 
 from swarm.agent.loop import Agent
 from swarm.board.board import Board
-from swarm.board.briefing import CATEGORIES
 from swarm.board.client import BoardClient
 from swarm.lab.simulation import clock
 from swarm.lab.simulation.ideas import read, untouched
@@ -35,7 +34,7 @@ from swarm.ledger.swarms import found
 from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
 from swarm.project.project import Project
-from swarm.records import Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Source
+from swarm.records import CATEGORIES, Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Source
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 

@@ -59,11 +59,11 @@ TOOLS: tuple[Tool, ...] = (
         "title rationale category",
         title=_text("what is changed, in one line"),
         rationale=_text("what you expect and why: which quantity moves, by which mechanism, by how much"),
-        category=_text("the category of program.md that it belongs to"),
+        category=_text("what it is about, in a word or two: a category of program.md or of the briefing where one fits"),
         knobs={
             "type": "object",
             "description": "where the idea is nothing but numbers: every knob's new value, by its name in the code",
-            "additionalProperties": {"type": ["number", "string"]},
+            "additionalProperties": {"type": ["number", "string", "boolean"]},
         },
         again=_text("only where it, or something very like it, was tried: why it should come out otherwise now"),
     ),
@@ -268,8 +268,8 @@ def _knobs(arguments: Mapping[str, Any]) -> dict[str, float | int | str]:
         raise Refused("knobs must be an object of names and new values")
     for name, value in knobs.items():
         plain = isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
-        if not plain or isinstance(value, bool) or len(f"{name}{value}") > 200:
-            raise Refused(f"the knob {str(name)[:80]} must be a finite number or a short text")
+        if not plain or len(f"{name}{value}") > 200:
+            raise Refused(f"the knob {str(name)[:80]} must be a finite number, true or false, or a short text")
     return {str(name): value for name, value in knobs.items()}
 
 

@@ -12,9 +12,9 @@ from swarm.researchers.protocol import Exhausted, Profile
 from swarm.researchers.sweep.constraints import canonical, settle
 from swarm.researchers.sweep.knob_findings import interest, observations, record_of
 from swarm.researchers.sweep.knob_space import Key, KnobSpace, key_of, open_knob_space
-from swarm.researchers.sweep.knobs import Value, write_knobs
+from swarm.researchers.sweep.knobs import Value
 from swarm.researchers.sweep.patches import Patch
-from swarm.researchers.sweep.playbook import OPENINGS, Turn, rule_for
+from swarm.researchers.sweep.playbook import OPENINGS, Turn
 from swarm.researchers.sweep.rules import Grid, Rule
 from swarm.researchers.sweep.structures import PATCHES
 from swarm.researchers.sweep.tuner import suggest
@@ -56,8 +56,7 @@ class Sweep:
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
         """The idea applied to the briefing's parent; an empty Edit where it has no place there any more."""
         space = open_knob_space(briefing.parent, briefing.device)
-        text = space.edit(idea) if space else None
-        return Edit({space.path: text.encode()}) if space and text is not None else Edit({})
+        return (space.edit(idea) if space else None) or Edit({})
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         """After an OOM the same idea in smaller micro-batches, or else a smaller model; None for other crashes."""
@@ -65,7 +64,7 @@ class Sweep:
         changes = next(_shrunk(space), None) if space and run.failure is Failure.OOM else None
         if space is None or changes is None:
             return None
-        return Edit({space.path: write_knobs(space.text, briefing.device, changes).encode()})
+        return Edit({**edit.files, **space.set(changes).files})
 
     # -- what is known -----------------------------------------------------------------------------------------
 
@@ -99,7 +98,7 @@ class Sweep:
             if finding.status != Status.KEEP or len(trail) < 2 or finding.knobs[name] != trail[-1]:
                 continue
             old, new = trail[-2:]
-            rule = rule_for(name, new)
+            rule = space.rules.get(name)
             if rule is None or isinstance(old, str) or isinstance(new, str):
                 continue
             why = f"{finding.title} was kept: the optimum may lie further in that direction."
@@ -121,7 +120,7 @@ class Sweep:
     def _draws(self, space: KnobSpace, briefing: Briefing, taken: set[Key]) -> Iterator[Idea]:
         """Every knob and patch, in an order drawn by weight."""
         chance = random.Random(f"{self._seed} {self._agent} {len(taken)}")
-        knobs = {name: rule for name, value in space.knobs.items() if (rule := rule_for(name, value))}
+        knobs = space.rules
         weights = {name: rule.weight * _lean(rule, briefing) * interest(name, briefing) for name, rule in knobs.items()}
         structure = _PLATEAU if briefing.plateau else 1.0
         weights |= {patch.title: patch.weight * _lean(patch, briefing) * structure for patch in PATCHES}
@@ -151,7 +150,7 @@ def _opening(move: Turn | str, space: KnobSpace) -> Iterator[Idea]:
         yield from space.patch(move)
         return
     for name, value in space.knobs.items():
-        rule = rule_for(name, value)
+        rule = space.rules.get(name)
         if canonical(name) == move.knob and rule:
             wanted = move.apply(value)
             inside = [wanted] if isinstance(value, str) or isinstance(wanted, str) else rule.within(value, wanted)

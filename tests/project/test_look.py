@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import UsageError
-from swarm.project.detection import direction_of
+from swarm.project.directions import direction_of
 from swarm.project.project import load_project
 
 BLOCK = 'print("---")\nprint(f"val_bpb:          {loss:.6f}")\nprint(f"training_seconds: {3:.1f}")\n'
@@ -99,7 +99,7 @@ def test_the_metric(tmp_path: Path, code: str, metric: str, direction: str) -> N
 def test_the_metric_may_be_named_by_the_program_alone(tmp_path: Path) -> None:
     program = 'Read it with `grep "^val_bpb:" run.log`.\n'
     project = load_project(repository(tmp_path, train_py="report()", program_md=program))
-    assert project.origins["metric"] == "printed by program.md"
+    assert project.origins["metric"] == "named by program.md"
 
 
 def test_a_program_beside_the_training_names_the_metric_too(tmp_path: Path) -> None:
@@ -107,12 +107,14 @@ def test_a_program_beside_the_training_names_the_metric_too(tmp_path: Path) -> N
     repository(tmp_path, lab__train_py="report()", lab__program_md=program)
     (tmp_path / "swarm.toml").write_text('editable = ["lab/train.py"]\n')
     project = load_project(tmp_path)
-    assert (project.metric, project.origins["metric"]) == ("val_loss", "printed by lab/program.md")
+    assert (project.metric, project.origins["metric"]) == ("val_loss", "named by lab/program.md")
 
 
 def test_a_metric_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
     repository(tmp_path, train_py="print(f'total_seconds: {s}')\nprint(f'goodness: {g}')")
-    with pytest.raises(UsageError, match=r"no metric that is known.*\(it prints goodness\); say metric = "):
+    with pytest.raises(
+        UsageError, match=r"no metric that is known.*\(it prints goodness\): say metric = \"goodness\" and dir"
+    ):
         load_project(tmp_path)
     (tmp_path / "swarm.toml").write_text('metric = "goodness"\ndirection = "higher"\n')
     project = load_project(tmp_path)
@@ -127,14 +129,14 @@ def test_what_the_training_imports_is_fixed(tmp_path: Path) -> None:
         "other_py": "1\n",
         "lib__layers_py": "Block = 1\n",
     }
-    assert set(load_project(repository(tmp_path, **files)).fixed) == {"model.py", "tools.py", "lib"}
+    assert set(load_project(repository(tmp_path, **files)).fixed) == {"model.py", "tools.py", "lib/layers.py"}
 
 
 def test_a_training_in_a_folder_is_named_and_brings_what_lies_beside_it(tmp_path: Path) -> None:
     files = {"lab__train_py": f"import model\n{TRAIN}", "lab__prepare_py": "TIME_BUDGET = 60\n", "lab__model_py": "1\n"}
     files |= {"lab__program_md": "Lower it.\n"}
     repository(tmp_path, **files)
-    with pytest.raises(UsageError, match=r'it has lab/train.py: editable = \["lab/train.py"\] says so'):
+    with pytest.raises(UsageError, match=r'has no train.py and .*: say editable = \["lab/train.py"\] in a swarm.toml'):
         load_project(tmp_path)
     (tmp_path / "swarm.toml").write_text('editable = ["lab/train.py"]\n')
     project = load_project(tmp_path)
@@ -151,7 +153,7 @@ def test_settings_win_over_what_is_found(tmp_path: Path) -> None:
 
 
 def test_nothing_to_research(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has no train.py .*add a swarm.toml or \[tool.swarm\]"):
+    with pytest.raises(UsageError, match=r"has no train.py .*run `python -m swarm init`"):
         load_project(tmp_path)
 
 

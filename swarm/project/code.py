@@ -1,0 +1,149 @@
+"""What code shows without being run: the names of the numbers that it prints, and its budget."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from swarm.project.found import Found
+from swarm.project.reading import text_of
+
+BUDGETS = ("TIME_BUDGET", "TIME_BUDGET_SECONDS")
+
+_NAME = r"[A-Za-z_][\w./@-]*"
+_VALUE = "\0"  # stands for a value in a printed text
+_PRINTED = re.compile(rf"(?:^|\n)[ \t]*(METRIC[ \t]+)?({_NAME})[ \t]*[:=]=?[ \t]*(?=[{_VALUE}\d+-])")
+_METRIC = re.compile(rf"\bMETRIC[ \t]+({_NAME})[ \t]*=")
+_ELSEWHERE = re.compile(  # in other languages: echo "x: $x", console.log(`x: ${x}`), println!("x: {}"), printf("x=%f")
+    r"""(?:\becho|\bprintf?|\bprintln!?|\bputs|console\.log|Printf|Println|<<|\bformat!?|@printf)\s*\(?\s*(?:-e\s+)?"""
+    rf"""(?:f|r|b)?["'`](?:\\n)*(METRIC[ \t]+)?({_NAME})[ ]*[:=][ ]*(?=[$%{{"'`]|\\t)"""
+)
+_NO_METRIC = {
+    "error",
+    "err",
+    "warning",
+    "warn",
+    "fatal",
+    "usage",
+    "info",
+    "note",
+    "debug",
+    "failed",
+    "fail",
+    "exception",
+}
+_PRINTERS = {"print", "write", "info", "echo", "secho", "log"}
+
+
+def printed(path: Path) -> list[str]:
+    """The names in what a file prints as `name: value`; those of its `METRIC` lines alone where it has such,
+    those of its summary block first."""
+    text = text_of(path)
+    if path.suffix == ".py":
+        named = list(_printed_by_python(text))
+    else:
+        named = [(bool(mark), name) for mark, name in _ELSEWHERE.findall(text)]
+        named += [(True, name) for name in _METRIC.findall(text)]
+    marked = [name for mark, name in named if mark]
+    return list(dict.fromkeys(marked or [name for _, name in named if name.lower() not in _NO_METRIC]))
+
+
+def _printed_by_python(text: str) -> Iterator[tuple[bool, str]]:
+    calls = sorted(_prints(tree_of(text)), key=lambda call: (call.lineno, call.col_offset))
+    texts = [_said(call) for call in calls]
+    block = next((place for place, text in enumerate(texts) if text.strip().startswith("---")), 0)
+    for said in (*texts[block:], *texts[:block]):
+        for mark, name in _PRINTED.findall(said):
+            yield bool(mark), name
+
+
+def _prints(tree: ast.AST) -> Iterator[ast.Call]:
+    """The calls that print, but for those of an error's handler and to stderr: what they say is no result."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ExceptHandler):
+            continue
+        if isinstance(node, ast.Call) and node.args and _is_printer(node):
+            yield node
+        yield from _prints(node)
+
+
+def _is_printer(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Name(id="print"):
+            return not any(word.arg == "file" and "stderr" in ast.unparse(word.value) for word in call.keywords)
+        case ast.Attribute(attr=name, value=value) if name in _PRINTERS:
+            return "stderr" not in ast.unparse(value)
+    return False
+
+
+def _said(call: ast.Call) -> str:
+    """What a call prints, with a mark for each value in it."""
+    return " ".join(_literal(argument) for argument in call.args)
+
+
+def _literal(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.Constant(value=value):
+            return str(value)
+        case ast.JoinedStr(values=parts):
+            return "".join(_literal(part) for part in parts)
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
+            return re.sub(r"%[-+ #0-9.]*[a-zA-Z]", _VALUE, text)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _literal(left) + _literal(right)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
+            return re.sub(r"\{[^{}]*\}", _VALUE, text)
+    return _VALUE
+
+
+# -- the budget ----------------------------------------------------------------------------------------------------
+
+
+def budget_in(root: Path, paths: Iterable[str]) -> Found | None:
+    """The seconds of training that one of the Python files is written for."""
+    for path in paths:
+        for name, value in assigned_budgets(text_of(root / path) if path.endswith(".py") else ""):
+            if number := _number(value):
+                return Found(number, f"{name} in {path}")
+    return None
+
+
+def assigned_budgets(text: str) -> Iterator[tuple[str, ast.expr]]:
+    """(name, value) of the assignments at the top of a Python file that say how long a training takes."""
+    for node in tree_of(text).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in BUDGETS:
+                yield name, value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if name in BUDGETS:
+                yield name, value
+
+
+def _number(node: ast.expr) -> float | None:
+    """The value of `300`, of `5 * 60`, and of the default in `float(os.environ.get("TIME_BUDGET", 300))`."""
+    match node:
+        case ast.Constant(value=bool()):
+            return None
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.Constant(value=str() as text) if re.fullmatch(r"\d+(\.\d+)?", text):
+            return float(text)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            one, other = _number(left), _number(right)
+            return one * other if one and other else None
+        case ast.Call(args=[*_, last]):
+            return _number(last)
+        case ast.BoolOp(values=[*_, last]):
+            return _number(last)
+    return None
+
+
+def tree_of(text: str) -> ast.Module:
+    """The syntax tree; an empty one for what does not parse: that is refused elsewhere, with its line."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])

@@ -1,0 +1,153 @@
+"""Which files a text allows to edit and which it forbids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_CHANGE = r"(?:edit|modif|chang|touch|alter|mutat|optimi|tun|improv)\w*"
+_MAY = re.compile(
+    rf"(?:\bonly|\bsingle|\bsole|\bone|\bthe)\b[^.`]{{0,40}}\bfiles?\b[^.`]{{0,40}}\b{_CHANGE}"
+    rf"|\b{_CHANGE}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_CHANGE}\b|\b(?:mutable|editable|writable)\b"
+    r"|\bagents? (?:edits?|modif|chang)\w*|\b(?:edit|modify) this\b",
+    re.IGNORECASE,
+)
+_ONLY = re.compile(r"\b(?:only|single|sole|the file)\b|edits? this", re.IGNORECASE)
+_IMPERATIVE = re.compile(r"[\s\d.*+-]*(?:you (?:may|can|should)\s+)?(?:modify|edit)\s+\W*`", re.IGNORECASE)
+_MUST_NOT = re.compile(
+    rf"\b(?:do not|don['’]?t|never|must not|cannot|can['’]?t|should not|shouldn['’]?t|not allowed to|may not|not)\b"
+    rf"[^.`]{{0,30}}\b{_CHANGE}|read[- ]only|\bimmutable\b|\boff[- ]limits\b|\bfrozen\b|(?:[—–:-]\s*|\bis |\()fixed\b",
+    re.IGNORECASE,
+)
+_MAY_LIST = re.compile(
+    r"in[- ]scope|files? (?:in|to|you)\b|target files?|editable|writable|mutable"
+    rf"|you (?:may|can|should) (?:{_CHANGE}|do)|may be {_CHANGE}|what (?:you|the agent) can",
+    re.IGNORECASE,
+)
+_MUST_NOT_LIST = re.compile(
+    r"off[- ]limits|out of scope|cannot|can['’]?t|(?:do|should|must|may) not|don['’]?t|never|read[- ]only|immutable"
+    r"|frozen|forbidden|protected|not allowed|\bNOT\b",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(  # said of a file in such a list that is there to be read, or that measures
+    r"harness|evaluat|benchmark|instrument|reference|read[- ]only|\bscorer|do not|\bnot the\b", re.IGNORECASE
+)
+_MEASURES = re.compile(  # the name of a file that measures
+    r"(?:^|/)(?:tests?|spec|bench(?:mark)?s?)/|(?:^|[/_.-])(?:eval|evaluate|evaluator|evaluation|bench|benchmark|harness"
+    r"|scorer|referee|tests?)(?:[_.-]|$)",
+    re.IGNORECASE,
+)
+_PATH = r"[\w@./*+\[\]-]+"
+_QUOTED = re.compile(
+    rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.[a-z]{{1,4}})(?![\w/`])"
+)
+_TREE = re.compile(r"[\s│├└─|+-]*[\w/-]+\.[a-z]{1,4}\s+[—–#<←-]")  # a file and what it is, in a drawn folder
+_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)]|\|)\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Paths as a text writes them; `sure` where it calls them the only ones to edit."""
+
+    editable: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    sure: bool = False
+
+
+def scope_of(text: str) -> Scope:
+    only, may, aside, must_not = [], [], [], []
+    for verdict, path in _verdicts(text):
+        {"only": only, "may": may, "aside": aside, "not": must_not}[verdict].append(path)
+    editable = [path for path in dict.fromkeys((*only, *may)) if path in only or path not in must_not]
+    editable = editable or [path for path in dict.fromkeys(aside) if path not in must_not]
+    fixed = [path for path in dict.fromkeys((*must_not, *aside)) if path not in editable]
+    return Scope(tuple(dict.fromkeys(only)) or tuple(editable), tuple(fixed), bool(only))
+
+
+def _verdicts(text: str) -> Iterator[tuple[str, str]]:
+    listing, fenced = "", False
+    for line in _lines(text):
+        if line.strip().startswith(("```", "~~~")):
+            fenced = not fenced
+        elif fenced and _TREE.match(line):
+            yield from _of_line(line, "", item=False)
+        if fenced or not line.strip():
+            continue
+        if line.startswith("#"):
+            listing = _listing(line)
+            continue
+        item = _ITEM.match(line)
+        if not item and line.rstrip(" *_").endswith(":"):
+            listing = _listing(line) or listing
+        elif not item and not line.startswith((" ", "\t")):
+            listing = "" if not _listing(line) else listing
+        yield from _of_line(line, listing, bool(item))
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text; what goes on with an item of a list, indented, belongs to its line."""
+    whole = ""
+    for line in text.splitlines():
+        goes_on = (
+            _ITEM.match(whole)
+            and line[:1] in (" ", "\t")
+            and not _ITEM.match(line)
+            and not line.strip().startswith("`" * 3)
+        )
+        if goes_on and line.strip():
+            whole += f" {line.strip()}"
+            continue
+        yield whole
+        whole = line
+    yield whole
+
+
+def _listing(line: str) -> str:
+    if re.match(r"[\s\W\d]*read\b", line, re.IGNORECASE):
+        return ""
+    return "not" if _MUST_NOT_LIST.search(line) else "may" if _MAY_LIST.search(line) else ""
+
+
+def _of_line(line: str, listing: str, item: bool) -> Iterator[tuple[str, str]]:
+    waiting: list[str] = []  # paths of which nothing is said yet
+    found = False
+    for clause in re.split(r"(?<=[\w`*)])[.;](?:\s|$)", line):
+        paths = list(_paths(clause))
+        verdict = "not" if _MUST_NOT.search(clause) else "may" if _MAY.search(clause) else ""
+        if verdict == "may" and _ONLY.search(clause):
+            verdict = "only"
+        if listing == "not" and verdict in ("", "may"):
+            verdict = "not" if paths else verdict
+        elif not verdict and _IMPERATIVE.match(clause):
+            verdict = "may"
+        if verdict:
+            for path in paths or waiting:
+                found = True
+                yield verdict, path
+            waiting = []
+        else:
+            waiting += paths
+    if listing == "may" and item and not found:
+        names, rest = _leading(line)
+        for path in names:
+            yield ("aside" if _ASIDE.search(rest) or _MEASURES.search(path) else "may"), path
+
+
+def _paths(clause: str) -> Iterator[str]:
+    for quoted, linked, bare in _QUOTED.findall(clause):
+        path = (quoted or linked or bare).removeprefix("./").rstrip("/.")
+        if path and re.search(r"[A-Za-z]", path):
+            yield path
+
+
+def _leading(line: str) -> tuple[list[str], str]:
+    """The paths that an item of a list begins with, and what is said of them."""
+    rest = line[match.end() :] if (match := _ITEM.match(line)) else line
+    names = []
+    while match := re.match(
+        rf"[\s,*]*(?:and |modify |edit )?\**(?:`({_PATH})`|([\w/-]+\.[a-z]{{1,4}})\b)\**", rest, re.I
+    ):
+        names.append((match[1] or match[2]).removeprefix("./").rstrip("/."))
+        rest = rest[match.end() :]
+    return names, rest

@@ -1,0 +1,152 @@
+"""What people wrote for agents, in program.md, README.md and their like: the metric, its direction, the files, the
+commands. Everything is what a sentence says; whether it fits the repository is for look.py to see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm.project.commands import without_log
+from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource
+from swarm.project.reading import text_of
+from swarm.project.scope import Scope, scope_of
+
+NAMES = ("program.md", "README.md", "CLAUDE.md", "AGENTS.md")
+
+_NAME = r"[A-Za-z_][\w@./-]*[\w@]"
+_QUOTED = rf"[`*\"]+({_NAME})[`*\"]+"
+_BARE = rf"[`*\"]*({_NAME})"
+_SMALL = r"(?:the |your |our |a |mean |final |overall |average |best |possible )*"
+_GOALS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\bprimary(?: metric)?[`*]*\s*(?:\([^)\n]*\)\s*)?(?:[:—–-]|is\b)[\s*:]*{_BARE}",
+        rf"\b(?:primary|main|target|key|official|headline|optimi[sz]ation|only) metric\b[^.\n`]{{0,40}}?{_QUOTED}",
+        rf"\bmetrics?\b[`*]*\s*(?:is|to optimi[sz]e is|:)\s*{_SMALL}{_QUOTED}",
+        rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}",
+        rf"\b(?:lowest|highest)\s+{_SMALL}{_BARE}",
+        rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric|the (?:only )?metric (?:we|you|to))",
+    )
+)
+_GREPPED = re.compile(rf"\b(?:grep|rg)\b[^\n`]*?[\"']\^?(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[)")
+_NO_METRIC = re.compile(
+    r".*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on",
+    re.IGNORECASE,
+)
+
+_RUNS = re.compile(
+    r"(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|uv run|bash|sh|node|npm (?:run|test)|npx|bun|deno"
+    r"|pnpm|yarn|cargo (?:run|bench)|make|just|go (?:run|test)|julia|Rscript|poetry run|pixi run|ruby)\s+\S"
+    r"|(?:[A-Z_]+=\S+ )*\./\S+"
+)
+_SETTING_UP = re.compile(
+    r"\b(?:prepare|setup|install|sync|download|fetch|plot\w*|dashboard|pytest|baseline|analy[sz]e\w*|lint|format|help)\b|--help"
+)
+_ASKS_TO_RUN = re.compile(
+    r"\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
+    r"(?:experiments?|training|benchmarks?|evaluations?|evaluator|eval|loop|script|backtest)\b|run:|run\s*$|to run\b"
+    r"|evaluate (?:it|with|your)|measure)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command that a text tells people to run. `strength` grows with how plainly it is the one that measures."""
+
+    line: str
+    strength: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one text says."""
+
+    path: str
+    text: str
+    metrics: tuple[str, ...]
+    scope: Scope
+    runs: tuple[Run, ...]
+
+    def direction(self, metric: str) -> str | None:
+        return said_direction(self.text, metric)
+
+
+def read_said(root: Path, path: str) -> Said | None:
+    text = text_of(root / path)
+    if not text.strip():
+        return None
+    return Said(path, text, metrics_of(text), scope_of(text), tuple(runs_of(text)))
+
+
+# -- the metric ----------------------------------------------------------------------------------------------------
+
+
+def metrics_of(text: str) -> tuple[str, ...]:
+    """The names that a text says to optimise, or to look for in a log; those of which it says both, if any."""
+    goals = _plausible(match[1] for pattern in _GOALS for match in pattern.finditer(text))
+    grepped = _plausible(match[1] for match in _GREPPED.finditer(text))
+    both = [name for name in grepped if name in goals]
+    names = both or [*grepped, *(name for name in goals if name not in grepped)]
+    return tuple([name for name in names if not is_time_or_resource(name)] or names)
+
+
+def _plausible(names: Iterator[str]) -> list[str]:
+    kept = (name.rstrip("./-") for name in names if not _NO_METRIC.fullmatch(name))
+    return list(dict.fromkeys(name for name in kept if "_" in name or "@" in name or direction_of(name)))
+
+
+# -- its direction -------------------------------------------------------------------------------------------------
+
+_WORDS = {
+    LOWER: r"(?:lower|smaller|less|fewer)(?: is|\s*=|s'est)? ?\*{0,2}better|↓|minimi[sz]e",
+    HIGHER: r"(?:higher|larger|bigger|greater|more)(?: is|\s*=)? ?\*{0,2}better|↑|maximi[sz]e",
+}
+_VERBS = {
+    LOWER: r"minimi[sz](?:e|es|ing)|lowest|smallest|reduc(?:e|es|ing)|decreas(?:e|es|ing)|lower(?:s|ing)?",
+    HIGHER: r"maximi[sz](?:e|es|ing)|highest|largest|increas(?:e|es|ing)|rais(?:e|es|ing)",
+}
+
+
+def said_direction(text: str, metric: str) -> str | None:
+    """The direction that a text gives to this metric: by a verb before its name, or by words soon after it, or by the
+    only such words in the part of the text that names it. None where it says nothing, or both."""
+    name = rf"(?<![\w]){re.escape(metric)}(?![\w])"
+    near = {
+        direction
+        for direction in (LOWER, HIGHER)
+        if re.search(rf"(?:{_VERBS[direction]})\s+(?:\w+\s+){{0,2}}[`*\"]*{name}", text, re.IGNORECASE)
+        or re.search(rf"{name}[^`\n]{{0,80}}?(?:{_WORDS[direction]})", text, re.IGNORECASE)
+    }
+    if near:
+        return near.pop() if len(near) == 1 else None
+    for part in re.split(r"^#+ .*$", text, flags=re.MULTILINE):
+        if re.search(name, part):
+            said = {direction for direction, words in _WORDS.items() if re.search(words, part, re.IGNORECASE)}
+            if len(said) == 1:
+                return said.pop()
+    return None
+
+
+# -- the command ---------------------------------------------------------------------------------------------------
+
+
+def runs_of(text: str) -> Iterator[Run]:
+    """The commands in a text, in inline code and in code blocks, without what sets up, tests or draws."""
+    fenced, lead = False, ""
+    for line in re.sub(r"\\\n\s*", "", text).splitlines():
+        bare = line.strip()
+        if bare.startswith(("```", "~~~")):
+            fenced = not fenced
+            continue
+        spans = [bare.removeprefix("$ ")] if fenced else re.findall(r"`([^`\n]+)`", line)
+        for span in spans:
+            command = without_log(span.partition("  #")[0])
+            if _RUNS.match(command) and not _SETTING_UP.search(command):
+                to_log = command != span.partition("  #")[0].strip() and "git " not in command
+                asked = bool(_ASKS_TO_RUN.search(lead if fenced else line))
+                yield Run(command, 2 * to_log + asked)
+        if bare and not fenced:
+            lead = bare
