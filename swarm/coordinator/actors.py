@@ -26,7 +26,7 @@ from swarm.execution.runner import LocalRunner
 from swarm.execution.slot import Slot
 from swarm.execution.workspace import Workspace
 from swarm.launch.data import prepared
-from swarm.launch.plan import Plan, environment, researcher_options
+from swarm.launch.plan import Plan, environment, passed, researcher_options
 from swarm.launch.slots import own_slot, unfit
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
@@ -58,6 +58,8 @@ class AgentSpec:
     secrets: dict[str, str] = field(repr=False)  # options too, which are never shown
     think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
+    passed: dict[str, str] = field(repr=False)  # the same, of `pass_env`: keys too
+    included: str  # the key of the data that is included from the checkout, or ""
 
     @classmethod
     def of(cls, plan: Plan, agent: str, folder: Path) -> AgentSpec:
@@ -79,6 +81,8 @@ class AgentSpec:
             secrets=secrets(researcher, os.environ) if researcher else {},
             think_limit=plan.config.think_limit,
             environment=environment(plan),
+            passed=passed(plan),
+            included=plan.included.key,
         )
 
 
@@ -106,7 +110,7 @@ class AgentActor:
 
     def __init__(self, spec: AgentSpec, base: bytes, call: Callable[..., Awaitable[Any]]):
         end_with_parent()
-        os.environ.update(spec.environment)
+        os.environ.update(spec.environment | spec.passed)
         self._spec, self._base, self._call = spec, base, call
         self._agent: Agent | None = None
         self._log_shipper = log_shipper_of(spec)
@@ -146,7 +150,11 @@ def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
     folder = working_folder(spec)
     tree = Workspace(folder / "tree", base, spec.project).fresh(Source({}))  # what a researcher may read
     slot = spec.slot or slot_here(spec, tree)
-    return LocalRunner(spec.project, base, folder, slot, sandboxed=sandbox.wanted(spec.sandbox)), tree
+    sandboxed, checkout = sandbox.wanted(spec.sandbox), checkout_of(spec)
+    runner = LocalRunner(spec.project, base, folder, slot, sandboxed=sandboxed, checkout=checkout)
+    if not spec.slot and spec.included and runner.included.key != spec.included:
+        raise MachineFault(f"what `include` names is not the same here as on the head: copy it to {spec.root}")
+    return runner, tree
 
 
 def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
@@ -166,6 +174,11 @@ def naming_host() -> Iterator[None]:
         raise HostFault(f"{host}: {fault}") from fault
     except OSError as error:
         raise HostFault(f"{host}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+
+
+def checkout_of(spec: AgentSpec) -> Path | None:
+    """The repository, on hosts that have it."""
+    return Path(spec.root) if Path(spec.root).is_dir() else None
 
 
 def working_folder(spec: AgentSpec) -> Path:
@@ -205,7 +218,7 @@ def resources_for(spec: AgentSpec) -> dict[str, Any]:
 
 def _check_data(spec: AgentSpec, tree: Path, host: str) -> None:
     try:
-        found = prepared(spec.project, tree).get("key", "")
+        found = prepared(spec.project, tree, checkout_of(spec)).get("key", "")
     except UsageError as error:
         raise HostFault(f"{host}: {error}") from error
     if found != spec.data:

@@ -25,7 +25,7 @@ class RunnerActor:
 
     def __init__(self, spec: AgentSpec, base: bytes):
         end_with_parent()
-        os.environ.update(spec.environment)
+        os.environ.update(spec.environment | spec.passed)
         self._spec, self._base, self._log_shipper = spec, base, log_shipper_of(spec)
 
     def start(self) -> None:

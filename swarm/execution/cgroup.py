@@ -51,9 +51,7 @@ def _mounts(controller: str) -> Iterator[tuple[str, Path]]:
         fields, kind = before.split(), after.split()
         if len(fields) < 5 or len(kind) < 3:
             continue
-        if kind[0] == ("cgroup" if controller else "cgroup2") and (
-            not controller or controller in kind[2].split(",")
-        ):
+        if kind[0] == ("cgroup" if controller else "cgroup2") and (not controller or controller in kind[2].split(",")):
             yield fields[3], Path(fields[4])
 
 
@@ -69,7 +67,9 @@ def _old_quota(group: Path) -> float | None:
 
 
 def _share(quota: str, period: str) -> float | None:
-    if not (quota.isdecimal() and period.isdecimal()) or not int(quota) or not int(period):  # -1 and "max" bound nothing
+    if (
+        not (quota.isdecimal() and period.isdecimal()) or not int(quota) or not int(period)
+    ):  # -1 and "max" bound nothing
         return None
     return int(quota) / int(period)
 

@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from swarm.project.detection import tree_of
+from swarm.project.code import tree_of
 
 # Keywords, keys and names that hold a seed; `random_state` is scikit-learn's word for one, `random_seed` CatBoost's.
 _NAME = re.compile(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from swarm.execution.closed import Place, remedy
 from swarm.execution.counter_check import Counted, find_miscount
 from swarm.execution.diagnosis import Failed, diagnose, last_line
 from swarm.execution.log_pattern import last_match
@@ -74,7 +75,6 @@ def read_run(folder: Path, project: Project) -> Run:
     if isinstance(outcome, Metrics):
         outcome = replace(outcome, hidden=_hidden(artifacts, project, result))
     failed = outcome if isinstance(outcome, Failed) else None
-    reason = failed.reason if failed else hang(steps[0]) if hung else ""
     return Run(
         run=spec.run,
         attempt=spec.attempt,
@@ -83,7 +83,7 @@ def read_run(folder: Path, project: Project) -> Run:
         training_seconds=steps[0].seconds if steps else 0.0,
         metrics=outcome if isinstance(outcome, Metrics) else None,
         failure=failed.failure if failed else None,
-        reason=clean(reason).replace("\n", " ")[:300],
+        reason=_reason(failed, tails[-1], spec, project) if failed else _one_line(hang(steps[0])) if hung else "",
         log_tail="\n".join(filter(None, tails)),
         log=str(logs[0]),
         trace=trace(heartbeats),
@@ -91,6 +91,19 @@ def read_run(folder: Path, project: Project) -> Run:
         sandboxed=spec.sandboxed,
         check=failed.check if failed else None,
     )
+
+
+def _reason(failed: Failed, tail: str, spec: Spec, project: Project) -> str:
+    """Why the run failed, for people; with the remedy where the copy or the sandbox was the cause."""
+    reason = _one_line(failed.reason)
+    if failed.failure not in (Failure.CODE, Failure.TIMEOUT, Failure.STALL):
+        return reason
+    found = remedy(f"{tail}\n{failed.reason}", Place.of(spec, project))
+    return f"{reason}; {clean(found)[:300]}" if found else reason
+
+
+def _one_line(reason: str) -> str:
+    return clean(reason).replace("\n", " ")[:300]
 
 
 def _judged(steps: Iterable[Stage]) -> list[Stage]:

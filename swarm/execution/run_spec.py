@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from swarm.execution.checkout import Checkout
+from swarm.execution.closed import described
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
 from swarm.execution.result_file import stamp
+from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Sandbox
 from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
@@ -35,14 +38,14 @@ class SpecBuilder:
         folder: Path,
         slot: Slot,
         cache: Path | None,
-        allowed: Iterable[str],
         limits: Callable[[float, str, float | None, float | None], Limits],
         sandboxed: bool,
         workspace: Workspace,
         referee_workspace: Workspace,
+        checkout: Checkout,
     ) -> None:
-        self._project, self._folder, self._slot = project, folder, slot
-        self._cache, self._allowed = cache, frozenset(allowed)
+        self._project, self._folder, self._slot, self._checkout = project, folder, slot, checkout
+        self._cache = cache
         self._limits, self._sandboxed = limits, sandboxed
         self._workspace, self._referee_workspace = workspace, referee_workspace
 
@@ -52,13 +55,14 @@ class SpecBuilder:
         root, referee_root = self._workspace.folder, self._referee_workspace.folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
-        environment = self._environment(work, artifacts)
-        training, measuring = self._project.argv(self._project.command), dict(environment)
+        environment, measuring = (self._environment(work, artifacts, copy) for copy in (root, referee_root))
+        training, bounds = self._argv(self._project.command), None
         if self._sandboxed:
-            box, cache = self._sandbox(), cache_of(environment)
+            box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
             compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            training = box.command(training, (root, artifacts, compiled[0]), (cache,))
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (cache, referee_root, artifacts)))
+            bounds = box.bounds(training, (root, artifacts, compiled[0]), opened)
+            training = box.command(training, (root, artifacts, compiled[0]), opened)
+            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_root, artifacts)))
         common = {
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
@@ -78,7 +82,7 @@ class SpecBuilder:
             fixed |= {f"../{referee_root.name}/{path}": sha for path, sha in fixed.items()}
             steps.append(
                 Step(
-                    "referee", self._project.argv(self._project.referee), str(referee_root), env=measuring,
+                    "referee", self._argv(self._project.referee), str(referee_root), env=measuring,
                     log=f"{log}.referee.log", wall=limits.referee, clears=[str(artifacts / REFEREE)],
                     early=self._project.referee_waits,
                     # On a CPU it starts up on any core that is free: on its own it would slow the training down.
@@ -86,7 +90,7 @@ class SpecBuilder:
                 )
             )  # fmt: skip
             if self._project.hidden and work.purpose in REPORTED:
-                hidden = self._project.argv(self._project.hidden)
+                hidden = self._argv(self._project.hidden)
                 steps.append(
                     replace(
                         steps[-1], name=SECOND, argv=hidden, log=f"{log}.hidden.log", early=False,
@@ -109,7 +113,12 @@ class SpecBuilder:
             slack=limits.slack,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
+            links=self._checkout.links,
+            bounds=described(bounds, self._checkout.root, self._project),
         )
+
+    def _argv(self, command: tuple[str, ...]) -> list[str]:
+        return self._project.argv(command, self._checkout.root)
 
     # -- the sandbox -----------------------------------------------------------------------------------------------
 
@@ -119,9 +128,10 @@ class SpecBuilder:
             from swarm.execution import gpu  # heavy to import, and needed on a GPU only
 
             gpu.prepare_devices()
-        held_out = held_out_of(self._project, self._environment_of_host())
+        held_out = held_out_of(self._project, self._environment_of_host(), self._checkout.root)
         hidden = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
-        return Sandbox((hidden,), held_out, self._folder / "blanks")
+        closed = (*held_out, *self._checkout.included.keys)
+        return Sandbox((hidden,), closed, self._folder / "blanks", network=self._project.network)
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:
         """Where compiled code is kept from run to run, as the shared place cannot be written to from inside."""
@@ -129,6 +139,7 @@ class SpecBuilder:
         folder.mkdir(parents=True, exist_ok=True)
         remove(folder / TEMPORARY)
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
+        environment |= writable_caches(folder / "tools")
         return folder
 
     # -- how long the untouched code takes on this slot ------------------------------------------------------------
@@ -159,8 +170,12 @@ class SpecBuilder:
 
     # -- the environment -------------------------------------------------------------------------------------------
 
-    def _environment(self, work: Measure, artifacts: Path) -> dict[str, str]:
-        return self._environment_of_host() | {
+    def _environment(self, work: Measure, artifacts: Path, copy: Path) -> dict[str, str]:
+        """The variables of a program that works in `copy`."""
+        host = self._environment_of_host()
+        if self._sandboxed and not self._project.network:
+            host = {**OFFLINE, **host}
+        return adapted(host, self._checkout.root, copy) | {
             "TIME_BUDGET": f"{work.budget:g}",
             "SWARM_SEED": str(work.seed),
             "SWARM_RUN_DIR": str(artifacts),
@@ -169,7 +184,7 @@ class SpecBuilder:
         }
 
     def _environment_of_host(self) -> dict[str, str]:
-        env = self._slot.environment(os.environ, self._allowed)
+        env = self._slot.environment(os.environ, self._project.pass_env)
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
 
 
@@ -178,7 +193,9 @@ def cache_of(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("AUTORESEARCH_CACHE") or "~/.cache/autoresearch").expanduser().resolve()
 
 
-def held_out_of(project: Project, environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """The project's held-out data, as far as it is prepared for a program with this environment."""
-    cache = cache_of(environment)
-    return tuple(sorted(path for pattern in project.held_out for path in cache.glob(pattern)))
+def held_out_of(project: Project, environment: Mapping[str, str], root: Path | None = None) -> tuple[Path, ...]:
+    """The project's held-out data, as far as it is prepared for a program with this environment, or is included from
+    the checkout at `root`."""
+    places = (cache_of(environment), *((root,) if root and project.include else ()))
+    found = {path.resolve() for place in places for pattern in project.held_out for path in place.glob(pattern)}
+    return tuple(sorted(found))

@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import swarm
 from swarm.execution import cleanup
+from swarm.execution.checkout import Checkout
+from swarm.execution.included import Included
 from swarm.execution.outcome import read_run
 from swarm.execution.progress import read_progress
 from swarm.execution.run_spec import SpecBuilder
@@ -58,24 +61,32 @@ class LocalRunner:
         folder: Path,
         slot: Slot,
         cache: Path | None = None,
-        allowed: Iterable[str] = (),
         limits: Callable[[float, str, float | None, float | None], Limits] = limits_for,
         sandboxed: bool = False,
+        checkout: Path | None = None,
     ) -> None:
+        """`checkout` is the user's, where this machine has it: what runs include, and their environment, are there."""
         self._project = project
         self._folder = folder.resolve()
         self._slot = slot
         self._workspace = Workspace(self._folder / "run", base, project)
         self._referee_workspace = Workspace(self._folder / "referee", base, project)
+        self._checkout = Checkout.of(checkout, project, self._workspace.paths)
+        self._sandboxed = sandboxed
         self._specs = SpecBuilder(
-            *(project, self._folder, slot, cache, allowed, limits, sandboxed),
-            *(self._workspace, self._referee_workspace),
+            *(project, self._folder, slot, cache, limits, sandboxed),
+            *(self._workspace, self._referee_workspace, self._checkout),
         )
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
         self._commands: IO[bytes] | None = None
         self._used_by_others: float | None = None  # GB of the GPU's memory
+
+    @property
+    def included(self) -> Included:
+        """What runs see of the user's checkout beyond its commit."""
+        return self._checkout.included
 
     async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
         """Trains `source` once and measures it. Never raises for what the trainer does: that is the Run's failure.
@@ -92,7 +103,7 @@ class LocalRunner:
             folder = await asyncio.to_thread(self._prepare, work, source)
             if not await self._guarded(folder, work.budget, on_progress):
                 await asyncio.to_thread(cleanup.end_guard, folder)
-            run = await asyncio.to_thread(read_run, folder, self._project)
+            run = await asyncio.to_thread(self._read, folder)
             if run.metrics and work.purpose is Purpose.BASELINE:
                 self._specs.note_times(folder)
             return run
@@ -169,11 +180,20 @@ class LocalRunner:
             fresh.mkdir(parents=True)
         (self._folder / "logs").mkdir(exist_ok=True)
         source = with_seed_and_budget(source, work.seed, work.budget)
-        self._workspace.fresh(source)
+        self._checkout.place(self._workspace.fresh(source))
         if self._project.referee:
-            self._referee_workspace.fresh(source)
+            self._checkout.place(self._referee_workspace.fresh(source))
         self._specs.build(work, artifacts, source).write(folder)
         return folder
+
+    def _read(self, folder: Path) -> Run:
+        """The run; an invalid one where data is not as it was. In a sandbox nothing can change it."""
+        run = read_run(folder, self._project)
+        changed = [] if self._sandboxed else self._checkout.included.changed()
+        if not changed:
+            return run
+        reason = f"{changed[0]} was changed, which is included to be read: a run may write to SWARM_RUN_DIR"
+        return replace(run, metrics=None, failure=Failure.INVALID, reason=reason)
 
     async def _guarded(self, folder: Path, budget: float, on_progress: Callable[[Progress], None]) -> bool:
         """Runs a guard: True when it has reported its end, False where it died or hangs."""

@@ -85,6 +85,8 @@ class Spec:
     slack: float = 3.0  # and beyond the budget, as a last step and saving the model take time
     sandboxed: bool = False  # whether edited code runs in a sandbox
     result_before: str = ""  # the stamp of the file that the run is to write its numbers to, before it begins
+    links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it
+    bounds: Mapping[str, Any] = field(default_factory=dict)  # what is closed to edited code (closed.py)
 
     def write(self, folder: Path) -> None:
         write_whole(folder / SPEC, asdict(self))

@@ -67,6 +67,12 @@ class Workspace:
         now = self.read(self._project.editable)
         return Edit({path: content for path, content in now.files.items() if content != parent.files.get(path)})
 
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Every file and link of the base tree."""
+        with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
+            return frozenset(str(PurePosixPath(member.name)) for member in archive if not member.isdir())
+
     def fixed_files(self) -> dict[str, str]:
         """sha256 by path of the fixed files as the base tree has them. A fixed folder stands for all files in it."""
         return {path: sha for path, sha in self._shas.items() if self._is_fixed(path)}

@@ -107,6 +107,12 @@ class History:
                     _pack(archive, item)
         return buffer.getvalue()
 
+    def paths(self, commit: str) -> frozenset[str]:
+        """Every file and link of the commit."""
+        return frozenset(
+            filter(None, self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split("\0"))
+        )
+
     def read(self, commit: str, path: str) -> bytes:
         """One file (of a folder: its listing) at a commit; UsageError where it has none of that name."""
         try:

@@ -130,7 +130,7 @@ def _data(root: Path) -> Examined:
     if not project.data:
         return Examined("data", None, "the project names no command that checks it")
     try:
-        found = prepared(project, root)
+        found = prepared(project, root, root)
     except SwarmError as error:
         return Examined("data", False, str(error), project.prepare)
     return Examined("data", True, named(found) or "prepared")

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from swarm.errors import UsageError
+from swarm.execution.included import Included, include
 from swarm.execution.runner import Slot
 from swarm.execution.sandbox import wanted
 from swarm.execution.seed_and_budget import how_seeded, seed_reaches, unread_budget, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
+from swarm.launch.access import refuse_access, unheld
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
@@ -57,6 +59,8 @@ class Plan:
     budget: float
     key: str
     data: Mapping[str, object]
+    included: Included
+    unheld: tuple[str, ...]  # what the code opens and runs will not find, a line each
     seed: str  # how a run's seed reaches the code, for people
     seeded: bool  # whether it does, as far as can be seen
     hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
@@ -109,6 +113,9 @@ def make_plan(
     _refuse_broken(source)
     budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
     data, missing = _prepared(project, root, config)
+    held = history.paths(base)
+    refuse_access(project, root)
+    included = include(root, project.include, held)
     assignment = find_slots(config, known[tag].device if config.resume else "")
     slots, device = assignment.slots, assignment.device
     if why := unfit(slots.values(), project):
@@ -127,7 +134,7 @@ def make_plan(
             " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
             " CLI think: --researcher"
         )
-    key = comparability_key(project, history, base, device, slots, budget, data)
+    key = comparability_key(project, history, base, device, slots, budget, data, included)
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
     fixed = Source({path: history.read(base, path) for path in project.fixed})
@@ -144,6 +151,8 @@ def make_plan(
         budget=budget,
         key=json.dumps(key, sort_keys=True),
         data=data,
+        included=included,
+        unheld=unheld(root, project, source, held, included),
         seed=how_seeded(source, fixed),
         seeded=seed_reaches(source, fixed),
         categories=_in_order(space.categories()) if space else (),
@@ -186,6 +195,11 @@ def environment(plan: Plan) -> dict[str, str]:
     return {"AUTORESEARCH_CORPUS": str(plan.data["key"])} if "key" in plan.data else {}
 
 
+def passed(plan: Plan) -> dict[str, str]:
+    """The variables of this shell that runs get because the project names them."""
+    return {name: os.environ[name] for name in plan.project.pass_env if name in os.environ}
+
+
 def categories(plan: Plan) -> dict[str, tuple[str, str]]:
     """For each agent its device and the category of ideas it looks at first; none where the files tell of none."""
     about = plan.categories or ("",)
@@ -197,7 +211,7 @@ def categories(plan: Plan) -> dict[str, tuple[str, str]]:
 def _prepared(project: Project, root: Path, config: Config) -> tuple[Mapping[str, object], tuple[str, ...]]:
     """The prepared data, and for a plan that is only looked at what is missing of it."""
     try:
-        return prepared(project, root), ()
+        return prepared(project, root, root), ()
     except UsageError as error:
         if not config.dry_run or config.trial == "always":
             raise
