@@ -46,7 +46,11 @@ def read_result(root: Path, name: str, before: str, wanted: Collection[str]) -> 
             case ".csv" | ".tsv":
                 values = _last_row(text, "\t" if "\t" in text.partition("\n")[0] else ",")
             case _:
-                return read_printed(text, wanted)
+                printed = read_printed(text, wanted)
+                silent = {name: f"no {name} is in it" for name in wanted if name not in printed.values}
+                return Printed(
+                    printed.values, {one: f"{name}: {why}" for one, why in {**silent, **printed.faults}.items()}
+                )
     except _Fault as fault:
         return Printed({}, dict.fromkeys(wanted, f"{name} {fault}"))
     found, faults = dict(values), {}

@@ -37,7 +37,7 @@ def read(folder: Path, name: str, content: str | bytes, metric: str = "acc"):
         ("r.csv", "step\tAcc\n1\t0.1\n2\t0.9\n\n"),
         ("r.tsv", "commit\tacc\tdescription\nabc\t0.9\tan idea, a good one\n"),
         ("r.csv", "\ufeffacc,name\r\n0.9,x\r\n"),
-        ("r.json", '\ufeff{"acc": 0.9}'.encode("utf-16")),
+        ("r.json", '{"acc": 0.9}'.encode("utf-16")),
         ("r.txt", "acc = 0.9\n"),
     ],
 )
@@ -131,6 +131,7 @@ def test_the_newest_mention_of_a_run_decides_wherever_it_stands(rig):
 
 def test_numbers_are_printed_with_a_point_in_every_locale(rig, monkeypatch):
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    seen = "import os; print('val_bpb: 1', sorted((k, v) for k, v in os.environ.items() if k[:2] in ('LC', 'LA')))"
-    run = rig.run(seen)
-    assert run.metrics and "[('LANG', 'de_DE.UTF-8'), ('LC_NUMERIC', 'C')]" in run.log_tail
+    run = rig.run(
+        "import os; print('val_bpb: 1', os.environ['LANG'], os.environ['LC_NUMERIC'], 'LC_ALL' in os.environ)"
+    )
+    assert run.metrics and "val_bpb: 1 de_DE.UTF-8 C False" in run.log_tail
