@@ -26,6 +26,7 @@ from swarm.researchers.llm.tools import LARGEST, Draft, texts
 from swarm.researchers.llm.transcript import Transcript
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Away, BoardAccess, Profile
+from swarm.text import read_text
 
 TURNS = Option("turns", 40, "answers of the model in one experiment")
 MORE_TURNS = 12  # ... and at least so many for its edit, and again to mend a crash
@@ -154,7 +155,7 @@ class LanguageModel(ABC):
             return {}
         places = {path: self._tree / path for path in self._fixed}
         return {
-            path: place.read_text(errors="replace")
+            path: read_text(place.read_bytes()).text
             for path, place in places.items()
             if place.is_file() and not place.is_symlink() and place.stat().st_size <= LARGEST
         }
