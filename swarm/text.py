@@ -51,6 +51,17 @@ def read_text(content: bytes) -> Text:
     return _lines(content.decode("latin-1"), "latin-1")
 
 
+def written_like(before: bytes, after: bytes) -> bytes:
+    """`after` in the encoding and with the line ends of `before`, which tools that edit a file often change unasked."""
+    was, now = read_text(before), read_text(after)
+    if (was.encoding, was.newline, was.mark) == (now.encoding, now.newline, now.mark):
+        return after
+    try:
+        return was.encode(now.text)
+    except UnicodeEncodeError:  # it needs what the old encoding lacks
+        return after
+
+
 def _decoded(content: bytes, encoding: str, mark: bytes = b"") -> Text | None:
     """The content in that encoding; None where it is not in it, or would not come back as it was."""
     try:

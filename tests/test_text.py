@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swarm.text import read_text
+from swarm.text import read_text, written_like
 
 WORDS = "größe = 1\nzweite = 2\n"
 
@@ -68,3 +68,10 @@ def test_any_bytes_come_back_as_they_were(mark, bits):
     content = mark + b"".join(bits)
     read = read_text(content)
     assert read.encode(read.text) == content
+
+
+def test_what_an_editor_changed_unasked_is_changed_back():
+    assert written_like(b"a = 1\r\nb = 2\r\n", b"a = 1\nb = 3\n") == b"a = 1\r\nb = 3\r\n"
+    assert written_like("größe = 1\n".encode("latin-1"), "größe = 2\n".encode()) == "größe = 2\n".encode("latin-1")
+    assert written_like(b"gr\xf6\xdfe", "→".encode()) == "→".encode(), "the old encoding lacks it"
+    assert written_like(b"a\r\nb\n", b"a\nb\r\n") == b"a\nb\r\n" and written_like(b"", b"x\r\ny\r\n") == b"x\ny\n"

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
 
-from swarm.agent.edit_check import fault
+from swarm.agent.edit_check import as_written, fault
 from swarm.board.client import BoardClient
 from swarm.errors import Fenced
 from swarm.novelty.code import alike, code_of
@@ -171,7 +171,8 @@ class Drafting:
     async def _edit(self, researcher: Researcher, idea: Idea, claim: Claim, briefing: Briefing) -> Edit:
         """The idea as its researcher had it, not as the board stores it: it may look for its own."""
         claimed = replace(briefing, experiment=claim.experiment)
-        return await researcher.edit(idea, claimed, self.drafts.fresh(briefing.parent))
+        edit = await researcher.edit(idea, claimed, self.drafts.fresh(briefing.parent))
+        return as_written(edit, briefing.parent)
 
     async def _check(self, idea: Idea, edit: Edit, claim: Claim, parent: Source) -> Draft:
         """Enters the edit where it may run and its code is new."""
@@ -219,7 +220,7 @@ class Drafting:
         """The idea applied to another parent: two knobs on one line conflict in a merge only."""
         briefing = await self._briefing(work, parent)
         edit = await self._answer(lambda researcher: researcher.edit(work.idea, briefing, self.drafts.fresh(parent)))
-        return parent.edited(edit) if edit else None
+        return parent.edited(as_written(edit, parent)) if edit else None
 
     async def _repair(self, work: Repair) -> bool:
         """One chance to repair a plain mistake, then the crash stands; True in any case."""
@@ -236,6 +237,7 @@ class Drafting:
         mended = await self._answer(
             lambda researcher: researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
         )
+        mended = as_written(mended, crashed) if mended else None
         return None if mended is None or fault(mended, crashed, self.project) else mended
 
     async def _briefing(self, work: Rebase | Repair, parent: Source) -> Briefing:

@@ -9,6 +9,19 @@ from swarm.agent.cheat_check import new_fault
 from swarm.execution.workspace import parses
 from swarm.project.project import Project
 from swarm.records import Edit, Source
+from swarm.text import written_like
+
+
+def as_written(edit: Edit, parent: Source) -> Edit:
+    """The edit with each file in the encoding and with the line ends that the parent's has."""
+    return Edit(
+        {
+            path: written_like(parent.files[path], content)
+            if path in parent.files and isinstance(content, bytes)
+            else content
+            for path, content in edit.files.items()
+        }
+    )
 
 
 def fault(edit: Edit, parent: Source, project: Project) -> str:

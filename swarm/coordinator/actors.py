@@ -34,6 +34,7 @@ from swarm.project.project import Project
 from swarm.records import Source
 from swarm.researchers.registry import create, look_in, secrets, stand_in
 from swarm.researchers.watchdog import Watched
+from swarm.text import read_text
 
 ACCELERATOR = "ray.io/accelerator-type"  # a host's label, which Ray sets where it knows the GPUs
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds before a question is asked again
@@ -269,6 +270,6 @@ def _watch(parent: int) -> None:
 def _read_text(path: Path) -> str:
     """What a person wrote for researchers, now; nothing where it cannot be read at the moment."""
     try:
-        return path.read_text(errors="replace")
+        return read_text(path.read_bytes()).text
     except OSError:
         return ""

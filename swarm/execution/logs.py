@@ -13,6 +13,7 @@ HEAD_BYTES = 16 * 2**20
 TAIL_BYTES = 4 * 2**20
 
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
+_OVERWRITTEN = re.compile(r"[\r\b]+")
 _LONGEST_LINE = 400
 
 
@@ -106,6 +107,13 @@ def tail_of(path: Path, lines: int = 60) -> str:
     """The last lines of a log, cleaned."""
     text = clean(read_plain(path, 256 * 1024, from_end=True).decode(errors="replace"))
     return "\n".join(text.split("\n")[-lines:])
+
+
+def without_escapes(text: str) -> str:
+    """Text whose lines end in a line feed, also those that were meant to be overwritten, and without escapes."""
+    if "\x1b" in text:
+        text = _ESCAPE.sub("", text)
+    return _OVERWRITTEN.sub("\n", text) if "\r" in text or "\b" in text else text
 
 
 def clean(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,12 @@ from swarm.execution.checks import read_checks
 from swarm.execution.closed import Place, remedy
 from swarm.execution.counter_check import Counted, find_miscount
 from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, unfinished
-from swarm.execution.logs import clean, read_plain, tail_of
+from swarm.execution.log_pattern import last_match
+from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, clean, read_plain, tail_of, without_escapes
 from swarm.execution.overrun import doing, hang, raise_timeout, was_done
+from swarm.execution.printed_value import read_value
 from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
+from swarm.execution.result_file import read_result
 from swarm.execution.spec import (
     HEARTBEAT,
     HIDDEN,
@@ -28,12 +32,16 @@ from swarm.execution.spec import (
     Step,
     StepResult,
 )
-from swarm.execution.summary import Value, number_of, parse_summary
+from swarm.execution.summary import Printed, Value, likest, read_printed
 from swarm.project.project import Project
 from swarm.records import Check, Failure, Metrics, Run
 
 INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
+
+_READ_TOO = ("peak_vram_mb", "training_seconds")  # what a record has a place of its own for
+
+_END = 256 * 1024  # characters at the end of a log in which a run that hangs has its number
 
 Stage = TypeVar("Stage", Step, StepResult)
 
@@ -51,13 +59,14 @@ def read_run(folder: Path, project: Project) -> Run:
     tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     outcome = _failure(folder, spec, result, heartbeats, tails)
-    hung = isinstance(outcome, Failed) and _hung(spec, steps, _text(logs[0]), project.metric)
+    text = read_plain(logs[0], HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if steps else ""
+    hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project.metric)
     if steps and (outcome is None or hung):
-        printed = parse_summary(_text(logs[0]), project.metric)
+        printed = _printed(text, spec, project)
         found = (
-            _stalled(printed)
+            _stalled(printed.values)
             or over_time(spec, steps[0])
-            or _miscounted(spec, heartbeats, printed)
+            or _miscounted(spec, heartbeats, printed.values)
             or _measured(artifacts, project, printed, referee=len(logs) > 1)
         )
         outcome = outcome if hung and isinstance(found, Failed) else found
@@ -204,9 +213,36 @@ def _late(
     return Failed(Failure.TIMEOUT, f"{what}, {doing(limits, step, heartbeats, tail)}; {raise_timeout(step.seconds)}")
 
 
-def _measured(artifacts: Path, project: Project, printed: Mapping[str, Value], referee: bool) -> Metrics | Failed:
+def _printed(text: str, spec: Spec, project: Project) -> Printed:
+    """What the training printed and, where the project names a file or a pattern, what it left there."""
+    printed = read_printed(text, [project.metric, *project.guards, *_READ_TOO])
+    if project.pattern:
+        value, fault = _matched(project.pattern, text)
+        return Printed({**printed.values, project.metric: value}, {**printed.faults, project.metric: fault})
+    if project.result:
+        left = read_result(Path(spec.root), project.result, spec.result_before, [project.metric, *project.guards])
+        faults = {name: fault for name, fault in printed.faults.items() if name not in left.values}
+        if metric := left.faults.get(project.metric):
+            faults[project.metric] = metric
+        return Printed({**printed.values, project.metric: None, **left.values}, faults)
+    return printed
+
+
+def _matched(pattern: str, text: str) -> tuple[Value, str]:
+    """What the pattern's group holds at its last match in the log, and why that is no number, or ""."""
+    try:
+        found = last_match(pattern, without_escapes(text))
+    except (TimeoutError, OSError, subprocess.SubprocessError) as error:
+        return None, f"the pattern {pattern!r} could not be matched: {error}"
+    if found is None:
+        return None, f"the pattern {pattern!r} matches nothing in the log"
+    claim = read_value(found)
+    return claim.value, claim.fault and f"the pattern {pattern!r} matched {found!r}: {claim.fault}"
+
+
+def _measured(artifacts: Path, project: Project, printed: Printed, referee: bool) -> Metrics | Failed:
     """The run's number: what the referee wrote, or without one what the training printed."""
-    measured = _json(artifacts / REFEREE) if referee else printed
+    measured = _json(artifacts / REFEREE) if referee else printed.values
     if measured.get("invalid"):
         return Failed(Failure.INVALID, str(measured["invalid"]))
     value = measured.get(project.metric)
@@ -219,9 +255,9 @@ def _measured(artifacts: Path, project: Project, printed: Mapping[str, Value], r
     return Metrics(
         value=float(value),
         audited=referee,
-        peak_vram_mb=_finite(number_of(printed.get("peak_vram_mb"))),
-        training_seconds=_finite(number_of(printed.get("training_seconds"))),
-        values={key: _plain(item) for key, item in {**printed, **measured}.items()},
+        peak_vram_mb=_finite(printed.values.get("peak_vram_mb")),
+        training_seconds=_finite(printed.values.get("training_seconds")),
+        values={key: _plain(item) for key, item in {**printed.values, **measured}.items()},
     )
 
 
@@ -231,13 +267,19 @@ def _hidden(artifacts: Path, project: Project, result: Result | None) -> float |
     return _finite(_json(artifacts / HIDDEN).get(project.metric)) if measured else None
 
 
-def _no_metric(metric: str, printed: Mapping[str, Value]) -> str:
-    """What was looked for and what was printed instead: the metric's name is the first thing people mistype."""
-    others = ", ".join(list(printed)[:8])
-    there = f"what is printed there: {others}" if others else "nothing of the kind is printed"
+def _no_metric(metric: str, printed: Printed) -> str:
+    """Why there is no number, and what was meant perhaps: the metric's name is the first thing people mistype."""
+    if fault := printed.faults.get(metric):
+        return f"no number for {metric}: {fault}"
+    numbers = {name: value for name, value in printed.values.items() if isinstance(value, (int, float))}
+    near = likest(metric, numbers)
+    if near:
+        shown = ", ".join(f"{name} ({numbers[name]:g})" for name in near[:4])
+        remedy = f'metric = "{near[0]}" in swarm.toml reads it'
+        return f"training ended and printed no number for {metric}, but {shown}: {remedy}"
+    there = f"it printed {', '.join(list(numbers)[:8])}" if numbers else "it printed no number with a name"
     return (
-        f"training ended and printed no number for {metric}: neither `{metric}: NUMBER` (after a `---` line or alone),"
-        f" nor `{metric}=NUMBER`, nor `METRIC {metric}=NUMBER` is in its log; {there}"
+        f'training ended and printed no number for {metric}; {there}: print `{metric}: NUMBER`, or say metric = "NAME"'
     )
 
 
@@ -248,11 +290,6 @@ def _finite(value: Value) -> float | None:
 def _plain(value: Value) -> Value:
     """As a record may hold it: no nan, no nested JSON."""
     return value if isinstance(value, (int, str)) else _finite(value)
-
-
-def _text(log: Path) -> str:
-    """The part of a log where the summary block is."""
-    return read_plain(log, 256 * 1024, from_end=True).decode(errors="replace")
 
 
 def _json(path: Path) -> Mapping[str, Value]:

@@ -15,6 +15,7 @@ from swarm.execution.checks import check_name
 from swarm.execution.closed import described
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
+from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
@@ -84,6 +85,7 @@ class SpecBuilder:
             start=limits.start,
             slack=limits.slack,
             sandboxed=self._sandboxed,
+            result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,
             bounds=described(bounds, self._checkout.root, self._project),
             checks=checks,

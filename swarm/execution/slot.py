@@ -47,6 +47,9 @@ class Slot:
         """The environment of a program in this slot: of the host's what runs need, never a key or a token; and what is
         `allowed` by name, whatever it holds."""
         env = {name: value for name, value in host.items() if name in allowed or passes(name, value)}
+        if (everywhere := env.get("LC_ALL", "")) and "LC_ALL" not in allowed:
+            env = {name: value for name, value in env.items() if not name.startswith("LC_")} | {"LANG": everywhere}
+        env["LC_NUMERIC"] = "C"  # numbers are printed with a decimal point, wherever the machine stands
         env |= {"SWARM_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
         if self.device != "sim":
             env["SWARM_DEVICE"] = self.device

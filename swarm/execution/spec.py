@@ -84,6 +84,7 @@ class Spec:
     start: float = 0.0  # and that it may take until then; both CPU-seconds where the step has a limit of those
     slack: float = 3.0  # and beyond the budget, as a last step and saving the model take time
     sandboxed: bool = False  # whether edited code runs in a sandbox
+    result_before: str = ""  # the stamp of the file that the run is to write its numbers to, before it begins
     links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it
     bounds: Mapping[str, Any] = field(default_factory=dict)  # what is closed to edited code (closed.py)
     checks: bool = False  # whether its steps are the project's checks, which give no number

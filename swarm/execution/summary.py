@@ -1,62 +1,94 @@
-"""Parses the summary block that a training program prints when it is done, in all the forms that are in use."""
+"""Reads what a training program printed: the wanted quantities from all of it, and every other name with its newest
+value."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from swarm.execution.logs import clean
+from swarm.execution.logs import without_escapes
+from swarm.execution.mentions import NEUTRAL, Output, normal
+from swarm.execution.printed_value import QUALIFIERS, Value, claim_at
 
-Value = float | int | str | None
+NAMES = 200  # other names that are kept at most: the newest
+_LINES, _KINDS = 1000, 2000  # last lines that are looked at for names, and kinds of lines above them
+_LONGEST = 2000  # characters of a line that are looked at for names
+_WORD = r"[^\W\d]\w*+(?:[./@-]\w++)*+"
+_PHRASE = re.compile(rf"(?<![\w./@-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}+)")
+_TEXT = re.compile(r"[ \t]*([A-Za-z_][\w./-]*)[ \t]*:(?:[ \t]+(.*))?")
+_DIGITS = str.maketrans("123456789", "000000000")
 
-_KEY_VALUE = re.compile(r"\s*([A-Za-z_][\w./-]*)\s*:(?:\s+(.*?))?\s*$")
-_METRIC = re.compile(r"\s*METRIC\s+([A-Za-z_][\w./-]*)\s*=\s*(\S.*?)\s*$")
-_WITH_UNIT = re.compile(r"([+-]?(?:\d+(?:[_,]\d{3})+|\d+)?\.?\d*(?:[eE][+-]?\d+)?)\s*(?:%|[A-Za-z(/].*)?")
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a program printed. `values` are the newest by name, in order of appearance; the newest mention of a wanted
+    name that could not be read is in `faults`, with its line, and never replaced by an older one."""
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_summary(text: str, metric: str) -> dict[str, Value]:
-    """The values that were printed at the end, by name; {} where there are none.
+def read_printed(text: str, wanted: Iterable[str]) -> Printed:
+    """What was printed of the wanted names, wherever and in whatever form; and of all others, as far as it is clear.
 
-    That is the `key: value` lines after the last line that is `---`, and the `METRIC name=number` lines. Where the
-    metric is not among them, the last `metric: number` or `metric=number` anywhere counts, also inside a line. Numbers
-    come as int or float ("nan" and "inf" are floats), `n/a` as None, everything else as text; the metric is also read
-    where a unit follows it.
+    Numbers come as int or float ("nan" and "inf" are floats), `n/a` as None. Text is a value only in the lines
+    `name: text` below the last line that is `---`.
     """
-    lines = clean(text).split("\n")
-    marks = [number for number, line in enumerate(lines) if line.strip() == "---"]
-    values = {**_pairs(lines[marks[-1] + 1 :] if marks else [], _KEY_VALUE), **_pairs(lines, _METRIC)}
-    if isinstance(values.get(metric, ""), str):
-        inside = re.compile(rf"(?<![\w./-]){re.escape(metric)}\s*[:=]\s*(\S+(?:\s*%)?)")
-        named = [match[1] for line in lines for match in inside.finditer(line)]
-        candidates = [values[metric]] if metric in values else []
-        numbers = [number for text in (*named, *candidates) if (number := number_of(text)) is not None]
-        if numbers:
-            values[metric] = numbers[-1]
-    return values
+    text = without_escapes(text)
+    output = Output(text)
+    values, faults = _others(text), {}
+    for name in wanted:
+        mention = output.newest(name)
+        for other in [other for other in values if normal(other) == normal(name)]:
+            del values[other]
+        if mention:
+            values[name] = mention.claim.value
+        if mention and mention.claim.fault:
+            faults[name] = f"{mention.claim.fault}, in the newest line that names it: {output.line(mention.place)}"
+    return Printed(values, faults)
 
 
-def number_of(value: Value) -> float | int | None:
-    """A number with or without a unit (`45060.2 MB`, `88.1%`, `1,234`); None for what is none."""
-    if value is None or isinstance(value, int | float):
-        return value
-    plain = value.strip().rstrip(",;|")
-    match = _WITH_UNIT.fullmatch(plain)
-    for text in (plain, re.sub(r"[,_]", "", match[1]) if match else ""):
-        if isinstance(number := _value(text), int | float):
-            return number
-    return None
+def likest(name: str, names: Collection[str]) -> list[str]:
+    """Those of the names that a person may have meant, the likest first."""
+    bare = {other: re.sub(r"[\W_]+", "", other.lower()) for other in names}
+    meant = re.sub(r"[\W_]+", "", name.lower())
+    parts = [other for other, letters in bare.items() if meant in letters or (len(letters) > 2 and letters in meant)]
+    close = difflib.get_close_matches(meant, bare.values(), n=5, cutoff=0.6)
+    return list(dict.fromkeys([*parts, *(other for one in close for other, letters in bare.items() if letters == one)]))
 
 
-def _pairs(lines: list[str], pattern: re.Pattern[str]) -> dict[str, Value]:
-    matches = (pattern.match(line) for line in lines)
-    return {match[1]: _value(match[2] or "") for match in matches if match}
+def _others(text: str) -> dict[str, Value]:
+    """All names with their newest value, in order of appearance."""
+    lines = text.split("\n")
+    kinds = dict(zip(text.translate(_DIGITS).split("\n"), range(len(lines)), strict=True))
+    older = [number for number in kinds.values() if number < len(lines) - _LINES][-_KINDS:]
+    mark = kinds.get("---", len(lines))
+    found: dict[str, Value] = {}
+    for number in [*sorted(older), *range(max(0, len(lines) - _LINES), len(lines))]:
+        line = lines[number][:_LONGEST]
+        words = _TEXT.fullmatch(line) if number > mark else None
+        for name, value in _named(line):
+            found[name] = value
+        if words and words[1] not in found:
+            found[words[1]] = (words[2] or "").strip()[:_LONGEST]
+    return dict(list(found.items())[-NAMES:])
 
 
-def _value(text: str) -> Value:
-    if text.lower() == "n/a":
-        return None
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+def _named(line: str) -> Iterator[tuple[str, Value]]:
+    """The names in a line that are given a number, or `n/a`."""
+    for match in _PHRASE.finditer(line):
+        claim = claim_at(line, match.end())
+        if claim and (not claim.fault or claim.value is None):
+            yield _name(match["name"]), claim.value
+
+
+def _name(phrase: str) -> str:
+    """The name at the end of some words: what says nothing of a quantity is left out."""
+    words = phrase.split(" ")
+    while len(words) > 1 and words[0].lower() in NEUTRAL:
+        del words[0]
+    if re.search(r"[\d_/.@-]", words[-1]) and not {word.lower() for word in words[:-1]} & QUALIFIERS:
+        return words[-1]
+    return " ".join(words)

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from swarm.errors import UsageError
-from swarm.execution.logs import read_plain
+from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, read_plain
 from swarm.execution.runner import LocalRunner
 from swarm.execution.sandbox import wanted
 from swarm.execution.spec import SECOND, Result
-from swarm.execution.summary import Value, parse_summary
+from swarm.execution.summary import Value, read_printed
 from swarm.execution.workspace import remove
 from swarm.launch.plan import Plan, base_tree, environment
 from swarm.launch.trial import EditableFile, Phases, Repeat, Trial, differing, read_guards
@@ -30,7 +30,6 @@ from swarm.researchers.sweep.knobs import read_knobs
 QUICK = 60.0  # seconds below which a run is made again, to see whether its number repeats
 PATIENCE = 120.0  # seconds for all repeats of a run together, after the two that tell most
 SEED = SELECTION_SEEDS + 1  # of the first run of anything
-_OUTPUT = 2**20  # bytes of a log's end in which names are looked for
 
 Report = Callable[[int, Progress], None]  # which run it is, from 1 on, and how far it is
 
@@ -44,9 +43,7 @@ def make_trial(plan: Plan, editable: tuple[EditableFile, ...], report: Report, a
         return asyncio.run(_made(plan, editable, folder, report, always))
 
 
-async def _made(
-    plan: Plan, editable: tuple[EditableFile, ...], folder: Path, report: Report, always: bool
-) -> Trial:
+async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, report: Report, always: bool) -> Trial:
     agent, slot = next(iter(plan.slots.items()))
     own = trial_folder(folder, agent)
     runner = LocalRunner(plan.project, base_tree(plan), own, slot, sandboxed=wanted(plan.config.sandbox))
@@ -110,9 +107,9 @@ def _repeat(seed: int, run: Run, before: Mapping[str, Value], names: Mapping[str
 
 def _names(run: Run, project: Project) -> dict[str, Value]:
     """Every name in the run's output with its newest value, and what a referee measured."""
-    text = read_plain(Path(run.log), _OUTPUT, from_end=True).decode(errors="replace") if run.log else ""
-    printed = parse_summary(f"---\n{text}", project.metric)
-    return {**printed, **(run.metrics.values if run.metrics else {})}
+    text = read_plain(Path(run.log), HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if run.log else ""
+    printed = read_printed(text, [project.metric, *project.guards])
+    return {**printed.values, **(run.metrics.values if run.metrics else {})}
 
 
 def _phases(run: Run, result: Result | None) -> Phases:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from swarm.records import Change, Code, Source
+from swarm.text import read_text
 
 LARGEST = 1e30  # arithmetic beyond it is left as it is written
 DIFF = 4_000  # characters of a change that are kept for people, researchers and the look at likeness
@@ -145,7 +146,7 @@ def _lines(path: str, content: bytes) -> tuple[Line, ...]:
 
 
 def _plain(content: bytes) -> tuple[Line, ...]:
-    return tuple(Line("", line) for line in content.decode(errors="replace").splitlines())
+    return tuple(Line("", line) for line in read_text(content).text.splitlines())
 
 
 def _body(body: list[ast.stmt], scope: str) -> Iterator[Line]:

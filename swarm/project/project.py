@@ -9,7 +9,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import msgspec
@@ -23,8 +23,8 @@ from swarm.project.environment import interpreter, own_environment
 from swarm.project.found import Question
 from swarm.project.look import look
 from swarm.project.patterns import Scope, rank
-from swarm.project.values import read_value
-from swarm.text import one_line
+from swarm.project.values import pattern_fault, read_value
+from swarm.text import one_line, read_text
 
 EXAMPLES = {"editable": ("FILE",), "command": ("{python}", "FILE")}  # answers where there is no candidate
 
@@ -131,7 +131,7 @@ def _table(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        parsed = tomllib.loads(path.read_text())
+        parsed = tomllib.loads(read_text(path.read_bytes()).text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path.name} does not parse: {error}") from error
     return parsed if path.name == "swarm.toml" else parsed.get("tool", {}).get("swarm", {})
@@ -184,6 +184,12 @@ def _check(project: Project, name: str) -> None:
             Guard.parse(guarded, bound)
         except ValueError as error:
             raise UsageError(one_line(f"{name}: {error}")) from error
+    if project.pattern and (wrong := pattern_fault(project.pattern)):
+        raise UsageError(one_line(f"{name}: pattern {wrong}"))
+    if project.pattern and project.result:
+        raise UsageError(f"{name}: pattern reads the log and result a file: give one of them")
+    if PurePosixPath(project.result).is_absolute() or ".." in PurePosixPath(project.result).parts:
+        raise UsageError(f"{name}: result must be a file below the project's folder, not {project.result}")
     both = sorted({*project.editable} & {*project.fixed})
     if both:
         raise UsageError(f"{name}: {both[0]} is both editable and fixed")

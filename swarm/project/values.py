@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -64,3 +65,12 @@ def _wanted(kind: Any) -> str:
         return "a table of texts" if typing.get_args(kind)[1] is str else "a table of numbers"
     names = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
     return names.get(kind, "a list of texts")
+
+
+def pattern_fault(pattern: str) -> str:
+    """Why a regular expression cannot find a number in a log, or ""."""
+    try:
+        groups = re.compile(pattern, re.MULTILINE).groups
+    except (re.error, RecursionError, OverflowError) as error:
+        return f"is no regular expression: {error}"
+    return "" if groups == 1 else f"must have one group, (...), around the number; it has {groups}"

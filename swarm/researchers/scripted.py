@@ -27,6 +27,7 @@ from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Exhausted, Profile
 from swarm.researchers.sweep.knobs import Value, read_knobs, write_knobs
+from swarm.text import read_text
 
 SCRIPT = Option("script", "", "its file, JSON or TOML")
 THINK = Option("think", 0.0, "how many seconds it takes to think of each step", zero=True, time=True)
@@ -81,8 +82,9 @@ class Scripted:
         if step.replace is not None:
             return _replaced(briefing.parent.files, step.path, step.replace)
         for path, content in briefing.parent.files.items():
-            if idea.knobs and idea.knobs.keys() <= read_knobs(content.decode(), briefing.device).keys():
-                return Edit({path: write_knobs(content.decode(), briefing.device, idea.knobs).encode()})
+            form = read_text(content)
+            if idea.knobs and idea.knobs.keys() <= read_knobs(form.text, briefing.device).keys():
+                return Edit({path: form.encode(write_knobs(form.text, briefing.device, idea.knobs))})
         return Edit({})
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
@@ -98,8 +100,8 @@ def load_script(path: str) -> tuple[Step, ...]:
         raise UsageError("the scripted researcher needs a script: give the option script=PATH of a JSON or TOML file")
     file = Path(path)
     try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(file.read_bytes()).text
+    except OSError as error:
         raise UsageError(f"the script {path} cannot be read: {error}") from error
     try:
         script = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
@@ -147,6 +149,6 @@ def _seconds(raw: Any, name: str) -> float:
 
 
 def _replaced(files: Mapping[str, bytes], path: str, replacement: Replacement) -> Edit:
-    old, new = (text.encode() for text in replacement)
-    content = files.get(path, b"")
-    return Edit({path: content.replace(old, new, 1)}) if old in content else Edit({})
+    old, new = replacement
+    form = read_text(files.get(path, b""))
+    return Edit({path: form.encode(form.text.replace(old, new, 1))}) if old in form.text else Edit({})

@@ -18,6 +18,7 @@ from swarm.launch.data import named
 from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
 from swarm.researchers.registry import profile_of
+from swarm.text import read_text
 from swarm.views.formatting import clean, plural
 from swarm.views.trial import trial_json, trial_rows
 
@@ -176,7 +177,7 @@ def _researcher(plan: Plan) -> str:
 def _roles(plan: Plan) -> dict[str, str]:
     """Which sections of the program are for whom, so that a misspelt name is seen."""
     path = plan.root / plan.project.program
-    found = roles(path.read_text(errors="replace")) if path.is_file() else ()
+    found = roles(read_text(path.read_bytes()).text) if path.is_file() else ()
     readers = []
     for role in found:
         agents = [agent for agent, researcher in plan.researchers.items() if role.is_for(agent, researcher)]

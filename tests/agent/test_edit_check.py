@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swarm.agent.edit_check import fault
+from swarm.agent.edit_check import as_written, fault
 from swarm.project.project import Project
 from swarm.records import Edit, Source
 
@@ -40,3 +40,11 @@ def test_a_change_of_editable_files_may_run(files: dict[str, bytes]) -> None:
 def test_everything_else_is_told_in_one_line(files: dict[str, Any], reason: str) -> None:
     said = fault(Edit(files), PARENT, PROJECT)
     assert said.startswith(reason) and "\n" not in said
+
+
+def test_an_edit_keeps_the_encoding_and_the_line_ends_of_the_file() -> None:
+    parent = Source({"train.py": b"x = 1\r\n", "knobs.json": '{"größe": 1}\n'.encode("latin-1")})
+    edit = as_written(Edit({"train.py": b"x = 2\n", "knobs.json": '{"größe": 2}\n'.encode()}), parent)
+    assert edit.files == {"train.py": b"x = 2\r\n", "knobs.json": '{"größe": 2}\n'.encode("latin-1")}
+    unchanged = Edit({"train.py": b"x = 1\n", "knobs.json": '{"größe": 1}\n'.encode()})
+    assert fault(as_written(unchanged, parent), parent, PROJECT) == "changes nothing"

@@ -25,7 +25,7 @@ from swarm.records import Failure
         ("print('loss: 9.1\\nFAIL'); raise SystemExit(1)", Failure.NAN, "FAIL"),
         ("print('step 3 loss: 250.5\\nFAIL'); raise SystemExit(1)", Failure.DIVERGED, "the loss rose to 250.5"),
         ("print('---\\nval_bpb: nan')", Failure.NAN, "val_bpb is nan"),
-        ("print('---\\nval_bpb: n/a')", Failure.CODE, "training ended and printed no number"),
+        ("print('---\\nval_bpb: n/a')", Failure.CODE, "no number for val_bpb: it has no value, in the newest"),
         ("print('---\\nval_bpb: 1\\nstalled: true')", Failure.STALL, "the machine stalled"),
         ("raise RuntimeError('CUDA error: uncorrectable ECC error')", Failure.INFRASTRUCTURE, "RuntimeError: CUDA"),
         ("raise OSError(28, 'No space left on device')", Failure.INFRASTRUCTURE, "OSError: [Errno 28] No space"),

@@ -17,7 +17,7 @@ from swarm.board.contention import steps_of
 from swarm.execution import counter_check
 from swarm.execution.counter_check import find_miscount
 from swarm.execution.progress import Heartbeat, read_heartbeats
-from swarm.execution.summary import Value, parse_summary
+from swarm.execution.summary import Value, read_printed
 from swarm.records import Metrics, Run
 from tests.trust.edits import COUNTED, HONEST, LOOP, ROOT, Change
 from tests.trust.test_static_gate import told
@@ -47,7 +47,8 @@ def trained(
 
     def train(module: ModuleType) -> Trained:
         assert harness.run(module.train) == 0
-        return read_heartbeats(tmp_path / "run" / "heartbeat.jsonl"), parse_summary(capsys.readouterr().out, "val_bpb")
+        printed = read_printed(capsys.readouterr().out, ["val_bpb"])
+        return read_heartbeats(tmp_path / "run" / "heartbeat.jsonl"), dict(printed.values)
 
     yield train
     gc.enable()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.execution.summary import parse_summary
+from swarm.execution.summary import read_printed
 from swarm.history.git import Git
 from swarm.ledger import audit
 from swarm.ledger.agents import agents
@@ -88,7 +88,7 @@ def _wrong(ledger: Ledger, root: Path, tag: str) -> Iterator[str]:
             continue
         log = root / ".swarm" / tag / run.agent / "logs" / f"{run.id}.{run.attempt}.log"
         printed = log.read_text(errors="replace") if log.exists() else ""
-        if parse_summary(printed, "val_bpb").get("val_bpb") != run.value:
+        if read_printed(printed, ["val_bpb"]).values.get("val_bpb") != run.value:
             yield f"{run.id}.{run.attempt}: not the value that was printed"
 
 

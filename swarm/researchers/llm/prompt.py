@@ -13,6 +13,7 @@ from dataclasses import fields
 
 from swarm.records import Briefing, Dossier, Finding, Idea, Run, Rung
 from swarm.researchers.llm.run_comparison import change, training
+from swarm.text import read_text
 
 FILE = 120_000  # characters of one file, ...
 PROGRAM = 40_000  # ... of program.md,
@@ -74,7 +75,7 @@ def stable(rules: str, program: str, fixed: Mapping[str, str]) -> str:
 def trunk(briefing: Briefing) -> str:
     """The editable files at the trunk: the code that the next idea starts from."""
     return "\n\n".join(
-        f"# Editable file {path}, at the trunk\n\n{quoted(content.decode(errors='replace'), path, FILE)}"
+        f"# Editable file {path}, at the trunk\n\n{quoted(read_text(content).text, path, FILE)}"
         for path, content in sorted(briefing.parent.files.items())
     )
 

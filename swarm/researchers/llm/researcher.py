@@ -28,6 +28,7 @@ from swarm.researchers.llm.tools import Draft, texts
 from swarm.researchers.llm.transcript import Transcript
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Away, BoardAccess, Profile
+from swarm.text import read_text
 
 TURNS = Option("turns", 40, "answers of the model in one experiment")
 MORE_TURNS = 12  # ... and at least so many for its edit, and again to mend a crash
@@ -160,7 +161,7 @@ class LanguageModel(ABC):
         places = {path: self._tree / path for path in self._fixed}
         plain = {path: place for path, place in places.items() if place.is_file() and not place.is_symlink()}
         small = {path: place.read_bytes() for path, place in plain.items() if place.stat().st_size <= LARGEST}
-        return {path: content.decode(errors="replace") for path, content in small.items() if is_text(content)}
+        return {path: read_text(content).text for path, content in small.items() if is_text(content)}
 
 
 def head_start(briefing: Briefing) -> float:

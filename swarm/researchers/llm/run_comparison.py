@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 from swarm.records import Dossier, Run, Source
+from swarm.text import read_text
 
 FIGURES = ("tokens/s", "num_steps", "peak_vram_mb", "mfu_percent", "num_params_M")
 
@@ -19,7 +20,7 @@ def difference(before: Source, after: Source) -> str:
     """What was changed, as a unified diff; "" where nothing was."""
     lines: list[str] = []
     for path in sorted(after.files):
-        old, new = (source.files.get(path, b"").decode(errors="replace").splitlines() for source in (before, after))
+        old, new = (read_text(source.files.get(path, b"")).text.splitlines() for source in (before, after))
         lines += difflib.unified_diff(old, new, path, path, lineterm="", n=2)
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from swarm.project.patterns import Scope, open_places
 from swarm.records import Briefing, Dossier, Edit, Idea
 from swarm.researchers.llm.models.protocol import Tool
 from swarm.researchers.llm.prompt import FILE, experiment_text, finding_line, finding_text, quoted
+from swarm.text import Text, read_text
 
 FOUND = 12  # findings that a search shows
 
@@ -111,8 +112,10 @@ class Draft:
 
     def edit(self, since: Mapping[str, bytes]) -> Edit:
         """What differs from `since`."""
-        before = texts(since)
-        return Edit({path: text.encode() for path, text in self.files.items() if text != before.get(path)})
+        before = {path: read_text(content) for path, content in since.items()}
+        forms = {path: before.get(path, Text("")) for path in self.files}
+        changed = (path for path in self.files if path not in before or self.files[path] != before[path].text)
+        return Edit({path: forms[path].encode(self.files[path]) for path in changed})
 
     def begin(self, briefing: Briefing, files: Mapping[str, bytes], folder: Path) -> None:
         """Turns to editing (or mending) the files, with nothing submitted."""
@@ -169,7 +172,7 @@ class Draft:
         target, linked = places[-1], any(place.is_symlink() for place in places)
         if linked or not target.is_file() or target.stat().st_size > LARGEST:
             raise Refused(f"there is no readable file {path[:200]} in the project")
-        return target.read_text(errors="replace")
+        return read_text(target.read_bytes()).text
 
     def _search_findings(self, arguments: Mapping[str, Any]) -> str:
         wanted = _words(_string(arguments, "query"))
@@ -218,6 +221,14 @@ class Draft:
             raise Refused(f"{path[:200]} may not be edited; only {self._editable()} may")
         if old == new or not old:
             raise Refused("`old` must be a piece of the file, and differ from `new`")
+        form = read_text(self.briefing.parent.files.get(path, b""))
+        if form.newline != "\n":
+            old, new = (piece.replace("\r\n", "\n") for piece in (old, new))
+        try:
+            form.encode(new)
+        except UnicodeEncodeError as error:
+            lacking = error.object[error.start]
+            raise Refused(f"{path} is written in {form.encoding}, which has no {lacking!r}: use other words") from error
         times = self.files[path].count(old)
         if times != 1:
             where = "does not occur: read the file and copy the piece exactly" if not times else f"occurs {times} times"
@@ -259,7 +270,7 @@ class Draft:
 
 def texts(files: Mapping[str, bytes]) -> dict[str, str]:
     """The files as a model sees them."""
-    return {path: content.decode(errors="replace") for path, content in files.items()}
+    return {path: read_text(content).text for path, content in files.items()}
 
 
 def _string(arguments: Mapping[str, Any], name: str) -> str:

@@ -1,0 +1,139 @@
+"""Reads the file in which a run leaves its numbers: JSON, JSON lines, a table with tabs or commas, or text as in a log.
+
+The file is foreign: whatever it holds, too large, too deep, half written, not there, is a fault of the run.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from swarm.execution.logs import read_plain
+from swarm.execution.mentions import is_path_of, normal
+from swarm.execution.printed_value import Value, read_value
+from swarm.execution.summary import Printed, read_printed
+from swarm.text import read_text
+
+LARGEST = 16 * 2**20  # bytes
+_DEEPEST, _MOST = 32, 1000  # levels of nesting, and values, that are looked at
+_SHOWN = 12  # names that a fault lists
+
+
+class _Fault(Exception):
+    """Why the file gives no numbers."""
+
+
+def stamp(path: Path) -> str:
+    """What tells a file that was written since from one that was not; "" where there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return ""
+    return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
+
+
+def read_result(root: Path, name: str, before: str, wanted: Collection[str]) -> Printed:
+    """The numbers in the file `name` below `root`, if it is another than when its stamp was `before`."""
+    try:
+        text = _text(root, name, before)
+        if not text.strip():
+            raise _Fault("is empty")
+        match Path(name).suffix.lower():
+            case ".json" | ".jsonl" | ".ndjson":
+                values = dict(_flat(_json(text)))
+            case ".csv" | ".tsv":
+                values = _last_row(text, "\t" if "\t" in text.partition("\n")[0] else ",")
+            case _:
+                printed = read_printed(text, wanted)
+                silent = {name: f"no {name} is in it" for name in wanted if name not in printed.values}
+                return Printed(
+                    printed.values, {one: f"{name}: {why}" for one, why in {**silent, **printed.faults}.items()}
+                )
+    except _Fault as fault:
+        return Printed({}, dict.fromkeys(wanted, f"{name} {fault}"))
+    found, faults = dict(values), {}
+    for one in wanted:
+        paths = [path for path in values if normal(path) == normal(one)]
+        paths = paths or [path for path in values if is_path_of(path, one)]
+        if len(paths) == 1:
+            value, fault = _number(values[paths[0]])
+            found[one] = value
+            faults |= {one: f"{name} says {fault}"} if fault else {}
+        elif paths:
+            faults[one] = f"{name} has it {len(paths)} times: {', '.join(paths[:_SHOWN])}"
+        else:
+            faults[one] = f"{name} has no {one}; it has {', '.join(list(values)[:_SHOWN]) or 'no names'}"
+    return Printed({path: _number(value)[0] for path, value in found.items()}, faults)
+
+
+def _text(root: Path, name: str, before: str) -> str:
+    path = root / name
+    now = stamp(path)
+    if not now or now == before:
+        raise _Fault("was not written by this run")
+    if not path.parent.resolve().is_relative_to(root.resolve()):
+        raise _Fault("is outside of the run's folder")
+    content = read_plain(path, LARGEST + 1)
+    if len(content) > LARGEST:
+        raise _Fault(f"is larger than {LARGEST // 2**20} MB")
+    return read_text(content).text
+
+
+def _json(text: str) -> object:
+    """The object of the file; the last one where each line is one, or where it is a list of them."""
+    try:
+        try:
+            whole = json.loads(text)
+        except ValueError:
+            whole = json.loads(text.rstrip().rpartition("\n")[2])
+    except (ValueError, RecursionError) as error:
+        raise _Fault(f"is no JSON: {str(error)[:120]}") from error
+    return whole[-1] if isinstance(whole, list) and whole else whole
+
+
+def _flat(value: object) -> Iterator[tuple[str, object]]:
+    """The plain values of an object by their dotted paths."""
+    waiting: list[tuple[str, object, int]] = [("", value, 0)]
+    given = 0
+    while waiting and given < _MOST:
+        path, value, depth = waiting.pop()
+        if isinstance(value, Mapping):
+            if depth < _DEEPEST:
+                inner = [(f"{path}.{key}" if path else str(key), item, depth + 1) for key, item in value.items()]
+                waiting.extend(reversed(inner))
+        elif path and not isinstance(value, list):
+            given += 1
+            yield path[:200], value
+
+
+def _last_row(text: str, separator: str) -> dict[str, object]:
+    try:
+        rows = [row for row in csv.reader(text.replace("\0", " ").splitlines(), delimiter=separator) if any(row)]
+    except csv.Error as error:
+        raise _Fault(f"is no table: {error}") from error
+    if len(rows) < 2:
+        raise _Fault("has no row below its heading")
+    if len(rows[-1]) != len(rows[0]):
+        raise _Fault(f"has {len(rows[-1])} cells in its last row, and {len(rows[0])} in its heading")
+    return dict(zip((cell.strip() for cell in rows[0]), rows[-1], strict=True))
+
+
+def _number(value: object) -> tuple[Value, str]:
+    """The value as a record may hold it, and why it is no number, or ""."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, "") if abs(value) < 2**53 else (_float(value), "")
+    if isinstance(value, float):
+        return value, ""
+    if value is None:
+        return None, "it has no value"
+    claim = read_value(str(value)[:200])
+    return claim.value, claim.fault
+
+
+def _float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
