@@ -111,7 +111,8 @@ def words_of(name: str) -> list[str]:
 def is_time_or_resource(name: str) -> bool:
     """Whether a name says only how long something took or how much it used, as `eval_seconds` and `peak_vram_mb`."""
     words = set(words_of(name))
-    return bool(words & (TIMES | RESOURCES)) and not words & (_HIGHER | (_LOWER - TIMES - RESOURCES) | _RATES - TIMES)
+    spends = bool(words & (TIMES | RESOURCES)) and not words & (_LOWER - TIMES - RESOURCES)
+    return spends and direction_of(name) != HIGHER
 
 
 def _stem(word: str) -> str:

@@ -19,33 +19,36 @@ _NAME = r"[A-Za-z_][\w@./-]*[\w@]"
 _QUOTED = rf"[`*\"]+({_NAME})[`*\"]+"
 _BARE = rf"[`*\"]*({_NAME})"
 _SMALL = r"(?:the |your |our |a |mean |final |overall |average |best |possible )*"
-_GOALS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\bprimary(?: metric)?[`*]*\s*(?:\([^)\n]*\)\s*)?(?:[:—–-]|is\b)[\s*:]*{_BARE}",
-        rf"\b(?:primary|main|target|key|official|headline|optimi[sz]ation|only) metric\b[^.\n`]{{0,40}}?{_QUOTED}",
-        rf"\bmetrics?\b[`*]*\s*(?:is|to optimi[sz]e is|:)\s*{_SMALL}{_QUOTED}",
-        rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}",
-        rf"\b(?:lowest|highest)\s+{_SMALL}{_BARE}",
-        rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric|the (?:only )?metric (?:we|you|to))",
-    )
+_PRIMARY = (  # plainly the metric
+    re.compile(rf"\bprimary(?: metric)?[`*]*\s*(?:\([^)\n]*\)\s*)?(?:[:—–-]|is\b)[\s*:-]*{_BARE}", re.IGNORECASE),
+    re.compile(
+        r"\b(?:primary|main|target|key|official|headline|optimi[sz]ation|only) metric[`*]*[\s:=(—–-]*"
+        rf"(?:is|named|called)?[\s:]*{_QUOTED}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"\bmetric[`*]*\s*(?:is|to optimi[sz]e is|:)\s*{_SMALL}{_QUOTED}", re.IGNORECASE),
+    re.compile(rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric)", re.IGNORECASE),
+)
+_GOALS = (  # what is to be improved, among other things maybe
+    re.compile(rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}", re.IGNORECASE),
+    re.compile(rf"\b(?:lowest|highest)\s+{_SMALL}[`*\"]*((?:[A-Za-z]+_)+\w+)", re.IGNORECASE),
 )
 _GREPPED = re.compile(rf"\b(?:grep|rg)\b[^\n`]*?[\"']\^?(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[)")
 _NO_METRIC = re.compile(
-    r".*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on",
+    r"(?:init|run|log)_experiment|.*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on",
     re.IGNORECASE,
 )
 
 _RUNS = re.compile(
     r"(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|uv run|bash|sh|node|npm (?:run|test)|npx|bun|deno"
     r"|pnpm|yarn|cargo (?:run|bench)|make|just|go (?:run|test)|julia|Rscript|poetry run|pixi run|ruby)\s+\S"
-    r"|(?:[A-Z_]+=\S+ )*\./\S+"
+    r"|(?:[A-Z_]+=\S+ )*\./\S*\w(?:\s|$)"
 )
 _SETTING_UP = re.compile(
     r"\b(?:prepare|setup|install|sync|download|fetch|plot\w*|dashboard|pytest|baseline|analy[sz]e\w*|lint|format|help)\b|--help"
 )
 _ASKS_TO_RUN = re.compile(
-    r"\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
+    r"\brun:? `|\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
     r"(?:experiments?|training|benchmarks?|evaluations?|evaluator|eval|loop|script|backtest)\b|run:|run\s*$|to run\b"
     r"|evaluate (?:it|with|your)|measure)",
     re.IGNORECASE,
@@ -67,6 +70,7 @@ class Said:
     path: str
     text: str
     metrics: tuple[str, ...]
+    goals: tuple[str, ...]
     scope: Scope
     runs: tuple[Run, ...]
 
@@ -78,19 +82,28 @@ def read_said(root: Path, path: str) -> Said | None:
     text = text_of(root / path)
     if not text.strip():
         return None
-    return Said(path, text, metrics_of(text), scope_of(text), tuple(runs_of(text)))
+    return Said(path, text, metrics_of(text), goals_of(text), scope_of(text), tuple(runs_of(text)))
 
 
 # -- the metric ----------------------------------------------------------------------------------------------------
 
 
 def metrics_of(text: str) -> tuple[str, ...]:
-    """The names that a text says to optimise, or to look for in a log; those of which it says both, if any."""
-    goals = _plausible(match[1] for pattern in _GOALS for match in pattern.finditer(text))
+    """The names that a text calls the metric, or tells people to look for in a log; those of both kinds, if any."""
+    primary = _plausible(match[1] for pattern in _PRIMARY for match in pattern.finditer(text))
     grepped = _plausible(match[1] for match in _GREPPED.finditer(text))
-    both = [name for name in grepped if name in goals]
-    names = both or [*grepped, *(name for name in goals if name not in grepped)]
-    return tuple([name for name in names if not is_time_or_resource(name)] or names)
+    both = [name for name in primary if name in grepped]
+    return _measures(both or [*primary, *grepped])
+
+
+def goals_of(text: str) -> tuple[str, ...]:
+    """The names that a text says to maximise or minimise."""
+    return _measures(_plausible(match[1] for pattern in _GOALS for match in pattern.finditer(text)))
+
+
+def _measures(names: list[str]) -> tuple[str, ...]:
+    """Without times and resources, where there is anything else."""
+    return tuple(dict.fromkeys([name for name in names if not is_time_or_resource(name)] or names))
 
 
 def _plausible(names: Iterator[str]) -> list[str]:
