@@ -22,18 +22,8 @@ _ELSEWHERE = re.compile(  # in other languages: echo "x: $x", console.log(`x: ${
     rf"""(?:f|r|b)?["'`](?:\\n)*(METRIC[ \t]+)?({_NAME})[ ]*[:=][ ]*(?=[$%{{"'`]|\\t)"""
 )
 _NO_METRIC = {
-    "error",
-    "err",
-    "warning",
-    "warn",
-    "fatal",
-    "usage",
-    "info",
-    "note",
-    "debug",
-    "failed",
-    "fail",
-    "exception",
+    *("error", "err", "warning", "warn", "fatal", "usage", "info", "note", "debug", "failed", "exception", "pass"),
+    *("saved", "loaded", "wrote", "found", "passed", "solved", "resolved", "device", "path", "file", "output"),
 }
 _PRINTERS = {"print", "write", "info", "echo", "secho", "log"}
 

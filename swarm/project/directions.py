@@ -35,7 +35,7 @@ _HIGHER_WORDS = (
     " hits hitrate psnr ssim msssim vmaf pesq stoi sdr sisdr snr rsquared pearson pearsonr spearman spearmanr kendall"
     " correlation corr mcc kappa qwk gini throughput bandwidth goodput tps qps rps fps nps sps iops tflops speed"
     " speedup mfu reward rewards return returns sharpe sortino calmar cagr profit profits profitability pnl roi roe"
-    " irr revenue expectancy win wins winrate won elo trueskill success successes successful solved solves correct"
+    " irr revenue expectancy win wins winrate won elo trueskill success successes successful solve solved solves correct"
     " passed passing passes pass resolved coverage utility quality survival alive likelihood loglikelihood logprob"
     " elbo fidelity faithfulness relevance helpfulness silhouette modularity purity nmi ari homogeneity completeness"
     " efficiency efficacy conversion conversions ctr retention engagement uptime availability yield savings saved"
@@ -71,6 +71,7 @@ _WHOLE = {
     "crps_score": LOWER,
     "r_squared": HIGHER,
     "r2": HIGHER,
+    "f_beta": HIGHER,
     "rank_ic": HIGHER,
     "false_positive": LOWER,
     "false_negative": LOWER,

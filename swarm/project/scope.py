@@ -9,9 +9,11 @@ from dataclasses import dataclass
 _CHANGE = (
     r"(?:edit|modif(?:y|ies|ied)|chang(?:e|es|ing|ed)|touch|alter|mutat(?:e|es|ing)|optimi[sz]es?|tunes?)(?:s|ing)?\b"
 )
+_DO = r"(?:edit|modify|change|touch|alter|mutate|optimi[sz]e|tune)s?\b"
 _MAY = re.compile(
-    rf"(?:\bonly|\bsingle|\bsole|\bone|\bthe)\b[^.`]{{0,40}}\bfiles?\b[^.`]{{0,40}}\b{_CHANGE}"
-    rf"|\b{_CHANGE}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_CHANGE}\b|\b(?:mutable|editable|writable)\b"
+    rf"\b(?:only|single|sole|one|the)\b[^.`]{{0,20}}\bfiles?\b[^.`]{{0,20}}\b(?:you|agents?|LLM|model|it|we|to)\b"
+    rf"[^.`]{{0,15}}\b{_CHANGE}"
+    rf"|\b{_DO}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_DO}|\b(?:mutable|editable|writable)\b"
     r"|\bagents? (?:edits?|modif|chang)\w*|\b(?:edit|modify) this\b",
     re.IGNORECASE,
 )

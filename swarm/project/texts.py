@@ -18,6 +18,7 @@ NAMES = ("program.md", "README.md", "CLAUDE.md", "AGENTS.md")
 _NAME = r"[A-Za-z_][\w@./-]*[\w@]"
 _QUOTED = rf"[`*\"]+({_NAME})[`*\"]+"
 _BARE = rf"[`*\"]*({_NAME})"
+_QUOTES = set("`*\"'^")
 _SMALL = r"(?:the |your |our |a |mean |final |overall |average |best |possible )*"
 _PRIMARY = (  # plainly the metric
     re.compile(rf"\bprimary(?: metric)?[`*]*\s*(?:\([^)\n]*\)\s*)?(?:[:—–-]|is\b)[\s*:-]*{_BARE}", re.IGNORECASE),
@@ -90,15 +91,15 @@ def read_said(root: Path, path: str) -> Said | None:
 
 def metrics_of(text: str) -> tuple[str, ...]:
     """The names that a text calls the metric, or tells people to look for in a log; those of both kinds, if any."""
-    primary = _plausible(match[1] for pattern in _PRIMARY for match in pattern.finditer(text))
-    grepped = _plausible(match[1] for match in _GREPPED.finditer(text))
+    primary = _plausible(match for pattern in _PRIMARY for match in pattern.finditer(text))
+    grepped = _plausible(_GREPPED.finditer(text))
     both = [name for name in primary if name in grepped]
     return _measures(both or [*primary, *grepped])
 
 
 def goals_of(text: str) -> tuple[str, ...]:
     """The names that a text says to maximise or minimise."""
-    return _measures(_plausible(match[1] for pattern in _GOALS for match in pattern.finditer(text)))
+    return _measures(_plausible(match for pattern in _GOALS for match in pattern.finditer(text)))
 
 
 def _measures(names: list[str]) -> tuple[str, ...]:
@@ -106,9 +107,16 @@ def _measures(names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name for name in names if not is_time_or_resource(name)] or names))
 
 
-def _plausible(names: Iterator[str]) -> list[str]:
-    kept = (name.rstrip("./-") for name in names if not _NO_METRIC.fullmatch(name))
-    return list(dict.fromkeys(name for name in kept if "_" in name or "@" in name or direction_of(name)))
+def _plausible(found: Iterator[re.Match[str]]) -> list[str]:
+    """The names that look like one: in quotes, of several words, or known."""
+    kept = {}
+    for match in found:
+        name = match[1].rstrip("./-")
+        around = match.string[match.start(1) - 1], match.string[match.end(1) : match.end(1) + 1]
+        quoted = {*around} <= _QUOTES
+        if not _NO_METRIC.fullmatch(name) and (quoted or "_" in name or "@" in name or direction_of(name)):
+            kept[name] = None
+    return list(kept)
 
 
 # -- its direction -------------------------------------------------------------------------------------------------
