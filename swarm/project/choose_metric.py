@@ -10,6 +10,7 @@ from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_res
 from swarm.project.found import Found, Question
 from swarm.project.running import closure, named_by
 from swarm.project.sight import Sight
+from swarm.project.texts import said_around, said_of
 
 USUAL = "val_bpb"
 BY_NAME = "by the metric's name"
@@ -86,9 +87,10 @@ def direction_for(sight: Sight) -> Found | Question | None:
         votes[direction] = BY_NAME
     if sight.segment and sight.segment.metric == metric and sight.segment.direction:
         votes.setdefault(sight.segment.direction, f"{JOURNAL} says so")
-    for said in sight.texts:
-        if direction := said.direction(metric):
-            votes.setdefault(direction, f"{said.path} says so")
+    for says in (said_of, said_around):  # what is said of other numbers nearby counts only where nothing else does
+        for said in sight.texts if not votes or says is said_of else ():
+            for direction in sorted(says(said.text, metric)):
+                votes.setdefault(direction, f"{said.path} says so")
     options = tuple(Found(direction, origin) for direction, origin in votes.items())
     if len(options) == 1:
         return options[0]

@@ -35,11 +35,11 @@ _HIGHER_WORDS = (
     " hits hitrate psnr ssim msssim vmaf pesq stoi sdr sisdr snr rsquared pearson pearsonr spearman spearmanr kendall"
     " correlation corr mcc kappa qwk gini throughput bandwidth goodput tps qps rps fps nps sps iops tflops speed"
     " speedup mfu reward rewards return returns sharpe sortino calmar cagr profit profits profitability pnl roi roe"
-    " irr revenue expectancy win wins winrate won elo trueskill success successes successful solve solved solves correct"
-    " passed passing passes pass resolved coverage utility quality survival alive likelihood loglikelihood logprob"
-    " elbo fidelity faithfulness relevance helpfulness silhouette modularity purity nmi ari homogeneity completeness"
-    " efficiency efficacy conversion conversions ctr retention engagement uptime availability yield savings saved"
-    " utilization utilisation f1 f2 fbeta topk"
+    " irr revenue expectancy win wins winrate won elo trueskill success successes successful solve solved solves"
+    " correct passed passing passes pass resolved coverage utility quality survival alive likelihood loglikelihood"
+    " logprob elbo fidelity faithfulness relevance helpfulness silhouette modularity purity nmi ari homogeneity"
+    " completeness efficiency efficacy conversion conversions ctr retention engagement uptime availability yield"
+    " savings saved utilization utilisation f1 f2 fbeta topk"
 )
 TIMES = _set(_TIME)
 RESOURCES = _set(_RESOURCES)

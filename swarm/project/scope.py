@@ -47,7 +47,7 @@ _PATH = r"[\w@./*+\[\]{},-]+"
 _SUFFIX = r"(?:py|md|sh|[mc]?[jt]s|[jt]sx|rs|go|c|cc|cpp|h|cu|jl|json|ya?ml|toml|txt|exs?|rb|java|sql|html|lua|zig|ini)"
 _QUOTED = re.compile(rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.{_SUFFIX})(?![\w/`])")
 _TREE = re.compile(r"[\s│├└─|+-]*[\w/-]+\.[a-z]{1,4}\s+[—–#<←-]")  # a file and what it is, in a drawn folder
-_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)]|\|)\s+")
+_ITEM = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+|\|\s*)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,6 @@ class Said:
     scope: Scope
     runs: tuple[Run, ...]
 
-    def direction(self, metric: str) -> str | None:
-        return said_direction(self.text, metric)
-
 
 def read_said(root: Path, path: str) -> Said | None:
     text = text_of(root / path)
@@ -122,33 +119,36 @@ def _plausible(found: Iterator[re.Match[str]]) -> list[str]:
 # -- its direction -------------------------------------------------------------------------------------------------
 
 _WORDS = {
-    LOWER: r"(?:lower|smaller|less|fewer)(?: is|\s*=|s'est)? ?\*{0,2}better|↓|minimi[sz]e",
-    HIGHER: r"(?:higher|larger|bigger|greater|more)(?: is|\s*=)? ?\*{0,2}better|↑|maximi[sz]e",
+    LOWER: r"(?:lower|smaller|less|fewer)(?: is|\s*=)? ?\*{0,2}better|↓|\bminimi[sz]e",
+    HIGHER: r"(?:higher|larger|bigger|greater|more)(?: is|\s*=)? ?\*{0,2}better|↑|\bmaximi[sz]e",
 }
 _VERBS = {
-    LOWER: r"minimi[sz](?:e|es|ing)|lowest|smallest|reduc(?:e|es|ing)|decreas(?:e|es|ing)|lower(?:s|ing)?",
-    HIGHER: r"maximi[sz](?:e|es|ing)|highest|largest|increas(?:e|es|ing)|rais(?:e|es|ing)",
+    LOWER: r"\b(?:minimi[sz](?:e|es|ing)|lowest|smallest)|(?:^\W*|[.:]\s|\bto\s)(?:reduce|decrease|lower)",
+    HIGHER: r"\b(?:maximi[sz](?:e|es|ing)|highest|largest)|(?:^\W*|[.:]\s|\bto\s)(?:increase|raise)",
 }
 
 
-def said_direction(text: str, metric: str) -> str | None:
-    """The direction that a text gives to this metric: by a verb before its name, or by words soon after it, or by the
-    only such words in the part of the text that names it. None where it says nothing, or both."""
-    name = rf"(?<![\w]){re.escape(metric)}(?![\w])"
-    near = {
+def said_of(text: str, metric: str) -> set[str]:
+    """The directions that a text gives to this metric: by a verb before its name, or by the first such words after."""
+    name = _named(metric)
+    flags = re.IGNORECASE | re.MULTILINE
+    said = {
         direction
-        for direction in (LOWER, HIGHER)
-        if re.search(rf"(?:{_VERBS[direction]})\s+(?:\w+\s+){{0,2}}[`*\"]*{name}", text, re.IGNORECASE)
-        or re.search(rf"{name}[^`\n]{{0,80}}?(?:{_WORDS[direction]})", text, re.IGNORECASE)
+        for direction, verbs in _VERBS.items()
+        if re.search(rf"(?:{verbs})\s+(?:\w+\s+){{0,2}}[`*\"]*{name}", text, flags)
     }
-    if near:
-        return near.pop() if len(near) == 1 else None
-    for part in re.split(r"^#+ .*$", text, flags=re.MULTILINE):
-        if re.search(name, part):
-            said = {direction for direction, words in _WORDS.items() if re.search(words, part, re.IGNORECASE)}
-            if len(said) == 1:
-                return said.pop()
-    return None
+    either = rf"{name}[`*\"]*[^`\n]{{0,80}}?(?:(?P<lower>{_WORDS[LOWER]})|(?P<higher>{_WORDS[HIGHER]}))"
+    return said | {str(match.lastgroup) for match in re.finditer(either, text, flags)}
+
+
+def said_around(text: str, metric: str) -> set[str]:
+    """The directions that those parts of a text speak of, between two headings, that name this metric."""
+    parts = [part for part in re.split(r"^#+ .*$", text, flags=re.MULTILINE) if re.search(_named(metric), part)]
+    return {key for key, words in _WORDS.items() if any(re.search(words, part, re.IGNORECASE) for part in parts)}
+
+
+def _named(metric: str) -> str:
+    return rf"(?<!\w){re.escape(metric)}(?!\w)"
 
 
 # -- the command ---------------------------------------------------------------------------------------------------
