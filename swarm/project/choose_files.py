@@ -31,7 +31,7 @@ def editable_of(sight: Sight) -> Found | Question | None:
             return Question("editable", text, (Found(paths, f"{said.path} says so"), both) if paths else (both,))
         if paths:
             votes.append(Found(paths, f"{said.path} says so"))
-        elif said.scope.sure and re.search(r"\w\.[a-z]{1,4}$", said.scope.editable[0]):
+        elif said.scope.sure and _is_missing(sight.root, said.scope.editable[0]):
             missing.append((said.path, said.scope.editable[0]))
     train = Found((TRAIN,), "it is there") if (sight.root / TRAIN).is_file() else None
     if not votes and missing:
@@ -44,6 +44,10 @@ def editable_of(sight: Sight) -> Found | Question | None:
         told = ", ".join(f"{vote.value[0]} ({vote.origin.removesuffix(' says so')})" for vote in (votes[0], *others))
         return Question("editable", f"texts name other files to edit: {told}", (votes[0], *others))
     return votes[0]
+
+
+def _is_missing(root: Path, path: str) -> bool:
+    return bool(re.search(r"\w\.[a-z]{1,4}$", path)) and not _holds(root, path)
 
 
 def _leads(said: Said) -> bool:

@@ -20,15 +20,15 @@ _ASIDE = {"training", "train", "total", "startup", "peak", "num", "step", "epoch
 _UNSETTLED = {"score", "fitness", "objective", "composite", "metric", "result", "ratio"}  # may well be the metric
 
 
-def metric_of(sight: Sight) -> Found | Question:
-    """The one that texts name; else the one that the code prints."""
+def metric_of(sight: Sight) -> Found | Question | None:
+    """The one that texts name; else the one that the code prints, once it is known what runs."""
     named = sight.named_metrics
     if len(named) == 1:
         return named[0]
     if named:
         told = ", ".join(f"{item.value} ({item.origin.removeprefix('named by ')})" for item in named)
         return Question("metric", f"texts name several metrics: {told}", tuple(named))
-    return _printed_metric(sight)
+    return _printed_metric(sight) if sight.paths("command") or sight.paths("editable") else None
 
 
 def may_be_metric(name: str) -> bool:
