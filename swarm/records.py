@@ -11,6 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# What ideas for the training of a language model are about, in the order in which agents are dealt them. Another
+# project has categories of its own, which its swarm was launched with.
+CATEGORIES = (
+    "architecture",
+    "learning rate",
+    "schedule",
+    "batch",
+    "optimizer",
+    "attention",
+    "activation",
+    "initialization",
+    "regularization",
+    "embedding",
+    "normalization",
+)
+
 
 class Purpose(StrEnum):
     """Why a run is made."""
@@ -123,15 +139,16 @@ class Idea:
     title: str
     rationale: str = ""
     category: str = "other"
-    knobs: Mapping[str, float | int | str] = field(default_factory=dict)
+    knobs: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """New content of one or more editable files."""
+    """New content of one or more editable files; some may be new. `deleted` are those that are gone, as none may be."""
 
     files: Mapping[str, bytes]
+    deleted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +294,7 @@ class Run:
     training_seconds: float  # wall seconds of the trainer process alone
     metrics: Metrics | None = None
     failure: Failure | None = None
-    reason: str = ""  # one line for people: what went wrong
+    reason: str = ""  # one line for people: what went wrong, or was odd about a run that gave its number
     log_tail: str = ""
     log: str = ""  # path of the whole log, on the host that ran it
     trace: tuple[float | None, ...] = ()  # training losses, at most 64 of them, evenly spaced
@@ -327,7 +344,7 @@ class Finding:
     status: str
     rung: str
     reason: str
-    knobs: Mapping[str, float | int | str] = field(default_factory=dict)
+    knobs: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     value: float | None = None
     gain: float | None = None
     low: float | None = None

@@ -16,28 +16,15 @@ from swarm.ledger.sources import load_source
 from swarm.ledger.transaction import Transaction
 from swarm.records import Briefing, Dossier, Idea, Run
 
-CATEGORIES = (
-    "architecture",
-    "learning rate",
-    "schedule",
-    "batch",
-    "optimizer",
-    "attention",
-    "activation",
-    "initialization",
-    "regularization",
-    "embedding",
-    "normalization",
-)
-
 
 def brief(tx: Transaction, agent: str, text: str) -> Briefing:
     """The briefing of one agent; `text` is program.md, of which it reads what is for it."""
     ledger, swarm, newest = tx.ledger, tx.swarm, trunk.tip(tx.ledger, tx.tag)
     known, live, tally = findings(tx), _live(ledger, tx.tag), _tally(ledger)
+    categories = swarm.categories
     tried = {category for category, _, _ in tally} | {idea.category for _, idea in live}
     noise = measurements.noise(tx)
-    read, assigned = program.read(text, agent, swarm.researcher_of(agent), CATEGORIES)
+    read, assigned = program.read(text, agent, swarm.researcher_of(agent), categories)
     return Briefing(
         tag=tx.tag,
         agent=agent,
@@ -54,7 +41,7 @@ def brief(tx: Transaction, agent: str, text: str) -> Briefing:
         live=live,
         notes=tuple(text for _, text in notes(ledger, tx.tag)),
         category=assigned or agent_row(ledger, tx.tag, agent).category,
-        untried=tuple(category for category in CATEGORIES if category not in tried),
+        untried=tuple(category for category in categories if category not in tried),
         device=swarm.device.split(":")[0],
         plateau=plateau(ledger, tx.tag),
         last=_last(tx, agent),

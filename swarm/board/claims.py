@@ -96,4 +96,4 @@ def legible(idea: Idea) -> Idea:
 
 def _is_plain(value: object) -> bool:
     """Whether a knob's value is read back from the ledger as it is."""
-    return type(value) in (int, str) or (type(value) is float and math.isfinite(value))
+    return type(value) in (int, str, bool) or (type(value) is float and math.isfinite(value))

@@ -10,7 +10,6 @@ import math
 from collections.abc import Collection
 from statistics import fmean
 
-from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.comparison import Comparison, compare
 from swarm.judge.confirm import FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
 from swarm.judge.pairs import Half, next_half
@@ -57,8 +56,9 @@ def earned(tx: Transaction, last: bool) -> bool:
 
 
 def closing_runs(tx: Transaction) -> int:
-    """How many closing runs each of champion and baseline gets: a fifth of all, within what the test needs."""
-    return max(FRESH_RUNS, min(CLOSING_RUNS, measured_before_closing(tx) // 10))
+    """How many closing runs each of champion and baseline gets: a fifth of all, within the policy's bounds."""
+    fewest, most = tx.policy.closing_runs
+    return max(fewest, min(most, measured_before_closing(tx) // 10))
 
 
 def next_run(tx: Transaction, test: ConfirmationRow, agent: str, fence: int, alive: Collection[str]) -> Measure | None:

@@ -56,8 +56,11 @@ def standing(status: str | None, outcome: Outcome | None, high: float | None, si
 
 
 def without_gain(high: float | None, sigma: float | None) -> Standing:
-    """Refuted needs an upper 95% bound of the gain under half a sigma, whatever the number of runs."""
-    refuted = high is not None and sigma is not None and high < sigma / 2
+    """Refuted needs an upper 95% bound of the gain under half a sigma, whatever the number of runs.
+
+    Where equal code gives equal numbers, the bound is the gain itself, and half of no noise is nothing.
+    """
+    refuted = high is not None and sigma is not None and high <= sigma / 2
     return Standing.REFUTED if refuted else Standing.UNPROVEN
 
 

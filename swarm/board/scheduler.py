@@ -67,6 +67,8 @@ class Choice:
     def baseline(self) -> Work | None:
         """The untouched code first; nobody starts an idea before it is known that the code runs at all."""
         own = experiment(self.ledger, baseline_of(self.tag, self.agent))
+        if own.state is ExperimentState.TESTING and self._known_elsewhere(own):
+            return None
         if own.state is ExperimentState.TESTING:
             return None if self.over else self._measure(own, Purpose.BASELINE, own.source)
         if own.status is not Status.CRASH or runs.is_measured(self.tx, self.swarm.base_source):
@@ -74,6 +76,16 @@ class Choice:
         if experiments.testers_of_baselines(self.tx) & self.alive:
             return self.rest("its baseline crashed; waiting for another agent's")
         return self._hopeless()
+
+    def _known_elsewhere(self, own: ExperimentRow) -> bool:
+        """Whether another GPU's number of the untouched code is this one's too, or will be: where there is no noise,
+        one run is enough for all GPUs of a swarm, which are of one model. Ideas need not wait for it."""
+        if not self.tx.policy.noiseless:
+            return False
+        if runs.is_measured(self.tx, self.swarm.base_source):
+            trials.settle_baseline(self.tx, own, runs.measured_baselines(self.ledger, own.id))
+            return True
+        return runs.is_running(self.tx, self.swarm.base_source)
 
     def own_experiment(self) -> Work | None:
         """What is being tested goes on until it is judged: first the own, then one whose owner is gone."""
@@ -88,10 +100,21 @@ class Choice:
             return Repair(row.id, row.idea, row.parent, row.source or "", crash)
         if row.position < trunk.tip(self.ledger, self.tag).position:
             return self._rebase(row)
+        seen = runs.measured_of(self.ledger, row.id)
+        if seen and self.tx.policy.noiseless:
+            return self._parent_of(row)
         if row.refresh and self._parent_lags(row):
             return self._again(trunk.step_of(self.tx, row.parent), Purpose.REFRESH)
-        seen = runs.measured_of(self.ledger, row.id)
         return self._measure(row, Purpose.REPLICATE if seen else Purpose.FIRST, row.source)
+
+    def _parent_of(self, row: ExperimentRow) -> Work | None:
+        """An experiment that has its one run still waits for the number of its parent."""
+        if runs.is_measured(self.tx, row.parent):
+            trials.judge(self.tx, row)
+            return None
+        if runs.is_running(self.tx, row.parent):
+            return self.rest("waiting for the number of the code that it changed")
+        return self._again(trunk.step_of(self.tx, row.parent), Purpose.REFRESH)
 
     def own_draft(self) -> Work | None:
         """The idea that was thought out while the last one trained."""

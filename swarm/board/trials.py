@@ -9,19 +9,19 @@ from swarm.board import confirmations, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
+from swarm.judge.exact import is_repeated
 from swarm.judge.guards import breach
 from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
 from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
 from swarm.ledger.events import was_warned
-from swarm.ledger.experiments import experiment
+from swarm.ledger.experiments import baseline_of, experiment
 from swarm.ledger.measurements import Which, noise, values
 from swarm.ledger.rows import ExperimentRow, RunRow, RunState
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.transaction import Transaction
 from swarm.records import Failure, Outcome, Purpose, Run, Rung, Status, Verdict
 
-BASELINE_RUNS = 2  # of the untouched code, on every GPU
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 INTERRUPTIONS = 10  # people may stop and resume a swarm; a training that always ends its own guard may not
 TELLING = 3  # different losses from which on a trace says something
@@ -41,6 +41,9 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     agents.add_seconds(tx, agent, run.seconds)
     if state is RunState.LOST:
         return _lost(tx, row, run.reason)
+    if state is RunState.MEASURED:
+        _tell_what_was_odd(tx, agent, run)
+        tx = _checked_for_noise(tx, row)
     if row.purpose not in JUDGED:
         if run.failure is Failure.INVALID:
             quarantine.expose(tx, row, run)
@@ -51,7 +54,42 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
         return _judge_baseline(tx, tested, run)
     if state is RunState.CRASHED:
         return _crashed(tx, tested, run)
-    return _judge(tx, tested)
+    return judge(tx, tested)
+
+
+def _tell_what_was_odd(tx: Transaction, agent: str, run: Run) -> None:
+    """A run that gave its number and has something to say all the same, such as that it hung: once in the same words."""
+    if run.reason and not was_warned(tx, run.reason):
+        tx.event(agent, "warning", run.reason)
+
+
+def _checked_for_noise(tx: Transaction, row: RunRow) -> Transaction:
+    """Where equal code should give equal numbers and did not: the swarm goes on by the rule that reckons with noise."""
+    if not tx.policy.noiseless or is_repeated(values := runs.values_of(tx, row.source)):
+        return tx
+    changed = tx.fall_back()
+    title = experiment(tx.ledger, row.experiment).title
+    spread = f"{min(values):.9g} to {max(values):.9g}"
+    tx.event(
+        "swarm",
+        "warning",
+        f"policy {tx.swarm.policy} does not hold here: the same code ({title}) measured {spread} in {len(values)} runs."
+        f" From now on policy {changed.swarm.policy} decides; what was kept before, by one run each, may be luck",
+        row.experiment,
+    )
+    return changed
+
+
+def count(tx: Transaction, agent: str, run: Run) -> None:
+    """Enters a run that was made before the swarm was founded as its agent's first one of the untouched code.
+
+    Such a run counts once, for whichever swarm of its code comes first.
+    """
+    own = experiment(tx.ledger, baseline_of(tx.tag, agent))
+    if own.source is None or runs.is_stored(tx.ledger, own.source, run.started):
+        return
+    work = runs.begin(replace(tx, now=run.started), agent, 0, own, Purpose.BASELINE, own.source)
+    record(tx, agent, replace(run, run=work.run, attempt=work.attempt))
 
 
 def _finite(tx: Transaction, run: Run) -> Run:
@@ -105,7 +143,7 @@ def _fresh(tx: Transaction, run: RunRow) -> None:
 # -- verdicts ------------------------------------------------------------------------------------------------------
 
 
-def _judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
+def judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
     """Asks the judge, and does what it says."""
     evidence = _evidence(tx, tested)
     if not evidence.arms:  # all its runs were made on a parent that is in quarantine by now
@@ -178,7 +216,7 @@ def _breach(tx: Transaction, source: str) -> str:
 
 
 def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:
-    """The untouched code is measured twice on every GPU, for the noise."""
+    """The untouched code is measured twice on every GPU, for the noise; or once, where there is none."""
     if run.failure:
         return _crash(tx, tested, run.failure, run.reason)
     done = runs.measured_baselines(tx.ledger, tested.id)
@@ -186,10 +224,15 @@ def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict
     if broken:  # only an idea that mends it can be kept
         tx.event(tested.agent, "warning", f"the untouched code breaks a {broken}")
     swarms.set_sigma(tx, noise(tx).sigma)
-    if done < BASELINE_RUNS:
-        tx.event(tested.agent, "baseline", f"run {done} of {BASELINE_RUNS} of the untouched code")
+    if done < tx.policy.baseline_runs:
+        tx.event(tested.agent, "baseline", f"run {done} of {tx.policy.baseline_runs} of the untouched code")
         return Verdict(None, 0.0, None, done, "once more, for the noise", Outcome.UNDECIDED)
-    reason = f"{done} runs of the untouched code"
+    return settle_baseline(tx, tested, done)
+
+
+def settle_baseline(tx: Transaction, tested: ExperimentRow, done: int) -> Verdict:
+    """The untouched code is known on this GPU, by so many runs of its own."""
+    reason = f"{done} runs of the untouched code" if done else "the untouched code, as another GPU measured it"
     verdict = Verdict(Status.KEEP, 0.0, None, done, reason, Outcome.BASELINE, Rung.KEPT)
     close(tx, tested, verdict)
     return verdict

@@ -40,6 +40,8 @@ def add_to(verbs: Any) -> None:
     add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")
     add("--resume", action="store_true", help="go on with --tag after anything")
     add("--dry-run", action="store_true", help="print the plan, touch nothing")
+    add("--try", dest="trial", action="store_const", const="always", help="run the untouched code now; with --dry-run")
+    add("--trial", metavar="WHEN", help="that run before a swarm: auto (where none is known), always, off (auto)")
     add("--detach", action="store_true", help="run without this terminal; come back with watch")
 
     add = parser.add_argument_group("when it ends").add_argument
@@ -61,7 +63,7 @@ def add_to(verbs: Any) -> None:
     add(
         "--policy",
         metavar="POLICY",
-        help="the keep rule: race or greedy; with other parameters as race:max_runs=3 (docs/judging.md)",
+        help="the keep rule: race, greedy or exact; with other parameters as race:max_runs=3 (docs/judging.md)",
     )
 
     add = parser.add_argument_group("who thinks").add_argument
@@ -106,22 +108,28 @@ def add_to(verbs: Any) -> None:
 
 def launch(options: argparse.Namespace) -> int:
     """Starts a swarm, which runs until a limit or Ctrl-C."""
+    from swarm.cli.trial import tried
     from swarm.launch.plan import make_plan, researcher_options
+    from swarm.launch.trial import with_policy
     from swarm.project.project import load_settings
     from swarm.project.settings import read_config
     from swarm.researchers.auto import introduce
-    from swarm.views.plan import describe
+    from swarm.views.plan import describe, describe_settings
 
     root = root_of(options)
     flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory", "json")}
     config, settings = read_config(flags, load_settings(root), os.environ)
-    plan = make_plan(root, config, find_slots=_slot_finder(config.address or os.environ.get("RAY_ADDRESS")))
+    chosen = any(setting.name == "policy" and setting.origin != "default" for setting in settings)
+    find_slots = _slot_finder(config.address or os.environ.get("RAY_ADDRESS"))
+    plan = with_policy(make_plan(root, config, find_slots=find_slots), chosen)
     if options.json:
-        return _launch_for_programs(plan, flags)
+        return _launch_for_programs(with_policy(tried(plan), chosen), flags)
     screen = console()
     print(introduce(plan.config.researcher, plan.researchers.values(), researcher_options(plan.config, plan.project)))
-    screen.print(describe(plan, settings if config.dry_run else ()))
+    screen.print(describe(plan))
+    plan = with_policy(tried(plan, screen), chosen)
     if config.dry_run:
+        screen.print(describe_settings(settings))
         return 0
     if config.detach:
         child, log = _detach(plan, flags)
@@ -160,7 +168,8 @@ def _run(plan: Any, screen: Console) -> int:
             with followed(plan.root, read()):
                 follow(read, screen, stopping=OWNER, done=done)
 
-    first = "" if plan.config.resume else "; first the baseline on each, twice"
+    counted = ", with the trial run as the first of them" if plan.trial else ""
+    first = "" if plan.config.resume else f"; first the baseline on each, twice{counted}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)
     with _awake():
         code, reason = run(plan, show)
@@ -194,6 +203,8 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
 
     typed = {**flags, "tag": plan.tag}
     typed.pop("detach", None)
+    if plan.trial:
+        typed["trial"] = "auto"  # it is made, and known to the same launch
     secret = {"SWARM_NOTIFY": url} if (url := typed.pop("notify", None)) else {}  # not for everybody's `ps`
     words = [_words(flag(name), value) for name, value in typed.items()]
     rest = ["launch", "-C", str(plan.root), *(word for some in words for word in some)]

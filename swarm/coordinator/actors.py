@@ -19,20 +19,20 @@ from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.server import BoardServer
 from swarm.coordinator.log_shipping import LogShipper
-from swarm.errors import HostFault, MachineFault, Unavailable, UsageError
+from swarm.errors import HostFault, MachineFault, SwarmError, Unavailable, UsageError, is_of_the_machine
 from swarm.execution import sandbox
 from swarm.execution.process_table import die_with_parent
 from swarm.execution.runner import LocalRunner
 from swarm.execution.slot import Slot
 from swarm.execution.workspace import Workspace
 from swarm.launch.data import prepared
-from swarm.launch.plan import Plan, environment, researcher_options
+from swarm.launch.plan import Plan, environment, passed, researcher_options
 from swarm.launch.slots import own_slot, unfit
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
 from swarm.records import Source
-from swarm.researchers.registry import create, secrets, stand_in
+from swarm.researchers.registry import create, look_in, secrets, stand_in
 from swarm.researchers.watchdog import Watched
 
 ACCELERATOR = "ray.io/accelerator-type"  # a host's label, which Ray sets where it knows the GPUs
@@ -58,6 +58,8 @@ class AgentSpec:
     secrets: dict[str, str] = field(repr=False)  # options too, which are never shown
     think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
+    passed: dict[str, str] = field(repr=False)  # the same, of `pass_env`: keys too
+    included: str  # the key of the data that is included from the checkout, or ""
 
     @classmethod
     def of(cls, plan: Plan, agent: str, folder: Path) -> AgentSpec:
@@ -79,6 +81,8 @@ class AgentSpec:
             secrets=secrets(researcher, os.environ) if researcher else {},
             think_limit=plan.config.think_limit,
             environment=environment(plan),
+            passed=passed(plan),
+            included=plan.included.key,
         )
 
 
@@ -106,7 +110,7 @@ class AgentActor:
 
     def __init__(self, spec: AgentSpec, base: bytes, call: Callable[..., Awaitable[Any]]):
         end_with_parent()
-        os.environ.update(spec.environment)
+        os.environ.update(spec.environment | spec.passed)
         self._spec, self._base, self._call = spec, base, call
         self._agent: Agent | None = None
         self._log_shipper = log_shipper_of(spec)
@@ -128,6 +132,8 @@ class AgentActor:
     def _make_agent(self) -> Agent:
         spec, base = self._spec, self._base
         runner, tree = open_runner(spec, base)
+        for place in (Path(spec.root), tree):  # the second where this host has no repository
+            look_in(place)
         folder = working_folder(spec)
         options = spec.options | spec.secrets | {"tree": str(tree), "folder": str(folder)}
         return Agent(
@@ -142,11 +148,15 @@ class AgentActor:
 
 
 def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
-    """The runner on the agent's slot, and the project's whole tree; MachineFault where the slot cannot be used."""
+    """The runner on the agent's slot, and the untouched project; MachineFault where the slot cannot be used."""
     folder = working_folder(spec)
     tree = Workspace(folder / "tree", base, spec.project).fresh(Source({}))  # what a researcher may read
     slot = spec.slot or slot_here(spec, tree)
-    return LocalRunner(spec.project, base, folder, slot, sandboxed=sandbox.wanted(spec.sandbox)), tree
+    sandboxed, checkout = sandbox.wanted(spec.sandbox), checkout_of(spec)
+    runner = LocalRunner(spec.project, base, folder, slot, sandboxed=sandboxed, checkout=checkout)
+    if not spec.slot and spec.included and runner.included.key != spec.included:
+        raise MachineFault(f"what `include` names is not the same here as on the head: copy it to {spec.root}")
+    return runner, tree
 
 
 def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
@@ -156,7 +166,10 @@ def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
 
 @contextlib.contextmanager
 def naming_host() -> Iterator[None]:
-    """Raises faults of this host with its name. A failing disk is one of them: another host's is not full."""
+    """Raises faults of this host with its name. A failing disk is one of them: another host's is not full.
+
+    An error that is not the machine's stays what it is: no rest would mend it.
+    """
     host = platform.node()
     try:
         yield
@@ -165,7 +178,13 @@ def naming_host() -> Iterator[None]:
     except MachineFault as fault:
         raise HostFault(f"{host}: {fault}") from fault
     except OSError as error:
-        raise HostFault(f"{host}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+        what = f"{host}: {error.strerror or error} ({error.filename or 'no file named'})"
+        raise (HostFault if is_of_the_machine(error) else SwarmError)(what) from error
+
+
+def checkout_of(spec: AgentSpec) -> Path | None:
+    """The repository, on hosts that have it."""
+    return Path(spec.root) if Path(spec.root).is_dir() else None
 
 
 def working_folder(spec: AgentSpec) -> Path:
@@ -205,7 +224,7 @@ def resources_for(spec: AgentSpec) -> dict[str, Any]:
 
 def _check_data(spec: AgentSpec, tree: Path, host: str) -> None:
     try:
-        found = prepared(spec.project, tree).get("key", "")
+        found = prepared(spec.project, tree, checkout_of(spec)).get("key", "")
     except UsageError as error:
         raise HostFault(f"{host}: {error}") from error
     if found != spec.data:

@@ -101,7 +101,7 @@ def _runners(plan: Plan, address: str, say: Say) -> Iterator[Mapping[str, Runner
         return
     base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
     yield {
-        agent: LocalRunner(plan.project, base, folder / agent, slot, sandboxed=sandboxed)
+        agent: LocalRunner(plan.project, base, folder / agent, slot, sandboxed=sandboxed, checkout=plan.root)
         for agent, slot in plan.slots.items()
     }
 

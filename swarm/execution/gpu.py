@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import platform
 import subprocess
@@ -15,8 +16,11 @@ from typing import Any
 
 import psutil
 
+from swarm.execution import cgroup
+
 GIB = 2**30
 LEAST_MEMORY = 4096.0  # MB
+SMALL = 1024.0  # MB of a run below which an agent more is no gain
 
 _DEVICES = Path("/dev")
 _FIRST_USE = "import ctypes; ctypes.CDLL('libcuda.so.1').cuInit(0)"
@@ -137,7 +141,10 @@ def cores_for(slot: int, slots: int) -> tuple[int, ...]:
 
 
 def _cores() -> list[int]:
-    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+    """The cores that this process may use: as many as its container's quota pays for, but at least one."""
+    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
+    quota = cgroup.cores()
+    return cores if quota is None else cores[: max(1, int(quota))]
 
 
 def memory_for(slots: int) -> float:
@@ -145,10 +152,18 @@ def memory_for(slots: int) -> float:
 
     Never less than LEAST_MEMORY, as not all take their share at once; what this container may use counts as the host's.
     """
-    whole = psutil.virtual_memory().total / 2**20
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number
-        whole = min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()) / 2**20)
+    whole = _memory()
     return min(0.9 * whole, max(LEAST_MEMORY, 0.9 * whole / slots))
+
+
+def most_in_memory() -> int:
+    """How many runs at a time this host's memory has room for where each is a small one; at least one."""
+    return max(1, int(0.9 * _memory() / SMALL))
+
+
+def _memory() -> float:
+    """MB of memory of this host, or of what this container may use of it."""
+    return min(psutil.virtual_memory().total / 2**20, cgroup.memory_mb() or math.inf)
 
 
 def device_kind() -> str:

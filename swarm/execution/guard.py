@@ -149,7 +149,13 @@ class Guard:
             self._pump(_TICK)
             reason = self._called_off or usage.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
-        result = replace(result, start=usage.start, start_cpu=usage.start_cpu, cpu_seconds=usage.max_cpu_seconds)
+        result = replace(
+            result,
+            start=usage.start,
+            start_cpu=usage.start_cpu,
+            cpu_seconds=usage.max_cpu_seconds,
+            idle=usage.idle_seconds,
+        )
         return self._with_exit(child, replace(result, ended_by=reason, max_rss_mb=usage.max_rss_mb))
 
     def _with_exit(self, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:
@@ -164,8 +170,10 @@ class Guard:
         return replace(result, signal=os.WTERMSIG(last.status))
 
     def _changed(self) -> tuple[str, ...]:
-        """Fixed files whose content has changed."""
-        return tuple(path for path, sha in self._spec.fixed.items() if _sha256(Path(self._spec.root, path)) != sha)
+        """Fixed files whose content has changed, and links to data that lead elsewhere."""
+        root = Path(self._spec.root)
+        files = (path for path, sha in self._spec.fixed.items() if _sha256(root / path) != sha)
+        return (*files, *(path for path, target in self._spec.links.items() if _target(root / path) != target))
 
     def _cpu(self) -> float:
         return self._tree.cpu_seconds(self._tree.living())
@@ -265,6 +273,13 @@ def _memory_kills() -> int:
 def _sha256(path: Path) -> str | None:
     try:
         return None if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _target(path: Path) -> str | None:
+    try:
+        return str(path.readlink())
     except OSError:
         return None
 

@@ -4,10 +4,10 @@
 
 RULES is a JSON object of lists of paths. The program finds this machine read-only, without what is `closed`; of that,
 what is `readable` all the same; nothing `secret`; and may write to `writable`, whose first folder holds its temporary
-files, and to `devices`. It gets no network, not even TCP to itself, no memory that is shared by a number, no signal out
-(Linux 6.12), and nothing of root's powers. What Landlock does not know stays open: `/dev/shm`, which is the machine's
-own, sockets that lie in files, before Linux 6.12 those with abstract names, and the modes of files that its user owns.
-Linux 6.2. Stdlib only, and nothing of the swarm, as it is run by its path.
+files, and to `devices`. It gets no network, not even TCP to itself, unless `network` is "open"; no memory that is
+shared by a number, no signal out (Linux 6.12), and nothing of root's powers. What Landlock does not know stays open:
+`/dev/shm`, which is the machine's own, sockets that lie in files, before Linux 6.12 those with abstract names, and the
+modes of files that its user owns. Linux 6.2. Stdlib only, and nothing of the swarm, as it is run by its path.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import stat
 import struct
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 NEEDED = 3  # the interface of Linux 6.2: before it, nothing kept a file from being truncated
@@ -34,7 +34,8 @@ SET_SECCOMP, NO_NEW_PRIVILEGES = 22, 38  # of prctl(2)
 CAPABILITIES = 0x20080522  # the version of capset(2)
 TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
 TOKENS = "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH"  # Hugging Face ends on a token that may not be read, not on none
-UNIX, NETLINK, IO_URING_SETUP = 1, 16, 425  # families of sockets; a call that could open one in secret
+UNIX, INTERNET, INTERNET_6, NETLINK = 1, 2, 10, 16  # families of sockets
+IO_URING_SETUP = 425  # a call that could open one in secret
 MACHINES = {  # as seccomp names them, where socket(2) is, and System V's shared memory, semaphores, messages, mq_open
     "x86_64": (0xC000003E, 41, (29, 30, 31, *range(64, 72), 220, 240)),
     "aarch64": (0xC00000B7, 198, (180, *range(186, 198))),
@@ -64,7 +65,7 @@ def enter(rules: dict[str, list[str]]) -> None:
     _done(system.capset(struct.pack("=Ii", CAPABILITIES, 0), bytes(24)))  # none of those it has, which it always may
     _done(system.syscall(RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
-    _unplug(system)
+    _unplug(system, (UNIX, NETLINK, INTERNET, INTERNET_6) if rules["network"] else (UNIX, NETLINK))
 
 
 def _open(ruleset: int, path: str, hidden: Iterable[str], listed: bool) -> None:
@@ -101,21 +102,21 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     os.close(descriptor)
 
 
-def _unplug(system: ctypes.CDLL) -> None:
-    """From now on only sockets within this machine can be made, whatever the path to one, and no shared memory, message
+def _unplug(system: ctypes.CDLL, families: Sequence[int]) -> None:
+    """From now on only sockets of these `families` can be made, whatever the path to one, and no shared memory, message
     or semaphore that is known by a number, as others of this user's could be read."""
     machine, socket_call, refused = MACHINES[os.uname().machine]
     load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF: a word of the call, comparisons, the answer
     calls = [at_least, 0x40000000], *([equal, call] for call in (*refused, IO_URING_SETUP))  # from the first on: x32
     program = [  # what is asked, how many lines further if so, and if not
         (load, 0, 0, 4),
-        (equal, 0, len(calls) + 6, machine),  # another machine's calls have other numbers
+        (equal, 0, len(calls) + len(families) + 4, machine),  # another machine's calls have other numbers
         (load, 0, 0, 0),
-        *((asked, len(calls) + 4 - line, 0, value) for line, (asked, value) in enumerate(calls)),
-        (equal, 0, 3, socket_call),
+        *((asked, len(calls) + len(families) + 2 - line, 0, value) for line, (asked, value) in enumerate(calls)),
+        (equal, 0, len(families) + 1, socket_call),
         (load, 0, 0, 16),
-        (equal, 1, 0, UNIX),
-        (equal, 0, 1, NETLINK),
+        *((equal, len(families) - 1 - line, 0, family) for line, family in enumerate(families[:-1])),
+        (equal, 0, 1, families[-1]),
         (give, 0, 0, 0x7FFF0000),  # allowed
         (give, 0, 0, 0x00050000 | 13),  # "Permission denied"
     ]

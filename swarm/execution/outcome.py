@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from swarm.execution.closed import Place, remedy
 from swarm.execution.counter_check import Counted, find_miscount
 from swarm.execution.diagnosis import Failed, diagnose, last_line
 from swarm.execution.logs import clean, read_plain, tail_of
+from swarm.execution.overrun import doing, hang, raise_timeout, was_done
 from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
 from swarm.execution.spec import (
     GUARD_ERRORS,
@@ -48,14 +50,16 @@ def read_run(folder: Path, project: Project) -> Run:
     tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     outcome = _failure(folder, spec, result, heartbeats, tails)
-    if outcome is None and steps:
+    hung = isinstance(outcome, Failed) and _hung(spec, steps, _text(logs[0]), project.metric)
+    if steps and (outcome is None or hung):
         printed = parse_summary(_text(logs[0]), project.metric)
-        outcome = (
+        found = (
             _stalled(printed)
             or over_time(spec, steps[0])
             or _miscounted(spec, heartbeats, printed)
             or _measured(artifacts, project, printed, referee=len(logs) > 1)
         )
+        outcome = outcome if hung and isinstance(found, Failed) else found
         broken = next((step.log_broken for step in steps if step.log_broken), None)
         if broken and isinstance(outcome, Failed):  # the missing part of the log may have held the number
             outcome = Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {broken}")
@@ -70,7 +74,7 @@ def read_run(folder: Path, project: Project) -> Run:
         training_seconds=steps[0].seconds if steps else 0.0,
         metrics=outcome if isinstance(outcome, Metrics) else None,
         failure=failed.failure if failed else None,
-        reason=clean(failed.reason).replace("\n", " ")[:300] if failed else "",
+        reason=_reason(failed, tails[-1], spec, project) if failed else _one_line(hang(steps[0])) if hung else "",
         log_tail="\n".join(filter(None, tails)),
         log=str(logs[0]),
         trace=trace(heartbeats),
@@ -78,6 +82,19 @@ def read_run(folder: Path, project: Project) -> Run:
         sandboxed=spec.sandboxed,
         check=failed.check if failed else None,
     )
+
+
+def _reason(failed: Failed, tail: str, spec: Spec, project: Project) -> str:
+    """Why the run failed, for people; with the remedy where the copy or the sandbox was the cause."""
+    reason = _one_line(failed.reason)
+    if failed.failure not in (Failure.CODE, Failure.TIMEOUT, Failure.STALL):
+        return reason
+    found = remedy(f"{tail}\n{failed.reason}", Place.of(spec, project))
+    return f"{reason}; {clean(found)[:300]}" if found else reason
+
+
+def _one_line(reason: str) -> str:
+    return clean(reason).replace("\n", " ")[:300]
 
 
 def _judged(steps: Iterable[Stage]) -> list[Stage]:
@@ -107,6 +124,11 @@ def _failure(
     if len(done) < len(_judged(spec.steps)):
         return _interrupted(result.ended_by)
     return None
+
+
+def _hung(spec: Spec, steps: list[StepResult], log: str, metric: str) -> bool:
+    """Whether a run without a referee had given its result when its time was up."""
+    return bool(steps) and len(_judged(spec.steps)) == 1 and was_done(spec.steps[0], steps[0], log, metric)
 
 
 def _stalled(printed: Mapping[str, Value]) -> Failed | None:
@@ -161,9 +183,10 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
         case EndedBy.STOP | EndedBy.AGENT:
             return _interrupted(step.ended_by)
         case EndedBy.DEADLINE:
-            return Failed(Failure.TIMEOUT, f"{whose}it still ran after {limits.wall:.0f} s")
+            return _late(f"{whose}it still ran after {limits.wall:.0f} s", whose, limits, step, heartbeats, tail)
         case EndedBy.CPU:
-            return Failed(Failure.TIMEOUT, f"{whose}it used more than {limits.cpu:.0f} CPU-seconds")
+            used = f"{whose}it used more than {limits.cpu:.0f} CPU-seconds"
+            return _late(used, whose, limits, step, heartbeats, tail)
         case EndedBy.MEMORY:
             return Failed(Failure.OOM, f"{whose}it took more than {limits.memory or 0:.0f} MB of memory")
         case EndedBy.PROCESSES:
@@ -181,6 +204,17 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
         return Failed(Failure.INFRASTRUCTURE, whose + (last_line(tail) or "this machine cannot measure"))
     failed = diagnose(step, heartbeats, tail)
     return replace(failed, reason=whose + failed.reason)
+
+
+def _late(
+    what: str, whose: str, limits: Step, step: StepResult, heartbeats: tuple[Heartbeat, ...], tail: str
+) -> Failed:
+    """A step whose time was up: what it was doing, and what to raise; the referee's limits are nobody's to raise."""
+    if whose:
+        return Failed(Failure.TIMEOUT, what)
+    return Failed(
+        Failure.TIMEOUT, f"{what}, {doing(limits, step, heartbeats, tail)}; {raise_timeout(step.seconds)}"
+    )
 
 
 def _measured(artifacts: Path, project: Project, printed: Mapping[str, Value], referee: bool) -> Metrics | Failed:

@@ -17,6 +17,7 @@ AT_ONCE = (EndedBy.PROCESSES, EndedBy.MEMORY, EndedBy.DISK)  # what grows on whi
 RESERVE = 500.0  # MB of a disk that a run must leave free
 
 _INTERVAL, _SHORT_INTERVAL = 1.0, 0.1  # seconds between two readings of the tree, and where a limit is near
+_IDLE = 0.05  # CPU-seconds a second, up to which a tree does nothing: threads that wait wake up now and then
 _SURGE = 100  # new processes of the whole machine since the last reading after which the next is made at once
 
 
@@ -35,6 +36,13 @@ class ResourceMonitor:
         self._disk_before = _megabytes(step.folders)
         self._was_full = _free(step.folders) < RESERVE  # before the step wrote anything: not its fault
         self._next_reading, self._tasks = 0.0, _tasks()
+        self._active_at, self._active_cpu = self._started, 0.0  # when the tree was last seen to work
+        self._read_at = self._started
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long the tree had done nothing when it was looked at last."""
+        return self._read_at - self._active_at
 
     def exceeded(self) -> EndedBy | None:
         """The first limit that is exceeded; None while none is."""
@@ -65,7 +73,9 @@ class ResourceMonitor:
             return EndedBy.MEMORY
         if (step.processes and len(living) > step.processes / 4) or (step.memory and memory > step.memory / 2):
             self._next_reading = now + _SHORT_INTERVAL
-        cpu = self._count_cpu(living)
+        cpu, self._read_at = self._count_cpu(living), now
+        if cpu - self._active_cpu > _IDLE * (now - self._active_at):
+            self._active_at, self._active_cpu = now, cpu
         if step.cpu is not None and cpu > step.cpu:
             return EndedBy.CPU
         if step.disk and _megabytes(step.folders) - self._disk_before > step.disk:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from swarm.execution.checkout import Checkout
+from swarm.execution.closed import described
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
+from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Sandbox
-from swarm.execution.slot import Limits, Slot
+from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
 from swarm.execution.workspace import Workspace, remove
 from swarm.project.project import Project
@@ -22,6 +25,7 @@ LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
 START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
+TOOK = "took.json"  # and seconds that it took in all
 
 
 class SpecBuilder:
@@ -33,36 +37,38 @@ class SpecBuilder:
         folder: Path,
         slot: Slot,
         cache: Path | None,
-        allowed: Iterable[str],
-        limits: Callable[[float, str, float | None], Limits],
+        limits: Callable[[float, str, float | None, float | None], Limits],
         sandboxed: bool,
         workspace: Workspace,
         referee_workspace: Workspace,
+        checkout: Checkout,
     ) -> None:
-        self._project, self._folder, self._slot = project, folder, slot
-        self._cache, self._allowed = cache, frozenset(allowed)
+        self._project, self._folder, self._slot, self._checkout = project, folder, slot, checkout
+        self._cache = cache
         self._limits, self._sandboxed = limits, sandboxed
         self._workspace, self._referee_workspace = workspace, referee_workspace
 
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
-        limits = self._limits(work.budget, self._slot.device, self._known_start())
-        root, referee_root = self._workspace.folder, self._referee_workspace.folder
+        limits = self._limits(work.budget, self._slot.device, self._known(START), self._timeout(work.budget))
+        copy, referee_copy = self._workspace.folder, self._referee_workspace.folder
+        root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
-        environment = self._environment(work, artifacts)
-        training, measuring = self._project.argv(self._project.command), dict(environment)
+        environment, measuring = (self._environment(work, artifacts, copy) for copy in (root, referee_root))
+        training, bounds = self._argv(self._project.command), None
         if self._sandboxed:
-            box, cache = self._sandbox(), cache_of(environment)
+            box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
             compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            training = box.command(training, (root, artifacts, compiled[0]), (cache,))
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (cache, referee_root, artifacts)))
+            bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
+            training = box.command(training, (copy, artifacts, compiled[0]), opened)
+            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_copy, artifacts)))
         common = {
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
             "processes": limits.processes,
-            "folders": [str(root), str(artifacts)],
+            "folders": [str(copy), str(artifacts)],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head
         }
         steps = [
@@ -73,10 +79,10 @@ class SpecBuilder:
             )
         ]  # fmt: skip
         if self._project.referee:
-            fixed |= {f"../{referee_root.name}/{path}": sha for path, sha in fixed.items()}
+            fixed |= {os.path.relpath(referee_root / path, root): sha for path, sha in fixed.items()}
             steps.append(
                 Step(
-                    "referee", self._project.argv(self._project.referee), str(referee_root), env=measuring,
+                    "referee", self._argv(self._project.referee), str(referee_root), env=measuring,
                     log=f"{log}.referee.log", wall=limits.referee, clears=[str(artifacts / REFEREE)],
                     early=self._project.referee_waits,
                     # On a CPU it starts up on any core that is free: on its own it would slow the training down.
@@ -84,7 +90,7 @@ class SpecBuilder:
                 )
             )  # fmt: skip
             if self._project.hidden and work.purpose in REPORTED:
-                hidden = self._project.argv(self._project.hidden)
+                hidden = self._argv(self._project.hidden)
                 steps.append(
                     replace(
                         steps[-1], name=SECOND, argv=hidden, log=f"{log}.hidden.log", early=False,
@@ -106,7 +112,12 @@ class SpecBuilder:
             start=limits.start,
             slack=limits.slack,
             sandboxed=self._sandboxed,
+            links=self._checkout.links,
+            bounds=described(bounds, self._checkout.root, self._project),
         )
+
+    def _argv(self, command: tuple[str, ...]) -> list[str]:
+        return self._project.argv(command, self._checkout.root)
 
     # -- the sandbox -----------------------------------------------------------------------------------------------
 
@@ -116,9 +127,10 @@ class SpecBuilder:
             from swarm.execution import gpu  # heavy to import, and needed on a GPU only
 
             gpu.prepare_devices()
-        held_out = held_out_of(self._project, self._environment_of_host())
+        held_out = held_out_of(self._project, self._environment_of_host(), self._checkout.root)
         hidden = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
-        return Sandbox((hidden,), held_out, self._folder / "blanks")
+        closed = (*held_out, *self._checkout.included.keys)
+        return Sandbox((hidden,), closed, self._folder / "blanks", network=self._project.network)
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:
         """Where compiled code is kept from run to run, as the shared place cannot be written to from inside."""
@@ -126,27 +138,43 @@ class SpecBuilder:
         folder.mkdir(parents=True, exist_ok=True)
         remove(folder / TEMPORARY)
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
+        environment |= writable_caches(folder / "tools")
         return folder
 
-    # -- how long the untouched code takes to start on this slot ---------------------------------------------------
+    # -- how long the untouched code takes on this slot ------------------------------------------------------------
 
-    def note_start(self, guard_folder: Path) -> None:
-        """Keeps how long this baseline run took to start."""
+    def note_times(self, guard_folder: Path) -> None:
+        """Keeps how long this baseline run took, to start and in all."""
         result = Result.read(guard_folder)
         if result and result.steps:
             start, _ = clocked(Spec.read(guard_folder), result.steps[0])
-            write_whole(self._folder / START, max(start, self._known_start() or 0.0))
+            for name, seconds in ((START, start), (TOOK, result.steps[0].seconds)):
+                write_whole(self._folder / name, max(seconds, self._known(name) or 0.0))
 
-    def _known_start(self) -> float | None:
+    def _known(self, name: str) -> float | None:
         try:
-            return float(json.loads((self._folder / START).read_text()))
+            return float(json.loads((self._folder / name).read_text()))
         except (OSError, ValueError):
             return None
 
+    def _timeout(self, budget: float) -> float | None:
+        """When a training is ended whatever it does: as the project says, or else by what the untouched code took.
+
+        None where a referee measures: what is not training is done by then, and the budget gives the limits.
+        """
+        if self._project.timeout is not None or self._project.referee:
+            return self._project.timeout
+        took = self._known(TOOK)
+        return UNTOUCHED if took is None else timeout_from(took, budget)
+
     # -- the environment -------------------------------------------------------------------------------------------
 
-    def _environment(self, work: Measure, artifacts: Path) -> dict[str, str]:
-        return self._environment_of_host() | {
+    def _environment(self, work: Measure, artifacts: Path, copy: Path) -> dict[str, str]:
+        """The variables of a program that works in `copy`."""
+        host = self._environment_of_host()
+        if self._sandboxed and not self._project.network:
+            host = {**OFFLINE, **host}
+        return adapted(host, self._checkout.root, copy) | {
             "TIME_BUDGET": f"{work.budget:g}",
             "SWARM_SEED": str(work.seed),
             "SWARM_RUN_DIR": str(artifacts),
@@ -155,7 +183,7 @@ class SpecBuilder:
         }
 
     def _environment_of_host(self) -> dict[str, str]:
-        env = self._slot.environment(os.environ, self._allowed)
+        env = self._slot.environment(os.environ, self._project.pass_env)
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
 
 
@@ -164,7 +192,9 @@ def cache_of(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("AUTORESEARCH_CACHE") or "~/.cache/autoresearch").expanduser().resolve()
 
 
-def held_out_of(project: Project, environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """The project's held-out data, as far as it is prepared for a program with this environment."""
-    cache = cache_of(environment)
-    return tuple(sorted(path for pattern in project.held_out for path in cache.glob(pattern)))
+def held_out_of(project: Project, environment: Mapping[str, str], root: Path | None = None) -> tuple[Path, ...]:
+    """The project's held-out data, as far as it is prepared for a program with this environment, or is included from
+    the checkout at `root`."""
+    places = (cache_of(environment), *((root,) if root and project.include else ()))
+    found = {path.resolve() for place in places for pattern in project.held_out for path in place.glob(pattern)}
+    return tuple(sorted(found))

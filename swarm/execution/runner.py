@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import swarm
+from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
+from swarm.execution.checkout import Checkout
+from swarm.execution.included import Included
 from swarm.execution.outcome import read_run
 from swarm.execution.progress import read_progress
 from swarm.execution.run_spec import SpecBuilder
@@ -29,13 +33,15 @@ from swarm.execution.spec import (
     SECOND,
     SPEC,
     STOP,
+    Result,
     Spec,
     State,
     UnreadableSpec,
 )
-from swarm.execution.workspace import Workspace, remove
+from swarm.execution.workspace import ForbiddenEdit, Workspace, remove
 from swarm.project.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
+from swarm.text import one_line
 
 UNHEARD = 120.0  # seconds beyond all its limits after which a guard that reports nothing counts as hung
 FREED, SLACK = 60.0, 0.1  # seconds, and share of a GPU's memory, within which it must be free again after a run
@@ -57,24 +63,32 @@ class LocalRunner:
         folder: Path,
         slot: Slot,
         cache: Path | None = None,
-        allowed: Iterable[str] = (),
-        limits: Callable[[float, str, float | None], Limits] = limits_for,
+        limits: Callable[[float, str, float | None, float | None], Limits] = limits_for,
         sandboxed: bool = False,
+        checkout: Path | None = None,
     ) -> None:
+        """`checkout` is the user's, where this machine has it: what runs include, and their environment, are there."""
         self._project = project
         self._folder = folder.resolve()
         self._slot = slot
         self._workspace = Workspace(self._folder / "run", base, project)
         self._referee_workspace = Workspace(self._folder / "referee", base, project)
+        self._checkout = Checkout.of(checkout, project, self._workspace.paths)
+        self._sandboxed = sandboxed
         self._specs = SpecBuilder(
-            *(project, self._folder, slot, cache, allowed, limits, sandboxed),
-            *(self._workspace, self._referee_workspace),
+            *(project, self._folder, slot, cache, limits, sandboxed),
+            *(self._workspace, self._referee_workspace, self._checkout),
         )
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
         self._commands: IO[bytes] | None = None
         self._used_by_others: float | None = None  # GB of the GPU's memory
+
+    @property
+    def included(self) -> Included:
+        """What runs see of the user's checkout beyond its commit."""
+        return self._checkout.included
 
     async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
         """Trains `source` once and measures it. Never raises for what the trainer does: that is the Run's failure.
@@ -87,16 +101,17 @@ class LocalRunner:
         self._stopping = False
         try:
             if in_use := await self._memory_in_use():
-                return _lost(work, in_use)
+                return _lost(work, in_use, machine=True)
             folder = await asyncio.to_thread(self._prepare, work, source)
             if not await self._guarded(folder, work.budget, on_progress):
                 await asyncio.to_thread(cleanup.end_guard, folder)
-            run = await asyncio.to_thread(read_run, folder, self._project)
+            run = await asyncio.to_thread(self._read, folder)
             if run.metrics and work.purpose is Purpose.BASELINE:
-                self._specs.note_start(folder)
+                self._specs.note_times(folder)
             return run
-        except OSError as error:  # a full disk, no process left: a fault of the machine
-            return _lost(work, f"the run could not be set up: {error}")
+        except (OSError, Unmakeable, ForbiddenEdit) as error:
+            machine = isinstance(error, OSError) and is_of_the_machine(error)
+            return _lost(work, f"the run could not be set up: {error}", machine)
         finally:
             self._idle.set()
 
@@ -131,6 +146,10 @@ class LocalRunner:
             remove(artifacts)
         remove(self._guard_folder(run, attempt))
 
+    def result(self, run: str, attempt: int) -> Result | None:
+        """How the steps of a run ended that is not acknowledged yet; None where its guard left no word."""
+        return Result.read(self._guard_folder(run, attempt))
+
     def run_folder(self, run: str, attempt: int) -> Path:
         """The folder of a run's artifacts, its model among them."""
         return self._folder / RUNS / f"{run}.{attempt}"
@@ -164,11 +183,20 @@ class LocalRunner:
             fresh.mkdir(parents=True)
         (self._folder / "logs").mkdir(exist_ok=True)
         source = with_seed_and_budget(source, work.seed, work.budget)
-        self._workspace.fresh(source)
+        self._checkout.place(self._workspace.fresh(source))
         if self._project.referee:
-            self._referee_workspace.fresh(source)
+            self._checkout.place(self._referee_workspace.fresh(source))
         self._specs.build(work, artifacts, source).write(folder)
         return folder
+
+    def _read(self, folder: Path) -> Run:
+        """The run; an invalid one where data is not as it was. In a sandbox nothing can change it."""
+        run = read_run(folder, self._project)
+        changed = [] if self._sandboxed else self._checkout.included.changed()
+        if not changed:
+            return run
+        reason = f"{changed[0]} was changed, which is included to be read: a run may write to SWARM_RUN_DIR"
+        return replace(run, metrics=None, failure=Failure.INVALID, reason=reason)
 
     async def _guarded(self, folder: Path, budget: float, on_progress: Callable[[Progress], None]) -> bool:
         """Runs a guard: True when it has reported its end, False where it died or hangs."""
@@ -220,5 +248,7 @@ async def _guard(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, IO[b
             yield reader, process.stdin
 
 
-def _lost(work: Measure, reason: str) -> Run:
-    return Run(work.run, work.attempt, time.time(), 0.0, 0.0, failure=Failure.INFRASTRUCTURE, reason=reason)
+def _lost(work: Measure, reason: str, machine: bool) -> Run:
+    """A run that never began. Only a fault of the machine says nothing about the code, and is tried again."""
+    failure = Failure.INFRASTRUCTURE if machine else Failure.CODE
+    return Run(work.run, work.attempt, time.time(), 0.0, 0.0, failure=failure, reason=one_line(reason)[:300])

@@ -20,7 +20,9 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution import landlock
+from swarm.execution.home_folders import credentials, tools
 from swarm.execution.probe import ProbeError, probe
+from swarm.project.environment import is_environment
 
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 _DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
@@ -30,8 +32,9 @@ _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What a program inside can access: this machine, read-only, without what is `closed`; of that, what is `readable`
-    all the same; `writable` folders. Zeros replace the content of what is `secret`, and an empty file each of the
-    `tokens` of other services; these replacements are in the folder `blanks`."""
+    all the same (where one lies in the other, the deeper decides); `writable` folders; the `network`, or none. Zeros
+    replace the content of what is `secret`, and an empty file each of the `tokens` of other services; these
+    replacements are in the folder `blanks`."""
 
     closed: tuple[Path, ...]
     readable: tuple[Path, ...]
@@ -39,44 +42,61 @@ class Bounds:
     tokens: tuple[Path, ...]
     writable: tuple[Path, ...]
     blanks: Path
+    network: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """A sandbox that hides `hidden` folders and `held_out` files. `blanks` is a folder for the files that replace
-    hidden ones, `mechanism` is bubblewrap or landlock: the best that works here, where it is not given."""
+    hidden ones, `mechanism` is bubblewrap or landlock: the best that works here, where it is not given. With `network`
+    the machine's network is open inside."""
 
     hidden: tuple[Path, ...]
     held_out: tuple[Path, ...]
     blanks: Path
     mechanism: str = ""
+    network: bool = False
 
     def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
         even below what is hidden."""
-        home = Path.home().resolve()
-        opened = (*_python(), *_installation(argv[0] if argv else ""), home / ".cache", *readable)
-        tokens = (home / ".cache" / "huggingface" / name for name in ("token", "stored_tokens"))
-        bounds = Bounds(
+        return [*_MECHANISMS[self.mechanism or name()](self.bounds(argv, writable, readable)), *argv]
+
+    def bounds(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> Bounds:
+        """What `argv` can access inside. Credentials in a folder that is open are closed, unless they are named."""
+        home, named = Path.home().resolve(), tuple(readable)
+        places = (*_python(), *_installation(argv[0] if argv else ""), home / ".cache", *tools(home, os.environ))
+        places += (*named, *(_resolver() if self.network else ()))
+        opened = {path: path.resolve() for path in places if path.exists()}
+        opened = {path: place for path, place in opened.items() if not home.is_relative_to(place)}
+        keys = [
+            path
+            for path in map(Path.resolve, credentials(home, os.environ))
+            if path not in named and any(map(path.is_relative_to, opened.values()))
+        ]
+        return Bounds(
             tuple(path for path in (*map(Path, _PRIVATE), *self.hidden, home) if path.is_dir() and path != Path("/")),
-            tuple(path.resolve() for path in opened if path.exists() and not home.is_relative_to(path.resolve())),
-            self.held_out,
-            tuple(path for path in tokens if path.is_file()),
+            tuple(opened),
+            (*self.held_out, *(path for path in keys if path.is_dir())),
+            tuple(path for path in keys if path.is_file()),
             tuple(writable),
             self.blanks,
+            self.network,
         )
-        return [*_MECHANISMS[self.mechanism or name()](bounds), *argv]
 
 
 def _bubblewrap(bounds: Bounds) -> list[str]:
-    words = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    words = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    words += [] if bounds.network else ["--unshare-net"]
     words += ["--die-with-parent", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
     for device in _devices(_DEVICES):
         words += ["--dev-bind-try", device, device]
-    for path in bounds.closed:
-        words += ["--tmpfs", str(path)]
-    for path in bounds.readable:
-        words += ["--ro-bind", str(path), str(path)]
+    closed = dict.fromkeys((path.resolve() for path in bounds.closed), True)
+    for path, hides in sorted((closed | dict.fromkeys((path.resolve() for path in bounds.readable), False)).items()):
+        words += ["--tmpfs", str(path)] if hides else ["--ro-bind", str(path), str(path)]
+    for path in bounds.readable:  # a link in a closed folder went with it
+        if path.is_symlink() and path.parent == path.parent.resolve() and any(map(path.is_relative_to, closed)):
+            words += ["--symlink", str(path.resolve()), str(path)]
     for path in bounds.secret:
         blank = ["--tmpfs"] if path.is_dir() else ["--ro-bind", _blank(path.stat().st_size, bounds.blanks)]
         words += [*blank, str(path)]
@@ -94,6 +114,7 @@ def _landlock(bounds: Bounds) -> list[str]:
         "secret": [*map(str, (*bounds.secret, *bounds.tokens))],
         "writable": [*map(str, bounds.writable)],
         "devices": _devices((*_PLAIN, *_DEVICES)),
+        "network": ["open"] if bounds.network else [],
     }
     return [sys.executable, "-I", "-S", landlock.__file__, json.dumps(rules)]
 
@@ -185,6 +206,11 @@ def wanted(mode: str) -> bool:
     return mode != "off" and not why
 
 
+def _resolver() -> tuple[Path, ...]:
+    """What names are resolved with: the file that says how may lie in /run, which is closed."""
+    return tuple({Path("/etc/resolv.conf").resolve().parent, Path("/run/nscd")} - {Path("/etc"), Path("/run")})
+
+
 def _python() -> set[Path]:
     """The folders that this interpreter and its packages are in."""
     return {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1]}
@@ -195,4 +221,10 @@ def _installation(program: str) -> set[Path]:
     path = Path(program)
     if not path.is_absolute() or len(path.parents) < 3:
         return set()
-    return {path.parents[1], path.resolve().parents[1]}
+    places = {path, path.resolve()}
+    return {one.parents[1] if is_environment(one.parents[1]) or not _holds_git(one) else one for one in places}
+
+
+def _holds_git(program: Path) -> bool:
+    """Whether a program is a script of a checkout: what else lies there is no part of it."""
+    return any((folder / ".git").exists() for folder in program.parents[:2])

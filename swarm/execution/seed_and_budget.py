@@ -11,9 +11,10 @@ from __future__ import annotations
 import ast
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from swarm.project.code import assigned_budgets, tree_of
+from swarm.execution.fixed_seeds import fixed_seeds
+from swarm.project.code import BUDGETS, assigned_budgets, tree_of
 from swarm.records import Source
 
 _SEEDERS = {
@@ -21,6 +22,7 @@ _SEEDERS = {
     *("seed",),  # random.seed, np.random.seed, mx.random.seed
 }
 _KEYS = {"PRNGKey"}  # jax has no global generator: the first key is the seed
+SHOWN = 4  # fixed seeds that are named in one line
 
 
 def with_seed_and_budget(source: Source, seed: int, budget: float) -> Source:
@@ -28,20 +30,73 @@ def with_seed_and_budget(source: Source, seed: int, budget: float) -> Source:
     return Source({path: _rewritten(path, content, seed, budget) for path, content in source.files.items()})
 
 
+def seed_reaches(source: Source, fixed: Source) -> bool:
+    """Whether a run's seed reaches this code: it asks for it, or has a written one that is replaced."""
+    return _asks_for_seed(source, fixed) or bool(_replaced_in(source))
+
+
 def how_seeded(source: Source, fixed: Source) -> str:
-    """How the seed of a run reaches this code, in one line for people."""
-    if any(b"SWARM_SEED" in content for content in (*source.files.values(), *fixed.files.values())):
-        return "the code asks for SWARM_SEED"
-    found = [
-        path for path, content in source.files.items() if path.endswith(".py") and any(_seed_places(_text(content)))
-    ]
-    if found:
-        return f"the one written in {', '.join(found)} is replaced in each run's own copy"
+    """How the seed of a run reaches this code, or that it does not, in one line for people."""
+    if _asks_for_seed(source, fixed):
+        return "the code asks for SWARM_SEED: each run has its own"
+    stay = [f"{seed} in {path}" for path, seeds in _seeds_that_stay(source, fixed).items() for seed in seeds]
+    few = ", ".join(stay[:SHOWN]) + (f" and {len(stay) - SHOWN} more" if len(stay) > SHOWN else "")
+    if found := _replaced_in(source):
+        also = f"; what else is fixed stays: {few}" if stay else ""
+        return f"the one written in {', '.join(found)} is replaced in each run's own copy{also}"
+    if stay:
+        return (
+            f"fixed in the code: {few}; every run has this one seed, so that the noise of others is never seen"
+            " (a program that reads SWARM_SEED gets another for each run)"
+        )
     return "none is set in the code; where repeats come out equal, noise stays unmeasured"
 
 
-def with_budget(base: bytes, fixed: tuple[str, ...], budget: float) -> bytes:
-    """The base tree (a tar archive) with the budget in those fixed files that say another one."""
+def unread_budget(source: Source, fixed: Source) -> str:
+    """That the budget does not reach this code, in one line for people; "" where it does.
+
+    It does where a file asks for TIME_BUDGET, or assigns it where it can be replaced.
+    """
+    contents = (*source.files.values(), *fixed.files.values())
+    if any(name.encode() in content for content in contents for name in BUDGETS):
+        return ""
+    return "the code names no TIME_BUDGET, so that a run trains for as long as it does"
+
+
+def _asks_for_seed(source: Source, fixed: Source) -> bool:
+    """Whether any file names the variable: in Python as a text of its code, not in a comment."""
+    return any(_names_seed(path, content) for path, content in (*source.files.items(), *fixed.files.items()))
+
+
+def _names_seed(path: str, content: bytes) -> bool:
+    if b"SWARM_SEED" not in content:
+        return False
+    if not path.endswith(".py"):
+        return True
+    texts = (node.value for node in ast.walk(tree_of(_text(content))) if isinstance(node, ast.Constant))
+    return any(isinstance(text, str) and "SWARM_SEED" in text for text in texts)
+
+
+def _replaced_in(source: Source) -> list[str]:
+    """The files in which a written seed is replaced."""
+    return [
+        path for path, content in source.files.items() if path.endswith(".py") and any(_seed_places(_text(content)))
+    ]
+
+
+def _seeds_that_stay(source: Source, fixed: Source) -> dict[str, tuple[str, ...]]:
+    """By file, the seeds that are written out and that no run gets another of."""
+    found = {}
+    for path, content in (*source.files.items(), *fixed.files.items()):
+        text = _text(content)
+        if path in source.files and path.endswith(".py"):
+            text = _text(_replaced(content, _seed_places(text), "SEED"))  # these are no numbers any more
+        found[path] = fixed_seeds(path, text)
+    return found
+
+
+def with_budget(base: bytes, fixed: Collection[str], budget: float) -> bytes:
+    """The base tree (a tar archive) with the budget in those fixed files (by their paths there) that say another."""
     changed = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(base)) as old, tarfile.open(fileobj=changed, mode="w") as new:
         for member in old:
@@ -57,7 +112,7 @@ def with_budget(base: bytes, fixed: tuple[str, ...], budget: float) -> bytes:
 def _rewritten(path: str, content: bytes, seed: int, budget: float) -> bytes:
     if not path.endswith(".py"):
         return content
-    if b"SWARM_SEED" not in content:
+    if not _names_seed(path, content):
         content = _replaced(content, _seed_places(_text(content)), str(seed))
     return _replaced(content, _budget_places(_text(content)), f"{budget:g}")
 
@@ -74,8 +129,16 @@ def _seed_places(text: str) -> Iterator[ast.expr]:
                 yield seed
             case ast.Expr(value=ast.Call(args=[], keywords=[keyword]) as call) if _name(call) in _SEEDERS:
                 yield keyword.value
-            case ast.Call(args=[seed]) if _name(node) in _KEYS:
+            case ast.Call(args=[seed]) if _name(node) in _KEYS or _is_jax_key(node):
                 yield seed
+
+
+def _is_jax_key(call: ast.Call) -> bool:
+    """`jax.random.key(0)`, the newer name of PRNGKey: as a method of `random`, for many things are called key."""
+    match call.func:
+        case ast.Attribute(attr="key", value=ast.Attribute(attr="random") | ast.Name(id="random")):
+            return True
+    return False
 
 
 def _budget_places(text: str) -> Iterator[ast.expr]:

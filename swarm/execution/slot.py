@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: minutes where cores are few
 SAVING = 60.0  # seconds to save a model and end, on a slow disk too
 
 _ALLOWED = re.compile(
-    r"(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|DYLD_\w*LIBRARY_PATH|XDG_CACHE_HOME|CC|CXX"
-    r"|CUDA\w*|NVIDIA_\w+|HIP_\w+|ROC\w+|HSA_\w+|TRITON_\w+|TORCH\w*|PYTORCH_\w+|AUTORESEARCH_\w+)"
+    r"(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|DYLD_\w*LIBRARY_PATH|XDG_(?:CACHE|DATA)_HOME"
+    r"|CC|CXX|FC|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|CPATH|C_INCLUDE_PATH|CPLUS_INCLUDE_PATH|LIBRARY_PATH|PKG_CONFIG_PATH"
+    r"|CUDA\w*|CUDNN_\w+|CUBLAS_\w+|NVIDIA_\w+|HIP_\w+|ROC\w+|HSA_\w+|MIOPEN_\w+|NCCL_\w+|TRITON_\w+"
+    r"|TORCH\w*|PYTORCH_\w+|JAX_\w+|XLA_\w+|TF_(?!VAR_|CLI_|CLOUD_|LOG|WORKSPACE)\w+|KERAS_\w+|HF_\w+|TRANSFORMERS_\w+|DATASETS_\w+|ACCELERATE_\w+"
+    r"|TOKENIZERS_PARALLELISM|WANDB_(?:MODE|DISABLED|SILENT|DIR|CACHE_DIR)|MLFLOW_TRACKING_URI|NUMBA_\w+|MPL\w+|NLTK_DATA"
+    r"|PYTHON(?:PATH|WARNINGS|UTF8|HASHSEED|OPTIMIZE|FAULTHANDLER|IOENCODING|NOUSERSITE|USERBASE|MALLOC)|VIRTUAL_ENV"
+    r"|CONDA_\w+|MAMBA_\w+|PYENV_\w+|UV_\w+|PIXI_\w+|POETRY_\w+|ASDF_\w+|MISE_\w+"
+    r"|NODE_(?:PATH|OPTIONS|ENV)|NVM_\w+|VOLTA_HOME|FNM_\w+|PNPM_HOME|BUN_INSTALL|CARGO_\w+|RUST\w+|GO(?:PATH|ROOT|FLAGS|"
+    r"MODCACHE|TOOLCHAIN)|JULIA_\w+|JULIAUP_\w+|JAVA_HOME|R_LIBS\w*|PERL5LIB|RUBYLIB|AUTORESEARCH_\w+)"
 )
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH", re.IGNORECASE)
+_SECRET = re.compile(r"KEY|TOKEN(?!IZERS_PARALLELISM)|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH|_PAT$", re.IGNORECASE)
+_SECRET_VALUE = re.compile(  # a password in an address, and how keys of well-known services begin
+    r"://[^/\s:@]*:[^/\s@]+@|\b(?:hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA|AIza)[A-Za-z0-9_-]{8}"
+)
+
+
+def passes(name: str, value: str) -> bool:
+    """Whether runs get a variable of the host without being told to: a known one, that holds no key and no token."""
+    return bool(_ALLOWED.fullmatch(name)) and not _SECRET.search(name) and not _SECRET_VALUE.search(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +44,9 @@ class Slot:
     lock: str = ""  # name of the host-wide lock, such as the GPU's uuid; no lock where empty
 
     def environment(self, host: Mapping[str, str], allowed: Collection[str] = ()) -> dict[str, str]:
-        """The environment of a program in this slot: of the host's what is allowed, and never a key or a token."""
-        env = {
-            name: value
-            for name, value in host.items()
-            if (name in allowed or _ALLOWED.fullmatch(name)) and not _SECRET.search(name)
-        }
+        """The environment of a program in this slot: of the host's what runs need, never a key or a token; and what is
+        `allowed` by name, whatever it holds."""
+        env = {name: value for name, value in host.items() if name in allowed or passes(name, value)}
         env |= {"SWARM_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
         if self.device != "sim":
             env["SWARM_DEVICE"] = self.device
@@ -62,14 +74,31 @@ class Limits:
     memory: float | None = None  # of one step's whole tree; None: the slot's share
 
 
-def limits_for(budget: float, device: str, known: float | None = None) -> Limits:
+UNTOUCHED = 7200.0  # seconds that the untouched code may take where nobody knows yet what it takes
+
+
+def timeout_from(seconds: float, budget: float) -> float:
+    """The hard end of a run by the clock, where the untouched code took so many seconds.
+
+    Three times that, as an idea may well be slower; or, where it took less than its budget of training, up to twice
+    this budget; and a minute. A short program is not waited for long: what hangs costs ten of its runs at most.
+    """
+    return 60.0 + max(3 * seconds, min(2 * budget, 10 * seconds))
+
+
+def limits_for(budget: float, device: str, known: float | None = None, timeout: float | None = None) -> Limits:
     """Twice the budget plus an allowance for imports and compiling; on a CPU in CPU time: a busy host is no fault.
+
+    With a `timeout`, that alone ends the training, by the clock: what a program does beside training, and for how long,
+    its budget does not say.
 
     `known` is how long the untouched code took to start on this slot, where that was seen. An edit may take longer, but
     not as long as it likes, or it could train before the clock starts. On CUDA it has COLD at least: the untouched code
     may have been compiled by an earlier swarm, a changed one never is, and what is read and learned meanwhile is
     counted all the same (counter_check.py).
     """
+    if timeout is not None:
+        return replace(limits_for(budget, device, known), wall=timeout, cpu=None, silence=None)
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
     if device == "cpu":

@@ -84,6 +84,8 @@ class Spec:
     start: float = 0.0  # and that it may take until then; both CPU-seconds where the step has a limit of those
     slack: float = 3.0  # and beyond the budget, as a last step and saving the model take time
     sandboxed: bool = False  # whether edited code runs in a sandbox
+    links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it
+    bounds: Mapping[str, Any] = field(default_factory=dict)  # what is closed to edited code (closed.py)
 
     def write(self, folder: Path) -> None:
         write_whole(folder / SPEC, asdict(self))
@@ -116,6 +118,7 @@ class StepResult:
     log_broken: str | None = None
     start: float | None = None  # wall and CPU-seconds until its first heartbeat; None where it gave none
     start_cpu: float | None = None
+    idle: float = 0.0  # seconds at its end in which its tree used next to no CPU time
 
     @property
     def succeeded(self) -> bool:

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from swarm.judge.confirm import around
 from swarm.judge.noise import pooled
+from swarm.judge.rounding import gain_over
 
 CLOSING_RUNS = 8  # of the champion, and as many of the baseline
 
@@ -30,13 +31,16 @@ class Headline:
 def headline(
     champion: Sequence[float], baseline: Sequence[float], sigma: float | None, df: float = math.inf
 ) -> Headline | None:
-    """What the closing runs say, sign-normalised (lower is better). None where they give no interval."""
+    """What the closing runs say, sign-normalised (lower is better). None where they give no interval.
+
+    Without noise the interval is the number itself.
+    """
     if sigma is None:
         sigma, df = pooled((champion, baseline))
-    if not sigma or not champion or not baseline:
+    if sigma is None or not champion or not baseline:
         return None
     n, m = len(champion), len(baseline)
-    mean, gain = fmean(champion), fmean(baseline) - fmean(champion)
+    mean, gain = fmean(champion), gain_over(fmean(baseline), fmean(champion))
     low, high = around(mean, sigma / math.sqrt(n), df)
     gain_low, gain_high = around(gain, sigma * math.sqrt(1 / n + 1 / m), df)
     return Headline(mean, low, high, gain, gain_low, gain_high, n, m)

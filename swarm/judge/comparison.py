@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from swarm.judge.confirm import around
+from swarm.judge.rounding import gain_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def compare(candidate: Sequence[float], rival: Sequence[float]) -> Comparison:
     """The comparison of two arms, of which run k of each had the same seed on the same GPU. Needs two pairs."""
     if len(candidate) != len(rival) or len(candidate) < 2:
         raise ValueError("a comparison needs two or more pairs")
-    gains = [theirs - ours for ours, theirs in zip(candidate, rival, strict=True)]
+    gains = [gain_over(theirs, ours) for ours, theirs in zip(candidate, rival, strict=True)]
     gain, se = fmean(gains), stdev(gains) / math.sqrt(len(gains))
     low, high = around(gain, se, len(gains) - 1)
     return Comparison(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, variance
 
 from swarm.judge.noise import pooled
+from swarm.judge.rounding import gain_over
 
 FRESH_RUNS = 4  # of each arm
 UNSTEADY_RUNS = 8  # of each arm, where the candidate is noisier than everything else
@@ -54,7 +55,7 @@ def confirm(
     if min(len(candidate), len(champion)) < 2:
         raise ValueError("a confirmation needs at least two fresh runs of each arm")
     n, m = len(candidate), len(champion)
-    gain = math.fsum(champion) / m - math.fsum(candidate) / n
+    gain = gain_over(math.fsum(champion) / m, math.fsum(candidate) / n)
     if sigma is None or variance(candidate) > UNSTEADY * sigma**2:
         wanted, (se, df) = UNSTEADY_RUNS, _welch(candidate, champion)
     else:
@@ -80,8 +81,11 @@ def deserves_confirmation(gain: float, se: float, sigma: float) -> bool:
 
 
 def shrunken(gain: float, se: float, tau: float) -> float:
-    """The gain to expect behind a measured one, which is partly luck. `tau` is the deviation of real gains."""
-    return gain / (1 + (se / tau) ** 2)
+    """The gain to expect behind a measured one, which is partly luck. `tau` is the deviation of real gains.
+
+    What was measured without any error is as it is.
+    """
+    return gain * (tau / math.hypot(tau, se)) ** 2 if se else gain
 
 
 def interval(values: Sequence[float], sigma: float | None, df: float = math.inf) -> tuple[float, float] | None:

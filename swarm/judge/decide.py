@@ -1,7 +1,7 @@
 """The one home of the keep rule: which rules there are, and what outweighs them.
 
-A rule is a function from the runs to a Verdict (swarm/judge/race.py has them) and one line in POLICIES. Values are
-sign-normalised: lower is better, gains are positive.
+A rule is a function from the runs to a Verdict (in swarm/judge/race.py and exact.py) and one line in POLICIES. Values
+are sign-normalised: lower is better, gains are positive.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from dataclasses import dataclass, fields, replace
 from statistics import fmean
 
 from swarm.errors import UsageError
+from swarm.judge.closing import CLOSING_RUNS
+from swarm.judge.confirm import FRESH_RUNS
+from swarm.judge.exact import exact
 from swarm.judge.race import STANDARD, Arm, Rules, greedy, incredible, race
 from swarm.records import Outcome, Rung, Status, Verdict
 
@@ -27,13 +30,21 @@ class Policy:
     fills: bool = True  # an idle GPU measures the leader again
     rolls_back: bool = True  # a step that later runs show to be a loss is taken back
     needs_referee: bool = True  # a gain that is too large to be believed is kept only if a referee measured it
+    baseline_runs: int = 2  # of the untouched code, on every GPU; a single one is enough for all of them
+    closing_runs: tuple[int, int] = (FRESH_RUNS, CLOSING_RUNS)  # fewest and most, each of leader and baseline
+    noiseless: bool = False  # equal code gives equal numbers, whatever the seed
+    fallback: str = ""  # the policy that goes on where a repeat shows that this one's premise does not hold
     rules: Rules = STANDARD
 
 
 POLICIES: dict[str, Policy] = {
     "race": Policy(race),
     "greedy": Policy(greedy, confirms=False, fills=False, rolls_back=False, needs_referee=False),
-}
+    "exact": Policy(
+        exact, confirms=False, fills=False, rolls_back=False, needs_referee=False,
+        baseline_runs=1, closing_runs=(1, 1), noiseless=True, fallback="race",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +93,15 @@ def _is_incredible(verdict: Verdict, evidence: Evidence, rules: Rules) -> bool:
     return verdict.gain is not None and incredible(verdict.gain, level, evidence.sigma, rules)
 
 
+def fallback_of(text: str) -> str:
+    """The policy that goes on in place of this one where its premise does not hold, with the same parameters."""
+    name, *changes = text.split(":")
+    return ":".join([POLICIES[name].fallback, *changes])
+
+
 @functools.lru_cache
 def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
-    """The policy of that name: `race`, `greedy`, or with other parameters `race:keep_z=1.5:max_runs=4`.
+    """The policy of that name: `race`, `greedy`, `exact`, or with other parameters `race:keep_z=1.5:max_runs=4`.
 
     `outlier_gain` is the project's, where the text names none. UsageError that lists what exists where something is
     not known.

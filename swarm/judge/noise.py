@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from swarm.judge.rounding import all_same
+
 PRIOR_DF = 4.0  # degrees of freedom that the prior sigma counts for
 TAU = 0.5  # expected spread of the GPUs' offsets, in sigmas
 WILD = 5.0  # sigmas from where on a value is an accident, not noise
@@ -60,6 +62,9 @@ class Noise:
         if not self.slope or not observation.steps or observation.state not in self.usual:
             return observation.value
         return observation.value - self.slope * (math.log(observation.steps) - self.usual[observation.state])
+
+
+NOISELESS = Noise(0.0, math.inf, {}, None)  # where equal code is known to give equal numbers
 
 
 def calibrate(observations: Iterable[Observation], prior: float | None) -> Noise:
@@ -123,7 +128,8 @@ def _sigma(cells: Cells, prior: float | None) -> tuple[float | None, float]:
     spreads = [_spread(values) for gpus in cells.values() for values in gpus.values() if len(values) > 1]
     if sum(df for _, df in spreads) >= ROBUST_DF:
         usual = max(median(squares / df for squares, df in spreads) / MEDIAN_OF_CHI2, (prior or 0.0) ** 2)
-        spreads = [(squares, df) for squares, df in spreads if squares / df <= WILD**2 * usual]
+        if usual:  # where most repeats are equal, the others are all that is known of the noise
+            spreads = [(squares, df) for squares, df in spreads if squares / df <= WILD**2 * usual]
     if prior is not None:
         spreads.append((PRIOR_DF * prior**2, PRIOR_DF))
     return _root(spreads)
@@ -137,7 +143,9 @@ def _root(spreads: Iterable[tuple[float, float]]) -> tuple[float | None, float]:
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:
-    """Sum of squares about the mean, and its degrees of freedom."""
+    """Sum of squares about the mean, and its degrees of freedom. Equal values have none: rounding is no noise."""
+    if all_same(values):
+        return 0.0, len(values) - 1.0
     mean = math.fsum(values) / len(values)
     return math.fsum((value - mean) ** 2 for value in values), len(values) - 1.0
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
 from swarm.judge.noise import pooled
+from swarm.judge.rounding import gain_over
 from swarm.records import Outcome, Rung, Status, Verdict
 
 NORMAL = NormalDist()
@@ -98,7 +99,7 @@ def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, adde
     """
     evidence = _weigh(arms, sigma, rules.toll * math.log2(1 + max(0, added_size) / rules.toll_size))
     if evidence is None:
-        return _unseen(arms)
+        return unseen(arms)
     simpler = added_size <= -rules.simpler_size
     needed = _runs_needed(evidence, rules)
     if evidence.runs >= needed and evidence.z is not None and evidence.z >= _keep_z(evidence, rules):
@@ -117,7 +118,7 @@ def greedy(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, ad
     """Karpathy's rule: one run on the newest parent, kept if it beats what is recorded for that parent."""
     evidence = _weigh([arm for arm in arms if arm.candidate][-1:], sigma)
     if evidence is None:
-        return _unseen(arms)
+        return unseen(arms)
     if evidence.gain > 0:
         return _verdict(Outcome.GAINED, evidence, f"better than its parent: {evidence}")
     return _verdict(Outcome.NO_GAIN, evidence, f"not better than its parent: {evidence}")
@@ -129,7 +130,7 @@ def _weigh(arms: Sequence[Arm], sigma: float | None, toll: float = 0.0) -> _Weig
     if not measured:
         return None
     weights = [1 / (1 / len(arm.candidate) + 1 / len(arm.parent)) for arm in measured]
-    gains = [fmean(arm.parent) - fmean(arm.candidate) for arm in measured]
+    gains = [gain_over(fmean(arm.parent), fmean(arm.candidate)) for arm in measured]
     scale, df = (sigma, math.inf) if sigma is not None else _own_scale(measured)
     runs = sum(len(arm.candidate) for arm in measured)
     return _WeightedGain(fmean(gains, weights), runs, scale, df, math.fsum(weights), toll)
@@ -155,7 +156,7 @@ def _student(z: float, df: float) -> float:
 
 def _runs_needed(evidence: _WeightedGain, rules: Rules) -> int:
     """Fewest runs of a keep: a gain that is hard to believe is repeated once more."""
-    limit = max(rules.outlier * evidence.scale, rules.outlier_gain) if evidence.scale is not None else math.inf
+    limit = max(rules.outlier * evidence.scale, rules.outlier_gain) if evidence.scale else math.inf
     return max(rules.keep_runs, rules.outlier_runs) if evidence.gain > limit else rules.keep_runs
 
 
@@ -163,24 +164,28 @@ def incredible(gain: float, level: float, sigma: float | None, rules: Rules) -> 
     """Whether a gain over a parent at `level` is so large that only a referee's measurement of it is believed.
 
     It is an outlier, and it is also a large part of the metric itself: where noise is small, honest gains of many
-    sigmas are common.
+    sigmas are common. Where no noise was seen, or the metric stands at 0, there is nothing to count it in.
     """
-    if sigma is None:
+    if not sigma or not level:
         return False
     return gain > max(rules.outlier * sigma, rules.outlier_gain, rules.outlier_share * abs(level))
 
 
 def _no_worse(evidence: _WeightedGain, rules: Rules) -> bool:
-    """Non-inferiority: the upper bound of the loss is small."""
+    """Non-inferiority: the upper bound of the loss is small, or without any noise there is no loss."""
     if evidence.scale is None or evidence.se is None:
         return False
+    if not evidence.scale:
+        return evidence.gain >= 0
     return SIMPLER_BOUND * evidence.se - evidence.gain < rules.simpler_loss * evidence.scale
 
 
 def _hopeless(evidence: _WeightedGain, rules: Rules, simpler: bool) -> bool:
     """Whether another run is a waste. Simpler code may lose a little while its bound is still open."""
     if simpler and evidence.runs < rules.max_runs:
-        return evidence.gain <= -rules.simpler_loss * (evidence.scale or 0.0)
+        if not evidence.scale:  # no noise is known: what is no worse may still be shown to be so
+            return evidence.gain < 0
+        return evidence.gain <= -rules.simpler_loss * evidence.scale
     if evidence.runs == 1 or evidence.z is None:
         return evidence.gain <= 0
     return evidence.z < rules.drop_z
@@ -197,10 +202,12 @@ STATUS = {
 def _verdict(outcome: Outcome, evidence: _WeightedGain, reason: str, refresh: bool = False) -> Verdict:
     status = STATUS.get(outcome)
     rung = Rung.KEPT if status is Status.KEEP else Rung.SEEN
-    return Verdict(status, evidence.gain, evidence.se, evidence.runs, reason, outcome, rung, refresh)
+    se = evidence.se or None  # an error of 0 is one that was never seen
+    return Verdict(status, evidence.gain, se, evidence.runs, reason, outcome, rung, refresh)
 
 
-def _unseen(arms: Sequence[Arm]) -> Verdict:
+def unseen(arms: Sequence[Arm]) -> Verdict:
+    """The verdict while a run of either side is missing."""
     runs = sum(len(arm.candidate) for arm in arms)
     orphan = bool(arms) and not arms[-1].parent
     reason = "its parent has no run yet" if orphan else "no run yet"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
+from swarm.records import CATEGORIES
 from swarm.snapshot.records import AgentView, Event, ExperimentView, RunView, Snapshot, TrunkView
 from swarm.views.leaderboard import watch
 
@@ -69,7 +70,7 @@ def demo_swarm(
         notes=((_STARTED + 5400, "try smaller batches"), (_STARTED + 9000, "what about rotary base 50k?")),
         counts={s: sum(o.view.status == s for o in judged) for s in ("keep", "discard", "crash")} | {"duplicate": 11},
         spent_usd=0.031 * len(judged), spend_limit_usd=20.0, gpu_hours=agents * (at - _STARTED) / 3600,
-        train_share=0.97,
+        train_share=0.97, categories=CATEGORIES,
     )  # fmt: skip
 
 

@@ -8,22 +8,27 @@ import json
 from collections.abc import Mapping
 
 from swarm.errors import UsageError
+from swarm.execution.included import Included
 from swarm.execution.slot import Slot
-from swarm.history.repository import History
 from swarm.project.project import Project
+from swarm.records import Source
 
 
 def comparability_key(
     project: Project,
-    history: History,
-    base: str,
+    fixed_files: Source,
     device: str,
     slots: Mapping[str, Slot],
     budget: float,
     data: Mapping[str, object],
+    included: Included,
 ) -> dict[str, object]:
-    """With which results this swarm's may be compared: those measured under an equal key."""
-    fixed = {path: hashlib.sha256(history.read(base, path)).hexdigest() for path in project.fixed}
+    """With which results this swarm's may be compared: those measured under an equal key.
+
+    Of what a run may access, all that can change a number is in it: the content of what is included, which folders are
+    readable, which variables are passed (their names alone: values may be keys), and whether there is a network.
+    """
+    fixed = {path: hashlib.sha256(content).hexdigest() for path, content in fixed_files.files.items()}
     return {
         "device": device,
         "threads": next(iter(slots.values())).threads if device.startswith("cpu") else 0,  # elsewhere the GPU decides
@@ -32,13 +37,24 @@ def comparability_key(
         "budget": budget,
         "metric": project.metric,
         "torch": _version("torch"),
+        **_access(project, included),
     }
 
 
+def _access(project: Project, included: Included) -> dict[str, object]:
+    """Nothing of a project that asks for nothing: its results compare with those of before these keys."""
+    parts = {
+        "include": included.key,
+        "readable": sorted(project.readable),
+        "pass_env": sorted(project.pass_env),
+        "network": project.network,
+    }
+    return {name: value for name, value in parts.items() if value}
+
+
 def refuse_other_key(tag: str, key: Mapping[str, object], first: Mapping[str, object]) -> None:
-    changed = [
-        f"{name} ({first.get(name)} then, {value} now)" for name, value in key.items() if first.get(name) != value
-    ]
+    names = [name for name in (*key, *(first.keys() - key.keys())) if first.get(name) != key.get(name)]
+    changed = [f"{name} ({first.get(name, 'none')} then, {key.get(name, 'none')} now)" for name in names]
     if changed:
         raise UsageError(
             f"{tag} cannot be resumed, as results would not be comparable: another {', '.join(changed)};"

@@ -12,8 +12,9 @@ from swarm.errors import UsageError
 from swarm.project.project import Project
 
 
-def prepared(project: Project, root: Path) -> Mapping[str, object]:
-    """What the project's data command says is prepared on this host, asked in the tree at `root`.
+def prepared(project: Project, root: Path, checkout: Path | None = None) -> Mapping[str, object]:
+    """What the project's data command says is prepared on this host, asked in the tree at `root`; with the interpreter
+    of the `checkout`, where this host has it.
 
     UsageError with its words where nothing is.
     """
@@ -23,7 +24,12 @@ def prepared(project: Project, root: Path) -> Mapping[str, object]:
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # a plan changes nothing
     try:
         done = subprocess.run(
-            project.argv(project.data), cwd=root, env=environment, capture_output=True, text=True, check=False
+            project.argv(project.data, checkout),
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError as error:
         raise UsageError(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from swarm.errors import HostFault, UsageError
-from swarm.execution import gpu
+from swarm.execution import cgroup, gpu
 from swarm.execution.runner import Slot
 from swarm.project.project import Project
 from swarm.project.settings import Config
@@ -124,11 +124,15 @@ def _slots_here(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
             f"--gpus {config.gpus}: this machine has no NVIDIA GPU that can be seen; try `--device cpu --agents 2`"
         )
     cores = gpu.cores_for(0, 1)
-    count = config.agents or int(config.gpus or 0) or (1 if kind == "mps" else len(cores))
+    count = config.agents or int(config.gpus or 0) or (1 if kind == "mps" else min(len(cores), gpu.most_in_memory()))
     if kind == "mps" and count > 1:
         raise UsageError(f"--agents {count}: a Mac has one GPU, and so one agent")
     if kind == "cpu" and count > len(cores):
-        raise UsageError(f"--agents {count}: this machine has {len(cores)} cores, and an agent needs one of its own")
+        quota = "" if cgroup.cores() is None else f" by its CPU quota of {cgroup.cores():g}"
+        raise UsageError(
+            f"--agents {count}: this machine has {len(cores)} core{'s' * (len(cores) > 1)}{quota},"
+            " and an agent needs one of its own"
+        )
     slots = {
         f"gpu{index}": Slot(
             device=kind,

@@ -11,10 +11,14 @@ from swarm.records import Rung
 
 # Of a row of experiments, in the metric's units: the plain mean of its own runs of its newest code. Later refreshes and
 # closing runs of that code do not count: the number stands in a commit's message, and must not change.
-# A step that restores an earlier one has that one's.
-OWN_MEAN = """(SELECT avg(runs.value) FROM runs WHERE runs.experiment = coalesce(experiments.restores, experiments.id)
+# A step that restores an earlier one has that one's; a baseline that needed no run of its own has the other agents'.
+OWN_MEAN = """coalesce((SELECT avg(runs.value) FROM runs
+    WHERE runs.experiment = coalesce(experiments.restores, experiments.id)
     AND runs.source = experiments.source AND runs.state = 'measured'
-    AND runs.purpose IN ('baseline', 'first', 'replicate'))"""
+    AND runs.purpose IN ('baseline', 'first', 'replicate')),
+    (SELECT avg(runs.value) FROM runs WHERE experiments.baseline = 1 AND experiments.status = 'keep'
+    AND runs.tag = experiments.tag AND runs.source = experiments.source AND runs.state = 'measured'
+    AND runs.purpose = 'baseline'))"""
 
 # What is in quarantine: in SQL its rungs, and the code that one swarm (its tag is the parameter) has kept of it. Only
 # the runs of that swarm were false: where another one starts from such code, it measures it anew.

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from swarm.judge.noise import Noise, Observation, calibrate
+from swarm.judge.decide import read_policy
+from swarm.judge.noise import NOISELESS, Noise, Observation, calibrate
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import RunRow, SwarmRow
 from swarm.ledger.runs import all_runs
@@ -38,6 +39,8 @@ class HiddenRun:
 
 def noise(tx: Transaction) -> Noise:
     """Sigma and the GPUs' offsets, from every measured run of the swarm, or all but the newest hundredth of them."""
+    if tx.policy.noiseless:
+        return NOISELESS
     known = tx.ledger.memory.setdefault("noise", {})  # by tag, with the age it has
     measured = measured_runs(tx)
     age = measured if measured < _FRESH else _FRESH + int(_FRESH * math.log(measured / _FRESH))
@@ -57,7 +60,9 @@ def _noise(tx: Transaction) -> Noise:
 
 
 def calibrated(swarm: SwarmRow, measured: Iterable[RunRow]) -> Noise:
-    """The noise that these measured runs show."""
+    """The noise that these measured runs show, where the swarm's policy expects any."""
+    if read_policy(swarm.policy).noiseless:
+        return NOISELESS
     return calibrate([_observation(swarm, run) for run in measured], swarm.sigma_prior)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from swarm.records import Failure, Idea, Outcome, Purpose, Rung, Status
+from swarm.records import CATEGORIES, Failure, Idea, Outcome, Purpose, Rung, Status
 
 R = TypeVar("R")
 
@@ -73,6 +73,11 @@ class SwarmRow:
         """What a metric is multiplied with, so that lower is better."""
         return 1 if self.direction == "lower" else -1
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What ideas for this project can be about."""
+        return tuple(self.settings.get("categories", CATEGORIES))
+
     def researcher_of(self, agent: str) -> str:
         """Who thinks for the agent: its part of the mix, or what the swarm as a whole says."""
         return self.settings.get("researchers", {}).get(agent, self.researcher)
@@ -119,7 +124,7 @@ class ExperimentRow:
     title: str
     rationale: str
     category: str
-    knobs: Mapping[str, float | int | str]
+    knobs: Mapping[str, float | int | str | bool]
     parent: str  # source it started from
     position: int  # of the parent on the trunk; of itself once it is kept
     source: str | None
@@ -150,8 +155,9 @@ class ExperimentRow:
 
     @property
     def interval(self) -> tuple[float | None, float | None]:
-        """The 95% interval around the judged gain; None and None where nothing gives one."""
-        if self.gain is None or not self.se or not math.isfinite(self.se):  # an error of 0 is one that was never seen
+        """The 95% interval around the judged gain, the gain itself where equal code gives equal numbers; None and None
+        where nothing gives one."""
+        if self.gain is None or self.se is None or not math.isfinite(self.se):
             return None, None
         return self.gain - 1.96 * self.se, self.gain + 1.96 * self.se
 

@@ -88,6 +88,11 @@ def attempt_of(ledger: Ledger, run: str, attempt: int) -> RunRow | None:
     return ledger.record(RunRow, "WHERE id = ? AND attempt = ?", run, attempt)
 
 
+def is_stored(ledger: Ledger, source: str, started: float) -> bool:
+    """Whether any swarm has the run of that code that began at that very moment."""
+    return bool(ledger.value("SELECT count(*) FROM runs WHERE source = ? AND started = ?", source, started))
+
+
 def running(ledger: Ledger, tag: str, agent: str) -> RunRow | None:
     """What the agent runs now, as far as the ledger knows."""
     return ledger.record(RunRow, "WHERE tag = ? AND agent = ? AND state = 'running'", tag, agent)
@@ -155,6 +160,22 @@ def is_measured(tx: Transaction, source: str) -> bool:
     return bool(
         tx.ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", tx.tag, source)
     )
+
+
+def is_running(tx: Transaction, source: str) -> bool:
+    """Whether a run of this code is being made now."""
+    return bool(
+        tx.ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state = 'running'", tx.tag, source)
+    )
+
+
+def values_of(tx: Transaction, source: str) -> list[float]:
+    """What the runs of this code measured, oldest first, as they stand in the ledger."""
+    rows = tx.ledger.rows(
+        "SELECT value FROM runs WHERE tag = ? AND source = ? AND state = 'measured' ORDER BY started, id",
+        *(tx.tag, source),
+    )
+    return [row["value"] for row in rows]
 
 
 def tried(tx: Transaction, source: str) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from swarm.judge.decide import Policy, read_policy
+from swarm.judge.decide import Policy, fallback_of, read_policy
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import SwarmRow
 from swarm.text import printable
@@ -26,6 +26,17 @@ class Transaction:
     def policy(self) -> Policy:
         """The keep rule, with the project's limit of a single step's gain where the policy names none."""
         return read_policy(self.swarm.policy, self.swarm.settings.get("outlier_gain") or 0.0)
+
+    def fall_back(self) -> Transaction:
+        """The swarm goes on under the policy that its own falls back to: the transaction as it stands from then on.
+
+        What one run each has decided stays as it is, but is no longer called exact.
+        """
+        policy = fallback_of(self.swarm.policy)
+        self.ledger.execute("UPDATE swarms SET policy = ? WHERE tag = ?", policy, self.tag)
+        self.ledger.execute("UPDATE experiments SET se = NULL WHERE tag = ? AND se = 0", self.tag)
+        self.ledger.memory.clear()  # what was known of the noise was known by the old rule
+        return replace(self, swarm=replace(self.swarm, policy=policy))
 
     def event(self, agent: str, kind: str, text: str, experiment: str | None = None) -> None:
         """A line for whoever watches."""

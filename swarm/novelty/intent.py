@@ -86,7 +86,12 @@ def _written(turned: Known, known: Known) -> str:
 
 
 def _resolved(name: str, known: Known) -> str | None:
-    """The one constant that the name means: its own, or another with the same words in any order."""
+    """The one constant that the name means: its own, or another with the same words in any order.
+
+    A name with its file (`config.yaml:model.lr`) says itself which one it is.
+    """
+    if ":" in name:
+        return name.lower()
     if name.lower() in known:
         return name.lower()
     words = frozenset(_words(name))

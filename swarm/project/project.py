@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -20,8 +19,10 @@ from swarm.judge.guards import Guard
 from swarm.project.commands import as_argv
 from swarm.project.directions import direction_of
 from swarm.project.durations import Seconds
+from swarm.project.environment import interpreter, own_environment
 from swarm.project.found import Question
 from swarm.project.look import look
+from swarm.project.patterns import Scope, rank
 from swarm.project.values import read_value
 from swarm.text import one_line
 
@@ -32,7 +33,9 @@ Texts = tuple[Annotated[str, msgspec.Meta(min_length=1)], ...]
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One researchable repository. Commands are argument lists; `{python}` stands for the running interpreter.
+    """One researchable repository. Commands are argument lists; in them `{python}` stands for the interpreter of the
+    repository's own environment (or else the running one), `{venv}` for the folder of that environment, and `{repo}`
+    for the user's checkout, of which a sandboxed run sees what a command names so.
 
     `command` trains once and prints the summary block; `referee`, where there is one, measures the saved model in
     a process of its own, which with `referee_waits` starts together with the training, to be warm, and measures after a
@@ -78,14 +81,31 @@ class Project:
     pass_env: Texts = ()
     network: bool = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    prefix: str = ""  # the project's folder in its repository, as "research/vision/"; no key: the launch finds it
 
     @property
     def sign(self) -> int:
         """+1 where lower is better, -1 where higher is: `sign * metric` is always to be minimised."""
         return 1 if self.direction == "lower" else -1
 
-    def argv(self, command: tuple[str, ...]) -> list[str]:
-        return [part.replace("{python}", sys.executable) for part in command]
+    def may_edit(self, path: str) -> bool:
+        """Whether an edit may change the file, or make it."""
+        return path in self.editable or Scope(self.editable, self.fixed).may_edit(path)
+
+    def is_fixed(self, path: str) -> bool:
+        return rank(path, self.fixed) >= 0
+
+    def argv(self, command: tuple[str, ...], root: Path | None = None) -> list[str]:
+        """The command as it is started, for the checkout at `root`, where there is one on this machine."""
+        own = own_environment(root) if root else None
+        stands_for = {"{python}": interpreter(root), "{venv}": str(own or ""), "{repo}": str(root or "")}
+        return [_replaced(part, stands_for) for part in command]
+
+
+def _replaced(part: str, stands_for: Mapping[str, str]) -> str:
+    for name, value in stands_for.items():
+        part = part.replace(name, value)
+    return part
 
 
 def load_project(root: Path) -> Project:
@@ -120,7 +140,9 @@ def _table(path: Path) -> dict[str, Any]:
 def _hints() -> dict[str, Any]:
     """The keys that a person may give, with their types."""
     return {
-        name: hint for name, hint in typing.get_type_hints(Project, include_extras=True).items() if name != "origins"
+        name: hint
+        for name, hint in typing.get_type_hints(Project, include_extras=True).items()
+        if name not in ("origins", "prefix")
     }
 
 

@@ -22,6 +22,7 @@ from swarm.text import one_line, printable
 
 TAG = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 SANDBOXES = ("auto", "require", "off")
+TRIALS = ("auto", "always", "off")
 DEVICES = ("auto", "cuda", "mps", "cpu", "sim")
 NO_SETTINGS = {  # variables of the swarm's own processes, which a launch from within one of them may inherit
     "SWARM_SEED": "the seed of a run: the runner sets it, the training reads it",
@@ -51,6 +52,7 @@ class Config:
     option: Mapping[str, str] = field(default_factory=dict)  # those of single researchers; each knows its own
     policy: str = "race"
     sandbox: str = "auto"  # or require, off
+    trial: str = "auto"  # the untouched code runs once before a swarm is founded; or always, off
     researcher_seed: int = 0  # of the researchers' choices; runs get theirs from the board
     from_tag: str | None = None
     resume: bool = False
@@ -69,7 +71,7 @@ class Config:
             raise _refusal(called["tag"], self.tag, "use small letters, digits and '-', at most 31 of them, as in apr5")
         if self.tag is not None and "-gpu" in self.tag:
             raise _refusal(called["tag"], self.tag, "'-gpu' is how the branches of agents are called: choose another")
-        for name, choices in (("sandbox", SANDBOXES), ("device", DEVICES)):
+        for name, choices in (("sandbox", SANDBOXES), ("device", DEVICES), ("trial", TRIALS)):
             if (value := getattr(self, name)) not in choices:
                 raise _refusal(called[name], value, f"it is one of {', '.join(choices)}")
         if self.gpus is not None and self.agents is not None:

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from swarm.judge.closing import Headline, headline
 from swarm.judge.confirm import around
+from swarm.judge.decide import read_policy
 from swarm.judge.saturation import EDITS, indistinct
 from swarm.ledger import payments
 from swarm.ledger.agents import agents
@@ -41,6 +42,7 @@ class Picture:
         self.payments = payments.paid(ledger, self.tag)
         self.measured = [each.run for each in self.tries if each.run.state is RunState.MEASURED]
         repeats = Counter(run.source for run in self.measured)
+        self.noiseless = read_policy(swarm.policy).noiseless
         self.noise = calibrated(swarm, [run for run in self.measured if repeats[run.source] > 1])
 
     def snapshot(self, folder: str, now: float) -> Snapshot:
@@ -87,8 +89,18 @@ class Picture:
             train_share=self.train_share(),
             warnings=(swarm.reason,) if swarm.reason else (),
             swarms=comparable_swarms(self.ledger, swarm),
+            categories=swarm.categories,
             saturated=self.saturated(),
+            noiseless=self.noiseless,
+            lost_policy=self.lost_policy(),
         )
+
+    def lost_policy(self) -> str:
+        """That the swarm was launched with a policy that did not hold; "" where it has the one that it had."""
+        launched = self.swarm.settings.get("policy", self.swarm.policy)
+        if self.noiseless or not read_policy(launched).noiseless:
+            return ""
+        return f"policy {launched} did not hold, the same code gave other numbers: {self.swarm.policy} decides now"
 
     def limits(self) -> str:
         swarm = self.swarm
@@ -130,7 +142,7 @@ class Picture:
             if each.hidden is not None and each.run.state is RunState.MEASURED and each.run.confirmation == confirmation
         ]
         ours, theirs = ([value for code, value in hidden if code == arm] for arm in (source, rival))
-        return headline(ours, theirs, None)
+        return headline(ours, theirs, 0.0 if self.noiseless else None)
 
     def values(self, sources: set[str], purpose: Purpose | None = None) -> dict[str, list[float]]:
         """What these sources measured, lower is better, GPU offsets removed."""
@@ -146,8 +158,8 @@ class Picture:
         gain = low = high = None
         if row is not None and value is not None and base:
             gain = sum(base) / len(base) - value
-            if self.noise.sigma:
-                se = self.noise.sigma * (1 / len(own) + 1 / len(base)) ** 0.5
+            if self.noise.sigma or self.noiseless:
+                se = (self.noise.sigma or 0.0) * (1 / len(own) + 1 / len(base)) ** 0.5
                 low, high = around(gain, se, self.noise.df)
         return TrunkView(
             position=step.position,
@@ -173,6 +185,8 @@ class Picture:
     def _experiment(self, row: ExperimentRow, runs: list[RunRow]) -> ExperimentView:
         gain = None if row.baseline else row.gain
         low, high = (None, None) if row.baseline else row.interval
+        if row.baseline and row.status is Status.KEEP and not runs:  # another GPU's number is this one's too
+            runs = [run for run in self.measured if run.purpose is Purpose.BASELINE]
         own = [run.value or 0.0 for run in runs if run.source == row.source and run.purpose in JUDGED]
         return ExperimentView(
             id=row.id,
@@ -252,11 +266,12 @@ class Picture:
     def train_share(self) -> float | None:
         """Trainer start to referee end, over the wall time since each agent's first run.
 
-        A filler passes the time of a GPU that has nothing to do: it counts as such.
+        A filler passes the time of a GPU that has nothing to do: it counts as such. A run that was made before the swarm
+        was founded is left out: nobody waited for the GPU in between.
         """
         spans, busy = defaultdict(list), 0.0
         for run in (each.run for each in self.tries):
-            if run.seconds:
+            if run.seconds and run.started >= self.swarm.started:
                 spans[run.agent].append((run.started, run.seconds))
                 busy += run.seconds if run.purpose is not Purpose.FILLER else 0.0
         wall = sum(max(start + seconds for start, seconds in own) - min(own)[0] for own in spans.values())

@@ -16,6 +16,9 @@ _WORDS = {
     "fixed": "fixed files",
     "threads": "number of threads",
     "torch": "torch version",
+    "include": "included data",
+    "readable": "readable folders",
+    "pass_env": "passed variables",
 }
 
 

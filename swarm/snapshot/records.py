@@ -207,4 +207,7 @@ class Snapshot:
     train_share: float | None = None  # trainer start to referee end, over wall time; fillers are idle time
     warnings: tuple[str, ...] = ()
     swarms: tuple[SwarmView, ...] = ()  # all of the repository, by comparability key, this one's first
+    categories: tuple[str, ...] = ()  # what ideas for this project can be about
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
+    noiseless: bool = False  # equal code gives equal numbers, so that one run decides
+    lost_policy: str = ""  # that the policy it was launched with did not hold, for people

@@ -98,11 +98,17 @@ class Scale:
 
     @staticmethod
     def of(snapshot: Snapshot) -> Scale:
-        """The scale of this swarm's metric, with decimals by the baseline's magnitude."""
-        return Scale(clean(snapshot.metric), snapshot.direction, _decimals(snapshot.baseline))
+        """The scale of this swarm's metric: decimals by the baseline's magnitude, or the first one that is not 0; and
+        enough for the smallest gain, where there is no noise that makes it meaningless."""
+        values = (snapshot.baseline, *(step.value for step in snapshot.trunk))
+        decimals = _decimals(next(filter(None, values), None))
+        exact = [abs(e.gain) for e in snapshot.experiments if e.status == "keep" and e.gain and is_exact(e.low, e.high)]
+        if exact:
+            decimals = max(decimals, min(9, 1 - math.floor(math.log10(min(exact)))))
+        return Scale(clean(snapshot.metric), snapshot.direction, decimals)
 
     def value(self, value: float | None) -> str:
-        return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.{self.decimals}f}"
+        return UNKNOWN if value is None or not math.isfinite(value) else f"{value:z.{self.decimals}f}"
 
     def change(self, gain: float | None) -> str:
         """The metric's change that this gain is, with its sign."""
@@ -114,11 +120,18 @@ class Scale:
         return text.replace("-", "−")
 
     def interval(self, gain: float | None, low: float | None, high: float | None) -> str:
-        """The change with half its 95% interval: "−0.0047 ± 0.0009"."""
+        """The change with half its 95% interval: "−0.0047 ± 0.0009"; alone where it is exact."""
         if gain is None or not math.isfinite(gain):
             return UNKNOWN
+        if is_exact(low, high):
+            return self.change(gain)
         half = None if low is None or high is None else (high - low) / 2
         return f"{self.change(gain)} ± {self.value(half)}"
+
+
+def is_exact(low: float | None, high: float | None) -> bool:
+    """Whether this interval has no width: equal code gives equal numbers."""
+    return low is not None and low == high
 
 
 def _decimals(typical: float | None) -> int:

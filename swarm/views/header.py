@@ -29,7 +29,8 @@ _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red",
 def header(snapshot: Snapshot, width: int) -> list[Text]:
     """What the swarm is, how far it came, what it cost: four lines, and one more where there is a warning."""
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
-    if warning := next(reversed(snapshot.warnings), "") or _standin(snapshot) or snapshot.saturated * SATURATED:
+    newest = next(reversed(snapshot.warnings), "")
+    if warning := newest or snapshot.lost_policy or _standin(snapshot) or snapshot.saturated * SATURATED:
         lines.append(Text(shorten("! " + clean(warning), width), "yellow"))
     return lines
 
@@ -105,7 +106,7 @@ def _counts(snapshot: Snapshot, width: int) -> Text:
         tally.append(f" {counts.get(status, 0)} {status}", STATUS_STYLES[status])
     details = [
         tally,
-        Text("noise unmeasured" if snapshot.sigma == 0 else f"sigma {Scale.of(snapshot).value(snapshot.sigma)}"),
+        Text(_noise(snapshot)),
         Text("" if snapshot.train_share is None else f"{share(snapshot.train_share)} training"),
         *(Text(f"{counts[name]} {name}") for name in ("duplicate", "invalid") if counts.get(name)),
         Text(f"limits {clean(snapshot.limits)}" if snapshot.limits else ""),
@@ -113,13 +114,20 @@ def _counts(snapshot: Snapshot, width: int) -> Text:
     return _joined(details, width)
 
 
+def _noise(snapshot: Snapshot) -> str:
+    if snapshot.noiseless:
+        return "exact: one run decides"
+    return "noise unmeasured" if snapshot.sigma == 0 else f"sigma {Scale.of(snapshot).value(snapshot.sigma)}"
+
+
 def _champion(snapshot: Snapshot, width: int) -> Text:
     limit = "" if snapshot.spend_limit_usd is None else f" of ${snapshot.spend_limit_usd:g}"
     resources = f"{dollars(snapshot.spent_usd)}{limit} · {machine_hours(snapshot)}"
     if snapshot.champion is None:
         kept = len(snapshot.trunk) - 1
-        why = f"{kept} kept, none confirmed" if kept > 0 else "nothing kept"
-        left = Text(f"no champion yet: {why}", "dim")
+        confirms = not snapshot.noiseless
+        why = f"{kept} kept{', none confirmed' * confirms}" if kept > 0 else "nothing kept"
+        left = Text(f"{'no champion yet: ' * confirms}{why}", "dim")
     else:
         titles = {experiment.id: experiment.title for experiment in snapshot.experiments}
         title = clean(titles.get(snapshot.champion, ""))

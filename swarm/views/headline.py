@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swarm.snapshot.records import Snapshot, TrunkView
-from swarm.views.formatting import Scale, clean, plural
+from swarm.views.formatting import Scale, clean, is_exact, plural
 from swarm.views.markdown import escape
 from swarm.views.verdict_text import judged
 
@@ -110,10 +110,12 @@ def _one(metric: str) -> str:
 
 
 def _measured(leader: Leader, scale: Scale) -> str:
-    runs = f"{leader.n} fresh runs" if leader.fresh else plural(leader.n, "run")
+    runs = plural(leader.n, "fresh run") if leader.fresh else plural(leader.n, "run")
     interval = scale.interval(leader.gain, leader.low, leader.high)
+    if not is_exact(leader.low, leader.high):
+        interval += " (95% interval)"
     baseline = f"the baseline's mean of {scale.value(leader.baseline)} ({plural(leader.baseline_n, 'run')})"
-    return f"{scale.value(leader.value)} over {runs}, {interval} (95% interval) against {baseline}"
+    return f"{scale.value(leader.value)} over {runs}, {interval} against {baseline}"
 
 
 def _since(snapshot: Snapshot, champion: Leader, scale: Scale) -> str:
@@ -126,7 +128,11 @@ def _since(snapshot: Snapshot, champion: Leader, scale: Scale) -> str:
 
 def _strength(snapshot: Snapshot, leader: Leader) -> str:
     """What a state without confirmation is worth."""
-    if leader.fresh:
+    if snapshot.noiseless:
+        return "Equal code gives equal numbers here: every step was decided by one run, and there is no noise."
+    if leader.fresh and snapshot.sigma == 0:
+        words = "All repeats gave the same number: seeds do not reach the code, and how much luck is in it is not seen."
+    elif leader.fresh:
         words = "Its fresh runs did not suffice to confirm it."
     elif any(e.n < 2 for e in judged(snapshot) if e.status == "keep"):
         words = "Not every step was replicated and none is confirmed on fresh seeds: part of the gain may be luck."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -12,37 +12,64 @@ from rich.text import Text
 from swarm.board.program import roles
 from swarm.coordinator.webhook import place
 from swarm.execution.sandbox import exposure, missing, protection
+from swarm.execution.slot import UNTOUCHED, limits_for
+from swarm.judge.decide import read_policy
 from swarm.launch.data import named
+from swarm.launch.plan import no_trial
+from swarm.project.durations import write_duration
 from swarm.researchers.registry import profile_of
-from swarm.views.formatting import clean
+from swarm.views.formatting import clean, plural
+from swarm.views.trial import trial_json, trial_rows
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan
     from swarm.project.settings import Setting
 
+_NAMES = 10  # cells, at least, for the names of rows, so that tables below each other are aligned
+
 
 def plan_json(plan: Plan) -> dict[str, object]:
-    """The plan as one JSON object: its lines as people read them, and the agents with their researchers."""
-    return {"tag": plan.tag, "researchers": dict(plan.researchers), "folder": str(plan.folder), "plan": _rows(plan)}
+    """The plan as one JSON object: its lines as people read them, the agents with their researchers, what is missing,
+    and the values of the trial run, where there was one."""
+    return {
+        "tag": plan.tag,
+        "researchers": dict(plan.researchers),
+        "folder": str(plan.folder),
+        "plan": _rows(plan),
+        "missing": list(plan.missing),
+        "trial": trial_json(plan.trial) if plan.trial else None,
+    }
 
 
-def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
-    """The plan in a few lines; with `settings` also where every value came from."""
-    table = _table()
-    for name, value in _rows(plan).items():
-        table.add_row(name, Text(clean(value)))
-    if not settings:
-        return table
-    origins = _table()
-    for setting in settings:
-        value = place(setting.value) if setting.name == "notify" and setting.value else setting.text
-        origins.add_row(setting.name, Text(clean(f"{value} ({setting.origin})")))  # no markup: [tool.swarm]
-    return Group(table, Text("\nwhere each setting comes from", "dim"), origins)
+def describe(plan: Plan) -> RenderableType:
+    """The plan in a few lines, with its trial where that is known."""
+    parts: list[RenderableType] = [_table(_rows(plan))]
+    if plan.missing:
+        parts.append(_table({"missing": "; ".join(plan.missing)}, "bold yellow"))
+    if plan.trial:
+        parts += [Text(), describe_trial(plan)]
+    return Group(*parts)
+
+
+def describe_settings(settings: Sequence[Setting]) -> RenderableType:
+    """Where every value came from."""
+    return Group(Text("\nwhere each setting comes from", "dim"), _table(dict(map(_origin_of, settings))))
+
+
+def describe_trial(plan: Plan) -> RenderableType:
+    """What the plan's trial run showed."""
+    return _table(trial_rows(plan, plan.trial) if plan.trial else {})
+
+
+def _origin_of(setting: Setting) -> tuple[str, str]:
+    value = place(setting.value) if setting.name == "notify" and setting.value else setting.text
+    return setting.name, f"{value} ({setting.origin})"
 
 
 def _rows(plan: Plan) -> dict[str, str]:
     config, project = plan.config, plan.project
     return {
+        **({"project": f"{project.prefix.rstrip('/')}, a part of its repository"} if project.prefix else {}),
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
         "researcher": _researcher(plan),
         **_roles(plan),
@@ -51,16 +78,44 @@ def _rows(plan: Plan) -> dict[str, str]:
         "runs": f"{' '.join(project.command).replace('{python}', 'python')}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
+        **({"missing": "; ".join(plan.gaps)} if plan.gaps else {}),
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
+        **_knobs(plan),
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
         "sandbox": _sandbox(plan),
+        "trial": _trial(plan),
         "seed": plan.seed,
-        "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}, at most twice that;"
-        f" policy {config.policy}",
+        "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}{'; ' * bool(plan.unread)}{plan.unread}",
+        "timeout": _timeout(plan),
+        "policy": _policy(config.policy),
         "limits": _limits(plan),
-        "data": named(plan.data) or "whatever the project brings",
+        "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
     }
+
+
+def _trial(plan: Plan) -> str:
+    """How it is seen beforehand that the untouched code runs, and what it gives."""
+    if why := no_trial(plan):
+        return why
+    if plan.trial:
+        return "made already, as shown below"
+    return (
+        f"the untouched code runs once on {next(iter(plan.slots))} first; nothing is founded unless it gives its number"
+    )
+
+
+def _knobs(plan: Plan) -> dict[str, str]:
+    """How many numbers and choices the sweep found, and where, if it takes part."""
+    if "sweep" not in plan.researchers.values():
+        return {}
+    places = sorted(plan.knobs.items(), key=lambda place: -place[1])
+    named = [f"{path} {number}" for path, number in places[:4]]
+    more = [f"{len(places) - 4} more"] if len(places) > 4 else []
+    if not places:
+        return {"knobs": "none: the sweep's agents have nothing to turn"}
+    found = f"{sum(plan.knobs.values())} numbers and choices in {plural(len(places), 'file')}"
+    return {"knobs": f"{found}: {', '.join([*named, *more])}"}
 
 
 def _sandbox(plan: Plan) -> str:
@@ -77,14 +132,36 @@ def _origin(plan: Plan, key: str) -> str:
     return f" ({plan.project.origins[key]})" if key in plan.project.origins else ""
 
 
+def _timeout(plan: Plan) -> str:
+    """When a run is ended whatever it does, and what that comes from."""
+    project = plan.project
+    if project.timeout is not None:
+        return f"{write_duration(project.timeout)} for the whole of a run{_origin(plan, 'timeout')}"
+    if not project.referee:
+        most = write_duration(UNTOUCHED)
+        return f"by what the untouched code takes, which may take {most} (`timeout` in swarm.toml says it)"
+    limits = limits_for(plan.budget, plan.device.split(":")[0])
+    cpu = f" or {write_duration(limits.cpu)} of CPU time" if limits.cpu else ""
+    return f"{write_duration(limits.wall)}{cpu} for training, by the budget; the referee has its own"
+
+
+def _policy(text: str) -> str:
+    """The keep rule; where nothing is run twice, that too."""
+    if not read_policy(text).noiseless:
+        return text
+    return f"{text}: equal code gives equal numbers, so that one run decides and only the newest state is run again"
+
+
 def _budget_origin(plan: Plan) -> str:
     return _origin(plan, "budget") if plan.budget == plan.project.budget else ""
 
 
-def _table() -> Table:
+def _table(rows: Mapping[str, str], style: str = "") -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
+    table.add_column(style=f"bold {style}", min_width=_NAMES)
     table.add_column(overflow="fold")
+    for name, text in rows.items():
+        table.add_row(name, Text(clean(text), style))  # no markup: [tool.swarm]
     return table
 
 

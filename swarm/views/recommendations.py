@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from statistics import median
 
-from swarm.board.briefing import CATEGORIES
 from swarm.judge.saturation import SATURATED
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.formatting import Scale, clean, plural, share
@@ -27,7 +26,7 @@ def recommend(snapshot: Snapshot) -> list[str]:
     return [
         _continuation(snapshot, experiments),
         *_near_misses(experiments),
-        *_untried(experiments),
+        *_untried(snapshot, experiments),
         *_fruitful(experiments),
         *_drought(experiments),
         *_saturation(snapshot),
@@ -62,12 +61,12 @@ def _near_misses(experiments: list[ExperimentView]) -> Iterator[str]:
         yield f"Look again at the near misses, alone or combined ({len(missed)}; the nearest: {best}). {command}"
 
 
-def _untried(experiments: list[ExperimentView]) -> Iterator[str]:
+def _untried(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[str]:
     tried = {e.category for e in experiments}
-    untried = [category for category in CATEGORIES if category not in tried]
+    untried = [category for category in snapshot.categories if category not in tried]
     if untried and experiments:
         command = code(f"python -m swarm tell {shlex.quote('look at ' + ' and '.join(untried[:2]))}")
-        yield f"Nobody tried: {', '.join(untried)}. {command}"
+        yield f"Nobody tried: {escape(', '.join(untried))}. {command}"
 
 
 def _fruitful(experiments: list[ExperimentView]) -> Iterator[str]:

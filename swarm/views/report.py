@@ -36,6 +36,7 @@ _SMALL_WORDS = frozenset(
 ) | {"that", "this", "what", "with", "would"}
 
 UNMEASURED = "unmeasured: every repeat gave the same number, so seeds do not reach the code"
+NOISELESS = "none: equal code gives equal numbers, so that one run decides"
 
 
 def write_report(
@@ -92,9 +93,9 @@ def _ran(snapshot: Snapshot) -> str:
         "time": f"{duration(end - snapshot.started)}, {snapshot.status}",
         "machines": f"{plural(len(snapshot.agents), 'agent')}, {escape(snapshot.device)}",
         "machine time": f"{machine_hours(snapshot)}, {share(snapshot.train_share)} of it training",
-        "noise of one run (sigma)": UNMEASURED if snapshot.sigma == 0 else scale.value(snapshot.sigma),
+        "noise of one run (sigma)": _noise(snapshot, scale),
         "researcher": escape(snapshot.researcher),
-        "rule and budget": f"{escape(snapshot.policy)}, {snapshot.budget:g} s a run",
+        "rule and budget": f"{escape(snapshot.lost_policy or snapshot.policy)}, {snapshot.budget:g} s a run",
     }
     last = snapshot.events[-1] if snapshot.events else None
     if last and last.kind == snapshot.status:
@@ -102,6 +103,12 @@ def _ran(snapshot: Snapshot) -> str:
     trust = Counter(audit_text(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)
     rows["runs with a number"] = _tally(trust) or "none"
     return table(DataFrame({"": list(rows), "this swarm": list(rows.values())}, dtype=object))
+
+
+def _noise(snapshot: Snapshot, scale: Scale) -> str:
+    if snapshot.noiseless:
+        return NOISELESS
+    return UNMEASURED if snapshot.sigma == 0 else scale.value(snapshot.sigma)
 
 
 def _tally(counts: Counter) -> str:

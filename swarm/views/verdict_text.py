@@ -7,7 +7,7 @@ from collections import Counter
 from swarm.board.repeats import Standing, standing
 from swarm.records import Failure, Purpose
 from swarm.snapshot.records import ExperimentView, Snapshot
-from swarm.views.formatting import plural
+from swarm.views.formatting import is_exact, plural
 
 FAILURES = {
     "oom": "ran out of memory",
@@ -72,6 +72,8 @@ def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
     if is_near_miss(experiment):
         runs = plural(experiment.n, "run")
         return f"Near miss: {runs} could not distinguish it from its parent. It may be worth another look."
+    if is_exact(experiment.low, experiment.high):
+        return "Refuted by one run: equal code gives equal numbers here, and this one's is no better."
     if is_refuted(experiment, sigma):
         return f"Refuted by {plural(experiment.n, 'run')}: a gain of even half a sigma is unlikely."
     return f"Discarded, unproven: {plural(experiment.n, 'run')} showed no gain, which does not rule out a small one."
@@ -84,6 +86,8 @@ def _evidence(experiment: ExperimentView) -> str:
         return "Later runs showed it to be a loss: the trunk went back to an earlier step."
     if experiment.rung == "confirmed":
         return "Confirmed on fresh seeds."
+    if is_exact(experiment.low, experiment.high):
+        return "Equal code gives equal numbers here, so that one run decides."
     if experiment.n < 2:
         return "It was not replicated: one run can be luck."
     return "Replicated, but not confirmed on fresh seeds."

@@ -8,7 +8,7 @@ import pytest
 
 from swarm.board import program
 from swarm.board.board import Board
-from swarm.board.briefing import CATEGORIES
+from swarm.records import CATEGORIES
 from tests.board.nights import Night
 
 TEXT = """# The program

@@ -8,9 +8,8 @@ import pytest
 
 from swarm.board import findings
 from swarm.board.board import Board
-from swarm.board.briefing import CATEGORIES
 from swarm.codec import decode, encode
-from swarm.records import Failure, Idea
+from swarm.records import CATEGORIES, Failure, Idea
 from swarm.researchers.llm import prompt
 from tests.board.nights import Night, turned
 

@@ -60,6 +60,7 @@ class Rig:
         self.seen: list[Progress] = []
         self.known: list[float | None] = []  # how long the untouched code takes to start, as known before each run
         self.project = Project(command=("{python}", "train.py"), editable=("train.py",), fixed=("prepare.py",))
+        self.timeouts: list[float | None] = []
         self.referee: str | None = None
         self.hidden: str | None = None
         self.purpose = Purpose.FIRST
@@ -67,6 +68,7 @@ class Rig:
         self.limits = Limits(wall=20.0, cpu=None, referee=20.0, silence=None, grace=0.3, lock_wait=0.5)
         self.allowed: tuple[str, ...] = ()
         self.sandboxed = False
+        self.checkout: Path | None = None
 
     def runner(self) -> LocalRunner:
         files = {"train.py": "", "prepare.py": "FIXED = 1\n"}
@@ -78,11 +80,13 @@ class Rig:
             files["hidden.py"] = textwrap.dedent(self.hidden)
             project = replace(project, hidden=("{python}", "hidden.py"))
         return LocalRunner(
-            project, archive(files), self.folder, self.slot, None, self.allowed, self._chosen, self.sandboxed
-        )
+            replace(project, pass_env=self.allowed), archive(files), self.folder, self.slot, None,
+            self._chosen, self.sandboxed, self.checkout,
+        )  # fmt: skip
 
-    def _chosen(self, budget: float, device: str, known: float | None) -> Limits:
+    def _chosen(self, budget: float, device: str, known: float | None, timeout: float | None) -> Limits:
         self.known.append(known)
+        self.timeouts.append(timeout)
         return self.limits
 
     def run(self, trainer: str, run: str = RUN, attempt: int = 1) -> Run:

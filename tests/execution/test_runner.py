@@ -263,14 +263,21 @@ def test_a_program_that_never_prints_is_started_and_no_more(rig):
 
 
 def test_the_environment_is_allow_listed(rig, monkeypatch):
-    for name in ("CANARY", "ANTHROPIC_API_KEY", "AUTORESEARCH_TOKEN", "CUDA_SECRET_THING", "PYTHONPATH", "GITHUB_PAT"):
+    for name in ("CANARY", "ANTHROPIC_API_KEY", "AUTORESEARCH_TOKEN", "CUDA_SECRET_THING", "HF_TOKEN", "GITHUB_PAT"):
         monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("UV_INDEX_URL", "https://me:canary@packages.example")
+    monkeypatch.setenv("HF_HOME", "hf_canary12345678")  # whatever it is called
+    monkeypatch.setenv("TF_VAR_word", "canary")  # Terraform's, and not TensorFlow's
+    monkeypatch.setenv("XLA_FLAGS", "--xla")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    monkeypatch.setenv("GEMINI_API_KEY", "named")
     monkeypatch.setenv("AUTORESEARCH_CACHE", "/somewhere")
     monkeypatch.setenv("EXTRA", "wanted")
-    rig.allowed = ("EXTRA", "ANTHROPIC_API_KEY")
+    rig.allowed = ("EXTRA", "GEMINI_API_KEY")
     run = rig.run("import json, os; print(json.dumps(dict(os.environ)))")
     env = json.loads(Path(run.log).read_text())
-    assert "canary" not in env.values()
+    assert not [name for name, value in env.items() if "canary" in value]
+    assert (env["XLA_FLAGS"], env["TOKENIZERS_PARALLELISM"], env["GEMINI_API_KEY"]) == ("--xla", "false", "named")
     assert env["AUTORESEARCH_CACHE"] == "/somewhere" and env["EXTRA"] == "wanted" and env["PATH"] == os.environ["PATH"]
     assert (env["TIME_BUDGET"], env["SWARM_SEED"], env["SWARM_THREADS"], env["OMP_NUM_THREADS"]) == ("1", "7", "2", "2")
     assert env["CUDA_VISIBLE_DEVICES"] == "3" and "SWARM_DEVICE" not in env

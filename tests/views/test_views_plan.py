@@ -44,6 +44,22 @@ def test_it_tells_whose_roles_the_program_gives_and_a_name_that_is_nobodys(
     assert roles == "architecture for gpu0, gpu2; a section of its own for nobody: no sweeep or gpu9"
 
 
+def test_it_tells_the_timeout_beside_the_budget_and_what_it_comes_from(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = root / "swarm.toml"
+    before = settings.read_text()
+    by_budget = rows(root, capsys, "--budget", "10m")
+    assert by_budget["budget"].startswith("600 s of training per run") and "timeout" in by_budget
+    settings.write_text(before + '\ntimeout = "45m"\n')
+    said = rows(root, capsys)
+    settings.write_text(before)
+    assert said["timeout"] == "45m for the whole of a run"
+    assert said["policy"] == "race"
+    exact = rows(root, capsys, "--policy", "exact")["policy"]
+    assert exact.startswith("exact: equal code gives equal numbers, so that one run decides")
+
+
 def test_it_tells_where_each_setting_comes_from(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,8 @@ def measure(root: Path, budget: float) -> dict[str, Any]:
 
 def _run(plan: Plan, folder: Path) -> dict[str, float]:
     slot = next(iter(plan.slots.values()))
-    runner = LocalRunner(plan.project, base_tree(plan), folder, slot, sandboxed=not sandbox.missing())
+    sandboxed = not sandbox.missing()
+    runner = LocalRunner(plan.project, base_tree(plan), folder, slot, sandboxed=sandboxed, checkout=plan.root)
     sha = plan.source.sha
     work = Measure("overhead", 1, "overhead", "overhead", Purpose.FIRST, 1, sha, sha, plan.budget)
     began = time.monotonic()

@@ -108,9 +108,15 @@ def _standing(briefing: Briefing) -> str:
         f"You are agent {briefing.agent} of the swarm {briefing.tag}, on one {briefing.device} device.",
         f"Metric: {briefing.metric}, {briefing.direction} is better; one run trains for {briefing.budget:g} seconds.",
         f"Baseline {_number(briefing.baseline)}, trunk now {_number(briefing.best)} at position {briefing.position},"
-        f" noise of one run (sigma) {_number(briefing.sigma)}.",
+        f" {_noise(briefing.sigma)}.",
     ]
     return "# Briefing\n\n" + "\n".join(facts)
+
+
+def _noise(sigma: float | None) -> str:
+    if sigma == 0:
+        return "no noise was seen: repeats of the same code gave the same number"
+    return f"noise of one run (sigma) {_number(sigma)}"
 
 
 def _notes(notes: tuple[str, ...]) -> list[str]:

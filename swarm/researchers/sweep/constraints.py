@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from swarm.researchers.sweep.knobs import Value
+from swarm.researchers.sweep.literals import Value
 
 # autoresearch's names for knobs that this project's train.py calls otherwise.
 _ALIASES = {

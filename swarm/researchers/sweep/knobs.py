@@ -1,172 +1,124 @@
-"""The knobs of a training file: its tunable literals, read and written as syntax, so that comments and layout survive.
+"""The knobs of a project: the literals of its editable files that may be tuned, read and written in place.
 
-In this project's own train.py they are the keywords of `PRESETS[device]`; in a file shaped like autoresearch's they
-are the module's UPPER_CASE constants (`ADAM_BETAS = (0.8, 0.95)` gives the knobs `ADAM_BETAS[0]` and `ADAM_BETAS[1]`).
+Each has a name of its own: the file and what the literal is called there (`train.py:XGBClassifier.learning_rate`,
+`config.yaml:model.lr`). The presets and the UPPER_CASE constants of a Python file are known by their plain name
+(`MATRIX_LR`, `ADAM_BETAS[1]`), as long as no other file has the same.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-import libcst as cst
+from swarm.records import Source
+from swarm.researchers.sweep.config_literals import CONFIGS, read_config
+from swarm.researchers.sweep.families import family_rule
+from swarm.researchers.sweep.frame import is_frame
+from swarm.researchers.sweep.literals import Literal, Place, Value, numbered, spliced
+from swarm.researchers.sweep.python_literals import read_python
+from swarm.researchers.sweep.token_literals import LANGUAGES, read_tokens
 
-Value = float | int | str
+__all__ = ["Knob", "Value", "knobs_of", "read_knobs", "show", "turned", "write_knobs"]
 
-PRESETS = "PRESETS"  # the table of presets by device
+_LARGEST = 2_000_000  # bytes: a larger file is data
 
-# Constants with one of these words are facts, measures or the experiment's frame, never something to tune.
-_FRAME = {"BUDGET", "CACHE", "DIR", "EVAL", "FLOPS", "INTERVAL", "PATH", "PEAK", "SECONDS", "SEED", "TIMEOUT", "VOCAB"}
 
-_OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-}
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A literal that may be tuned: its name in the project, its file, and where it stands there."""
+
+    name: str
+    path: str
+    literal: Literal
+
+    @property
+    def value(self) -> Value:
+        return self.literal.value
+
+
+def knobs_of(source: Source, device: str) -> dict[str, Knob]:
+    """All knobs of the editable files, by name: files in the order of their names, and each in the text's order."""
+    found: dict[str, Knob] = {}
+    texts = {path: _decoded(content) for path, content in sorted(source.files.items()) if len(content) <= _LARGEST}
+    reads = frozenset().union(*(read_python(t, device).reads for path, t in texts.items() if path.endswith(".py")))
+    for path, text in texts.items():
+        for name, literal in _file_knobs(path, text, device, reads).items():
+            plain = literal.place is Place.CONSTANT and path.endswith(".py") and name not in found
+            full = name if plain else f"{path}:{name}"
+            found[full] = Knob(full, path, literal)
+    return found
+
+
+def turned(source: Source, knobs: Mapping[str, Knob], changes: Mapping[str, Value]) -> dict[str, bytes]:
+    """The new content of every file in which `changes` turns a knob; KeyError for an unknown knob."""
+    files: dict[str, dict[Literal, Value]] = {}
+    for name, value in changes.items():
+        files.setdefault(knobs[name].path, {})[knobs[name].literal] = value
+    return {
+        path: _encoded(spliced(_decoded(before), own), before)
+        for path, own in files.items()
+        for before in (source.files[path],)
+    }
 
 
 def read_knobs(text: str, device: str) -> dict[str, Value]:
-    """The knobs of the Python file `text` for `device`, in file order; none where it does not parse."""
-    try:
-        return {name: value for name, _, value in _knobs(text, device)}
-    except cst.ParserSyntaxError:
-        return {}
+    """The values of the knobs of one Python file, in file order; none where it does not parse."""
+    return {name: literal.value for name, literal in _python_knobs(text, device).items()}
 
 
 def write_knobs(text: str, device: str, changes: Mapping[str, Value]) -> str:
-    """`text` with the knobs in `changes` set to new values and nothing else touched; KeyError for an unknown knob."""
-    module = parse(text)
-    places = {name: node for name, node, _ in _knobs(text, device)}
-    replacements = {id(places[name]): _literal(places[name], value) for name, value in changes.items()}
-    # Knobs are top-level assignments: to visit only those is ten times faster than to visit every function as well.
-    body = [
-        _replaced(line, replacements) if isinstance(line, cst.SimpleStatementLine) else line for line in module.body
-    ]
-    return module.with_changes(body=body).code
-
-
-@functools.lru_cache(maxsize=8)
-def parse(text: str) -> cst.Module:
-    """The syntax tree of `text`, remembered: trees are never changed, and one text is asked about again and again."""
-    return cst.parse_module(text)
+    """The Python file `text` with these knobs set and nothing else touched; KeyError for an unknown knob."""
+    literals = _python_knobs(text, device)
+    return spliced(text, {literals[name]: value for name, value in changes.items()})
 
 
 def show(value: Value) -> str:
     """A knob's value as people read it, which is also valid Python for a number."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.4g}"
+    return short if float(short) == value else repr(value)
+
+
+def _python_knobs(text: str, device: str) -> dict[str, Literal]:
+    return _file_knobs("file.py", text, device, read_python(text, device).reads)
+
+
+@functools.lru_cache(maxsize=64)
+def _file_knobs(path: str, text: str, device: str, reads: frozenset[str]) -> dict[str, Literal]:
+    """The knobs of one file by their names in it. `reads` are the names that some editable Python file reads."""
+    suffix = path.rpartition(".")[2].lower()
+    if suffix == "py":
+        literals: Iterable[Literal] = read_python(text, device).literals
+    elif suffix in CONFIGS:
+        literals = read_config(text, suffix)
+    elif suffix in LANGUAGES:
+        literals = read_tokens(text, suffix)
+    else:
+        literals = ()
+    return {name: literal for name, literal in numbered(literals).items() if _is_knob(literal)}
+
+
+def _is_knob(literal: Literal) -> bool:
+    return not is_frame(literal) and (literal.place is Place.CONSTANT or family_rule(literal) is not None)
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Finding them
+# Text that is written back as it was
 
 
-@functools.lru_cache(maxsize=8)
-def _knobs(text: str, device: str) -> tuple[tuple[str, cst.BaseExpression, Value], ...]:
-    """(name, literal's node, value) of every knob that the file really uses."""
-    assigned = dict(_assignments(parse(text)))
-    table = assigned.get(PRESETS)
-    places = _keywords(table, device) if isinstance(table, cst.Dict) else _constants(assigned)
-    used = _used_names(text)
-    folded = [(name, node, _fold(node)) for name, node in places if name.partition("[")[0] in used]
-    return tuple((name, node, value) for name, node, value in folded if value is not None)
+_MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
-def _assignments(module: cst.Module) -> Iterator[tuple[str, cst.BaseExpression]]:
-    """(name, value) of the module's top-level assignments to one plain name."""
-    for line in module.body:
-        for statement in line.body if isinstance(line, cst.SimpleStatementLine) else ():
-            match statement:
-                case cst.Assign(targets=[cst.AssignTarget(target=cst.Name(value=name))], value=value):
-                    yield name, value
-                case cst.AnnAssign(target=cst.Name(value=name), value=cst.BaseExpression() as value):
-                    yield name, value
+def _encoding(content: bytes) -> str:
+    return next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
 
 
-def _keywords(table: cst.Dict, device: str) -> Iterator[tuple[str, cst.BaseExpression]]:
-    for element in table.elements:
-        match element:
-            case cst.DictElement(key=cst.SimpleString() as key, value=cst.Call(args=arguments)):
-                if key.evaluated_value == device:
-                    yield from ((a.keyword.value, a.value) for a in arguments if a.keyword is not None)
+def _decoded(content: bytes) -> str:
+    """The text of a file, byte order mark included; what is not UTF-8 stays as it is, a half character for a byte."""
+    return content.decode(_encoding(content), "surrogateescape")
 
 
-def _constants(assigned: Mapping[str, cst.BaseExpression]) -> Iterator[tuple[str, cst.BaseExpression]]:
-    for name, value in assigned.items():
-        if not name.isupper() or _FRAME.intersection(name.split("_")):
-            continue
-        if isinstance(value, cst.Tuple):
-            yield from ((f"{name}[{index}]", element.value) for index, element in enumerate(value.elements))
-        else:
-            yield name, value
-
-
-def _used_names(code: str) -> set[str]:
-    """Every name and attribute that is read somewhere: a constant that nothing reads is no knob."""
-    nodes = [
-        n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Name | ast.Attribute) and isinstance(n.ctx, ast.Load)
-    ]
-    return {node.id if isinstance(node, ast.Name) else node.attr for node in nodes}
-
-
-def _fold(node: cst.BaseExpression) -> Value | None:
-    """The value of a literal or of plain arithmetic on literals (`2**19`), None for anything else."""
-    try:
-        return _evaluate(ast.parse(cst.Module([]).code_for_node(node), mode="eval").body)
-    except (SyntaxError, ArithmeticError, ValueError, TypeError):
-        return None
-
-
-def _evaluate(node: ast.expr) -> Value:
-    match node:
-        case ast.Constant(value=bool() | int() | float() | str() as value):
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_number(operand)
-        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _OPERATORS:
-            base, other = _number(left), _number(right)
-            if isinstance(operation, ast.Pow | ast.LShift) and abs(other) > 64:
-                raise ValueError("too large to be a knob")
-            return _OPERATORS[type(operation)](base, other)
-    raise ValueError("not a literal")
-
-
-def _number(node: ast.expr) -> float | int:
-    value = _evaluate(node)
-    if isinstance(value, str):
-        raise TypeError("arithmetic on text")
-    return value
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Writing them
-
-
-def _literal(old: cst.BaseExpression, value: Value) -> cst.BaseExpression:
-    """`value` written as the file writes it: text in quotes, a power of two as 2**k where the old one was."""
-    if isinstance(value, str):
-        return cst.SimpleString(f'"{value}"')
-    powered = isinstance(old, cst.BinaryOperation) and isinstance(old.operator, cst.Power)
-    if powered and isinstance(value, int) and value > 1 and value & (value - 1) == 0:
-        return cst.parse_expression(f"2**{value.bit_length() - 1}")
-    return cst.parse_expression(repr(value))
-
-
-def _replaced(line: cst.SimpleStatementLine, replacements: Mapping[int, cst.BaseExpression]) -> cst.CSTNode:
-    return cst.ensure_type(line.visit(_Replace(replacements)), cst.SimpleStatementLine)
-
-
-class _Replace(cst.CSTTransformer):
-    """Puts new expressions in the place of known nodes."""
-
-    def __init__(self, replacements: Mapping[int, cst.BaseExpression]) -> None:
-        super().__init__()
-        self._replacements = replacements
-
-    def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
-        return self._replacements.get(id(original_node)) or super().on_leave(original_node, updated_node)  # type: ignore[return-value]
+def _encoded(text: str, before: bytes) -> bytes:
+    return text.encode(_encoding(before), "surrogateescape")

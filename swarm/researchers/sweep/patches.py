@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from swarm.researchers.sweep.knobs import parse
-
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -51,13 +49,19 @@ class Patch:
         return _applied(self, text)
 
 
+@functools.lru_cache(maxsize=8)
+def _parsed_module(text: str) -> cst.Module:
+    """The syntax tree of `text`, remembered: trees are never changed, and one text is asked about again and again."""
+    return cst.parse_module(text)
+
+
 @functools.lru_cache(maxsize=64)  # one parent is asked for every patch, at every proposal
 def _applied(patch: Patch, text: str) -> str | None:
     reading = "".join(text.split())
     for way in patch.ways:
         # Walking a syntax tree takes a tenth of a second; most patches are seen not to fit without it.
         fits = all("".join(change.old.split()) in reading for change in way if isinstance(change, Exchange))
-        changed = parse(text) if fits else None
+        changed = _parsed_module(text) if fits else None
         for change in way:
             changed = _changed(changed, change) if changed else None
         if changed:

@@ -6,12 +6,12 @@ whys come from published nights on this very task and from measurements of the p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from swarm.researchers.sweep.constraints import canonical
-from swarm.researchers.sweep.knobs import Value
+from swarm.researchers.sweep.families import family_rule
+from swarm.researchers.sweep.knobs import Knob, Value
 from swarm.researchers.sweep.rules import Grid, Rule, significant
 
 LOG, LINEAR, POWER, WHOLE, CHOICE = Grid
@@ -126,17 +126,19 @@ RULES: Mapping[str, Rule] = {
 
 
 def rule_for(name: str, value: Value) -> Rule | None:
-    """The rule for a knob; a plain one for a number nobody wrote a rule for, None for unknown words and switches.
+    """The playbook's rule for a knob of this name and value, None where it has none.
 
     A number out of its rule's range is another thing of that name, in another project.
     """
     rule = RULES.get(canonical(name))
-    if isinstance(value, str | bool) or (rule is not None and rule.low <= value <= rule.high):
-        return rule
-    why = "Nothing is known about this constant yet: a look at both sides tells which way it matters."
-    grid = LOG if value > 0 else LINEAR
-    low = 1 if isinstance(value, int) else -math.inf if value < 0 else 0.0
-    return Rule("other", grid, low, step=1.5 if grid is LOG else 0.1, weight=0.6, up=why, down=why)
+    if rule is None or isinstance(value, bool) or isinstance(value, str) != (rule.grid is CHOICE):
+        return None
+    return rule if isinstance(value, str) or rule.low <= value <= rule.high else None
+
+
+def rule_of(knob: Knob) -> Rule | None:
+    """How a knob may be turned: by the playbook, else by what its name and its file say; None where neither tells."""
+    return rule_for(knob.name, knob.value) or family_rule(knob.literal)
 
 
 # ---------------------------------------------------------------------------------------------------------------

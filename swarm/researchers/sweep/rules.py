@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from swarm.researchers.sweep.knobs import Value
+from swarm.researchers.sweep.literals import Value
 
 
 class Grid(StrEnum):
@@ -17,7 +17,7 @@ class Grid(StrEnum):
     LINEAR = "linear"  # a continuous number; neighbours by a difference
     POWER = "power"  # neighbours by a factor, only these
     WHOLE = "whole"  # neighbours by a difference, only these
-    CHOICE = "choice"  # one of some words
+    CHOICE = "choice"  # one of some words, or on and off
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Rule:
     weight: float = 1.0
     up: str = ""
     down: str = ""
-    choices: tuple[str, ...] = ()
+    choices: tuple[Value, ...] = ()
 
     @property
     def continuous(self) -> bool:
@@ -43,8 +43,8 @@ class Rule:
         if isinstance(value, str) or self.grid is Grid.CHOICE:
             yield from (choice for choice in self.choices if choice != value)
             return
-        for distance in (1, -1) if self.continuous else (1, -1, 2, -2):
-            yield from self.within(value, self.shifted(value, distance))
+        distances = (1, -1) if self.continuous else (1, -1, 2, -2)
+        yield from dict.fromkeys(new for d in distances for new in self.within(value, self.shifted(value, d)))
 
     def shifted(self, value: float, distance: float) -> float:
         """`value` moved by `distance` steps of the grid."""
@@ -62,6 +62,8 @@ class Rule:
     def within(self, value: float, wanted: float) -> Iterator[Value]:
         """`wanted` as this knob is written (int stays int, two significant digits), if that is a new valid value."""
         bounded = min(max(wanted, self.low), self.high)
+        if self.grid is Grid.LOG and bounded >= 1000:
+            bounded = significant(bounded)
         written = round(bounded) if isinstance(value, int) else significant(bounded)
         if written != value and (self.low <= written <= self.high):
             yield written
@@ -72,5 +74,7 @@ class Rule:
 
 
 def significant(value: float, digits: int = 2) -> float:
-    """`value` rounded to so many significant digits, so that titles read well."""
+    """`value` rounded to so many significant digits, so that titles read well; near 1, of what is missing."""
+    if 0.98 <= value < 1:
+        return round(1 - float(f"{1 - value:.{digits - 1}e}"), 12)
     return float(f"{value:.{digits - 1}e}")

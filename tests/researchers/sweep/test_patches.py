@@ -18,7 +18,6 @@ from swarm.records import Source
 from swarm.researchers.sweep.knob_space import open_knob_space
 from swarm.researchers.sweep.knobs import read_knobs, write_knobs
 from swarm.researchers.sweep.patches import Exchange, Insertion, Patch
-from swarm.researchers.sweep.playbook import rule_for
 from swarm.researchers.sweep.structures import PATCHES
 
 TITLES = [patch.title for patch in PATCHES]
@@ -120,11 +119,11 @@ def test_insertion_goes_before_its_anchor() -> None:
 def test_every_rule_turns_its_knob(trainer: str, device: str) -> None:
     space = open_knob_space(Source({"trainer/train.py": trainer.encode()}), device)
     assert space
-    silent = {name for name, value in space.knobs.items() if not rule_for(name, value)}
+    silent = space.knobs.keys() - space.rules.keys()
     assert not silent, "knobs without a rule"
     turned, written = set(), space.knobs
     for name, value in space.knobs.items():
-        rule = rule_for(name, value)
+        rule = space.rules.get(name)
         ideas = [idea for new in rule.neighbours(value) for idea in space.turn({name: new}, "")] if rule else []
         if ideas:
             turned.add(name)
@@ -168,10 +167,11 @@ def plays(trainer: str) -> Iterator[tuple[str, str]]:
     space = open_knob_space(Source({"trainer/train.py": trainer.encode()}), "cpu")
     assert space
     for name, value in space.knobs.items():
-        rule = rule_for(name, value)
+        rule = space.rules.get(name)
         for neighbour in rule.neighbours(value) if rule else ():
             for idea in space.turn({name: neighbour}, ""):
-                yield idea.title, space.edit(idea) or ""
+                edit = space.edit(idea)
+                yield idea.title, edit.files["trainer/train.py"].decode() if edit else ""
     yield from ((patch.title, patch.apply(trainer) or "") for patch in OWN)
 
 

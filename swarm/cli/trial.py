@@ -1,0 +1,79 @@
+"""The trial run of a launch, as a person sees it: its progress, what it showed, or why nothing is founded."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from swarm.launch.plan import Plan
+    from swarm.launch.trial import Trial
+    from swarm.launch.trial_run import Report
+    from swarm.records import Progress
+
+
+def tried(plan: Plan, screen: Console | None = None) -> Plan:
+    """The plan with its trial, which is made now where it has to be; `screen` shows it, to people.
+
+    SwarmError where nothing can be founded on what it showed, after the end of the log of what crashed.
+    """
+    from swarm.launch.plan import no_trial
+    from swarm.launch.trial import refusal
+    from swarm.launch.trial_run import editable_files, make_trial
+    from swarm.launch.trial_store import store
+    from swarm.views.plan import describe_trial
+
+    asked = plan.config.trial == "always"
+    if no_trial(plan) or (not asked and (plan.config.dry_run or plan.trial)):
+        return plan
+    editable = editable_files(plan)
+    try:
+        with _shown(plan, screen) as report:
+            trial = make_trial(plan, editable, report, always=asked)
+    except KeyboardInterrupt:
+        print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
+        raise
+    plan = replace(plan, trial=trial)
+    if screen and trial.completed:
+        screen.print("", describe_trial(plan), sep="\n")
+    if problem := refusal(trial, plan.project):
+        _show_end(trial)
+        raise problem
+    store(plan, trial)
+    return plan
+
+
+@contextlib.contextmanager
+def _shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
+    """What is told while the trial runs: a line that moves in a terminal, one that stays elsewhere."""
+    from swarm.views.trial import progress_line
+
+    if screen is None:
+        yield lambda number, progress: None
+        return
+    first = progress_line(plan, 1, None)
+    if not screen.is_terminal:
+        print(first, flush=True)
+        yield lambda number, progress: None
+        return
+    with screen.status(first) as status:
+
+        def show(number: int, progress: Progress) -> None:
+            status.update(progress_line(plan, number, progress))
+
+        yield show
+
+
+def _show_end(trial: Trial) -> None:
+    """The end of the log of a run that gave no number."""
+    from rich.console import Console
+
+    from swarm.views.trial import log_tail
+
+    if trial.run.failure and not trial.completed:
+        Console(stderr=True).print(log_tail(trial))

@@ -1,0 +1,85 @@
+"""The paths that code names in string literals: what it may open. Python by its syntax, other languages by tokens."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+LONGEST = 300  # characters of a path that is looked at
+_QUOTED = re.compile(r"""["'`]([^"'`\n\\]{1,300})["'`]""")
+_WORD = re.compile(r"(?<![\w./~-])(?:~|\.{1,2})?/?[\w.@+-]+(?:/[\w.@+-]+)*/?")
+_WRITES = re.compile(r"save|dump|write|to_csv|to_parquet|to_json|to_pickle|mkdir|makedirs|rmtree|unlink|remove|touch")
+
+
+def named_paths(text: str, python: bool) -> Iterator[str]:
+    """What may be a path among the literals of a file, in their order; of Python not what is plainly written to."""
+    if python:
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return
+        yield from _of_python(tree)
+        return
+    yield from (word for word in _QUOTED.findall(text) if _may_be_path(word))
+
+
+def words(line: str) -> Iterator[str]:
+    """What may be a path in a line of a log: what is quoted, and what has a slash or a dot."""
+    quoted = _QUOTED.findall(line[:2000])[:20]
+    yield from filter(_may_be_path, quoted)
+    for word in _WORD.findall(line[:2000])[:40]:
+        word = word.rstrip(".,:;")
+        if ("/" in word or "." in word.strip(".")) and _may_be_path(word):
+            yield word
+
+
+def _of_python(tree: ast.AST) -> Iterator[str]:
+    written = {id(inner) for node in ast.walk(tree) if _is_writing(node) for inner in ast.walk(node)}
+    taken: set[int] = set()
+    for node in ast.walk(tree):
+        parts = _joined(node) if id(node) not in written and id(node) not in taken else []
+        if len(parts) > 1:
+            taken.update(id(inner) for inner in ast.walk(node))
+            yield "/".join(part.strip("/") if place else part.rstrip("/") for place, part in enumerate(parts))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in written | taken:
+            yield from filter(_may_be_path, (node.value,))
+
+
+def _joined(node: ast.AST) -> list[str]:
+    """The literal parts of `Path("a") / "b"` and `os.path.join("a", "b")`; none where any part is no literal."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        left, right = _joined(node.left), _joined(node.right)
+        return [*left, *right] if left and right else []
+    if isinstance(node, ast.Call) and not node.keywords:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in ("Path", "PurePath", "join"):
+            parts = [_joined(argument) for argument in node.args]
+            return [part for inner in parts for part in inner] if all(parts) else []
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _may_be_path(node.value):
+        return [node.value]
+    return []
+
+
+def _is_writing(node: ast.AST) -> bool:
+    """A call that writes to what it names: `save(...)`, `open(..., "w")`."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    mode = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+    modes = [argument.value for argument in mode if isinstance(argument, ast.Constant)]
+    return bool(_WRITES.search(name)) or (
+        name == "open" and any(isinstance(value, str) and set(value) & set("wax") for value in modes)
+    )
+
+
+def _may_be_path(text: str) -> bool:
+    return (
+        0 < len(text) <= LONGEST
+        and text.isprintable()
+        and not text.isspace()
+        and "://" not in text
+        and not set(text) & set("*?{}<>|\0")
+        and text.strip("./") != ""
+    )

@@ -1,0 +1,174 @@
+"""Makes the trial run on the first slot of a plan, and short ones again, in the way that every run of a swarm is made.
+
+Whatever ends it, no process is left, and nothing but its own folder is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from swarm.errors import UsageError
+from swarm.execution.logs import read_plain
+from swarm.execution.runner import LocalRunner
+from swarm.execution.sandbox import wanted
+from swarm.execution.spec import SECOND, Result
+from swarm.execution.summary import Value, parse_summary
+from swarm.execution.workspace import remove
+from swarm.launch.plan import Plan, base_tree, environment
+from swarm.launch.trial import EditableFile, Phases, Repeat, Trial, differing, read_guards
+from swarm.launch.trial_store import alone, identity, trial_folder
+from swarm.ledger.runs import SELECTION_SEEDS
+from swarm.project.project import Project
+from swarm.records import Measure, Progress, Purpose, Run
+from swarm.researchers.sweep.knobs import read_knobs
+
+QUICK = 60.0  # seconds below which a run is made again, to see whether its number repeats
+PATIENCE = 120.0  # seconds for all repeats of a run together, after the two that tell most
+SEED = SELECTION_SEEDS + 1  # of the first run of anything
+_OUTPUT = 2**20  # bytes of a log's end in which names are looked for
+
+Report = Callable[[int, Progress], None]  # which run it is, from 1 on, and how far it is
+
+
+def make_trial(plan: Plan, editable: tuple[EditableFile, ...], report: Report, always: bool = False) -> Trial:
+    """The untouched code on the plan's first slot; with `always` also a long run is made again.
+
+    UsageError where another launch does the same here.
+    """
+    with alone(plan.root) as folder, _environment(environment(plan)):
+        return asyncio.run(_made(plan, editable, folder, report, always))
+
+
+async def _made(
+    plan: Plan, editable: tuple[EditableFile, ...], folder: Path, report: Report, always: bool
+) -> Trial:
+    agent, slot = next(iter(plan.slots.items()))
+    own = trial_folder(folder, agent)
+    runner = LocalRunner(plan.project, base_tree(plan), own, slot, sandboxed=wanted(plan.config.sandbox))
+    try:
+        await asyncio.to_thread(_clear, runner, own)  # a launch was killed in its trial
+        run, result, found = await _run_once(plan, runner, 1, SEED, report)
+        trial = Trial(
+            of=identity(plan),
+            agent=agent,
+            slot=slot,
+            seed=SEED,
+            seeded=plan.seeded,
+            run=run,
+            completed=result is not None and bool(result.steps) and all(step.succeeded for step in result.steps),
+            changed=result.changed if result else (),
+            found=found,
+            phases=_phases(run, result),
+            guards=read_guards(plan.project.guards, run),
+            editable=editable,
+        )
+        while (seed := trial.next_seed) is not None and _worth_it(trial, plan.project, always):
+            number = len(trial.repeats) + 2
+            again, _, names = await _run_once(plan, runner, number, seed, report)
+            trial = replace(trial, repeats=(*trial.repeats, _repeat(seed, again, trial.found, names)))
+        return trial
+    finally:
+        runner.leftovers()  # after a Ctrl-C: the guard has ended all of its tree before this returns
+        for workspace in ("run", "referee", "guards", "runs"):
+            remove(own / workspace)
+
+
+async def _run_once(
+    plan: Plan, runner: LocalRunner, number: int, seed: int, report: Report
+) -> tuple[Run, Result | None, Mapping[str, Value]]:
+    sha = plan.source.sha
+    work = Measure(f"trial.{number}", 1, "trial", "trial", Purpose.BASELINE, seed, sha, sha, plan.budget)
+    run = await runner.run(work, plan.source, lambda progress: report(number, progress))
+    result = runner.result(work.run, work.attempt)
+    runner.acknowledge(work.run, work.attempt)
+    return run, result, _names(run, plan.project)
+
+
+def _worth_it(trial: Trial, project: Project, always: bool) -> bool:
+    """Whether another run of the code is worth its time; what a referee measures is judged by its noise anyway."""
+    made, seconds = len(trial.repeats), trial.phases.whole
+    if trial.value is None or made >= 6:
+        return False
+    if always and made < 2:
+        return True
+    return not project.referee and seconds < QUICK and (made + 1) * seconds <= PATIENCE
+
+
+def _repeat(seed: int, run: Run, before: Mapping[str, Value], names: Mapping[str, Value]) -> Repeat:
+    if run.metrics is None:
+        return Repeat(seed, None, reason=run.reason)
+    return Repeat(seed, run.metrics.value, differing(before, names))
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+def _names(run: Run, project: Project) -> dict[str, Value]:
+    """Every name in the run's output with its newest value, and what a referee measured."""
+    text = read_plain(Path(run.log), _OUTPUT, from_end=True).decode(errors="replace") if run.log else ""
+    printed = parse_summary(f"---\n{text}", project.metric)
+    return {**printed, **(run.metrics.values if run.metrics else {})}
+
+
+def _phases(run: Run, result: Result | None) -> Phases:
+    steps = [step for step in result.steps if step.name != SECOND] if result else []
+    if not steps:
+        return Phases(run.seconds, None, run.training_seconds, None)
+    start = steps[0].start
+    referee = sum(step.seconds for step in steps[1:]) if len(steps) > 1 else None
+    return Phases(run.seconds, start, steps[0].seconds - (start or 0.0), referee)
+
+
+def editable_files(plan: Plan) -> tuple[EditableFile, ...]:
+    """What a researcher can edit; UsageError where there is nothing."""
+    kind = plan.device.split(":")[0]
+    files = tuple(_editable_file(path, content, kind) for path, content in plan.source.files.items())
+    names = ", ".join(plan.source.files)
+    if not any(file.lines for file in files):
+        raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
+    if set(plan.researchers.values()) == {"sweep"} and not any(file.knobs for file in files):
+        raise UsageError(
+            f"{names}: no number is written there that the sweep could turn, and nobody else thinks here; name other"
+            " files as `editable` in swarm.toml, or choose a researcher that reads them: --researcher claude-code"
+        )
+    return files
+
+
+def _editable_file(path: str, content: bytes, kind: str) -> EditableFile:
+    text = content.decode("utf-8-sig", errors="replace")
+    return EditableFile(
+        path, sum(bool(line.strip()) for line in text.splitlines()), len(read_knobs(text, kind)) if _python(path) else 0
+    )
+
+
+def _python(path: str) -> bool:
+    return path.endswith(".py")
+
+
+# -- before and after ----------------------------------------------------------------------------------------------
+
+
+def _clear(runner: LocalRunner, folder: Path) -> None:
+    """Ends what a killed launch left running, and forgets its files."""
+    runner.leftovers()
+    remove(folder)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables for the runs, which get theirs from this process's, and for nothing after them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
