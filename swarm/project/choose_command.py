@@ -11,7 +11,7 @@ from swarm.project import autoresearch_files as session
 from swarm.project.choose_files import PREPARE, TRAIN
 from swarm.project.choose_metric import may_be_metric
 from swarm.project.code import printed
-from swarm.project.commands import as_argv, interpreter, python_words
+from swarm.project.commands import as_argv, python_words, with_python
 from swarm.project.directions import direction_of
 from swarm.project.found import Found, Question
 from swarm.project.recipes import measuring_recipes
@@ -113,7 +113,7 @@ def _resolved(sight: Sight, run: Run, path: str) -> Found | Question | None:
 
 
 def _python(sight: Sight, words: tuple[str, ...], *, uv: bool) -> Found | Question:
-    return interpreter(sight.root, sight.places, words, uv)
+    return with_python(sight.root, sight.places, words, uv)
 
 
 def _first(item: Found | Question) -> Found:

@@ -8,13 +8,14 @@ from pathlib import Path, PurePosixPath
 
 from swarm.project import autoresearch_files as session
 from swarm.project.found import Found, Question
+from swarm.project.patterns import is_glob, rank
 from swarm.project.reading import inside
 from swarm.project.running import closure, named_by
+from swarm.project.scope import measures
 from swarm.project.sight import PROGRAM, Sight
 from swarm.project.texts import Said
 
 TRAIN, PREPARE = "train.py", "prepare.py"
-_GLOB = re.compile(r"[*?\[]")
 
 
 def editable_of(sight: Sight) -> Found | Question | None:
@@ -66,7 +67,9 @@ def fixed_of(sight: Sight) -> Found | None:
     used = closure(root, named, files)
     told = [path for said in sight.texts for path in _existing(root, said.path, said.scope.fixed)]
     told = [path for path in told if (root / path).is_file() and not path.endswith((".md", ".tsv"))]
-    fixed = [path for path in dict.fromkeys((*used, *told)) if not covers(editable, path)]
+    edited = {path for path in (*used, *told) if rank(path, editable) >= 0}
+    evaluators = {path for path in named if measures(path) and path not in editable}  # in an editable folder, too
+    fixed = [path for path in dict.fromkeys((*used, *told)) if path not in edited - evaluators]
     users = editable[0] if len(editable) == 1 else "the command"
     return Found(tuple(fixed), f"what {users} uses") if fixed else None
 
@@ -107,39 +110,8 @@ def _existing(root: Path, said_by: str, paths: Iterable[str]) -> tuple[str, ...]
 
 def _holds(root: Path, path: str) -> bool:
     try:
-        if _GLOB.search(path):
+        if is_glob(path):
             return any(True for _ in root.glob(path))
         return (root / path).exists() and bool(inside(root, root / path))
     except (OSError, ValueError, NotImplementedError):
         return False
-
-
-def covers(editable: Iterable[str], path: str) -> bool:
-    """Whether a path is editable: by its name, in a folder, or by a glob."""
-    return any(
-        path == name or path.startswith(f"{name.rstrip('/')}/") or (_GLOB.search(name) and _matches(path, name))
-        for name in editable
-    )
-
-
-def _matches(path: str, pattern: str) -> bool:
-    """Whether a glob from the root covers the path; `**` stands for any folders."""
-    written = re.sub(r"\*\*/?|[*?]|\[[^\]]*\]|[^*?\[]+|\[", _as_expression, pattern)
-    try:
-        return bool(re.fullmatch(written, path))
-    except re.error:
-        return False
-
-
-def _as_expression(part: re.Match[str]) -> str:
-    match part[0]:
-        case "**/":
-            return "(?:.*/)?"
-        case "**":
-            return ".*"
-        case "*":
-            return "[^/]*"
-        case "?":
-            return "[^/]"
-        case text:
-            return text if len(text) > 2 and text.startswith("[") else re.escape(text)

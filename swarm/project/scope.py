@@ -72,6 +72,11 @@ def scope_of(text: str) -> Scope:
     return Scope(tuple(dict.fromkeys(only)) or tuple(editable), tuple(fixed), bool(only), tuple(contested))
 
 
+def measures(path: str) -> bool:
+    """Whether a file measures, by its name: an evaluator, a benchmark, a test."""
+    return bool(_MEASURES.search(path))
+
+
 def _verdicts(text: str) -> Iterator[tuple[str, str]]:
     listing, fenced = "", False
     for line in _lines(text):
@@ -139,7 +144,7 @@ def _of_line(line: str, listing: str, item: bool) -> Iterator[tuple[str, str]]:
         names, rest = _leading(line)
         aside = _ASIDE.search(rest) or _SESSION.search(line)
         for path in names:
-            yield ("aside" if aside or _MEASURES.search(path) else "may"), path
+            yield ("aside" if aside or measures(path) else "may"), path
 
 
 def _paths(clause: str) -> Iterator[str]:

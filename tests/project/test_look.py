@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -47,10 +46,10 @@ def test_with_uv_its_own_environment_runs_it(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "swarm.toml").write_text('command = ["uv", "run", "train.py"]\n')
     assert load_project(tmp_path).command == ("uv", "run", "train.py")
     (tmp_path / "swarm.toml").unlink()
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.symlink_to(sys.executable)
-    assert load_project(tmp_path).command == (str(python), "train.py")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text("")
+    project = load_project(tmp_path)
+    assert (project.command, project.origins["command"]) == (("{python}", "train.py"), "the repository's own .venv")
 
 
 @pytest.mark.parametrize(
