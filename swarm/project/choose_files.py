@@ -68,7 +68,7 @@ def fixed_of(sight: Sight) -> Found | None:
     told = [path for said in sight.texts for path in _existing(root, said.path, said.scope.fixed)]
     told = [path for path in told if (root / path).is_file() and not path.endswith((".md", ".tsv"))]
     edited = {path for path in (*used, *told) if rank(path, editable) >= 0}
-    evaluators = {path for path in named if measures(path) and path not in editable}  # in an editable folder, too
+    evaluators = {path for path in used if measures(path) and path not in editable}  # in an editable folder, too
     fixed = [path for path in dict.fromkeys((*used, *told)) if path not in edited - evaluators]
     users = editable[0] if len(editable) == 1 else "the command"
     return Found(tuple(fixed), f"what {users} uses") if fixed else None
