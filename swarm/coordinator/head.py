@@ -369,6 +369,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
                 "categories": plan.categories,
+                "checks": list(plan.project.checks),
                 "hidden": bool(plan.project.hidden),
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }

@@ -214,7 +214,8 @@ class LocalRunner:
                     if time.monotonic() > hung:
                         return False
                     state = State.read(folder)
-                    phase = "measuring" if state and state.step in ("referee", SECOND) else "starting"
+                    late = spec.checks or bool(state and state.step in ("referee", SECOND))
+                    phase = "measuring" if late else "starting"
                     elapsed = time.monotonic() - started
                     on_progress(read_progress(heartbeat, log, budget, phase, elapsed))
                 return bool(reported.result())

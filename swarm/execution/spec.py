@@ -86,6 +86,7 @@ class Spec:
     sandboxed: bool = False  # whether edited code runs in a sandbox
     links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it
     bounds: Mapping[str, Any] = field(default_factory=dict)  # what is closed to edited code (closed.py)
+    checks: bool = False  # whether its steps are the project's checks, which give no number
 
     def write(self, folder: Path) -> None:
         write_whole(folder / SPEC, asdict(self))
