@@ -34,6 +34,7 @@ class Files:
 def find_files(project: Project, history: History, commit: str) -> Files:
     """UsageError, with the remedy, where a pattern names nothing that can be edited, or kept fixed."""
     names = _Names(history, commit)
+    project = _without_untracked(project, names)
     editable, fixed = names.resolved(project.editable, "editable"), names.resolved(project.fixed, "fixed")
     if wrong := next((path for path in editable if path.split("/")[0] == ".."), None):
         raise UsageError(f"editable: {wrong} is not in {history.folder}: name a folder that holds it with -C")
@@ -60,6 +61,16 @@ def find_files(project: Project, history: History, commit: str) -> Files:
     return Files(settled, Source(source), Source(names.read(every)))
 
 
+def _without_untracked(project: Project, names: _Names) -> Project:
+    """The project without what was found in its folder, and not given, but is no part of the commit."""
+    kept = {
+        key: tuple(pattern for pattern in getattr(project, key) if names.holds(pattern))
+        for key in ("editable", "fixed")
+        if key in project.origins
+    }
+    return dataclasses.replace(project, **{key: paths for key, paths in kept.items() if paths or key == "fixed"})
+
+
 class _Names:
     """The paths of a commit's files and links, seen from the project's folder."""
 
@@ -73,6 +84,13 @@ class _Names:
             return tuple(dict.fromkeys(map(self._resolved, patterns)))
         except UsageError as error:
             raise UsageError(f"{key}: {error}") from error
+
+    def holds(self, pattern: str) -> bool:
+        """Whether the commit has something of that name, or that a link leads to."""
+        try:
+            return bool(self._resolved(pattern))
+        except UsageError:
+            return False
 
     def below(self, patterns: Iterable[str]) -> list[str]:
         """The files and links that the patterns name, in the order in which they do."""

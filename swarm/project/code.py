@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.project.found import Found
@@ -13,50 +14,47 @@ from swarm.project.reading import text_of
 BUDGETS = ("TIME_BUDGET", "TIME_BUDGET_SECONDS")
 
 _NAME = r"[A-Za-z_][\w./@-]*"
-_VALUE = "\0"  # stands for a value in a printed text
-_PRINTED = re.compile(rf"(?:^|\n)[ \t]*(METRIC[ \t]+)?({_NAME})[ \t]*[:=]=?[ \t]*(?=[{_VALUE}\d+-])")
+_NUMBER, _ANY = "\0", "\1"  # stand in a printed text for a value that is a number, and for any other
+_PRINTED = re.compile(rf"(?:^|\n)[ \t]*(METRIC[ \t]+)?({_NAME})[ \t]*[:=]=?[ \t]*([{_NUMBER}{_ANY}]|(?=[\d+-]))")
 _METRIC = re.compile(rf"\bMETRIC[ \t]+({_NAME})[ \t]*=")
 _ELSEWHERE = re.compile(  # in other languages: echo "x: $x", console.log(`x: ${x}`), println!("x: {}"), printf("x=%f")
     r"""(?:\becho|\bprintf?|\bprintln!?|\bputs|console\.log|Printf|Println|<<|\bformat!?|@printf)\s*\(?\s*(?:-e\s+)?"""
     rf"""(?:f|r|b)?["'`](?:\\n)*(METRIC[ \t]+)?({_NAME})[ ]*[:=][ ]*(?=[$%{{"'`]|\\t)"""
 )
 _NO_METRIC = {
-    "error",
-    "err",
-    "warning",
-    "warn",
-    "fatal",
-    "usage",
-    "info",
-    "note",
-    "debug",
-    "failed",
-    "fail",
-    "exception",
+    *("error", "err", "warning", "warn", "fatal", "usage", "info", "note", "debug", "failed", "exception", "pass"),
+    *("saved", "loaded", "wrote", "found", "passed", "solved", "resolved", "device", "path", "file", "output"),
 }
 _PRINTERS = {"print", "write", "info", "echo", "secho", "log"}
 
 
-def printed(path: Path) -> list[str]:
-    """The names in what a file prints as `name: value`; those of its `METRIC` lines alone where it has such,
-    those of its summary block first."""
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """The name of a printed value; `marked` where it is said to be a metric: `METRIC name=value`."""
+
+    name: str
+    marked: bool = False
+
+
+def printed(path: Path) -> list[Printed]:
+    """What a file prints as `name: value`, what its summary block prints first; where it has `METRIC` lines, those."""
     text = text_of(path)
     if path.suffix == ".py":
-        named = list(_printed_by_python(text))
+        found = list(_printed_by_python(text))
     else:
-        named = [(bool(mark), name) for mark, name in _ELSEWHERE.findall(text)]
-        named += [(True, name) for name in _METRIC.findall(text)]
-    marked = [name for mark, name in named if mark]
-    return list(dict.fromkeys(marked or [name for _, name in named if name.lower() not in _NO_METRIC]))
+        found = [Printed(name, bool(mark)) for mark, name in _ELSEWHERE.findall(text) if name.lower() not in _NO_METRIC]
+        found += [Printed(name, marked=True) for name in _METRIC.findall(text)]
+    return list(dict.fromkeys([item for item in found if item.marked] or found))
 
 
-def _printed_by_python(text: str) -> Iterator[tuple[bool, str]]:
+def _printed_by_python(text: str) -> Iterator[Printed]:
     calls = sorted(_prints(tree_of(text)), key=lambda call: (call.lineno, call.col_offset))
     texts = [_said(call) for call in calls]
     block = next((place for place, text in enumerate(texts) if text.strip().startswith("---")), 0)
     for said in (*texts[block:], *texts[:block]):
-        for mark, name in _PRINTED.findall(said):
-            yield bool(mark), name
+        for mark, name, value in _PRINTED.findall(said):
+            if mark or (name.lower() not in _NO_METRIC and (value != _ANY or not name[0].isupper())):
+                yield Printed(name, bool(mark))
 
 
 def _prints(tree: ast.AST) -> Iterator[ast.Call]:
@@ -91,13 +89,19 @@ def _literal(node: ast.expr) -> str:
             return str(value)
         case ast.JoinedStr(values=parts):
             return "".join(_literal(part) for part in parts)
+        case ast.FormattedValue(format_spec=spec, value=value):
+            return _NUMBER if (spec and re.search(r"[\d.,][feg%d]?'?$", ast.unparse(spec))) or _rounds(value) else _ANY
         case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
-            return re.sub(r"%[-+ #0-9.]*[a-zA-Z]", _VALUE, text)
+            return re.sub(r"%[-+ #0-9.]*([a-zA-Z])", lambda hole: _ANY if hole[1] in "sr" else _NUMBER, text)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _literal(left) + _literal(right)
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
-            return re.sub(r"\{[^{}]*\}", _VALUE, text)
-    return _VALUE
+            return re.sub(r"\{([^{}]*)\}", lambda hole: _NUMBER if ":" in hole[1] else _ANY, text)
+    return _NUMBER if _rounds(node) else _ANY
+
+
+def _rounds(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("round", "float", "len")
 
 
 # -- the budget ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from swarm.errors import UsageError
+from swarm.project.environment import is_environment, own_environment
 from swarm.project.found import Found, Question
 from swarm.text import one_line, printable
 
@@ -51,19 +52,22 @@ def python_words(line: str) -> tuple[str, ...] | None:
     return tuple(words[1:]) if words and _A_PYTHON.fullmatch(words[0]) else None
 
 
-def interpreter(root: Path, places: Iterable[PurePosixPath], words: tuple[str, ...], uv: bool) -> Found | Question:
-    """`words` run by the Python of the repository's own environment, from beside its files or its root; else by this.
+def with_python(root: Path, places: Iterable[PurePosixPath], words: tuple[str, ...], uv: bool) -> Found | Question:
+    """`words` run by the repository's own environment, or by that of a folder of it, else by this Python.
 
     A question where the repository is run with uv and `uv sync` was not run there yet.
     """
-    folders = [root / place for place in places]
-    for python in (place / ".venv" / "bin" / "python" for place in folders):
-        if python.exists():
-            return Found((str(python), *words), "the repository's own .venv")
+    if own := own_environment(root):
+        inside = own.parent == root
+        return Found((PYTHON, *words), f"the repository's own {own.name}" if inside else f"the environment {own}")
+    folders = [(place, root / place) for place in places]
+    for place, folder in folders:
+        if is_environment(folder / ".venv"):
+            return Found((f"{{repo}}/{place}/.venv/bin/python", *words), f"the .venv of {place}")
     here = Found((PYTHON, *words), "this Python; there is no .venv and no uv.lock")
-    for place in folders:
-        if (place / "uv.lock").is_file() or (uv and (place / "pyproject.toml").is_file()):
+    for _, folder in folders:
+        if (folder / "uv.lock").is_file() or (uv and (folder / "pyproject.toml").is_file()):
             lacking = "" if shutil.which("uv") else " (uv is not installed here: `python -m pip install uv`)"
-            text = f"{place} is run with uv and has no environment yet: run `uv sync` there first{lacking}"
+            text = f"{folder} is run with uv and has no environment yet: run `uv sync` there first{lacking}"
             return Question("command", f"{text}, or use this Python", (Found(here.value, "this Python"),))
     return here

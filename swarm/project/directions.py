@@ -35,11 +35,11 @@ _HIGHER_WORDS = (
     " hits hitrate psnr ssim msssim vmaf pesq stoi sdr sisdr snr rsquared pearson pearsonr spearman spearmanr kendall"
     " correlation corr mcc kappa qwk gini throughput bandwidth goodput tps qps rps fps nps sps iops tflops speed"
     " speedup mfu reward rewards return returns sharpe sortino calmar cagr profit profits profitability pnl roi roe"
-    " irr revenue expectancy win wins winrate won elo trueskill success successes successful solved solves correct"
-    " passed passing passes pass resolved coverage utility quality survival alive likelihood loglikelihood logprob"
-    " elbo fidelity faithfulness relevance helpfulness silhouette modularity purity nmi ari homogeneity completeness"
-    " efficiency efficacy conversion conversions ctr retention engagement uptime availability yield savings saved"
-    " utilization utilisation f1 f2 fbeta topk"
+    " irr revenue expectancy win wins winrate won elo trueskill success successes successful solve solved solves"
+    " correct passed passing passes pass resolved coverage utility quality survival alive likelihood loglikelihood"
+    " logprob elbo fidelity faithfulness relevance helpfulness silhouette modularity purity nmi ari homogeneity"
+    " completeness efficiency efficacy conversion conversions ctr retention engagement uptime availability yield"
+    " savings saved utilization utilisation f1 f2 fbeta topk"
 )
 TIMES = _set(_TIME)
 RESOURCES = _set(_RESOURCES)
@@ -71,6 +71,7 @@ _WHOLE = {
     "crps_score": LOWER,
     "r_squared": HIGHER,
     "r2": HIGHER,
+    "f_beta": HIGHER,
     "rank_ic": HIGHER,
     "false_positive": LOWER,
     "false_negative": LOWER,
@@ -111,7 +112,8 @@ def words_of(name: str) -> list[str]:
 def is_time_or_resource(name: str) -> bool:
     """Whether a name says only how long something took or how much it used, as `eval_seconds` and `peak_vram_mb`."""
     words = set(words_of(name))
-    return bool(words & (TIMES | RESOURCES)) and not words & (_HIGHER | (_LOWER - TIMES - RESOURCES) | _RATES - TIMES)
+    spends = bool(words & (TIMES | RESOURCES)) and not words & (_LOWER - TIMES - RESOURCES)
+    return spends and direction_of(name) != HIGHER
 
 
 def _stem(word: str) -> str:

@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_CHANGE = r"(?:edit|modif|chang|touch|alter|mutat|optimi|tun|improv)\w*"
+_CHANGE = (
+    r"(?:edit|modif(?:y|ies|ied)|chang(?:e|es|ing|ed)|touch|alter|mutat(?:e|es|ing)|optimi[sz]es?|tunes?)(?:s|ing)?\b"
+)
+_DO = r"(?:edit|modify|change|touch|alter|mutate|optimi[sz]e|tune)s?\b"
 _MAY = re.compile(
-    rf"(?:\bonly|\bsingle|\bsole|\bone|\bthe)\b[^.`]{{0,40}}\bfiles?\b[^.`]{{0,40}}\b{_CHANGE}"
-    rf"|\b{_CHANGE}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_CHANGE}\b|\b(?:mutable|editable|writable)\b"
+    rf"\b(?:only|single|sole|one|the)\b[^.`]{{0,20}}\bfiles?\b[^.`]{{0,20}}\b(?:you|agents?|LLM|model|it|we|to)\b"
+    rf"[^.`]{{0,15}}\b{_CHANGE}"
+    rf"|\b{_DO}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_DO}|\b(?:mutable|editable|writable)\b"
     r"|\bagents? (?:edits?|modif|chang)\w*|\b(?:edit|modify) this\b",
     re.IGNORECASE,
 )
@@ -33,26 +37,28 @@ _MUST_NOT_LIST = re.compile(
 _ASIDE = re.compile(  # said of a file in such a list that is there to be read, or that measures
     r"harness|evaluat|benchmark|instrument|reference|read[- ]only|\bscorer|do not|\bnot the\b", re.IGNORECASE
 )
+_SESSION = re.compile(r"\bautoresearch\.(?:md|sh|jsonl|checks|ideas)")  # where an item names the loop's own files
 _MEASURES = re.compile(  # the name of a file that measures
     r"(?:^|/)(?:tests?|spec|bench(?:mark)?s?)/|(?:^|[/_.-])(?:eval|evaluate|evaluator|evaluation|bench|benchmark|harness"
-    r"|scorer|referee|tests?)(?:[_.-]|$)",
+    r"|score|scorer|referee|tests?)(?:[_.-]|$)",
     re.IGNORECASE,
 )
-_PATH = r"[\w@./*+\[\]-]+"
-_QUOTED = re.compile(
-    rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.[a-z]{{1,4}})(?![\w/`])"
-)
+_PATH = r"[\w@./*+\[\]{},-]+"
+_SUFFIX = r"(?:py|md|sh|[mc]?[jt]s|[jt]sx|rs|go|c|cc|cpp|h|cu|jl|json|ya?ml|toml|txt|exs?|rb|java|sql|html|lua|zig|ini)"
+_QUOTED = re.compile(rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.{_SUFFIX})(?![\w/`])")
 _TREE = re.compile(r"[\s│├└─|+-]*[\w/-]+\.[a-z]{1,4}\s+[—–#<←-]")  # a file and what it is, in a drawn folder
-_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)]|\|)\s+")
+_ITEM = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+|\|\s*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Paths as a text writes them; `sure` where it calls them the only ones to edit."""
+    """Paths as a text writes them; `sure` where it calls them the only ones to edit, `contested` those that it both
+    allows and forbids to edit."""
 
     editable: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     sure: bool = False
+    contested: tuple[str, ...] = ()
 
 
 def scope_of(text: str) -> Scope:
@@ -62,7 +68,13 @@ def scope_of(text: str) -> Scope:
     editable = [path for path in dict.fromkeys((*only, *may)) if path in only or path not in must_not]
     editable = editable or [path for path in dict.fromkeys(aside) if path not in must_not]
     fixed = [path for path in dict.fromkeys((*must_not, *aside)) if path not in editable]
-    return Scope(tuple(dict.fromkeys(only)) or tuple(editable), tuple(fixed), bool(only))
+    contested = [path for path in dict.fromkeys(may) if path in must_not and path not in only]
+    return Scope(tuple(dict.fromkeys(only)) or tuple(editable), tuple(fixed), bool(only), tuple(contested))
+
+
+def measures(path: str) -> bool:
+    """Whether a file measures, by its name: an evaluator, a benchmark, a test."""
+    return bool(_MEASURES.search(path))
 
 
 def _verdicts(text: str) -> Iterator[tuple[str, str]]:
@@ -130,24 +142,32 @@ def _of_line(line: str, listing: str, item: bool) -> Iterator[tuple[str, str]]:
             waiting += paths
     if listing == "may" and item and not found:
         names, rest = _leading(line)
+        aside = _ASIDE.search(rest) or _SESSION.search(line)
         for path in names:
-            yield ("aside" if _ASIDE.search(rest) or _MEASURES.search(path) else "may"), path
+            yield ("aside" if aside or measures(path) else "may"), path
 
 
 def _paths(clause: str) -> Iterator[str]:
     for quoted, linked, bare in _QUOTED.findall(clause):
         path = (quoted or linked or bare).removeprefix("./").rstrip("/.")
         if path and re.search(r"[A-Za-z]", path):
-            yield path
+            yield from _unfolded(path)
+
+
+def _unfolded(path: str) -> Iterator[str]:
+    """`a/{b,c}.py` as the shell reads it: a/b.py and a/c.py."""
+    if not (braces := re.search(r"\{([^{}]*,[^{}]*)\}", path)):
+        yield path
+        return
+    for part in braces[1].split(","):
+        yield from _unfolded(path[: braces.start()] + part + path[braces.end() :])
 
 
 def _leading(line: str) -> tuple[list[str], str]:
     """The paths that an item of a list begins with, and what is said of them."""
     rest = line[match.end() :] if (match := _ITEM.match(line)) else line
     names = []
-    while match := re.match(
-        rf"[\s,*]*(?:and |modify |edit )?\**(?:`({_PATH})`|([\w/-]+\.[a-z]{{1,4}})\b)\**", rest, re.I
-    ):
-        names.append((match[1] or match[2]).removeprefix("./").rstrip("/."))
+    while match := re.match(rf"[\s,*]*(?:and |modify |edit )?\**(?:`({_PATH})`|([\w/-]+\.{_SUFFIX})\b)\**", rest, re.I):
+        names += _unfolded((match[1] or match[2]).removeprefix("./").rstrip("/."))
         rest = rest[match.end() :]
     return names, rest

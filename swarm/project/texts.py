@@ -18,34 +18,38 @@ NAMES = ("program.md", "README.md", "CLAUDE.md", "AGENTS.md")
 _NAME = r"[A-Za-z_][\w@./-]*[\w@]"
 _QUOTED = rf"[`*\"]+({_NAME})[`*\"]+"
 _BARE = rf"[`*\"]*({_NAME})"
+_QUOTES = set("`*\"'^")
 _SMALL = r"(?:the |your |our |a |mean |final |overall |average |best |possible )*"
-_GOALS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\bprimary(?: metric)?[`*]*\s*(?:\([^)\n]*\)\s*)?(?:[:—–-]|is\b)[\s*:]*{_BARE}",
-        rf"\b(?:primary|main|target|key|official|headline|optimi[sz]ation|only) metric\b[^.\n`]{{0,40}}?{_QUOTED}",
-        rf"\bmetrics?\b[`*]*\s*(?:is|to optimi[sz]e is|:)\s*{_SMALL}{_QUOTED}",
-        rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}",
-        rf"\b(?:lowest|highest)\s+{_SMALL}{_BARE}",
-        rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric|the (?:only )?metric (?:we|you|to))",
-    )
+_PRIMARY = (  # plainly the metric
+    re.compile(rf"\bprimary(?: metric)?[`*]*\s*(?:\([^)\n]*\)\s*)?(?:[:—–-]|is\b)[\s*:-]*{_BARE}", re.IGNORECASE),
+    re.compile(
+        r"\b(?:primary|main|target|key|official|headline|optimi[sz]ation|only) metric[`*]*[\s:=(—–-]*"
+        rf"(?:is|named|called)?[\s:]*{_QUOTED}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"\bmetric[`*]*\s*(?:is|to optimi[sz]e is|:)\s*{_SMALL}{_QUOTED}", re.IGNORECASE),
+    re.compile(rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric)", re.IGNORECASE),
+)
+_GOALS = (  # what is to be improved, among other things maybe
+    re.compile(rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}", re.IGNORECASE),
+    re.compile(rf"\b(?:lowest|highest)\s+{_SMALL}[`*\"]*((?:[A-Za-z]+_)+\w+)", re.IGNORECASE),
 )
 _GREPPED = re.compile(rf"\b(?:grep|rg)\b[^\n`]*?[\"']\^?(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[)")
 _NO_METRIC = re.compile(
-    r".*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on",
+    r"(?:init|run|log)_experiment|.*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on",
     re.IGNORECASE,
 )
 
 _RUNS = re.compile(
     r"(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|uv run|bash|sh|node|npm (?:run|test)|npx|bun|deno"
     r"|pnpm|yarn|cargo (?:run|bench)|make|just|go (?:run|test)|julia|Rscript|poetry run|pixi run|ruby)\s+\S"
-    r"|(?:[A-Z_]+=\S+ )*\./\S+"
+    r"|(?:[A-Z_]+=\S+ )*\./\S*\w(?:\s|$)"
 )
 _SETTING_UP = re.compile(
     r"\b(?:prepare|setup|install|sync|download|fetch|plot\w*|dashboard|pytest|baseline|analy[sz]e\w*|lint|format|help)\b|--help"
 )
 _ASKS_TO_RUN = re.compile(
-    r"\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
+    r"\brun:? `|\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
     r"(?:experiments?|training|benchmarks?|evaluations?|evaluator|eval|loop|script|backtest)\b|run:|run\s*$|to run\b"
     r"|evaluate (?:it|with|your)|measure)",
     re.IGNORECASE,
@@ -67,67 +71,84 @@ class Said:
     path: str
     text: str
     metrics: tuple[str, ...]
+    goals: tuple[str, ...]
     scope: Scope
     runs: tuple[Run, ...]
-
-    def direction(self, metric: str) -> str | None:
-        return said_direction(self.text, metric)
 
 
 def read_said(root: Path, path: str) -> Said | None:
     text = text_of(root / path)
     if not text.strip():
         return None
-    return Said(path, text, metrics_of(text), scope_of(text), tuple(runs_of(text)))
+    return Said(path, text, metrics_of(text), goals_of(text), scope_of(text), tuple(runs_of(text)))
 
 
 # -- the metric ----------------------------------------------------------------------------------------------------
 
 
 def metrics_of(text: str) -> tuple[str, ...]:
-    """The names that a text says to optimise, or to look for in a log; those of which it says both, if any."""
-    goals = _plausible(match[1] for pattern in _GOALS for match in pattern.finditer(text))
-    grepped = _plausible(match[1] for match in _GREPPED.finditer(text))
-    both = [name for name in grepped if name in goals]
-    names = both or [*grepped, *(name for name in goals if name not in grepped)]
-    return tuple([name for name in names if not is_time_or_resource(name)] or names)
+    """The names that a text calls the metric, or tells people to look for in a log; those of both kinds, if any."""
+    primary = _plausible(match for pattern in _PRIMARY for match in pattern.finditer(text))
+    grepped = _plausible(_GREPPED.finditer(text))
+    both = [name for name in primary if name in grepped]
+    return _measures(both or [*primary, *grepped])
 
 
-def _plausible(names: Iterator[str]) -> list[str]:
-    kept = (name.rstrip("./-") for name in names if not _NO_METRIC.fullmatch(name))
-    return list(dict.fromkeys(name for name in kept if "_" in name or "@" in name or direction_of(name)))
+def goals_of(text: str) -> tuple[str, ...]:
+    """The names that a text says to maximise or minimise."""
+    return _measures(_plausible(match for pattern in _GOALS for match in pattern.finditer(text)))
+
+
+def _measures(names: list[str]) -> tuple[str, ...]:
+    """Without times and resources, where there is anything else."""
+    return tuple(dict.fromkeys([name for name in names if not is_time_or_resource(name)] or names))
+
+
+def _plausible(found: Iterator[re.Match[str]]) -> list[str]:
+    """The names that look like one: in quotes, of several words, or known."""
+    kept = {}
+    for match in found:
+        name = match[1].rstrip("./-")
+        around = match.string[match.start(1) - 1], match.string[match.end(1) : match.end(1) + 1]
+        quoted = {*around} <= _QUOTES
+        if not _NO_METRIC.fullmatch(name) and (quoted or "_" in name or "@" in name or direction_of(name)):
+            kept[name] = None
+    return list(kept)
 
 
 # -- its direction -------------------------------------------------------------------------------------------------
 
 _WORDS = {
-    LOWER: r"(?:lower|smaller|less|fewer)(?: is|\s*=|s'est)? ?\*{0,2}better|↓|minimi[sz]e",
-    HIGHER: r"(?:higher|larger|bigger|greater|more)(?: is|\s*=)? ?\*{0,2}better|↑|maximi[sz]e",
+    LOWER: r"(?:lower|smaller|less|fewer)(?: is|\s*=)? ?\*{0,2}better|↓|\bminimi[sz]e",
+    HIGHER: r"(?:higher|larger|bigger|greater|more)(?: is|\s*=)? ?\*{0,2}better|↑|\bmaximi[sz]e",
 }
 _VERBS = {
-    LOWER: r"minimi[sz](?:e|es|ing)|lowest|smallest|reduc(?:e|es|ing)|decreas(?:e|es|ing)|lower(?:s|ing)?",
-    HIGHER: r"maximi[sz](?:e|es|ing)|highest|largest|increas(?:e|es|ing)|rais(?:e|es|ing)",
+    LOWER: r"\b(?:minimi[sz](?:e|es|ing)|lowest|smallest)|(?:^\W*|[.:]\s|\bto\s)(?:reduce|decrease|lower)",
+    HIGHER: r"\b(?:maximi[sz](?:e|es|ing)|highest|largest)|(?:^\W*|[.:]\s|\bto\s)(?:increase|raise)",
 }
 
 
-def said_direction(text: str, metric: str) -> str | None:
-    """The direction that a text gives to this metric: by a verb before its name, or by words soon after it, or by the
-    only such words in the part of the text that names it. None where it says nothing, or both."""
-    name = rf"(?<![\w]){re.escape(metric)}(?![\w])"
-    near = {
+def said_of(text: str, metric: str) -> set[str]:
+    """The directions that a text gives to this metric: by a verb before its name, or by the first such words after."""
+    name = _named(metric)
+    flags = re.IGNORECASE | re.MULTILINE
+    said = {
         direction
-        for direction in (LOWER, HIGHER)
-        if re.search(rf"(?:{_VERBS[direction]})\s+(?:\w+\s+){{0,2}}[`*\"]*{name}", text, re.IGNORECASE)
-        or re.search(rf"{name}[^`\n]{{0,80}}?(?:{_WORDS[direction]})", text, re.IGNORECASE)
+        for direction, verbs in _VERBS.items()
+        if re.search(rf"(?:{verbs})\s+(?:\w+\s+){{0,2}}[`*\"]*{name}", text, flags)
     }
-    if near:
-        return near.pop() if len(near) == 1 else None
-    for part in re.split(r"^#+ .*$", text, flags=re.MULTILINE):
-        if re.search(name, part):
-            said = {direction for direction, words in _WORDS.items() if re.search(words, part, re.IGNORECASE)}
-            if len(said) == 1:
-                return said.pop()
-    return None
+    either = rf"{name}[`*\"]*[^`\n]{{0,80}}?(?:(?P<lower>{_WORDS[LOWER]})|(?P<higher>{_WORDS[HIGHER]}))"
+    return said | {str(match.lastgroup) for match in re.finditer(either, text, flags)}
+
+
+def said_around(text: str, metric: str) -> set[str]:
+    """The directions that those parts of a text speak of, between two headings, that name this metric."""
+    parts = [part for part in re.split(r"^#+ .*$", text, flags=re.MULTILINE) if re.search(_named(metric), part)]
+    return {key for key, words in _WORDS.items() if any(re.search(words, part, re.IGNORECASE) for part in parts)}
+
+
+def _named(metric: str) -> str:
+    return rf"(?<!\w){re.escape(metric)}(?!\w)"
 
 
 # -- the command ---------------------------------------------------------------------------------------------------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from swarm.errors import UsageError
 from swarm.project.directions import direction_of
+from swarm.project.look import look
 from swarm.project.project import load_project
 
 BLOCK = 'print("---")\nprint(f"val_bpb:          {loss:.6f}")\nprint(f"training_seconds: {3:.1f}")\n'
@@ -47,10 +49,10 @@ def test_with_uv_its_own_environment_runs_it(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "swarm.toml").write_text('command = ["uv", "run", "train.py"]\n')
     assert load_project(tmp_path).command == ("uv", "run", "train.py")
     (tmp_path / "swarm.toml").unlink()
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.symlink_to(sys.executable)
-    assert load_project(tmp_path).command == (str(python), "train.py")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text("")
+    project = load_project(tmp_path)
+    assert (project.command, project.origins["command"]) == (("{python}", "train.py"), "the repository's own .venv")
 
 
 @pytest.mark.parametrize(
@@ -170,3 +172,180 @@ def test_nothing_to_research(tmp_path: Path) -> None:
 )
 def test_directions(name: str, direction: str | None) -> None:
     assert direction_of(name) == direction
+
+
+# -- repositories of other kinds -----------------------------------------------------------------------------------
+
+
+def files(root: Path, texts: dict[str, str]) -> Path:
+    for name, text in texts.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def seen(root: Path) -> tuple[dict[str, object], dict[str, list[object]]]:
+    """What is found, and the candidates of what is asked."""
+    looked = look(root, {})
+    found = {key: item.value for key, item in looked.found.items()}
+    return found, {question.key: [item.value for item in question.candidates] for question in looked.questions}
+
+
+SESSION = {
+    "autoresearch.sh": "#!/bin/bash\ncargo build -q\npython3 bench/measure.py --bin target/x\n",
+    "autoresearch.md": (
+        "# Autoresearch\n## Metrics\n- **Primary**: `parse_ms` (ms, lower is better)\n- **Secondary**: `rss_mb`\n"
+        "## How to Run\n`./autoresearch.sh`\n## Files in Scope\n- `src/parse.rs` — hot path\n- `bench/measure.py` —"
+        " the harness\n## Off Limits\n- `src/api.rs`\n"
+    ),
+    "autoresearch.checks.sh": "cargo test -q\nbash tests/golden.sh\n",
+    "tests/golden.sh": "",
+    "bench/measure.py": "import common\nprint(f'METRIC parse_ms={t}')\nprint(f'METRIC rss_mb={m}')\n",
+    "bench/common.py": "",
+    "src/parse.rs": "",
+    "src/api.rs": "",
+}
+
+
+def test_the_layout_of_pi_autoresearch(tmp_path: Path) -> None:
+    found, asked = seen(files(tmp_path, SESSION))
+    assert not asked
+    assert found["command"] == ("bash", "autoresearch.sh") and found["editable"] == ("src/parse.rs",)
+    assert (found["metric"], found["direction"], found["program"]) == ("parse_ms", "lower", "autoresearch.md")
+    assert found["checks"] == ("bash autoresearch.checks.sh",)
+    assert {*found["fixed"]} == {  # type: ignore[misc]
+        *("autoresearch.sh", "bench/measure.py", "bench/common.py", "autoresearch.checks.sh", "tests/golden.sh"),
+        "src/api.rs",
+    }
+
+
+def test_what_a_text_greps_and_what_the_session_names_are_a_conflict(tmp_path: Path) -> None:
+    files(tmp_path, {**SESSION, "program.md": 'Read it: `grep "^val_acc:" run.log`\n'})
+    found, asked = seen(tmp_path)
+    assert asked == {"metric": ["parse_ms", "val_acc"]} and "direction" not in found
+    with pytest.raises(
+        UsageError, match=r"parse_ms \(autoresearch.md\), val_acc \(program.md\).*say metric = \"parse_ms\""
+    ):
+        load_project(tmp_path)
+
+
+def test_the_journals_newest_segment_is_a_source_too(tmp_path: Path) -> None:
+    row = '{"type": "config", "metricName": "fit", "bestDirection": "higher"}\n'
+    files(tmp_path, {"autoresearch.sh": "true", "autoresearch.jsonl": row, "a.py": ""})
+    found, asked = seen(tmp_path)
+    assert (found["metric"], found["direction"]) == ("fit", "higher") and list(asked) == ["editable"]
+    files(tmp_path, {"autoresearch.md": "Primary: `fit` (lower is better)\n## Files in Scope\n- `a.py`\n"})
+    _, asked = seen(tmp_path)
+    assert asked == {"direction": ["higher", "lower"]}
+
+
+def test_an_evaluator_apart_from_what_is_edited(tmp_path: Path) -> None:
+    program = (
+        "Modify `strategy.py` — the only file you edit. Run: `python backtest.py > run.log 2>&1`.\n"
+        'Read: `grep "^sharpe:" run.log`. Do not modify `backtest.py`.\n'
+    )
+    texts = {"program.md": program, "strategy.py": "import signals\n", "signals.py": ""}
+    texts |= {"backtest.py": "import strategy, engine.core\nprint(f'sharpe: {s:.3f}')\n", "engine/core.py": ""}
+    found, asked = seen(files(tmp_path, texts))
+    assert not asked and found["command"] == ("{python}", "backtest.py") and found["editable"] == ("strategy.py",)
+    assert (found["metric"], found["direction"]) == ("sharpe", "higher")
+    assert {*found["fixed"]} == {"backtest.py", "engine/core.py", "signals.py"}  # type: ignore[misc]
+
+
+def test_a_command_with_a_part_left_open_is_asked_for(tmp_path: Path) -> None:
+    program = "The file you modify: `opt.py`. You launch it simply as: `python eval.py --model <name> > run.log`.\n"
+    found, asked = seen(files(tmp_path, {"program.md": program, "opt.py": "", "eval.py": "print(f'bleu: {b:.2f}')"}))
+    assert found["editable"] == ("opt.py",) and "command" in asked and "command" not in found
+
+
+def test_a_recipe_that_prints_the_metric_is_the_command(tmp_path: Path) -> None:
+    program = "Only edit `kernel.cu`. Maximize `tflops_eff`.\n"
+    texts = {"program.md": program, "kernel.cu": "", "run.sh": 'echo "tflops_eff: $x"\n'}
+    texts["Makefile"] = "bench: build\n\t./run.sh\n\ntrain:\n\techo no\n"
+    found, asked = seen(files(tmp_path, texts))
+    assert not asked and found["command"] == ("make", "-s", "bench")
+    assert (found["metric"], found["direction"]) == ("tflops_eff", "higher")
+    assert {*found["fixed"]} == {"Makefile", "run.sh"}  # type: ignore[misc]
+
+
+def test_a_script_of_package_json(tmp_path: Path) -> None:
+    texts = {"program.md": "Only edit `sort.js`. The metric is `ops_per_sec`.\n", "sort.js": ""}
+    texts["package.json"] = '{"scripts": {"bench": "node bench.mjs", "lint": "eslint ."}}'
+    texts["bench.mjs"] = 'import "./sort.js";\nconsole.log(`ops_per_sec: ${n}`);\n'
+    found, asked = seen(files(tmp_path, texts))
+    assert not asked and found["command"] == ("npm", "run", "-s", "bench")
+    assert {*found["fixed"]} == {"package.json", "bench.mjs"}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("code", "candidates"),
+    [
+        ("print(f'val_loss: {l}')\nprint(f'val_acc: {a}')", ["val_loss", "val_acc"]),
+        ("print(f'accuracy: {a}')\nprint(f'final_score: {s}')", ["accuracy", "final_score"]),
+        ("print(f'METRIC a={a}')\nprint(f'METRIC b={b}')", ["a", "b"]),
+        ("print(f'eval_seconds: {t:.1f}')\nprint(f'elapsed: {t}')", []),
+        ("try:\n    run()\nexcept ValueError as e:\n    print(f'loss: {e}')\nprint(f'error: {e}')", []),
+        ("print(f'score: {s}')", ["score"]),
+    ],
+)
+def test_numbers_that_may_be_the_metric_are_asked_for(tmp_path: Path, code: str, candidates: list[str]) -> None:
+    found, asked = seen(files(tmp_path, {"train.py": code}))
+    assert asked["metric"] == candidates and "metric" not in found
+
+
+def test_a_direction_that_is_said_is_found_and_one_that_is_not_is_asked_for(tmp_path: Path) -> None:
+    files(tmp_path, {"train.py": "print(f'METRIC fitness={f}')"})
+    assert seen(tmp_path)[1] == {"direction": ["lower", "higher"]}
+    with pytest.raises(UsageError, match=r'fitness is better: say direction = "lower" or "higher" in a swarm.toml'):
+        load_project(tmp_path)
+    files(tmp_path, {"README.md": "`fitness` (0 to 1, higher is better)\n"})
+    assert seen(tmp_path)[0]["direction"] == "higher"
+    files(tmp_path, {"README.md": "The `accuracy` is lower = better here\n", "train.py": "print(f'accuracy: {f}')"})
+    assert seen(tmp_path)[1] == {"direction": ["higher", "lower"]}
+
+
+def test_a_folder_and_a_glob_stay_as_written_and_an_evaluator_in_them_is_fixed(tmp_path: Path) -> None:
+    notes = "Primary: `fit` (higher is better)\n## Files in Scope\n- `src/`\n- `lib/**/*.py`\n"
+    texts = {"autoresearch.md": notes, "autoresearch.sh": "python3 src/evaluate.py\n"}
+    texts |= {"src/evaluate.py": "import model", "src/model.py": "", "lib/a/b.py": ""}
+    found, asked = seen(files(tmp_path, texts))
+    assert not asked and found["editable"] == ("src", "lib/**/*.py")
+    assert found["fixed"] == ("autoresearch.sh", "src/evaluate.py")
+
+
+def test_texts_that_do_not_agree_on_the_files_are_asked(tmp_path: Path) -> None:
+    notes = {"autoresearch.md": "## Files in Scope\n- `a.py`\n", "program.md": "Only edit `b.py`.\n"}
+    _, asked = seen(files(tmp_path, {**notes, "a.py": "", "b.py": ""}))
+    assert asked["editable"] == [("a.py",), ("b.py",)]
+    contested = {"autoresearch.md": "## Files in Scope\n- `a.py`\n- `b.py`\n## Off Limits\n- `b.py` mostly\n"}
+    (tmp_path / "program.md").unlink()
+    _, asked = seen(files(tmp_path, contested))
+    assert asked["editable"] == [("a.py",), ("a.py", "b.py")]
+    _, asked = seen(files(tmp_path, {"autoresearch.md": "Only edit `gone.py`.\n", "train.py": ""}))
+    assert asked["editable"] == [("train.py",)]
+
+
+def test_sessions_in_another_folder_are_asked(tmp_path: Path) -> None:
+    config = '{"workingDir": "packages/a"}'
+    _, asked = seen(files(tmp_path, {**SESSION, "autoresearch.config.json": config, "packages/a/x": ""}))
+    assert asked == {"command": [("bash", "autoresearch.sh")]}
+
+
+def test_candidates_lie_at_any_depth(tmp_path: Path) -> None:
+    texts = {"a/b/c/train.py": "", "x/solver.cpp": "", "node_modules/train.py": "", ".hidden/train.py": ""}
+    with pytest.raises(UsageError, match=r'\(\["a/b/c/train.py"\] or \["x/solver.cpp"\]\): say editable = \["a/b/c/tr'):
+        load_project(files(tmp_path, texts))
+
+
+@given(st.dictionaries(st.sampled_from([*SESSION, "program.md", "train.py", "Makefile", "package.json"]), st.binary()))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+def test_any_files_give_findings_or_questions(
+    tmp_path_factory: pytest.TempPathFactory, contents: dict[str, bytes]
+) -> None:
+    root = tmp_path_factory.mktemp("any")
+    for name, content in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    looked = look(root, {})
+    assert not {*looked.found} & {question.key for question in looked.questions}
+    assert all("\n" not in question.text for question in looked.questions)
