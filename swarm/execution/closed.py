@@ -81,12 +81,19 @@ class Place:
     @staticmethod
     def of(spec: Spec, project: Project) -> Place:
         """The place of a spec's first step."""
-        bounds, step = dict(spec.bounds), spec.steps[0]
-        root = bounds.pop("root", None)
-        rest = {name: tuple(value) if isinstance(value, list) else value for name, value in bounds.items()}
-        code = (*project.editable, *project.fixed)
+        bounds, step = spec.bounds, spec.steps[0]
+        root = bounds.get("root")
         return Place(
-            Path(spec.root), Path(root) if root else None, step.env, tuple(step.argv), spec.sandboxed, code=code, **rest
+            copy=Path(spec.root),
+            root=Path(root) if root else None,
+            variables=step.env,
+            argv=tuple(step.argv),
+            sandboxed=spec.sandboxed,
+            network=bounds.get("network", True),
+            closed=tuple(bounds.get("closed", ())),
+            opened=tuple(bounds.get("opened", ())),
+            secret=tuple(bounds.get("secret", ())),
+            code=(*project.editable, *project.fixed),
         )
 
 

@@ -175,13 +175,15 @@ def _trial(mechanism: str) -> str:
     return f"{mechanism} lets through {'; '.join(seen)}" if seen else ""
 
 
-def protection() -> str:
-    """What the sandbox of this machine protects from edited code, and what not."""
+def protection(network: bool = False) -> str:
+    """What the sandbox of this machine protects from edited code, and what not, where the `network` is open or not."""
     if name() == "bubblewrap":
-        return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
+        first = "THE NETWORK IS OPEN" if network else "no network"
+        return f"bubblewrap: {first}, read-only world, private home and /tmp, held-out data hidden"
     mortal = "" if landlock.version() >= landlock.SCOPED else "your other processes, abstract sockets, "
+    first = "THE NETWORK IS OPEN" if network else "no network, no TCP even to itself"
     return (
-        "Landlock: no network, no TCP even to itself, read-only world, home and /tmp closed, held-out data closed,"
+        f"Landlock: {first}, read-only world, home and /tmp closed, held-out data closed,"
         f" nothing of root's powers; NOT closed: {mortal}/dev/shm, sockets in files such as Docker's, the modes of your"
         " files (bubblewrap closes them)"
     )

@@ -1,4 +1,4 @@
-"""What a project asks to have opened for its runs, and what its code opens without asking: both looked at in advance."""
+"""What a project asks to have opened for its runs, and what its code opens without asking, looked at in advance."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from swarm.ledger.rows import AgentRow, ExperimentRow, ExperimentState, RunRow, 
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, steps
 from swarm.records import Failure, Purpose, Rung, Status
-from swarm.snapshot.comparable import comparable_swarms
+from swarm.snapshot.comparable import comparable_swarms, opened
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
 
 CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title", "hidden"}
@@ -87,6 +87,7 @@ class Picture:
             train_share=self.train_share(),
             warnings=(swarm.reason,) if swarm.reason else (),
             swarms=comparable_swarms(self.ledger, swarm),
+            opened=opened(swarm.key),
             saturated=self.saturated(),
         )
 

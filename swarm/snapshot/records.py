@@ -207,4 +207,5 @@ class Snapshot:
     train_share: float | None = None  # trainer start to referee end, over wall time; fillers are idle time
     warnings: tuple[str, ...] = ()
     swarms: tuple[SwarmView, ...] = ()  # all of the repository, by comparability key, this one's first
+    opened: tuple[str, ...] = ()  # what runs could access because the project asks for it: the network, variables
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
