@@ -47,7 +47,7 @@ _COMMAND = (
 )
 _NETWORK = re.compile(
     r"name resolution|Name or service not known|nodename nor servname|could(?: not|n't) resolve|getaddrinfo|EAI_AGAIN"
-    r"|ENOTFOUND|ECONNREFUSED|ENETUNREACH|network is unreachable|connection refused|failed to (?:establish|connect)"
+    r"|\bENOTFOUND\b|ECONNREFUSED|ENETUNREACH|network is unreachable|connection refused|failed to (?:establish|connect)"
     r"|ConnectionError|ConnectError|ConnectTimeout|max retries exceeded|NameResolutionError|URLError|dns error"
     r"|OfflineModeIsEnabled|LocalEntryNotFoundError|offline mode|_OFFLINE\b|--offline|GOPROXY=off|ENOTCACHED"
     r"|could(?: not|n't) (?:reach|connect|download)|unable to access 'https?:|No matching distribution found"
@@ -57,7 +57,8 @@ _NETWORK = re.compile(
 )
 _LOCAL = re.compile(r"localhost|127\.0\.0\.1|\[::1\]")
 _UNSET = re.compile(
-    r"KeyError|environ|api[_ -]?key|not set|undefined|unset|unbound variable|must be set|is required|missing", re.I
+    r"KeyError|environ|no api key|not set|undefined|unset|unbound variable|must be set|is required|missing|provided",
+    re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,60}\b")
 _POINTER = b"version https://git-lfs"
@@ -118,7 +119,8 @@ def remedy(tail: str, place: Place) -> str:
         for explain in _EXPLAINERS:
             if found := _tried(explain, line, place):
                 return found
-    return _of_the_code(place) if any(map(_MISSING.search, lines[-10:])) else ""
+    nameless = any(_MISSING.search(line) and _names_nothing(line, place) for line in lines[-10:])
+    return _of_the_code(place) if nameless else ""
 
 
 def _tried(explain: Callable[[str, Place], str], line: str, place: Place) -> str:
@@ -185,7 +187,7 @@ def _command(line: str, place: Place) -> str:
             continue  # a path, which is asked about as one
         program = shutil.which(name, path=os.environ.get("PATH", ""))
         if program and _is_closed(Path(program), place):
-            return _open(Path(program), place, f"the program {name} is in {_home(Path(program).parent)}, which")
+            return _open(Path(program), place, f"the program {name} in {_home(Path(program).parent)}")
     return ""
 
 
@@ -225,6 +227,12 @@ def _unset(line: str, place: Place) -> str:
 
 
 _EXPLAINERS: tuple[Callable[[str, Place], str], ...] = (_module, _command, _path, _net, _unset)
+
+
+def _names_nothing(line: str, place: Place) -> bool:
+    """Whether a line names no path but of files that are there, such as the line of code that failed."""
+    paths = (word for word in words(line) if " " not in word and ("/" in word or "." in word))
+    return all((name := _inside(word, place)) and (place.copy / name).exists() for word in paths)
 
 
 # -- what is where -----------------------------------------------------------------------------------------------------
