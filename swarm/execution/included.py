@@ -233,7 +233,7 @@ def _matching(root: Path, pattern: str) -> Sequence[Path]:
         found = []
     if not found:
         raise UsageError(f"include {pattern}: there is no such path in {root}")
-    return [path for path in found if path.relative_to(root).parts[0] not in PRIVATE]
+    return [path for path in found if path != root and path.relative_to(root).parts[0] not in PRIVATE]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

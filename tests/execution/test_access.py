@@ -135,8 +135,8 @@ def test_readable_opens_a_folder_and_nothing_beside_it(rig, home: Path, way: str
     (home / "real").mkdir()
     (home / "real" / "file").write_text("real")
     (home / "link").symlink_to(home / "real")
-    looks = '[read(png), read("~/link/file"), write(png), read("~/datasets/other.png")]'
-    looks = looks.replace("png", '"~/datasets/images/1.png"', 1).replace("(png)", '("~/datasets/images/1.png")')
+    png = '"~/datasets/images/1.png"'
+    looks = f'[read({png}), read("~/link/file"), write({png}), read("~/datasets/other.png")]'
     there, linked, *others = looked(rig.run(LOOK.replace("{LOOKS}", looks)))
     assert (there, linked) == ("png", "real")
     if way != "none":

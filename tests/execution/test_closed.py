@@ -31,7 +31,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     home, copy = tmp_path / "home", tmp_path / "home" / "project" / ".swarm" / "run"
     files = (
         "project/data/train.csv project/helper.py project/node_modules/left-pad/index.js project/tool.sh"
-        " project/train.py project/data2/a datasets/images/1.png apps/bin/nvcc2 other/mypkg/__init__.py project/lib/local.js"
+        " project/train.py project/data2/a project/lib/local.js datasets/images/1.png apps/bin/nvcc2"
+        " other/mypkg/__init__.py"
     )
     for name in files.split():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
