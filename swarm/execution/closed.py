@@ -217,6 +217,12 @@ def _net(line: str, place: Place) -> str:
     return f"{what} is closed to runs: download what they need before, or network = true opens it"
 
 
+def _git(line: str, place: Place) -> str:
+    if "not a git repository" not in line and "InvalidGitRepositoryError" not in line:
+        return ""
+    return "a run works in a copy of the files, which is no git repository: let the code do without git"
+
+
 def _unset(line: str, place: Place) -> str:
     if not _UNSET.search(line):
         return ""
@@ -226,7 +232,7 @@ def _unset(line: str, place: Place) -> str:
     return ""
 
 
-_EXPLAINERS: tuple[Callable[[str, Place], str], ...] = (_module, _command, _path, _net, _unset)
+_EXPLAINERS: tuple[Callable[[str, Place], str], ...] = (_module, _command, _path, _git, _net, _unset)
 
 
 def _names_nothing(line: str, place: Place) -> bool:
@@ -284,8 +290,9 @@ def _written(word: str, place: Place, unwritable: bool) -> str:
     if not place.sandboxed or Path(real).is_relative_to(os.path.realpath(place.copy)):
         return ""
     parent = Path(real).parent
-    if _below(Path(real), place.opened) and (unwritable or os.access(parent, os.W_OK)):
-        return f"{word} may be read, not written: a run may write to its own copy and to the folder SWARM_RUN_DIR"
+    inside = _below(Path(real), (*place.opened, *place.closed))
+    if inside and (unwritable or os.access(parent, os.W_OK)):
+        return f"{word} is not a run's to write: it may write to its own copy and to the folder SWARM_RUN_DIR"
     return ""
 
 

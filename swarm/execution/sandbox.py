@@ -34,7 +34,8 @@ class Bounds:
     """What a program inside can access: this machine, read-only, without what is `closed`; of that, what is `readable`
     all the same (where one lies in the other, the deeper decides); `writable` folders; the `network`, or none. Zeros
     replace the content of what is `secret`, and an empty file each of the `tokens` of other services; these
-    replacements are in the folder `blanks`."""
+    replacements are in the folder `blanks`. Tools look for their settings in all folders above, and end where they find
+    a file that they may not read: where closed files can be seen, those `above` are readable."""
 
     closed: tuple[Path, ...]
     readable: tuple[Path, ...]
@@ -43,19 +44,21 @@ class Bounds:
     writable: tuple[Path, ...]
     blanks: Path
     network: bool
+    above: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """A sandbox that hides `hidden` folders and `held_out` files. `blanks` is a folder for the files that replace
     hidden ones, `mechanism` is bubblewrap or landlock: the best that works here, where it is not given. With `network`
-    the machine's network is open inside."""
+    the machine's network is open inside. `above` are files of the checkout that tools look for (Bounds)."""
 
     hidden: tuple[Path, ...]
     held_out: tuple[Path, ...]
     blanks: Path
     mechanism: str = ""
     network: bool = False
+    above: tuple[Path, ...] = ()
 
     def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
@@ -82,6 +85,7 @@ class Sandbox:
             tuple(writable),
             self.blanks,
             self.network,
+            self.above,
         )
 
 
@@ -110,7 +114,7 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
 def _landlock(bounds: Bounds) -> list[str]:
     rules = {
         "closed": [*map(str, bounds.closed), "/dev"],
-        "readable": [*map(str, bounds.readable)],
+        "readable": [*map(str, (*bounds.readable, *bounds.above))],
         "secret": [*map(str, (*bounds.secret, *bounds.tokens))],
         "writable": [*map(str, bounds.writable)],
         "devices": _devices((*_PLAIN, *_DEVICES)),

@@ -16,7 +16,7 @@ from swarm.launch.access import keys_among, unset
 from swarm.launch.data import named
 from swarm.project.environment import interpreter, own_environment
 from swarm.researchers.registry import profile_of
-from swarm.views.formatting import clean
+from swarm.views.formatting import clean, plural
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan
@@ -82,7 +82,7 @@ def _access(plan: Plan) -> dict[str, str]:
     keys = keys_among(project)
     committed = [f"{pattern} is in the commit already, which every run has" for pattern in included.committed]
     brought = f"{', '.join(link.path for link in included.links[:4])}{' and more' * (len(included.links) > 4)}"
-    size = f"{len(included.files)} files, {included.size / 1e9:.2g} GB, to be read only, {included.key}"
+    size = f"{plural(len(included.files), 'file')}, {included.size / 1e6:,.0f} MB, to be read only, {included.key}"
     rows = {
         "environment": str(own) if own else "",
         "included": "; ".join([f"{brought} ({size})"] * bool(included.links) + committed),

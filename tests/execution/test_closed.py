@@ -114,6 +114,8 @@ CAUSED = [
     ("PermissionError: [Errno 13] Permission denied: 'data2/a'", TO_READ),
     ("OSError: [Errno 30] Read-only file system",
      "a sandboxed run may write only to its own copy of the repository and to the folder SWARM_RUN_DIR"),
+    ("PermissionError: [Errno 13] Permission denied: '{home}/out.txt'",
+     "{home}/out.txt is not a run's to write: it may write to its own copy and to the folder SWARM_RUN_DIR"),
     # the network
     ("requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x.org', port=443): Max retries exceeded", NETWORK),
     ("urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", NETWORK),
@@ -132,6 +134,8 @@ CAUSED = [
     ("KeyError: 'GEMINI_API_KEY'", VARIABLE),
     ("ValueError: GEMINI_API_KEY environment variable is not set", VARIABLE),
     ("./run.sh: line 2: GEMINI_API_KEY: unbound variable", VARIABLE),
+    ("fatal: not a git repository (or any of the parent directories): .git",
+     "a run works in a copy of the files, which is no git repository: let the code do without git"),
     # pointers of Git LFS
     ("_pickle.UnpicklingError: invalid load key, 'v'.",
      "a file of this commit is a Git LFS pointer, not the file itself: `git lfs pull`, and commit that"),
