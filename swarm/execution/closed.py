@@ -51,9 +51,17 @@ _NETWORK = re.compile(
     r"|ConnectionError|ConnectError|ConnectTimeout|max retries exceeded|NameResolutionError|URLError|dns error"
     r"|OfflineModeIsEnabled|LocalEntryNotFoundError|offline mode|_OFFLINE\b|--offline|GOPROXY=off|ENOTCACHED"
     r"|could(?: not|n't) (?:reach|connect|download)|unable to access 'https?:|No matching distribution found"
+    r"|no matching package named"
     r"|failed to (?:fetch|download)|network (?:access|was|is) (?:disabled|blocked)"
     r"|socket\(\).{0,40}(?:denied|permitted)|in the cached files|no internet",
     re.IGNORECASE,
+)
+_FETCHED = (  # what brings the packages that a tool misses, typed in the repository
+    (re.compile(r"Packages were unavailable|requirements are unsatisfiable"), "uv sync"),
+    (re.compile(r"--offline|crates\.io|crates-io|no matching package named"), "cargo fetch"),
+    (re.compile(r"GOPROXY=off|cannot find module providing"), "go mod download"),
+    (re.compile(r"ENOTCACHED|registry\.npmjs"), "npm install"),
+    (re.compile(r"No matching distribution found"), "pip install"),
 )
 _LOCAL = re.compile(r"localhost|127\.0\.0\.1|\[::1\]")
 _UNSET = re.compile(
@@ -214,7 +222,8 @@ def _net(line: str, place: Place) -> str:
     if not _NETWORK.search(line):
         return ""
     what = "TCP, even to this machine itself," if _LOCAL.search(line) else "the network"
-    return f"{what} is closed to runs: download what they need before, or network = true opens it"
+    first = next((f"`{command}`" for pattern, command in _FETCHED if pattern.search(line)), "download what they need")
+    return f"{what} is closed to runs: {first} before, or network = true opens it"
 
 
 def _git(line: str, place: Place) -> str:

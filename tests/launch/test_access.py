@@ -22,7 +22,7 @@ from swarm.views.plan import describe
 TRAIN = """
 import os, pathlib, json
 rows = open("data/train.csv").read()
-more = pathlib.Path("corpus") / "part" / "a.txt"
+more = pathlib.Path(__file__).parent / "corpus" / "part" / "a.txt"
 made = open("model.bin", "w")
 kept = json.load(open(os.path.join("held", "config.json")))
 print("val_loss: 1")
@@ -75,6 +75,18 @@ def test_what_the_code_opens_and_git_ignores_is_told(make: Make) -> None:
     )
     assert 'not there train.py names corpus/part/a.txt, which git does not hold: include = ["corpus"]' in shown(found)
     assert plan(make('include = ["data", "corpus"]')).unheld == ()
+
+
+def test_a_folder_that_git_holds_little_of_is_told_too(make: Make) -> None:
+    root = make()
+    for name in ("held/cache/big.bin", "src/x.py"):
+        (root / name).parent.mkdir()
+        (root / name).write_text("")
+    (root / ".gitignore").write_text("data\ncorpus\ncache\n")
+    (root / "train.py").write_text("import os\nx = os.listdir('held')\nprint('val_loss: 1', os.path.join(R, 'src'))\n")
+    make()
+    (line,) = plan(root).unheld
+    assert line == 'train.py names held, which git does not hold all of: include = ["held"]'
 
 
 def test_other_languages_are_read_by_their_quotes(make: Make) -> None:
