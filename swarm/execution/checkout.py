@@ -55,7 +55,7 @@ class Checkout:
         for word in (*project.command, *project.referee, *project.hidden):
             _, named, path = word.partition("{repo}/")
             if named and path and self.root:
-                yield self.root / path
+                yield self.root / path.split()[0]  # in a line for a shell, arguments may follow
 
 
 def readable_of(project: Project, root: Path | None) -> Iterator[Path]:

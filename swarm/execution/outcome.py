@@ -33,6 +33,7 @@ from swarm.project.project import Project
 from swarm.records import Check, Failure, Metrics, Run
 
 INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
+SHORTEST = 8  # characters of a value that may be a key
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 Stage = TypeVar("Stage", Step, StepResult)
@@ -46,11 +47,12 @@ def read_run(folder: Path, project: Project) -> Run:
     heartbeats = read_heartbeats(artifacts / HEARTBEAT)
     logs = [Path(step.log) for step in _judged(spec.steps)]
     steps = _judged(result.steps) if result else []
-    tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
+    passed = [spec.steps[0].env.get(name, "") for name in project.pass_env]
+    tails = [_without(passed, tail_of(log)) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     outcome = _failure(folder, spec, result, heartbeats, tails)
     if outcome is None and steps:
-        printed = parse_summary(_text(logs[0]), project.metric)
+        printed = parse_summary(_without(passed, _text(logs[0])), project.metric)
         outcome = (
             _stalled(printed)
             or over_time(spec, steps[0])
@@ -237,6 +239,13 @@ def _finite(value: Value) -> float | None:
 def _plain(value: Value) -> Value:
     """As a record may hold it: no nan, no nested JSON."""
     return value if isinstance(value, (int, str)) else _finite(value)
+
+
+def _without(passed: Iterable[str], text: str) -> str:
+    """The text without the values of variables that runs get by name: what a run prints is shown to everybody."""
+    for value in sorted(filter(lambda value: len(value) >= SHORTEST, passed), key=len, reverse=True):
+        text = text.replace(value, "[passed variable]")
+    return text
 
 
 def _text(log: Path) -> str:

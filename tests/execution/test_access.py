@@ -168,6 +168,16 @@ def test_a_named_variable_passes_even_if_it_is_a_key(rig, home: Path, monkeypatc
     assert looked(rig.run(LOOK.replace("{LOOKS}", looks))) == ["named", None]
 
 
+def test_what_a_run_prints_of_a_passed_key_is_not_recorded(rig, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "abcdefgh-secret")
+    rig.allowed = ("GEMINI_API_KEY",)
+    run = rig.run("import os; print(os.environ['GEMINI_API_KEY'])\nraise ValueError(os.environ['GEMINI_API_KEY'])")
+    assert run.reason == "ValueError: [passed variable]" and "secret" not in run.log_tail
+    run = rig.run("import os; print('---\\nval_bpb: 1\\nkey:', os.environ['GEMINI_API_KEY'])", attempt=2)
+    assert run.metrics and run.metrics.values["key"] == "[passed variable]"
+    assert stat.S_IMODE((rig.guard_folder / "guard.json").stat().st_mode) == 0o600
+
+
 CONNECT = """[said(lambda: socket.create_connection(("127.0.0.1", PORT), 5).recv(2).decode()),
 said(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()) if hasattr(socket, "AF_PACKET") else "",
 os.environ.get("HF_HUB_OFFLINE")]"""
