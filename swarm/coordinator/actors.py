@@ -59,8 +59,8 @@ class AgentSpec:
     secrets: dict[str, str] = field(repr=False)  # options too, which are never shown
     think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
-    passed: dict[str, str] = field(repr=False)  # the same, of `pass_env`: keys too
-    included: str  # the key of the data that is included from the checkout, or ""
+    passed: dict[str, str] = field(default_factory=dict, repr=False)  # the same, of `pass_env`: keys too
+    included: str = ""  # the key of the data that is included from the checkout, or ""
 
     @classmethod
     def of(cls, plan: Plan, agent: str, folder: Path) -> AgentSpec:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swarm.errors import MachineFault, UsageError
-from swarm.execution.included import Included, environments, include
+from swarm.execution.included import MANY, Included, environments, include
 from swarm.project.environment import own_environment
 from swarm.project.project import Project
 
@@ -19,6 +19,7 @@ class Checkout:
     root: Path | None = None
     included: Included = field(default_factory=Included)
     environments: Included = field(default_factory=Included)
+    manifests: tuple[Path, ...] = ()  # files at the top that git holds: tools look for them in all folders above a copy
 
     @staticmethod
     def of(root: Path | None, project: Project, held: Collection[str]) -> Checkout:
@@ -30,7 +31,9 @@ class Checkout:
             return Checkout()
         try:
             included = include(root, project.include, held)
-            return Checkout(root, included, environments(root, held, included))
+            top = (root / name for name in sorted(held) if "/" not in name)
+            manifests = tuple(path for path in top if path.is_file() and not path.is_symlink())
+            return Checkout(root, included, environments(root, held, included), manifests[:MANY])
         except UsageError as error:
             raise MachineFault(str(error)) from error
 
@@ -52,7 +55,7 @@ class Checkout:
         for word in (*project.command, *project.referee, *project.hidden):
             _, named, path = word.partition("{repo}/")
             if named and path and self.root:
-                yield self.root / path
+                yield self.root / path.split()[0]  # in a line for a shell, arguments may follow
 
 
 def readable_of(project: Project, root: Path | None) -> Iterator[Path]:

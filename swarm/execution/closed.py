@@ -47,17 +47,26 @@ _COMMAND = (
 )
 _NETWORK = re.compile(
     r"name resolution|Name or service not known|nodename nor servname|could(?: not|n't) resolve|getaddrinfo|EAI_AGAIN"
-    r"|ENOTFOUND|ECONNREFUSED|ENETUNREACH|network is unreachable|connection refused|failed to (?:establish|connect)"
+    r"|\bENOTFOUND\b|ECONNREFUSED|ENETUNREACH|network is unreachable|connection refused|failed to (?:establish|connect)"
     r"|ConnectionError|ConnectError|ConnectTimeout|max retries exceeded|NameResolutionError|URLError|dns error"
     r"|OfflineModeIsEnabled|LocalEntryNotFoundError|offline mode|_OFFLINE\b|--offline|GOPROXY=off|ENOTCACHED"
     r"|could(?: not|n't) (?:reach|connect|download)|unable to access 'https?:|No matching distribution found"
+    r"|no matching package named"
     r"|failed to (?:fetch|download)|network (?:access|was|is) (?:disabled|blocked)"
     r"|socket\(\).{0,40}(?:denied|permitted)|in the cached files|no internet",
     re.IGNORECASE,
 )
+_FETCHED = (  # what brings the packages that a tool misses, typed in the repository
+    (re.compile(r"Packages were unavailable|requirements are unsatisfiable"), "uv sync"),
+    (re.compile(r"--offline|crates\.io|crates-io|no matching package named"), "cargo fetch"),
+    (re.compile(r"GOPROXY=off|cannot find module providing"), "go mod download"),
+    (re.compile(r"ENOTCACHED|registry\.npmjs"), "npm install"),
+    (re.compile(r"No matching distribution found"), "pip install"),
+)
 _LOCAL = re.compile(r"localhost|127\.0\.0\.1|\[::1\]")
 _UNSET = re.compile(
-    r"KeyError|environ|api[_ -]?key|not set|undefined|unset|unbound variable|must be set|is required|missing", re.I
+    r"KeyError|environ|no api key|not set|undefined|unset|unbound variable|must be set|is required|missing|provided",
+    re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,60}\b")
 _POINTER = b"version https://git-lfs"
@@ -81,12 +90,19 @@ class Place:
     @staticmethod
     def of(spec: Spec, project: Project) -> Place:
         """The place of a spec's first step."""
-        bounds, step = dict(spec.bounds), spec.steps[0]
-        root = bounds.pop("root", None)
-        rest = {name: tuple(value) if isinstance(value, list) else value for name, value in bounds.items()}
-        code = (*project.editable, *project.fixed)
+        bounds, step = spec.bounds, spec.steps[0]
+        root = bounds.get("root")
         return Place(
-            Path(spec.root), Path(root) if root else None, step.env, tuple(step.argv), spec.sandboxed, code=code, **rest
+            copy=Path(spec.root),
+            root=Path(root) if root else None,
+            variables=step.env,
+            argv=tuple(step.argv),
+            sandboxed=spec.sandboxed,
+            network=bounds.get("network", True),
+            closed=tuple(bounds.get("closed", ())),
+            opened=tuple(bounds.get("opened", ())),
+            secret=tuple(bounds.get("secret", ())),
+            code=(*project.editable, *project.fixed),
         )
 
 
@@ -111,7 +127,8 @@ def remedy(tail: str, place: Place) -> str:
         for explain in _EXPLAINERS:
             if found := _tried(explain, line, place):
                 return found
-    return _of_the_code(place) if any(map(_MISSING.search, lines[-10:])) else ""
+    nameless = any(_MISSING.search(line) and _names_nothing(line, place) for line in lines[-10:])
+    return _of_the_code(place) if nameless else ""
 
 
 def _tried(explain: Callable[[str, Place], str], line: str, place: Place) -> str:
@@ -178,7 +195,7 @@ def _command(line: str, place: Place) -> str:
             continue  # a path, which is asked about as one
         program = shutil.which(name, path=os.environ.get("PATH", ""))
         if program and _is_closed(Path(program), place):
-            return _open(Path(program), place, f"the program {name} is in {_home(Path(program).parent)}, which")
+            return _open(Path(program), place, f"the program {name} in {_home(Path(program).parent)}")
     return ""
 
 
@@ -205,7 +222,14 @@ def _net(line: str, place: Place) -> str:
     if not _NETWORK.search(line):
         return ""
     what = "TCP, even to this machine itself," if _LOCAL.search(line) else "the network"
-    return f"{what} is closed to runs: download what they need before, or network = true opens it"
+    first = next((f"`{command}`" for pattern, command in _FETCHED if pattern.search(line)), "download what they need")
+    return f"{what} is closed to runs: {first} before, or network = true opens it"
+
+
+def _git(line: str, place: Place) -> str:
+    if "not a git repository" not in line and "InvalidGitRepositoryError" not in line:
+        return ""
+    return "a run works in a copy of the files, which is no git repository: let the code do without git"
 
 
 def _unset(line: str, place: Place) -> str:
@@ -217,7 +241,13 @@ def _unset(line: str, place: Place) -> str:
     return ""
 
 
-_EXPLAINERS: tuple[Callable[[str, Place], str], ...] = (_module, _command, _path, _net, _unset)
+_EXPLAINERS: tuple[Callable[[str, Place], str], ...] = (_module, _command, _path, _git, _net, _unset)
+
+
+def _names_nothing(line: str, place: Place) -> bool:
+    """Whether a line names no path but of files that are there, such as the line of code that failed."""
+    paths = (word for word in words(line) if " " not in word and ("/" in word or "." in word))
+    return all((name := _inside(word, place)) and (place.copy / name).exists() for word in paths)
 
 
 # -- what is where -----------------------------------------------------------------------------------------------------
@@ -269,8 +299,9 @@ def _written(word: str, place: Place, unwritable: bool) -> str:
     if not place.sandboxed or Path(real).is_relative_to(os.path.realpath(place.copy)):
         return ""
     parent = Path(real).parent
-    if _below(Path(real), place.opened) and (unwritable or os.access(parent, os.W_OK)):
-        return f"{word} may be read, not written: a run may write to its own copy and to the folder SWARM_RUN_DIR"
+    inside = _below(Path(real), (*place.opened, *place.closed))
+    if inside and (unwritable or os.access(parent, os.W_OK)):
+        return f"{word} is not a run's to write: it may write to its own copy and to the folder SWARM_RUN_DIR"
     return ""
 
 

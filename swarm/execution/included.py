@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from swarm.errors import UsageError
@@ -42,7 +43,7 @@ class File:
     changed: int  # nanoseconds
 
 
-@dataclass(slots=True)
+@dataclass
 class Included:
     """The links of a run's copy, in `opened` what a sandbox must let be read for them, in `keys` what it must not."""
 
@@ -69,7 +70,7 @@ class Included:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """One hash over all: names and sizes, and the content; of more than MOST bytes every second, third, .. block
         of it, so that it takes seconds however large they are. "" where nothing is included. UsageError where a file
@@ -233,7 +234,7 @@ def _matching(root: Path, pattern: str) -> Sequence[Path]:
         found = []
     if not found:
         raise UsageError(f"include {pattern}: there is no such path in {root}")
-    return [path for path in found if path.relative_to(root).parts[0] not in PRIVATE]
+    return [path for path in found if path != root and path.relative_to(root).parts[0] not in PRIVATE]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

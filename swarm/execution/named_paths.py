@@ -38,7 +38,8 @@ def _of_python(tree: ast.AST) -> Iterator[str]:
     written = {id(inner) for node in ast.walk(tree) if _is_writing(node) for inner in ast.walk(node)}
     taken: set[int] = set()
     for node in ast.walk(tree):
-        parts = _joined(node) if id(node) not in written and id(node) not in taken else []
+        is_join = isinstance(node, (ast.BinOp, ast.Call)) and id(node) not in written | taken
+        parts = _joined(node) if is_join else []
         if len(parts) > 1:
             taken.update(id(inner) for inner in ast.walk(node))
             yield "/".join(part.strip("/") if place else part.rstrip("/") for place, part in enumerate(parts))
@@ -48,15 +49,18 @@ def _of_python(tree: ast.AST) -> Iterator[str]:
 
 
 def _joined(node: ast.AST) -> list[str]:
-    """The literal parts of `Path("a") / "b"` and `os.path.join("a", "b")`; none where any part is no literal."""
+    """The literal parts at the end of `ROOT / "a" / "b"` and `os.path.join(HERE, "a", "b")`: what they begin with, if
+    it is no literal, is mostly the repository's folder or the file's own."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        left, right = _joined(node.left), _joined(node.right)
-        return [*left, *right] if left and right else []
+        right = _joined(node.right)
+        return [*_joined(node.left), *right] if right else []
     if isinstance(node, ast.Call) and not node.keywords:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name in ("Path", "PurePath", "join"):
-            parts = [_joined(argument) for argument in node.args]
-            return [part for inner in parts for part in inner] if all(parts) else []
+        parts: list[str] = []
+        for argument in node.args if name in ("Path", "PurePath", "join") else ():
+            found = _joined(argument)
+            parts = [*parts, *found] if found else []
+        return parts
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and _may_be_path(node.value):
         return [node.value]
     return []

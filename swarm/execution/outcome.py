@@ -37,6 +37,7 @@ from swarm.project.project import Project
 from swarm.records import Check, Failure, Metrics, Run
 
 INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
+SHORTEST = 8  # characters of a value that may be a key
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 _READ_TOO = ("peak_vram_mb", "training_seconds")  # what a record has a place of its own for
@@ -56,10 +57,12 @@ def read_run(folder: Path, project: Project) -> Run:
     heartbeats = read_heartbeats(artifacts / HEARTBEAT)
     logs = [Path(step.log) for step in _judged(spec.steps)]
     steps = _judged(result.steps) if result else []
-    tails = [tail_of(log) for log in logs[: max(1, len(steps))]]
+    passed = [spec.steps[0].env.get(name, "") for name in project.pass_env]
+    tails = [_without(passed, tail_of(log)) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     outcome = _failure(folder, spec, result, heartbeats, tails)
     text = read_plain(logs[0], HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if steps else ""
+    text = _without(passed, text)
     hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project.metric)
     if steps and (outcome is None or hung):
         printed = _printed(text, spec, project)
@@ -290,6 +293,13 @@ def _finite(value: Value) -> float | None:
 def _plain(value: Value) -> Value:
     """As a record may hold it: no nan, no nested JSON."""
     return value if isinstance(value, (int, str)) else _finite(value)
+
+
+def _without(passed: Iterable[str], text: str) -> str:
+    """The text without the values of variables that runs get by name: what a run prints is shown to everybody."""
+    for value in sorted(filter(lambda value: len(value) >= SHORTEST, passed), key=len, reverse=True):
+        text = text.replace(value, "[passed variable]")
+    return text
 
 
 def _json(path: Path) -> Mapping[str, Value]:

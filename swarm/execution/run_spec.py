@@ -166,7 +166,8 @@ class SpecBuilder:
         held_out = held_out_of(self._project, self._environment_of_host(), self._checkout.root)
         hidden = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
         closed = (*held_out, *self._checkout.included.keys)
-        return Sandbox((hidden,), closed, self._folder / "blanks", network=self._project.network)
+        above, network = self._checkout.manifests, self._project.network
+        return Sandbox((hidden,), closed, self._folder / "blanks", network=network, above=above)
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:
         """Where compiled code is kept from run to run, as the shared place cannot be written to from inside."""

@@ -34,7 +34,8 @@ class Bounds:
     """What a program inside can access: this machine, read-only, without what is `closed`; of that, what is `readable`
     all the same (where one lies in the other, the deeper decides); `writable` folders; the `network`, or none. Zeros
     replace the content of what is `secret`, and an empty file each of the `tokens` of other services; these
-    replacements are in the folder `blanks`."""
+    replacements are in the folder `blanks`. Tools look for their settings in all folders above, and end where they find
+    a file that they may not read: where closed files can be seen, those `above` are readable."""
 
     closed: tuple[Path, ...]
     readable: tuple[Path, ...]
@@ -43,19 +44,21 @@ class Bounds:
     writable: tuple[Path, ...]
     blanks: Path
     network: bool
+    above: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """A sandbox that hides `hidden` folders and `held_out` files. `blanks` is a folder for the files that replace
     hidden ones, `mechanism` is bubblewrap or landlock: the best that works here, where it is not given. With `network`
-    the machine's network is open inside."""
+    the machine's network is open inside. `above` are files of the checkout that tools look for (Bounds)."""
 
     hidden: tuple[Path, ...]
     held_out: tuple[Path, ...]
     blanks: Path
     mechanism: str = ""
     network: bool = False
+    above: tuple[Path, ...] = ()
 
     def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
@@ -82,6 +85,7 @@ class Sandbox:
             tuple(writable),
             self.blanks,
             self.network,
+            self.above,
         )
 
 
@@ -110,7 +114,7 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
 def _landlock(bounds: Bounds) -> list[str]:
     rules = {
         "closed": [*map(str, bounds.closed), "/dev"],
-        "readable": [*map(str, bounds.readable)],
+        "readable": [*map(str, (*bounds.readable, *bounds.above))],
         "secret": [*map(str, (*bounds.secret, *bounds.tokens))],
         "writable": [*map(str, bounds.writable)],
         "devices": _devices((*_PLAIN, *_DEVICES)),
@@ -175,13 +179,15 @@ def _trial(mechanism: str) -> str:
     return f"{mechanism} lets through {'; '.join(seen)}" if seen else ""
 
 
-def protection() -> str:
-    """What the sandbox of this machine protects from edited code, and what not."""
+def protection(network: bool = False) -> str:
+    """What the sandbox of this machine protects from edited code, and what not, where the `network` is open or not."""
     if name() == "bubblewrap":
-        return "bubblewrap: no network, read-only world, private home and /tmp, held-out data hidden"
+        first = "THE NETWORK IS OPEN" if network else "no network"
+        return f"bubblewrap: {first}, read-only world, private home and /tmp, held-out data hidden"
     mortal = "" if landlock.version() >= landlock.SCOPED else "your other processes, abstract sockets, "
+    first = "THE NETWORK IS OPEN" if network else "no network, no TCP even to itself"
     return (
-        "Landlock: no network, no TCP even to itself, read-only world, home and /tmp closed, held-out data closed,"
+        f"Landlock: {first}, read-only world, home and /tmp closed, held-out data closed,"
         f" nothing of root's powers; NOT closed: {mortal}/dev/shm, sockets in files such as Docker's, the modes of your"
         " files (bubblewrap closes them)"
     )

@@ -176,9 +176,10 @@ def _ended_by(raw: Mapping[str, Any]) -> dict[str, EndedBy | None]:
 
 
 def write_whole(path: Path, value: object) -> None:
-    """Writes a file of JSON atomically and durably: it is complete or not there, also after a power cut."""
+    """Writes a file of JSON atomically and durably: it is complete or not there, also after a power cut. Only its user
+    may read it, as a run's variables may be keys."""
     draft = path.with_name(path.name + ".part")
-    with draft.open("w") as stream:
+    with open(draft, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
         json.dump(value, stream)
         stream.flush()
         os.fsync(stream.fileno())

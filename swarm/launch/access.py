@@ -1,4 +1,4 @@
-"""What a project asks to have opened for its runs, and what its code opens without asking: both looked at in advance."""
+"""What a project asks to have opened for its runs, and what its code opens without asking, looked at in advance."""
 
 from __future__ import annotations
 
@@ -75,10 +75,11 @@ def unheld(root: Path, project: Project, source: Source, held: Collection[str], 
                     continue
                 if any(name == path or name.startswith(path + "/") or path.startswith(name + "/") for path in there):
                     continue
-                if not (root / name).exists() or (name in above and not _holds_more(root / name, name, held)):
+                if not (root / name).exists() or (name in above and not _holds_more(root / name, name, held, above)):
                     continue
                 top = name if name in above else _top(name, above)
-                lines.setdefault(top, f'{file} names {name}, which git does not hold: include = ["{top}"]')
+                all_of = " all of" * (name in above)
+                lines.setdefault(top, f'{file} names {name}, which git does not hold{all_of}: include = ["{top}"]')
     return tuple(list(lines.values())[:MOST_LINES])
 
 
@@ -104,7 +105,7 @@ def _top(name: str, above: Collection[str]) -> str:
     return next(top for count in range(len(parts)) if (top := "/".join(parts[: count + 1])) not in above)
 
 
-def _holds_more(folder: Path, name: str, held: Collection[str]) -> bool:
-    """Whether a folder that git holds something of has other files too, as next to a .gitkeep."""
-    plain = (entry for entry in os.scandir(folder) if not entry.name.startswith((".", "__pycache__")))
-    return any(f"{name}/{entry.name}" not in held for entry in plain if entry.is_file())
+def _holds_more(folder: Path, name: str, held: Collection[str], above: Collection[str]) -> bool:
+    """Whether a folder that git holds something of has other files or folders too, as next to a .gitkeep."""
+    plain = (entry.name for entry in os.scandir(folder) if not entry.name.startswith((".", "__pycache__")))
+    return any(f"{name}/{entry}" not in held and f"{name}/{entry}" not in above for entry in plain)

@@ -6,10 +6,12 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution.included import Included
 from swarm.execution.slot import Slot
+from swarm.project.environment import own_environment
 from swarm.project.project import Project
 from swarm.records import Source
 
@@ -36,7 +38,7 @@ def comparability_key(
         "fixed": hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16],
         "budget": budget,
         "metric": project.metric,
-        "torch": _version("torch"),
+        "torch": _torch(history.root),
         **_access(project, included),
     }
 
@@ -62,8 +64,12 @@ def refuse_other_key(tag: str, key: Mapping[str, object], first: Mapping[str, ob
         )
 
 
-def _version(package: str) -> str:
+def _torch(root: Path) -> str:
+    """The version of torch that runs use: that of the repository's own environment, where it has one."""
+    if own := own_environment(root):
+        found = sorted(own.glob("lib/python*/site-packages/torch-*.dist-info"))
+        return found[-1].name.removeprefix("torch-").removesuffix(".dist-info") if found else ""
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
         return ""

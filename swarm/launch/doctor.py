@@ -21,10 +21,11 @@ from swarm.execution import gpu, sandbox
 from swarm.execution.probe import ProbeError, probe
 from swarm.execution.run_spec import cache_of, held_out_of
 from swarm.history.repository import History
+from swarm.launch.access import refuse_access, unset
 from swarm.launch.data import named, prepared
 from swarm.launch.files import find_files
 from swarm.launch.start import changes, find_project
-from swarm.project.project import load_project
+from swarm.project.project import Project, load_project
 from swarm.researchers.registry import REGISTRY, profile_of
 
 ENOUGH_DISK = 5e9  # bytes
@@ -57,7 +58,7 @@ def examine(root: Path) -> list[Examined]:
         lambda: _gpus(root),
         lambda: _data(root),
     ]
-    return [*(check() for check in checks), *_researchers(), _disk(root), _sandbox(), *_reach(root)]
+    return [*(check() for check in checks), *_researchers(), _disk(root), _sandbox(), *_reach(root), *_opened(root)]
 
 
 def _python() -> Examined:
@@ -180,15 +181,21 @@ def _sandbox() -> Examined:
 
 def _reach(root: Path) -> list[Examined]:
     """What edited code can do here, tried by a program in its place: in the sandbox where there is one."""
-    cache, held_out = cache_of(os.environ), _held_out(root)
+    cache, held_out, project = cache_of(os.environ), _held_out(root), _asked(root)
+    network = bool(project and project.network)
     with tempfile.TemporaryDirectory() as folder:
-        box = None if sandbox.missing() else sandbox.Sandbox((), held_out, Path(folder))
+        box = None if sandbox.missing() else sandbox.Sandbox((), held_out, Path(folder), network=network)
         try:
             found = probe(lambda script: box.command(script, (), (cache,)) if box else script, held_out)
         except ProbeError as error:
             return [Examined("reach", None, f"what edited code reaches could not be tried: {error}")]
     lines = [
-        ("network", found.network, "edited code can use it", "closed to edited code"),
+        (
+            "network",
+            found.network,
+            f"edited code can use it{', as `network = true` says' * network}",
+            "closed to edited code",
+        ),
         ("home", found.home, f"edited code can read {Path.home()}, keys in it too", "closed to edited code"),
         ("system", found.system, "edited code can change its files", "edited code cannot change its files"),
         ("processes", found.processes, "edited code can end others of yours", "others are out of its reach"),
@@ -207,6 +214,32 @@ def _reach(root: Path) -> list[Examined]:
 def _held_out(root: Path) -> tuple[Path, ...]:
     """The held-out data of the project that is on this machine."""
     try:
-        return held_out_of(load_project(root), os.environ)
+        return held_out_of(load_project(root), os.environ, root)
     except SwarmError:  # its own line says so
         return ()
+
+
+def _asked(root: Path) -> Project | None:
+    """The project, for what it asks to be opened; None where it cannot be read."""
+    try:
+        return load_project(root)
+    except SwarmError:  # its own line says so
+        return None
+
+
+def _opened(root: Path) -> Iterator[Examined]:
+    """What the project has opened for its runs beyond the usual."""
+    project = _asked(root)
+    if project is None:
+        return
+    try:
+        refuse_access(project, root)
+    except SwarmError as error:
+        yield Examined("access", False, str(error))
+        return
+    if project.readable:
+        yield Examined("readable", None, f"edited code can read {', '.join(project.readable)}")
+    if project.pass_env:
+        missing = unset(project)
+        also = f"; not set here: {', '.join(missing)}" if missing else ""
+        yield Examined("passed", None, f"edited code can read the variables {', '.join(project.pass_env)}{also}")

@@ -23,7 +23,7 @@ from swarm.ledger.rows import AgentRow, ExperimentRow, ExperimentState, RunRow, 
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, steps
 from swarm.records import Failure, Purpose, Rung, Status
-from swarm.snapshot.comparable import comparable_swarms
+from swarm.snapshot.comparable import comparable_swarms, opened
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
 
 CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title", "hidden"}
@@ -90,6 +90,7 @@ class Picture:
             warnings=(swarm.reason,) if swarm.reason else (),
             swarms=comparable_swarms(self.ledger, swarm),
             categories=swarm.categories,
+            opened=opened(swarm.key),
             saturated=self.saturated(),
             noiseless=self.noiseless,
             lost_policy=self.lost_policy(),

@@ -35,6 +35,19 @@ def comparable_swarms(ledger: Ledger, swarm: SwarmRow) -> tuple[SwarmView, ...]:
     return tuple(sorted(views, key=place))
 
 
+def opened(key: str) -> tuple[str, ...]:
+    """What the swarm of this key had opened for its runs, for people."""
+    parts = _parts(key)
+    lists = {"pass_env": "the variables {} of your shell", "readable": "the folders {}"}
+    found = ["the network"] if parts.get("network") else []
+    found += [
+        text.format(", ".join(map(str, names)))
+        for name, text in lists.items()
+        if isinstance(names := parts.get(name), list)
+    ]
+    return tuple(found)
+
+
 def _view(short: SwarmInShort, own: Mapping[str, object]) -> SwarmView:
     key = _parts(short.key)
     return SwarmView(

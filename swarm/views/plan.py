@@ -14,9 +14,11 @@ from swarm.coordinator.webhook import place
 from swarm.execution.sandbox import exposure, missing, protection
 from swarm.execution.slot import UNTOUCHED, limits_for
 from swarm.judge.decide import read_policy
+from swarm.launch.access import keys_among, unset
 from swarm.launch.data import named
 from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
+from swarm.project.environment import interpreter, own_environment
 from swarm.researchers.registry import profile_of
 from swarm.text import read_text
 from swarm.views.formatting import clean, plural
@@ -76,13 +78,14 @@ def _rows(plan: Plan) -> dict[str, str]:
         **_roles(plan),
         "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}{_hosts(plan)}",
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
-        "runs": f"{' '.join(project.command).replace('{python}', 'python')}{_origin(plan, 'command')}",
+        "runs": f"{_command(plan)}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
         **({"missing": "; ".join(plan.gaps)} if plan.gaps else {}),
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
         **_knobs(plan),
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
+        **_access(plan),
         "sandbox": _sandbox(plan),
         "trial": _trial(plan),
         "seed": plan.seed,
@@ -119,13 +122,41 @@ def _knobs(plan: Plan) -> dict[str, str]:
     return {"knobs": f"{found}: {', '.join([*named, *more])}"}
 
 
+def _command(plan: Plan) -> str:
+    """As it is typed, with the repository's own interpreter where that is the one."""
+    own = own_environment(plan.root)
+    python = interpreter(plan.root) if own else "python"
+    inside = python.removeprefix(f"{plan.root}/")
+    return " ".join(plan.project.command).replace("{python}", inside).replace("{venv}", str(own))
+
+
+def _access(plan: Plan) -> dict[str, str]:
+    """What runs get beyond the commit, and what they will miss."""
+    project, included, missing_here = plan.project, plan.included, set(unset(plan.project))
+    own = own_environment(plan.root)
+    passed = [f"{name} (NOT SET in this shell)" if name in missing_here else name for name in project.pass_env]
+    keys = keys_among(project)
+    committed = [f"{pattern} is in the commit already, which every run has" for pattern in included.committed]
+    brought = f"{', '.join(link.path for link in included.links[:4])}{' and more' * (len(included.links) > 4)}"
+    size = f"{plural(len(included.files), 'file')}, {included.size / 1e6:,.0f} MB, to be read only, {included.key}"
+    rows = {
+        "environment": str(own) if own else "",
+        "included": "; ".join([f"{brought} ({size})"] * bool(included.links) + committed),
+        "readable": ", ".join(project.readable) + (f"; KEYS LIE IN {', '.join(keys)}" if keys else ""),
+        "passed": f"EDITED CODE CAN READ THESE VARIABLES: {', '.join(passed)}" if passed else "",
+        "network": "OPEN: edited code can send what it reads anywhere" if project.network else "",
+        "not there": "; ".join(plan.unheld),
+    }
+    return {name: text for name, text in rows.items() if text}
+
+
 def _sandbox(plan: Plan) -> str:
     """What keeps a training from the rest of the machine, or, plainly, that nothing does."""
     if plan.config.sandbox == "off":
         return f"off: {exposure()}"
     if why := missing():
         return f"NONE ({why}): {exposure()}"
-    return protection()
+    return protection(plan.project.network)
 
 
 def _origin(plan: Plan, key: str) -> str:

@@ -67,7 +67,7 @@ def write_report(
     parts = [
         f"# {escape(title(snapshot))}",
         headline(snapshot, markdown=True),
-        *filter(None, [second_opinion(snapshot)]),
+        *filter(None, [_opened(snapshot), second_opinion(snapshot)]),
         f"![every experiment of the swarm]({picture.name})",
     ]
     parts += [f"## {name}\n\n{text}" for name, text in sections.items() if text]
@@ -78,6 +78,11 @@ def write_report(
 
 # ---------------------------------------------------------------------------------------------------------------
 # Sections, each empty where there is nothing to say
+
+
+def _opened(snapshot: Snapshot) -> str:
+    """What is no ordinary run's to use, said where nobody misses it."""
+    return f"**Open to every run: {escape('; '.join(snapshot.opened))}.**" if snapshot.opened else ""
 
 
 def _ran(snapshot: Snapshot) -> str:

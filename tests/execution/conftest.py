@@ -69,9 +69,10 @@ class Rig:
         self.allowed: tuple[str, ...] = ()
         self.sandboxed = False
         self.checkout: Path | None = None
+        self.extra: dict[str, str] = {}  # more files of the commit
 
     def runner(self) -> LocalRunner:
-        files = {"train.py": "", "prepare.py": "FIXED = 1\n"}
+        files = {"train.py": "", "prepare.py": "FIXED = 1\n", **self.extra}
         project = self.project
         if self.referee is not None:
             files["referee.py"] = textwrap.dedent(self.referee)
