@@ -47,7 +47,9 @@ def _asks_for_seed(source: Source, fixed: Source) -> bool:
 
 
 def _seeded_files(source: Source) -> list[str]:
-    return [path for path, content in source.files.items() if path.endswith(".py") and any(_seed_places(_text(content)))]
+    return [
+        path for path, content in source.files.items() if path.endswith(".py") and any(_seed_places(_text(content)))
+    ]
 
 
 def with_budget(base: bytes, fixed: tuple[str, ...], budget: float) -> bytes:

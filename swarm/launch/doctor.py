@@ -50,6 +50,7 @@ def examine(root: Path) -> list[Examined]:
         _python,
         _git,
         lambda: _project(root),
+        lambda: _runs(root),
         _ray,
         _torch,
         lambda: _gpus(root),
@@ -82,6 +83,17 @@ def _project(root: Path) -> Examined:
         changes = f"uncommitted changes in {', '.join(changed)}"
         return Examined("repository", False, changes, "git commit -a, or git stash")
     return Examined("repository", True, f"{history.root.name} at {head[:7]}, edits {', '.join(project.editable)}")
+
+
+def _runs(root: Path) -> Examined:
+    """What a launch would run and measure, whatever else is still missing."""
+    try:
+        project = load_project(root)
+    except SwarmError as error:
+        return Examined("runs", False, str(error))
+    command = " ".join(project.command).replace("{python}", "python")
+    tried = "" if project.referee else "; see what it gives: python -m swarm launch --dry-run --try"
+    return Examined("runs", True, f"{command}, for {project.metric}, {project.direction} is better{tried}")
 
 
 def _ray() -> Examined:

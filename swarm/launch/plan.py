@@ -20,12 +20,12 @@ from swarm.execution.sandbox import wanted
 from swarm.execution.seed_and_budget import how_seeded, is_seeded, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
+from swarm.judge.decide import POLICIES
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
 from swarm.launch.start import base_commit, choose_tag, known_swarms, refuse_blocking_branches, refuse_changes
-from swarm.launch.trial import Trial
-from swarm.launch.trial_store import stored_trial
+from swarm.launch.trial import Repeatability, Trial
 from swarm.ledger.database import locked
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project, load_project
@@ -34,6 +34,8 @@ from swarm.records import Edit, Source
 from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create
+
+EXACT = "exact"  # the keep rule where equal runs give equal numbers
 
 # The settings that a resumed swarm does not keep.
 ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait", "trial")
@@ -121,7 +123,7 @@ def make_plan(
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
     fixed = Source({path: history.read(base, path) for path in project.fixed})
-    plan = Plan(
+    return Plan(
         root=root,
         project=project,
         config=config,
@@ -140,8 +142,6 @@ def make_plan(
         accelerator=assignment.accelerator,
         missing=missing,
     )
-    known = None if no_trial(plan) or config.trial == "always" else stored_trial(plan)
-    return replace(plan, trial=known)
 
 
 def no_trial(plan: Plan) -> str:
@@ -155,6 +155,14 @@ def no_trial(plan: Plan) -> str:
     if plan.device.startswith("sim") and plan.config.trial != "always":
         return "none on simulated GPUs: the baselines will tell whether the code runs"
     return ""
+
+
+def with_policy(plan: Plan, chosen: bool) -> Plan:
+    """The plan with the keep rule that its trial speaks for, unless a person has `chosen` one."""
+    exact = plan.trial is not None and plan.trial.repeatability is Repeatability.EXACT
+    if chosen or not exact or plan.project.referee or EXACT not in POLICIES:
+        return plan
+    return replace(plan, config=replace(plan.config, policy=EXACT))
 
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:

@@ -24,7 +24,7 @@ from swarm.launch.trial import EditableFile, Phases, Repeat, Trial, differing, r
 from swarm.launch.trial_store import alone, identity, trial_folder
 from swarm.ledger.runs import SELECTION_SEEDS
 from swarm.project.project import Project
-from swarm.records import Measure, Progress, Purpose, Run, Source
+from swarm.records import Measure, Progress, Purpose, Run
 from swarm.researchers.sweep.knobs import read_knobs
 
 QUICK = 60.0  # seconds below which a run is made again, to see whether its number repeats
@@ -44,9 +44,7 @@ def make_trial(plan: Plan, editable: tuple[EditableFile, ...], report: Report, a
         return asyncio.run(_made(plan, editable, folder, report, always))
 
 
-async def _made(
-    plan: Plan, editable: tuple[EditableFile, ...], folder: Path, report: Report, always: bool
-) -> Trial:
+async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, report: Report, always: bool) -> Trial:
     agent, slot = next(iter(plan.slots.items()))
     own = trial_folder(folder, agent)
     runner = LocalRunner(plan.project, base_tree(plan), own, slot, sandboxed=wanted(plan.config.sandbox))

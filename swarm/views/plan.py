@@ -93,7 +93,9 @@ def _trial(plan: Plan) -> str:
         return why
     if plan.trial:
         return "made already, as shown below"
-    return f"the untouched code runs once on {next(iter(plan.slots))} first; nothing is founded unless it gives its number"
+    return (
+        f"the untouched code runs once on {next(iter(plan.slots))} first; nothing is founded unless it gives its number"
+    )
 
 
 def _sandbox(plan: Plan) -> str:

@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from swarm.judge.decide import POLICIES
-from swarm.launch.trial import EXACT, Repeatability
+from swarm.launch.plan import EXACT
+from swarm.launch.trial import Repeatability
 from swarm.views.formatting import clean, clean_block, duration, plural, shorten
 
 if TYPE_CHECKING:
@@ -127,7 +128,9 @@ def _again(trial: Trial) -> str:
         case Repeatability.NOISY if trial.repeats[0].value == trial.value:
             return f"{number} with the same seed too, but another {', '.join(trial.repeats[0].differs[:3])}"
         case Repeatability.NOISY:
-            return f"{_number(values[1])} with the same seed: it does not repeat itself, the baselines measure its noise"
+            return (
+                f"{_number(values[1])} with the same seed: it does not repeat itself, the baselines measure its noise"
+            )
         case Repeatability.SEEDED if len(values) > 2:
             return f"{number} with the same seed, {_number(values[-1])} with another"
         case Repeatability.SEEDED:
@@ -163,4 +166,3 @@ def _value(value: Value) -> str:
     if value is None:
         return "n/a"
     return shorten(clean(value), 24) if isinstance(value, str) else _number(value)
-
