@@ -36,7 +36,8 @@ def trial_rows(plan: Plan, trial: Trial) -> dict[str, str]:
         "guards": "; ".join(f"{g.name} {_number(g.value)} ({g.bound}): {g.breach or 'holds'}" for g in trial.guards),
         "again": _again(trial),
         "edits": "; ".join(
-            f"{file.path}, {plural(file.lines, 'line')}, {plural(file.knobs, 'number')} for the sweep"
+            f"{file.path}, {plural(file.lines, 'line')}, {plural(file.knobs, 'number') if file.knobs else 'no number'}"
+            " for the sweep"
             for file in trial.editable
         ),
         "policy": _policy(plan, trial),
@@ -126,7 +127,8 @@ def _again(trial: Trial) -> str:
         case Repeatability.UNKNOWN:
             return "it was not made again; the baselines measure its noise"
         case Repeatability.NOISY if trial.repeats[0].value == trial.value:
-            return f"{number} with the same seed too, but another {', '.join(trial.repeats[0].differs[:3])}"
+            others = ", ".join(trial.repeats[0].differs[:3])
+            return f"{number} with the same seed too, but another {others}: the baselines measure its noise"
         case Repeatability.NOISY:
             return (
                 f"{_number(values[1])} with the same seed: it does not repeat itself, the baselines measure its noise"
@@ -134,7 +136,7 @@ def _again(trial: Trial) -> str:
         case Repeatability.SEEDED if len(values) > 2:
             return f"{number} with the same seed, {_number(values[-1])} with another"
         case Repeatability.SEEDED:
-            return f"{number} with the same seed: it repeats itself, and the seed is what makes runs differ"
+            return f"{number} with the same seed: it repeats itself; the baselines, of other seeds, measure the noise"
         case Repeatability.UNSURE:
             return f"{number} in {len(values)} runs: too few, or too few digits, to be sure that it has no noise"
     return f"{number} in {len(values)} runs, with other seeds too: it repeats itself"
