@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from swarm.judge.decide import POLICIES
@@ -69,8 +70,12 @@ def trial_json(trial: Trial) -> dict[str, object]:
 
 def log_tail(trial: Trial) -> RenderableType:
     """The end of the log of a run that failed."""
-    lines = [line for line in clean_block(trial.run.log_tail).split("\n") if line.strip()][-_TAIL:]
-    return Group(*(Text(f"  | {line}", "dim") for line in lines))
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="dim")
+    table.add_column(style="dim", overflow="fold")
+    for line in [line for line in clean_block(trial.run.log_tail).split("\n") if line.strip()][-_TAIL:]:
+        table.add_row("  |", Text(line))
+    return table
 
 
 def progress_line(plan: Plan, number: int, progress: Progress | None) -> str:
