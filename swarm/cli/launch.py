@@ -109,8 +109,8 @@ def add_to(verbs: Any) -> None:
 def launch(options: argparse.Namespace) -> int:
     """Starts a swarm, which runs until a limit or Ctrl-C."""
     from swarm.cli.trial import tried
-    from swarm.launch.plan import make_plan, researcher_options
-    from swarm.launch.trial import with_policy
+    from swarm.launch.plan import make_plan, researcher_options, with_policy
+    from swarm.launch.trial_store import with_known_trial
     from swarm.project.project import load_settings
     from swarm.project.settings import read_config
     from swarm.researchers.auto import introduce
@@ -121,7 +121,7 @@ def launch(options: argparse.Namespace) -> int:
     config, settings = read_config(flags, load_settings(root), os.environ)
     chosen = any(setting.name == "policy" and setting.origin != "default" for setting in settings)
     find_slots = _slot_finder(config.address or os.environ.get("RAY_ADDRESS"))
-    plan = with_policy(make_plan(root, config, find_slots=find_slots), chosen)
+    plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots)), chosen)
     if options.json:
         return _launch_for_programs(with_policy(tried(plan), chosen), flags)
     screen = console()

@@ -17,6 +17,7 @@ from swarm.records import Source
 
 
 def comparability_key(
+    root: Path,
     project: Project,
     fixed_files: Source,
     device: str,
@@ -38,7 +39,7 @@ def comparability_key(
         "fixed": hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16],
         "budget": budget,
         "metric": project.metric,
-        "torch": _torch(history.root),
+        "torch": _torch(root),
         **_access(project, included),
     }
 

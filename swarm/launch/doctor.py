@@ -53,6 +53,7 @@ def examine(root: Path) -> list[Examined]:
         _python,
         _git,
         lambda: _project(root),
+        lambda: _runs(root),
         _ray,
         _torch,
         lambda: _gpus(root),
@@ -90,6 +91,17 @@ def _project(root: Path) -> Examined:
     if gaps:
         return Examined("repository", None, f"runs will not find all that is tracked: {'; '.join(gaps)}")
     return Examined("repository", True, f"{history.folder.name} at {head[:7]}, edits {', '.join(project.editable)}")
+
+
+def _runs(root: Path) -> Examined:
+    """What a launch would run and measure, whatever else is still missing."""
+    try:
+        project = load_project(root)
+    except SwarmError as error:
+        return Examined("runs", False, str(error))
+    command = " ".join(project.command).replace("{python}", "python")
+    tried = "" if project.referee else "; see what it gives: python -m swarm launch --dry-run --try"
+    return Examined("runs", True, f"{command}, for {project.metric}, {project.direction} is better{tried}")
 
 
 def _ray() -> Examined:

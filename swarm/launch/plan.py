@@ -20,6 +20,7 @@ from swarm.execution.sandbox import wanted
 from swarm.execution.seed_and_budget import how_seeded, seed_reaches, unread_budget, with_budget
 from swarm.execution.workspace import parses
 from swarm.history.repository import History
+from swarm.judge.decide import POLICIES
 from swarm.launch.access import refuse_access, unheld
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
@@ -33,8 +34,7 @@ from swarm.launch.start import (
     refuse_blocking_branches,
     refuse_changes,
 )
-from swarm.launch.trial import Trial
-from swarm.launch.trial_store import stored_trial
+from swarm.launch.trial import Repeatability, Trial
 from swarm.ledger.database import locked
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
@@ -44,6 +44,8 @@ from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create, look_in
 from swarm.researchers.sweep.knob_space import open_knob_space
+
+EXACT = "exact"  # the keep rule where equal runs give equal numbers
 
 # The settings that a resumed swarm does not keep.
 ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait", "trial")
@@ -146,10 +148,10 @@ def make_plan(
             " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
             " CLI think: --researcher"
         )
-    key = comparability_key(project, files.fixed, device, slots, budget, data, included)
+    key = comparability_key(root, project, files.fixed, device, slots, budget, data, included)
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
-    plan = Plan(
+    return Plan(
         root=root,
         project=project,
         config=config,
@@ -174,8 +176,6 @@ def make_plan(
         missing=missing,
         unread=unread_budget(files.source, files.fixed),
     )
-    known = None if no_trial(plan) or config.trial == "always" else stored_trial(plan)
-    return replace(plan, trial=known)
 
 
 def no_trial(plan: Plan) -> str:
@@ -189,6 +189,14 @@ def no_trial(plan: Plan) -> str:
     if plan.device.startswith("sim") and plan.config.trial != "always":
         return "none on simulated GPUs: the baselines will tell whether the code runs"
     return ""
+
+
+def with_policy(plan: Plan, chosen: bool) -> Plan:
+    """The plan with the keep rule that its trial speaks for, unless a person has `chosen` one."""
+    exact = plan.trial is not None and plan.trial.repeatability is Repeatability.EXACT
+    if chosen or not exact or plan.project.referee or EXACT not in POLICIES:
+        return plan
+    return replace(plan, config=replace(plan.config, policy=EXACT))
 
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:

@@ -1,26 +1,20 @@
-"""The trial run of the untouched code, made before a swarm is founded: what it showed, and why it may forbid a launch."""
+"""The trial run of the untouched code before a swarm is founded: what it showed, and why it may forbid a launch."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from swarm.errors import SwarmError, UsageError
 from swarm.execution.slot import Slot
 from swarm.execution.summary import Value
-from swarm.judge.decide import POLICIES
 from swarm.judge.guards import Guard
+from swarm.project.project import Project
 from swarm.records import Failure, Run
 
-if TYPE_CHECKING:
-    from swarm.launch.plan import Plan
-    from swarm.project.project import Project
-
-EXACT = "exact"  # the policy of a project whose equal runs give equal numbers
 CERTAIN = 6  # digits of the metric that must have agreed, over all repeats, before that is believed
 _NEAR, _NAMED = 3, 8  # names in a message
 _OF_THE_MACHINE = {  # words in the names of numbers that differ from run to run whatever the code does
@@ -120,15 +114,6 @@ class Trial:
         """The seed of the repeat that would tell more; None where nothing is left to learn."""
         open_ = self.repeatability in (Repeatability.UNKNOWN, Repeatability.UNSURE)
         return self.seed + len(self.repeats) if open_ else None
-
-
-def with_policy(plan: Plan, chosen: bool) -> Plan:
-    """The plan with the keep rule that its trial speaks for, unless a person has `chosen` one."""
-    trial = plan.trial
-    exact = trial is not None and trial.repeatability is Repeatability.EXACT
-    if chosen or not exact or plan.project.referee or EXACT not in POLICIES:
-        return plan
-    return replace(plan, config=replace(plan.config, policy=EXACT))
 
 
 def differing(one: Mapping[str, Value], other: Mapping[str, Value]) -> tuple[str, ...]:

@@ -125,26 +125,27 @@ def editable_files(plan: Plan) -> tuple[EditableFile, ...]:
     """What a researcher can edit; UsageError where there is nothing."""
     kind = plan.device.split(":")[0]
     files = tuple(_editable_file(path, content, kind) for path, content in plan.source.files.items())
-    names = ", ".join(plan.source.files)
     if not any(file.lines for file in files):
+        names = ", ".join(plan.source.files)
         raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
-    if set(plan.researchers.values()) == {"sweep"} and not any(file.knobs for file in files):
-        raise UsageError(
-            f"{names}: no number is written there that the sweep could turn, and nobody else thinks here; name other"
-            " files as `editable` in swarm.toml, or choose a researcher that reads them: --researcher claude-code"
-        )
     return files
+
+
+def idle_sweep(plan: Plan, files: tuple[EditableFile, ...]) -> UsageError | None:
+    """Why nobody would have an idea: the sweep is alone and finds no number to turn. None where somebody would."""
+    if set(plan.researchers.values()) != {"sweep"} or any(file.knobs for file in files):
+        return None
+    return UsageError(
+        f"{', '.join(plan.source.files)}: no number is written there that the sweep could turn, and nobody else thinks"
+        " here; name other files as `editable` in swarm.toml, or choose a researcher that reads them:"
+        " --researcher claude-code"
+    )
 
 
 def _editable_file(path: str, content: bytes, kind: str) -> EditableFile:
     text = content.decode("utf-8-sig", errors="replace")
-    return EditableFile(
-        path, sum(bool(line.strip()) for line in text.splitlines()), len(read_knobs(text, kind)) if _python(path) else 0
-    )
-
-
-def _python(path: str) -> bool:
-    return path.endswith(".py")
+    lines = sum(bool(line.strip()) for line in text.splitlines())
+    return EditableFile(path, lines, len(read_knobs(text, kind)) if path.endswith(".py") else 0)
 
 
 # -- before and after ----------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,13 +18,11 @@ from swarm.errors import UsageError
 from swarm.execution.run_spec import START
 from swarm.execution.sandbox import wanted
 from swarm.execution.spec import write_whole
+from swarm.launch.plan import Plan, no_trial
 from swarm.launch.trial import Trial
 from swarm.ledger.experiments import baseline_of
 from swarm.ledger.home import make_home
 from swarm.records import Run
-
-if TYPE_CHECKING:
-    from swarm.launch.plan import Plan
 
 FOLDER = "_trial"  # in .swarm; no tag has an underscore
 STORED = "trial.json"
@@ -37,6 +34,12 @@ def identity(plan: Plan) -> str:
     project = {name: value for name, value in msgspec.to_builtins(plan.project).items() if name != "origins"}
     parts = [plan.base_commit, plan.key, project, wanted(plan.config.sandbox)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def with_known_trial(plan: Plan) -> Plan:
+    """The plan with the trial that was made for an earlier one, where there is one and no other is asked for."""
+    known = None if no_trial(plan) or plan.config.trial == "always" else stored_trial(plan)
+    return replace(plan, trial=known)
 
 
 def stored_trial(plan: Plan) -> Trial | None:

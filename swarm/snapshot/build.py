@@ -267,8 +267,8 @@ class Picture:
     def train_share(self) -> float | None:
         """Trainer start to referee end, over the wall time since each agent's first run.
 
-        A filler passes the time of a GPU that has nothing to do: it counts as such. A run that was made before the swarm
-        was founded is left out: nobody waited for the GPU in between.
+        A filler passes the time of a GPU that has nothing to do: it counts as such. A run that was made before the
+        swarm was founded is left out: nobody waited for the GPU in between.
         """
         spans, busy = defaultdict(list), 0.0
         for run in (each.run for each in self.tries):

@@ -8,11 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from swarm.judge.decide import POLICIES
-from swarm.launch.trial import EXACT, Repeatability
+from swarm.launch.plan import EXACT
+from swarm.launch.trial import Repeatability
 from swarm.views.formatting import clean, clean_block, duration, plural, shorten
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def trial_rows(plan: Plan, trial: Trial) -> dict[str, str]:
         "guards": "; ".join(f"{g.name} {_number(g.value)} ({g.bound}): {g.breach or 'holds'}" for g in trial.guards),
         "again": _again(trial),
         "edits": "; ".join(
-            f"{file.path}, {plural(file.lines, 'line')}, {plural(file.knobs, 'number')} for the sweep"
+            f"{file.path}, {plural(file.lines, 'line')}, {plural(file.knobs, 'number') if file.knobs else 'no number'}"
+            " for the sweep"
             for file in trial.editable
         ),
         "policy": _policy(plan, trial),
@@ -67,8 +70,12 @@ def trial_json(trial: Trial) -> dict[str, object]:
 
 def log_tail(trial: Trial) -> RenderableType:
     """The end of the log of a run that failed."""
-    lines = [line for line in clean_block(trial.run.log_tail).split("\n") if line.strip()][-_TAIL:]
-    return Group(*(Text(f"  | {line}", "dim") for line in lines))
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="dim")
+    table.add_column(style="dim", overflow="fold")
+    for line in [line for line in clean_block(trial.run.log_tail).split("\n") if line.strip()][-_TAIL:]:
+        table.add_row("  |", Text(line))
+    return table
 
 
 def progress_line(plan: Plan, number: int, progress: Progress | None) -> str:
@@ -125,13 +132,16 @@ def _again(trial: Trial) -> str:
         case Repeatability.UNKNOWN:
             return "it was not made again; the baselines measure its noise"
         case Repeatability.NOISY if trial.repeats[0].value == trial.value:
-            return f"{number} with the same seed too, but another {', '.join(trial.repeats[0].differs[:3])}"
+            others = ", ".join(trial.repeats[0].differs[:3])
+            return f"{number} with the same seed too, but another {others}: the baselines measure its noise"
         case Repeatability.NOISY:
-            return f"{_number(values[1])} with the same seed: it does not repeat itself, the baselines measure its noise"
+            return (
+                f"{_number(values[1])} with the same seed: it does not repeat itself, the baselines measure its noise"
+            )
         case Repeatability.SEEDED if len(values) > 2:
             return f"{number} with the same seed, {_number(values[-1])} with another"
         case Repeatability.SEEDED:
-            return f"{number} with the same seed: it repeats itself, and the seed is what makes runs differ"
+            return f"{number} with the same seed: it repeats itself; the baselines, of other seeds, measure the noise"
         case Repeatability.UNSURE:
             return f"{number} in {len(values)} runs: too few, or too few digits, to be sure that it has no noise"
     return f"{number} in {len(values)} runs, with other seeds too: it repeats itself"
@@ -163,4 +173,3 @@ def _value(value: Value) -> str:
     if value is None:
         return "n/a"
     return shorten(clean(value), 24) if isinstance(value, str) else _number(value)
-

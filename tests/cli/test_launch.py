@@ -24,6 +24,7 @@ def repository(tmp_path: Path) -> Path:
         ("--max-usd much", {}, "--max-usd must be a number, not 'much'"),
         ("--hours 8 --budget 5min", {}, "--budget must be a time such as 90s, 15m or 8h, or a number of seconds, not"),
         ("", {"SWARM_THINK_LIMIT": "long"}, "SWARM_THINK_LIMIT must be a time such as 90s, 15m or 8h"),
+        ("--trial maybe", {}, "--trial 'maybe': it is one of auto, always, off"),
         ("", {"SWARM_AGENTS": "0"}, "SWARM_AGENTS 0: it must be above 0"),
     ],
 )

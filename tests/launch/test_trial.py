@@ -24,10 +24,10 @@ from swarm.coordinator.head import _enter_ledger
 from swarm.errors import SwarmError, UsageError
 from swarm.execution.slot import Slot
 from swarm.judge.decide import POLICIES
-from swarm.launch.plan import Plan, make_plan
-from swarm.launch.trial import Phases, Repeat, Repeatability, Trial, differing, refusal, with_policy
+from swarm.launch.plan import Plan, make_plan, with_policy
+from swarm.launch.trial import Phases, Repeat, Repeatability, Trial, differing, refusal
 from swarm.launch.trial_run import editable_files, make_trial
-from swarm.launch.trial_store import first_run, store, stored_trial
+from swarm.launch.trial_store import first_run, store, stored_trial, with_known_trial
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.ledger.runs import all_runs
@@ -51,6 +51,10 @@ def try_out(root: Path, *flags: str) -> int:
 def made(root: Path, **settings: object) -> tuple[Plan, Trial]:
     plan = make_plan(root, config(**settings))
     return plan, make_trial(plan, editable_files(plan), lambda number, progress: None)
+
+
+def planned(root: Path, **settings: object) -> Plan:
+    return with_known_trial(make_plan(root, config(**settings)))
 
 
 def assert_nothing_is_founded(root: Path) -> None:
@@ -103,7 +107,7 @@ print(f"cost: {SPEED}")
     assert 0.2 <= trial.phases.training <= trial.phases.whole - 0.2
 
 
-# -- what it refuses ----------------------------------------------------------------------------------------------------
+# -- what it refuses --------------------------------------------------------------------------------------------------
 
 CHANGES = FINE + 'open("data.csv", "a").write("more")\n'
 
@@ -201,7 +205,9 @@ def test_a_number_of_few_digits_must_repeat_more_often() -> None:
     assert trial_of(7.0, same).next_seed is None
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.lists(st.floats(allow_nan=False), max_size=7), st.booleans())
+@given(
+    st.floats(allow_nan=False, allow_infinity=False), st.lists(st.floats(allow_nan=False), max_size=7), st.booleans()
+)
 def test_exact_is_only_what_never_differed(value: float, values: list[float], seeded: bool) -> None:
     repeats = tuple(Repeat(1001 + number, other) for number, other in enumerate(values))
     trial = trial_of(value, repeats, seeded=seeded)
@@ -228,28 +234,26 @@ def test_equal_numbers_choose_the_policy_unless_a_person_did(
     assert with_policy(noisy, False).config.policy == "race"
 
 
-# -- which launches make it ----------------------------------------------------------------------------------------------
+# -- which launches make it -------------------------------------------------------------------------------------------
 
 
-def test_the_next_launch_knows_it_until_something_changes(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_next_launch_knows_it_until_something_changes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert try_out(root) == 0
-    plan = make_plan(root, config())
+    plan = planned(root)
     known = plan.trial
     assert known is not None and known == stored_trial(plan)
     assert cli.main([*LAUNCH, str(root), "--dry-run"]) == 0
     assert "made already" in capsys.readouterr().out
     for change in ({"budget": 2.0}, {"sandbox": "off"}, {"trial": "off"}, {"trial": "always"}, {"device": "sim"}):
         if change != {"sandbox": "off"} or known.run.sandboxed:
-            assert make_plan(root, config(**change)).trial is None, change
+            assert planned(root, **change).trial is None, change
     (root / "swarm.toml").write_text(SETTINGS + 'guards = { items = "<= 40" }\n')
     git(root, "commit", "--quiet", "--all", "--message=guards")
-    assert make_plan(root, config()).trial is None
+    assert planned(root).trial is None
     git(root, "reset", "--quiet", "--hard", "HEAD~1")
-    assert make_plan(root, config()).trial == known
+    assert planned(root).trial == known
     git(root, "commit", "--quiet", "--allow-empty", "--message=nothing")
-    assert make_plan(root, config()).trial is None
+    assert planned(root).trial is None
 
 
 def test_a_damaged_or_foreign_file_is_no_trial(root: Path) -> None:
@@ -319,14 +323,14 @@ def wait_until(done: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-# -- the swarm that counts it -------------------------------------------------------------------------------------------
+# -- the swarm that counts it -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def tried(root: Path) -> Iterator[Plan]:
     plan, trial = made(root)
     store(plan, trial)
-    yield make_plan(root, config(tag="apr5"))
+    yield planned(root, tag="apr5")
 
 
 def runs_of(root: Path, tag: str) -> list[tuple[str, str, int, float, float | None]]:
@@ -376,3 +380,29 @@ def test_a_swarm_goes_on_from_its_trial(root: Path) -> None:
     assert row["seconds"] == known["run"]["seconds"]
     log = json.loads(row["result"])["log"]
     assert log == str(root / ".swarm/apr5/gpu0/logs/apr5-gpu0-0000.1.1.log") and "width is 17" in Path(log).read_text()
+
+
+# -- a plan that is only looked at ------------------------------------------------------------------------------------
+
+UNPREPARED = """data = ["{python}", "-c", "import sys; sys.exit('no corpus there')"]
+prepare = "make data"
+"""
+
+
+def test_a_dry_run_shows_what_is_missing_and_a_launch_refuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = repository(tmp_path / "project", FINE, SETTINGS + UNPREPARED)
+    missing = "the data is not prepared: run `make data` first (no corpus there)"
+    assert cli.main([*LAUNCH, str(root), "--dry-run"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"missing {missing}" in shown and "data not prepared" in shown and "metric cost" in shown
+    assert cli.main([*LAUNCH, str(root), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["missing"] == [missing]
+    for flags in ([], ["--dry-run", "--try"]):
+        assert cli.main([*LAUNCH, str(root), *flags]) == 2
+        assert capsys.readouterr().err == f"swarm: {missing}\n"
+    assert cli.main(["doctor", "-C", str(root)]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "ok runs python train.py, for cost, lower is better" in told and f"no data {missing}" in told
+    assert not (root / ".swarm").exists()
