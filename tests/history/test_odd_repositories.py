@@ -1,5 +1,5 @@
-"""Repositories that are not plain: submodules, links, Git LFS, other object formats, sparse, shallow and partial clones,
-linked working trees, odd names, and people with odd configurations."""
+"""Repositories that are not plain: submodules, links, Git LFS, other object formats, sparse, shallow and partial
+clones, linked working trees, odd names; and people with odd configurations."""
 
 from __future__ import annotations
 
