@@ -40,6 +40,7 @@ from swarm.records import Edit, Source
 from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create, look_in
+from swarm.text import is_unicode
 
 # The settings that a resumed swarm does not keep.
 ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait")
@@ -147,7 +148,7 @@ def make_plan(
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:
     """The settings that each agent's researcher gets, as text."""
-    fixed = "\n".join((*project.fixed, project.program))
+    fixed = "\n".join(filter(is_unicode, (*project.fixed, project.program)))
     editable = "\n".join(project.editable)
     return {**config.option, "max_usd": str(config.max_usd), "editable": editable, "fixed": fixed}
 

@@ -198,3 +198,15 @@ def test_files_that_no_machine_could_lay_out_are_no_fault_of_this_one(tmp_path, 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="full"):
         Workspace(tmp_path / "run", base(FILES), PROJECT).fresh(SOURCE)
+
+
+def test_an_editable_program_stays_executable(tmp_path, base):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("train.py")
+        info.mode = 0o755
+        tar.addfile(info)
+    workspace = Workspace(tmp_path / "run", buffer.getvalue(), PROJECT)
+    workspace.fresh(SOURCE)
+    assert (workspace.folder / "train.py").stat().st_mode & 0o777 == 0o755
+    assert (workspace.folder / "model/net.py").stat().st_mode & 0o777 == 0o644

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from swarm.errors import UsageError
+from swarm.execution.workspace import Workspace
 from swarm.history.repository import History
 from swarm.launch import files
 from swarm.launch.comparability import comparability_key
@@ -170,3 +172,20 @@ def test_a_project_in_a_sub_folder_is_told_of_only_where_the_folder_is_none(root
     assert find_project(History(root / "pro")).command == ("false",)
     assert find_project(History(root)).command == ("true",)
     assert dataclasses.replace(find_project(History(root)), prefix="") == find_project(History(root))
+
+
+def test_names_that_are_not_unicode_are_fixed_and_never_edited(root: Path) -> None:
+    (root / "pro" / "src" / os.fsdecode(b"caf\xe9.py")).write_text("c")
+    (root / "pro" / "src" / "lost").symlink_to(os.fsdecode(b"/caf\xe9"))
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message=latin")
+    settled = found(root, "src")
+    assert os.fsdecode(b"src/caf\xe9.py") in settled.fixed.files and "src/a.py" in settled.source.files
+    assert settled.source.sha
+    with pytest.raises(UsageError, match="has a name that is not UTF-8") as refused:
+        find_files(Project(("x",), (os.fsdecode(b"src/caf\xe9.py"),)), History(root / "pro"), "HEAD")
+    str(refused.value).encode()
+    base = History(root / "pro").base_tree("HEAD")
+    workspace = Workspace(root.parent / "copy", base, settled.project)
+    workspace.fresh(settled.source)
+    assert os.fsdecode(b"src/caf\xe9.py") in workspace.fixed_files() and workspace.fixed_hash()
