@@ -31,7 +31,6 @@ _SETTINGS = (  # of plumbing; what only `git diff`, `git log` and their like hee
     "core.abbrev=7",
     "core.fsmonitor=false",
     "core.quotePath=false",
-    "core.notesRef=refs/notes/commits",
     "diff.suppressBlankEmpty=false",
     "i18n.commitEncoding=UTF-8",
     "color.ui=false",
