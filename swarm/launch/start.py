@@ -25,7 +25,8 @@ def find_project(history: History) -> Project:
     try:
         return load_project(history.folder)
     except UsageError as error:
-        for folder in history.folder.parents if history.prefix else ():
+        own = (history.folder / "swarm.toml").exists() or not history.prefix
+        for folder in () if own else history.folder.parents:
             if _is_project(folder):
                 raise UsageError(
                     f"{history.folder} is no project of its own, but {folder} is: name that with -C {folder} ({error})"
