@@ -133,4 +133,4 @@ def refuse_blocking_branches(history: History, tag: str) -> None:
 def refuse_changes(history: History, project: Project) -> None:
     if changed := changes(history, project):
         some = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
-        raise UsageError(f"{some}: uncommitted changes; commit them (`git commit -a`) or `git stash` first")
+        raise UsageError(f"{some}: uncommitted changes; `git add` and `git commit` them, or `git stash -u` first")
