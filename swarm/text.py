@@ -88,6 +88,11 @@ def printable(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else " " for c in whole)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether the text, as of a file's name, holds no bytes that are not UTF-8."""
+    return whole(text) == text
+
+
 def whole(text: str) -> str:
     """Text with a mark in the place of every byte that was not UTF-8, fit to be written and shown."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -148,10 +148,13 @@ def test_a_metric_that_never_comes_ends_the_night_with_the_reason(tmp_path: Path
     assert "logs/apr5-gpu0-0000" in done.stderr
 
 
-def test_a_part_of_another_repository_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+def test_a_part_of_a_repository_is_its_own_project_and_not_taken_for_the_whole(tmp_path: Path) -> None:
     root = repository(tmp_path / "fork", **{"train.py": TRAIN, "prepare.py": PREPARE})
     (root / "part").mkdir()
     (root / "part" / "swarm.toml").write_text("budget = 1\n")
     done = launch(root / "part", "--dry-run")
-    assert done.returncode == 2 and "is a part of the repository" in done.stderr
+    assert done.returncode == 2 and "swarm.toml must say command and editable" in done.stderr
+    (root / "part" / "swarm.toml").unlink()
+    done = launch(root / "part", "--dry-run")
+    assert done.returncode == 2 and f"but {root} is: name that with -C {root}" in done.stderr
     assert not (root / ".swarm").exists()

@@ -132,7 +132,7 @@ def test_every_flag_in_the_prose_exists():
 def test_the_project_table_is_the_project():
     known = {field.name: field.default for field in dataclasses.fields(Project)}
     rows = {key.strip("`"): default for key, _, default in table("Your own repository", EXAMPLES)}
-    assert {*rows, "origins"} == set(known)
+    assert {*rows, "origins", "prefix"} == set(known)
     for name in ("program", "metric", "direction"):
         assert f"`{known[name]}`" in rows[name]
     assert f"{known['budget']:g}" in rows["budget"]

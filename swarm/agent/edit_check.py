@@ -48,9 +48,9 @@ def fault(edit: Edit, parent: Source, project: Project) -> str:
 
 def _clash(edit: Edit, parent: Source, project: Project) -> str:
     """A new file that is a folder already, or in a folder that is a file; "" where there is none."""
-    files = {*edit.files, *parent.files, *project.fixed}
-    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
     new = sorted(path for path in edit.files if path not in parent.files)
-    above = ((path, {path, *map(str, PurePosixPath(path).parents)}) for path in new)
-    own = {*edit.files, *parent.files}
-    return next((path for path, places in above if path in folders or (places - {path}) & own), "")
+    if not new:
+        return ""
+    files = {*edit.files, *parent.files}
+    folders = {str(folder) for path in (*files, *project.fixed) for folder in PurePosixPath(path).parents}
+    return next((path for path in new if path in folders or files & set(map(str, PurePosixPath(path).parents))), "")

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from swarm.history.git import inherited
 from swarm.records import Source
 
 
@@ -13,23 +14,28 @@ def merge(base: Source, ours: Source, theirs: Source) -> Source | None:
     """`theirs` with what `ours` changed since `base`; None where both changed the same lines."""
     merged: dict[str, bytes] = {}
     for path in sorted({*ours.files, *theirs.files}):
-        content = _merge_file(*(side.files.get(path, b"") for side in (ours, base, theirs)))
-        if content is None:
+        our, old, their = (side.files.get(path) for side in (ours, base, theirs))
+        if our == old:
+            content = their
+        elif their in (old, our):
+            content = our
+        elif (content := _merge_file(our or b"", old or b"", their or b"")) is None:
             return None
-        merged[path] = content
+        if content is not None:  # else it is gone from `theirs`, and `ours` did not touch it
+            merged[path] = content
     return Source(merged)
 
 
 def _merge_file(ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
-    if ours == base:
-        return theirs
-    if theirs in (base, ours):
-        return ours
     with tempfile.TemporaryDirectory(prefix="swarm-merge-") as folder:
         files = [Path(folder, name) for name in ("ours", "base", "theirs")]
         for file, content in zip(files, (ours, base, theirs), strict=True):
             file.write_bytes(content)
         done = subprocess.run(
-            ["git", "merge-file", "-p", "--quiet", *map(str, files)], cwd=folder, capture_output=True, check=False
+            ["git", "merge-file", "-p", "--quiet", *map(str, files)],
+            cwd=folder,
+            env=inherited(),
+            capture_output=True,
+            check=False,
         )
     return done.stdout if done.returncode == 0 else None

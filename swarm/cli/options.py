@@ -57,6 +57,7 @@ def swarm_root_of(options: argparse.Namespace) -> Path:
 
 def _around(start: Path) -> tuple[Path, ...]:
     """The folder and those around it, up to the root of its repository; none where it is in no repository."""
+    start = start.resolve()  # a link to a folder of a repository is that folder
     folders = (start, *start.parents)
     depth = next((depth for depth, folder in enumerate(folders) if (folder / ".git").exists()), -1)
     return folders[: depth + 1]

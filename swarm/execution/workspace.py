@@ -59,8 +59,10 @@ class Workspace:
         for path, content in source.files.items():
             target = self._inside(path)
             target.parent.mkdir(parents=True, exist_ok=True)
+            runs = target.is_file() and not target.is_symlink() and target.stat().st_mode & stat.S_IXUSR
             target.unlink(missing_ok=True)  # a link in the base tree may lead out of the folder
             target.write_bytes(content)
+            target.chmod(0o755 if runs else 0o644)
         return self.project_folder
 
     def read(self, paths: Iterable[str]) -> Source:
@@ -102,7 +104,7 @@ class Workspace:
         """One sha256 over the fixed files as they now are in the folder."""
         digest = hashlib.sha256()
         for path in sorted(self.fixed_files()):
-            digest.update(f"{path}\0{self._sha(path)}\n".encode())
+            digest.update(os.fsencode(f"{path}\0{self._sha(path)}\n"))
         return digest.hexdigest()
 
     def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:

@@ -31,7 +31,6 @@ _SETTINGS = (  # of plumbing; what only `git diff`, `git log` and their like hee
     "core.abbrev=7",
     "core.fsmonitor=false",
     "core.quotePath=false",
-    "core.notesRef=refs/notes/commits",
     "diff.suppressBlankEmpty=false",
     "i18n.commitEncoding=UTF-8",
     "color.ui=false",
@@ -55,7 +54,7 @@ class Git:
         except _NoAnswer as error:
             raise UsageError(_why_not(folder, str(error))) from error
         self.root, self.directory = Path(root), Path(directory)
-        self._environment = _inherited() | {"GIT_DIR": directory, "GIT_WORK_TREE": root}
+        self._environment = inherited() | {"GIT_DIR": directory, "GIT_WORK_TREE": root}
 
     @functools.cached_property
     def common(self) -> Path:
@@ -104,7 +103,10 @@ class Git:
                 while head := process.stdout.readline():
                     sha, kind, *size = head.split()
                     if not size:
-                        raise SwarmError(f"the object {sha.decode()} is {kind.decode()} in {self.root}: `git fsck`")
+                        raise SwarmError(
+                            f"the object {sha.decode()} is {kind.decode()} in {self.root}: `git fetch --refetch` brings"
+                            " what is missing of a clone, `git fsck` says what is broken"
+                        )
                     yield process.stdout.read(int(size[0]))
                     process.stdout.read(1)
 
@@ -119,9 +121,7 @@ class _NoAnswer(Exception):
 
 def _asked(folder: Path, what: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", what], cwd=folder, env=_inherited(), capture_output=True, check=False
-        )
+        done = subprocess.run(["git", "rev-parse", what], cwd=folder, env=inherited(), capture_output=True, check=False)
     except FileNotFoundError as error:
         raise UsageError("git is not installed, or not on the PATH") from error
     if done.returncode != 0:
@@ -129,7 +129,8 @@ def _asked(folder: Path, what: str) -> str:
     return os.fsdecode(done.stdout).removesuffix("\n")
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
+    """This process's environment without what could make git read another repository, or ask for a password."""
     return {name: value for name, value in os.environ.items() if name not in _FOREIGN} | _NOBODY_ASKS
 
 

@@ -7,18 +7,17 @@ of the projection comes back with the next call of `project`.
 
 from __future__ import annotations
 
-import io
 import os
 import posixpath
 import re
-import tarfile
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from swarm.errors import SwarmError, UsageError
 from swarm.history.git import Git
-from swarm.history.tree import EXECUTABLE, Tree
+from swarm.history.packing import pack
+from swarm.history.tree import Tree
 from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import judged, own_mean
@@ -99,26 +98,8 @@ class History:
             ) from error
 
     def base_tree(self, commit: str) -> bytes:
-        """All files of the commit, from the repository's root, as a tar archive: what workspaces are made from.
-
-        What was committed, unchanged: `git archive` would leave out or rewrite files as .gitattributes says. Links that
-        lead out of the repository lead to the same place from a copy of it.
-        """
-        tree, buffer = self.tree(commit), io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for path in tree.absent:
-                folder = tarfile.TarInfo(path)
-                folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-                archive.addfile(folder)
-            for entry, content in tree.contents(list(tree.entries)):
-                info = tarfile.TarInfo(entry.path)
-                if entry.is_link:
-                    info.type, info.linkname = tarfile.SYMTYPE, self._link(tree, entry.path, os.fsdecode(content))
-                    archive.addfile(info)
-                    continue
-                info.mode, info.size = 0o755 if entry.mode == EXECUTABLE else 0o644, len(content)
-                archive.addfile(info, io.BytesIO(content))
-        return buffer.getvalue()
+        """All files of the commit, from the repository's root, as a tar archive."""
+        return pack(self.tree(commit), self.root)
 
     def tree(self, commit: str) -> Tree:
         """All that the commit holds, by path from the repository's root; UsageError where somebody pruned it away."""
@@ -238,11 +219,6 @@ class History:
 
     def _feed(self, commands: str) -> None:
         self._git.run("update-ref", "--stdin", feed=commands.encode())
-
-    def _link(self, tree: Tree, path: str, target: str) -> str:
-        """Where a link of the copy has to lead to."""
-        leads_out = tree.outward(tree.entries[path], target) and not target.startswith("/")
-        return os.path.normpath(self.root / posixpath.dirname(path) / target) if leads_out else target
 
 
 def _own_refs(tag: str) -> re.Pattern[str]:

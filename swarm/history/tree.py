@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from swarm.errors import UsageError
 from swarm.history.git import Git
+from swarm.text import whole
 
 LINK, EXECUTABLE, SUBMODULE = "120000", "100755", "160000"  # modes of a tree's entries
 HOPS = 40  # links on the way to one file, at most, as on Linux
@@ -125,7 +126,7 @@ class Tree:
         if pointers := self.incomplete(list(self.entries)) if self._uses_lfs() else []:
             some = ", ".join(pointers[:3]) + (f" and {len(pointers) - 3} more" if len(pointers) > 3 else "")
             found.append(f"the content of {some} is not here, as Git LFS keeps it: `git lfs pull`")
-        return found
+        return [whole(line) for line in found]
 
     # -- reading git ---------------------------------------------------------------------------------------------
 

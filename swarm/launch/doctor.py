@@ -86,7 +86,10 @@ def _project(root: Path) -> Examined:
         return Examined("repository", False, str(error))
     if changed:
         return Examined(
-            "repository", False, f"uncommitted changes in {', '.join(changed)}", "git commit -a, or git stash"
+            "repository",
+            False,
+            f"uncommitted changes in {', '.join(changed)}",
+            "git add and git commit, or git stash -u",
         )
     if gaps:
         return Examined("repository", None, f"runs will not find all that is tracked: {'; '.join(gaps)}")

@@ -14,6 +14,7 @@ from swarm.history.tree import initialise
 from swarm.project.patterns import is_glob, rank
 from swarm.project.project import Project
 from swarm.records import Source
+from swarm.text import is_unicode, whole
 
 LARGEST = 20_000_000  # bytes of all editable files together: every experiment keeps a copy of them
 
@@ -41,7 +42,7 @@ def find_files(project: Project, history: History, commit: str) -> Files:
     candidates = [path for path in names.below(editable) if rank(path, editable) > rank(path, fixed)]
     refused = names.refusals(candidates)
     if wrong := next((path for path in refused if path in editable), None):
-        raise UsageError(f"editable: {wrong} {refused[wrong]}")
+        raise UsageError(f"editable: {whole(wrong)} {refused[wrong]}")
     contents = names.read(path for path in candidates if path not in refused)
     source = {path: content for path, content in contents.items() if path in editable or is_text(content)}
     if not source:
@@ -113,6 +114,8 @@ class _Names:
         for place, path in places.items():
             if submodule := self._tree.submodule_of(place):
                 found[path] = f"is in the submodule {submodule}, a repository of its own: launch there, with -C"
+            elif not is_unicode(path):
+                found[path] = "has a name that is not UTF-8: give it another"
             elif self._tree.entries[place].is_link:
                 found[path] = "is a symbolic link"
             elif place in stored:

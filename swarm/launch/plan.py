@@ -44,6 +44,7 @@ from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create, look_in
 from swarm.researchers.sweep.knob_space import open_knob_space
+from swarm.text import is_unicode
 
 EXACT = "exact"  # the keep rule where equal runs give equal numbers
 
@@ -201,7 +202,7 @@ def with_policy(plan: Plan, chosen: bool) -> Plan:
 
 def researcher_options(config: Config, project: Project) -> dict[str, str]:
     """The settings that each agent's researcher gets, as text."""
-    fixed = "\n".join((*project.fixed, project.program))
+    fixed = "\n".join(filter(is_unicode, (*project.fixed, project.program)))
     editable = "\n".join(project.editable)
     return {**config.option, "max_usd": str(config.max_usd), "editable": editable, "fixed": fixed}
 

@@ -25,7 +25,8 @@ def find_project(history: History) -> Project:
     try:
         return load_project(history.folder)
     except UsageError as error:
-        for folder in history.folder.parents if history.prefix else ():
+        own = (history.folder / "swarm.toml").exists() or not history.prefix
+        for folder in () if own else history.folder.parents:
             if _is_project(folder):
                 raise UsageError(
                     f"{history.folder} is no project of its own, but {folder} is: name that with -C {folder} ({error})"
@@ -132,4 +133,4 @@ def refuse_blocking_branches(history: History, tag: str) -> None:
 def refuse_changes(history: History, project: Project) -> None:
     if changed := changes(history, project):
         some = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
-        raise UsageError(f"{some}: uncommitted changes; commit them (`git commit -a`) or `git stash` first")
+        raise UsageError(f"{some}: uncommitted changes; `git add` and `git commit` them, or `git stash -u` first")

@@ -48,3 +48,34 @@ def test_an_edit_keeps_the_encoding_and_the_line_ends_of_the_file() -> None:
     assert edit.files == {"train.py": b"x = 2\r\n", "knobs.json": '{"größe": 2}\n'.encode("latin-1")}
     unchanged = Edit({"train.py": b"x = 1\n", "knobs.json": '{"größe": 1}\n'.encode()})
     assert fault(as_written(unchanged, parent), parent, PROJECT) == "changes nothing"
+
+
+FOLDER = Project(command=("x",), editable=("src", "train.py"), fixed=("src/eval.py", "src/data/a.bin"))
+IN_FOLDER = Source({"train.py": b"x = 1\n", "src/a.py": b"a = 1\n", "src/deep/b.py": b""})
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("src/new.py", ""),
+        ("src/very/deep/new.py", ""),
+        ("new.py", "touches new.py"),
+        ("src/eval.py", "touches src/eval.py"),
+        ("src/.git/config", "touches src/.git/config"),
+        ("src/../eval.py", "touches src/../eval.py"),
+        ("src/a.py/b.py", "makes src/a.py/b.py, where a file and a folder would have one name"),
+        ("src/deep", "makes src/deep, where a file and a folder would have one name"),
+        ("src/data", "makes src/data, where a file and a folder would have one name"),
+        ("train.py/x.py", "makes train.py/x.py"),
+    ],
+)
+def test_new_files_may_be_made_below_an_editable_folder(path: str, reason: str) -> None:
+    said = fault(Edit({path: b"x = 3\n"}), IN_FOLDER, FOLDER)
+    assert said.startswith(reason) if reason else said == ""
+
+
+def test_a_new_file_is_checked_as_any_other_and_none_may_be_deleted() -> None:
+    assert "does not parse" in fault(Edit({"src/new.py": b"("}), IN_FOLDER, FOLDER)
+    assert "is refused" in fault(Edit({"src/new.py": b"import os\nos.system('x')\n"}), IN_FOLDER, FOLDER)
+    assert fault(Edit({"src/a.py": b"b = 2\n"}, ("src/deep/b.py",)), IN_FOLDER, FOLDER).startswith("deletes src/deep/b")
+    assert "makes src/x" in fault(Edit({"src/x": b"", "src/x/y.py": b""}), IN_FOLDER, FOLDER)

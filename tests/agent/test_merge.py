@@ -62,3 +62,18 @@ def test_the_merge_neither_needs_nor_touches_a_repository(tmp_path: Path, monkey
     merged = merge(one(BASE), one(BASE.replace(b"a = 1", b"a = 2")), one(BASE.replace(b"c = 1", b"c = 3\r")))
     assert merged and merged.files["train.py"].endswith(b"c = 3\r\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_one_side_brought_or_took_away() -> None:
+    base = Source({"train.py": BASE, "src/old.py": b"old\n"})
+    ours = Source({**base.files, "src/mine.py": b"mine\n"})
+    theirs = Source({"train.py": BASE, "src/other.py": b"other\n"})
+    assert merge(base, ours, theirs) == Source({**theirs.files, "src/mine.py": b"mine\n"})
+    changed = Source({**base.files, "src/old.py": b"new\n"})
+    assert merge(base, changed, theirs) is None
+    assert merge(base, Source({**base.files, "a.py": b"1\n"}), Source({**base.files, "a.py": b"2\n"})) is None
+
+
+def test_the_variables_of_a_hook_that_launches_are_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    test_edits_of_different_lines_are_both_there()

@@ -9,7 +9,7 @@ import pytest
 
 from swarm.coordinator.agent_supervisor import FENCE, LONGEST_FENCE, SILENCE, START_LIMIT, STARTS, AgentSupervisor
 from swarm.coordinator.ending import Ended, Ending
-from swarm.errors import MachineFault, SwarmError
+from swarm.errors import MachineFault, SwarmError, Unmakeable
 
 
 class FakeAgent:
@@ -127,6 +127,14 @@ def test_a_faulty_gpu_rests_longer_and_longer_but_is_never_given_up(site):
         pauses.append(site.time - before)
     assert pauses[:3] == [FENCE, 2 * FENCE, 4 * FENCE] and max(pauses) == LONGEST_FENCE and not site.supervisor.ended
     assert "fenced for 60 s: ECC error" in site.warnings[0][1]
+
+
+def test_what_no_machine_could_do_ends_at_once_with_its_own_message(site):
+    site.agents[0].end = Unmakeable("the project's files cannot be laid out: a name is too long")
+    site.pass_time(1)
+    site.pass_time(1000)
+    assert site.supervisor.ended.ending is Ending.GAVE_UP and "a name is too long" in site.supervisor.ended.reason
+    assert len(site.agents) == 1 and site.agents[0].killed and not site.supervisor.fenced
 
 
 def test_closing_ends_whoever_works_there(site):

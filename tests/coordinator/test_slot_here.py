@@ -13,7 +13,7 @@ import pytest
 
 from swarm.agent.loop import Agent
 from swarm.coordinator.actors import AgentActor, AgentSpec, slot_here, working_folder
-from swarm.errors import MachineFault
+from swarm.errors import MachineFault, SwarmError
 from swarm.execution import gpu
 from swarm.lab.simulation.project import make_project
 from swarm.project.project import load_project
@@ -77,6 +77,17 @@ def test_a_full_disk_is_its_hosts_fault_and_named(spec: AgentSpec, monkeypatch: 
     with pytest.raises(MachineFault) as error:
         asyncio.run(AgentActor(spec, b"", nobody).live())
     assert str(error.value) == f"{platform.node()}: No space left on device (/cache/tree)"
+
+
+def test_what_was_asked_of_a_host_is_not_its_fault(spec: AgentSpec, monkeypatch: pytest.MonkeyPatch):
+    def impossible(self: AgentActor) -> Agent:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "/cache/tree/train.py/x")
+
+    monkeypatch.setattr(AgentActor, "_make_agent", impossible)
+    monkeypatch.setattr("swarm.coordinator.actors.end_with_parent", lambda: None)
+    with pytest.raises(SwarmError, match="Not a directory") as error:
+        asyncio.run(AgentActor(spec, b"", nobody).live())
+    assert not isinstance(error.value, MachineFault)
 
 
 async def nobody(method: str, *arguments: object, **keywords: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from swarm.execution import runner as runner_module
 from swarm.execution.runner import Slot, limits_for
 from swarm.execution.slot import COLD, SAVING
 from swarm.execution.spec import State
-from swarm.records import Check, Failure, Purpose
+from swarm.records import Check, Failure, Measure, Purpose, Source
 
 TRAIN = """
 import json, os, pathlib, time
@@ -457,3 +458,30 @@ def test_a_guard_that_hangs_is_ended_when_its_time_is_over(rig, stubborn, monkey
         assert run.failure is Failure.INTERRUPTED and process_table.birth(state.pid) is None
 
     asyncio.run(scenario())
+
+
+def test_only_what_the_machine_did_is_its_fault(rig, monkeypatch):
+    """Three of those in a row fence a GPU; a project that cannot be laid out has to end with its own message."""
+    work = Measure("t-gpu0-0001.1", 1, "t-gpu0-0001", "an idea", Purpose.BASELINE, 7, "s", "s", 1.0)
+    for source in (Source({"train.py": b"", "train.py/x.py": b""}), Source({"../../out.py": b""})):
+        run = asyncio.run(rig.runner().run(work, source, rig.seen.append))
+        assert run.failure is Failure.CODE and run.reason.startswith("the run could not be set up: "), run
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    run = asyncio.run(rig.runner().run(work, Source({"train.py": b""}), rig.seen.append))
+    assert run.failure is Failure.INFRASTRUCTURE and "full" in run.reason
+
+
+def test_a_run_in_a_sub_folder_starts_there_and_sees_its_siblings(rig):
+    rig.project = replace(rig.project, prefix="research/toy/", fixed=("../../prepare.py",))
+    run = rig.run("""
+        import os
+        assert os.path.basename(os.getcwd()) == "toy" and open("../../prepare.py").read()
+        print("val_bpb: 2.5")
+    """)
+    assert run.metrics and run.metrics.value == 2.5
+    cheat = rig.run("open('../../prepare.py', 'a').write('#'); print('val_bpb: 0.1')", attempt=2)
+    assert cheat.failure is Failure.INVALID and "../../prepare.py" in cheat.reason

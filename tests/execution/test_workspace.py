@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
+from swarm.errors import Unmakeable
 from swarm.execution.workspace import ForbiddenEdit, Workspace, parses
 from swarm.project.project import Project
 from swarm.records import Edit, Source
@@ -139,3 +142,71 @@ def test_parses_says_where_it_does_not():
     assert "null bytes" in (parses(Edit({"train.py": b"x = 1\0"})) or "")
     assert parses(Edit({"train.py": b"(" * 5000})) is not None
     assert parses(Edit({"train.py": b"\xff\xfe"})) is not None
+
+
+MONOREPO = {"common/score.py": "shared", "re search/train.py": "old", "re search/src/a.py": "a", "other/b.py": "b"}
+PART = Project(
+    command=("x",), editable=("train.py", "src"), fixed=("../common", "../common/score.py"), prefix="re search/"
+)
+
+
+@pytest.fixture
+def part(tmp_path, base) -> Workspace:
+    workspace = Workspace(tmp_path / "run", base(MONOREPO), PART)
+    assert workspace.fresh(Source({"train.py": b"new", "src/more.py": b"m"})) == tmp_path / "run" / "re search"
+    return workspace
+
+
+def test_a_sub_folder_is_worked_in_with_the_whole_repository_around_it(part, tmp_path):
+    assert (part.project_folder / "train.py").read_text() == "new"
+    assert (part.project_folder / "../common/score.py").read_text() == "shared"
+    assert (tmp_path / "run" / "other" / "b.py").read_text() == "b"
+    assert set(part.hashes(Source({"train.py": b"new"}))) == {"train.py", "../common/score.py"}
+    before = part.fixed_hash()
+    (tmp_path / "run" / "common" / "score.py").write_text("better")
+    assert part.fixed_hash() != before
+    with pytest.raises(ForbiddenEdit, match=r"changed \.\./common/score\.py"):
+        part.edit_from(Source({"train.py": b"new"}))
+
+
+def test_new_files_count_where_they_may_be_made(part):
+    parent = Source({"train.py": b"new", "src/a.py": b"a"})
+    for path in ("src/deep/new.py", "src/__pycache__/x.pyc", "src/.hidden", "scratch.py", "src/binary.dat"):
+        (part.project_folder / path).parent.mkdir(exist_ok=True)
+        (part.project_folder / path).write_bytes(b"\0" if path.endswith("dat") else b"n")
+    assert part.edit_from(parent) == Edit({"src/deep/new.py": b"n", "src/more.py": b"m"})
+
+
+@pytest.mark.parametrize("path", ["../../out.py", "../../run", "../..", "../common/../../x"])
+def test_a_sub_folder_is_no_way_out(part, path):
+    with pytest.raises(ForbiddenEdit, match="outside the workspace"):
+        part.fresh(Source({path: b"x"}))
+
+
+def test_files_that_no_machine_could_lay_out_are_no_fault_of_this_one(tmp_path, base, monkeypatch):
+    clash = Source({"train.py": b"x", "train.py/below.py": b"y"})
+    long = Source({"x" * 300: b"x"})
+    for source in (clash, long):
+        with pytest.raises(Unmakeable, match="cannot be laid out"):
+            Workspace(tmp_path / "run", base(FILES), PROJECT).fresh(source)
+    with pytest.raises(Unmakeable):
+        Workspace(tmp_path / "run", b"no archive", PROJECT).fresh(Source({}))
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="full"):
+        Workspace(tmp_path / "run", base(FILES), PROJECT).fresh(SOURCE)
+
+
+def test_an_editable_program_stays_executable(tmp_path, base):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("train.py")
+        info.mode = 0o755
+        tar.addfile(info)
+    workspace = Workspace(tmp_path / "run", buffer.getvalue(), PROJECT)
+    workspace.fresh(SOURCE)
+    assert (workspace.folder / "train.py").stat().st_mode & 0o777 == 0o755
+    assert (workspace.folder / "model/net.py").stat().st_mode & 0o777 == 0o644

@@ -1,5 +1,5 @@
-"""Repositories that are not plain: submodules, links, Git LFS, other object formats, sparse, shallow and partial clones,
-linked working trees, odd names, and people with odd configurations."""
+"""Repositories that are not plain: submodules, links, Git LFS, other object formats, sparse, shallow and partial
+clones, linked working trees, odd names; and people with odd configurations."""
 
 from __future__ import annotations
 
@@ -256,6 +256,7 @@ def test_names_of_any_kind_are_packed_and_told(root: Path) -> None:
         (root / name).write_text("changed")
         assert history.read("HEAD", name) == name.encode()
     assert sorted(history.changed(["."])) == sorted(ODD)
+    assert history.changed(["[a-z]*.py"]) == [] and history.changed(["*.py"]) == []
     assert history.changed(["-rf.py"]) == ["-rf.py"] and history.changed(["a b"]) == ["a b/c d.py"]
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarm.errors import UsageError
+from swarm.project.patterns import open_places
 from swarm.researchers.cli import process
 from swarm.researchers.cli.command import ENVIRONMENT, IDEA, SECONDS, Command
 from swarm.researchers.cli.conversation import Conversation, Talk
@@ -167,7 +168,10 @@ class ClaudeCode(Command):
     def _limits(self) -> tuple[str, ...]:
         """What it may do, headless or with a person: read the folder, and edit what may be edited."""
         folder = self.scratch.folder
-        editable = [f"Edit(./{path})" for path in (*self.scratch.editable, *self.scratch.open_places(), IDEA)]
+        editable = [
+            f"Edit(./{path})"
+            for path in (*self.scratch.editable, *open_places(self.scratch.scope, self.scratch.editable), IDEA)
+        ]
         outer = [f"{place.as_posix().rstrip('/')}/{name}" for place in folder.parents for name in _INSTRUCTIONS]
         return (
             *("--permission-mode", "default", "--tools", _TOOLS, "--disallowedTools", _FORBIDDEN),

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from swarm.errors import UsageError
-from swarm.project.patterns import read_scope
+from swarm.project.patterns import open_places, read_scope
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.cli import process
 from swarm.researchers.cli.scratch import Scratch, make_home
@@ -181,7 +181,10 @@ class Command:
 
     def _names(self, briefing: Briefing) -> str:
         """What may be edited, and where new files may be made."""
-        files, places = ", ".join(sorted(briefing.parent.files)), ", ".join(self.scratch.open_places())
+        files, places = (
+            ", ".join(sorted(briefing.parent.files)),
+            ", ".join(open_places(self.scratch.scope, briefing.parent.files)),
+        )
         return f"{files}, and new files that match {places}" if places else files
 
     def _read_idea(self, briefing: Briefing) -> Idea:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from swarm.execution.workspace import LARGEST, new_files, remove
-from swarm.project.patterns import Scope, open_places
+from swarm.project.patterns import Scope
 from swarm.records import Edit
 
 # What coding commands read as instructions or settings. A project's own are for those who develop it.
@@ -62,7 +62,7 @@ class Scratch:
         self.editable: Mapping[str, bytes] = {}
         self._fixed: Mapping[str, str] = {}
         self._papers: frozenset[str] = frozenset()
-        self._scope = scope
+        self.scope = scope
         if tree:
             self.keep(tree)
 
@@ -87,10 +87,6 @@ class Scratch:
         shas = {str(path.relative_to(self.folder)): _sha(path) for path in found}
         self._fixed = {path: sha for path, sha in shas.items() if path not in self.editable and path not in texts}
 
-    def open_places(self) -> list[str]:
-        """Globs that match where new files may be made."""
-        return open_places(self._scope, self.editable)
-
     def edit(self) -> Edit:
         """What differs from what was laid. A fixed file that was touched is among it, and an editable one that is gone:
         neither passes the gate, which says so. New files elsewhere than in editable folders are scribbles."""
@@ -107,7 +103,7 @@ class Scratch:
             target = self.folder / path
             if target.is_symlink() or not target.is_file() or _sha(target) != sha:
                 changed[path] = b""
-        for path in new_files(self.folder, self._scope.may_edit):
+        for path in new_files(self.folder, self.scope.may_edit):
             if path not in self.editable and path not in self._fixed and path not in self._papers:
                 changed[path] = self.read(path)
         return Edit(changed, tuple(gone))

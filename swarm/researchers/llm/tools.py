@@ -164,7 +164,8 @@ class Draft:
     def _fixed_content(self, folder: Path, path: str) -> str:
         """A plain file of the folder, reached without links and without leaving it."""
         parts = PurePosixPath(path).parts
-        if not parts or "\0" in path or PurePosixPath(path).is_absolute() or ".." in parts:
+        out = ".." in parts and path not in (self.fixed or ())  # a fixed file may lie beside the project
+        if not parts or "\0" in path or PurePosixPath(path).is_absolute() or out:
             raise Refused(f"{path[:200]!r} is not a path inside the project")
         places = [folder.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
         if self.fixed is not None and str(PurePosixPath(path)) not in self.fixed:

@@ -266,3 +266,13 @@ def test_many_agents_do_not_start_their_commands_at_once(coder, brief, monkeypat
     run(third.propose(brief()))
     assert time.monotonic() - began >= 0.8
     assert coder()._first <= time.monotonic(), "the first agent waits for nobody"
+
+
+def test_new_files_are_part_of_an_edit_where_they_may_be_made(
+    coder: Callable[..., Command], brief: Callable[..., Briefing], draft: Path
+) -> None:
+    new = 'pathlib.Path("src/deep").mkdir(parents=True); pathlib.Path("src/deep/new.py").write_text("n = 1")'
+    noise = 'pathlib.Path("src/.log").write_text("x"); pathlib.Path("scribble.py").write_text("x")'
+    researcher = coder(f"{new}; {noise}", editable=f"{PATH}\nsrc", fixed="prepare.py")
+    assert run(researcher.edit(Idea("x"), brief(text=CODE), draft)) == Edit({"src/deep/new.py": b"n = 1"})
+    assert "and new files that match src/**" in (researcher.scratch.folder / "PROMPT.md").read_text()

@@ -480,3 +480,23 @@ def test_options_that_make_no_sense_are_told(monkeypatch: pytest.MonkeyPatch) ->
         create("claude", "gpu0", 0)
     with pytest.raises(UsageError, match="max_usd='much'"):
         create("claude", "gpu0", 0, {"api_key": "k", "max_usd": "much"})
+
+
+def test_a_new_file_is_made_where_that_is_allowed(
+    serve: Callable[..., MessagesServer], brief: Callable[..., Briefing], folder: Path
+) -> None:
+    tries = [
+        uses("edit_file", path="src/new.py", old="", new="n = 1"),
+        uses("edit_file", path="elsewhere.py", old="", new="n = 1"),
+        uses("edit_file", path="src/../elsewhere.py", old="", new="n = 1"),
+        uses("edit_file", path="src/new.py", old="n = 1", new="n = 2"),
+    ]
+    server = serve([uses("submit_idea", IDEA), *tries, uses("submit_edit")])
+    researcher = claude(server, editable=f"{PATH}\nsrc")
+    _, edit = run(experiment(researcher, brief(text=CODE), folder))
+    assert edit == Edit({"src/new.py": b"n = 2"})
+    refused = [text for body in server.bodies for is_error, text in results(body) if is_error]
+    assert refused and all(
+        "may not be edited; only src/new.py, trainer/train.py, and new files in src/**" in r for r in refused
+    )
+    assert "src/**" in str(server.bodies[0]["messages"][0])
