@@ -75,7 +75,7 @@ def spliced(text: str, changes: Mapping[Literal, Value]) -> str:
 
 
 _NUMBER = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<body>0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9._'eE]+(?:(?<=[eE])[-+][0-9_]+)?)"
+    r"(?P<sign>[-+]?)\s*(?P<body>0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9._']*[0-9.](?:[eE][-+]?[0-9_]*[0-9])?)"
     r"(?P<suffix>_?[a-zA-Z][a-zA-Z0-9]*)?"
 )
 _POWER = re.compile(r"2(?P<gap> ?)\*\*(?P=gap)\d+")
