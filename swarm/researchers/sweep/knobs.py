@@ -15,7 +15,7 @@ from swarm.records import Source
 from swarm.researchers.sweep.config_literals import CONFIGS, read_config
 from swarm.researchers.sweep.families import family_rule
 from swarm.researchers.sweep.frame import is_frame
-from swarm.researchers.sweep.literals import Literal, Place, Value, numbered, spliced
+from swarm.researchers.sweep.literals import Literal, Place, Value, is_telling, numbered, spliced
 from swarm.researchers.sweep.python_literals import read_python
 from swarm.researchers.sweep.token_literals import LANGUAGES, read_tokens
 
@@ -97,11 +97,14 @@ def _file_knobs(path: str, text: str, device: str, reads: frozenset[str]) -> dic
         literals = read_tokens(text, suffix)
     else:
         literals = ()
-    return {name: literal for name, literal in numbered(literals).items() if _is_knob(literal)}
+    return {name: literal for name, literal in numbered(literals).items() if is_knob(literal)}
 
 
-def _is_knob(literal: Literal) -> bool:
-    return not is_frame(literal) and (literal.place is Place.CONSTANT or family_rule(literal) is not None)
+def is_knob(literal: Literal) -> bool:
+    """Whether the literal may be tuned, by its place, its name and its value."""
+    if not is_telling(literal.place, literal.value) or is_frame(literal):
+        return False
+    return literal.place is Place.CONSTANT or family_rule(literal) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------

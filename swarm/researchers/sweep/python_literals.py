@@ -357,13 +357,13 @@ class _Reader:
                 self._value(scope, node, Place.DETAIL)
             case ast.BinOp(left=left, op=ast.Mult(), right=right) if scope:
                 for number, other in ((left, right), (right, left)):
-                    if _is_coefficient(fold(number)) and (name := _operand(other)):
-                        self._add(f"{scope}.{name}.weight", number, Place.DETAIL)
+                    if name := _operand(other):
+                        self._add(f"{scope}.{name}.weight", number, Place.WEIGHT)
                 self._expression(left, scope)
                 self._expression(right, scope)
             case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], comparators=[right]):
-                if scope and _is_bar(fold(right)) and (name := _operand(left)):
-                    self._add(f"{scope}.{name}.threshold", right, Place.DETAIL)
+                if scope and (name := _operand(left)):
+                    self._add(f"{scope}.{name}.threshold", right, Place.BAR)
                 self._expression(left, scope)
                 self._expression(right, scope)
             case _:
@@ -461,8 +461,7 @@ class _Reader:
                 continue
             words = dict.fromkeys([*literal.choices, *self._compared.get(_key(literal.name), ())])
             if isinstance(literal.value, str):
-                choices = tuple(words) if literal.value in literal.choices else tuple({**words, literal.value: None})
-                literal = replace(literal, choices=choices if len(choices) > 1 else ())
+                literal = replace(literal, choices=(*{**words, literal.value: None},) if len(words) > 1 else ())
             yield literal
 
     def _is_replaced(self, start: int) -> bool:
@@ -558,18 +557,6 @@ def _operand(node: ast.expr) -> str:
         return _operand(node.func.value)
     callee = _last(node.func)
     return "" if callee in ("len", "sum", "int", "round", "sqrt", "time") else callee
-
-
-def _is_coefficient(value: Value | None) -> bool:
-    """Whether a factor weighs something: not one that halves, negates, or changes a unit."""
-    return isinstance(value, float) and 1e-3 <= abs(value) < 100 and value not in (0.5, 0.01, 0.001) and value % 1 != 0
-
-
-def _is_bar(value: Value | None) -> bool:
-    """Whether a number that something is compared with is a matter of choice: no count of a few things, no sign."""
-    if isinstance(value, bool | str) or value is None:
-        return False
-    return 0.01 <= abs(value) < 1000 and (value % 1 != 0 or abs(value) >= 15)
 
 
 def _within(scope: str, name: str) -> str:
