@@ -41,9 +41,10 @@ def knobs_of(source: Source, device: str) -> dict[str, Knob]:
     """All knobs of the editable files, by name: files in the order of their names, and each in the text's order."""
     found: dict[str, Knob] = {}
     texts = {path: _decoded(content) for path, content in sorted(source.files.items()) if len(content) <= _LARGEST}
-    reads = frozenset().union(*(read_python(t, device).reads for path, t in texts.items() if path.endswith(".py")))
+    reads = {path: read_python(text, device, frozenset()).reads for path, text in texts.items() if path.endswith(".py")}
     for path, text in texts.items():
-        for name, literal in _file_knobs(path, text, device, reads).items():
+        elsewhere = frozenset().union(*(names for other, names in reads.items() if other != path))
+        for name, literal in _file_knobs(path, text, device, elsewhere).items():
             plain = literal.place is Place.CONSTANT and path.endswith(".py") and name not in found
             full = name if plain else f"{path}:{name}"
             found[full] = Knob(full, path, literal)
@@ -82,15 +83,15 @@ def show(value: Value) -> str:
 
 
 def _python_knobs(text: str, device: str) -> dict[str, Literal]:
-    return _file_knobs("file.py", text, device, read_python(text, device).reads)
+    return _file_knobs("file.py", text, device, frozenset())
 
 
 @functools.lru_cache(maxsize=64)
-def _file_knobs(path: str, text: str, device: str, reads: frozenset[str]) -> dict[str, Literal]:
-    """The knobs of one file by their names in it. `reads` are the names that some editable Python file reads."""
+def _file_knobs(path: str, text: str, device: str, elsewhere: frozenset[str]) -> dict[str, Literal]:
+    """The knobs of one file by their names in it. `elsewhere` are the names that other files read."""
     suffix = path.rpartition(".")[2].lower()
     if suffix == "py":
-        literals: Iterable[Literal] = read_python(text, device).literals
+        literals: Iterable[Literal] = read_python(text, device, elsewhere).literals
     elif suffix in CONFIGS:
         literals = read_config(text, suffix)
     elif suffix in LANGUAGES:

@@ -51,7 +51,8 @@ def test_figures_come_with_their_standard_errors() -> None:
 @pytest.mark.parametrize(
     "flags",
     [{"sigma": "much"}, {"sigma": "-1"}, {"landscape": "moon"}, {"policy": "rce"}, {"policy": "race:keep=1"},
-     {"policy": "race:keep_z=x"}, {"swarms": 0}, {"researcher": "x"}, {"hours": float("inf")}, {"repeats": 1.0}, {"gpus": -1}],
+     {"policy": "race:keep_z=x"}, {"swarms": 0}, {"researcher": "x"}, {"hours": float("inf")},
+     {"repeats": 1.0}, {"gpus": -1}],
 )  # fmt: skip
 def test_what_cannot_be_simulated_is_refused_in_one_line(flags: dict[str, object]) -> None:
     with pytest.raises(UsageError) as refused:

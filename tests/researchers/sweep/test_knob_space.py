@@ -42,7 +42,13 @@ def test_an_idea_may_turn_knobs_of_several_files() -> None:
 def test_constants_that_another_file_reads_are_knobs() -> None:
     files = {"settings.py": b"ALPHA = 0.5\nBETA = 0.7\n", "main.py": b"from settings import ALPHA\nprint(ALPHA)\n"}
     space = open_knob_space(Source(files), "cpu")
-    assert space is not None and "ALPHA" in space.knobs
+    assert space is not None and {"ALPHA", "BETA"} <= space.knobs.keys()
+    files = {
+        "settings.py": b"ALPHA = 0.5\nBETA = 0.7\nGAMMA = 0.9\nprint(ALPHA)\n",
+        "main.py": b"from settings import *\nprint(BETA)\n",
+    }
+    space = open_knob_space(Source(files), "cpu")
+    assert space is not None and space.knobs == {"ALPHA": 0.5, "BETA": 0.7}
 
 
 def test_categories_are_those_of_the_project(trainer: str) -> None:
