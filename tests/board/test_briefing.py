@@ -39,6 +39,11 @@ def test_a_briefing_tells_the_parent_what_was_tried_and_what_is_tried_now(night:
     assert told.untried == tuple(name for name in CATEGORIES if name != "schedule")
 
 
+def test_a_project_has_categories_of_its_own(make_night) -> None:
+    board = make_night(settings='{"categories": ["features", "threshold"]}').board
+    assert board.briefing("gpu0").untried == ("features", "threshold")
+
+
 def test_the_program_is_read_anew(night: Night) -> None:
     texts = iter(["first", "second"])
     board = Board(night.ledger, "apr5", lambda: next(texts))

@@ -212,6 +212,13 @@ def test_a_train_py_that_does_not_parse(root: Path) -> None:
     refused(root, "train.py, line 1: invalid syntax", "mend and commit it")
 
 
+def test_a_sweep_that_finds_nothing_to_turn(root: Path) -> None:
+    commit(root, train_py="print('nothing to turn: 3')\n")
+    refused(root, "the sweep finds nothing to turn in train.py", "--researcher")
+    made = plan(root, researcher="command", option={"command": "sh {prompt}"})
+    assert not made.knobs and {category for _, category in categories(made).values()} == {""}
+
+
 def test_a_mix_has_a_researcher_for_every_agent_and_none_too_many(root: Path) -> None:
     made = plan(root, researcher="sweep:1,command", option={"command": "sh {prompt}"})
     assert made.researchers == {"gpu0": "sweep", "gpu1": "command"}

@@ -100,6 +100,14 @@ def test_knobs_say_what_an_idea_means_whatever_its_words() -> None:
     assert intent(Idea("x", knobs={"PATTERN": "SSSL"})) != intent(Idea("x", knobs={"PATTERN": "SSLL"}))
 
 
+def test_a_knob_with_its_file_is_no_other_one_of_that_name() -> None:
+    turned = Idea("model.lr 0.01 -> 0.02", knobs={"config.yaml:model.lr": 0.02})
+    again = Idea("model.lr 0.015 -> 0.02", knobs={"config.yaml:model.lr": 0.02})
+    assert intent(turned, {"lr": 0.1}) == intent(again, {"lr": 0.1}) == "config.yaml:model.lr=0.02"
+    assert intent(turned, {"lr": 0.1}) != intent(Idea("x", knobs={"lr": 0.02}), {"lr": 0.1})
+    assert intent(Idea("x", knobs={"a.py:use_bias": True})) != intent(Idea("x", knobs={"a.py:use_bias": False}))
+
+
 @given(st.text(max_size=40), st.dictionaries(st.text(max_size=5), st.floats() | st.integers() | st.text(), max_size=3))
 def test_every_idea_has_an_intent(title: str, knobs: dict[str, float | int | str]) -> None:
     for known in ({}, KNOWN):

@@ -33,6 +33,11 @@ def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str])
     assert "roles" not in plan
 
 
+def test_it_tells_what_the_sweep_may_turn_and_where(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows(root, capsys)["knobs"].endswith("numbers and choices in 1 file: train.py 16")
+    assert "knobs" not in rows(root, capsys, "--researcher", "command", "--researcher-command", "sh {prompt}")
+
+
 def test_it_tells_whose_roles_the_program_gives_and_a_name_that_is_nobodys(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

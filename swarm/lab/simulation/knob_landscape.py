@@ -58,16 +58,18 @@ class KnobTruth:
 
     def _units(self, values: dict[str, float]) -> dict[str, float]:
         """How far each constant stands from where it began; zero is finitely far."""
-        return {
-            name: value - start if name in WHOLE else math.log((max(value, 0.0) + FLOOR * start) / start) / STEP
-            for name, value in values.items()
-            for start in (self._start[name],)
-        }
+        return {name: _unit(name, value, self._start[name]) for name, value in values.items()}
 
     def _cost(self, units: dict[str, float]) -> float:
         off = {name: units[name] - self._best[name] for name in units}
         alone = math.fsum(cost * off[name] ** 2 for name, cost in self._costs.items())
         return alone + math.fsum(STIFFNESS * (off[one] + sign * off[other]) ** 2 for one, other, sign in self._pairs)
+
+
+def _unit(name: str, value: float, start: float) -> float:
+    if name in WHOLE:
+        return value - start
+    return math.log((max(value, 0.0) / start + FLOOR) / (1 + FLOOR)) / STEP
 
 
 @functools.lru_cache(maxsize=4096)

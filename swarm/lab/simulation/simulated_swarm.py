@@ -136,7 +136,8 @@ class _Simulation:
     def __init__(self, swarm: SimulatedSwarm):
         self.swarm = swarm
         self.problem = swarm.problem()
-        self.project = Project(command=("never run",), editable=tuple(self.problem.base.files))
+        editable = tuple(self.problem.base.files)
+        self.project = Project(command=("never run",), editable=editable, budget=swarm.budget)
         self.refused: list[Idea] = []
         self.proposals = 0
         self.ledger = Ledger(None)

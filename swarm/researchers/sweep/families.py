@@ -93,7 +93,8 @@ def _percent(category: str, weight: float) -> Callable[[float], Rule | None]:
         step = min(value, 100 - value, 10) / 2
         if isinstance(value, int):
             step = math.ceil(step)
-        return Rule(category, LINEAR, 0, 100, step, weight, *_WHYS[category]) if step > 0 else None
+        low, high = min(1, value / 4), 100 - min(1, (100 - value) / 4)
+        return Rule(category, LINEAR, low, high, step, weight, *_WHYS[category]) if step > 0 else None
 
     return rule
 
@@ -199,6 +200,10 @@ _IS_RANGE = re.compile(r"range|between|\btry\b|\bin \[|\bfrom\b|^\W*[\[(]", re.I
 _ONE_OF = re.compile(r"(?:one of|options?|choices?|either|allowed|valid)\b\W*(.+)", re.IGNORECASE)
 
 
+_INSIDE = (Place.DETAIL, Place.WEIGHT, Place.BAR)
+_BY_PLACE = {Place.DEFAULT: 0.7, Place.DETAIL: 0.6, Place.WEIGHT: 0.6, Place.BAR: 0.6}
+
+
 def family_rule(literal: Literal) -> Rule | None:
     """How the literal may be turned, by what its file says of it; None where that is not to be told.
 
@@ -207,7 +212,7 @@ def family_rule(literal: Literal) -> Rule | None:
     rule = _rule(literal)
     if rule is None:
         return None
-    weight = rule.weight * {Place.DEFAULT: 0.7, Place.DETAIL: 0.6}.get(literal.place, 1.0)
+    weight = rule.weight * _BY_PLACE.get(literal.place, 1.0)
     return _bounded(replace(rule, weight=round(weight, 3)), literal)
 
 
@@ -227,21 +232,25 @@ def _rule(literal: Literal) -> Rule | None:
     names = [said, *(part for part in reversed(above(literal.name)) if "_" in part or part.endswith("s"))]
     rules = (f.rule(value) for name in names[:2] for f in _FAMILIES if f.names.search(name.replace("_", " ")))
     known = next((rule for rule in rules if rule is not None), None) if value >= 0 else None
-    return known or (_plain(value, literal) if literal.place is not Place.DETAIL else None)
+    return known or (_plain(value, literal) if literal.place not in _INSIDE else None)
 
 
 def _plain(value: float, literal: Literal) -> Rule | None:
     """A number of no known family: its neighbours by a factor. Whole numbers as 0, 1 and -1 mean something else."""
     up, down = _WHYS["other"]
     if isinstance(value, int):
-        if value < 2 or literal.place not in (Place.CONSTANT, Place.SETTING) or 1900 <= value <= 2100:
+        if value < 2 or literal.place not in (Place.CONSTANT, Place.SETTING) or _is_year(value):
             return None
-        return _count("other", weight=0.4)(value)
+        return _count("other", low=2, weight=0.4)(value)
     if value < 0:
         return Rule("other", LINEAR, -math.inf, 0.0, _third(abs(value)), 0.4, up, down)
     if value == 0:
         return Rule("other", LINEAR, 0.0, math.inf, 0.1, 0.3, up, down) if literal.place is Place.CONSTANT else None
     return Rule("other", LOG, 0.0, math.inf, 1.5, 0.5, up, down)
+
+
+def _is_year(value: int) -> bool:
+    return 1900 <= value <= 2100 and value & (value - 1) != 0
 
 
 def _third(value: float) -> float:

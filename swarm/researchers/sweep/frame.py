@@ -40,9 +40,9 @@ _EXACT = _listed(
     dataset mean | dataset std | day | days per year | decimal | default | dest | deterministic | device |
     devices | digits | dim | dims | domain | done | drop last | e | end | enforce | engine | env | environment |
     eos | error | errors | exist ok | fill | fill value | first | float | flush | frozen | full output | g | ge
-    | gt | half | header | help | hidden | high | hop length | hour | hundred | i | ignore index | image height
+    | gt | half | header | help | high | hop length | hour | hundred | i | ignore index | image height
     | image mean | image size | image std | image width | imagenet mean | imagenet std | img size | in | in
-    channels | in dim | inf | infinity | infty | init | initial capital | inplace | input channels | input dim |
+    channels | in dim | inf | infinity | infty | initial capital | inplace | input channels | input dim |
     input size | int | is causal | is flag | is train | is training | j | keepdim | keepdims | keys | kind | kw
     only | largest | last | layout | le | left | len | length | level | limit | line | lines | linewidth | local
     rank | loss | lot size | low | lt | lw | m | main | markersize | max | max int | max time | maximum | maxlen
@@ -50,7 +50,7 @@ _EXACT = _listed(
     month | multiple of | n | n actions | n channels | n cities | n cols | n features | n fft | n jobs | n mels
     | n players | n qubits | n repeats | n rows | n samples | n states | n train | name | names | nan | nargs |
     ncols | ndim | non blocking | nrows | num | num actions | num channels | num features | num players | num
-    ranks | num samples | num states | num train | number | obs dim | observed | offset | one | order | out |
+    ranks | num samples | num states | num train | number | obs dim | observed | offset | one | out |
     out channels | out dim | output channels | output dim | output size | overwrite | pad token | parents |
     persistent workers | pi | pin memory | pip size | pixel mean | pixel std | places | prefetch factor |
     problem | r | random state | rank | rate limit | recursion limit | repr | required | requires grad | result
@@ -59,7 +59,7 @@ _EXACT = _listed(
     shape | shell | show default | shuffle | silent | size | sizes | skip header | slots | sort keys | sorted |
     speed of light | squared | sr | stable | stacklevel | start | state | state dim | step | stop | strict | sum
     | t | target | target accuracy | target loss | target score | target value | task | ten | text | thousand |
-    tick size | time limit | top | total | trading days | train | training | two | two pi | type | unit | units
+    tick size | time limit | top | total | trading days | train | training | two | two pi | type | units
     per em | usecols | value | values | week | weights only | width height | world size | worst | x | y | year
     days | z | zero | zorder
     """,
@@ -78,6 +78,7 @@ _FIXED_BY_COMMENT = re.compile(
     re.IGNORECASE,
 )
 _PATTERN = re.compile(r"\b(?:masks?|primes?|flags)$")  # of bits, or chosen for its divisors
+_KINDS = frozenset(("loss", "kind", "type", "error"))  # of these, words are a choice, and numbers a result
 _SPOKEN = {"C": "inverse penalty"}  # what a name says that is no word
 
 
@@ -107,6 +108,8 @@ def is_frame(literal: Literal) -> bool:
         return True
     if literal.place is Place.SETTING and _FRAME_ABOVE.intersection(above(literal.name)):
         return True
+    if isinstance(literal.value, str) and said in _KINDS:
+        return False
     if not said or said in _EXACT or _FRAME.intersection(said.split()):
         return True
     return bool(literal.comment and _FIXED_BY_COMMENT.search(literal.comment))

@@ -12,7 +12,7 @@ from swarm.researchers.sweep.knob_space import STRUCTURE, KnobSpace
 from swarm.researchers.sweep.knobs import Value, show
 from swarm.researchers.sweep.tuner import dimension, suggest
 
-FEWEST, MOST = 2, 5  # knobs of a joint move; more of them the longer nothing was kept
+FEWEST = 2  # knobs of a joint move; with every degree of boldness it may have one more
 FROM_A_NEAR_MISS = 0.25  # share of joint moves that carry on what nearly gained
 NEAR_MISSES = 8  # the best ones
 
@@ -29,7 +29,7 @@ def joint_moves(
     if len(space.rules) < FEWEST:
         return
     base, why = _base(space, findings, chance)
-    count = min(chance.randint(FEWEST, FEWEST + findings.boldness), MOST, len(space.rules))
+    count = min(chance.randint(FEWEST, FEWEST + findings.boldness), len(space.rules))
     names = [lead, *_drawn({name: weight for name, weight in weights.items() if name != lead}, count - 1, chance)]
     for move in _moves(names, space, findings, briefing, chance):
         changes = {**move, **base}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from swarm.records import Edit, Finding, Idea, Source
 from swarm.researchers.sweep.constraints import is_valid, settle
-from swarm.researchers.sweep.knobs import Knob, Value, knobs_of, show, turned
+from swarm.researchers.sweep.knobs import Knob, Value, is_knob, knobs_of, show, turned
 from swarm.researchers.sweep.literals import Place
 from swarm.researchers.sweep.patches import Patch
 from swarm.researchers.sweep.playbook import rule_of
@@ -53,10 +53,15 @@ class KnobSpace:
         """The idea of changing these knobs (and those that must move along), unless no valid model comes of it."""
         same_kind = all(type(self.knobs[name]) is type(value) for name, value in changes.items())
         settled = settle(self.knobs, changes) if same_kind else None
-        if settled and next(iter(changes)) in settled:
+        if settled and next(iter(changes)) in settled and self._stay_knobs(settled):
             rule = self.rules.get(next(iter(changes)))
             moves = [f"{self.shown(name)} {show(self.knobs[name])} -> {show(value)}" for name, value in settled.items()]
             yield Idea(", ".join(moves), why, rule.category if rule else "other", settled)
+
+    def _stay_knobs(self, changes: Mapping[str, Value]) -> bool:
+        """Whether these values would be found again: a factor of 1.0 is no knob any more."""
+        literals = (replace(self.found[name].literal, value=value) for name, value in changes.items())
+        return all(map(is_knob, literals))
 
     def shown(self, name: str) -> str:
         """A knob's name in a title: with its file where there are several."""

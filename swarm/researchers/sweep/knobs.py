@@ -15,7 +15,7 @@ from swarm.records import Source
 from swarm.researchers.sweep.config_literals import CONFIGS, read_config
 from swarm.researchers.sweep.families import family_rule
 from swarm.researchers.sweep.frame import is_frame
-from swarm.researchers.sweep.literals import Literal, Place, Value, numbered, spliced
+from swarm.researchers.sweep.literals import Literal, Place, Value, is_telling, numbered, spliced
 from swarm.researchers.sweep.python_literals import read_python
 from swarm.researchers.sweep.token_literals import LANGUAGES, read_tokens
 
@@ -41,9 +41,10 @@ def knobs_of(source: Source, device: str) -> dict[str, Knob]:
     """All knobs of the editable files, by name: files in the order of their names, and each in the text's order."""
     found: dict[str, Knob] = {}
     texts = {path: _decoded(content) for path, content in sorted(source.files.items()) if len(content) <= _LARGEST}
-    reads = frozenset().union(*(read_python(t, device).reads for path, t in texts.items() if path.endswith(".py")))
+    reads = {path: read_python(text, device, frozenset()).reads for path, text in texts.items() if path.endswith(".py")}
     for path, text in texts.items():
-        for name, literal in _file_knobs(path, text, device, reads).items():
+        elsewhere = frozenset().union(*(names for other, names in reads.items() if other != path))
+        for name, literal in _file_knobs(path, text, device, elsewhere).items():
             plain = literal.place is Place.CONSTANT and path.endswith(".py") and name not in found
             full = name if plain else f"{path}:{name}"
             found[full] = Knob(full, path, literal)
@@ -82,26 +83,29 @@ def show(value: Value) -> str:
 
 
 def _python_knobs(text: str, device: str) -> dict[str, Literal]:
-    return _file_knobs("file.py", text, device, read_python(text, device).reads)
+    return _file_knobs("file.py", text, device, frozenset())
 
 
 @functools.lru_cache(maxsize=64)
-def _file_knobs(path: str, text: str, device: str, reads: frozenset[str]) -> dict[str, Literal]:
-    """The knobs of one file by their names in it. `reads` are the names that some editable Python file reads."""
+def _file_knobs(path: str, text: str, device: str, elsewhere: frozenset[str]) -> dict[str, Literal]:
+    """The knobs of one file by their names in it. `elsewhere` are the names that other files read."""
     suffix = path.rpartition(".")[2].lower()
     if suffix == "py":
-        literals: Iterable[Literal] = read_python(text, device).literals
+        literals: Iterable[Literal] = read_python(text, device, elsewhere).literals
     elif suffix in CONFIGS:
         literals = read_config(text, suffix)
     elif suffix in LANGUAGES:
         literals = read_tokens(text, suffix)
     else:
         literals = ()
-    return {name: literal for name, literal in numbered(literals).items() if _is_knob(literal)}
+    return {name: literal for name, literal in numbered(literals).items() if is_knob(literal)}
 
 
-def _is_knob(literal: Literal) -> bool:
-    return not is_frame(literal) and (literal.place is Place.CONSTANT or family_rule(literal) is not None)
+def is_knob(literal: Literal) -> bool:
+    """Whether the literal may be tuned, by its place, its name and its value."""
+    if not is_telling(literal.place, literal.value) or is_frame(literal):
+        return False
+    return literal.place is Place.CONSTANT or family_rule(literal) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ class Place(StrEnum):
     ARGUMENT = "argument"  # of a constructor
     DEFAULT = "default"  # of a parameter
     DETAIL = "detail"  # inside of a function: a variable, or an argument of a function
+    WEIGHT = "weight"  # a factor inside of an expression
+    BAR = "bar"  # what something is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,18 @@ class Literal:
     place: Place
     comment: str = ""
     choices: tuple[str, ...] = ()
+
+
+def is_telling(place: Place, value: Value) -> bool:
+    """Whether a number of this value in such a place is a matter of choice.
+
+    Whole factors halve, negate or change a unit; what is compared with a small whole number is counted.
+    """
+    if place is Place.WEIGHT:
+        return isinstance(value, float) and 1e-3 <= abs(value) < 100 and value % 1 != 0
+    if place is Place.BAR:
+        return not isinstance(value, bool | str) and 0.01 <= abs(value) < 1000 and (value % 1 != 0 or abs(value) >= 15)
+    return True
 
 
 def numbered(literals: Iterable[Literal]) -> dict[str, Literal]:
@@ -61,7 +75,7 @@ def spliced(text: str, changes: Mapping[Literal, Value]) -> str:
 
 
 _NUMBER = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<body>0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9._'eE]+(?:(?<=[eE])[-+][0-9_]+)?)"
+    r"(?P<sign>[-+]?)\s*(?P<body>0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[0-9._']*[0-9.](?:[eE][-+]?[0-9_]*[0-9])?)"
     r"(?P<suffix>_?[a-zA-Z][a-zA-Z0-9]*)?"
 )
 _POWER = re.compile(r"2(?P<gap> ?)\*\*(?P=gap)\d+")

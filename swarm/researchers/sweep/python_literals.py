@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import ast
-import bisect
 import functools
-import operator
 import re
+import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from swarm.researchers.sweep.literals import Literal, Place, Value
+from swarm.researchers.sweep.literals import Literal, Place
+from swarm.researchers.sweep.python_syntax import (
+    Positions,
+    attributes_by_word,
+    dotted,
+    fold,
+    last_name,
+    literal_words,
+    operand,
+    root_name,
+    within,
+    words_in,
+    wrapped,
+)
 
 PRESETS = "PRESETS"  # the table of presets by device
 LONGEST = 16  # a longer list of numbers is data
-
-_OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-}
 
 
 def _listed(text: str) -> frozenset[str]:
@@ -57,94 +59,25 @@ class PythonFile:
 
 
 @functools.lru_cache(maxsize=64)
-def read_python(text: str, device: str) -> PythonFile:
-    """The literals of the file for `device`; none where it does not parse.
+def read_python(text: str, device: str, elsewhere: frozenset[str] = frozenset()) -> PythonFile:
+    """The literals of the file for `device`; none where it does not parse. `elsewhere` are names that others read.
 
     A file with presets by device has its knobs there, and nowhere else.
     """
     try:
-        tree = ast.parse(text.encode("utf-8", "replace"))
-        reader = _Reader(text, device)
-        return reader.read(tree)
+        with warnings.catch_warnings(action="ignore"):  # of escapes in strings, which are none of our business
+            tree = ast.parse(text.encode("utf-8", "replace"))
+        return _Reader(text, device, elsewhere).read(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return PythonFile((), frozenset())
-
-
-def fold(node: ast.expr) -> Value | None:
-    """The value of a literal or of plain arithmetic on literals (`2**19`), None for anything else."""
-    try:
-        return _evaluate(node)
-    except (ArithmeticError, ValueError, TypeError):
-        return None
-
-
-def _evaluate(node: ast.expr) -> Value:
-    match node:
-        case ast.Constant(value=bool() | int() | float() | str() as value):
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_number(operand)
-        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _OPERATORS:
-            base, other = _number(left), _number(right)
-            if isinstance(operation, ast.Pow | ast.LShift) and abs(other) > 64:
-                raise ValueError("too large to be a knob")
-            return _OPERATORS[type(operation)](base, other)
-    raise ValueError("not a literal")
-
-
-def _number(node: ast.expr) -> float | int:
-    value = _evaluate(node)
-    if isinstance(value, str):
-        raise TypeError("arithmetic on text")
-    return value
-
-
-class _Positions:
-    """Where a node stands in the text, in characters: a syntax tree counts lines and bytes."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
-        self._mark = text.startswith("\ufeff")  # a byte order mark is no part of the first line, for a parser
-
-    def span(self, node: ast.expr) -> tuple[int, int]:
-        return self._at(node.lineno, node.col_offset), self._at(node.end_lineno or 0, node.end_col_offset or 0)
-
-    def line_of(self, position: int) -> int:
-        return bisect.bisect_right(self._starts, position) - 1
-
-    def line(self, number: int) -> str:
-        end = self._starts[number + 1] if number + 1 < len(self._starts) else len(self._text)
-        return self._text[self._starts[number] : end].rstrip("\r\n")
-
-    def _at(self, line: int, column: int) -> int:
-        start = self._starts[line - 1]
-        if line == 1 and self._mark:
-            start += 1
-        ahead = self._text[start : start + column]
-        if ahead.isascii():
-            return start + column
-        return start + len(ahead.encode("utf-8", "replace")[:column].decode(errors="ignore"))
-
-    def comment(self, start: int, end: int) -> str:
-        """What is said beside a literal, and on the lines of comment just above it."""
-        number = self.line_of(start)
-        last = self.line_of(end)
-        rest = self._text[end : self._starts[last] + len(self.line(last))]
-        beside = re.match(r"[^'\"#]*#+(.*)", rest)
-        said = [beside[1]] if beside else []
-        while number and (above := self.line(number - 1).strip()).startswith("#"):
-            said.insert(0, above.strip("# "))
-            number -= 1
-        return "\n".join(said)
 
 
 class _Reader:
     """Walks the file's statements once, with the names of what they stand in."""
 
-    def __init__(self, text: str, device: str) -> None:
-        self._text, self._device = text, device
-        self._positions = _Positions(text)
+    def __init__(self, text: str, device: str, elsewhere: frozenset[str]) -> None:
+        self._text, self._device, self._elsewhere = text, device, elsewhere
+        self._positions = Positions(text)
         self._found: list[tuple[str, Literal]] = []  # with the plain name that must be read somewhere, or ""
         self._reads: set[str] = set()
         self._class = ""
@@ -163,7 +96,9 @@ class _Reader:
                 self._add(str(keyword.arg), keyword.value, Place.CONSTANT, str(keyword.arg))
         else:
             self._body(tree.body, "")
-        return PythonFile(tuple(self._settled()), frozenset(self._reads))
+        reads = frozenset(self._reads)
+        self._reads |= self._elsewhere
+        return PythonFile(tuple(self._settled()), reads)
 
     # -- what the whole file says of its names -----------------------------------------------------------------
 
@@ -173,26 +108,26 @@ class _Reader:
                 case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name, ctx=ast.Load()):
                     self._reads.add(name)
                 case ast.Call(func=func, args=args, keywords=keywords):
-                    callee = _last(func)
+                    callee = last_name(func)
                     star = any(isinstance(a, ast.Starred) for a in args) or any(k.arg is None for k in keywords)
                     self._calls[callee].append(({k.arg for k in keywords if k.arg}, len(args), star))
-                    self._reads.update(_named_attributes(node))
+                    self._reads.update(attributes_by_word(node))
                 case ast.Compare(left=left, ops=ops, comparators=others):
                     self._note_comparison(left, ops, others)
                 case ast.Match(subject=subject, cases=cases):
                     patterns = [p for case in cases for p in ast.walk(case.pattern) if isinstance(p, ast.MatchValue)]
-                    self._compared[_last(subject)] += [w for p in patterns for w in _words(p.value)]
+                    self._compared[last_name(subject)] += [w for p in patterns for w in words_in(p.value)]
                 case ast.Subscript(value=ast.Name(id=table), slice=ast.Name() | ast.Attribute() as key):
-                    self._looked_up.append((table, _last(key)))
+                    self._looked_up.append((table, last_name(key)))
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict(keys=keys)):
-                    self._tables[name] = [w for key in keys if key is not None for w in _words(key)]
+                    self._tables[name] = [w for key in keys if key is not None for w in words_in(key)]
 
     def _note_comparison(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> None:
         for op, other in zip(ops, others, strict=False):
             if isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
-                name = _last(left)
+                name = last_name(left)
                 inside = other.elts if isinstance(other, ast.Tuple | ast.List | ast.Set) else [other]
-                self._compared[name] += [word for item in inside for word in _words(item)]
+                self._compared[name] += [word for item in inside for word in words_in(item)]
 
     # -- statements --------------------------------------------------------------------------------------------
 
@@ -207,31 +142,31 @@ class _Reader:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._function(node, scope)
             case ast.ClassDef(name=name, body=body):
-                outer, self._class = self._class, _within(scope, name)
+                outer, self._class = self._class, within(scope, name)
                 self._fields(node, self._class)
                 self._body([s for s in body if not isinstance(s, ast.Assign | ast.AnnAssign)], self._class)
                 self._class = outer
             case ast.Assign(targets=[target, *_], value=value):
                 self._assignment(target, value, scope)
             case ast.AnnAssign(target=target, value=ast.expr() as value, annotation=annotation):
-                self._assignment(target, value, scope, _literal_words(annotation))
+                self._assignment(target, value, scope, literal_words(annotation))
             case ast.AugAssign(target=target, op=op, value=value):
-                changed = _label(target)
+                changed = dotted(target)
                 own = changed.startswith("self.")
-                key = _within(self._class, changed.removeprefix("self.")) if own else _within(scope, changed)
+                key = within(self._class, changed.removeprefix("self.")) if own else within(scope, changed)
                 self._stores[key].append(None)
                 if isinstance(op, ast.Mult | ast.Div) and isinstance(fold(value), float):
                     self._add(f"{key}.factor", value, Place.DETAIL)
                 self._expression(value, scope)
             case ast.If(test=test, body=body, orelse=orelse):
-                if not (isinstance(test, ast.Constant) and not test.value) and _last(test) != "TYPE_CHECKING":
+                if not (isinstance(test, ast.Constant) and not test.value) and last_name(test) != "TYPE_CHECKING":
                     self._expression(test, scope)
                     self._body(body, scope)
                 self._body(orelse, scope)
             case ast.For(target=target, iter=source, body=body, orelse=orelse):
                 for name in ast.walk(target):
                     if isinstance(name, ast.Name):
-                        self._stores[_within(scope, name.id)].append(source)
+                        self._stores[within(scope, name.id)].append(source)
                 self._expression(source, scope)
                 self._body([*body, *orelse], scope)
             case ast.While(test=test, body=body, orelse=orelse):
@@ -260,7 +195,7 @@ class _Reader:
             return  # nobody calls it
         for decorator in node.decorator_list:
             self._expression(decorator, scope)
-        label = scope if node.name == "__init__" else _within(scope, node.name)
+        label = scope if node.name == "__init__" else within(scope, node.name)
         owner = scope.rpartition(".")[2] if node.name == "__init__" else node.name
         arguments = node.args
         positional = [*arguments.posonlyargs, *arguments.args]
@@ -272,7 +207,7 @@ class _Reader:
             if default is not None:
                 self._note_parameter(default, owner, argument.arg, place - skipped)
                 name = f"{label}.{argument.arg}" if label else argument.arg
-                words = _literal_words(argument.annotation)
+                words = literal_words(argument.annotation)
                 self._value(name, default, Place.DEFAULT, argument.arg, words)
         self._body(node.body, label)
 
@@ -288,7 +223,7 @@ class _Reader:
                 case ast.AnnAssign(target=ast.Name(id=name), value=value, annotation=annotation):
                     if value is not None:
                         self._note_parameter(value, node.name, name, position)
-                        self._value(f"{scope}.{name}", value, Place.SETTING, name, _literal_words(annotation))
+                        self._value(f"{scope}.{name}", value, Place.SETTING, name, literal_words(annotation))
                     position += 1
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     self._value(f"{scope}.{name}", value, Place.SETTING, name)
@@ -298,17 +233,17 @@ class _Reader:
             for one, other in zip(target.elts, value.elts, strict=True):
                 self._assignment(one, other, scope)
             return
-        name, key = _last(target), _label(target)
+        name, key = last_name(target), dotted(target)
         if not name or not key:
             self._expression(value, scope)
             return
         plain = isinstance(target, ast.Name)
         place = Place.SETTING
         if plain:
-            key = _within(scope, name)
+            key = within(scope, name)
             place = Place.DETAIL if scope else Place.CONSTANT if name.isupper() else Place.SETTING
         elif key.startswith("self."):
-            key = _within(self._class, key.removeprefix("self."))
+            key = within(self._class, key.removeprefix("self."))
         self._stores[key].append(value)
         self._value(key, value, place, "" if isinstance(target, ast.Subscript) else name, words)
 
@@ -328,14 +263,14 @@ class _Reader:
                         self._value(f"{name}.{key.value}", value, _as_setting(place))
                     else:
                         self._expression(value, name)
-            case ast.Call(func=func, args=args, keywords=keywords) if _last(func) == "dict" and not args:
+            case ast.Call(func=func, args=args, keywords=keywords) if last_name(func) == "dict" and not args:
                 for keyword in keywords:
                     if keyword.arg:
                         self._value(f"{name}.{keyword.arg}", keyword.value, _as_setting(place))
-            case ast.Call(func=func) if (default := _default(node)) is not None:
+            case ast.Call(func=func) if (default := wrapped(node)) is not None:
                 if isinstance(default, ast.Constant) and isinstance(default.value, str):
                     self._quoted_number(name, default, place, read)
-                    if _last(func) in ("Option", "Field", "field"):
+                    if last_name(func) in ("Option", "Field", "field"):
                         self._value(name, default, place, read, words)
                 else:
                     self._value(name, default, place, read, words)
@@ -357,13 +292,13 @@ class _Reader:
                 self._value(scope, node, Place.DETAIL)
             case ast.BinOp(left=left, op=ast.Mult(), right=right) if scope:
                 for number, other in ((left, right), (right, left)):
-                    if _is_coefficient(fold(number)) and (name := _operand(other)):
-                        self._add(f"{scope}.{name}.weight", number, Place.DETAIL)
+                    if name := operand(other):
+                        self._add(f"{scope}.{name}.weight", number, Place.WEIGHT)
                 self._expression(left, scope)
                 self._expression(right, scope)
             case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], comparators=[right]):
-                if scope and _is_bar(fold(right)) and (name := _operand(left)):
-                    self._add(f"{scope}.{name}.threshold", right, Place.DETAIL)
+                if scope and (name := operand(left)):
+                    self._add(f"{scope}.{name}.threshold", right, Place.BAR)
                 self._expression(left, scope)
                 self._expression(right, scope)
             case _:
@@ -373,20 +308,20 @@ class _Reader:
                         self._expression(inside, scope)
 
     def _call(self, node: ast.Call, scope: str) -> None:
-        callee = _last(node.func.value if isinstance(node.func, ast.Subscript) else node.func)
-        if callee in _SILENT or _root(node.func) in _SILENT_MODULES or callee.startswith("suggest_"):
+        callee = last_name(node.func.value if isinstance(node.func, ast.Subscript) else node.func)
+        if callee in _SILENT or root_name(node.func) in _SILENT_MODULES or callee.startswith("suggest_"):
             return
         if callee in ("add_argument", "option"):
             self._flag(node)
             return
         if callee == "partial" and node.args:
-            callee = _last(node.args[0])
+            callee = last_name(node.args[0])
         if callee in ("update", "dict"):
-            callee = _last(node.func.value) if isinstance(node.func, ast.Attribute) else scope
-        if (default := _default(node)) is not None:
+            callee = last_name(node.func.value) if isinstance(node.func, ast.Attribute) else scope
+        if (default := wrapped(node)) is not None:
             key = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
             if isinstance(key, str) and key:
-                self._value(_within(_label(node.func).rpartition(".")[0], key), default, Place.SETTING)
+                self._value(within(dotted(node.func).rpartition(".")[0], key), default, Place.SETTING)
         elif callee not in _WRAPPERS:
             made = callee[:1].isupper()
             place = Place.ARGUMENT if made else Place.DETAIL
@@ -411,10 +346,10 @@ class _Reader:
         if not flags or "default" not in given or "action" in given:
             return
         kinds = [given["choices"]] if "choices" in given else []
-        if isinstance(kind := given.get("type"), ast.Call) and _last(kind.func) == "Choice":
+        if isinstance(kind := given.get("type"), ast.Call) and last_name(kind.func) == "Choice":
             kinds = kind.args[:1]
         listed = [kind.elts for kind in kinds if isinstance(kind, ast.List | ast.Tuple | ast.Set)]
-        words = tuple(word for items in listed for item in items for word in _words(item))
+        words = tuple(word for items in listed for item in items for word in words_in(item))
         self._value(max(flags, key=len), given["default"], Place.SETTING, "", words)
 
     # -- what is found -----------------------------------------------------------------------------------------
@@ -461,8 +396,7 @@ class _Reader:
                 continue
             words = dict.fromkeys([*literal.choices, *self._compared.get(_key(literal.name), ())])
             if isinstance(literal.value, str):
-                choices = tuple(words) if literal.value in literal.choices else tuple({**words, literal.value: None})
-                literal = replace(literal, choices=choices if len(choices) > 1 else ())
+                literal = replace(literal, choices=(*{**words, literal.value: None},) if len(words) > 1 else ())
             yield literal
 
     def _is_replaced(self, start: int) -> bool:
@@ -487,10 +421,6 @@ class _Reader:
         return literal.value in (0, 1, -1) or isinstance(literal.value, int | str)
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Names
-
-
 def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
     for statement in body:
         match statement:
@@ -506,97 +436,9 @@ def _presets(table: ast.Dict, device: str) -> Iterator[ast.keyword]:
             yield from (keyword for keyword in value.keywords if keyword.arg is not None)
 
 
-def _default(node: ast.Call) -> ast.expr | None:
-    """The literal that a call wraps or falls back on: `float(os.environ.get("LR", "0.1"))`, `Field(0.1, ge=0)`."""
-    callee, arguments = _last(node.func), node.args
-    if callee in ("get", "getenv") and len(arguments) == 2 and isinstance(arguments[0], ast.Constant):
-        return arguments[1]
-    if callee in ("int", "float") and len(arguments) == 1:
-        inner = arguments[0]
-        return _default(inner) if isinstance(inner, ast.Call) else None
-    if callee in ("field", "Field", "Option", "Argument", "Parameter"):
-        given = [keyword.value for keyword in node.keywords if keyword.arg == "default"]
-        return next(iter([*given, *arguments[:1]]), None)
-    return None
-
-
-def _last(node: ast.AST) -> str:
-    """The last name of a dotted one; the key of a table's entry."""
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case ast.Subscript(slice=ast.Constant(value=str() as key)):
-            return key
-        case ast.Call(func=ast.Attribute(value=value, attr="lower" | "upper" | "strip")):
-            return _last(value)
-    return ""
-
-
-def _label(node: ast.AST) -> str:
-    """A dotted name, a table's entry as one of its names."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=name):
-            return _within(_label(value), name)
-        case ast.Subscript(value=value, slice=ast.Constant(value=str() as name)):
-            return _within(_label(value), name)
-    return ""
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _operand(node: ast.expr) -> str:
-    """The name of what a number is multiplied or compared with: a variable, a table's entry, a function's result."""
-    if not isinstance(node, ast.Call):
-        return _last(node)
-    if isinstance(node.func, ast.Attribute) and not isinstance(node.func.value, ast.Name):  # `frame["skill"].mean()`
-        return _operand(node.func.value)
-    callee = _last(node.func)
-    return "" if callee in ("len", "sum", "int", "round", "sqrt", "time") else callee
-
-
-def _is_coefficient(value: Value | None) -> bool:
-    """Whether a factor weighs something: not one that halves, negates, or changes a unit."""
-    return isinstance(value, float) and 1e-3 <= abs(value) < 100 and value not in (0.5, 0.01, 0.001) and value % 1 != 0
-
-
-def _is_bar(value: Value | None) -> bool:
-    """Whether a number that something is compared with is a matter of choice: no count of a few things, no sign."""
-    if isinstance(value, bool | str) or value is None:
-        return False
-    return 0.01 <= abs(value) < 1000 and (value % 1 != 0 or abs(value) >= 15)
-
-
-def _within(scope: str, name: str) -> str:
-    return f"{scope}.{name}" if scope and name else scope or name
-
-
 def _key(name: str) -> str:
     return re.sub(r"\[\d+\]$", "", name).rpartition(".")[2].lstrip("-").replace("-", "_")
 
 
 def _as_setting(place: Place) -> Place:
     return Place.SETTING if place in (Place.CONSTANT, Place.DEFAULT) else place
-
-
-def _words(node: ast.expr) -> list[str]:
-    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
-
-
-def _literal_words(annotation: ast.expr | None) -> tuple[str, ...]:
-    """The words of `Literal["a", "b"]`."""
-    if not isinstance(annotation, ast.Subscript) or _last(annotation.value) != "Literal":
-        return ()
-    inside = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-    return tuple(word for item in inside for word in _words(item))
-
-
-def _named_attributes(node: ast.Call) -> Iterator[str]:
-    """`getattr(settings, "depth")` reads depth."""
-    if _last(node.func) in ("getattr", "itemgetter", "attrgetter"):
-        yield from (word for argument in node.args for word in _words(argument))

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from swarm.researchers.sweep.knobs import Value
 from swarm.researchers.sweep.rules import Grid, Rule
 
-CANDIDATES = 24  # drawn for every question; the best are answered first
+CANDIDATES = 16  # drawn for every question; the best are answered first
 REACH = 3.0  # grid steps to each side within which a knob is searched
 _GOOD = 16  # observations at most that count as good, ...
 _SHARE = 0.25  # ... and their share
+_OTHERS = 96  # of the rest, the newest that are looked at: a question takes as long after a night as after an hour
 _QUARTERS = 4  # a continuous knob moves by quarters of a step: what lies nearer hardly differs
 _OTHERWISE = 0.2  # chance of a choice that the good observation did not make
 
@@ -120,7 +121,7 @@ def suggest(
     most = min(_GOOD, math.ceil(len(measured) * _SHARE))
     best = set(heapq.nlargest(most, measured, key=lambda index: places[index][1] or 0.0))
     good = [places[index][0] for index in sorted(best)]
-    others = [place for index, (place, _) in enumerate(places) if index not in best]
+    others = [place for index, (place, _) in enumerate(places) if index not in best][-_OTHERS:]
     scored: list[tuple[float, int, dict[str, Value]]] = []
     for number in range(CANDIDATES):
         near = chance.choice(good) if good and number % 4 else None

@@ -25,6 +25,7 @@ def outcome(swarm: SimulatedSwarm) -> Outcome:
         keeps=10, false_keeps=1 if swarm.policy == "race" else 4, crowned=int(swarm.landscape.gain > 0),
         false_champions=0, optimism=0.1, record_optimism=2.0, experiments=50, runs=80, new_share=0.7,
         new_ideas=100, wrongly_refused=1, repeats=40, repeats_run=2,
+        proposals=200, refused=30, judged=(),
     )  # fmt: skip
 
 
@@ -37,6 +38,7 @@ def test_one_flat_object_has_every_key() -> None:
     assert flat["progress_ratio_0012_klike"] == pytest.approx(2.0)
     assert (flat["false_keeps_0006_default"], flat["greedy_false_keeps_0006_default"]) == (0.1, 0.4)
     assert (flat["null_nights_clean"], flat["duplicates_run"], flat["wrongly_refused"]) == (1.0, 0.05, 0.01)
+    assert flat["refused"] == 0.15
     assert flat["speedup_8"] == pytest.approx(6.0) == flat["speedup_8_12h"]
 
 
@@ -49,7 +51,8 @@ def test_figures_come_with_their_standard_errors() -> None:
 @pytest.mark.parametrize(
     "flags",
     [{"sigma": "much"}, {"sigma": "-1"}, {"landscape": "moon"}, {"policy": "rce"}, {"policy": "race:keep=1"},
-     {"policy": "race:keep_z=x"}, {"swarms": 0}, {"hours": float("inf")}, {"repeats": 1.0}, {"gpus": -1}],
+     {"policy": "race:keep_z=x"}, {"swarms": 0}, {"researcher": "x"}, {"hours": float("inf")},
+     {"repeats": 1.0}, {"gpus": -1}],
 )  # fmt: skip
 def test_what_cannot_be_simulated_is_refused_in_one_line(flags: dict[str, object]) -> None:
     with pytest.raises(UsageError) as refused:
