@@ -24,7 +24,7 @@ _FOREIGN = (
     *("GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_REPLACE_REF_BASE"),
     *("GIT_NO_REPLACE_OBJECTS", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_GLOB_PATHSPECS"),
     *("GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_ATTR_SOURCE", "GIT_DEFAULT_HASH"),
-    *("GIT_DEFAULT_REF_FORMAT"),
+    *("GIT_DEFAULT_REF_FORMAT",),
 )
 _SETTINGS = (  # of plumbing; what only `git diff`, `git log` and their like heed needs no mention
     f"core.hooksPath={os.devnull}",

@@ -13,7 +13,6 @@ from swarm.project.reading import inside
 from swarm.project.running import closure, named_by
 from swarm.project.scope import measures
 from swarm.project.sight import PROGRAM, Sight
-from swarm.project.texts import Said
 
 TRAIN, PREPARE = "train.py", "prepare.py"
 
@@ -22,7 +21,7 @@ def editable_of(sight: Sight) -> Found | Question | None:
     """What the first text that speaks of it allows to edit, else train.py; a question where texts do not agree."""
     votes, missing = [], []
     for said in sight.texts:
-        if not (_leads(said) or said.scope.sure):
+        if not (said.leads or said.scope.sure):  # others are believed where they call files the only ones
             continue
         paths = _existing(sight.root, said.path, said.scope.editable)
         contested = _existing(sight.root, said.path, said.scope.contested)
@@ -49,11 +48,6 @@ def editable_of(sight: Sight) -> Found | Question | None:
 
 def _is_missing(root: Path, path: str) -> bool:
     return bool(re.search(r"\w\.[a-z]{1,4}$", path)) and not _holds(root, path)
-
-
-def _leads(said: Said) -> bool:
-    """Whether a text is about the research: what it says of files is believed, others must call them the only ones."""
-    return said.path == session.NOTES or PurePosixPath(said.path).name == PROGRAM
 
 
 def fixed_of(sight: Sight) -> Found | None:

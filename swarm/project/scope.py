@@ -13,12 +13,13 @@ _DO = r"(?:edit|modify|change|touch|alter|mutate|optimi[sz]e|tune)s?\b"
 _MAY = re.compile(
     rf"\b(?:only|single|sole|one|the)\b[^.`]{{0,20}}\bfiles?\b[^.`]{{0,20}}\b(?:you|agents?|LLM|model|it|we|to)\b"
     rf"[^.`]{{0,15}}\b{_CHANGE}"
-    rf"|\b{_DO}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_DO}|\b(?:mutable|editable|writable)\b"
+    rf"|\b{_DO}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_DO}|\b(?:mutable|editable)\b"
     r"|\bagents? (?:edits?|modif|chang)\w*|\b(?:edit|modify) this\b",
     re.IGNORECASE,
 )
 _ONLY = re.compile(r"\b(?:only|single|sole|the file)\b|edits? this", re.IGNORECASE)
 _IMPERATIVE = re.compile(r"[\s\d.*+-]*(?:you (?:may|can|should)\s+)?(?:modify|edit)\s+\W*`", re.IGNORECASE)
+_AT_TIMES = re.compile(r"\bonly (?:when|if|for)\b|\bunless\b", re.IGNORECASE)
 _MUST_NOT = re.compile(
     rf"\b(?:do not|don['’]?t|never|must not|cannot|can['’]?t|should not|shouldn['’]?t|not allowed to|may not|not)\b"
     rf"[^.`]{{0,30}}\b{_CHANGE}|read[- ]only|\bimmutable\b|\boff[- ]limits\b|\bfrozen\b|(?:[—–:-]\s*|\bis |\()fixed\b",
@@ -91,7 +92,7 @@ def _verdicts(text: str) -> Iterator[tuple[str, str]]:
             continue
         item = _ITEM.match(line)
         if not item and line.rstrip(" *_").endswith(":"):
-            listing = _listing(line) or listing
+            listing = _listing(line) if _listing(line) or "read" in line else listing
         elif not item and not line.startswith((" ", "\t")):
             listing = "" if not _listing(line) else listing
         yield from _of_line(line, listing, bool(item))
@@ -116,35 +117,42 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _listing(line: str) -> str:
-    if re.match(r"[\s\W\d]*read\b", line, re.IGNORECASE):
+    if re.search(r"^[\s\W\d]*read\b|\b(?:may|can|should) (?:also )?(?:read|consult)\b", line, re.IGNORECASE):
         return ""
     return "not" if _MUST_NOT_LIST.search(line) else "may" if _MAY_LIST.search(line) else ""
 
 
 def _of_line(line: str, listing: str, item: bool) -> Iterator[tuple[str, str]]:
+    """What a line says of each of its paths; what its last sentences say alone is said of those that it begins with."""
+    names, rest = _leading(line)
     waiting: list[str] = []  # paths of which nothing is said yet
     found = False
     for clause in re.split(r"(?<=[\w`*)])[.;](?:\s|$)", line):
         paths = list(_paths(clause))
-        verdict = "not" if _MUST_NOT.search(clause) else "may" if _MAY.search(clause) else ""
-        if verdict == "may" and _ONLY.search(clause):
-            verdict = "only"
-        if listing == "not" and verdict in ("", "may"):
-            verdict = "not" if paths else verdict
-        elif not verdict and _IMPERATIVE.match(clause):
-            verdict = "may"
+        verdict = _verdict(clause)
+        if verdict in ("", "may") and listing == "not":
+            verdict, paths = ("not", names) if item and names and not found else ("", paths)
         if verdict:
-            for path in paths or waiting:
+            for path in paths or names or waiting:
                 found = True
                 yield verdict, path
             waiting = []
         else:
             waiting += paths
     if listing == "may" and item and not found:
-        names, rest = _leading(line)
         aside = _ASIDE.search(rest) or _SESSION.search(line)
         for path in names:
             yield ("aside" if aside or measures(path) else "may"), path
+
+
+def _verdict(clause: str) -> str:
+    if _MUST_NOT.search(clause):
+        return "not"
+    if _MAY.search(clause):
+        return "only" if _ONLY.search(clause) else "may"
+    if _IMPERATIVE.match(clause):
+        return "aside" if _AT_TIMES.search(clause) else "may"
+    return ""
 
 
 def _paths(clause: str) -> Iterator[str]:

@@ -67,10 +67,15 @@ class Sight:
 
     @cached_property
     def named_metrics(self) -> list[Found]:
-        """The metrics that the session's journal and the texts name; where none is, those that they say to improve."""
+        """The metrics that the session's journal and the texts name; where none is, those that they say to improve.
+
+        Where there is a text about the research, what a README alone names is not this research's metric.
+        """
         named: dict[str, str] = {self.segment.metric: JOURNAL} if self.segment else {}
+        leading = [said for said in self.texts if said.leads]
         for names in ("metrics", "goals"):
             for said in self.texts if not named or names == "metrics" else ():
                 for name in getattr(said, names):
-                    named.setdefault(name, said.path)
+                    if said in leading or not leading or any(name in text.text for text in leading):
+                        named.setdefault(name, said.path)
         return [Found(name, f"named by {path}") for name, path in named.items()]

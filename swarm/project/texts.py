@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from swarm.project.commands import without_log
 from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource
 from swarm.project.reading import text_of
 from swarm.project.scope import Scope, scope_of
 
+LEADING = ("autoresearch.md", "program.md")
 NAMES = ("program.md", "README.md", "CLAUDE.md", "AGENTS.md")
 
 _NAME = r"[A-Za-z_][\w@./-]*[\w@]"
@@ -34,6 +35,7 @@ _GOALS = (  # what is to be improved, among other things maybe
     re.compile(rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}", re.IGNORECASE),
     re.compile(rf"\b(?:lowest|highest)\s+{_SMALL}[`*\"]*((?:[A-Za-z]+_)+\w+)", re.IGNORECASE),
 )
+_DENIED = re.compile(r"\b(?:instead of|no longer|not|never|rather than|without)\b[^.;\n]*$", re.IGNORECASE)
 _GREPPED = re.compile(rf"\b(?:grep|rg)\b[^\n`]*?[\"']\^?(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[)")
 _NO_METRIC = re.compile(
     r"(?:init|run|log)_experiment|.*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on",
@@ -75,6 +77,11 @@ class Said:
     scope: Scope
     runs: tuple[Run, ...]
 
+    @property
+    def leads(self) -> bool:
+        """Whether the text is about the research, and not about the repository."""
+        return PurePosixPath(self.path).name in LEADING
+
 
 def read_said(root: Path, path: str) -> Said | None:
     text = text_of(root / path)
@@ -108,6 +115,8 @@ def _plausible(found: Iterator[re.Match[str]]) -> list[str]:
     """The names that look like one: in quotes, of several words, or known."""
     kept = {}
     for match in found:
+        if _DENIED.search(match.string[max(0, match.start() - 30) : match.start()]):
+            continue
         name = match[1].rstrip("./-")
         around = match.string[match.start(1) - 1], match.string[match.end(1) : match.end(1) + 1]
         quoted = {*around} <= _QUOTES

@@ -61,6 +61,11 @@ from swarm.project.scope import scope_of
             True,
         ),
         ("Files are changed *only* in whitespace by `hook.sh`; keeps only improvements of `x.py`.", [], [], False),
+        ("- `prepare.py` — used by `train.py`. Prefer not to modify.", [], ["prepare.py"], False),
+        ("Verify that `results.tsv` exists and that `artifacts/` is writable.", [], [], False),
+        ("## In scope\nYou may edit:\n- `a.py`\n\nYou may read:\n- `b.py`", ["a.py"], [], False),
+        ("## Never stop\n- re-read `train.py`\n- `run.log` may be long", [], ["run.log"], False),
+        ("Edit `a.py`. Edit `b.py` only when needed.", ["a.py"], ["b.py"], False),
         ("Nothing here.", [], [], False),
     ],
 )

@@ -40,6 +40,7 @@ def test_the_metric(text: str, metrics: list[str]) -> None:
         ("Your goal is to maximize `win_rate`.", ["win_rate"]),
         ("get the lowest val_bpb", ["val_bpb"]),
         ("minimizing the mean `regret` and `wall_seconds`", ["regret"]),
+        ("Instead of optimizing `val_bpb`, maximize `fit_acc`. It is no longer to minimize `val_loss`.", ["fit_acc"]),
         ("the highest throughput possible, the lowest price", []),
     ],
 )
