@@ -26,7 +26,8 @@ from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Exhausted, Profile
-from swarm.researchers.sweep.knobs import Value, read_knobs, write_knobs
+from swarm.researchers.sweep.knob_space import open_knob_space
+from swarm.researchers.sweep.knobs import Value
 from swarm.text import read_text
 
 SCRIPT = Option("script", "", "its file, JSON or TOML")
@@ -81,11 +82,9 @@ class Scripted:
         step = next((s for s in self._steps if s.title == idea.title), Step(idea.title, knobs=idea.knobs))
         if step.replace is not None:
             return _replaced(briefing.parent.files, step.path, step.replace)
-        for path, content in briefing.parent.files.items():
-            form = read_text(content)
-            if idea.knobs and idea.knobs.keys() <= read_knobs(form.text, briefing.device).keys():
-                return Edit({path: form.encode(write_knobs(form.text, briefing.device, idea.knobs))})
-        return Edit({})
+        space = open_knob_space(briefing.parent, briefing.device)
+        known = space is not None and idea.knobs and idea.knobs.keys() <= space.knobs.keys()
+        return space.set(idea.knobs) if space and known else Edit({})
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         step = next((s for s in self._steps if s.title == idea.title), None)

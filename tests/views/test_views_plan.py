@@ -34,7 +34,7 @@ def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_it_tells_what_the_sweep_may_turn_and_where(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert rows(root, capsys)["knobs"].endswith("numbers and choices in 1 file: train.py 16")
+    assert rows(root, capsys)["knobs"].endswith("numbers and choices in 1 file: train.py 14")
     assert "knobs" not in rows(root, capsys, "--researcher", "command", "--researcher-command", "sh {prompt}")
 
 
