@@ -147,6 +147,7 @@ def _run(plan: Any, screen: Console) -> int:
     """The swarm in the foreground, with its leaderboard, and the report at the end."""
     from swarm.cli.attach import followed
     from swarm.coordinator.head import run
+    from swarm.judge.decide import read_policy
     from swarm.ledger.home import open_ledger
     from swarm.researchers.cli.scratch import clear
     from swarm.snapshot.read import read_snapshot
@@ -160,7 +161,8 @@ def _run(plan: Any, screen: Console) -> int:
             with followed(plan.root, read()):
                 follow(read, screen, stopping=OWNER, done=done)
 
-    first = "" if plan.config.resume else "; first the baseline on each, twice"
+    baseline = "once" if read_policy(plan.config.policy).noiseless else "on each, twice"
+    first = "" if plan.config.resume else f"; first the baseline {baseline}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)
     with _awake():
         code, reason = run(plan, show)

@@ -56,7 +56,7 @@ def test_a_block_counts_though_the_program_is_busy_after_it(late):
     [
         f"print('val_bpb: 1.25', flush=True)\n{SPINS}",  # it may be the first of many
         f"print('epoch 1 val_bpb: 1.5')\nprint('epoch 2 val_bpb: 1.25', flush=True)\n{HANGS}",
-        "import time\nprint('val_bpb: 1.25', flush=True)\nfor k in range(99):\n    time.sleep(0.2); print(k, flush=True)",
+        "import time\nprint('val_bpb: 1.25')\nfor k in range(99):\n    time.sleep(0.2); print(k, flush=True)",
         f"print('no number yet', flush=True)\n{HANGS}",
         f"print('---\\nval_bpb: nan', flush=True)\n{HANGS}",
     ],
