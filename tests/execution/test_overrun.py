@@ -117,7 +117,9 @@ def test_what_the_untouched_code_took_decides():
 def test_a_timeout_alone_ends_a_training(device):
     limits = limits_for(300, device, None, 4000)
     assert (limits.wall, limits.cpu, limits.silence) == (4000, None, None)
-    assert replace(limits, wall=0, cpu=0, silence=0) == replace(limits_for(300, device), wall=0, cpu=0, silence=0)
+    assert limits.check == 4000, "checks get no less than a run"
+    ended = {"wall": 0.0, "cpu": 0.0, "silence": 0.0, "check": 0.0}
+    assert replace(limits, **ended) == replace(limits_for(300, device), **ended)
 
 
 def test_a_runner_learns_it_from_the_baseline(rig):
