@@ -155,6 +155,7 @@ def _run(plan: Any, screen: Console) -> int:
     """The swarm in the foreground, with its leaderboard, and the report at the end."""
     from swarm.cli.attach import followed
     from swarm.coordinator.head import run
+    from swarm.judge.decide import read_policy
     from swarm.ledger.home import open_ledger
     from swarm.researchers.cli.scratch import clear
     from swarm.snapshot.read import read_snapshot
@@ -168,8 +169,9 @@ def _run(plan: Any, screen: Console) -> int:
             with followed(plan.root, read()):
                 follow(read, screen, stopping=OWNER, done=done)
 
+    baseline = "once" if read_policy(plan.config.policy).noiseless else "on each, twice"
     counted = ", with the trial run as the first of them" if plan.trial else ""
-    first = "" if plan.config.resume else f"; first the baseline on each, twice{counted}"
+    first = "" if plan.config.resume else f"; first the baseline {baseline}{counted}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)
     with _awake():
         code, reason = run(plan, show)

@@ -50,7 +50,9 @@ class Guard:
         value = _mean(self.name, runs)
         if value is None:
             return f"guard: no number for {self.name}, which must be {self.text}"
-        limit = self.bound * before if self.relative and before is not None else self.bound
+        limit = self.bound
+        if self.relative and before is not None:
+            limit = before + (self.bound - 1) * abs(before)  # a share of its size: more is more below zero too
         if value <= limit if self.most else value >= limit:
             return ""
         than = f"{self.text} of the untouched code's {before:.6g}" if self.relative else self.text

@@ -96,8 +96,7 @@ def test_checks_count_for_nothing_else(night: Night) -> None:
     after = night.board.swarm
     assert (after.measured, after.sigma) == (measured, night.board.swarm.sigma) and before.tag == after.tag
     assert night.row(experiment)["n"] == len(night.runs(f"experiment = '{experiment}' AND purpose != 'check'"))
-    snapshot_runs = [run for run in night.runs("state = 'checked'")]
-    assert [run["value"] for run in snapshot_runs] == [None]
+    assert [run["value"] for run in night.runs("state = 'checked'")] == [None]
 
 
 def test_lost_checks_are_run_again_and_given_up_after_too_many_faults(night: Night) -> None:

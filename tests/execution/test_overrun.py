@@ -56,7 +56,7 @@ def test_a_block_counts_though_the_program_is_busy_after_it(late):
     [
         f"print('val_bpb: 1.25', flush=True)\n{SPINS}",  # it may be the first of many
         f"print('epoch 1 val_bpb: 1.5')\nprint('epoch 2 val_bpb: 1.25', flush=True)\n{HANGS}",
-        "import time\nprint('val_bpb: 1.25', flush=True)\nfor k in range(99):\n    time.sleep(0.2); print(k, flush=True)",
+        "import time\nprint('val_bpb: 1.25')\nfor k in range(99):\n    time.sleep(0.2); print(k, flush=True)",
         f"print('no number yet', flush=True)\n{HANGS}",
         f"print('---\\nval_bpb: nan', flush=True)\n{HANGS}",
     ],
@@ -117,7 +117,9 @@ def test_what_the_untouched_code_took_decides():
 def test_a_timeout_alone_ends_a_training(device):
     limits = limits_for(300, device, None, 4000)
     assert (limits.wall, limits.cpu, limits.silence) == (4000, None, None)
-    assert replace(limits, wall=0, cpu=0, silence=0) == replace(limits_for(300, device), wall=0, cpu=0, silence=0)
+    assert limits.check == 4000, "checks get no less than a run"
+    ended = {"wall": 0.0, "cpu": 0.0, "silence": 0.0, "check": 0.0}
+    assert replace(limits, **ended) == replace(limits_for(300, device), **ended)
 
 
 def test_a_runner_learns_it_from_the_baseline(rig):

@@ -15,7 +15,7 @@ from swarm.records import Failure
 def test_the_wall_limit_ends_the_whole_tree(rig, stubborn):
     rig.limits = replace(rig.limits, wall=1.5)
     run = rig.run(stubborn)
-    assert run.failure == Failure.TIMEOUT and run.reason == "it still ran after 2 s"
+    assert run.failure == Failure.TIMEOUT and run.reason.startswith("it still ran after 2 s, ")
     assert len(rig.pids()) == 3 and not any(map(process_table.birth, rig.pids()))
     assert run.seconds < 6 and "up" in run.log_tail
 
@@ -28,7 +28,7 @@ def test_the_cpu_limit_counts_the_whole_tree(rig):
             subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
         import time; time.sleep(30)
         """)
-    assert run.failure == Failure.TIMEOUT and run.reason == "it used more than 1 CPU-seconds"
+    assert run.failure == Failure.TIMEOUT and run.reason.startswith("it used more than 1 CPU-seconds, ")
 
 
 def test_a_heart_that_stops_is_a_stall_and_no_crash(rig):

@@ -27,6 +27,22 @@ def test_bounds(text: str, kept: float, broken: float) -> None:
     assert told.startswith(f"guard: memory is {broken:.6g}, and must be within {text.strip()}")
 
 
+@pytest.mark.parametrize(
+    ("before", "text", "kept", "broken"),
+    [
+        (-10.0, "+10%", -9.0, -8.9),
+        (-10.0, "-5%", -10.5, -10.6),
+        (0.0, "+10%", 0.0, 0.001),
+        (0.0, "-10%", 0.0, -0.001),
+    ],
+)
+def test_a_share_of_what_is_negative_or_zero(before: float, text: str, kept: float, broken: float) -> None:
+    untouched = [{"drawdown": before}]
+    assert breach({"drawdown": text}, untouched, untouched) == "", "the untouched code is within its own bounds"
+    assert breach({"drawdown": text}, [{"drawdown": kept}], untouched) == ""
+    assert breach({"drawdown": text}, [{"drawdown": broken}], untouched)
+
+
 def test_the_mean_of_the_runs_counts() -> None:
     guards = {"memory": "<= 10"}
     assert breach(guards, [{"memory": 8}, {"memory": 12}], []) == ""
