@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.history.results_tsv import Row, read_results
+from swarm.history.earlier import Row
+from swarm.history.import_results import read_results
 
 HEADING = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
 
