@@ -1,5 +1,21 @@
 """Named outcomes that end a verb. Everything else that is raised is a bug."""
 
+import errno
+
+# What an operating system says where the machine is at fault; all else is about what was asked of it.
+_OF_THE_MACHINE = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EIO", "ENOMEM", "EAGAIN", "EMFILE", "ENFILE", "EROFS", "ESTALE", "ENODEV", "ENXIO"),
+        *("EBUSY", "ENOLCK", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENOTCONN", "ECONNRESET"),
+    )
+)
+
+
+def is_of_the_machine(error: OSError) -> bool:
+    """Whether the machine failed (a full disk, no process left), and not what was asked of it (an odd file name)."""
+    return error.errno in _OF_THE_MACHINE
+
 
 class SwarmError(Exception):
     """One line for people, with the remedy. The command line prints it and exits 1."""
@@ -19,6 +35,10 @@ class Fenced(SwarmError):
 
 class Unavailable(SwarmError):
     """There is no answer now, though nothing is wrong with the question: ask it again."""
+
+
+class Unmakeable(UsageError):
+    """A project's files cannot be laid out as they are: no machine's fault, and another try changes nothing."""
 
 
 class MachineFault(SwarmError):

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
 # What ideas for the training of a language model are about, in the order in which agents are dealt them. Another
 # project has categories of its own, which its swarm was launched with.
 CATEGORIES = (
@@ -38,6 +37,7 @@ class Purpose(StrEnum):
     REFRESH = "refresh"  # the parent again, so that it is known as well as its challenger
     CONFIRM = "confirm"  # a candidate for champion on fresh seeds
     CLOSING = "closing"  # champion and baseline at the swarm's end: the headline
+    CHECK = "check"  # the project's own checks on code that would be kept: it trains nothing and gives no number
     FILLER = "filler"  # the leader again, while the next idea is late: ended as soon as that is there
 
 
@@ -50,6 +50,7 @@ class Failure(StrEnum):
     TIMEOUT = "timeout"
     STALL = "stall"
     CODE = "code"
+    CHECKS = "checks"  # a command among the project's checks did not exit with 0
     INVALID = "invalid"
     INFRASTRUCTURE = "infrastructure"
     CONTENTION = "contention"  # measured, and not believed: fewer steps than other runs of the same code
@@ -78,6 +79,7 @@ class Outcome(StrEnum):
     """What a verdict came to, and why: decisions read this, people read the reason."""
 
     UNDECIDED = "undecided"  # more runs are asked for
+    UNCHECKED = "unchecked"  # undecided: it would be kept, and the project's checks are asked for first
     BASELINE = "baseline"  # the untouched code
     GAINED = "gained"  # kept: better than its parent
     SIMPLER = "simpler"  # kept: less code, and no worse
@@ -146,9 +148,10 @@ class Idea:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """New content of one or more editable files."""
+    """New content of one or more editable files; some may be new. `deleted` are those that are gone, as none may be."""
 
     files: Mapping[str, bytes]
+    deleted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +288,10 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training process, finished: exactly one of `metrics` and `failure` is set."""
+    """One training process, finished: exactly one of `metrics` and `failure` is set.
+
+    A run of the project's checks has a failure, or neither: then they passed.
+    """
 
     run: str
     attempt: int

@@ -88,6 +88,11 @@ def printable(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else " " for c in whole)
 
 
+def whole(text: str) -> str:
+    """Text with a mark in the place of every byte that was not UTF-8, fit to be written and shown."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def one_line(text: str) -> str:
     """The words of a text, one blank between any two."""
     return " ".join(text.split())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm.records import CATEGORIES
 from swarm.judge.race import STANDARD
 from swarm.project.project import load_project
+from swarm.records import CATEGORIES
 from swarm.researchers.sweep.knobs import read_knobs
 
 ROOT = Path(__file__).parents[1]

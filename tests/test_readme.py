@@ -161,7 +161,7 @@ def test_the_dependencies_are_those_of_pyproject_and_used_where_it_says():
     wanted = {re.split(r"[><=]", requirement)[0] for requirement in project["dependencies"]}
     rows = {name: where for name, _, where in table("Dependencies", DOCS["dependencies.md"])}
     assert set(rows) == wanted
-    modules = {"ray[default]": "ray", "gitpython": "git", "nvidia-ml-py": "pynvml"}
+    modules = {"ray[default]": "ray", "nvidia-ml-py": "pynvml"}
     for name, where in rows.items():
         module = modules.get(name, name)
         if where == "nothing yet":

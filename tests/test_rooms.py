@@ -31,7 +31,7 @@ FLOORS = (  # an import goes from a floor to one below it, or stays in its room
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 GROUND = {"records", "errors", "codec", "text"}  # files beside the rooms, which every room may import
 SQL = re.compile(r"\s*(SELECT|INSERT INTO|INSERT OR|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA) ")
-HEAVY = {"ray", "torch", "anthropic", "pandas", "git", "optuna", "libcst", "matplotlib", "scipy"}  # never at import
+HEAVY = {"ray", "torch", "anthropic", "pandas", "optuna", "libcst", "matplotlib", "scipy"}  # never at import
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from swarm.records import Briefing, Change, Claim, Code, Duplicate, Edit, Idea, 
 from swarm.researchers.protocol import Away, Connected, Exhausted, Researcher
 
 PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is asked again
+VERDICT = 0.1  # of a run: the next verdict is not expected sooner
 BENCHED = 4  # ideas that the fallback proposes instead, when the researcher's crash one after the other
 STUBBORN = 8  # refusals in a row after which a researcher is not asked for a while: each of its ideas costs money
 
@@ -121,8 +122,13 @@ class Drafting:
             self._stuck = self.note
             if self._spent and self._known is not None:
                 await self.board.exhausted(self.name, self.fence, self._known, self._why)
-            await self.sleep(PATIENCE)
+            await self.sleep(self._patience())
         return False
+
+    def _patience(self) -> float:
+        """Seconds until it is asked again. Whoever has nothing to propose may have after another verdict; where runs
+        are short that is soon, and so is the moment when nothing is left to try."""
+        return min(PATIENCE, max(1.0, self.project.budget * VERDICT)) if self._spent else PATIENCE
 
     async def _draft_with(self, researcher: Researcher) -> Draft:
         """Lets one researcher try several times; REFUSED where it fails, or has nothing that can run."""

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import PurePosixPath
+
 from swarm.agent.cheat_check import new_fault
 from swarm.execution.workspace import parses
 from swarm.project.project import Project
@@ -12,21 +15,21 @@ from swarm.text import written_like
 
 def as_written(edit: Edit, parent: Source) -> Edit:
     """The edit with each file in the encoding and with the line ends that the parent's has."""
-    return Edit(
-        {
-            path: written_like(parent.files[path], content)
-            if path in parent.files and isinstance(content, bytes)
-            else content
-            for path, content in edit.files.items()
-        }
+    known = {path: content for path, content in edit.files.items() if path in parent.files and isinstance(content, bytes)}
+    return replace(
+        edit, files={**edit.files, **{path: written_like(parent.files[path], new) for path, new in known.items()}}
     )
 
 
 def fault(edit: Edit, parent: Source, project: Project) -> str:
     """Why the edit may not run, in one line for its researcher; "" where it may."""
-    outside = sorted(set(edit.files) - set(project.editable))
+    if edit.deleted:
+        return f"deletes {', '.join(edit.deleted)}; editable files may be changed, not deleted or replaced by links"
+    outside = sorted(path for path in edit.files if not project.may_edit(path))
     if outside:
         return f"touches {', '.join(outside)}; only {', '.join(project.editable)} may be edited"
+    if clash := _clash(edit, parent, project):
+        return f"makes {clash}, where a file and a folder would have one name"
     if not all(isinstance(content, bytes) for content in edit.files.values()):
         return "must give the files' content as bytes"
     if all(parent.files.get(path) == content for path, content in edit.files.items()):
@@ -38,3 +41,13 @@ def fault(edit: Edit, parent: Source, project: Project) -> str:
         if path.endswith(".py") and (cheat := new_fault(parent.files.get(path, b""), content)):
             return f"is refused by a check of {path}: {cheat}"
     return ""
+
+
+def _clash(edit: Edit, parent: Source, project: Project) -> str:
+    """A new file that is a folder already, or in a folder that is a file; "" where there is none."""
+    files = {*edit.files, *parent.files, *project.fixed}
+    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
+    new = sorted(path for path in edit.files if path not in parent.files)
+    above = ((path, {path, *map(str, PurePosixPath(path).parents)}) for path in new)
+    own = {*edit.files, *parent.files}
+    return next((path for path, places in above if path in folders or (places - {path}) & own), "")

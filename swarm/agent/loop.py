@@ -24,6 +24,7 @@ from swarm.records import (
     Edit,
     Failure,
     Measure,
+    Outcome,
     Progress,
     Purpose,
     Rebase,
@@ -134,9 +135,9 @@ class Agent:
 
     async def _record(self, run: Run) -> Verdict | None:
         """Records the run, and has it judged where it decides something. Only then are its files deleted, except for
-        the model of what is kept."""
+        the model of what is kept, or would be if its checks pass."""
         verdict = await self.board.record(self.name, self.fence, run)
-        kept = verdict is not None and verdict.rung is Rung.KEPT
+        kept = verdict is not None and (verdict.rung is Rung.KEPT or verdict.outcome is Outcome.UNCHECKED)
         self.runner.acknowledge(run.run, run.attempt, keep_model=kept)
         return verdict
 

@@ -19,7 +19,7 @@ from swarm.errors import Fenced
 from swarm.ledger import agents, experiments, payments, swarms, transitions
 from swarm.ledger.answers import forget_answers, store_answer, stored_answer
 from swarm.ledger.database import Ledger
-from swarm.ledger.events import add_note
+from swarm.ledger.events import EXHAUSTED, add_note
 from swarm.ledger.experiments import experiment
 from swarm.ledger.rows import ExperimentState, SwarmRow
 from swarm.ledger.sources import load_source
@@ -242,7 +242,7 @@ class Board:
             if all_spent and not self._limit(tx) and not scheduler.under_way(tx, self._alive):
                 reason = printable(f"nothing is left to try: {why}")
                 swarms.set_reason(tx, reason)
-                tx.event("head", "warning", reason)
+                tx.event("head", EXHAUSTED, reason)
 
     def _limit(self, tx: Transaction) -> str:
         """Why no further idea is wanted, or ""."""

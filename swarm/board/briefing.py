@@ -16,6 +16,7 @@ from swarm.ledger.sources import load_source
 from swarm.ledger.transaction import Transaction
 from swarm.records import Briefing, Dossier, Idea, Run
 
+
 def brief(tx: Transaction, agent: str, text: str) -> Briefing:
     """The briefing of one agent; `text` is program.md, of which it reads what is for it."""
     ledger, swarm, newest = tx.ledger, tx.swarm, trunk.tip(tx.ledger, tx.tag)

@@ -14,7 +14,7 @@ from swarm.ledger.confirmations import open_confirmation
 from swarm.ledger.experiments import baseline_of, experiment
 from swarm.ledger.rows import ExperimentRow, ExperimentState, TrunkStep
 from swarm.ledger.transaction import Transaction
-from swarm.records import Measure, Purpose, Rebase, Repair, Rest, Status, Stop, Work
+from swarm.records import Measure, Outcome, Purpose, Rebase, Repair, Rest, Status, Stop, Work
 
 LATE = 0.1  # of a run: an idea for which a GPU has waited so long may take longer still
 ASKED = 50.0  # times a second at most that all agents that rest ask for work together
@@ -100,18 +100,21 @@ class Choice:
             return Repair(row.id, row.idea, row.parent, row.source or "", crash)
         if row.position < trunk.tip(self.ledger, self.tag).position:
             return self._rebase(row)
-        seen = runs.measured_of(self.ledger, row.id)
-        if seen and self.tx.policy.noiseless:
+        if row.outcome is Outcome.UNCHECKED:
+            return self._measure(row, Purpose.CHECK, row.source, runs.CHECK_SEED)
+        if self.tx.policy.noiseless and runs.is_measured(self.tx, row.source or ""):
             return self._parent_of(row)
         if row.refresh and self._parent_lags(row):
             return self._again(trunk.step_of(self.tx, row.parent), Purpose.REFRESH)
+        seen = runs.measured_of(self.ledger, row.id)
         return self._measure(row, Purpose.REPLICATE if seen else Purpose.FIRST, row.source)
 
     def _parent_of(self, row: ExperimentRow) -> Work | None:
-        """An experiment that has its one run still waits for the number of its parent."""
+        """An experiment whose code has its one run still waits for the number of its parent."""
         if runs.is_measured(self.tx, row.parent):
-            trials.judge(self.tx, row)
-            return None
+            verdict = trials.judge(self.tx, row)
+            unchecked = verdict.outcome is Outcome.UNCHECKED
+            return self._measure(row, Purpose.CHECK, row.source, runs.CHECK_SEED) if unchecked else None
         if runs.is_running(self.tx, row.parent):
             return self.rest("waiting for the number of the code that it changed")
         return self._again(trunk.step_of(self.tx, row.parent), Purpose.REFRESH)

@@ -30,13 +30,13 @@ TELLING = 3  # different losses from which on a trace says something
 def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     """Stores the run in its row and judges what it belongs to. None where there is nothing to judge."""
     row = runs.attempt_of(tx.ledger, run.run, run.attempt)
-    if row is None or row.state in (RunState.MEASURED, RunState.CRASHED):
+    if row is None or row.state in (RunState.MEASURED, RunState.CRASHED, RunState.CHECKED):
         return None
     if row.state is RunState.LOST:
         runs.store_late(tx.ledger, run)
         return None
     run = undisturbed(tx, row, _finite(tx, run))
-    state = _state(run)
+    state = _state(row, run)
     runs.store_result(tx, run, state, steps_of(run))
     agents.add_seconds(tx, agent, run.seconds)
     if state is RunState.LOST:
@@ -44,6 +44,8 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if state is RunState.MEASURED:
         _tell_what_was_odd(tx, agent, run)
         tx = _checked_for_noise(tx, row)
+    if state is RunState.CHECKED:
+        return judge(tx, experiment(tx.ledger, row.experiment))
     if row.purpose not in JUDGED:
         if run.failure is Failure.INVALID:
             quarantine.expose(tx, row, run)
@@ -58,7 +60,7 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
 
 
 def _tell_what_was_odd(tx: Transaction, agent: str, run: Run) -> None:
-    """A run that gave its number and has something to say all the same, such as that it hung: once in the same words."""
+    """Tells of a run that gave its number and was odd all the same, as one that hung: once in the same words."""
     if run.reason and not was_warned(tx, run.reason):
         tx.event(agent, "warning", run.reason)
 
@@ -99,10 +101,14 @@ def _finite(tx: Transaction, run: Run) -> Run:
     return replace(run, metrics=None, failure=Failure.NAN, reason=f"{tx.swarm.metric} is {run.metrics.value}")
 
 
-def _state(run: Run) -> RunState:
+def _state(row: RunRow, run: Run) -> RunState:
     if run.metrics:
         return RunState.MEASURED
-    return RunState.CRASHED if run.failure and run.failure.blames_the_idea else RunState.LOST
+    if run.failure and not run.failure.blames_the_idea:
+        return RunState.LOST
+    if row.purpose is Purpose.CHECK:
+        return RunState.CHECKED
+    return RunState.CRASHED if run.failure else RunState.LOST
 
 
 def lose_running(tx: Transaction, agent: str) -> bool:
@@ -120,7 +126,7 @@ def _lost(tx: Transaction, run: RunRow, reason: str) -> Verdict | None:
     if faults < FAULTS and silent < DEATHS and stopped < INTERRUPTIONS:
         return None
     runs.set_state(tx.ledger, run, RunState.CRASHED)
-    if run.purpose not in JUDGED:
+    if run.purpose not in (*JUDGED, Purpose.CHECK):
         _fresh(tx, run)
         return None
     reason = f"lost {run.attempt} times: {reason}"
@@ -172,7 +178,8 @@ def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
         arms,
         known.sigma,
         tested.added_size,
-        broken_guard=_breach(tx, source),
+        broken_guard=_breach(tx, source) or _failed_check(tx, source),
+        unchecked=bool(tx.swarm.settings.get("checks")) and runs.newest_check(tx, source) is None,
         no_effect=tested.added_size >= 0 and does_nothing(tx, tested.id),
         unaudited=runs.any_unaudited(tx.ledger, source),
         trunk_moved=tested.parent != trunk.tip(tx.ledger, tx.tag).source,
@@ -213,6 +220,12 @@ def _breach(tx: Transaction, source: str) -> str:
         [metrics.values for metrics in runs.metrics_of(tx, sha)] for sha in (source, tx.swarm.base_source)
     )
     return breach(guards, own, untouched)
+
+
+def _failed_check(tx: Transaction, source: str) -> str:
+    """The check that failed on this code, in one line; "" where none did, or none ran yet."""
+    checked = runs.newest_check(tx, source) if tx.swarm.settings.get("checks") else None
+    return checked.reason if checked and checked.failure else ""
 
 
 def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:

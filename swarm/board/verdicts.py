@@ -27,6 +27,8 @@ def _text(title: str, verdict: Verdict) -> str:
             return verdict.reason
         case Outcome.SIMPLER:
             return f"{title}: {verdict.reason.partition(':')[0]}"
+        case Outcome.BROKE_GUARD:
+            return f"{verdict.reason} ({title})"
         case Outcome.CRASHED:
             return f"{title}: {verdict.reason}"
     return f"{title}: {verdict.reason}" if verdict.outcome.is_near_miss else title

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, reading, root_of
+from swarm.cli.options import add_verb, reading, root_of, swarm_root_of
 from swarm.cli.output import print_json
 from swarm.errors import UsageError
 
@@ -105,7 +105,7 @@ def prune(options: argparse.Namespace) -> int:
         raise UsageError(f"the swarm {snapshot.tag} is running: `python -m swarm stop` first")
     if not options.yes:
         raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: confirm with --yes")
-    refs = History(root_of(options)).forget(snapshot.tag)
+    refs = History(swarm_root_of(options)).forget(snapshot.tag)
     shutil.rmtree(snapshot.folder, ignore_errors=True)
     print(f"{snapshot.tag}: {refs} branches and refs deleted, and {snapshot.folder}; the ledger keeps its results")
     return 0

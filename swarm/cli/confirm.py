@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_time, add_verb, find, reading, root_of
+from swarm.cli.options import add_time, add_verb, find, reading, swarm_root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 
@@ -41,7 +41,7 @@ def confirm(options: argparse.Namespace) -> int:
     question = Question(view.id, rival.id, options.seeds)
     places = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
     comparison = answer(
-        root_of(options), snapshot.tag, question, places, lambda line: print(line, file=sys.stderr, flush=True)
+        swarm_root_of(options), snapshot.tag, question, places, lambda line: print(line, file=sys.stderr, flush=True)
     )
     if options.json:
         print_json(comparison_json(snapshot, view, rival, comparison))

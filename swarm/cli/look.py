@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, find, reading, root_of
-from swarm.cli.output import console, print_json
+from swarm.cli.options import add_verb, find, reading, root_of, swarm_root_of
+from swarm.cli.output import console, print_json, write_exactly
 from swarm.errors import UsageError
+from swarm.text import whole
 
 if TYPE_CHECKING:
     from swarm.ledger.database import Ledger
@@ -73,24 +74,24 @@ def show(options: argparse.Namespace) -> int:
         view = find(snapshot, options.what)
         if options.transcript:
             return _show_transcript(snapshot, view)
-        patch = _patch(root_of(options), snapshot, view, champion=options.what == "champion")
+        patch = _patch(swarm_root_of(options), snapshot, view, champion=options.what == "champion")
         if options.patch:
             from swarm.views.patch import mail
 
-            print(mail(snapshot, view, patch, champion=options.what == "champion"), end="")
+            write_exactly(mail(snapshot, view, patch, champion=options.what == "champion"))
         elif options.json:
             from swarm.views.experiment import experiment_json
 
-            print_json(experiment_json(snapshot, view) | {"patch": patch})
+            print_json(experiment_json(snapshot, view) | {"patch": whole(patch)})
         else:
-            _show_experiment(snapshot, view, patch, ledger)
+            _show_experiment(snapshot, view, whole(patch), ledger)
     return 0
 
 
 def report(options: argparse.Namespace) -> int:
     """Writes report.md and progress.png, and says where they are."""
     with reading(options) as (read, _):
-        save_report(root_of(options), read(), options.gpu_usd_per_hour, options.json)
+        save_report(swarm_root_of(options), read(), options.gpu_usd_per_hour, options.json)
     return 0
 
 
@@ -154,7 +155,7 @@ def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool
     from swarm.views.report import write_report
 
     kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
-    patches = {id: _patch(root, snapshot, view, champion=False) for id, view in kept.items()}
+    patches = {id: whole(_patch(root, snapshot, view, champion=False)) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
     if as_json:
         files = {"report": str(document), "picture": str(picture)}

@@ -21,7 +21,9 @@ def add_verb(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool
     text = (verb.__doc__ or "").strip()
     parser = verbs.add_parser(verb.__name__.strip("_"), description=text)
     parser.set_defaults(verb=verb)
-    parser.add_argument("-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the repository (here)")
+    parser.add_argument(
+        "-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the folder that is researched (here)"
+    )
     if tag:
         parser.add_argument("--tag", help="which swarm (the newest)")
     if json:
@@ -35,21 +37,29 @@ def add_time(add: Callable[..., Any], name: str, unit: Unit = Unit.SECONDS, **mo
 
 
 def root_of(options: argparse.Namespace) -> Path:
-    """The repository the command is about: --repo, or the one around the current folder."""
+    """The folder that is researched: that of -C, or the current one. It may be a part of its repository."""
     start = Path(options.directory).absolute()
     if not start.is_dir():
-        raise UsageError(f"--repo {options.directory}: there is no such folder")
-    for folder in (start, *start.parents):
-        if (folder / ".git").exists():
-            break
-    else:
-        raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with --repo FOLDER")
-    if start != folder and (start / "swarm.toml").is_file():
-        raise UsageError(
-            f"{start} has a swarm.toml of its own, but is a part of the repository {folder}: copy it out,"
-            " and `git init && git add . && git commit -m start` there"
-        )
-    return folder
+        raise UsageError(f"-C {options.directory}: there is no such folder")
+    if not _around(start):
+        raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with -C FOLDER")
+    return start
+
+
+def swarm_root_of(options: argparse.Namespace) -> Path:
+    """The folder whose swarms a command looks at: of that of -C and those around it in the repository, the nearest
+    where a swarm was started."""
+    from swarm.ledger.home import ledger_path
+
+    start = root_of(options)
+    return next((folder for folder in _around(start) if ledger_path(folder).exists()), start)
+
+
+def _around(start: Path) -> tuple[Path, ...]:
+    """The folder and those around it, up to the root of its repository; none where it is in no repository."""
+    folders = (start, *start.parents)
+    depth = next((depth for depth, folder in enumerate(folders) if (folder / ".git").exists()), -1)
+    return folders[: depth + 1]
 
 
 @contextlib.contextmanager
@@ -59,7 +69,7 @@ def reading(options: argparse.Namespace, tag: str | None = None) -> Iterator[tup
     from swarm.ledger.swarms import newest_tag
     from swarm.snapshot.read import read_snapshot
 
-    root = root_of(options)
+    root = swarm_root_of(options)
     with contextlib.closing(open_ledger(root)) as ledger:
         name = tag or options.tag or newest_tag(ledger)
         if name is None:

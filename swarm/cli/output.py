@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,13 @@ def console() -> Console:
     from rich.console import Console
 
     return Console()
+
+
+def write_exactly(text: str) -> None:
+    """Writes what another program reads: bytes that are not UTF-8, which stand as surrogates in it, as they were."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
 
 
 def print_json(value: object) -> None:

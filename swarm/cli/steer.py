@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from swarm.cli.options import add_verb, reading, root_of
+from swarm.cli.options import add_verb, reading, swarm_root_of
 from swarm.cli.output import print_json
 from swarm.errors import UsageError
 
@@ -39,7 +39,7 @@ def tell(options: argparse.Namespace) -> int:
         from swarm.ledger.database import Ledger
         from swarm.ledger.home import ledger_path
 
-        with contextlib.closing(Ledger(ledger_path(root_of(options)), write=True)) as ledger:
+        with contextlib.closing(Ledger(ledger_path(swarm_root_of(options)), write=True)) as ledger:
             Board(ledger, snapshot.tag).tell(text)
     if options.json:
         print_json({"tag": snapshot.tag, "told": text})
@@ -78,7 +78,7 @@ def attach(options: argparse.Namespace) -> int:
         if options.agent not in agents:
             raise UsageError(f"{snapshot.tag} has no agent {options.agent}; there are: {', '.join(agents)}")
         return terminal.take_over(Path(snapshot.folder, options.agent), agents[options.agent])
-    root = root_of(options)
+    root = swarm_root_of(options)
     terminal.open_windows(root, snapshot)
     if options.json:
         print_json({"session": terminal.session(snapshot), "windows": list(terminal.windows(root, snapshot))})

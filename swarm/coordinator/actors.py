@@ -19,7 +19,7 @@ from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.server import BoardServer
 from swarm.coordinator.log_shipping import LogShipper
-from swarm.errors import HostFault, MachineFault, Unavailable, UsageError
+from swarm.errors import HostFault, MachineFault, SwarmError, Unavailable, UsageError, is_of_the_machine
 from swarm.execution import sandbox
 from swarm.execution.process_table import die_with_parent
 from swarm.execution.runner import LocalRunner
@@ -32,7 +32,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
 from swarm.records import Source
-from swarm.researchers.registry import create, secrets, stand_in
+from swarm.researchers.registry import create, look_in, secrets, stand_in
 from swarm.researchers.watchdog import Watched
 from swarm.text import read_text
 
@@ -133,6 +133,8 @@ class AgentActor:
     def _make_agent(self) -> Agent:
         spec, base = self._spec, self._base
         runner, tree = open_runner(spec, base)
+        for place in (Path(spec.root), tree):  # the second where this host has no repository
+            look_in(place)
         folder = working_folder(spec)
         options = spec.options | spec.secrets | {"tree": str(tree), "folder": str(folder)}
         return Agent(
@@ -147,7 +149,7 @@ class AgentActor:
 
 
 def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
-    """The runner on the agent's slot, and the project's whole tree; MachineFault where the slot cannot be used."""
+    """The runner on the agent's slot, and the untouched project; MachineFault where the slot cannot be used."""
     folder = working_folder(spec)
     tree = Workspace(folder / "tree", base, spec.project).fresh(Source({}))  # what a researcher may read
     slot = spec.slot or slot_here(spec, tree)
@@ -165,7 +167,10 @@ def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
 
 @contextlib.contextmanager
 def naming_host() -> Iterator[None]:
-    """Raises faults of this host with its name. A failing disk is one of them: another host's is not full."""
+    """Raises faults of this host with its name. A failing disk is one of them: another host's is not full.
+
+    An error that is not the machine's stays what it is: no rest would mend it.
+    """
     host = platform.node()
     try:
         yield
@@ -174,7 +179,8 @@ def naming_host() -> Iterator[None]:
     except MachineFault as fault:
         raise HostFault(f"{host}: {fault}") from fault
     except OSError as error:
-        raise HostFault(f"{host}: {error.strerror or error} ({error.filename or 'no file named'})") from error
+        what = f"{host}: {error.strerror or error} ({error.filename or 'no file named'})"
+        raise (HostFault if is_of_the_machine(error) else SwarmError)(what) from error
 
 
 def checkout_of(spec: AgentSpec) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from swarm.coordinator.ending import Ended, Ending
 from swarm.coordinator.periodic import FailureStreak
-from swarm.errors import MachineFault, SwarmError
+from swarm.errors import MachineFault, SwarmError, Unmakeable
 
 STARTS = 6  # deaths in a row without a finished run in between; then the agent is given up
 START_LIMIT = 600.0  # seconds until a new agent's first sign of life: a cluster may have to make room
@@ -63,6 +63,8 @@ class AgentSupervisor:
                 raise SwarmError("it gave no sign of life any more")
         except MachineFault as fault:
             self._rest(str(fault))
+        except Unmakeable as error:
+            self._give_up(str(error))
         except SwarmError as death:
             self._restart(str(death))
 
@@ -110,11 +112,15 @@ class AgentSupervisor:
         self._kill()
         deaths = self._deaths.fail()
         if deaths >= STARTS:
-            self.ended = Ended(Ending.GAVE_UP, f"gave up on {self.agent}: {why}")
-            self._warn(self.agent, self.ended.reason)
+            self._give_up(why)
             return
         self._due, self._note = self._now() + 2.0 ** (deaths - 1), f"started again after: {why}"
         self._warn(self.agent, self._note)
+
+    def _give_up(self, why: str) -> None:
+        self._kill()
+        self.ended = Ended(Ending.GAVE_UP, f"gave up on {self.agent}: {why}")
+        self._warn(self.agent, self.ended.reason)
 
     def _rest(self, why: str) -> None:
         self._kill()

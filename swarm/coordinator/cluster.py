@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from swarm.coordinator.actors import AgentActor, AgentSpec, BoardActor, resources_for
-from swarm.errors import MachineFault, SwarmError, Unavailable, UsageError
+from swarm.errors import MachineFault, SwarmError, Unavailable, Unmakeable, UsageError
 from swarm.execution.slot import Slot
 
 STARTS = 3  # times that an own Ray is started at most
@@ -70,7 +70,7 @@ class RayAgent:
         self._actor, self._life, self._view = actor, actor.live.remote(), None
 
     def outcome(self) -> str | None:
-        """Why the agent ended in peace, None while it lives; MachineFault, or another SwarmError where it died."""
+        """Why the agent ended in peace, None while it lives; MachineFault, Unmakeable, or another SwarmError."""
         import ray
         from ray.exceptions import RayError
 
@@ -80,6 +80,8 @@ class RayAgent:
             return ray.get(self._life)
         except MachineFault as error:
             raise MachineFault(first_line(error)) from error
+        except Unmakeable as error:
+            raise Unmakeable(first_line(error)) from error
         except RayError as error:
             raise SwarmError(first_line(error)) from error
 

@@ -9,13 +9,14 @@ from enum import StrEnum
 class Ending(StrEnum):
     """How it ended."""
 
-    DONE = "done"  # nothing is left to do, or a person ended it
+    DONE = "done"  # a limit is reached, or a person ended it
+    EXHAUSTED = "exhausted"  # of a swarm: every agent's researcher has proposed all it can, and all of it is judged
     GAVE_UP = "gave up"  # the agent's process died again and again; of a swarm: that of every agent
     HOPELESS = "hopeless"  # the baseline crashes on every agent, so that the board stopped the swarm
 
     @property
     def failed(self) -> bool:
-        return self is not Ending.DONE
+        return self in (Ending.GAVE_UP, Ending.HOPELESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree, categories
 from swarm.launch.trial_store import first_run
 from swarm.ledger.database import Ledger
+from swarm.ledger.events import is_exhausted
 from swarm.ledger.experiments import newest_verdicts
 from swarm.ledger.home import ledger_path, make_home
 from swarm.ledger.runs import finished_runs
@@ -71,7 +72,9 @@ class Swarm:
         self._cut_off: float | None = None  # when what still runs is ended by force
 
     def start(self) -> None:
-        """Writes the ledger, starts Ray and the board."""
+        """Writes the ledger, starts Ray and the board; first the tag is taken, in the repository that others share."""
+        if not self.plan.config.resume:
+            self._history.reserve(self.tag, self.plan.base_commit)
         _make_folder(self.plan.folder)
         _enter_ledger(self.plan, self.path)
         self._cluster.start(self._base)
@@ -258,7 +261,10 @@ class Swarm:
         """Records that the swarm is over, and lets git follow one last time. SwarmError where some of that fails."""
         noted = of_swarm(ledger, self.tag).swarm.reason
         self._is_stopped(ledger)
-        end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, self._hopeless)
+        found = (
+            Ending.HOPELESS if self._hopeless else Ending.EXHAUSTED if is_exhausted(ledger, self.tag) else Ending.DONE
+        )
+        end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
         problems = [
             _insist(self._say),
             _insist(partial(self._ask, "end", _status(self.word, end.ending), end.reason)),
@@ -270,10 +276,11 @@ class Swarm:
         return end
 
 
-def _end_of(agents: list[Ended], noted: str, hopeless: bool) -> Ended:
-    """How the swarm ended: as the board `noted`, or as most of its agents did, of those that did not give up."""
+def _end_of(agents: list[Ended], noted: str, found: Ending) -> Ended:
+    """How the swarm ended: as the board `noted` and `found`, or as most of its agents did, of those that did not give
+    up."""
     if noted:
-        return Ended(Ending.HOPELESS if hopeless else Ending.DONE, noted)
+        return Ended(found, noted)
     agents = [end for end in agents if end.ending is Ending.DONE] or agents
     return Counter(agents).most_common(1)[0][0]
 
@@ -362,6 +369,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
                 "categories": plan.categories,
+                "checks": list(plan.project.checks),
                 "hidden": bool(plan.project.hidden),
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }

@@ -13,7 +13,7 @@ from swarm.coordinator import log_shipping
 from swarm.coordinator.actors import AgentSpec, end_with_parent, log_shipper_of, naming_host, open_runner, resources_for
 from swarm.coordinator.cluster import first_line, join, leave
 from swarm.coordinator.log_shipping import LogChunk
-from swarm.errors import MachineFault
+from swarm.errors import MachineFault, SwarmError
 from swarm.launch.plan import Plan, base_tree
 from swarm.records import Measure, Progress, Run, Source
 
@@ -115,9 +115,10 @@ def _started(requested: dict[str, RemoteRunner], say: Callable[[str], None]) -> 
 
 @contextlib.contextmanager
 def _faults() -> Iterator[None]:
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
 
     try:
         yield
-    except RayError as error:  # as is a MachineFault that was raised there
-        raise MachineFault(first_line(error)) from error
+    except (MachineFault, RayError) as error:
+        own = isinstance(error, RayTaskError) and not isinstance(error, MachineFault)  # raised there, and no fault
+        raise (SwarmError if own else MachineFault)(first_line(error)) from error

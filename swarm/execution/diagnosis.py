@@ -6,9 +6,11 @@ import math
 import re
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
+from swarm.execution.logs import tail_of
 from swarm.execution.progress import Heartbeat, last_loss
-from swarm.execution.spec import StepResult
+from swarm.execution.spec import GUARD_ERRORS, RESULT, EndedBy, Result, StepResult
 from swarm.records import Check, Failure
 
 DIVERGED_AT = 100.0  # a loss that is not below this is not training
@@ -35,6 +37,27 @@ class Failed:
     failure: Failure
     reason: str
     check: Check | None = None
+
+
+def unfinished(folder: Path, result: Result | None) -> Failed | None:
+    """What the guard in `folder` itself says of its run, whatever its steps did; None where it says nothing."""
+    if result is None and (folder / RESULT).exists():
+        return Failed(Failure.INFRASTRUCTURE, "the run's result file is damaged")
+    if result is None:
+        error = tail_of(folder / GUARD_ERRORS, lines=1)
+        return Failed(Failure.INFRASTRUCTURE, f"the run's guard died before it wrote a result{error and ': '}{error}")
+    if result.error:
+        return Failed(Failure.INFRASTRUCTURE, result.error)
+    if result.changed:
+        return Failed(Failure.INVALID, f"changed fixed files: {', '.join(sorted(result.changed))}")
+    if result.survivors:
+        return Failed(Failure.INFRASTRUCTURE, f"processes {result.survivors} could not be ended, even by SIGKILL")
+    return None
+
+
+def interrupted(ended_by: EndedBy | None) -> Failed:
+    """A run that was called off, through no fault of its own."""
+    return Failed(Failure.INTERRUPTED, "its agent was gone" if ended_by is EndedBy.AGENT else "it was stopped")
 
 
 def diagnose(step: StepResult, heartbeats: tuple[Heartbeat, ...], tail: str) -> Failed:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from swarm.execution.checks import read_checks
 from swarm.execution.closed import Place, remedy
 from swarm.execution.counter_check import Counted, find_miscount
-from swarm.execution.diagnosis import Failed, diagnose, last_line
+from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, unfinished
 from swarm.execution.log_pattern import last_match
 from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, clean, read_plain, tail_of, without_escapes
 from swarm.execution.overrun import doing, hang, raise_timeout, was_done
@@ -20,11 +21,9 @@ from swarm.execution.printed_value import read_value
 from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
 from swarm.execution.result_file import read_result
 from swarm.execution.spec import (
-    GUARD_ERRORS,
     HEARTBEAT,
     HIDDEN,
     REFEREE,
-    RESULT,
     SECOND,
     SPEC,
     EndedBy,
@@ -51,6 +50,8 @@ def read_run(folder: Path, project: Project) -> Run:
     """The run whose guard worked in `folder`. Without a result file the guard itself was lost: infrastructure."""
     spec = Spec.read(folder)
     result = Result.read(folder)
+    if spec.checks:
+        return read_checks(folder, spec, result)
     artifacts = Path(spec.run_folder)
     heartbeats = read_heartbeats(artifacts / HEARTBEAT)
     logs = [Path(step.log) for step in _judged(spec.steps)]
@@ -115,23 +116,15 @@ def _failure(
     folder: Path, spec: Spec, result: Result | None, heartbeats: tuple[Heartbeat, ...], tails: list[str]
 ) -> Failed | None:
     """Why the steps did not all succeed; None where they did. What the guard knows comes before what a log says."""
-    if result is None and (folder / RESULT).exists():
-        return Failed(Failure.INFRASTRUCTURE, "the run's result file is damaged")
-    if result is None:
-        error = tail_of(folder / GUARD_ERRORS, lines=1)
-        return Failed(Failure.INFRASTRUCTURE, f"the run's guard died before it wrote a result{error and ': '}{error}")
-    if result.error:
-        return Failed(Failure.INFRASTRUCTURE, result.error)
-    if result.changed:
-        return Failed(Failure.INVALID, f"changed fixed files: {', '.join(sorted(result.changed))}")
-    if result.survivors:
-        return Failed(Failure.INFRASTRUCTURE, f"processes {result.survivors} could not be ended, even by SIGKILL")
+    failed = unfinished(folder, result)
+    if failed or result is None:
+        return failed
     done = _judged(result.steps)
     last = done[-1] if done else None
     if last and not last.succeeded:
         return _step_failure(last, spec, heartbeats, tails[-1])
     if len(done) < len(_judged(spec.steps)):
-        return _interrupted(result.ended_by)
+        return interrupted(result.ended_by)
     return None
 
 
@@ -180,17 +173,13 @@ def clocked(spec: Spec, trainer: StepResult) -> tuple[float, float]:
     return start, total - start
 
 
-def _interrupted(ended_by: EndedBy | None) -> Failed:
-    return Failed(Failure.INTERRUPTED, "its agent was gone" if ended_by is EndedBy.AGENT else "it was stopped")
-
-
 def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...], tail: str) -> Failed:
     """Why a step failed: the guard ended it, the referee refused the run, or it ended by itself."""
     limits = spec.steps[0 if step.name == spec.steps[0].name else -1]
     whose = "" if limits is spec.steps[0] else f"the {step.name}: "
     match step.ended_by:
         case EndedBy.STOP | EndedBy.AGENT:
-            return _interrupted(step.ended_by)
+            return interrupted(step.ended_by)
         case EndedBy.DEADLINE:
             return _late(f"{whose}it still ran after {limits.wall:.0f} s", whose, limits, step, heartbeats, tail)
         case EndedBy.CPU:

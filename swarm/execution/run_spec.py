@@ -8,14 +8,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from swarm.execution.checkout import Checkout
+from swarm.execution.checks import check_name
 from swarm.execution.closed import described
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
-from swarm.execution.sandbox import Sandbox
+from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
 from swarm.execution.workspace import Workspace, remove
@@ -52,51 +54,22 @@ class SpecBuilder:
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
         limits = self._limits(work.budget, self._slot.device, self._known(START), self._timeout(work.budget))
-        root, referee_root = self._workspace.folder, self._referee_workspace.folder
+        root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
-        environment, measuring = (self._environment(work, artifacts, copy) for copy in (root, referee_root))
-        training, bounds = self._argv(self._project.command), None
-        if self._sandboxed:
-            box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
-            compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            bounds = box.bounds(training, (root, artifacts, compiled[0]), opened)
-            training = box.command(training, (root, artifacts, compiled[0]), opened)
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_root, artifacts)))
         common = {
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
             "processes": limits.processes,
-            "folders": [str(root), str(artifacts)],
+            "folders": [str(self._workspace.folder), str(artifacts)],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head
         }
-        steps = [
-            Step(
-                "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
-                cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
-                cores=list(self._slot.cores), **common,
-            )
-        ]  # fmt: skip
-        if self._project.referee:
-            fixed |= {f"../{referee_root.name}/{path}": sha for path, sha in fixed.items()}
-            steps.append(
-                Step(
-                    "referee", self._argv(self._project.referee), str(referee_root), env=measuring,
-                    log=f"{log}.referee.log", wall=limits.referee, clears=[str(artifacts / REFEREE)],
-                    early=self._project.referee_waits,
-                    # On a CPU it starts up on any core that is free: on its own it would slow the training down.
-                    cores=[] if self._slot.device == "cpu" else list(self._slot.cores), **common,
-                )
-            )  # fmt: skip
-            if self._project.hidden and work.purpose in REPORTED:
-                hidden = self._argv(self._project.hidden)
-                steps.append(
-                    replace(
-                        steps[-1], name=SECOND, argv=hidden, log=f"{log}.hidden.log", early=False,
-                        clears=[str(artifacts / HIDDEN)],
-                    )
-                )  # fmt: skip
+        checks = work.purpose is Purpose.CHECK
+        steps, bounds = (self._check_steps if checks else self._steps)(work, artifacts, log, limits, common)
+        measures = bool(self._project.referee) and not checks
+        if measures:
+            fixed |= {os.path.relpath(referee_root / path, root): sha for path, sha in fixed.items()}
         lock = re.sub(r"[^A-Za-z0-9.-]", "-", self._slot.lock)
         return Spec(
             work.run,
@@ -108,14 +81,76 @@ class SpecBuilder:
             lock=str(LOCK_FOLDER / f"{lock}.lock") if lock else None,
             lock_wait=limits.lock_wait,
             grace=limits.grace,
-            budget=work.budget if self._project.referee else None,  # what others count as training is not known
+            budget=work.budget if measures else None,  # what others count as training is not known
             start=limits.start,
             slack=limits.slack,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,
             bounds=described(bounds, self._checkout.root, self._project),
+            checks=checks,
         )
+
+    def _steps(
+        self, work: Measure, artifacts: Path, log: Path, limits: Limits, common: Mapping[str, Any]
+    ) -> tuple[list[Step], Bounds | None]:
+        """The trainer, and where there is one the referee, and that of the hidden split; what the trainer may access."""
+        copy, referee_copy = self._workspace.folder, self._referee_workspace.folder
+        root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
+        environment, measuring = (self._environment(work, artifacts, folder) for folder in (root, referee_root))
+        training, bounds = self._argv(self._project.command), None
+        if self._sandboxed:
+            box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
+            compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
+            bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
+            training = box.command(training, (copy, artifacts, compiled[0]), opened)
+            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_copy, artifacts)))
+        steps = [
+            Step(
+                "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
+                cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
+                cores=list(self._slot.cores), **common,
+            )
+        ]  # fmt: skip
+        if self._project.referee:
+            steps.append(
+                Step(
+                    "referee", self._argv(self._project.referee), str(referee_root), env=measuring,
+                    log=f"{log}.referee.log", wall=limits.referee, clears=[str(artifacts / REFEREE)],
+                    early=self._project.referee_waits,
+                    # On a CPU it starts up on any core that is free: on its own it would slow the training down.
+                    cores=[] if self._slot.device == "cpu" else list(self._slot.cores), **common,
+                )
+            )  # fmt: skip
+            if self._project.hidden and work.purpose in REPORTED:
+                steps.append(
+                    replace(
+                        steps[-1], name=SECOND, argv=self._argv(self._project.hidden), log=f"{log}.hidden.log",
+                        early=False, clears=[str(artifacts / HIDDEN)],
+                    )
+                )  # fmt: skip
+        return steps, bounds
+
+    def _check_steps(
+        self, work: Measure, artifacts: Path, log: Path, limits: Limits, common: Mapping[str, Any]
+    ) -> tuple[list[Step], Bounds | None]:
+        """The project's checks, each a line for the shell, with the files, sandbox and variables of a training."""
+        root = self._workspace.project_folder
+        environment = self._environment(work, artifacts, root)
+        commands, bounds = [["/bin/sh", "-c", text] for text in self._argv(self._project.checks)], None
+        if self._sandboxed:
+            box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
+            writable = (self._workspace.folder, artifacts, self._compiled("checks", environment))
+            bounds = box.bounds(commands[0], writable, opened)
+            commands = [box.command(argv, writable, opened) for argv in commands]
+        steps = [
+            Step(
+                check_name(number, text), argv, str(root), env=environment, log=f"{log}.check{number}.log",
+                wall=limits.check, cores=list(self._slot.cores), **common,
+            )
+            for number, (text, argv) in enumerate(zip(self._project.checks, commands, strict=True), 1)
+        ]  # fmt: skip
+        return steps, bounds
 
     def _argv(self, command: tuple[str, ...]) -> list[str]:
         return self._project.argv(command, self._checkout.root)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import swarm
+from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
 from swarm.execution.checkout import Checkout
 from swarm.execution.included import Included
@@ -37,9 +38,10 @@ from swarm.execution.spec import (
     State,
     UnreadableSpec,
 )
-from swarm.execution.workspace import Workspace, remove
+from swarm.execution.workspace import ForbiddenEdit, Workspace, remove
 from swarm.project.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
+from swarm.text import one_line
 
 UNHEARD = 120.0  # seconds beyond all its limits after which a guard that reports nothing counts as hung
 FREED, SLACK = 60.0, 0.1  # seconds, and share of a GPU's memory, within which it must be free again after a run
@@ -99,7 +101,7 @@ class LocalRunner:
         self._stopping = False
         try:
             if in_use := await self._memory_in_use():
-                return _lost(work, in_use)
+                return _lost(work, in_use, machine=True)
             folder = await asyncio.to_thread(self._prepare, work, source)
             if not await self._guarded(folder, work.budget, on_progress):
                 await asyncio.to_thread(cleanup.end_guard, folder)
@@ -107,8 +109,9 @@ class LocalRunner:
             if run.metrics and work.purpose is Purpose.BASELINE:
                 self._specs.note_times(folder)
             return run
-        except OSError as error:  # a full disk, no process left: a fault of the machine
-            return _lost(work, f"the run could not be set up: {error}")
+        except (OSError, Unmakeable, ForbiddenEdit) as error:
+            machine = isinstance(error, OSError) and is_of_the_machine(error)
+            return _lost(work, f"the run could not be set up: {error}", machine)
         finally:
             self._idle.set()
 
@@ -211,7 +214,8 @@ class LocalRunner:
                     if time.monotonic() > hung:
                         return False
                     state = State.read(folder)
-                    phase = "measuring" if state and state.step in ("referee", SECOND) else "starting"
+                    late = spec.checks or bool(state and state.step in ("referee", SECOND))
+                    phase = "measuring" if late else "starting"
                     elapsed = time.monotonic() - started
                     on_progress(read_progress(heartbeat, log, budget, phase, elapsed))
                 return bool(reported.result())
@@ -245,5 +249,7 @@ async def _guard(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, IO[b
             yield reader, process.stdin
 
 
-def _lost(work: Measure, reason: str) -> Run:
-    return Run(work.run, work.attempt, time.time(), 0.0, 0.0, failure=Failure.INFRASTRUCTURE, reason=reason)
+def _lost(work: Measure, reason: str, machine: bool) -> Run:
+    """A run that never began. Only a fault of the machine says nothing about the code, and is tried again."""
+    failure = Failure.INFRASTRUCTURE if machine else Failure.CODE
+    return Run(work.run, work.attempt, time.time(), 0.0, 0.0, failure=failure, reason=one_line(reason)[:300])

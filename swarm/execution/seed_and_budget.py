@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from swarm.execution.fixed_seeds import fixed_seeds
 from swarm.project.code import BUDGETS, assigned_budgets, tree_of
@@ -95,8 +95,8 @@ def _seeds_that_stay(source: Source, fixed: Source) -> dict[str, tuple[str, ...]
     return found
 
 
-def with_budget(base: bytes, fixed: tuple[str, ...], budget: float) -> bytes:
-    """The base tree (a tar archive) with the budget in those fixed files that say another one."""
+def with_budget(base: bytes, fixed: Collection[str], budget: float) -> bytes:
+    """The base tree (a tar archive) with the budget in those fixed files (by their paths there) that say another."""
     changed = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(base)) as old, tarfile.open(fileobj=changed, mode="w") as new:
         for member in old:

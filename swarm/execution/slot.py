@@ -75,6 +75,7 @@ class Limits:
     disk: float | None = 20_000.0  # written by one step, a single file included
     processes: int | None = 1024
     memory: float | None = None  # of one step's whole tree; None: the slot's share
+    check: float = 1800.0  # of each of the project's checks
 
 
 UNTOUCHED = 7200.0  # seconds that the untouched code may take where nobody knows yet what it takes
@@ -101,7 +102,8 @@ def limits_for(budget: float, device: str, known: float | None = None, timeout: 
     counted all the same (counter_check.py).
     """
     if timeout is not None:
-        return replace(limits_for(budget, device, known), wall=timeout, cpu=None, silence=None)
+        limits = limits_for(budget, device, known)
+        return replace(limits, wall=timeout, cpu=None, silence=None, check=max(limits.check, timeout))
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
     if device == "cpu":

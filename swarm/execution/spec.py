@@ -87,6 +87,7 @@ class Spec:
     result_before: str = ""  # the stamp of the file that the run is to write its numbers to, before it begins
     links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it
     bounds: Mapping[str, Any] = field(default_factory=dict)  # what is closed to edited code (closed.py)
+    checks: bool = False  # whether its steps are the project's checks, which give no number
 
     def write(self, folder: Path) -> None:
         write_whole(folder / SPEC, asdict(self))

@@ -1,4 +1,4 @@
-"""A workspace: a plain folder with all files of a project at one state, to edit in or to run in."""
+"""A workspace: a plain folder with all files of a repository at one state, to edit in or to run in."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import ast
 import hashlib
 import io
 import os
+import posixpath
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from swarm.errors import SwarmError
+from swarm.errors import SwarmError, Unmakeable, is_of_the_machine
 from swarm.project.project import Project
 from swarm.records import Edit, Source
+
+LARGEST = 2_000_000  # bytes of a file that is edited as text
 
 
 class ForbiddenEdit(SwarmError):
@@ -25,28 +28,40 @@ class ForbiddenEdit(SwarmError):
 class Workspace:
     """A folder made from a base tree and a source, as often as wanted.
 
-    `base` is a tar archive of the base commit's tree: hosts need no clone. Nothing outside `folder` is ever written
-    or removed, whatever links a run left in it.
+    `base` is a tar archive of the base commit's tree: hosts need no clone. `folder` holds the whole repository and
+    `project_folder` in it the project, from where all paths lead. Nothing outside `folder` is ever written or removed,
+    whatever links a run left in it.
     """
 
     def __init__(self, folder: Path, base: bytes, project: Project) -> None:
         self.folder = folder
+        self.project_folder = folder / project.prefix
         self._base = base
         self._project = project
 
     def fresh(self, source: Source) -> Path:
-        """The folder, emptied and made anew: the base tree with the source's files. Nothing of earlier runs is left."""
+        """The project's folder in the workspace, which is emptied and made anew: the base tree with the source's files.
+        Nothing of earlier runs is left. Unmakeable where that cannot be done, on whatever machine."""
+        try:
+            return self._lay(source)
+        except (OSError, tarfile.TarError) as error:
+            if isinstance(error, OSError) and is_of_the_machine(error):
+                raise
+            raise Unmakeable(f"the project's files cannot be laid out in {self.folder}: {error}") from error
+
+    def _lay(self, source: Source) -> Path:
         remove(self.folder)
         self.folder.mkdir(parents=True)
         with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
             for member in archive:
                 self._unpack(archive, member)
+        self.project_folder.mkdir(parents=True, exist_ok=True)
         for path, content in source.files.items():
             target = self._inside(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)  # a link in the base tree may lead out of the folder
             target.write_bytes(content)
-        return self.folder
+        return self.project_folder
 
     def read(self, paths: Iterable[str]) -> Source:
         """The files as they now are. A missing one, or one that became a link, is a ForbiddenEdit."""
@@ -55,27 +70,27 @@ class Workspace:
     def edit_from(self, parent: Source) -> Edit:
         """What differs from `parent` among the editable files, for researchers that edit in place.
 
-        New files elsewhere are ignored. ForbiddenEdit where an editable file was deleted, or any other
-        file of the base tree changed or deleted.
+        New files count where they may be made (new_files), and are ignored elsewhere. ForbiddenEdit where an editable
+        file was deleted, or any other file of the base tree changed or deleted.
         """
-        touched = [
-            path for path, sha in self._shas.items() if path not in self._project.editable and self._sha(path) != sha
-        ]
+        touched = [path for path, sha in self._shas.items() if path not in parent.files and self._sha(path) != sha]
         if touched:
             editable = ", ".join(self._project.editable)
             raise ForbiddenEdit(f"changed {_some(touched)}, but only {editable} may be edited")
-        now = self.read(self._project.editable)
+        known = {*self._shas, *parent.files}
+        new = (path for path in new_files(self.project_folder, self._project.may_edit) if path not in known)
+        now = self.read([*parent.files, *new])
         return Edit({path: content for path, content in now.files.items() if content != parent.files.get(path)})
 
     @cached_property
     def paths(self) -> frozenset[str]:
-        """Every file and link of the base tree."""
+        """Every file and link of the base tree, from the project's folder."""
         with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
-            return frozenset(str(PurePosixPath(member.name)) for member in archive if not member.isdir())
+            return frozenset(self._outside(member.name) for member in archive if not member.isdir())
 
     def fixed_files(self) -> dict[str, str]:
         """sha256 by path of the fixed files as the base tree has them. A fixed folder stands for all files in it."""
-        return {path: sha for path, sha in self._shas.items() if self._is_fixed(path)}
+        return {path: sha for path, sha in self._shas.items() if self._project.is_fixed(path)}
 
     def hashes(self, source: Source) -> dict[str, str]:
         """sha256 by path of the files that a run must not change: the fixed files, and the source that it trains."""
@@ -92,7 +107,7 @@ class Workspace:
 
     def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """One file, folder or link of the base tree; by hand, as early Pythons 3.11 have no safe extraction."""
-        target = self._inside(member.name)
+        target = self._inside(self._outside(member.name))
         target.parent.mkdir(parents=True, exist_ok=True)
         if member.isdir():
             target.mkdir(exist_ok=True)
@@ -102,17 +117,18 @@ class Workspace:
             target.write_bytes(content.read())
             target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
-    def _is_fixed(self, path: str) -> bool:
-        return any(path == fixed or path.startswith(fixed.rstrip("/") + "/") for fixed in self._project.fixed)
+    def _outside(self, path: str) -> str:
+        """The path from the project's folder, of one from the repository's root."""
+        return posixpath.relpath(path, self._project.prefix or ".")
 
     @cached_property
     def _shas(self) -> dict[str, str]:
-        """sha256 by path of every plain file in the base tree."""
+        """sha256 by path, from the project's folder, of every plain file in the base tree."""
         found = {}
         with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
             for member in archive:
                 if content := archive.extractfile(member) if member.isfile() else None:
-                    found[str(PurePosixPath(member.name))] = hashlib.sha256(content.read()).hexdigest()
+                    found[self._outside(member.name)] = hashlib.sha256(content.read()).hexdigest()
         return found
 
     def _sha(self, path: str) -> str | None:
@@ -129,10 +145,31 @@ class Workspace:
 
     def _inside(self, path: str) -> Path:
         """The place of a relative path: all folders on its way are inside the workspace, itself may be a link."""
-        target = self.folder / path
-        if ".." in Path(path).parts or not target.parent.resolve().is_relative_to(self.folder.resolve()):
+        target = Path(os.path.normpath(self.project_folder / path))
+        inside = target.is_relative_to(self.folder) and target != self.folder
+        if not inside or not target.parent.resolve().is_relative_to(self.folder.resolve()):
             raise ForbiddenEdit(f"{path} is outside the workspace")
         return target
+
+
+def new_files(folder: Path, may_edit: Callable[[str], bool]) -> Iterator[str]:
+    """Paths of text files in the folder that an edit may bring, those that are there already among them.
+
+    What programs leave behind is none of them: hidden files, caches, and what is no text.
+    """
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        for name in sorted(names):
+            place = Path(parent, name)
+            path = place.relative_to(folder).as_posix()
+            plain = not name.startswith(".") and not place.is_symlink() and place.is_file()
+            if plain and may_edit(path) and is_text(place.read_bytes()):
+                yield path
+
+
+def is_text(content: bytes) -> bool:
+    """Whether a person could edit this: it is not large, and holds no null bytes."""
+    return len(content) <= LARGEST and b"\0" not in content
 
 
 def remove(folder: Path) -> None:

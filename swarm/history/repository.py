@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import re
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import git
-from gitdb.exc import BadName, BadObject
-
 from swarm.errors import SwarmError, UsageError
+from swarm.history.git import Git
+from swarm.history.tree import EXECUTABLE, Tree
 from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import judged, own_mean
@@ -33,24 +33,18 @@ ADDRESS = "swarm@autoresearch.invalid"
 
 
 class History:
-    """Writes one repository. Made and used on the head only."""
+    """Writes the repository around a project. Made and used on the head only.
 
-    def __init__(self, root: Path):
-        """`root` is inside a git repository with a working tree; UsageError otherwise."""
-        try:
-            self.repository = git.Repo(root, search_parent_directories=True)
-        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise UsageError(
-                f"{root} is not in a git repository: run `git init` and commit what is to be researched"
-            ) from error
-        if self.repository.working_tree_dir is None:
-            raise UsageError(f"{root} is a bare repository: clone it, and launch in the clone")
-        self.root = Path(self.repository.working_tree_dir)
-        self.repository.git.update_environment(  # a GIT_DIR of the shell's, or of a hook that launches, means another
-            GIT_DIR=str(self.repository.git_dir),
-            GIT_WORK_TREE=str(self.root),
-            GIT_INDEX_FILE=str(Path(self.repository.git_dir, "index")),
-        )
+    `folder` is the project's, `root` the repository's, and `prefix` leads from the second to the first: "" or
+    "research/vision/". All paths that go in and out are the project's own; only here they get the prefix.
+    """
+
+    def __init__(self, folder: Path):
+        """UsageError where the folder is not in a git repository with a working tree."""
+        self._git = Git(folder)
+        self.root, self.prefix = self._git.root, self._git.prefix
+        self.folder = self.root / self.prefix
+        self._trees: dict[str, Tree] = {}  # the base commit's is asked for again and again
 
     def project(self, ledger: Ledger, tag: str) -> dict[str, str]:
         """Makes every commit and ref of the swarm that is missing; gives the new commits by experiment."""
@@ -80,11 +74,10 @@ class History:
     def push(self, remote: str, refs: list[str]) -> None:
         """Sends these refs to the remote, all or none; SwarmError where that fails. It never asks for a password."""
         specs = [f"{name}:{name}" for name in refs]
-        with self.repository.git.custom_environment(GIT_TERMINAL_PROMPT="0", GIT_ASKPASS="true", SSH_ASKPASS="true"):
-            self._git("push", "--quiet", "--atomic", "--no-verify", remote, *specs)
+        self._git.run("push", "--quiet", "--atomic", "--no-verify", "--no-follow-tags", "--no-signed", remote, *specs)
 
     def remotes(self) -> list[str]:
-        return self._git("remote").split()
+        return self._git.text("remote").split()
 
     def forget(self, tag: str) -> int:
         """Deletes every ref of the swarm; gives their number. UsageError where one of them is checked out."""
@@ -95,56 +88,97 @@ class History:
         self._feed("".join(f"delete {name}\n" for name in refs))
         return len(refs)
 
-    def base_tree(self, commit: str) -> bytes:
-        """The commit's files as a tar archive: what workspaces are made from, on every host.
+    def reserve(self, tag: str, commit: str) -> None:
+        """Makes the trunk's branch; SwarmError where another swarm of this repository took the tag meanwhile."""
+        try:
+            self._feed(f"create refs/heads/autoresearch/{tag} {commit}\n")
+        except SwarmError as error:
+            raise SwarmError(
+                f"the branch autoresearch/{tag} cannot be made, as another swarm took the tag meanwhile or git refuses"
+                f" it: launch again, or give a --tag of your own ({error})"
+            ) from error
 
-        Exactly what was committed: `git archive` would leave out or rewrite files as .gitattributes says.
+    def base_tree(self, commit: str) -> bytes:
+        """All files of the commit, from the repository's root, as a tar archive: what workspaces are made from.
+
+        What was committed, unchanged: `git archive` would leave out or rewrite files as .gitattributes says. Links that
+        lead out of the repository lead to the same place from a copy of it.
         """
-        buffer = io.BytesIO()
+        tree, buffer = self.tree(commit), io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for item in self._files(commit).traverse():
-                if isinstance(item, git.Blob):
-                    _pack(archive, item)
+            for path in tree.absent:
+                folder = tarfile.TarInfo(path)
+                folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(folder)
+            for entry, content in tree.contents(list(tree.entries)):
+                info = tarfile.TarInfo(entry.path)
+                if entry.is_link:
+                    info.type, info.linkname = tarfile.SYMTYPE, self._link(tree, entry.path, os.fsdecode(content))
+                    archive.addfile(info)
+                    continue
+                info.mode, info.size = 0o755 if entry.mode == EXECUTABLE else 0o644, len(content)
+                archive.addfile(info, io.BytesIO(content))
         return buffer.getvalue()
 
-    def paths(self, commit: str) -> frozenset[str]:
-        """Every file and link of the commit."""
-        return frozenset(
-            filter(None, self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split("\0"))
-        )
+    def tree(self, commit: str) -> Tree:
+        """All that the commit holds, by path from the repository's root; UsageError where somebody pruned it away."""
+        sha = self._git.commit(commit)
+        if sha is None:
+            raise UsageError(f"the commit {commit} is not in this repository any more")
+        if sha not in self._trees:
+            self._trees[sha] = Tree(self._git, sha)
+        return self._trees[sha]
 
     def read(self, commit: str, path: str) -> bytes:
-        """One file (of a folder: its listing) at a commit; UsageError where it has none of that name."""
-        try:
-            return self._files(commit)[path].data_stream.read()
-        except KeyError as error:
-            raise UsageError(f"{path} is not in the last commit: commit it first") from error
+        """One file at a commit; UsageError where it has none of that name."""
+        return self.tree(commit).read(self.inside(path))
+
+    def inside(self, path: str) -> str:
+        """The path from the repository's root, of one from the project's folder."""
+        return posixpath.normpath(self.prefix + path)
+
+    def outside(self, path: str) -> str:
+        """The path from the project's folder, of one from the repository's root."""
+        return posixpath.relpath(path, self.prefix or ".")
 
     def head(self) -> str:
         """The sha of HEAD; UsageError where nothing was ever committed."""
-        try:
-            return self.repository.head.commit.hexsha
-        except ValueError as error:
-            raise UsageError(
-                "the repository has no commit yet: `git add` and `git commit` what is to be researched"
-            ) from error
+        commit = self._git.commit("HEAD")
+        if commit is None:
+            raise UsageError("the repository has no commit yet: `git add` and `git commit` what is to be researched")
+        return commit
+
+    def tags_of_experiments(self) -> set[str]:
+        """The tags of which there are experiments, even where their branches were deleted."""
+        names = self._git.text("for-each-ref", "--format=%(refname:lstrip=2)", "refs/experiments").splitlines()
+        return {found[1] for name in names if (found := re.match(r"(.+)-gpu\d+-\d+\Z", name))}
 
     def branches(self, under: str = "refs/heads/autoresearch") -> list[str]:
         """Names of branches, without refs/heads/."""
-        return self._git("for-each-ref", "--format=%(refname:lstrip=2)", under).splitlines()
+        return self._git.text("for-each-ref", "--format=%(refname:lstrip=2)", under).splitlines()
 
     def checked_out(self, tag: str) -> list[str]:
         """Branches of the swarm that some working tree stands on, without refs/heads/."""
         own = _own_refs(tag)
         return sorted(name.removeprefix("refs/heads/") for name in self._checked_out() if own.fullmatch(name))
 
-    def changed(self, paths: tuple[str, ...]) -> list[str]:
-        """Those of the paths that differ from the last commit, in the index or in the working tree."""
-        listed = self._git("status", "--porcelain", "--untracked-files=all", "--", *paths)
-        return list(dict.fromkeys(line[3:] for line in listed.splitlines()))
+    def changed(self, folders: Collection[str]) -> list[str]:
+        """Paths in these folders, or at them, that differ from the last commit, in the index or in the working tree."""
+        listed = self._git.fields(
+            *("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none", "--"),
+            *map(self.inside, folders),
+        )
+        return [self.outside(line[3:].rstrip("/")) for line in listed]
 
     def diff(self, older: str, newer: str) -> str:
-        return self._git("diff", "--no-color", "--no-ext-diff", older, newer)
+        """The difference as a patch from the repository's root; bytes that are not UTF-8 are surrogates in it.
+
+        Files are text, whatever attributes or a person's diff drivers call them, but for those with null bytes.
+        """
+        options = ("-r", "-p", "--unified=3", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+        places = ("--src-prefix=a/", "--dst-prefix=b/", "--end-of-options", older, newer)
+        patch = self._git.text("diff-tree", *options, "--text", *places)
+        return self._git.text("diff-tree", *options, "--binary", *places) if "\0" in patch else patch
 
     # -- plumbing ----------------------------------------------------------------------------------------------
 
@@ -152,29 +186,39 @@ class History:
         if row.baseline:
             return swarm.base_commit
         parent = trunk[row.position - 1 if row.status is Status.KEEP else row.position]
-        tree = self._tree(parent, load_source(ledger, row.source or "").files)
+        tree = self._write_tree(swarm.base_commit, self._changed_files(ledger, swarm, row))
         date = f"@{int(row.judged or 0)} +0000"
         who = {"NAME": NOBODY, "EMAIL": ADDRESS, "DATE": date}
         environment = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
-        with self.repository.git.custom_environment(**environment):
-            message = _message(ledger, swarm, row)
-            return self._git("commit-tree", "--no-gpg-sign", tree, "-p", parent, "-F", "-", feed=message)
+        message = _message(ledger, swarm, row)
+        return self._git.text(
+            *("commit-tree", "--no-gpg-sign", tree, "-p", parent, "-F", "-"), feed=message, environment=environment
+        )
 
-    def _tree(self, parent: str, files: Mapping[str, bytes]) -> str:
-        """The parent's tree with the files' content replaced; modes stay."""
-        with (
-            tempfile.TemporaryDirectory(prefix="swarm-index-") as folder,
-            self.repository.git.custom_environment(GIT_INDEX_FILE=str(Path(folder, "index"))),
-        ):
-            self._git("read-tree", parent)
+    def _changed_files(self, ledger: Ledger, swarm: SwarmRow, row: ExperimentRow) -> dict[str, bytes]:
+        """What the experiment's code changes in the untouched code."""
+        before, after = load_source(ledger, swarm.base_source), load_source(ledger, row.source or "")
+        return {path: content for path, content in after.files.items() if content != before.files.get(path)}
+
+    def _write_tree(self, base: str, files: Mapping[str, bytes]) -> str:
+        """The base commit's tree with the files' content replaced, or added; modes stay."""
+        with tempfile.TemporaryDirectory(prefix="swarm-index-") as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+            self._git.run("read-tree", base, environment=index)
+            entries = self.tree(base).entries
+            lines = []
             for path, content in files.items():
-                mode = self._git("ls-files", "-s", "--", path).split(" ")[0] or "100644"
-                blob = self._git("hash-object", "-w", "--stdin", "--no-filters", feed=content)
-                self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
-            return self._git("write-tree")
+                place = self.inside(path)
+                mode = entries[place].mode if place in entries else "100644"
+                blob = self._git.text("hash-object", "-w", "--stdin", "--no-filters", feed=content)
+                lines.append(f"{mode} {blob}\t{place}\0")
+            self._git.run(
+                "update-index", "-z", "--add", "--index-info", feed=os.fsencode("".join(lines)), environment=index
+            )
+            return self._git.text("write-tree", environment=index)
 
     def _refs(self, tag: str) -> dict[str, str]:
-        listed = self._git(
+        listed = self._git.text(
             "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/autoresearch", "refs/experiments"
         )
         refs = dict(line.split(" ") for line in listed.splitlines())
@@ -182,7 +226,7 @@ class History:
 
     def _checked_out(self) -> set[str]:
         """The branches that some working tree of the repository stands on."""
-        listed = self._git("worktree", "list", "--porcelain").splitlines()
+        listed = self._git.text("worktree", "list", "--porcelain").splitlines()
         return {line.removeprefix("branch ") for line in listed if line.startswith("branch ")}
 
     def _update(self, refs: dict[str, str], existing: dict[str, str]) -> None:
@@ -193,43 +237,17 @@ class History:
             self._feed("".join(f"update {name} {sha}\n" for name, sha in changed.items() if name not in held))
 
     def _feed(self, commands: str) -> None:
-        self._git("update-ref", "--stdin", feed=commands.encode())
+        self._git.run("update-ref", "--stdin", feed=commands.encode())
 
-    def _files(self, commit: str) -> git.Tree:
-        """The commit's tree; UsageError where somebody pruned it away."""
-        try:
-            return self.repository.commit(commit).tree  # only this looks the commit up
-        except (BadName, BadObject, ValueError) as error:
-            raise UsageError(f"the commit {commit} is not in this repository any more") from error
-
-    def _git(self, *arguments: str, feed: bytes = b"") -> str:
-        """One git command that takes no lock it does not need and runs no hook; `feed` is its standard input."""
-        settings = (f"core.hooksPath={os.devnull}", "i18n.commitEncoding=UTF-8")
-        options = ["--no-optional-locks", "--literal-pathspecs", *(word for s in settings for word in ("-c", s))]
-        with tempfile.TemporaryFile() as stream:
-            stream.write(feed)
-            stream.seek(0)
-            try:
-                return str(self.repository.git.execute(["git", *options, *arguments], istream=stream))
-            except git.GitCommandError as error:
-                reason = error.stderr.strip().removeprefix("stderr: ").strip("'")
-                raise SwarmError(f"git {arguments[0]} failed: {reason}") from error
+    def _link(self, tree: Tree, path: str, target: str) -> str:
+        """Where a link of the copy has to lead to."""
+        leads_out = tree.outward(tree.entries[path], target) and not target.startswith("/")
+        return os.path.normpath(self.root / posixpath.dirname(path) / target) if leads_out else target
 
 
 def _own_refs(tag: str) -> re.Pattern[str]:
     """The names of a swarm's refs; a branch that merely begins like one of them is somebody else's."""
     return re.compile(rf"refs/heads/autoresearch/{tag}(-gpu\d+)?|refs/experiments/{tag}-gpu\d+-\d+")
-
-
-def _pack(archive: tarfile.TarFile, blob: git.Blob) -> None:
-    info = tarfile.TarInfo(str(blob.path))
-    content = blob.data_stream.read()
-    if blob.mode == blob.link_mode:
-        info.type, info.linkname = tarfile.SYMTYPE, os.fsdecode(content)
-        archive.addfile(info)
-        return
-    info.mode, info.size = blob.mode & 0o777, len(content)
-    archive.addfile(info, io.BytesIO(content))
 
 
 def _message(ledger: Ledger, swarm: SwarmRow, row: ExperimentRow) -> bytes:

@@ -54,7 +54,8 @@ class Evidence:
     arms: Sequence[Arm]  # its runs, beside those of the parent each was made on
     sigma: float | None  # noise of one run
     added_size: int = 0  # syntax-tree nodes that its edit adds, net
-    broken_guard: str = ""  # the bound beside the metric that it breaks, in one line
+    broken_guard: str = ""  # the bound beside the metric that it breaks, or the check that fails, in one line
+    unchecked: bool = False  # the project has checks, and they have not run on this code
     no_effect: bool = False  # its losses are its parent's, step by step
     unaudited: bool = False  # its own code printed the number, no referee measured it
     trunk_moved: bool = False  # its parent is not the trunk's newest step any more
@@ -74,6 +75,9 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
     if evidence.trunk_moved:
         reason = f"{verdict.reason}; the trunk moved: once more on it"
         return Verdict(None, verdict.gain, verdict.se, verdict.n, reason, Outcome.UNDECIDED)
+    if evidence.unchecked:  # last: they are asked for only where nothing else is missing
+        reason = f"{verdict.reason}; the project's checks come first"
+        return Verdict(None, verdict.gain, verdict.se, verdict.n, reason, Outcome.UNCHECKED)
     return verdict
 
 

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from swarm.errors import UsageError
 from swarm.execution.included import Included
 from swarm.execution.slot import Slot
-from swarm.history.repository import History
 from swarm.project.project import Project
+from swarm.records import Source
 
 
 def comparability_key(
     project: Project,
-    history: History,
-    base: str,
+    fixed_files: Source,
     device: str,
     slots: Mapping[str, Slot],
     budget: float,
@@ -29,7 +28,7 @@ def comparability_key(
     Of what a run may access, all that can change a number is in it: the content of what is included, which folders are
     readable, which variables are passed (their names alone: values may be keys), and whether there is a network.
     """
-    fixed = {path: hashlib.sha256(history.read(base, path)).hexdigest() for path in project.fixed}
+    fixed = {path: hashlib.sha256(content).hexdigest() for path, content in fixed_files.files.items()}
     return {
         "device": device,
         "threads": next(iter(slots.values())).threads if device.startswith("cpu") else 0,  # elsewhere the GPU decides

@@ -22,6 +22,8 @@ from swarm.execution.probe import ProbeError, probe
 from swarm.execution.run_spec import cache_of, held_out_of
 from swarm.history.repository import History
 from swarm.launch.data import named, prepared
+from swarm.launch.files import find_files
+from swarm.launch.start import changes, find_project
 from swarm.project.project import load_project
 from swarm.researchers.registry import REGISTRY, profile_of
 
@@ -73,15 +75,20 @@ def _git() -> Examined:
 
 def _project(root: Path) -> Examined:
     try:
-        history, project = History(root), load_project(root)
-        changed = history.changed((*project.editable, *project.fixed))
+        history = History(root)
         head = history.head()
+        project = find_files(find_project(history), history, head).project
+        changed = changes(history, project)
+        gaps = history.tree(head).gaps()
     except SwarmError as error:
         return Examined("repository", False, str(error))
     if changed:
-        changes = f"uncommitted changes in {', '.join(changed)}"
-        return Examined("repository", False, changes, "git commit -a, or git stash")
-    return Examined("repository", True, f"{history.root.name} at {head[:7]}, edits {', '.join(project.editable)}")
+        return Examined(
+            "repository", False, f"uncommitted changes in {', '.join(changed)}", "git commit -a, or git stash"
+        )
+    if gaps:
+        return Examined("repository", None, f"runs will not find all that is tracked: {'; '.join(gaps)}")
+    return Examined("repository", True, f"{history.folder.name} at {head[:7]}, edits {', '.join(project.editable)}")
 
 
 def _ray() -> Examined:

@@ -23,18 +23,26 @@ from swarm.history.repository import History
 from swarm.launch.access import refuse_access, unheld
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
+from swarm.launch.files import find_files
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
-from swarm.launch.start import base_commit, choose_tag, known_swarms, refuse_blocking_branches, refuse_changes
+from swarm.launch.start import (
+    base_commit,
+    choose_tag,
+    find_project,
+    known_swarms,
+    refuse_blocking_branches,
+    refuse_changes,
+)
 from swarm.launch.trial import Trial
 from swarm.launch.trial_store import stored_trial
 from swarm.ledger.database import locked
 from swarm.ledger.home import ledger_path
-from swarm.project.project import Project, load_project
+from swarm.project.project import Project
 from swarm.project.settings import Config, check_url, renamed
 from swarm.records import CATEGORIES, Edit, Source
 from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
-from swarm.researchers.registry import create
+from swarm.researchers.registry import create, look_in
 from swarm.researchers.sweep.knob_space import open_knob_space
 
 # The settings that a resumed swarm does not keep.
@@ -43,8 +51,9 @@ ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait", "tr
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One swarm, ready to start but for what is `missing`, which only a dry run may lack. `slots` and `researchers` by
-    agent name; `key` says with which results its own may be compared; `trial` is what is known of the untouched code.
+    """One swarm, ready to start but for what is `missing`, which only a dry run may lack. `root` is the project's
+    folder, which may be a part of its repository; `slots` and `researchers` are by agent name; `key` says with which
+    results its own may be compared; `trial` is what is known of the untouched code.
     """
 
     root: Path
@@ -56,6 +65,7 @@ class Plan:
     device: str  # "cuda: NVIDIA H200"
     base_commit: str
     source: Source
+    gaps: tuple[str, ...]  # what is tracked and a run will not find in its copy, for people
     budget: float
     key: str
     data: Mapping[str, object]
@@ -91,8 +101,9 @@ def make_plan(
     researchers nor branches are checked.
     """
     history = History(root)
-    root = history.root
-    project = load_project(root)
+    root = history.folder
+    project = find_project(history)
+    look_in(root)
     known = known_swarms(root)
     tag = choose_tag(config, history, known, today or datetime.date.today())
     if thinks:
@@ -106,14 +117,15 @@ def make_plan(
         config = _resumed(config, renamed(known[tag].settings))
     wanted(config.sandbox)  # raises where something is missing
     base = known[tag].base_commit if config.resume else base_commit(config, history, known, root)
+    _refuse_unreachable(config, history)
+    files = find_files(project, history, base)
+    project = files.project
     if not config.resume and not config.from_tag:
         refuse_changes(history, project)
-    _refuse_unreachable(config, history)
-    source = Source({path: history.read(base, path) for path in project.editable})
-    _refuse_broken(source)
+    _refuse_broken(files.source)
     budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
     data, missing = _prepared(project, root, config)
-    held = history.paths(base)
+    held = frozenset(history.outside(path) for path in history.tree(base).entries)
     refuse_access(project, root)
     included = include(root, project.include, held)
     assignment = find_slots(config, known[tag].device if config.resume else "")
@@ -127,17 +139,16 @@ def make_plan(
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
-    space = open_knob_space(source, device.split(":")[0])
+    space = open_knob_space(files.source, device.split(":")[0])
     if {*researchers.values()} == {"sweep"} and not (space and space.is_open()):
         raise UsageError(
             f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
             " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
             " CLI think: --researcher"
         )
-    key = comparability_key(project, history, base, device, slots, budget, data, included)
+    key = comparability_key(project, files.fixed, device, slots, budget, data, included)
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
-    fixed = Source({path: history.read(base, path) for path in project.fixed})
     plan = Plan(
         root=root,
         project=project,
@@ -147,20 +158,21 @@ def make_plan(
         researchers=researchers,
         device=device,
         base_commit=base,
-        source=source,
+        source=files.source,
+        gaps=tuple(history.tree(base).gaps()),
         budget=budget,
         key=json.dumps(key, sort_keys=True),
         data=data,
         included=included,
-        unheld=unheld(root, project, source, held, included),
-        seed=how_seeded(source, fixed),
-        seeded=seed_reaches(source, fixed),
+        unheld=unheld(root, project, files.source, held, included),
+        seed=how_seeded(files.source, files.fixed),
+        seeded=seed_reaches(files.source, files.fixed),
         categories=_in_order(space.categories()) if space else (),
         knobs=space.places() if space else {},
         hosts=assignment.hosts,
         accelerator=assignment.accelerator,
         missing=missing,
-        unread=unread_budget(source, fixed),
+        unread=unread_budget(files.source, files.fixed),
     )
     known = None if no_trial(plan) or config.trial == "always" else stored_trial(plan)
     return replace(plan, trial=known)
@@ -182,12 +194,15 @@ def no_trial(plan: Plan) -> str:
 def researcher_options(config: Config, project: Project) -> dict[str, str]:
     """The settings that each agent's researcher gets, as text."""
     fixed = "\n".join((*project.fixed, project.program))
-    return {**config.option, "max_usd": str(config.max_usd), "fixed": fixed}
+    editable = "\n".join(project.editable)
+    return {**config.option, "max_usd": str(config.max_usd), "editable": editable, "fixed": fixed}
 
 
 def base_tree(plan: Plan) -> bytes:
     """The tar archive from which every workspace of the swarm is made, with the plan's budget in it."""
-    return with_budget(History(plan.root).base_tree(plan.base_commit), plan.project.fixed, plan.budget)
+    history = History(plan.root)
+    fixed = {history.inside(path) for path in plan.project.fixed}
+    return with_budget(history.base_tree(plan.base_commit), fixed, plan.budget)
 
 
 def environment(plan: Plan) -> dict[str, str]:

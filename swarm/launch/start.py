@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from swarm.errors import UsageError
@@ -15,8 +15,44 @@ from swarm.ledger.home import ledger_path
 from swarm.ledger.rows import SwarmRow
 from swarm.ledger.swarms import swarms
 from swarm.ledger.trunk import tip
-from swarm.project.project import Project
+from swarm.project.patterns import folder_of
+from swarm.project.project import Project, load_project
 from swarm.project.settings import Config
+
+
+def find_project(history: History) -> Project:
+    """The project in the folder that was named; UsageError where only a folder above it, in its repository, is one."""
+    try:
+        return load_project(history.folder)
+    except UsageError as error:
+        for folder in history.folder.parents if history.prefix else ():
+            if _is_project(folder):
+                raise UsageError(
+                    f"{history.folder} is no project of its own, but {folder} is: name that with -C {folder} ({error})"
+                ) from error
+            if folder == history.root:
+                break
+        raise
+
+
+def _is_project(folder: Path) -> bool:
+    try:
+        load_project(folder)
+    except UsageError:
+        return False
+    return True
+
+
+def changes(history: History, project: Project) -> list[str]:
+    """Editable and fixed files, and such as may become editable ones, that differ from the last commit."""
+    named = (*project.editable, *project.fixed)
+    changed = history.changed({folder_of(path) or "." for path in named})
+    return [path for path in changed if project.may_edit(path) or project.is_fixed(path) or _holds(path, named)]
+
+
+def _holds(path: str, named: Iterable[str]) -> bool:
+    """Whether it is a submodule with one of the files."""
+    return any(name.startswith(f"{path}/") for name in named)
 
 
 def known_swarms(root: Path) -> dict[str, SwarmRow]:
@@ -33,7 +69,8 @@ def known_swarms(root: Path) -> dict[str, SwarmRow]:
 
 def choose_tag(config: Config, history: History, known: Mapping[str, object], today: datetime.date) -> str:
     """The tag that was given, or one after today's date; UsageError where it is taken, or unknown to a resume."""
-    taken = {*known, *(part for name in history.branches() for part in name.split("/")[1:2])}
+    branches = {part for name in history.branches() for part in name.split("/")[1:2]}
+    taken = {*known, *branches, *history.tags_of_experiments()}
     if config.resume:
         if config.tag not in known:
             raise UsageError(f"there is no swarm {config.tag} to resume; there are: {', '.join(known) or 'none yet'}")
@@ -49,8 +86,10 @@ def choose_tag(config: Config, history: History, known: Mapping[str, object], to
             f"the swarm {config.tag} exists: go on with `--tag {config.tag} --resume`, start from what it found with"
             f" `--tag OTHER --from {config.tag}`, or choose another tag"
         )
-    if config.tag in taken:
+    if config.tag in branches:
         raise UsageError(f"a branch under autoresearch/{config.tag} exists: choose another tag")
+    if config.tag in taken:
+        raise UsageError(f"refs/experiments holds experiments of another {config.tag}: choose another tag")
     return config.tag
 
 
@@ -91,8 +130,6 @@ def refuse_blocking_branches(history: History, tag: str) -> None:
 
 
 def refuse_changes(history: History, project: Project) -> None:
-    changed = history.changed((*project.editable, *project.fixed))
-    if changed:
-        raise UsageError(
-            f"{', '.join(changed)}: uncommitted changes; commit them (`git commit -a`) or `git stash` first"
-        )
+    if changed := changes(history, project):
+        some = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+        raise UsageError(f"{some}: uncommitted changes; commit them (`git commit -a`) or `git stash` first")

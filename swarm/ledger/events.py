@@ -7,6 +7,8 @@ from swarm.ledger.rows import EventRow
 from swarm.ledger.transaction import Transaction
 from swarm.text import printable
 
+EXHAUSTED = "exhausted"  # the kind of the event that says so: no researcher has anything left to propose
+
 
 def events(ledger: Ledger, tag: str, after: int = 0) -> list[EventRow]:
     """The events of a swarm whose id is above `after`, oldest first."""
@@ -20,6 +22,12 @@ def newest_event(ledger: Ledger, tag: str) -> int:
 
 def count_events(ledger: Ledger, tag: str, kind: str) -> int:
     return ledger.value("SELECT count(*) FROM events WHERE tag = ? AND kind = ?", tag, kind)
+
+
+def is_exhausted(ledger: Ledger, tag: str) -> bool:
+    """Whether nothing was left to try, and nobody opened the swarm again since."""
+    kinds = "SELECT kind FROM events WHERE tag = ? AND kind IN (?, 'resumed') ORDER BY id DESC LIMIT 1"
+    return ledger.value(kinds, tag, EXHAUSTED) == EXHAUSTED
 
 
 def was_warned(tx: Transaction, text: str) -> bool:

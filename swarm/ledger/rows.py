@@ -34,6 +34,7 @@ class RunState(StrEnum):
     RUNNING = "running"
     MEASURED = "measured"
     CRASHED = "crashed"
+    CHECKED = "checked"  # it ran the project's checks: its failure says whether they failed
     LOST = "lost"  # through no fault of its idea: the next attempt is made
 
 
@@ -138,7 +139,7 @@ class ExperimentRow:
     gain: float | None
     se: float | None
     n: int
-    outcome: Outcome | None  # None before the verdict, and of imported results
+    outcome: Outcome | None  # of imported results None, and before the verdict, but where only checks are missing
     failure: Failure | None
     reason: str
     created: float

@@ -15,6 +15,7 @@ from swarm.records import Failure, Measure, Metrics, Purpose, Run
 # Run k of anything has seed 1000 + k. Fresh evidence never shares a seed with what was selected, nor with other fresh
 # evidence: the closing wave has seeds of its own, and so has every confirmation.
 SELECTION_SEEDS, CLOSING_SEEDS, CONFIRM_SEEDS = 1000, 9001, 10_000
+CHECK_SEED = 1000  # of the project's checks, which are no evidence
 SEEDS_EACH = 1000  # of a confirmation
 
 JUDGED = (Purpose.BASELINE, Purpose.FIRST, Purpose.REPLICATE)  # the purposes of runs that an experiment is judged on
@@ -74,7 +75,8 @@ def begin(
 
 def _next_seed(tx: Transaction, source: str) -> int:
     earlier = tx.ledger.value(
-        "SELECT count(DISTINCT id) FROM runs WHERE tag = ? AND source = ? AND purpose NOT IN ('closing', 'confirm')",
+        "SELECT count(DISTINCT id) FROM runs WHERE tag = ? AND source = ? AND purpose NOT IN"
+        " ('closing', 'confirm', 'check')",
         *(tx.tag, source),
     )
     return SELECTION_SEEDS + earlier + 1
@@ -180,13 +182,17 @@ def values_of(tx: Transaction, source: str) -> list[float]:
 
 def tried(tx: Transaction, source: str) -> int:
     """How many runs of this code were made or are being made; lost ones do not count."""
-    return tx.ledger.value("SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state != 'lost'", tx.tag, source)
+    return tx.ledger.value(
+        "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND state != 'lost' AND purpose != 'check'",
+        *(tx.tag, source),
+    )
 
 
 def attempted(tx: Transaction, source: str) -> int:
     """How often a run of this code was tried, failed ones too; but for fillers that gave way, as they are meant to."""
     return tx.ledger.value(
-        "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND NOT (purpose = 'filler' AND state = 'lost')",
+        "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND purpose != 'check'"
+        " AND NOT (purpose = 'filler' AND state = 'lost')",
         *(tx.tag, source),
     )
 
@@ -219,6 +225,16 @@ def any_unaudited(ledger: Ledger, source: str) -> bool:
     )
 
 
+def newest_check(tx: Transaction, source: str) -> Run | None:
+    """The newest run of the project's checks on this code; None where they never ended."""
+    return _run(
+        tx.ledger.value(
+            "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'checked' ORDER BY started DESC",
+            *(tx.tag, source),
+        )
+    )
+
+
 def found_invalid(ledger: Ledger, source: str) -> int:
     """How often a run of this code was found invalid, in any swarm."""
     return ledger.value("SELECT count(*) FROM runs WHERE source = ? AND failure = ?", source, Failure.INVALID)
@@ -236,7 +252,9 @@ def newest_result(ledger: Ledger, experiment: str) -> Run | None:
     """The newest result of an experiment, whatever it was."""
     return _run(
         ledger.value(
-            "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL ORDER BY started DESC", experiment
+            "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL"
+            " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC",
+            experiment,
         )
     )
 
@@ -246,7 +264,7 @@ def newest_run_of(ledger: Ledger, experiment: ExperimentRow) -> Run | None:
     return _run(
         ledger.value(
             "SELECT result FROM runs WHERE experiment = ? AND source = ? AND result IS NOT NULL AND state != 'lost'"
-            " ORDER BY started DESC LIMIT 1",
+            " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC LIMIT 1",
             *(experiment.id, experiment.source),
         )
     )

@@ -10,7 +10,7 @@ from swarm.ledger.experiments import FLAGGED, FLAGGED_SOURCES, baseline_of
 from swarm.ledger.rows import ExperimentState
 from swarm.ledger.sources import store_source
 from swarm.ledger.transaction import Transaction
-from swarm.records import Code, Failure, Idea, Rung, Verdict
+from swarm.records import Code, Failure, Idea, Outcome, Rung, Verdict
 from swarm.text import printable
 
 
@@ -63,7 +63,7 @@ def set_code(tx: Transaction, name: str, code: Code) -> str:
     for change in code.changes:
         tx.ledger.execute("INSERT OR IGNORE INTO changes (change, key, experiment) VALUES (?, ?, ?)", change, key, name)
     tx.ledger.execute(
-        "UPDATE experiments SET source = ?, added_size = ?, diff = ? WHERE id = ?",
+        "UPDATE experiments SET source = ?, added_size = ?, diff = ?, outcome = NULL WHERE id = ?",
         *(sha, code.added, printable(code.diff), name),
     )
     return sha
@@ -98,8 +98,9 @@ def count_repair(tx: Transaction, name: str) -> None:
 def set_evidence(tx: Transaction, name: str, verdict: Verdict) -> None:
     """What is known so far of an experiment that is not judged yet."""
     tx.ledger.execute(
-        "UPDATE experiments SET gain = ?, se = ?, n = ?, reason = ?, refresh = ? WHERE id = ?",
-        *(verdict.gain, verdict.se, verdict.n, verdict.reason, int(verdict.refresh), name),
+        "UPDATE experiments SET gain = ?, se = ?, n = ?, reason = ?, refresh = ?, outcome = ? WHERE id = ?",
+        *(verdict.gain, verdict.se, verdict.n, verdict.reason, int(verdict.refresh)),
+        *(verdict.outcome if verdict.outcome is Outcome.UNCHECKED else None, name),
     )
 
 

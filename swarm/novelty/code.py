@@ -231,14 +231,24 @@ def _read_change(diff: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _near(first: str, second: str) -> bool:
-    """Whether two tokens are one, or two numbers that hardly differ. Whole numbers below a thousand are counted."""
+    """Whether two tokens are one, or two numbers that hardly differ."""
     if first == second:
         return True
     if not (first[0].isdigit() and second[0].isdigit()):
         return False
-    if first.isdigit() and second.isdigit() and min(int(first), int(second)) < 1000:
+    whole = first.isdigit() and second.isdigit()
+    return hardly_differ(int(first), int(second)) if whole else hardly_differ(float(first), float(second))
+
+
+def hardly_differ(a: float | str, b: float | str) -> bool:
+    """Whether two values are one, or two numbers so near that the second would hardly teach anything new.
+
+    Whole numbers below a thousand are counted: 3 layers are not 4.
+    """
+    if a == b or isinstance(a, str) or isinstance(b, str):
+        return a == b
+    if isinstance(a, int) and isinstance(b, int) and min(a, b) < 1000:
         return False
-    a, b = float(first), float(second)
     rests = (a, b) if min(a, b) >= 1 else (1 - a, 1 - b)  # seen from 1, 0.99 is twice as far as 0.995
     return _ratio(a, b) <= NEAR and _ratio(*rests) <= NEAR
 

@@ -22,6 +22,7 @@ from swarm.project.durations import Seconds
 from swarm.project.environment import interpreter, own_environment
 from swarm.project.found import Question
 from swarm.project.look import look
+from swarm.project.patterns import Scope, rank
 from swarm.project.values import pattern_fault, read_value
 from swarm.text import one_line, read_text
 
@@ -80,11 +81,19 @@ class Project:
     pass_env: Texts = ()
     network: bool = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    prefix: str = ""  # the project's folder in its repository, as "research/vision/"; no key: the launch finds it
 
     @property
     def sign(self) -> int:
         """+1 where lower is better, -1 where higher is: `sign * metric` is always to be minimised."""
         return 1 if self.direction == "lower" else -1
+
+    def may_edit(self, path: str) -> bool:
+        """Whether an edit may change the file, or make it."""
+        return path in self.editable or Scope(self.editable, self.fixed).may_edit(path)
+
+    def is_fixed(self, path: str) -> bool:
+        return rank(path, self.fixed) >= 0
 
     def argv(self, command: tuple[str, ...], root: Path | None = None) -> list[str]:
         """The command as it is started, for the checkout at `root`, where there is one on this machine."""
@@ -131,7 +140,9 @@ def _table(path: Path) -> dict[str, Any]:
 def _hints() -> dict[str, Any]:
     """The keys that a person may give, with their types."""
     return {
-        name: hint for name, hint in typing.get_type_hints(Project, include_extras=True).items() if name != "origins"
+        name: hint
+        for name, hint in typing.get_type_hints(Project, include_extras=True).items()
+        if name not in ("origins", "prefix")
     }
 
 

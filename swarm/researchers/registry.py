@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.researchers.protocol import UNKNOWN, Profile, Researcher
@@ -17,6 +19,12 @@ REGISTRY: Mapping[str, str] = {  # in the order in which `auto` looks for one th
     "scripted": "swarm.researchers.scripted:Scripted",
 }
 STAND_IN = "sweep"  # thinks where a researcher cannot: it needs nothing
+
+
+def look_in(folder: Path) -> None:
+    """Lets classes of one's own be found in the project's folder, too; after what is installed."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def create(name: str, agent: str, seed: int, options: Mapping[str, str] | None = None) -> Researcher:

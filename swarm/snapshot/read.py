@@ -11,6 +11,7 @@ from typing import Any
 
 from swarm.errors import UsageError
 from swarm.ledger.database import Ledger, locked
+from swarm.ledger.events import EXHAUSTED
 from swarm.ledger.home import ledger_path
 from swarm.ledger.swarms import swarms
 from swarm.snapshot.build import Picture
@@ -40,7 +41,8 @@ def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None
 
 def _fresh_warnings(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     """What the head, which knows no better place, has warned of in the last minutes."""
-    heads = [event for event in snapshot.events if event.kind == "warning" and event.agent == "head"]
+    kinds = ("warning", EXHAUSTED)
+    heads = [event for event in snapshot.events if event.kind in kinds and event.agent == "head"]
     return tuple(event.text for event in heads if now - event.at < FRESH)
 
 

@@ -70,6 +70,7 @@ def _origin_of(setting: Setting) -> tuple[str, str]:
 def _rows(plan: Plan) -> dict[str, str]:
     config, project = plan.config, plan.project
     return {
+        **({"project": f"{project.prefix.rstrip('/')}, a part of its repository"} if project.prefix else {}),
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
         "researcher": _researcher(plan),
         **_roles(plan),
@@ -78,6 +79,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "runs": f"{' '.join(project.command).replace('{python}', 'python')}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
+        **({"missing": "; ".join(plan.gaps)} if plan.gaps else {}),
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
         **_knobs(plan),
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",

@@ -27,7 +27,7 @@ from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
-from swarm.views.verdict_text import FAILURES, failures, is_near_miss, is_refuted, judged
+from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a note of people
@@ -54,6 +54,7 @@ def write_report(
         "What was discovered": _discovered(snapshot, patches),
         "Confirmations": confirmations_table(snapshot),
         "In quarantine": _quarantined(snapshot),
+        "Better, and not kept": _guarded(snapshot),
         "What did not work": _refused(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),
@@ -166,7 +167,8 @@ def _refused(snapshot: Snapshot) -> str:
             "title": [escape(e.title) for e in experiments],
         }
     )
-    outcomes = ["kept", "refuted", "unproven", "near miss", "crashed"]
+    guarded = ["broke a guard"] if "broke a guard" in set(frame["outcome"]) else []
+    outcomes = ["kept", "refuted", "unproven", "near miss", *guarded, "crashed"]
     counts = crosstab(frame["category"], frame["outcome"]).reindex(columns=outcomes, fill_value=0)
     counts.insert(0, "tried", counts.sum(axis=1))
     counts = counts.sort_values("tried", ascending=False).reset_index()
@@ -186,6 +188,8 @@ def _refused(snapshot: Snapshot) -> str:
 def _outcome(experiment: ExperimentView, sigma: float | None) -> str:
     if experiment.status != "discard":
         return "kept" if experiment.status == "keep" else "crashed"
+    if broke_guard(experiment):
+        return "broke a guard"
     if is_near_miss(experiment):
         return "near miss"
     return "refuted" if is_refuted(experiment, sigma) else "unproven"
@@ -194,6 +198,20 @@ def _outcome(experiment: ExperimentView, sigma: float | None) -> str:
 def _named(titles: Sequence[str]) -> str:
     beyond = [f"and {len(titles) - _LISTED} more"] if len(titles) > _LISTED else []
     return "; ".join([*titles[:_LISTED], *beyond])
+
+
+def _guarded(snapshot: Snapshot) -> str:
+    """What measured better and broke a guard, or failed a check, the guard first."""
+    scale = Scale.of(snapshot)
+    better = [e for e in judged(snapshot) if broke_guard(e) and (e.gain or 0.0) > 0 and not e.quarantine]
+    better.sort(key=lambda e: -(e.gain or 0.0))
+    lines = [
+        f"- {escape(e.reason)}: {code(short_id(e.id, snapshot.tag))} {escape(e.title)}"
+        f" ({scale.interval(e.gain, e.low, e.high)} on its parent)"
+        for e in better[:_LISTED]
+    ]
+    lines += [f"- and {len(better) - _LISTED} more"] if len(better) > _LISTED else []
+    return "\n".join(lines)
 
 
 def _near_misses(snapshot: Snapshot) -> str:

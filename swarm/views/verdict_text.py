@@ -16,6 +16,7 @@ FAILURES = {
     "timeout": "ran past the hard end of its time",
     "stall": "stalled",
     "code": "raised an error",
+    "checks": "failed the project's checks",
     "invalid": "gave a number that is not valid",
     "infrastructure": "was lost to a failure of the machine",
     "interrupted": "was interrupted",
@@ -34,13 +35,20 @@ def failures(snapshot: Snapshot) -> Counter[str]:
     return Counter(
         run.failure
         for run in snapshot.runs
-        if run.failure and (run.purpose, run.failure) != (Purpose.FILLER, Failure.INTERRUPTED)
+        if run.failure
+        and run.purpose is not Purpose.CHECK
+        and (run.purpose, run.failure) != (Purpose.FILLER, Failure.INTERRUPTED)
     )
 
 
 def is_near_miss(experiment: ExperimentView) -> bool:
     """Ran out of runs before it could be distinguished from its parent: more runs may decide it."""
     return _standing(experiment, None) is Standing.NEAR_MISS
+
+
+def broke_guard(experiment: ExperimentView) -> bool:
+    """Whether a guard or a check outweighed its number."""
+    return _standing(experiment, None) is Standing.BROKE_GUARD
 
 
 def is_refuted(experiment: ExperimentView, sigma: float | None) -> bool:
@@ -69,6 +77,11 @@ def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
         return f"{kept} {_evidence(experiment)}"
     if _standing(experiment, sigma) is Standing.NOOP:
         return "Without effect: it trained exactly as its parent did, so the idea itself was not tested."
+    if broke_guard(experiment):
+        better = (experiment.gain or 0.0) > 0
+        reason = experiment.reason[:1].upper() + experiment.reason[1:].rstrip(".")
+        kept = "Its number is better, but it is not kept." if better else "It is not kept."
+        return f"{reason}. {kept}"
     if is_near_miss(experiment):
         runs = plural(experiment.n, "run")
         return f"Near miss: {runs} could not distinguish it from its parent. It may be worth another look."

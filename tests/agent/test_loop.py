@@ -18,6 +18,7 @@ from swarm.board.board import Board
 from swarm.board.client import local_client
 from swarm.errors import Fenced, MachineFault
 from swarm.ledger.database import Ledger
+from swarm.ledger.events import is_exhausted
 from swarm.ledger.swarms import found
 from swarm.novelty.code import code_of, fingerprint
 from swarm.project.project import Project
@@ -449,7 +450,8 @@ def test_when_nobody_has_an_idea_left_the_swarm_ends_by_itself(make_room: Callab
     agent = room.agent(room.thinker(propose=propose), fallback=room.thinker(propose=propose))
     why = "nothing is left to try: every knob was tried"
     assert room.live(agent) == [why]
-    assert room.events("warning")[-1] == why
+    assert room.events("exhausted") == [why]
+    assert is_exhausted(room.ledger, "apr5")
     assert [row["status"] for row in room.experiments()][-1] == "discard"
 
 

@@ -117,6 +117,20 @@ def test_a_repeat_that_differs_is_told_and_the_swarm_reckons_with_noise_from_the
     assert "policy exact did not hold" in snapshot.lost_policy
 
 
+def test_an_edit_that_is_carried_onto_a_trunk_that_moved_is_run_there(night: Night) -> None:
+    """Its number on the old trunk says nothing of it on the new one."""
+    night.run("gpu0", 1.0)
+    first = night.draft("gpu0", 0)
+    work = night.measure("gpu0")
+    night.keep("gpu1", 1, 0.8)
+    verdict = night.record("gpu0", work, 0.7)
+    assert verdict and verdict.status is None
+    again = night.measure("gpu0")
+    assert again.experiment == first and again.source != work.source
+    verdict = night.record("gpu0", again, 0.75)
+    assert verdict and (verdict.status, verdict.gain) == ("keep", pytest.approx(0.05))
+
+
 def test_rounding_is_not_called_a_difference(night: Night) -> None:
     night.run("gpu0", 0.1)
     night.keep("gpu0", 0, 0.05)

@@ -12,23 +12,23 @@ GIVEN_UP = [Ended(Ending.GAVE_UP, f"gave up on gpu{index}: no module named mine"
 
 
 @pytest.mark.parametrize(
-    ("agents", "noted", "hopeless", "expected"),
+    ("agents", "noted", "found", "expected"),
     [
-        ([DRAINED, DONE, DONE], "", False, DONE),
-        ([*GIVEN_UP, DONE], "", False, DONE),
-        (GIVEN_UP, "", False, GIVEN_UP[0]),
-        (GIVEN_UP, "nothing is left to try: x", False, Ended(Ending.DONE, "nothing is left to try: x")),
-        ([DONE], "whatever it says", True, Ended(Ending.HOPELESS, "whatever it says")),
-        ([Ended(Ending.DONE, "gave up smoking")], "", False, Ended(Ending.DONE, "gave up smoking")),
+        ([DRAINED, DONE, DONE], "", Ending.DONE, DONE),
+        ([*GIVEN_UP, DONE], "", Ending.DONE, DONE),
+        (GIVEN_UP, "", Ending.DONE, GIVEN_UP[0]),
+        (GIVEN_UP, "whatever it says", Ending.EXHAUSTED, Ended(Ending.EXHAUSTED, "whatever it says")),
+        ([DONE], "whatever it says", Ending.HOPELESS, Ended(Ending.HOPELESS, "whatever it says")),
+        ([Ended(Ending.DONE, "gave up smoking")], "", Ending.DONE, Ended(Ending.DONE, "gave up smoking")),
     ],
 )
 def test_the_end_of_a_swarm_follows_from_its_agents_and_the_board(
-    agents: list[Ended], noted: str, hopeless: bool, expected: Ended
+    agents: list[Ended], noted: str, found: Ending, expected: Ended
 ) -> None:
-    assert _end_of(agents, noted, hopeless) == expected
+    assert _end_of(agents, noted, found) == expected
 
 
 @pytest.mark.parametrize("word", ["", "drain", "now"])
 def test_only_what_should_not_have_ended_failed(word: str) -> None:
-    assert _status(word, Ending.DONE) == ("finished" if not word else "stopped")
+    assert _status(word, Ending.DONE) == _status(word, Ending.EXHAUSTED) == ("finished" if not word else "stopped")
     assert _status(word, Ending.GAVE_UP) == _status(word, Ending.HOPELESS) == "failed"

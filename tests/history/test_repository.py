@@ -325,5 +325,5 @@ def test_what_cannot_be_read_is_told(root: Path, tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "empty")
     with pytest.raises(UsageError, match="no commit yet"):
         History(tmp_path / "empty").head()
-    with pytest.raises(SwarmError, match="git diff failed: fatal: "):
+    with pytest.raises(SwarmError, match="git diff-tree failed: fatal: "):
         history.diff("main", "nothing")

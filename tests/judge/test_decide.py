@@ -39,6 +39,9 @@ def test_without_anything_else_the_rule_decides() -> None:
         ({"no_effect": True}, Status.DISCARD, Outcome.NO_EFFECT),
         ({"no_effect": True, "added_size": -30}, Status.KEEP, Outcome.GAINED),  # less code of no effect may be kept
         ({"trunk_moved": True}, None, Outcome.UNDECIDED),
+        ({"unchecked": True}, None, Outcome.UNCHECKED),
+        ({"unchecked": True, "trunk_moved": True}, None, Outcome.UNDECIDED),  # it becomes other code first
+        ({"unchecked": True, "broken_guard": "guard: x"}, Status.DISCARD, Outcome.BROKE_GUARD),
         ({"broken_guard": "guard: x", "no_effect": True, "trunk_moved": True}, Status.DISCARD, Outcome.BROKE_GUARD),
     ],
 )
@@ -113,9 +116,7 @@ evidence = st.builds(
     st.one_of(st.none(), st.floats(0.0, 0.1)),
     st.integers(-500, 500),
     st.sampled_from(("", "guard: x")),
-    st.booleans(),
-    st.booleans(),
-    st.booleans(),
+    *(st.booleans() for _ in range(4)),
 )
 
 
@@ -123,9 +124,9 @@ evidence = st.builds(
 @given(evidence, st.sampled_from(sorted(POLICIES)))
 def test_every_verdict_makes_sense(known: Evidence, name: str) -> None:
     verdict = decide(known, POLICIES[name])
-    assert (verdict.status is None) == (verdict.outcome is Outcome.UNDECIDED)
+    assert (verdict.status is None) == (verdict.outcome in (Outcome.UNDECIDED, Outcome.UNCHECKED))
     assert (verdict.rung is Rung.KEPT) == (verdict.status is Status.KEEP)
     if verdict.status is Status.KEEP:
-        assert not known.broken_guard and not known.trunk_moved
+        assert not known.broken_guard and not known.trunk_moved and not known.unchecked
         assert not known.no_effect or known.added_size < 0
     assert not (verdict.refresh and verdict.status)

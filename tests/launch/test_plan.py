@@ -132,10 +132,11 @@ def test_a_plan_says_everything_and_changes_nothing(root: Path) -> None:
     assert tree(root) == before and not (root / ".swarm").exists()
 
 
-def test_a_plan_is_made_from_anywhere_in_the_repository_and_on_a_detached_head(root: Path) -> None:
+def test_a_plan_is_made_on_a_detached_head_and_of_the_folder_that_was_named(root: Path) -> None:
     (root / "notes").mkdir()
     git(root, "checkout", "--quiet", "--detach")
-    assert plan(root / "notes").root == root
+    assert plan(root).root == root
+    refused(root / "notes", f"is no project of its own, but {root} is", f"-C {root}")
 
 
 def test_the_tag_is_today_and_its_letters(root: Path) -> None:
@@ -166,7 +167,7 @@ def test_the_key_changes_with_what_makes_results_comparable(root: Path) -> None:
     key = plan(root).key
     assert plan(root, agents=1).key == key
     assert plan(root, budget=2.0).key != key
-    commit(root, train_py="x = 1\n")
+    commit(root, train_py="RATE = 0.5\nprint(RATE)\n")
     assert plan(root).key == key
     (root / "prepare.py").write_text("y = 1\n")
     git(root, "commit", "--quiet", "--all", "--message=x")
@@ -190,7 +191,7 @@ def test_nothing_committed_yet(tmp_path: Path) -> None:
 def test_uncommitted_changes_of_editable_and_fixed_files(root: Path) -> None:
     (root / "program.md").write_text("read live")
     plan(root)
-    (root / "train.py").write_text("x = 1\n")
+    (root / "train.py").write_text("RATE = 0.5\nprint(RATE)\n")
     (root / "prepare.py").write_text("x = 1\n")
     refused(root, "train.py", "prepare.py", "uncommitted changes", "git stash")
     git(root, "add", "--all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,11 @@ def brief(trainer: str) -> Callable[..., Briefing]:
 @pytest.fixture
 def learn() -> Callable[..., Finding]:
     """Makes the finding that an idea led to."""
+    numbers = itertools.count(1)
 
     def make(idea: Idea, gain: float | None, status: str = "discard", **other: Any) -> Finding:
         return Finding(
-            "t-gpu0-0001",
+            f"t-gpu0-{next(numbers):04}",
             "gpu0",
             idea.title,
             idea.category,

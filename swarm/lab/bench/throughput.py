@@ -15,6 +15,7 @@ from swarm.errors import SwarmError
 from swarm.execution.runner import LocalRunner, Slot
 from swarm.history.repository import History
 from swarm.lab.simulation.project import make_project
+from swarm.launch.files import find_files
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.ledger.rows import RunState
@@ -70,7 +71,7 @@ def _sequential(budget: float, think: float, experiments: int) -> dict[str, floa
         history, project = History(root), load_project(root)
         base = history.head()
         runner = LocalRunner(project, history.base_tree(base), Path(folder, "gpu0"), Slot("sim", 0, gpu="0"))
-        source = Source({path: history.read(base, path) for path in project.editable})
+        source = find_files(project, history, base).source
         return _figures(asyncio.run(_loop(runner, source, budget, think, experiments)))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.execution.summary import read_printed
-from swarm.history.repository import History
+from swarm.history.git import Git
 from swarm.ledger import audit
 from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
@@ -67,7 +67,7 @@ def _twice(ledger: Ledger, root: Path, tag: str) -> Iterator[str]:
 
 def _wrong(ledger: Ledger, root: Path, tag: str) -> Iterator[str]:
     """Git, results.tsv and the logs against the ledger."""
-    listed = History(root).repository.git.for_each_ref("--format=%(refname) %(objectname)")
+    listed = Git(root).text("for-each-ref", "--format=%(refname) %(objectname)")
     refs = dict(line.split(" ") for line in listed.splitlines())
     rows = judged(ledger, tag)
     for row in rows:

@@ -1,4 +1,4 @@
-"""A simulated researcher: proposes random ideas, some of which repeat an earlier one in other words."""
+"""The researchers of simulated swarms: one that draws ideas, and any other on the virtual clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swarm.lab.simulation.ideas import Change, shuffled, worded, written
 from swarm.records import Briefing, Edit, Idea, Run
-from swarm.researchers.protocol import Exhausted
+from swarm.researchers.protocol import Exhausted, Researcher
 
 OPENINGS = ("try to", "what about this:", "once more,", "maybe", "next:")
 
@@ -55,7 +55,8 @@ class IdeaStream:
 
 
 class SimulatedResearcher:
-    """One agent's researcher; thinks for `seconds` before every proposal, and edits at once."""
+    """Proposes random ideas, some of which repeat an earlier one in other words; one agent's. Thinks for `seconds`
+    before every proposal, and edits at once."""
 
     def __init__(self, agent: str, ideas: IdeaStream, seconds: float):
         self._ideas, self._seconds = ideas, seconds
@@ -72,3 +73,20 @@ class SimulatedResearcher:
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         return None
+
+
+class Thinking:
+    """A real researcher that takes `seconds` of the virtual clock for every proposal."""
+
+    def __init__(self, researcher: Researcher, seconds: float):
+        self._researcher, self._seconds = researcher, seconds
+
+    async def propose(self, briefing: Briefing) -> Idea:
+        await asyncio.sleep(self._seconds)
+        return await self._researcher.propose(briefing)
+
+    async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        return await self._researcher.edit(idea, briefing, folder)
+
+    async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
+        return await self._researcher.repair(idea, edit, run, briefing, folder)

@@ -1,4 +1,4 @@
-"""Simulates one swarm: the real agents, board and judge on a virtual clock, with made-up ideas and training results.
+"""Simulates one swarm: the real agents, board and judge on a virtual clock, with made-up training results.
 
 The true value of every idea is known, so that an outcome can be measured against it.
 """
@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from swarm.agent.loop import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.lab.simulation import clock
-from swarm.lab.simulation.ideas import read, untouched
-from swarm.lab.simulation.landscape import Landscape, Truth
-from swarm.lab.simulation.simulated_researcher import IdeaStream, SimulatedResearcher
+from swarm.lab.simulation.landscape import Landscape
+from swarm.lab.simulation.problem import IdeaProblem, KnobProblem, Problem
 from swarm.ledger import trunk
 from swarm.ledger.confirmations import confirmed_codes
 from swarm.ledger.database import Ledger
@@ -40,7 +39,7 @@ from swarm.snapshot.records import Snapshot
 
 TAG = "simulated"
 EPOCH = 1_700_000_000.0  # unix seconds at which every simulated swarm starts
-PROJECT = Project(command=("never run",), editable=tuple(untouched().files))
+RESEARCHERS = ("simulated", "sweep")
 HOUR = 3600.0
 EXPIRY_INTERVAL = 20.0  # seconds between the head's looks for leases that ran out
 
@@ -51,7 +50,8 @@ class SimulatedSwarm:
     the same.
 
     `sigma` is in val_bpb, `offset` (the spread of the GPUs' offsets) in sigmas, `budget` (a run) and `think` (an idea)
-    in seconds. A swarm with an `open_end` has no deadline and no closing wave: it is cut off.
+    in seconds. A swarm with an `open_end` has no deadline and no closing wave: it is cut off. The `researcher` draws
+    ideas out of thousands, or is the sweep, which turns the knobs of a landscape of its own.
     """
 
     landscape: Landscape
@@ -65,6 +65,13 @@ class SimulatedSwarm:
     budget: float = 300.0
     think: float = 60.0
     open_end: bool = False
+    researcher: str = "simulated"
+    max_experiments: int | None = None
+
+    def problem(self) -> Problem:
+        if self.researcher == "sweep":
+            return KnobProblem(self.landscape, self.seed, self.think)
+        return IdeaProblem(self.landscape, self.seed, self.repeats, self.think)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,9 @@ class Outcome:
     wrongly_refused: int  # of these, refused as duplicates
     repeats: int  # proposed again
     repeats_run: int  # of these, trained once more
+    proposals: int
+    refused: int  # of these, as duplicates by whatever look
+    judged: tuple[float, ...]  # the hour of every verdict on an idea
 
     @property
     def gain(self) -> float:
@@ -93,6 +103,11 @@ class Outcome:
     def gain_at(self, hour: float) -> float:
         """The true gain of the trunk at that hour."""
         return [gain for at, gain in self.progress if at <= hour][-1]
+
+    def rate(self, number: int, over: int = 100) -> float:
+        """Verdicts an hour around the verdict of that number."""
+        first, last = number - over // 2, number + over // 2 - 1
+        return (last - first) / (self.judged[last] - self.judged[first])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +135,29 @@ def simulate_and_time(swarm: SimulatedSwarm) -> tuple[Outcome, Effort]:
 class _Simulation:
     def __init__(self, swarm: SimulatedSwarm):
         self.swarm = swarm
-        self.ideas = IdeaStream(swarm.seed, swarm.repeats)
-        self.truth = Truth(swarm.landscape, swarm.seed)
-        self.refused: set[str] = set()  # titles
+        self.problem = swarm.problem()
+        self.project = Project(command=("never run",), editable=tuple(self.problem.base.files))
+        self.refused: list[Idea] = []
+        self.proposals = 0
         self.ledger = Ledger(None)
         self.calls: list[float] = []  # seconds that each call to the board took
 
     async def run(self) -> Outcome:
         swarm, loop = self.swarm, asyncio.get_running_loop()
-        base = untouched()
+        base = self.problem.base
         names = [f"gpu{number}" for number in range(swarm.gpus)]
-        enlisted = {name: ("simulated", CATEGORIES[number % len(CATEGORIES)]) for number, name in enumerate(names)}
+        device = self.problem.device
+        enlisted = {name: (device, CATEGORIES[number % len(CATEGORIES)]) for number, name in enumerate(names)}
         deadline = None if swarm.open_end else EPOCH + swarm.hours * HOUR
-        row = swarm_columns(TAG, policy=swarm.policy, budget=swarm.budget, deadline=deadline, sigma_prior=swarm.sigma)
+        row = swarm_columns(
+            TAG,
+            policy=swarm.policy,
+            budget=swarm.budget,
+            deadline=deadline,
+            sigma_prior=swarm.sigma,
+            max_experiments=swarm.max_experiments,
+            device=device,
+        )
         found(self.ledger, base, enlisted, fingerprint(base), EPOCH, **row)
         board = Board(self.ledger, TAG, now=lambda: EPOCH + loop.time(), monotonic=loop.time)
         agents = [self._agent(name, board) for name in names]
@@ -148,26 +173,24 @@ class _Simulation:
     def _agent(self, name: str, board: Board) -> Agent:
         swarm = self.swarm
         offset = swarm.offset * swarm.sigma * random.Random(f"offset {swarm.seed} {name}").gauss()
-        runner = _SimulatedRunner(swarm, offset, self._true_value)
-        researcher = SimulatedResearcher(name, self.ideas, swarm.think)
-        return Agent(name, PROJECT, BoardClient(self._caller(board)), runner, _NoWorkspace(), researcher)
+        runner = _SimulatedRunner(swarm, offset, self.problem.value)
+        researcher = self.problem.researcher(name)
+        return Agent(name, self.project, BoardClient(self._caller(board)), runner, _NoWorkspace(), researcher)
 
     def _caller(self, board: Board) -> Callable[..., Any]:
-        """Passes calls on to the board, times them, and notes which new ideas it refused as duplicates."""
+        """Passes calls on to the board, times them, and notes which ideas it refused as duplicates."""
 
         async def call(method: str, *arguments: Any, **keywords: Any) -> Any:
             begun = time.perf_counter()
             answer = getattr(board, method)(*arguments, **keywords)
             self.calls.append(time.perf_counter() - begun)
+            self.proposals += method == "claim"
             if isinstance(answer, Duplicate):
                 subject = arguments[2] if method == "claim" else arguments[0]
-                self.refused.add(subject.title if isinstance(subject, Idea) else subject.idea.title)
+                self.refused.append(subject if isinstance(subject, Idea) else subject.idea)
             return answer
 
         return call
-
-    def _true_value(self, source: Source) -> float:
-        return self.truth.value(self.ideas.numbers[change] for change in read(source))
 
     def snapshot(self) -> Snapshot:
         """What the leaderboard shows."""
@@ -178,12 +201,11 @@ class _Simulation:
     def _outcome(self) -> Outcome:
         snapshot = self.snapshot()
         steps = trunk.steps(self.ledger, TAG)
-        values = [self._true_value(load_source(self.ledger, step.source)) for step in steps]
-        crowns = [
-            [self._true_value(load_source(self.ledger, code)) for code in pair] for pair in confirmed_codes(self.ledger)
-        ]
+        values = [self.problem.value(load_source(self.ledger, step.source)) for step in steps]
+        confirmed = confirmed_codes(self.ledger)
+        crowns = [[self.problem.value(load_source(self.ledger, code)) for code in pair] for pair in confirmed]
         best = trunk.leader(self.ledger, TAG).source  # which the headline is about
-        gain = values[0] - self._true_value(load_source(self.ledger, best))
+        gain = values[0] - self.problem.value(load_source(self.ledger, best))
         claimed = snapshot.headline.gain if snapshot.headline else None
         return Outcome(
             progress=tuple(
@@ -211,17 +233,13 @@ class _Simulation:
         share = new / seconds if seconds else 0.0
         return {"experiments": judged_ideas(self.ledger), "runs": len(runs), "new_share": share}
 
-    def _novelty(self) -> dict[str, int]:
-        """How well the board distinguished new ideas from old ones. Nothing is a repetition of what was never run."""
+    def _novelty(self) -> dict[str, Any]:
         ran = {run.experiment for run in all_runs(self.ledger, TAG) if run.purpose is Purpose.FIRST}
-        titles = [row.title for row in experiments(self.ledger, TAG) if row.id in ran]
-        again, changes = self.ideas.again, [self.ideas.meant[title] for title in titles]
-        return {
-            "new_ideas": len(self.ideas.meant) - len(again),
-            "wrongly_refused": len(self.refused - again),
-            "repeats": len(again),
-            "repeats_run": len(changes) - len(set(changes)),
-        }
+        ideas = [row for row in experiments(self.ledger, TAG) if not row.baseline and not row.restores]
+        judged = sorted((row.judged - EPOCH) / HOUR for row in ideas if row.judged is not None)
+        novelty = self.problem.novelty(self.refused, [row.idea for row in ideas if row.id in ran])
+        counts = {"proposals": self.proposals, "refused": len(self.refused), "judged": tuple(judged)}
+        return asdict(novelty) | counts
 
 
 class _SimulatedRunner:

@@ -13,7 +13,7 @@ from swarm.errors import UsageError
 from swarm.judge.decide import read_policy
 from swarm.lab.simulation.figures import Figure, mean, ratio, share, speedup
 from swarm.lab.simulation.landscape import LANDSCAPES
-from swarm.lab.simulation.simulated_swarm import Outcome, SimulatedSwarm, simulate
+from swarm.lab.simulation.simulated_swarm import RESEARCHERS, Outcome, SimulatedSwarm, simulate
 
 REFERENCE = "greedy"  # what every policy is compared with, on the same ideas
 LONG, SHORT = 24.0, 12.0  # hours of one agent whose gain many agents try to reach
@@ -36,12 +36,15 @@ class Study:
     budget: float = 300.0
     think: float = 60.0
     workers: int = 0  # processes; 0: one per core
+    researcher: str = RESEARCHERS[0]
 
     def __post_init__(self) -> None:
         """UsageError for what cannot be simulated."""
         unknown = sorted({*self.landscapes} - {*LANDSCAPES})
         if unknown:
             raise UsageError(f"--landscape {unknown[0]}: it is one of {', '.join(LANDSCAPES)}")
+        if self.researcher not in RESEARCHERS:
+            raise UsageError(f"--researcher {self.researcher}: it is one of {', '.join(RESEARCHERS)}")
         read_policy(self.policy)
         counts = {"nights": self.swarms, "gpus": self.gpus}
         lengths = {"hours": self.hours, "budget": self.budget} | {f"sigma {sigma:g}": sigma for sigma in self.sigmas}
@@ -100,6 +103,7 @@ class Results:
         yield "duplicates_run", share(ours, lambda o: o.repeats_run, lambda o: o.repeats)
         yield "wrongly_refused", share(ours, lambda o: o.wrongly_refused, lambda o: o.new_ideas)
         yield "new_share", mean([o.new_share for o in ours])
+        yield "refused", share(ours, lambda o: o.refused, lambda o: o.proposals)
         one, many = ([self.outcomes[swarm] for swarm in race] for race in _races(study))
         yield f"speedup_{study.gpus}", speedup(one, many, LONG)
         yield f"speedup_{study.gpus}_12h", speedup(one, many, SHORT)
@@ -177,6 +181,7 @@ def _cell(study: Study, sigma: float, landscape: str, policy: str) -> list[Simul
         offset=study.offset,
         budget=study.budget,
         think=study.think,
+        researcher=study.researcher,
     )
     return [replace(swarm, seed=study.seed + number) for number in range(study.swarms)]
 

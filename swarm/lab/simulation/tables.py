@@ -52,7 +52,7 @@ def swarm_table(swarm: SimulatedSwarm, outcome: Outcome, effort: Effort) -> Tabl
     """One swarm in full, and what it took to simulate."""
     drawn = Table(show_header=False, title=f"{swarm.gpus} agents, {swarm.hours:g} hours, {swarm.policy}")
     for name, value in asdict(outcome).items():
-        if name != "progress":
+        if name not in ("progress", "judged"):
             drawn.add_row(name.replace("_", " "), _number(value))
     drawn.add_row("true gain of the trunk", f"{outcome.gain:.5f}")
     drawn.add_row("simulated in", f"{effort.seconds:.1f} s, {outcome.runs / effort.seconds:.0f} runs a second")
@@ -92,6 +92,7 @@ def _column(cell: list[Outcome], policy: str) -> Mapping[str, Figure]:
         "false champions": share(cell, lambda o: o.false_champions, lambda o: o.crowned),
         "GPU time on new ideas": mean([o.new_share for o in cell]),
         "repeats that were run": share(cell, lambda o: o.repeats_run, lambda o: o.repeats),
+        "proposals refused": share(cell, lambda o: o.refused, lambda o: o.proposals),
         "new ideas refused": share(cell, lambda o: o.wrongly_refused, lambda o: o.new_ideas),
     }
 

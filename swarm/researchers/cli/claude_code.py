@@ -167,7 +167,7 @@ class ClaudeCode(Command):
     def _limits(self) -> tuple[str, ...]:
         """What it may do, headless or with a person: read the folder, and edit what may be edited."""
         folder = self.scratch.folder
-        editable = [f"Edit(./{path})" for path in (*self.scratch.editable, IDEA)]
+        editable = [f"Edit(./{path})" for path in (*self.scratch.editable, *self.scratch.open_places(), IDEA)]
         outer = [f"{place.as_posix().rstrip('/')}/{name}" for place in folder.parents for name in _INSTRUCTIONS]
         return (
             *("--permission-mode", "default", "--tools", _TOOLS, "--disallowedTools", _FORBIDDEN),

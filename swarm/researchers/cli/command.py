@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from swarm.errors import UsageError
+from swarm.project.patterns import read_scope
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.cli import process
 from swarm.researchers.cli.scratch import Scratch, make_home
@@ -95,7 +96,7 @@ class Command:
         self.folder = Path(options["folder"]) if options.get("folder") else None
         self.transcript = Transcript(self.folder / "transcripts" if self.folder else None)
         self._home = make_home(agent, self.folder)
-        self.scratch = Scratch(Path(self._home.name), tree)
+        self.scratch = Scratch(Path(self._home.name), tree, read_scope(options))
         self._first = time.monotonic() + min(STAGGER * _number(agent), LONGEST_STAGGER)
         self._turn = asyncio.Lock()  # a repair may come while the next experiment is drafted
         self.end = ""  # how the last command ended, in words
@@ -114,7 +115,7 @@ class Command:
         return template
 
     async def propose(self, briefing: Briefing) -> Idea:
-        task = THINK.format(editable=_names(briefing))
+        task = THINK.format(editable=self._names(briefing))
         async with self.turn(begun=False):
             self.transcript.think()
             await self._ask(briefing, briefing.parent.files, task)
@@ -123,7 +124,7 @@ class Command:
 
     async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
         self.scratch.keep(folder)
-        task = EDIT.format(editable=_names(briefing), idea=_shown(idea))
+        task = EDIT.format(editable=self._names(briefing), idea=_shown(idea))
         async with self.turn(begun=True):
             self.transcript.edit(briefing.experiment, idea == self._thought)
             await self._ask(briefing, briefing.parent.files, task)
@@ -131,7 +132,7 @@ class Command:
 
     async def repair(self, idea: Idea, edit: Edit, run: Run, briefing: Briefing, folder: Path) -> Edit | None:
         self.scratch.keep(folder)
-        task = MEND.format(editable=_names(briefing), idea=_shown(idea), crash=prompt.crash(run))
+        task = MEND.format(editable=self._names(briefing), idea=_shown(idea), crash=prompt.crash(run))
         async with self.turn(begun=True):
             self.transcript.mend(briefing.experiment)
             await self._ask(briefing, briefing.parent.edited(edit).files, task)
@@ -178,6 +179,11 @@ class Command:
         """What the command prints while it works."""
         self.transcript.write(process.hidden(line, secrets))
 
+    def _names(self, briefing: Briefing) -> str:
+        """What may be edited, and where new files may be made."""
+        files, places = ", ".join(sorted(briefing.parent.files)), ", ".join(self.scratch.open_places())
+        return f"{files}, and new files that match {places}" if places else files
+
     def _read_idea(self, briefing: Briefing) -> Idea:
         """What stands in IDEA.json, checked like an idea by API."""
         draft = Draft(briefing, {})
@@ -200,10 +206,6 @@ def _number(agent: str) -> int:
     """3 of gpu3; 0 of an agent without a number."""
     found = re.search(r"\d+$", agent)
     return int(found[0]) if found else 0
-
-
-def _names(briefing: Briefing) -> str:
-    return ", ".join(sorted(briefing.parent.files))
 
 
 def _shown(idea: Idea) -> str:

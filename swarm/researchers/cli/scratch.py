@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from swarm.execution.workspace import remove
+from swarm.execution.workspace import LARGEST, new_files, remove
+from swarm.project.patterns import Scope, open_places
 from swarm.records import Edit
-from swarm.researchers.llm.tools import LARGEST
 
 # What coding commands read as instructions or settings. A project's own are for those who develop it.
 _INSTRUCTIONS = (
@@ -19,6 +19,7 @@ _INSTRUCTIONS = (
 )  # fmt: skip
 
 
+NOWHERE = Scope()
 NOTE, PREFIX = "scratch.txt", "swarm-"  # in an agent's folder: where its home is; and how the name of that begins
 
 
@@ -54,11 +55,14 @@ class Scratch:
     that somebody else is clearing meanwhile.
     """
 
-    def __init__(self, home: Path, tree: Path | None = None) -> None:
+    def __init__(self, home: Path, tree: Path | None = None, scope: Scope = NOWHERE) -> None:
+        """`scope` says where new files may be made."""
         self.folder = home / "project"
         self._base = home / "base"
         self.editable: Mapping[str, bytes] = {}
         self._fixed: Mapping[str, str] = {}
+        self._papers: frozenset[str] = frozenset()
+        self._scope = scope
         if tree:
             self.keep(tree)
 
@@ -78,20 +82,24 @@ class Scratch:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             target.write_bytes(content)
-        self.editable = dict(files)
+        self.editable, self._papers = dict(files), frozenset(texts)
         found = (path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
         shas = {str(path.relative_to(self.folder)): _sha(path) for path in found}
         self._fixed = {path: sha for path, sha in shas.items() if path not in self.editable and path not in texts}
 
+    def open_places(self) -> list[str]:
+        """Globs that match where new files may be made."""
+        return open_places(self._scope, self.editable)
+
     def edit(self) -> Edit:
-        """What differs from what was laid. A fixed file that was touched is among it, and an editable one that is gone
-        stands there as "<path> (gone)": neither passes the gate, which says so. New files elsewhere are scribbles."""
-        changed = {}
+        """What differs from what was laid. A fixed file that was touched is among it, and an editable one that is gone:
+        neither passes the gate, which says so. New files elsewhere than in editable folders are scribbles."""
+        changed, gone = {}, []
         for path, content in self.editable.items():
             try:
                 now = self.read(path)
             except OSError:
-                changed[f"{path} (gone)"] = b""
+                gone.append(path)
                 continue
             if now != content:
                 changed[path] = now
@@ -99,7 +107,10 @@ class Scratch:
             target = self.folder / path
             if target.is_symlink() or not target.is_file() or _sha(target) != sha:
                 changed[path] = b""
-        return Edit(changed)
+        for path in new_files(self.folder, self._scope.may_edit):
+            if path not in self.editable and path not in self._fixed and path not in self._papers:
+                changed[path] = self.read(path)
+        return Edit(changed, tuple(gone))
 
     def read(self, path: str) -> bytes:
         """A plain file's content; OSError where there is none, or a link, or one that is too large."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from swarm.errors import UsageError
+from swarm.execution.workspace import LARGEST, is_text
+from swarm.project.patterns import open_places, read_scope
 from swarm.records import Briefing, Edit, Failure, Idea, Run
 from swarm.researchers.llm import prompt
 from swarm.researchers.llm.dialogue import Dialogue
@@ -22,7 +24,7 @@ from swarm.researchers.llm.metered_model import MeteredModel
 from swarm.researchers.llm.models.protocol import Service
 from swarm.researchers.llm.money import MAX_USD, OwnSpending, SharedSpending
 from swarm.researchers.llm.run_comparison import difference
-from swarm.researchers.llm.tools import LARGEST, Draft, texts
+from swarm.researchers.llm.tools import Draft, texts
 from swarm.researchers.llm.transcript import Transcript
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Away, BoardAccess, Profile
@@ -59,9 +61,9 @@ class LanguageModel(ABC):
     """The researcher. A subclass opens the service that it asks, and declares what that needs.
 
     Beside the declared options there are max_usd, api_key (else from the environment), base_url, tree (a folder with
-    the project's files, for the time before the first edit), folder (the agent's own, for transcripts) and fixed (paths
-    that may be read, a line each). Until it is connected its spending has a limit of its own. UsageError where an
-    option makes no sense or no key is set.
+    the project's files, for the time before the first edit), folder (the agent's own, for transcripts), and, a line
+    each, editable (patterns of what may be edited) and fixed (paths that may be read). Until it is connected its
+    spending has a limit of its own. UsageError where an option makes no sense or no key is set.
     """
 
     profile: ClassVar[Profile]
@@ -72,6 +74,7 @@ class LanguageModel(ABC):
         self._turns = TURNS.read(options)
         self._tree = Path(options["tree"]) if options.get("tree") else None
         self._fixed = frozenset(options["fixed"].split("\n")) if options.get("fixed") else None
+        self._scope = read_scope(options)
         self._board: BoardAccess | None = None
         self.transcript = Transcript(Path(options["folder"], "transcripts") if options.get("folder") else None)
         self._thought: Idea | None = None  # the newest idea: the talk that led to it begins its transcript
@@ -131,9 +134,11 @@ class LanguageModel(ABC):
 
     def _dialogue(self, briefing: Briefing, idea: Idea | None = None) -> Dialogue:
         """A new conversation about this briefing; with an idea of somebody else's it starts there."""
-        draft = Draft(briefing, texts(briefing.parent.files), self._tree, self._fixed, idea)
+        draft = Draft(briefing, texts(briefing.parent.files), self._tree, self._fixed, idea, self._scope)
         stable = prompt.stable(RULES, briefing.program, self._fixed_files())
         text = prompt.briefing_text(briefing)
+        if places := open_places(self._scope, briefing.parent.files):
+            text += f"\n\n# New files\n\nThey may be made where these match: {', '.join(places)}"
         if idea:
             text += "\n\n# An idea to work on\n\n" + prompt.quoted(f"{idea.title}\n{idea.rationale}", "idea")
         self.transcript.brief(text)
@@ -154,11 +159,9 @@ class LanguageModel(ABC):
         if self._tree is None or self._fixed is None:
             return {}
         places = {path: self._tree / path for path in self._fixed}
-        return {
-            path: read_text(place.read_bytes()).text
-            for path, place in places.items()
-            if place.is_file() and not place.is_symlink() and place.stat().st_size <= LARGEST
-        }
+        plain = {path: place for path, place in places.items() if place.is_file() and not place.is_symlink()}
+        small = {path: place.read_bytes() for path, place in plain.items() if place.stat().st_size <= LARGEST}
+        return {path: read_text(content).text for path, content in small.items() if is_text(content)}
 
 
 def head_start(briefing: Briefing) -> float:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from swarm.execution.workspace import parses
+from swarm.execution.workspace import LARGEST, parses
+from swarm.project.patterns import Scope, open_places
 from swarm.records import Briefing, Dossier, Edit, Idea
 from swarm.researchers.llm.models.protocol import Tool
 from swarm.researchers.llm.prompt import FILE, experiment_text, finding_line, finding_text, quoted
 from swarm.text import Text, read_text
 
-LARGEST = 2_000_000  # bytes of a file that can be read, or written
 FOUND = 12  # findings that a search shows
 
 _TITLE, _RATIONALE, _CATEGORY = 160, 4_000, 40  # characters of an idea's parts
@@ -60,9 +60,7 @@ TOOLS: tuple[Tool, ...] = (
         "title rationale category",
         title=_text("what is changed, in one line"),
         rationale=_text("what you expect and why: which quantity moves, by which mechanism, by how much"),
-        category=_text(
-            "what it is about, in a word or two: a category of program.md or of the briefing where one fits"
-        ),
+        category=_text("what it is about, in a word or two: a category of program.md or the briefing, if any"),
         knobs={
             "type": "object",
             "description": "where the idea is nothing but numbers: every knob's new value, by its name in the code",
@@ -72,7 +70,8 @@ TOOLS: tuple[Tool, ...] = (
     ),
     _tool(
         "edit_file",
-        "Replace one piece of an editable file. `old` must occur exactly once, letter by letter, blanks included.",
+        "Replace one piece of an editable file. `old` must occur exactly once, letter by letter, blanks included."
+        " Where new files may be made, an empty `old` makes one.",
         "path old new",
         path=_text("an editable file"),
         old=_text("the piece as it stands, with enough around it to be unique"),
@@ -82,6 +81,9 @@ TOOLS: tuple[Tool, ...] = (
     _tool("submit_edit", "Submit the editable files as they are now. They are run as they are."),
     _tool("give_up", "Say that the idea cannot be made to work, and why.", "reason", reason=_text("why")),
 )
+
+
+NOWHERE = Scope()
 
 
 class Refused(Exception):
@@ -97,6 +99,7 @@ class Draft:
     folder: Path | None = None  # where fixed files may be read from
     fixed: frozenset[str] | None = None  # which ones; None: every file of the folder
     idea: Idea | None = None
+    scope: Scope = NOWHERE  # where new files may be made
     editing: bool = False
     submitted: bool = False
     given_up: str = ""
@@ -212,8 +215,10 @@ class Draft:
         path, old, new = (_string(arguments, name) for name in ("path", "old", "new"))
         if not self.editing:
             raise Refused("submit the idea first: it may have been tried before")
+        if path not in self.files and not old and self.scope.may_edit(path):
+            return self._keep(path, new)
         if path not in self.files:
-            raise Refused(f"{path[:200]} may not be edited; only {', '.join(sorted(self.files))} may")
+            raise Refused(f"{path[:200]} may not be edited; only {self._editable()} may")
         if old == new or not old:
             raise Refused("`old` must be a piece of the file, and differ from `new`")
         form = read_text(self.briefing.parent.files.get(path, b""))
@@ -228,7 +233,14 @@ class Draft:
         if times != 1:
             where = "does not occur: read the file and copy the piece exactly" if not times else f"occurs {times} times"
             raise Refused(f"`old` {where}{'' if not times else ': take more of what stands around it'}")
-        text = self.files[path].replace(old, new)
+        return self._keep(path, self.files[path].replace(old, new))
+
+    def _editable(self) -> str:
+        files = ", ".join(sorted(self.files))
+        places = open_places(self.scope, self.files)
+        return f"{files}, and new files in {', '.join(places)}," if places else files
+
+    def _keep(self, path: str, text: str) -> str:
         if len(text) > LARGEST:
             raise Refused(f"{path} would become larger than {LARGEST} characters")
         self.files[path] = text

@@ -117,7 +117,7 @@ def _json_value(tokens: list[re.Match[str]], at: int, path: tuple[str, ...], dep
 # YAML: block mappings and lists by indentation, flow ones in a line
 
 
-_YAML_LINE = re.compile(r"(?P<indent> *)(?P<dashes>(?:- +)*)(?:(?P<key>[\w.$/-]+|\"[^\"]*\"|'[^']*') *:(?= |$))?(?P<rest>.*)")
+_YAML_LINE = re.compile(r" *(?P<dashes>(?:- +)*)(?:(?P<key>[\w.$/-]+|\"[^\"]*\"|'[^']*') *:(?= |$))?(?P<rest>.*)")
 
 
 def _yaml(text: str) -> Iterator[Literal]:
@@ -220,7 +220,7 @@ def _uncommented(rest: str, marks: str = "#") -> tuple[str, str]:
     for place, character in enumerate(rest):
         if quote:
             quote = "" if character == quote else quote
-        elif character in "'\"" and not rest[:place].strip(" [{,:=") .isalnum():
+        elif character in "'\"" and not rest[:place].strip(" [{,:=").isalnum():
             quote = character
         elif character in marks and (place == 0 or rest[place - 1] in " \t"):
             return rest[:place], rest[place + 1 :].strip()

@@ -1,4 +1,4 @@
-"""What a name says of its knob, in any project: whether it may move at all, how, and what it is about.
+"""What a name says of its knob, in any project: how it moves, and what it is about.
 
 The playbook knows the knobs of one training file by name. Here stand the families of names that the field uses
 everywhere, by the words of a name: `learning_rate`, `learningRate` and `LEARNING-RATE` are one.
@@ -6,106 +6,16 @@ everywhere, by the words of a name: `learning_rate`, `learningRate` and `LEARNIN
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from swarm.researchers.sweep.literals import Literal, Place, Value
+from swarm.researchers.sweep.frame import above, words_of
+from swarm.researchers.sweep.literals import Literal, Place
 from swarm.researchers.sweep.rules import Grid, Rule
 
 LOG, LINEAR, POWER, WHOLE, CHOICE = Grid
-
-# ---------------------------------------------------------------------------------------------------------------
-# What never moves: facts, measures, and the frame of the experiment
-
-# A name with one of these words is a fact, or belongs to the frame, ...
-_FRAME = frozenset(
-    """path paths dir dirs directory folder file files filename url uri host hostname port address version versions
-    year years date dates timestamp utc timezone tz seed seeds budget timeout timeouts deadline ttl duration
-    interval verbose verbosity debug log logs logging logger print report plot fig figsize dpi font fontsize color
-    colour cache cached flops peak vocab eval evaluation test tests testing val valid validation holdout oos split
-    splits folds fold cv worker workers job jobs thread threads nthread nthreads process processes cpu cpus gpu gpus
-    bits bit dtype byte bytes kb mb gb kib mib gib fps fee fees commission commissions slippage capital cash balance
-    annualization annualisation index idx id ids uid pid exit errno status sleep retry retries attempt attempts
-    checkpoint ckpt save saved snapshot resume gravity schema protocol magic expected reference baseline checksum
-    classes labels columns column rows indent ndigits decimals encoding wall walltime seconds secs minutes hours ms ns
-    us every contract viewport benchmark bench trials repeats replicates mock fixture profiler profile trace tracing
-    metric metrics monitor telemetry runtime progress deterministic reproducible usd spend concurrent concurrency grace
-    drain kill http socket better direction maximize minimize sec mutex daemon""".split()
-)
-# ... and so is one that is just this.
-_EXACT = frozenset(
-    """a|acc|accuracy|act dim|action|action dim|adjusted|allow pickle|annual factor|as frame|as tuple|ascending|axes
-    axis|b|base|base unit|batch index|bbox|begin|best|big|board size|bos|bottom|capture output|causal|channels
-    channels first|channels last|check|code|col|copy|corpus|count|counter|create graph|daemon|data mean|data set
-    data std|dataset|dataset mean|dataset std|day|days per year|decimal|default|dest|deterministic|device|devices
-    digits|dim|dims|domain|done|drop last|e|end|enforce|engine|env|environment|eos|error|errors|exist ok|fill
-    fill value|first|float|flush|frozen|full output|g|ge|gt|half|header|help|hidden|high|hop length|hour|hundred|i
-    ignore index|image height|image mean|image size|image std|image width|imagenet mean|imagenet std|img size|in
-    in channels|in dim|inf|infinity|infty|init|initial capital|inplace|input channels|input dim|input size|int
-    is causal|is flag|is train|is training|j|keepdim|keepdims|keys|kind|kw only|largest|last|layout|le|left|len
-    length|level|limit|line|lines|linewidth|local rank|loss|lot size|low|lt|lw|m|main|markersize|max|max int
-    max time|maximum|maxlen|memory limit|metavar|million|min|minimum|minutes per day|missing|mmap mode|mod|modulus
-    month|multiple of|n|n actions|n channels|n cities|n cols|n features|n fft|n jobs|n mels|n players|n qubits
-    n repeats|n rows|n samples|n states|n train|name|names|nan|nargs|ncols|ndim|non blocking|nrows|num|num actions
-    num channels|num features|num players|num ranks|num samples|num states|num train|number|obs dim|observed|offset
-    one|order|out|out channels|out dim|output channels|output dim|output size|overwrite|pad token|parents
-    persistent workers|pi|pin memory|pip size|pixel mean|pixel std|places|prefetch factor|problem|r|random state
-    rank|rate limit|recursion limit|repr|required|requires grad|result|results|retain graph|return tensors|reverse
-    reward|right|risk free|risk free rate|row|run time|sample rate|samplerate|sampling rate|scale factor|scenario
-    score|sentinel|sep|shape|shell|show default|shuffle|silent|size|sizes|skip header|slots|sort keys|sorted
-    speed of light|squared|sr|stable|stacklevel|start|state|state dim|step|stop|strict|sum|t|target|target accuracy
-    target loss|target score|target value|task|ten|text|thousand|tick size|time limit|top|total|trading days|train
-    training|two|two pi|type|unit|units per em|usecols|value|values|week|weights only|width height|world size|worst
-    x|y|year days|z|zero|zorder""".replace("\n    ", "|").split("|")
-)
-_FIXED_BY_COMMENT = re.compile(
-    r"do not (?:change|edit|modify|touch|tune)|don'?t (?:change|edit|modify|touch|tune)|not (?:tunable|a knob)|"
-    r"\bfixed\b|must (?:match|equal|be|stay)|read.?only|\bfrozen\b|\bimmutable\b|never change|\bpinned\b|\bconstant of\b",
-    re.IGNORECASE,
-)
-
-
-# A table or section of this name holds nothing else.
-_FRAME_ABOVE = frozenset(
-    """eval evaluation logging log logger paths path tests test seeds bounds metrics metric limits safety budget wandb
-    plot plotting viz server checkpoint deploy deployment bench benchmark ci data dataset paths env environment""".split()
-)
-_SPOKEN = {"C": "inverse penalty"}  # what a name says that is no word
-
-
-@functools.lru_cache(maxsize=4096)
-def _words(name: str) -> str:
-    """The words of a name's last part, in lower case, one blank between them."""
-    own = re.sub(r"(\[\d+\])+$|#\d+$", "", re.sub(r"#\d+$", "", name))
-    last = next((part for part in reversed(own.split(".")) if part), "")
-    if last in _SPOKEN:
-        return _SPOKEN[last]
-    apart = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", last)
-    apart = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", apart)
-    return " ".join(re.split(r"[^a-z0-9]+", apart.lower())).strip()
-
-
-def _above(name: str) -> list[str]:
-    """The parts of a dotted name before its last, in lower case and without their indices."""
-    return [re.sub(r"\[\d+\]", "", part).lower() for part in name.split(".")[:-1]]
-
-
-def is_frame(literal: Literal) -> bool:
-    """Whether name or comment say that the literal is no matter of choice."""
-    said = _words(literal.name)
-    if len(said) == 1 and literal.place is Place.CONSTANT:
-        return False
-    if said.split()[-1:] in (["mask"], ["masks"], ["prime"], ["primes"], ["flags"]) and isinstance(literal.value, int):
-        return True  # a pattern of bits, or a number chosen for its divisors
-    if literal.place is Place.SETTING and _FRAME_ABOVE.intersection(_above(literal.name)):
-        return True
-    if not said or said in _EXACT or _FRAME.intersection(said.split()):
-        return True
-    return bool(literal.comment and _FIXED_BY_COMMENT.search(literal.comment))
-
 
 # ---------------------------------------------------------------------------------------------------------------
 # The families
@@ -119,10 +29,12 @@ class Family:
     rule: Callable[[float], Rule | None]
 
 
-def _log(category: str, step: float, low: float = 0.0, high: float = math.inf, weight: float = 1.0) -> Callable[..., Rule]:
+def _log(
+    category: str, step: float, low: float = 0.0, high: float = math.inf, weight: float = 1.0
+) -> Callable[[float], Rule | None]:
     """Moves by a factor; a whole number by at least 1."""
 
-    def rule(value: float) -> Rule:
+    def rule(value: float) -> Rule | None:
         if isinstance(value, int):
             return _count(category, weight=weight)(value)
         up, down = _WHYS[category]
@@ -131,7 +43,7 @@ def _log(category: str, step: float, low: float = 0.0, high: float = math.inf, w
     return rule
 
 
-def _count(category: str, low: int = 1, weight: float = 1.0) -> Callable[..., Rule | None]:
+def _count(category: str, low: int = 1, weight: float = 1.0) -> Callable[[float], Rule | None]:
     """A whole number: a small one moves by one, a power of two to the next one, another by half of itself."""
 
     def rule(value: float) -> Rule | None:
@@ -149,7 +61,7 @@ def _count(category: str, low: int = 1, weight: float = 1.0) -> Callable[..., Ru
     return rule
 
 
-def _share(category: str, weight: float = 1.0) -> Callable[..., Rule | None]:
+def _share(category: str, weight: float = 1.0) -> Callable[[float], Rule | None]:
     """A part of a whole, or a probability. Near 1 it is what is missing to 1 that counts."""
 
     def rule(value: float) -> Rule | None:
@@ -168,13 +80,13 @@ def _share(category: str, weight: float = 1.0) -> Callable[..., Rule | None]:
     return rule
 
 
-def _fraction(category: str, weight: float = 1.0) -> Callable[..., Rule | None]:
+def _fraction(category: str, weight: float = 1.0) -> Callable[[float], Rule | None]:
     """A fraction between 0 and 1, and nothing else: another number of that name is another thing."""
     share = _share(category, weight)
     return lambda value: share(value) if isinstance(value, float) and 0 <= value <= 1 else None
 
 
-def _percent(category: str, weight: float) -> Callable[..., Rule | None]:
+def _percent(category: str, weight: float) -> Callable[[float], Rule | None]:
     """A number between 0 and 100, nearer to its end the more carefully moved."""
 
     def rule(value: float) -> Rule | None:
@@ -186,7 +98,7 @@ def _percent(category: str, weight: float) -> Callable[..., Rule | None]:
     return rule
 
 
-def _tiny(category: str, weight: float) -> Callable[..., Rule | None]:
+def _tiny(category: str, weight: float) -> Callable[[float], Rule | None]:
     """A number that keeps a quotient finite."""
     tiny = _log(category, 10, 0, 1, weight)
     return lambda value: tiny(value) if isinstance(value, float) and 0 < value <= 1e-3 else None
@@ -243,8 +155,8 @@ _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
     ("betas?|betas? ?[0123]|beta[123]|ema|rho", _fraction("optimizer", 0.6)),
     ("gamma|discount|gae|gae lambda|trace decay", _fraction("optimizer", 0.7)),
     ("eps|adam eps|epsilon|eps adam", _tiny("optimizer", 0.15)),
-    ("epsilon|explor[a-z]*|temperature|temp|t0|t init|entropy|prob|probability|p|mutation|crossover|quantile|noise|jitter"
-        "|sigma", _share("sampling", 0.8)),
+    ("epsilon|explor[a-z]*|temperature|temp|t0|t init|entropy|prob|probability|p|mutation|crossover|quantile|noise"
+        "|jitter|sigma", _share("sampling", 0.8)),
     ("clip|clipping|max (?:grad )?norm", _log("optimizer", 2, weight=0.5)),
     ("layer|block|stage|depth|head|n ?layer|n ?head|n kv|max depth|num layer", _count("model size", weight=1.2)),
     ("width|hidden|unit|neuron|filter|embed|embd|emb|embedding|d model|dmodel|inner|ffn?|mlp|d ff|latent|bottleneck"
@@ -255,10 +167,12 @@ _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
         "|early stopping|generation", _count("training length", weight=0.9)),
     ("init|initiali[sz]er|std|gain", _log("initialization", 1.5, weight=0.6)),
     ("population|pop size|beam|elite|tournament|candidate|top ?k|top ?p|top n|best|neighbou?r|branch|tabu|rollout"
-        "|simulation|playout|particle|ant|island|k|lookahead|proposal|c ?puct|ucb|probes?|ef", _count("search", weight=1.0)),
-    ("n ?gram|max df|min df|feature|polynomial|degree|interaction|lag|bin|cluster|freq|order", _count("features", weight=0.9)),
-    (".*window|look ?back|period|horizon|span|half ?life|fast|slow|rsi|ema|sma|atr|macd|bar|memory|history|day|week|month",
-        _count("window", weight=1.0)),
+        "|simulation|playout|particle|ant|island|k|lookahead|proposal|c ?puct|ucb|probes?|ef",
+        _count("search", weight=1.0)),
+    ("n ?gram|max df|min df|feature|polynomial|degree|interaction|lag|bin|cluster|freq|order",
+        _count("features", weight=0.9)),
+    (".*window|look ?back|period|horizon|span|half ?life|fast|slow|rsi|ema|sma|atr|macd|bar|memory|history|day|week"
+        "|month", _count("window", weight=1.0)),
     ("percentile|quantile pct", _percent("threshold", 0.8)),
     ("thresh|threshold|cut ?off|margin|confidence|stop loss|take profit|trail|trailing|tolerance|tol|bound|entry|exit"
         "|oversold|overbought|min|max|floor|ceiling|cap|limit|buffer|band", _share("threshold", 0.8)),
@@ -268,16 +182,14 @@ _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
 )
 # fmt: on
 # What a name ends with says most: `embedding_init_std` is about its start, `hidden_dropout` about dropout.
-_FAMILIES = tuple(
-    Family(re.compile(rf"\b(?:{names})s?{end}"), rule) for end in ("$", r"\b") for names, rule in _TABLE
-)
+_FAMILIES = tuple(Family(re.compile(rf"\b(?:{names})s?{end}"), rule) for end in ("$", r"\b") for names, rule in _TABLE)
 
 # A switch with one of these words decides how something is computed; others are about showing, storing or safety.
 _SWITCHES = re.compile(
     r"^(?:use|with|enable|apply|add|no) |bias|nesterov|amsgrad|normali[sz]e|norm\b|residual|\btied?\b"
     r"|whiten|intercept|positive|warm start|bootstrap|interaction|early stopping|bidirectional|balanced|augment|gated"
     r"|standardi[sz]e|scale|center|shared?|decoupled|learnable|trainable|include|smooth|pre norm|skip|attention|dropout"
-    r"|extra|adaptive|weighted|prune|pruning|null move|quiescence|cache|gating|log1p|flip|cosine|swiglu|rotary|rope|flash"
+    r"|extra|adaptive|weighted|prune|pruning|null move|quiescence|gating|log1p|flip|cosine|swiglu|rotary|rope|flash"
     r"|momentum|ema|clip|heuristic|elitism|greedy|restart|symmetr|oob"
 )
 _RANGE = re.compile(
@@ -300,17 +212,19 @@ def family_rule(literal: Literal) -> Rule | None:
 
 
 def _rule(literal: Literal) -> Rule | None:
-    value, said = literal.value, _words(literal.name)
+    value, said = literal.value, words_of(literal.name)
     if isinstance(value, str):
         words = literal.choices or _choices_said(literal)
         return Rule("structure", CHOICE, weight=0.8, up=_WHYS["structure"][0], choices=words) if words else None
     if isinstance(value, bool):
         setting = literal.place in (Place.CONSTANT, Place.SETTING)
-        fits = setting or _SWITCHES.search(said)
-        return Rule("structure", CHOICE, weight=0.7 if setting else 0.3, up=_WHYS["structure"][0], choices=(True, False)) if fits else None
+        if not setting and not _SWITCHES.search(said):
+            return None
+        why = _WHYS["structure"][0]
+        return Rule("structure", CHOICE, weight=0.7 if setting else 0.3, up=why, choices=(True, False))
     if not math.isfinite(value) or abs(value) > 1e15:
         return None
-    names = [said, *(part for part in reversed(_above(literal.name)) if "_" in part or part.endswith("s"))]
+    names = [said, *(part for part in reversed(above(literal.name)) if "_" in part or part.endswith("s"))]
     rules = (f.rule(value) for name in names[:2] for f in _FAMILIES if f.names.search(name.replace("_", " ")))
     known = next((rule for rule in rules if rule is not None), None) if value >= 0 else None
     return known or (_plain(value, literal) if literal.place is not Place.DETAIL else None)
@@ -322,16 +236,15 @@ def _plain(value: float, literal: Literal) -> Rule | None:
     if isinstance(value, int):
         if value < 2 or literal.place not in (Place.CONSTANT, Place.SETTING) or 1900 <= value <= 2100:
             return None
-        rule = _count("other", weight=0.4)(value)
-        return rule
+        return _count("other", weight=0.4)(value)
     if value < 0:
-        return Rule("other", LINEAR, -math.inf, 0.0, abs(significant_step(value)), 0.4, up, down)
+        return Rule("other", LINEAR, -math.inf, 0.0, _third(abs(value)), 0.4, up, down)
     if value == 0:
         return Rule("other", LINEAR, 0.0, math.inf, 0.1, 0.3, up, down) if literal.place is Place.CONSTANT else None
     return Rule("other", LOG, 0.0, math.inf, 1.5, 0.5, up, down)
 
 
-def significant_step(value: float) -> float:
+def _third(value: float) -> float:
     """A third of the value, in one digit."""
     return float(f"{value / 3:.0e}")
 

@@ -22,6 +22,8 @@ _BESIDE = 0.3  # ... and other numbers matter less
 
 Key = frozenset[tuple[str, Value]] | str
 
+STRUCTURE = "structure"  # among an idea's knobs: the title of a structural patch that is made with them
+
 
 @dataclass(frozen=True, slots=True)
 class KnobSpace:

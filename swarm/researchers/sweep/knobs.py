@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from swarm.records import Source
 from swarm.researchers.sweep.config_literals import CONFIGS, read_config
-from swarm.researchers.sweep.families import family_rule, is_frame
+from swarm.researchers.sweep.families import family_rule
+from swarm.researchers.sweep.frame import is_frame
 from swarm.researchers.sweep.literals import Literal, Place, Value, numbered, spliced
 from swarm.researchers.sweep.python_literals import read_python
 from swarm.researchers.sweep.token_literals import LANGUAGES, read_tokens
@@ -54,7 +55,11 @@ def turned(source: Source, knobs: Mapping[str, Knob], changes: Mapping[str, Valu
     files: dict[str, dict[Literal, Value]] = {}
     for name, value in changes.items():
         files.setdefault(knobs[name].path, {})[knobs[name].literal] = value
-    return {path: _encoded(spliced(_decoded(source.files[path]), own), source.files[path]) for path, own in files.items()}
+    return {
+        path: _encoded(spliced(_decoded(before), own), before)
+        for path, own in files.items()
+        for before in (source.files[path],)
+    }
 
 
 def read_knobs(text: str, device: str) -> dict[str, Value]:

@@ -6,7 +6,6 @@ whys come from published nights on this very task and from measurements of the p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -138,7 +137,7 @@ def rule_for(name: str, value: Value) -> Rule | None:
 
 
 def rule_of(knob: Knob) -> Rule | None:
-    """How a knob may be turned: by the playbook, or else by what its name and its file say; None where neither tells."""
+    """How a knob may be turned: by the playbook, else by what its name and its file say; None where neither tells."""
     return rule_for(knob.name, knob.value) or family_rule(knob.literal)
 
 

@@ -1,4 +1,4 @@
-"""The literals of a Python file that could be knobs, found as syntax: constants, fields, arguments, defaults, tables."""
+"""The literals of a Python file that could be knobs, as syntax: constants, fields, arguments, defaults, tables."""
 
 from __future__ import annotations
 
@@ -25,17 +25,26 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Pow: operator.pow,
     ast.LShift: operator.lshift,
 }
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Calls whose arguments say how something is shown, stored, timed or split: never how well it does.
-_SILENT = frozenset(
-    """print open range len round sleep input format isinstance getattr hasattr enumerate exit savefig plot subplots
-    figure imshow hist legend xlabel ylabel title dump dumps load loads read_csv to_csv read_parquet to_parquet mkdir
-    set_printoptions basicConfig getLogger run Popen check_call check_output join split rsplit replace strip timedelta
-    date datetime strftime manual_seed seed default_rng Random RandomState train_test_split KFold StratifiedKFold
-    GroupKFold TimeSeriesSplit RepeatedKFold StratifiedGroupKFold cross_val_score cross_validate ArgumentParser
-    Path StringIO ThreadPoolExecutor ProcessPoolExecutor Pool DataLoader2 info debug warning error exception critical
-    tqdm tree_map head tail sample_submission islice assert_allclose allclose isclose request urlopen""".split()
+_SILENT = _listed(
+    """
+    print open range len round sleep input format isinstance getattr hasattr enumerate exit savefig plot
+    subplots figure imshow hist legend xlabel ylabel title dump dumps load loads read_csv to_csv read_parquet
+    to_parquet mkdir set_printoptions basicConfig getLogger run Popen check_call check_output join split rsplit
+    replace strip timedelta date datetime strftime manual_seed seed default_rng Random RandomState
+    train_test_split KFold StratifiedKFold GroupKFold TimeSeriesSplit RepeatedKFold StratifiedGroupKFold
+    cross_val_score cross_validate ArgumentParser Path StringIO ThreadPoolExecutor ProcessPoolExecutor Pool info
+    debug warning error exception critical tqdm tree_map head tail sample_submission islice assert_allclose
+    allclose isclose request urlopen
+    """
 )
-_SILENT_MODULES = frozenset("plt ax axes fig logging logger log warnings os sys subprocess time shutil json re".split())
+_SILENT_MODULES = _listed("plt ax axes fig logging logger log warnings os sys subprocess time shutil json re")
 _WRAPPERS = {"int", "float", "bool", "str", "tuple", "list", "field", "Field", "Option", "Argument", "Parameter"}
 
 
@@ -147,7 +156,7 @@ class _Reader:
         self._looked_up: list[tuple[str, str]] = []  # (table, name of the key)
 
     def read(self, tree: ast.Module) -> PythonFile:
-        assigned = {name: value for name, value in _assignments(tree.body)}
+        assigned = dict(_assignments(tree.body))
         self._survey(tree)
         if isinstance(table := assigned.get(PRESETS), ast.Dict):
             for keyword in _presets(table, self._device):
@@ -352,8 +361,8 @@ class _Reader:
                         self._add(f"{scope}.{name}.weight", number, Place.DETAIL)
                 self._expression(left, scope)
                 self._expression(right, scope)
-            case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], comparators=[right]) if scope:
-                if _is_bar(fold(right)) and (name := _operand(left)):
+            case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], comparators=[right]):
+                if scope and _is_bar(fold(right)) and (name := _operand(left)):
                     self._add(f"{scope}.{name}.threshold", right, Place.DETAIL)
                 self._expression(left, scope)
                 self._expression(right, scope)
@@ -404,7 +413,8 @@ class _Reader:
         kinds = [given["choices"]] if "choices" in given else []
         if isinstance(kind := given.get("type"), ast.Call) and _last(kind.func) == "Choice":
             kinds = kind.args[:1]
-        words = tuple(w for k in kinds if isinstance(k, ast.List | ast.Tuple | ast.Set) for e in k.elts for w in _words(e))
+        listed = [kind.elts for kind in kinds if isinstance(kind, ast.List | ast.Tuple | ast.Set)]
+        words = tuple(word for items in listed for item in items for word in _words(item))
         self._value(max(flags, key=len), given["default"], Place.SETTING, "", words)
 
     # -- what is found -----------------------------------------------------------------------------------------
@@ -459,8 +469,10 @@ class _Reader:
         """Whether every call in this file gives the parameter another value than its default."""
         owner, name, place = self._parameters.get(start, ("", "", -1))
         calls = self._calls.get(owner, [])
-        return bool(calls) and all(name in given or 0 <= place < many for given, many, star in calls if not star) and (
-            not any(star for _, _, star in calls)
+        return (
+            bool(calls)
+            and all(name in given or 0 <= place < many for given, many, star in calls if not star)
+            and (not any(star for _, _, star in calls))
         )
 
     def _is_counter(self, literal: Literal) -> bool:
@@ -525,7 +537,9 @@ def _label(node: ast.AST) -> str:
     match node:
         case ast.Name(id=name):
             return name
-        case ast.Attribute(value=value, attr=name) | ast.Subscript(value=value, slice=ast.Constant(value=str() as name)):
+        case ast.Attribute(value=value, attr=name):
+            return _within(_label(value), name)
+        case ast.Subscript(value=value, slice=ast.Constant(value=str() as name)):
             return _within(_label(value), name)
     return ""
 
@@ -553,7 +567,7 @@ def _is_coefficient(value: Value | None) -> bool:
 
 def _is_bar(value: Value | None) -> bool:
     """Whether a number that something is compared with is a matter of choice: no count of a few things, no sign."""
-    if isinstance(value, bool) or isinstance(value, str) or value is None:
+    if isinstance(value, bool | str) or value is None:
         return False
     return 0.01 <= abs(value) < 1000 and (value % 1 != 0 or abs(value) >= 15)
 

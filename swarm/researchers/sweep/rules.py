@@ -74,7 +74,7 @@ class Rule:
 
 
 def significant(value: float, digits: int = 2) -> float:
-    """`value` rounded to so many significant digits, so that titles read well; just below 1, those of what is missing."""
+    """`value` rounded to so many significant digits, so that titles read well; near 1, of what is missing."""
     if 0.98 <= value < 1:
         return round(1 - float(f"{1 - value:.{digits - 1}e}"), 12)
     return float(f"{value:.{digits - 1}e}")

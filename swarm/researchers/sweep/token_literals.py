@@ -22,8 +22,9 @@ _OF_GO = rf"{_SLASHES}|`[^`]*`|{_STRINGS}"
 _OF_C = rf"{_SLASHES}|R\"\((?:.*?)\)\"|{_STRINGS}"
 _OF_JULIA = r"#=.*?=#|#[^\n]*|\"\"\".*?\"\"\"|\"(?:[^\"\\\n]|\\.)*\""
 _HIDDEN = {
-    **dict.fromkeys("js mjs cjs ts tsx jsx mts cts".split(), _OF_SCRIPT),
-    **dict.fromkeys("c h cc cpp cxx hpp hh hxx cu cuh cl metal java kt cs swift scala".split(), _OF_C),
+    **dict.fromkeys(("js", "mjs", "cjs", "ts", "tsx", "jsx", "mts", "cts"), _OF_SCRIPT),
+    **dict.fromkeys(("c", "h", "cc", "cpp", "cxx", "hpp", "hh", "hxx", "cu", "cuh", "cl", "metal"), _OF_C),
+    **dict.fromkeys(("java", "kt", "cs", "swift", "scala"), _OF_C),
     "rs": _OF_RUST,
     "go": _OF_GO,
     "jl": _OF_JULIA,
@@ -39,8 +40,11 @@ _TOKEN = re.compile(
     rf"|(?P<number>(?<![\w.)\]])-?{_NUMBER[2:]})|(?P<mark>=>|->|::|:=|[-+*/%&|^<>=!]=|<<|>>|&&|\|\||\+\+|--|.)",
     re.DOTALL,
 )
-_DECLARED = frozenset("const let var val static final constexpr consteval constinit readonly".split())
-_CALLED = frozenset("if for while switch match catch return else do loop unsafe try sizeof when".split())
+_DECLARED = frozenset(("const", "let", "var", "val", "static", "final", "constexpr", "constinit", "readonly"))
+_CALLED = frozenset(("if", "for", "while", "switch", "match", "catch", "return", "else", "do", "loop", "try", "sizeof"))
+_TYPES = frozenset(("fn", "func", "function", "class", "struct", "impl", "trait", "enum", "interface", "namespace"))
+_NAMED = re.compile(r"[A-Za-z_$][\w$]*")
+_DEFINED = re.compile(rf"(\w+)[ \t]+(\(?)({_NUMBER})(\)?)[ \t]*(?=\r?\n|$)")
 _ENDS = frozenset(";,)}\n")
 
 
@@ -58,7 +62,7 @@ class _Reader:
     def __init__(self, text: str, code: str, suffix: str) -> None:
         self._text, self._code, self._julia, self._go = text, code, suffix == "jl", suffix == "go"
         self._tokens = [m for m in _TOKEN.finditer(code) if not m[0].isspace() or m[0] == "\n"]
-        # What is set again later is a counter, not a setting.
+        # What is set again later is a counter, no setting.
         self._set = Counter(re.findall(r"([A-Za-z_$][\w$]*)\s*(?:[-+*/|&^%]|<<|>>)?=(?![=>])", code))
         self._counted = set(re.findall(r"([A-Za-z_$][\w$]*)\s*(?:\+\+|--)", code)) | set(
             re.findall(r"(?:\+\+|--)\s*([A-Za-z_$][\w$]*)", code)
@@ -88,7 +92,7 @@ class _Reader:
         return self._tokens[at - 1][0] in ("=", ",", "(") if at else False
 
     def _define(self, at: int, owners: list[tuple[str, str]]) -> Iterator[Literal]:
-        match = re.compile(rf"(\w+)[ \t]+(\(?)({_NUMBER})(\)?)[ \t]*(?=\r?\n|$)").match(self._code, self._tokens[at].end())
+        match = _DEFINED.match(self._code, self._tokens[at].end())
         if match and bool(match[2]) == bool(match[4]):
             yield from self._literal((), match[1], match.start(3), match[3], Place.SETTING)
 
@@ -107,7 +111,7 @@ class _Reader:
             julia = self._julia and top and name
             group = self._go and inside == "(" and self._grouped(at)
             if name and (declared or field or julia or group or before == ":="):
-                if self._set[name] > 1 and not declared and not field or name in self._counted:
+                if (self._set[name] > 1 and not declared and not field) or name in self._counted:
                     return
                 place = Place.SETTING if top or field or inside == "(" or name.isupper() else Place.DETAIL
                 yield from self._literal(names, name, number.start(), number[0], place)
@@ -124,8 +128,11 @@ class _Reader:
             if self._tokens[at][0] == ":" and at and self._tokens[at - 1].lastgroup == "name":
                 return self._tokens[at - 1][0]
             at -= 1
-        if self._go and first and self._tokens[first - 1].lastgroup == "name" and self._tokens[first - 1][0] not in (
-            *_DECLARED, "type"
+        if (
+            self._go
+            and first
+            and self._tokens[first - 1].lastgroup == "name"
+            and self._tokens[first - 1][0] not in (*_DECLARED, "type")
         ):
             return self._tokens[first - 1][0]
         return self._tokens[first][0] if self._tokens[first].lastgroup == "name" else ""
@@ -169,13 +176,12 @@ class _Reader:
             line.append(token[0])
         words = [word for word in reversed(line) if word != "\n"]
         for place, word in enumerate(words[:-1]):
-            if word in ("fn", "func", "function", "class", "struct", "impl", "trait", "enum", "interface", "namespace"):
-                named = [w for w in words[place + 1 :] if re.fullmatch(r"[A-Za-z_$][\w$]*", w)]
+            if word in _TYPES:
+                named = [w for w in words[place + 1 :] if _NAMED.fullmatch(w)]
                 return (named[-1] if "for" in words and word == "impl" else named[0]) if named else ""
         called = next((p for p, word in enumerate(words) if word == "(" and p), None)
-        if called is not None and re.fullmatch(r"[A-Za-z_$][\w$]*", words[called - 1]) and words[called - 1] not in _CALLED:
-            return words[called - 1] if not set(words) & _CALLED else ""
-        return ""
+        named = words[called - 1] if called is not None else ""
+        return named if _NAMED.fullmatch(named) and not _CALLED.intersection(words) else ""
 
     def _literal(self, owners: tuple[str, ...], name: str, start: int, written: str, place: Place) -> Iterator[Literal]:
         value = _value(written)
@@ -203,7 +209,7 @@ class _Reader:
 def _value(written: str) -> Value | None:
     plain = written.replace("_", "").replace("'", "")
     if re.match(r"-?0[xXbB]", plain):
-        digits = re.match(r"-?0(?:[xX][0-9a-fA-F]+|[bB][01]+)", re.sub(r"[iu](?:8|16|32|64|128|size)$|[uUlL]+$", "", plain))
+        digits = re.match(r"-?0(?:[xX][0-9a-fA-F]+|[bB][01]+)", re.sub(r"[iu](?:\d+|size)$|[uUlL]+$", "", plain))
         return int(digits[0], 0) if digits else None
     body = re.sub(r"(?:[fiu](?:8|16|32|64|128|size)|bf16|[fFlLuUdDn]{1,3})$", "", plain)
     try:

@@ -111,8 +111,8 @@ def test_only_allowed_variables_are_seen(
         ('pathlib.Path("scribble.txt").write_text("x")', "changes nothing"),
         ('train.write_text("x"); pathlib.Path("prepare.py").write_text("")', "touches prepare.py; only"),
         ('train.write_text("x"); os.remove("prepare.py")', "touches prepare.py; only"),
-        ("train.unlink()", "touches trainer/train.py (gone)"),
-        ('train.unlink(); train.symlink_to("/etc/hostname")', "touches trainer/train.py (gone)"),
+        ("train.unlink()", "deletes trainer/train.py; editable"),
+        ('train.unlink(); train.symlink_to("/etc/hostname")', "deletes trainer/train.py; editable"),
         ('train.write_text("lr = (")', "does not parse"),
     ],
 )

@@ -229,7 +229,7 @@ def test_it_finds_the_optimum_of_a_known_truth(brief: Brief) -> None:
         kept = gain > 0.02
         findings.append(
             Finding(
-                "x", "gpu0", idea.title, idea.category, "keep" if kept else "discard", "seen", "", idea.knobs, gain=gain
+                f"t-gpu0-{len(findings)}", "gpu0", idea.title, idea.category, "keep" if kept else "discard", "seen", "", idea.knobs, gain=gain
             )
         )
         text, position = (code, position + 1) if kept else (text, position)
