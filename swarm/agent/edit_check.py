@@ -15,7 +15,7 @@ from swarm.text import written_like
 
 def as_written(edit: Edit, parent: Source) -> Edit:
     """The edit with each file in the encoding and with the line ends that the parent's has."""
-    known = {path: content for path, content in edit.files.items() if path in parent.files and isinstance(content, bytes)}
+    known = {path: new for path, new in edit.files.items() if path in parent.files and isinstance(new, bytes)}
     return replace(
         edit, files={**edit.files, **{path: written_like(parent.files[path], new) for path, new in known.items()}}
     )

@@ -24,9 +24,7 @@ COLUMNS = 12  # other metrics of a file that are named at most
 
 def add_to(verbs: Any) -> None:
     importing = add_verb(verbs, import_, json=True)
-    importing.add_argument(
-        "files", nargs="+", metavar="RESULTS", help="results.tsv or autoresearch.jsonl files"
-    )
+    importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv or autoresearch.jsonl files")
     importing.add_argument("--metric", metavar="NAME", help="the column to read (this project's own metric)")
     exporting = add_verb(verbs, export, tag=True)
     exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's extension, else tsv)")
@@ -38,7 +36,7 @@ def add_to(verbs: Any) -> None:
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Adds earlier results (results.tsv, autoresearch.jsonl) to what researchers are shown."""
+    """Adds earlier results (TSV, JSON lines) to what researchers see."""
     from swarm.history.import_results import import_results, metrics_in, read_results
     from swarm.ledger.database import Ledger
     from swarm.ledger.home import ledger_path, make_home

@@ -88,13 +88,15 @@ def test_no_bytes_are_too_odd(metric: str, data: bytes) -> None:
 
 
 PARTS = st.sampled_from(
-    ['{"type":"config","metricName":"val_bpb"}', '{"metric": 0.9, "status": "keep", "description": "x"}', '{"metrics": 3}',
-     '{"metric": NaN, "status": [], "description": {}}', '{"config": {"metric": [1]}}', "[" * 5000, '{"status": null}',
-     '{"metric": 1e999, "status": "keep", "description": "x", "commit": 3}', '{"kind": "run", "id": {}, "idea": 3}', "{"]
+    ['{"type":"config","metricName":"val_bpb"}', '{"metric": 0.9, "status": "keep", "description": "x"}',
+     '{"metrics": 3}', '{"metric": NaN, "status": [], "description": {}}',
+     '{"config": {"metric": [1]}}', "[" * 5000, '{"status": null}',
+     '{"metric": 1e999, "status": "keep", "description": "x", "commit": 3}', '{"kind": "run", "id": {}, "idea": 3}',
+     "{"]
 )  # fmt: skip
 
 
-@given(st.lists(st.one_of(PARTS, st.text(max_size=20)), max_size=8), st.sampled_from(["val_bpb", "metric", "", "status"]))
+@given(st.lists(st.one_of(PARTS, st.text(max_size=20)), max_size=8), st.sampled_from(["val_bpb", "metric", ""]))
 def test_no_lines_of_json_are_too_odd(parts, metric):
     data = "\n".join(['{"a": 1}', *parts]).encode("utf-8", "replace")
     rows, aside = read_results(data, metric)
