@@ -17,7 +17,7 @@ import pytest
 
 from swarm.codec import decode
 from swarm.errors import UsageError
-from swarm.history.results_writer import RESULTS_HEADER
+from swarm.history.results_writer import results_header
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
@@ -104,7 +104,7 @@ def check_invariants(root: Path) -> None:
             git(root, "cat-file", "-e", row["commit_sha"])
         for agent in {row["agent"] for row in rows}:
             lines = (root / ".swarm" / "apr5" / agent / "results.tsv").read_text().splitlines()
-            assert lines[0] == RESULTS_HEADER == "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+            assert lines[0] == results_header("val_bpb") == "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
             assert len(lines) - 1 == sum(row["agent"] == agent for row in rows)
     assert git(root, "status", "--porcelain") == ""
     wait_for(lambda: not processes_of(root), "all processes of the swarm gone")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from swarm.agent.cheat_check import new_fault
@@ -14,13 +15,9 @@ from swarm.text import written_like
 
 def as_written(edit: Edit, parent: Source) -> Edit:
     """The edit with each file in the encoding and with the line ends that the parent's has."""
-    return Edit(
-        {
-            path: written_like(parent.files[path], content)
-            if path in parent.files and isinstance(content, bytes)
-            else content
-            for path, content in edit.files.items()
-        }
+    known = {path: new for path, new in edit.files.items() if path in parent.files and isinstance(new, bytes)}
+    return replace(
+        edit, files={**edit.files, **{path: written_like(parent.files[path], new) for path, new in known.items()}}
     )
 
 

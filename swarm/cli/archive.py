@@ -6,20 +6,26 @@ import argparse
 import contextlib
 import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import add_verb, reading, root_of, swarm_root_of
 from swarm.cli.output import print_json
 from swarm.errors import UsageError
 
+if TYPE_CHECKING:
+    from swarm.history.earlier import Aside
+
 EXPORTS = ("tsv", "csv", "json", "parquet")
 ASIDE = 20  # unreadable lines of a file that are listed at most
+COLUMNS = 12  # other metrics of a file that are named at most
 
 
 def add_to(verbs: Any) -> None:
     importing = add_verb(verbs, import_, json=True)
-    importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv files, as messy as they are")
+    importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv or autoresearch.jsonl files")
+    importing.add_argument("--metric", metavar="NAME", help="the column to read (this project's own metric)")
     exporting = add_verb(verbs, export, tag=True)
     exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's extension, else tsv)")
     exporting.add_argument("--output", "-o", metavar="FILE", help="the file to write (stdout)")
@@ -30,22 +36,28 @@ def add_to(verbs: Any) -> None:
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Adds earlier results.tsv files to what researchers are shown."""
-    from swarm.history.import_results import import_results
-    from swarm.history.results_tsv import read_results
+    """Adds earlier results (TSV, JSON lines) to what researchers see."""
+    from swarm.history.import_results import import_results, metrics_in, read_results
     from swarm.ledger.database import Ledger
     from swarm.ledger.home import ledger_path, make_home
+    from swarm.project.directions import direction_of
     from swarm.project.project import load_project
 
     root = root_of(options)
     project = load_project(root)
-    texts = {name: _bytes(Path(name)) for name in options.files}
-    read = {name: read_results(text, project.metric) for name, text in texts.items()}
+    metric = options.metric or project.metric
+    contents = {name: _bytes(Path(name)) for name in options.files}
+    read = {name: read_results(content, metric) for name, content in contents.items()}
+    for name, (rows, aside) in read.items():
+        if not rows:
+            raise UsageError(_nothing_in(name, metric, metrics_in(contents[name]), aside))
     make_home(ledger_path(root).parent)
     imported = []
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
         for name, (rows, aside) in read.items():
-            new = import_results(ledger, Path(name).name, rows, project.metric, project.direction, time.time())
+            said = metrics_in(contents[name]).get(metric) or direction_of(metric) or ""
+            direction = project.direction if metric == project.metric else said
+            new = import_results(ledger, Path(name).name, rows, metric, direction, time.time())
             imported.append({"file": name, "imported": new, "known": len(rows) - new, "aside": aside})
     if options.json:
         print_json([{**file, "aside": [dataclasses.asdict(line) for line in file["aside"]]} for file in imported])
@@ -95,6 +107,16 @@ def prune(options: argparse.Namespace) -> int:
     shutil.rmtree(snapshot.folder, ignore_errors=True)
     print(f"{snapshot.tag}: {refs} branches and refs deleted, and {snapshot.folder}; the ledger keeps its results")
     return 0
+
+
+def _nothing_in(name: str, metric: str, metrics: Mapping[str, str], aside: Sequence[Aside]) -> str:
+    """Why nothing of a file can be imported, in one line with the remedy."""
+    others = [other for other in metrics if other.lower() != metric.lower()]
+    if others and metric not in metrics:
+        shown = ", ".join(others[:COLUMNS])
+        return f"{name} has no {metric}; it has {shown}: `--metric {others[0]}` reads that one; nothing was imported"
+    why = "; ".join(f"line {line.line}: {line.reason}" for line in aside[:3])
+    return f"{name} holds no row that could be read{why and f' ({why})'}; nothing was imported"
 
 
 def _bytes(path: Path) -> bytes:

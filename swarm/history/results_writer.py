@@ -8,20 +8,26 @@ from pathlib import Path
 from swarm.ledger.agents import agents
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import judged, own_mean
+from swarm.ledger.imported import SHORT
 from swarm.ledger.rows import ExperimentRow
 from swarm.ledger.runs import peak_memory_mb
+from swarm.ledger.transaction import of_swarm
 from swarm.records import Status
 from swarm.text import one_line
 
-RESULTS_HEADER = "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+
+def results_header(metric: str) -> str:
+    """The first line, with the project's own metric as the name of its column."""
+    return f"commit\t{one_line(metric)}\tmemory_gb\tstatus\tdescription"
 
 
 def write_results(ledger: Ledger, tag: str, folder: Path) -> None:
     """Writes `folder`/gpu<k>/results.tsv of every agent of the swarm, where it changed."""
+    header = results_header(of_swarm(ledger, tag).swarm.metric)
     rows = [row for row in judged(ledger, tag) if row.commit_sha]
     for agent in agents(ledger, tag):
         lines = [_line(ledger, row) for row in rows if row.agent == agent.agent]
-        text = "\n".join([RESULTS_HEADER, *lines]) + "\n"
+        text = "\n".join([header, *lines]) + "\n"
         path = folder / agent.agent / "results.tsv"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,4 +44,4 @@ def _line(ledger: Ledger, row: ExperimentRow) -> str:
     gigabytes = memory / 1024 if memory and not crashed else 0.0
     runs = f" (n={row.n})" if row.n > 1 else ""
     value = mean if mean is not None else 0.0 if crashed else math.nan  # 0.0 would be everybody's best
-    return f"{(row.commit_sha or '')[:7]}\t{value:.6f}\t{gigabytes:.1f}\t{status}\t{one_line(row.title)}{runs}"
+    return f"{(row.commit_sha or '')[:SHORT]}\t{value:.6f}\t{gigabytes:.1f}\t{status}\t{one_line(row.title)}{runs}"

@@ -8,6 +8,7 @@ from swarm.ledger.database import Ledger
 from swarm.records import Status
 
 TAG = "import"  # of all imported experiments; no swarm has that name, so that nothing ranks or resumes them
+SHORT = 7  # digits of a commit in results.tsv
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class Imported:
     peak_vram_mb: float | None
     reason: str
     at: float  # unix seconds
+
+
+def own_commits(ledger: Ledger) -> set[str]:
+    """The commits that were made here, as results.tsv shortens them."""
+    rows = ledger.rows("SELECT commit_sha FROM experiments WHERE tag != ? AND commit_sha IS NOT NULL", TAG)
+    return {row["commit_sha"][:SHORT] for row in rows}
 
 
 def newest_sequence(ledger: Ledger) -> int:

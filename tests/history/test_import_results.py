@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from swarm.board.briefing import dossier
 from swarm.board.findings import findings
-from swarm.history.import_results import import_results
-from swarm.history.results_tsv import read_results
+from swarm.history.import_results import import_results, read_results
 from swarm.ledger.database import Ledger
 from tests.board.nights import Night
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.history.results_tsv import Row, read_results
+from swarm.history.earlier import Row
+from swarm.history.import_results import metrics_in, read_results
 
 HEADING = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n"
 
@@ -84,3 +85,21 @@ def test_no_bytes_are_too_odd(metric: str, data: bytes) -> None:
     rows, aside = read_results(data, metric)
     assert {row.line for row in rows}.isdisjoint(line.line for line in aside)
     assert all(row.value is None if row.status == "crash" else row.value for row in rows)
+
+
+PARTS = st.sampled_from(
+    ['{"type":"config","metricName":"val_bpb"}', '{"metric": 0.9, "status": "keep", "description": "x"}',
+     '{"metrics": 3}', '{"metric": NaN, "status": [], "description": {}}',
+     '{"config": {"metric": [1]}}', "[" * 5000, '{"status": null}',
+     '{"metric": 1e999, "status": "keep", "description": "x", "commit": 3}', '{"kind": "run", "id": {}, "idea": 3}',
+     "{"]
+)  # fmt: skip
+
+
+@given(st.lists(st.one_of(PARTS, st.text(max_size=20)), max_size=8), st.sampled_from(["val_bpb", "metric", ""]))
+def test_no_lines_of_json_are_too_odd(parts, metric):
+    data = "\n".join(['{"a": 1}', *parts]).encode("utf-8", "replace")
+    rows, aside = read_results(data, metric)
+    assert {row.line for row in rows}.isdisjoint(line.line for line in aside)
+    assert all((row.value is None) == (row.status == "crash") for row in rows)
+    assert all(direction in ("", "lower", "higher") for direction in metrics_in(data).values())

@@ -135,6 +135,6 @@ def test_a_command_may_be_one_text(tmp_path: Path, written: str, argv: tuple[str
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "swarm.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "swarm.toml").write_bytes(b"\x00\xff")
     with pytest.raises(UsageError, match="does not parse"):
         load_project(tmp_path)
