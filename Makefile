@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo chaos test test-all test-cluster test-scale lint format constraints clean
+.PHONY: setup demo chaos test wild test-all test-cluster test-scale lint format constraints clean
 
 setup: .venv/ready
 
@@ -27,6 +27,9 @@ test: setup
 
 test-all: setup  ## with the tests that take minutes
 	$(BIN)/python -m pytest -m "not gpu and not cluster"
+
+wild: setup  ## fifteen foreign repositories, looked at and researched as they are: some minutes
+	$(BIN)/python -m tests.wild
 
 test-cluster: setup  ## three hosts on this machine: needs root on Linux, iproute2, openssh-server and rsync; three minutes
 	$(BIN)/python -m pytest -rs -m cluster tests/cluster/test_three_hosts.py

@@ -20,8 +20,10 @@ import pytest
 
 from swarm import cli
 from swarm.project.flags import flag
+from swarm.project.keys import KEYS, key_table
 from swarm.project.project import Project, load_project
 from swarm.project.settings import Config, read_config
+from swarm.project.writing import toml
 from swarm.records import Briefing, Source
 from swarm.researchers.protocol import Exhausted
 from swarm.researchers.registry import REGISTRY
@@ -29,7 +31,6 @@ from swarm.researchers.sweep.knobs import read_knobs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-EXAMPLES = (ROOT / "examples/README.md").read_text()
 DOCS = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 PAPERS = (
     *("README.md", "AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "program.md", "examples/README.md"),
@@ -130,12 +131,16 @@ def test_every_flag_in_the_prose_exists():
 
 
 def test_the_project_table_is_the_project():
-    known = {field.name: field.default for field in dataclasses.fields(Project)}
-    rows = {key.strip("`"): default for key, _, default in table("Your own repository", EXAMPLES)}
-    assert {*rows, "origins", "prefix"} == set(known)
-    for name in ("program", "metric", "direction"):
-        assert f"`{known[name]}`" in rows[name]
-    assert f"{known['budget']:g}" in rows["budget"]
+    assert {*KEYS, "origins", "prefix"} == {field.name for field in dataclasses.fields(Project)}
+    assert key_table() in DOCS["any-repository.md"]
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_the_example_of_a_key_is_one_that_it_takes(name, tmp_path):
+    needed = {"command": ["true"], "editable": ["a.py"], "metric": "loss", "direction": "lower"}
+    lines = [f"{key} = {toml(value)}" for key, value in needed.items() if key != name]
+    (tmp_path / "swarm.toml").write_text("\n".join([*lines, f"{name} = {KEYS[name].example}"]))
+    assert getattr(load_project(tmp_path), name)
 
 
 def test_the_example_project_loads(tmp_path):

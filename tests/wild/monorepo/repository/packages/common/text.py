@@ -1,0 +1,2 @@
+def words(text):
+    return [word.strip(".,").lower() for word in text.split()]

@@ -1,0 +1,5 @@
+step 5
+first 7
+add
+bomb
+jump 1

@@ -1,0 +1,5 @@
+step 3
+first 9
+bomb
+add
+jump 0

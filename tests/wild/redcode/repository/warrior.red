@@ -1,0 +1,6 @@
+; bombs every fourth cell
+step 12
+first 3
+add
+bomb
+jump 1
