@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import add_verb, root_of
-from swarm.cli.output import console
-from swarm.errors import UsageError
+from swarm.errors import SwarmError, UsageError
 
 if TYPE_CHECKING:
     from swarm.launch.trial import Trial
     from swarm.project.found import Found, Question
     from swarm.project.project import Project
 
-SETTINGS, PROGRAM = "swarm.toml", "program.md"
+SETTINGS = "swarm.toml"
 _AFTER_THE_RUN = ("metric", "direction")  # what a run's output helps to answer
-_LISTED = 9  # candidates that are shown
+_LISTED = 9  # candidates and names that are shown
+UNKNOWN = "(not known yet)"  # the metric, before it is asked for
 
 Answer = Callable[["Question"], "Found"]
 
@@ -37,7 +38,7 @@ def init(options: argparse.Namespace) -> int:
     """Writes swarm.toml for a repository: looks, runs it once, asks what is not clear."""
     if options.example:
         return _start_from(options.example, Path(options.directory))
-    from swarm.project.project import settings_file
+    from swarm.project.project import project_from, settings_file
     from swarm.project.writing import program_text, settings_text
 
     root = root_of(options)
@@ -45,17 +46,89 @@ def init(options: argparse.Namespace) -> int:
         raise UsageError(f"{root} has its settings in {name} already: `python -m swarm launch --dry-run` shows them")
     answer = _guess if options.yes else _ask if sys.stdin.isatty() and sys.stdout.isatty() else _refuse
     said = _settled(root, {}, answer, but=_AFTER_THE_RUN)
-    trial = None if options.no_run else _trial(root, said)
+    trial = None if options.no_run else _tried(root, said)
     said = _settled(root, said, lambda question: answer(_with_values(question, trial)))
-    project = _project(said)
+    project = project_from({key: found.value for key, found in said.items()}, SETTINGS, root)
+    if trial and (problem := refusal_of(trial, project)):
+        raise problem
     (root / SETTINGS).write_text(settings_text(said), encoding="utf-8")
     print(f"wrote {SETTINGS}: every line says where it comes from")
     if not (root / project.program).exists():
-        text = program_text(project, trial.phases.whole if trial else None, _others(trial, project), ())
+        others = [name for name in (trial.found if trial else ()) if name != project.metric]
+        text = program_text(project, trial.phases.whole if trial else None, others, _knobs(root, project))
         (root / project.program).write_text(text, encoding="utf-8")
         print(f"wrote {project.program}: say there what you know of the problem")
     print("next:  python -m swarm launch --dry-run     the plan\n       python -m swarm launch --hours 8")
     return 0
+
+
+# -- the run -------------------------------------------------------------------------------------------------------
+
+
+def _tried(root: Path, said: Mapping[str, Found]) -> Trial:
+    """One run of the untouched code, whether or not the metric is known yet. SwarmError where it does not end well."""
+    from swarm.launch.plan import make_plan
+    from swarm.launch.trial import refusal
+    from swarm.launch.trial_run import editable_files, make_trial
+    from swarm.project.project import Project
+    from swarm.project.settings import read_config
+
+    values = {key: found.value for key, found in said.items()}
+    project = Project(**{"metric": UNKNOWN, **values})
+    config, _ = read_config({"trial": "always"}, {}, os.environ)
+    plan = make_plan(root, config, thinks=False, project=project)
+    print(f"running it once: {' '.join(project.command).replace('{python}', 'python')}", flush=True)
+    trial = make_trial(plan, editable_files(plan), lambda number, progress: None)
+    if not trial.completed and (problem := refusal(trial, project)):
+        raise problem
+    numbers = {name: value for name, value in trial.found.items() if isinstance(value, (int, float))}
+    print(f"it took {trial.phases.whole:.1f} s and printed {_listed_values(numbers)}")
+    return trial
+
+
+def refusal_of(trial: Trial, project: Project) -> SwarmError | None:
+    """Why no swarm could be founded on the run, now that the metric is known."""
+    value = trial.found.get(project.metric)
+    if trial.value is None and not isinstance(value, (int, float)) and not (project.result or project.pattern):
+        return UsageError(f"the run printed no number for {project.metric}: it printed {_listed_values(trial.found)}")
+    return None
+
+
+def _with_values(question: Question, trial: Trial | None) -> Question:
+    """The question with what the run printed: a number beside each name, and names that nothing else had shown."""
+    from swarm.project.found import Found
+
+    if trial is None or question.key != "metric":
+        return question
+    numbers = {name: value for name, value in trial.found.items() if isinstance(value, (int, float))}
+    known = [
+        found._replace(origin=f"{numbers[found.value]:g} in the run; {found.origin}")
+        for found in question.candidates
+        if found.value in numbers
+    ]
+    others = [Found(name, f"{value:g} in the run") for name, value in numbers.items()]
+    named = {found.value for found in known}
+    candidates = (*known, *(found for found in others if found.value not in named))
+    return dataclasses.replace(question, candidates=candidates or question.candidates)
+
+
+def _listed_values(values: Mapping[str, object]) -> str:
+    shown = [
+        f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in values.items()
+    ]
+    return (
+        ", ".join(shown[:_LISTED]) + (f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else "") or "nothing"
+    )
+
+
+def _knobs(root: Path, project: Project) -> list[str]:
+    """Names of numbers and choices in the editable files, for whoever writes the program."""
+    from swarm.records import Source
+    from swarm.researchers.sweep.knob_space import open_knob_space
+
+    files = {path: (root / path).read_bytes() for path in project.editable if (root / path).is_file()}
+    space = open_knob_space(Source(files), "cpu") if files else None
+    return list(space.knobs) if space else []
 
 
 # -- from nothing --------------------------------------------------------------------------------------------------
@@ -113,7 +186,7 @@ def _refuse(question: Question) -> Found:
 def _ask(question: Question) -> Found:
     """A person's choice: a number of the list, or a value of their own."""
     from swarm.project.found import Found
-    from swarm.project.project import read_key
+    from swarm.project.project import read_answer
 
     print(f"\n{question.text}")
     listed = question.candidates[:_LISTED]
@@ -125,10 +198,17 @@ def _ask(question: Question) -> Found:
             return listed[int(typed) - 1]._replace(origin="chosen")
         try:
             if typed:
-                return Found(read_key(question.key, typed), "typed")
+                return Found(read_answer(question.key, typed), "typed")
         except UsageError as error:
             print(error)
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else " ".join(map(str, value)) if isinstance(value, Sequence) else str(value)
+    match value:
+        case str():
+            return value
+        case float():
+            return f"{value:g}"
+        case Sequence():
+            return " ".join(map(str, value))
+    return str(value)

@@ -94,7 +94,7 @@ class SpecBuilder:
     def _steps(
         self, work: Measure, artifacts: Path, log: Path, limits: Limits, common: Mapping[str, Any]
     ) -> tuple[list[Step], Bounds | None]:
-        """The trainer, and where there is one the referee, and that of the hidden split; what the trainer may access."""
+        """The trainer, and where there is one the referee, that of the hidden split; what the trainer may access."""
         copy, referee_copy = self._workspace.folder, self._referee_workspace.folder
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         environment, measuring = (self._environment(work, artifacts, folder) for folder in (root, referee_root))

@@ -96,16 +96,17 @@ def make_plan(
     find_slots: Callable[[Config, str], SlotAssignment] = local_slots,
     *,
     thinks: bool = True,
+    project: Project | None = None,
 ) -> Plan:
     """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
 
     `find_slots` gives the agents' slots, on the device of a resumed swarm; it is called late, as a cluster may take its
     time. Nothing is changed, in the repository or elsewhere. Where no agent `thinks`, there will only be runs: neither
-    researchers nor branches are checked.
+    researchers nor branches are checked. `project` is what is researched, where the folder's settings do not say it.
     """
     history = History(root)
     root = history.folder
-    project = find_project(history)
+    project = project or find_project(history)
     look_in(root)
     known = known_swarms(root)
     tag = choose_tag(config, history, known, today or datetime.date.today())

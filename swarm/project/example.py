@@ -1,4 +1,4 @@
-"""The small projects of examples/, to start from nothing. `examples` beside this file leads there, and to the wheel's."""
+"""The small projects of examples/, to start from nothing. The link `examples` beside this file is for the wheel."""
 
 from __future__ import annotations
 

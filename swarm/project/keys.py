@@ -40,7 +40,7 @@ KEYS: dict[str, Key] = {
         "none",
     ),
     "checks": Key("commands that must end well before a better number is kept", '["pytest -q"]', "none"),
-    "budget": Key("what training is asked to take: `TIME_BUDGET` in its environment", '"5m"', "as in the code, else 5m"),
+    "budget": Key("what training is asked to take: its variable `TIME_BUDGET`", '"5m"', "as in the code, else 5m"),
     "timeout": Key("when a run is ended, whatever it does", '"20m"', "by the trial run and the budget"),
     "program": Key("the text for whoever has the ideas; read anew for each", '"program.md"', "`program.md`"),
     "include": Key(

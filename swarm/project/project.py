@@ -26,6 +26,7 @@ from swarm.project.patterns import Scope, rank
 from swarm.project.values import pattern_fault, read_value
 from swarm.text import one_line, read_text
 
+SETTINGS_FILES = ("swarm.toml", "pyproject.toml")  # the first that says something is heeded
 EXAMPLES = {"editable": ("FILE",), "command": ("{python}", "FILE")}  # answers where there is no candidate
 
 Texts = tuple[Annotated[str, msgspec.Meta(min_length=1)], ...]
@@ -113,11 +114,30 @@ def load_project(root: Path) -> Project:
 
     UsageError where the settings make no sense, or where neither they nor the code say what to research.
     """
-    for name in ("swarm.toml", "pyproject.toml"):
-        table = _table(root / name)
-        if table:
-            return _project(table, name, root)
-    return _project({}, "the repository", root)
+    name = settings_file(root)
+    return _project(_table(root / name), name, root) if name else _project({}, "the repository", root)
+
+
+def settings_file(root: Path) -> str:
+    """The file that says what the project is: swarm.toml or pyproject.toml; "" where neither does."""
+    return next((name for name in SETTINGS_FILES if _table(root / name)), "")
+
+
+def project_from(table: Mapping[str, Any], name: str, root: Path) -> Project:
+    """The project that settings called `name` describe, the rest as the repository at `root` shows it; UsageError as
+    from load_project."""
+    return _project(table, name, root)
+
+
+def read_answer(key: str, text: str) -> Any:
+    """The value of a key as a person typed it: a list is separated by commas. UsageError where it is none."""
+    if key == "command":
+        return as_argv(text, key)
+    if key == "direction" and text not in ("lower", "higher"):
+        raise UsageError("direction is lower or higher")
+    hint = _hints()[key]
+    listed = tuple(part.strip() for part in text.split(",") if part.strip())
+    return listed if hint == Texts else read_value(text, hint, key, from_text=True)
 
 
 def load_settings(root: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ This file is for whoever has the ideas here. It is read again before every idea:
 
 ## Goal
 
-Get the {'lowest' if better == 'lower' else 'highest'} **{project.metric}** that `{command}` can reach.{lasts}{others}
+Get the {"lowest" if better == "lower" else "highest"} **{project.metric}** that `{command}` can reach.{lasts}{others}
 
 ## Setting
 
