@@ -25,7 +25,7 @@ from swarm.launch.trial_store import alone, identity, trial_folder
 from swarm.ledger.runs import SELECTION_SEEDS
 from swarm.project.project import Project
 from swarm.records import Measure, Progress, Purpose, Run
-from swarm.researchers.sweep.knobs import read_knobs
+from swarm.text import read_text
 
 QUICK = 60.0  # seconds below which a run is made again, to see whether its number repeats
 PATIENCE = 120.0  # seconds for all repeats of a run together, after the two that tell most
@@ -55,7 +55,7 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
             agent=agent,
             slot=slot,
             seed=SEED,
-            seeded=plan.seeded,
+            seeded=plan.code.seeded,
             run=run,
             completed=result is not None and bool(result.steps) and all(step.succeeded for step in result.steps),
             changed=result.changed if result else (),
@@ -78,9 +78,9 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
 async def _run_once(
     plan: Plan, runner: LocalRunner, number: int, seed: int, report: Report
 ) -> tuple[Run, Result | None, Mapping[str, Value]]:
-    sha = plan.source.sha
+    sha = plan.code.source.sha
     work = Measure(f"trial.{number}", 1, "trial", "trial", Purpose.BASELINE, seed, sha, sha, plan.budget)
-    run = await runner.run(work, plan.source, lambda progress: report(number, progress))
+    run = await runner.run(work, plan.code.source, lambda progress: report(number, progress))
     result = runner.result(work.run, work.attempt)
     runner.acknowledge(work.run, work.attempt)
     return run, result, _names(run, plan.project)
@@ -123,29 +123,18 @@ def _phases(run: Run, result: Result | None) -> Phases:
 
 def editable_files(plan: Plan) -> tuple[EditableFile, ...]:
     """What a researcher can edit; UsageError where there is nothing."""
-    kind = plan.device.split(":")[0]
-    files = tuple(_editable_file(path, content, kind) for path, content in plan.source.files.items())
+    files = tuple(
+        _editable_file(path, content, plan.code.knobs.get(path, 0)) for path, content in plan.code.source.files.items()
+    )
     if not any(file.lines for file in files):
-        names = ", ".join(plan.source.files)
+        names = ", ".join(plan.code.source.files)
         raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
     return files
 
 
-def idle_sweep(plan: Plan, files: tuple[EditableFile, ...]) -> UsageError | None:
-    """Why nobody would have an idea: the sweep is alone and finds no number to turn. None where somebody would."""
-    if set(plan.researchers.values()) != {"sweep"} or any(file.knobs for file in files):
-        return None
-    return UsageError(
-        f"{', '.join(plan.source.files)}: no number is written there that the sweep could turn, and nobody else thinks"
-        " here; name other files as `editable` in swarm.toml, or choose a researcher that reads them:"
-        " --researcher claude-code"
-    )
-
-
-def _editable_file(path: str, content: bytes, kind: str) -> EditableFile:
-    text = content.decode("utf-8-sig", errors="replace")
-    lines = sum(bool(line.strip()) for line in text.splitlines())
-    return EditableFile(path, lines, len(read_knobs(text, kind)) if path.endswith(".py") else 0)
+def _editable_file(path: str, content: bytes, knobs: int) -> EditableFile:
+    lines = read_text(content).text.splitlines()
+    return EditableFile(path, sum(bool(line.strip()) for line in lines), knobs)
 
 
 # -- before and after ----------------------------------------------------------------------------------------------
