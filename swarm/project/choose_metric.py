@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from swarm.project.autoresearch_files import JOURNAL
-from swarm.project.code import printed
+from swarm.project.code import printed, printed_within
 from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource, words_of
 from swarm.project.found import Found, Question
 from swarm.project.running import closure, named_by
@@ -50,13 +51,25 @@ def _printed_metric(sight: Sight) -> Found | Question:
         marked = any(item.marked for item, _ in items)
         found = {item.name: f"printed by {path}" for item, path in reversed(items) if item.marked or not marked}
         found = [Found(name, origin) for name, origin in reversed(found.items()) if may_be_metric(name)]
-        best = found if marked else _best(found)
+        best = found if marked else _best(found) or _best(_within(root, paths))
         if best:
-            return _only(best, marked)
+            return _only(_told(sight, best), best, marked)
         shown += found
     where = ", ".join(first[:3]) or "the code"
     names = f" (it prints {', '.join(item.value for item in shown[:4])})" if shown else ""
     return Question("metric", f"{where} prints no metric that is known{names}", tuple(shown))
+
+
+def _within(root: Path, paths: Iterable[str]) -> list[Found]:
+    """The numbers within a line, asked where no line begins with one."""
+    items = ((item.name, path) for path in paths for item in printed_within(root / path))
+    return [Found(name, f"printed by {path}") for name, path in items if may_be_metric(name)]
+
+
+def _told(sight: Sight, printed: list[Found]) -> list[Found]:
+    """Those of which a text says which way is better."""
+    told = {name for said in sight.texts for name in said.better}
+    return [item for item in printed if item.value in told]
 
 
 def _best(found: Iterable[Found]) -> list[Found]:
@@ -67,8 +80,9 @@ def _best(found: Iterable[Found]) -> list[Found]:
     return held_out or [*known, *rivals]
 
 
-def _only(best: list[Found], marked: bool) -> Found | Question:
-    if len(best) == 1 and (marked or direction_of(best[0].value)):
+def _only(told: list[Found], best: list[Found], marked: bool) -> Found | Question:
+    best = told or best
+    if len(best) == 1 and (marked or told or direction_of(best[0].value)):
         return best[0]
     names = ", ".join(item.value for item in best[:6])
     where = best[0].origin.removeprefix("printed by ")
