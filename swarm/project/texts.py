@@ -63,7 +63,8 @@ _SETTING_UP = re.compile(
 )
 _ASKS_TO_RUN = re.compile(
     r"\b(?:run|execute)(?: it)?:? `|\b(?:build|run|evaluate|measure|score|benchmark|test)\w*"
-    r"(?: (?:it|them|yours?|everything))? (?:with|by|via|using):? `|` (?:then )?(?:prints|reports|outputs|measures|scores|evaluates|shows)\b"
+    r"(?: (?:it|them|yours?|everything))? (?:with|by|via|using):? `"
+    r"|` (?:then )?(?:prints|reports|outputs|measures|scores|evaluates|shows)\b"
     r"|\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
     r"(?:experiments?|training|benchmarks?|evaluations?|evaluator|eval|loop|script|backtest)\b|run:|run\s*$|to run\b"
     r"|evaluate (?:it|with|your)|measure)",
@@ -77,6 +78,7 @@ class Run:
 
     line: str
     strength: int
+    fenced: bool = False  # it stands in a code block
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,6 @@ def runs_of(text: str) -> Iterator[Run]:
             if _RUNS.match(command) and not _SETTING_UP.search(command):
                 to_log = command != span.partition("  #")[0].strip() and "git " not in command
                 asked = bool(_ASKS_TO_RUN.search(lead if fenced else line))
-                yield Run(command, 2 * to_log + asked)
+                yield Run(command, 2 * to_log + asked, fenced)
         if bare and not fenced:
             lead = bare
