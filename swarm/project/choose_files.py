@@ -57,8 +57,8 @@ def fixed_of(sight: Sight) -> Found | None:
     prepare = [str(place / PREPARE) for place in sight.places if (root / place / PREPARE).is_file()]
     checks = [session.CHECKS] if (root / session.CHECKS).is_file() else []
     named = dict.fromkeys([*named_by(root, sight.paths("command")), *prepare, *checks])
-    files = [path for path in editable if (root / path).is_file()]
-    used = closure(root, named, files)
+    edited = [path for path in sight.edited_files() if path in editable or not measures(path)]
+    used = closure(root, named, edited)
     told = [path for said in sight.texts for path in _existing(root, said.path, said.scope.fixed)]
     told = [path for path in told if path not in editable and not path.endswith((".md", ".tsv"))]
     used = [path for path in used if rank(path, editable) < 0 or (measures(path) and path not in editable)]
