@@ -24,7 +24,7 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
     """
     from swarm.launch.plan import no_trial
     from swarm.launch.trial import refusal
-    from swarm.launch.trial_run import editable_files, idle_sweep, make_trial
+    from swarm.launch.trial_run import editable_files, make_trial
     from swarm.launch.trial_store import store
     from swarm.views.plan import describe_trial
 
@@ -32,9 +32,6 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
     if no_trial(plan) or (not asked and (plan.config.dry_run or plan.trial)):
         return plan
     editable = editable_files(plan)
-    idle = idle_sweep(plan, editable)
-    if idle and not plan.config.dry_run:
-        raise idle
     try:
         with _shown(plan, screen) as report:
             trial = make_trial(plan, editable, report, always=asked)
@@ -48,8 +45,6 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
         _show_end(trial)
         raise problem
     store(plan, trial)
-    if idle:  # whoever only looks has seen what the code gives, and may choose who thinks
-        raise idle
     return plan
 
 

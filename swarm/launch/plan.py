@@ -126,7 +126,7 @@ def make_plan(
     project = files.project
     if not config.resume and not config.from_tag:
         refuse_changes(history, project)
-    _refuse_broken(files.source)
+    _refuse_unworkable(files.source)
     budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
     data, missing = _prepared(project, root, config)
     held = frozenset(history.outside(path) for path in history.tree(base).entries)
@@ -274,7 +274,11 @@ def _refuse_unreachable(config: Config, history: History) -> None:
         raise UsageError(f"--push {config.push}: there is no such git remote; there are: {known}")
 
 
-def _refuse_broken(source: Source) -> None:
+def _refuse_unworkable(source: Source) -> None:
+    """Nothing to edit, and code that no Python can read."""
+    if not any(content.strip() for content in source.files.values()):
+        names = ", ".join(source.files)
+        raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
     wrong = parses(Edit(source.files))
     if wrong:
         raise UsageError(f"{wrong}: mend and commit it first")
