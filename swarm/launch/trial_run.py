@@ -46,7 +46,9 @@ def make_trial(plan: Plan, editable: tuple[EditableFile, ...], report: Report, a
 async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, report: Report, always: bool) -> Trial:
     agent, slot = next(iter(plan.slots.items()))
     own = trial_folder(folder, agent)
-    runner = LocalRunner(plan.project, base_tree(plan), own, slot, sandboxed=wanted(plan.config.sandbox), checkout=plan.root)
+    runner = LocalRunner(
+        plan.project, base_tree(plan), own, slot, sandboxed=wanted(plan.config.sandbox), checkout=plan.root
+    )
     try:
         await asyncio.to_thread(_clear, runner, own)  # a launch was killed in its trial
         run, result = await _run_once(plan, runner, 1, SEED, report)
