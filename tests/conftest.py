@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from swarm.lab.simulation.project import make_project
 from tests.board.nights import Night
+
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")  # a machine that is slow is no fault of the code
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from swarm.errors import MachineFault, UsageError
 from swarm.execution.included import MANY, Included, environments, include
 from swarm.project.environment import own_environment
 from swarm.project.project import Project
+
+_IN_CHECKOUT = re.compile(r"\{repo\}/([^\s'\";&|<>()]+)")  # a path of it, in a word or a line for a shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,9 @@ class Checkout:
         yield from (*self.included.opened, *self.environments.opened, *readable_of(project, self.root))
         if self.root and (own := own_environment(self.root)):
             yield own
-        for word in (*project.command, *project.referee, *project.hidden):
-            _, named, path = word.partition("{repo}/")
-            if named and path and self.root:
-                yield self.root / path.split()[0]  # in a line for a shell, arguments may follow
+        words = (*project.command, *project.referee, *project.hidden, *project.checks) if self.root else ()
+        for name in (match[1] for word in words for match in _IN_CHECKOUT.finditer(word)):
+            yield Path(self.root or "", name)
 
 
 def readable_of(project: Project, root: Path | None) -> Iterator[Path]:

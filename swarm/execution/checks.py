@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from swarm.execution.closed import Place, remedy
 from swarm.execution.diagnosis import Failed, interrupted, unfinished
 from swarm.execution.logs import clean, tail_of
+from swarm.execution.passed import passed_values, without
 from swarm.execution.spec import SPEC, EndedBy, Result, Spec, Step, StepResult
+from swarm.project.project import Project
 from swarm.records import Failure, Run
 
 LINES = 3  # of a failed check's output that stand in the reason
@@ -19,14 +22,20 @@ def check_name(number: int, text: str) -> str:
     return f"check {number}: {text}"
 
 
-def read_checks(folder: Path, spec: Spec, result: Result | None) -> Run:
+def read_checks(folder: Path, spec: Spec, result: Result | None, project: Project) -> Run:
     """The run whose guard ran checks in `folder`: without a failure where all of them passed.
 
-    The exit status alone decides, and no word of the output. What the guard or a person ended is no fault of the code.
+    The exit status alone decides, and no word of the output, which only tells what the copy or the sandbox lacks. What
+    the guard or a person ended is no fault of the code.
     """
     steps = result.steps if result else ()
     failed = _failure(folder, spec, result)
     log = spec.steps[max(0, len(steps) - 1)].log
+    passed = passed_values(project, spec.steps[0].env)
+    tail = without(passed, tail_of(Path(log)))
+    reason = clean(without(passed, failed.reason)).replace("\n", " ")[:300] if failed else ""
+    if failed and failed.failure is Failure.CHECKS and (found := remedy(tail, Place.of(spec, project))):
+        reason = f"{reason}; {clean(found)[:300]}"
     return Run(
         run=spec.run,
         attempt=spec.attempt,
@@ -34,8 +43,8 @@ def read_checks(folder: Path, spec: Spec, result: Result | None) -> Run:
         seconds=sum(step.seconds for step in steps),
         training_seconds=0.0,
         failure=failed.failure if failed else None,
-        reason=clean(failed.reason).replace("\n", " ")[:300] if failed else "",
-        log_tail=tail_of(Path(log)),
+        reason=reason,
+        log_tail=tail,
         log=log,
         sandboxed=spec.sandboxed,
     )

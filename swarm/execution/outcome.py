@@ -17,6 +17,7 @@ from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, 
 from swarm.execution.log_pattern import last_match
 from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, clean, read_plain, tail_of, without_escapes
 from swarm.execution.overrun import doing, hang, raise_timeout, was_done
+from swarm.execution.passed import passed_values, without
 from swarm.execution.printed_value import read_value
 from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
 from swarm.execution.result_file import read_result
@@ -37,7 +38,6 @@ from swarm.project.project import Project
 from swarm.records import Check, Failure, Metrics, Run
 
 INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
-SHORTEST = 8  # characters of a value that may be a key
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 _READ_TOO = ("peak_vram_mb", "training_seconds")  # what a record has a place of its own for
@@ -52,17 +52,17 @@ def read_run(folder: Path, project: Project) -> Run:
     spec = Spec.read(folder)
     result = Result.read(folder)
     if spec.checks:
-        return read_checks(folder, spec, result)
+        return read_checks(folder, spec, result, project)
     artifacts = Path(spec.run_folder)
     heartbeats = read_heartbeats(artifacts / HEARTBEAT)
     logs = [Path(step.log) for step in _judged(spec.steps)]
     steps = _judged(result.steps) if result else []
-    passed = [spec.steps[0].env.get(name, "") for name in project.pass_env]
-    tails = [_without(passed, tail_of(log)) for log in logs[: max(1, len(steps))]]
+    passed = passed_values(project, spec.steps[0].env)
+    tails = [without(passed, tail_of(log)) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     outcome = _failure(folder, spec, result, heartbeats, tails)
     text = read_plain(logs[0], HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if steps else ""
-    text = _without(passed, text)
+    text = without(passed, text)
     hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project.metric)
     if steps and (outcome is None or hung):
         printed = _printed(text, spec, project)
@@ -293,13 +293,6 @@ def _finite(value: Value) -> float | None:
 def _plain(value: Value) -> Value:
     """As a record may hold it: no nan, no nested JSON."""
     return value if isinstance(value, (int, str)) else _finite(value)
-
-
-def _without(passed: Iterable[str], text: str) -> str:
-    """The text without the values of variables that runs get by name: what a run prints is shown to everybody."""
-    for value in sorted(filter(lambda value: len(value) >= SHORTEST, passed), key=len, reverse=True):
-        text = text.replace(value, "[passed variable]")
-    return text
 
 
 def _json(path: Path) -> Mapping[str, Value]:

@@ -105,7 +105,7 @@ class LocalRunner:
             folder = await asyncio.to_thread(self._prepare, work, source)
             if not await self._guarded(folder, work.budget, on_progress):
                 await asyncio.to_thread(cleanup.end_guard, folder)
-            run = await asyncio.to_thread(self._read, folder)
+            run = await asyncio.to_thread(self._read, folder, work.purpose)
             if run.metrics and work.purpose is Purpose.BASELINE:
                 self._specs.note_times(folder)
             return run
@@ -189,13 +189,15 @@ class LocalRunner:
         self._specs.build(work, artifacts, source).write(folder)
         return folder
 
-    def _read(self, folder: Path) -> Run:
+    def _read(self, folder: Path, purpose: Purpose) -> Run:
         """The run; an invalid one where data is not as it was. In a sandbox nothing can change it."""
         run = read_run(folder, self._project)
         changed = [] if self._sandboxed else self._checkout.included.changed()
         if not changed:
             return run
         reason = f"{changed[0]} was changed, which is included to be read: a run may write to SWARM_RUN_DIR"
+        if purpose is Purpose.CHECK:
+            return replace(run, failure=Failure.CHECKS, reason=f"guard: {reason}")
         return replace(run, metrics=None, failure=Failure.INVALID, reason=reason)
 
     async def _guarded(self, folder: Path, budget: float, on_progress: Callable[[Progress], None]) -> bool:

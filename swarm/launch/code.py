@@ -40,8 +40,11 @@ def read_code(files: Files, kind: str) -> Code:
     )
 
 
-def refuse_broken(source: Source) -> None:
-    """UsageError where an editable file cannot even be parsed."""
+def refuse_unworkable(source: Source) -> None:
+    """UsageError where there is nothing to edit, or code that no Python can read."""
+    if not any(content.strip() for content in source.files.values()):
+        names = ", ".join(source.files)
+        raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
     if wrong := parses(Edit(source.files)):
         raise UsageError(f"{wrong}: mend and commit it first")
 

@@ -40,8 +40,15 @@ def comparability_key(
         "budget": budget,
         "metric": project.metric,
         "torch": _torch(root),
+        **_reading(project),
         **_access(project, included),
     }
+
+
+def _reading(project: Project) -> dict[str, object]:
+    """Where a run's number is read from, if not from what it prints under the metric's name."""
+    parts = {"result": project.result, "pattern": project.pattern}
+    return {name: value for name, value in parts.items() if value}
 
 
 def _access(project: Project, included: Included) -> dict[str, object]:

@@ -18,7 +18,7 @@ from swarm.execution.seed_and_budget import with_budget
 from swarm.history.repository import History
 from swarm.judge.decide import POLICIES
 from swarm.launch.access import Access, find_access
-from swarm.launch.code import Code, read_code, refuse_broken
+from swarm.launch.code import Code, read_code, refuse_unworkable
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
 from swarm.launch.files import find_files
@@ -91,7 +91,7 @@ def make_plan(
     project = files.project
     if not config.resume and not config.from_tag:
         refuse_changes(history, project)
-    refuse_broken(files.source)
+    refuse_unworkable(files.source)
     budget = _budget(start, project)
     data, missing = _prepared(project, root, config)
     access = find_access(history, files, start.commit)

@@ -16,6 +16,7 @@ from swarm.project.project import Project
 from swarm.records import Failure, Run
 
 CERTAIN = 6  # digits of the metric that must have agreed, over all repeats, before that is believed
+CHECKS = 0  # the number of the project's checks among the runs of a trial
 _NEAR, _NAMED = 3, 8  # names in a message
 _OF_THE_MACHINE = {  # words in the names of numbers that differ from run to run whatever the code does
     *("seconds", "second", "secs", "sec", "s", "ms", "us", "ns", "minutes", "time", "times", "elapsed", "duration"),
@@ -90,6 +91,7 @@ class Trial:
     guards: tuple[GuardReading, ...]
     editable: tuple[EditableFile, ...]
     repeats: tuple[Repeat, ...] = ()
+    checks: Run | None = None  # of the project's checks; None where it has none, or the code gave no number
 
     @property
     def value(self) -> float | None:
@@ -142,11 +144,13 @@ def refusal(trial: Trial, project: Project) -> SwarmError | None:
     run, numbers = trial.run, [name for name, value in trial.found.items() if _number(value) is not None]
     if run.failure is None:
         broken = next((guard for guard in trial.guards if guard.breach), None)
-        return UsageError(_of_guard(broken, numbers)) if broken else None
+        if broken:
+            return UsageError(_of_guard(broken, numbers))
+        return _of_checks(trial.checks) if trial.checks and trial.checks.failure else None
     if trial.completed and run.failure is Failure.CODE:
-        return UsageError(_of_metric(project, numbers))
+        return UsageError(_of_metric(project, run, numbers))
     if not run.failure.blames_the_idea and run.failure is not Failure.STALL:
-        return SwarmError(f"the trial run was lost, and not by its code: {run.reason}; launch again")
+        return _of_loss(run)
     if trial.changed:
         files = ", ".join(trial.changed[:_NEAR])
         remedy = "take what a run writes out of `fixed` and `editable` in swarm.toml, or let it write elsewhere"
@@ -170,9 +174,26 @@ _OF_FAILURE = {
 }
 
 
-def _of_metric(project: Project, numbers: list[str]) -> str:
-    """The metric is not there: what is, the nearest first."""
+def _of_loss(run: Run) -> SwarmError:
+    """A run that was lost to the machine, or called off."""
+    return SwarmError(f"the trial run was lost, and not by its code: {run.reason}; launch again")
+
+
+def _of_checks(run: Run) -> SwarmError:
+    """The checks that the untouched code fails, by which every idea would be refused."""
+    if run.failure is not Failure.CHECKS:
+        return _of_loss(run)
+    return UsageError(
+        f"the untouched code fails the project's checks, so that nothing built on it could be kept:"
+        f" {run.reason.removeprefix('guard: ')}; mend the code, or `checks` in swarm.toml; the whole log: {run.log}"
+    )
+
+
+def _of_metric(project: Project, run: Run, numbers: list[str]) -> str:
+    """The metric is not there: what is, the nearest first. Of a file or a pattern, its reader knows why."""
     metric = project.metric
+    if project.result or project.pattern:
+        return f"the untouched code ran to its end: {run.reason}"
     near = _nearest(metric, numbers)
     remedy = (
         f'say which of them it is, as metric = "{near[0]}" in swarm.toml, or print `{metric}: NUMBER`'

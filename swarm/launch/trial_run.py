@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from swarm.errors import UsageError
 from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, read_plain
+from swarm.execution.passed import passed_values, without
 from swarm.execution.runner import LocalRunner
 from swarm.execution.sandbox import wanted
 from swarm.execution.spec import SECOND, Result
 from swarm.execution.summary import Value, read_printed
 from swarm.execution.workspace import remove
 from swarm.launch.plan import Plan, base_tree, environment
-from swarm.launch.trial import EditableFile, Phases, Repeat, Trial, differing, read_guards
+from swarm.launch.trial import CHECKS, EditableFile, Phases, Repeat, Trial, differing, read_guards
 from swarm.launch.trial_store import alone, identity, trial_folder
 from swarm.ledger.runs import SELECTION_SEEDS
 from swarm.project.project import Project
@@ -31,7 +31,7 @@ QUICK = 60.0  # seconds below which a run is made again, to see whether its numb
 PATIENCE = 120.0  # seconds for all repeats of a run together, after the two that tell most
 SEED = SELECTION_SEEDS + 1  # of the first run of anything
 
-Report = Callable[[int, Progress], None]  # which run it is, from 1 on, and how far it is
+Report = Callable[[int, Progress], None]  # which run it is, from 1 on or CHECKS, and how far it is
 
 
 def make_trial(plan: Plan, editable: tuple[EditableFile, ...], report: Report, always: bool = False) -> Trial:
@@ -46,10 +46,13 @@ def make_trial(plan: Plan, editable: tuple[EditableFile, ...], report: Report, a
 async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, report: Report, always: bool) -> Trial:
     agent, slot = next(iter(plan.slots.items()))
     own = trial_folder(folder, agent)
-    runner = LocalRunner(plan.project, base_tree(plan), own, slot, sandboxed=wanted(plan.config.sandbox))
+    runner = LocalRunner(
+        plan.project, base_tree(plan), own, slot, sandboxed=wanted(plan.config.sandbox), checkout=plan.root
+    )
     try:
         await asyncio.to_thread(_clear, runner, own)  # a launch was killed in its trial
-        run, result, found = await _run_once(plan, runner, 1, SEED, report)
+        run, result = await _run_once(plan, runner, 1, SEED, report)
+        found = _names(run, plan.project)
         trial = Trial(
             of=identity(plan),
             agent=agent,
@@ -64,10 +67,14 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
             guards=read_guards(plan.project.guards, run),
             editable=editable,
         )
+        if trial.value is not None and plan.project.checks and not any(guard.breach for guard in trial.guards):
+            checks, _ = await _run_once(plan, runner, CHECKS, SEED, report)
+            trial = replace(trial, checks=checks)
         while (seed := trial.next_seed) is not None and _worth_it(trial, plan.project, always):
             number = len(trial.repeats) + 2
-            again, _, names = await _run_once(plan, runner, number, seed, report)
-            trial = replace(trial, repeats=(*trial.repeats, _repeat(seed, again, trial.found, names)))
+            again, _ = await _run_once(plan, runner, number, seed, report)
+            repeat = _repeat(seed, again, trial.found, _names(again, plan.project))
+            trial = replace(trial, repeats=(*trial.repeats, repeat))
         return trial
     finally:
         runner.leftovers()  # after a Ctrl-C: the guard has ended all of its tree before this returns
@@ -77,19 +84,19 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
 
 async def _run_once(
     plan: Plan, runner: LocalRunner, number: int, seed: int, report: Report
-) -> tuple[Run, Result | None, Mapping[str, Value]]:
-    sha = plan.code.source.sha
-    work = Measure(f"trial.{number}", 1, "trial", "trial", Purpose.BASELINE, seed, sha, sha, plan.budget)
+) -> tuple[Run, Result | None]:
+    sha, purpose = plan.code.source.sha, Purpose.BASELINE if number != CHECKS else Purpose.CHECK
+    work = Measure(f"trial.{number}", 1, "trial", "trial", purpose, seed, sha, sha, plan.budget)
     run = await runner.run(work, plan.code.source, lambda progress: report(number, progress))
     result = runner.result(work.run, work.attempt)
     runner.acknowledge(work.run, work.attempt)
-    return run, result, _names(run, plan.project)
+    return run, result
 
 
 def _worth_it(trial: Trial, project: Project, always: bool) -> bool:
     """Whether another run of the code is worth its time; what a referee measures is judged by its noise anyway."""
     made, seconds = len(trial.repeats), trial.phases.whole
-    if trial.value is None or made >= 6:
+    if trial.value is None or made >= 6 or (trial.checks and trial.checks.failure):
         return False
     if always and made < 2:
         return True
@@ -108,6 +115,7 @@ def _repeat(seed: int, run: Run, before: Mapping[str, Value], names: Mapping[str
 def _names(run: Run, project: Project) -> dict[str, Value]:
     """Every name in the run's output with its newest value, and what a referee measured."""
     text = read_plain(Path(run.log), HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if run.log else ""
+    text = without(passed_values(project, os.environ), text)
     printed = read_printed(text, [project.metric, *project.guards])
     return {**printed.values, **(run.metrics.values if run.metrics else {})}
 
@@ -122,19 +130,13 @@ def _phases(run: Run, result: Result | None) -> Phases:
 
 
 def editable_files(plan: Plan) -> tuple[EditableFile, ...]:
-    """What a researcher can edit; UsageError where there is nothing."""
-    files = tuple(
-        _editable_file(path, content, plan.code.knobs.get(path, 0)) for path, content in plan.code.source.files.items()
-    )
-    if not any(file.lines for file in files):
-        names = ", ".join(plan.code.source.files)
-        raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
-    return files
+    """What a researcher can edit."""
+    return tuple(_editable_file(plan, path, content) for path, content in plan.code.source.files.items())
 
 
-def _editable_file(path: str, content: bytes, knobs: int) -> EditableFile:
-    lines = read_text(content).text.splitlines()
-    return EditableFile(path, sum(bool(line.strip()) for line in lines), knobs)
+def _editable_file(plan: Plan, path: str, content: bytes) -> EditableFile:
+    lines = sum(bool(line.strip()) for line in read_text(content).text.splitlines())
+    return EditableFile(path, lines, plan.code.knobs.get(path, 0))
 
 
 # -- before and after ----------------------------------------------------------------------------------------------

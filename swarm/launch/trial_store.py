@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from swarm.errors import UsageError
-from swarm.execution.run_spec import START
+from swarm.execution.run_spec import START, TOOK
 from swarm.execution.sandbox import wanted
 from swarm.execution.spec import write_whole
 from swarm.launch.plan import Plan, no_trial
@@ -93,8 +93,9 @@ def first_run(plan: Plan, now: float | None = None) -> tuple[str, Run] | None:
     before = Path(trial.run.log).name.removesuffix(".log")
     for log in (source / "logs").glob(f"{before}.*log"):
         shutil.copyfile(log, logs / log.name.replace(before, f"{run}.1", 1))
-    if (source / START).exists():
-        shutil.copyfile(source / START, target / START)
+    for known in (START, TOOK):  # how long the untouched code takes, which limits the swarm's runs
+        if (source / known).exists():
+            shutil.copyfile(source / known, target / known)
     if (source / "compiled").is_dir() and not (target / "compiled").exists():
         (source / "compiled").rename(target / "compiled")
     return trial.agent, replace(trial.run, run=run, attempt=1, log=str(logs / f"{run}.1.log"))

@@ -16,6 +16,8 @@ _WORDS = {
     "fixed": "fixed files",
     "threads": "number of threads",
     "torch": "torch version",
+    "result": "file of results",
+    "pattern": "pattern of results",
     "include": "included data",
     "readable": "readable folders",
     "pass_env": "passed variables",

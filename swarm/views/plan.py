@@ -77,9 +77,10 @@ def _rows(plan: Plan) -> dict[str, str]:
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
         **({"missing": "; ".join(plan.access.gaps)} if plan.access.gaps else {}),
-        "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
+        "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_measured(plan)}",
         **knob_rows(plan),
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
+        **({"checks": f"{'; '.join(project.checks)}{_origin(plan, 'checks')}"} if project.checks else {}),
         **access_rows(plan),
         "trial": _trial(plan),
         "seed": plan.code.seed,
@@ -155,8 +156,14 @@ def _few(paths: Sequence[str]) -> str:
     return ", ".join(paths) if len(paths) <= 4 else f"{', '.join(paths[:3])} and {len(paths) - 3} more"
 
 
-def _referee(plan: Plan) -> str:
-    if not plan.project.referee:
+def _measured(plan: Plan) -> str:
+    """What a run's number comes from."""
+    project = plan.project
+    if not project.referee and project.result:
+        return f"as the run writes it to {project.result}{_origin(plan, 'result')} (unaudited)"
+    if not project.referee and project.pattern:
+        return f"the last match of {project.pattern!r} in the run's log{_origin(plan, 'pattern')} (unaudited)"
+    if not project.referee:
         return "as printed by the run (unaudited)"
     hidden = "; confirmations and the closing wave on a hidden split too" if plan.project.hidden else ""
     return f"measured by the referee{hidden}"

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from swarm.judge.decide import POLICIES
 from swarm.launch.plan import EXACT
-from swarm.launch.trial import Repeatability
+from swarm.launch.trial import CHECKS, Repeatability
 from swarm.views.formatting import clean, clean_block, duration, plural, shorten
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def trial_rows(plan: Plan, trial: Trial) -> dict[str, str]:
         f" {plan.project.direction} is better{_why(plan, 'direction')}",
         "found": _found(trial, plan.project.metric),
         "guards": "; ".join(f"{g.name} {_number(g.value)} ({g.bound}): {g.breach or 'holds'}" for g in trial.guards),
+        "checks": _checks(plan, trial),
         "again": _again(trial),
         "edits": "; ".join(
             f"{file.path}, {plural(file.lines, 'line')}, {plural(file.knobs, 'number') if file.knobs else 'no number'}"
@@ -58,6 +59,7 @@ def trial_json(trial: Trial) -> dict[str, object]:
             "referee": trial.phases.referee,
         },
         "guards": trial.guards,
+        "checks": trial.checks and not trial.checks.failure,
         "editable": trial.editable,
         "repeats": trial.repeats,
         "repeatability": trial.repeatability,
@@ -79,9 +81,10 @@ def log_tail(trial: Trial) -> RenderableType:
 
 
 def progress_line(plan: Plan, number: int, progress: Progress | None) -> str:
-    """What a trial is doing: the run itself is number 1, the others are its repeats."""
+    """What a trial is doing: the run itself is number 1, the later ones are its repeats."""
     agent = next(iter(plan.slots))
-    what = f"trial run of the untouched code on {agent}" if number == 1 else f"the same again, run {number}"
+    runs = {CHECKS: "the project's checks", 1: f"trial run of the untouched code on {agent}"}
+    what = runs.get(number, f"the same again, run {number}")
     if progress is None:
         return f"{what} ..."
     step = "" if progress.step is None else f", step {progress.step}"
@@ -120,6 +123,13 @@ def _found(trial: Trial, metric: str) -> str:
     shown = [f"{clean(name)} {_value(value)}" for name, value in list(others.items())[:_NAMES]]
     more = f", and {len(others) - _NAMES} more" if len(others) > _NAMES else ""
     return f"{', '.join(shown)}{more}" if shown else "no other number with a name"
+
+
+def _checks(plan: Plan, trial: Trial) -> str:
+    if trial.checks is None:
+        return ""
+    told = trial.checks.reason.removeprefix("guard: ") or f"passed in {_time(trial.checks.seconds)}"
+    return f"{'; '.join(plan.project.checks)}: {told}"
 
 
 def _again(trial: Trial) -> str:

@@ -50,6 +50,13 @@ print("up", flush=True)
 time.sleep(60)
 """
 
+# Lines of a program that goes on when its progress was seen, however long that takes.
+AWAITS = """
+import os, pathlib, time
+while not pathlib.Path(os.environ["SWARM_RUN_DIR"], "../../seen").exists():
+    time.sleep(0.02)
+"""
+
 
 class Rig:
     """Runs one trainer after another with runners made for it."""
@@ -58,6 +65,7 @@ class Rig:
         self.folder = folder
         self.guard_folder = folder / "guards" / f"{RUN}.1"
         self.seen: list[Progress] = []
+        self.awaited: Callable[[Progress], bool] = lambda progress: True  # what a program that waits is told of
         self.known: list[float | None] = []  # how long the untouched code takes to start, as known before each run
         self.project = Project(command=("{python}", "train.py"), editable=("train.py",), fixed=("prepare.py",))
         self.timeouts: list[float | None] = []
@@ -65,7 +73,7 @@ class Rig:
         self.hidden: str | None = None
         self.purpose = Purpose.FIRST
         self.slot = Slot("sim", 0, gpu="3", threads=2)
-        self.limits = Limits(wall=20.0, cpu=None, referee=20.0, silence=None, grace=0.3, lock_wait=0.5)
+        self.limits = Limits(wall=120.0, cpu=None, referee=120.0, slack=60.0, silence=None, grace=0.3, lock_wait=0.5)
         self.allowed: tuple[str, ...] = ()
         self.sandboxed = False
         self.checkout: Path | None = None
@@ -96,7 +104,12 @@ class Rig:
     async def start(self, runner: LocalRunner, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
         source = Source({"train.py": textwrap.dedent(trainer).encode()})
         work = Measure(run, attempt, "t-gpu0-0001", "an idea", self.purpose, 7, source.sha, source.sha, 1.0)
-        return await runner.run(work, source, self.seen.append)
+        return await runner.run(work, source, self._see)
+
+    def _see(self, progress: Progress) -> None:
+        self.seen.append(progress)
+        if self.awaited(progress):
+            (self.folder / "seen").touch()
 
     def pids(self) -> list[int]:
         """Processes of the stubborn trainer, once they are up."""
@@ -131,6 +144,11 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
 @pytest.fixture
 def base() -> Callable[[Mapping[str, str]], bytes]:
     return archive
+
+
+@pytest.fixture
+def awaits() -> str:
+    return AWAITS
 
 
 @pytest.fixture

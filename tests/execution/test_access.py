@@ -16,7 +16,7 @@ import pytest
 from swarm.errors import MachineFault
 from swarm.execution import sandbox
 from swarm.execution.spec import Spec
-from swarm.records import Failure, Run
+from swarm.records import Failure, Purpose, Run
 
 
 @pytest.fixture(params=["bubblewrap", "landlock", "none"])
@@ -175,6 +175,9 @@ def test_what_a_run_prints_of_a_passed_key_is_not_recorded(rig, home: Path, monk
     assert run.reason == "ValueError: [passed variable]" and "secret" not in run.log_tail
     run = rig.run("import os; print('---\\nval_bpb: 1\\nkey:', os.environ['GEMINI_API_KEY'])", attempt=2)
     assert run.metrics and run.metrics.values["key"] == "[passed variable]"
+    rig.purpose, rig.project = Purpose.CHECK, replace(rig.project, checks=("echo $GEMINI_API_KEY; exit 1",))
+    run = rig.run("", attempt=3)
+    assert run.reason.endswith("failed (exit 1): [passed variable]") and "secret" not in run.log_tail
     assert stat.S_IMODE((rig.guard_folder / "guard.json").stat().st_mode) == 0o600
 
 

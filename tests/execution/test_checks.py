@@ -110,6 +110,30 @@ def test_they_are_in_the_sandbox_of_the_run(rig, tmp_path):
     assert check(rig, "touch inside && test -f inside").failure is None
 
 
+def test_what_the_copy_lacks_is_told_with_its_key(rig, tmp_path):
+    rig.checkout = tmp_path / "checkout"
+    (rig.checkout / "golden").mkdir(parents=True)
+    (rig.checkout / "golden" / "out.txt").write_text("1")
+    text = "cat golden/out.txt"
+    run = check(rig, text)
+    assert run.failure is Failure.CHECKS and 'include = ["golden"]' in run.reason, run.reason
+    rig.project = replace(rig.project, include=("golden",))
+    assert check(rig, text).failure is None
+    assert check(rig, "{python} -c 'print(open(\"{repo}/golden/out.txt\").read())'").log_tail == "1"
+    run = check(rig, "echo 2 > golden/out.txt")
+    assert run.failure is Failure.CHECKS and run.reason.startswith("guard: golden/out.txt was changed")
+
+
+@pytest.mark.skipif(bool(sandbox.missing()), reason="no sandbox here")
+def test_a_path_of_the_checkout_in_a_check_is_open_to_it(rig, tmp_path):
+    rig.checkout = tmp_path / "checkout"
+    (rig.checkout / "tools").mkdir(parents=True)
+    (rig.checkout / "tools" / "check.sh").write_text("echo checked")
+    rig.sandboxed = True
+    run = check(rig, "sh '{repo}/tools/check.sh'")
+    assert run.failure is None and run.log_tail == "checked", run.reason
+
+
 def test_nothing_is_trained_and_no_referee_measures(rig, referee):
     rig.referee = referee
     run = check(rig, PASSES, train="raise SystemExit('trained')\n")

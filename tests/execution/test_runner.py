@@ -37,17 +37,19 @@ print("---\\nval_bpb: n/a\\npeak_vram_mb: 12.5\\nnum_steps: 100\\nmfu_percent: n
 """
 
 
-def test_the_referee_measures(rig, referee):
+def test_the_referee_measures(rig, referee, awaits):
     rig.referee = referee
-    run = rig.run(TRAIN)
+    rig.awaited = lambda progress: progress.step == 99
+    before = time.time()
+    run = rig.run(TRAIN + awaits)
     assert run.failure is None and run.metrics
     assert (run.metrics.value, run.metrics.audited, run.metrics.peak_vram_mb) == (1.25, True, 12.5)
     assert run.metrics.values == {"val_bpb": 1.25, "peak_vram_mb": 12.5, "num_steps": 100, "mfu_percent": None}
-    assert 0.7 < run.training_seconds < run.seconds < 10
-    assert abs(run.started - time.time()) < 20
+    assert 0.7 < run.training_seconds < run.seconds
+    assert before <= run.started < time.time() - run.seconds + 1
     assert run.trace == tuple(5 - step / 100 for step in range(0, 100, 2))
     assert "num_steps: 100" in Path(run.log).read_text()
-    assert rig.seen and (rig.seen[0].phase, rig.seen[0].step, rig.seen[0].tokens) == ("training", 99, 990)
+    assert {(seen.phase, seen.tokens) for seen in rig.seen if seen.step == 99} >= {("training", 990)}
     assert decode(encode(run)) == run
 
 
@@ -203,8 +205,9 @@ def test_starts_are_compared_with_the_baselines(rig, referee):
     assert first is None and second == third and 0 < second < 20
 
 
-def test_progress_tells_when_the_referee_measures(rig, referee):
-    rig.referee = referee + "\nimport time; time.sleep(1.2)"
+def test_progress_tells_when_the_referee_measures(rig, referee, awaits):
+    rig.referee = referee + awaits
+    rig.awaited = lambda progress: progress.phase == "measuring"
     rig.run(TRAIN)
     assert [progress.phase for progress in rig.seen][-1] == "measuring"
     assert rig.seen[-1].elapsed > rig.seen[0].elapsed > 0
@@ -245,22 +248,22 @@ def test_without_a_referee_the_printed_number_counts_unaudited(rig):
     assert run.metrics and (run.metrics.value, run.metrics.audited, run.sandboxed) == (2.5, False, False)
 
 
-def test_progress_of_a_foreign_program_comes_from_its_last_line(rig):
-    rig.run(r"""
-        import sys, time
-        sys.stdout.write("\rstep 00041 (25.0%) | loss: 5.5\rstep 00042 (50.0%) | loss: 5.25 | dt: 310ms")
-        sys.stdout.flush(); time.sleep(0.9)
-        """)
-    seen = rig.seen[0]
+def test_progress_of_a_foreign_program_comes_from_its_last_line(rig, awaits):
+    rig.awaited = lambda progress: progress.step is not None
+    line = r"\rstep 00041 (25.0%) | loss: 5.5\rstep 00042 (50.0%) | loss: 5.25 | dt: 310ms"
+    rig.run(f"import sys; sys.stdout.write('{line}'); sys.stdout.flush()\n{awaits}")
+    seen = rig.seen[-1]
     assert (seen.phase, seen.step, seen.loss, seen.seconds) == ("training", 42, 5.25, 0.5)
 
 
-def test_a_program_that_never_prints_is_started_and_no_more(rig):
-    run = rig.run("import time; time.sleep(0.8)")
+def test_a_program_that_never_prints_is_started_and_no_more(rig, awaits):
+    run = rig.run(awaits)
     assert {(seen.phase, seen.step) for seen in rig.seen} == {("starting", None)}
     assert run.failure == Failure.CODE
-    assert run.reason.startswith("training ended and printed no number for val_bpb: neither `val_bpb: NUMBER` (after")
-    assert run.reason.endswith("nothing of the kind is printed")
+    assert run.reason == (
+        "training ended and printed no number for val_bpb; it printed no number with a name:"
+        ' print `val_bpb: NUMBER`, or say metric = "NAME"'
+    )
 
 
 def test_the_environment_is_allow_listed(rig, monkeypatch):

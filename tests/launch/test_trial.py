@@ -164,6 +164,74 @@ def test_no_failure_is_founded_upon(failure: Failure) -> None:
         assert refusal(trial_of(1.0, run=run, completed=completed), Project(("x",), ("y",))) is not None
 
 
+# -- the project's checks ---------------------------------------------------------------------------------------------
+
+
+def checked(folder: Path, *checks: str) -> Path:
+    return repository(folder, settings=f"{SETTINGS}checks = {json.dumps(list(checks))}\n")
+
+
+def test_checks_that_the_untouched_code_fails_end_the_launch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = checked(tmp_path / "project", "test -f train.py", "echo 1 failed, 4 passed; exit 3")
+    assert cli.main([*LAUNCH, str(root)]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("swarm: the untouched code fails the project's checks"), line
+    assert "exit 3 failed (exit 3): 1 failed, 4 passed" in line and "`checks` in swarm.toml" in line
+    assert Path(line.rpartition("the whole log: ")[2]).read_text() == "1 failed, 4 passed\n"
+    assert_nothing_is_founded(root)
+    assert stored_trial(make_plan(root, config())) is None
+
+
+def test_checks_run_once_and_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = tmp_path / "told"
+    root = checked(tmp_path / "project", f"echo x >> {told}; test -f program.md")
+    assert try_out(root, "--sandbox", "off") == 0
+    rows = " ".join(capsys.readouterr().out.split())
+    assert f"checks echo x >> {told}; test -f program.md" in rows and "passed in" in rows
+    assert told.read_text() == "x\n", "repeats of the run are not checked again"
+    assert try_out(root, "--sandbox", "off", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["trial"]["checks"] is True
+
+
+def test_checks_that_were_lost_say_nothing_of_the_code() -> None:
+    for failure in (Failure.INTERRUPTED, Failure.INFRASTRUCTURE):
+        checks = Run("trial.0", 1, 0.0, 1.0, 0.0, failure=failure, reason="for this reason")
+        problem = refusal(trial_of(1.0, checks=checks), Project(("x",), ("y",)))
+        assert type(problem) is SwarmError and "launch again" in str(problem) and "for this reason" in str(problem)
+    passed = Run("trial.0", 1, 0.0, 1.0, 0.0)
+    assert refusal(trial_of(1.0, checks=passed), Project(("x",), ("y",))) is None
+
+
+def test_no_checks_are_made_of_code_that_gives_no_number(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    settings = f'{SETTINGS}checks = ["echo x >> {told}"]\n'
+    _, trial = made(repository(tmp_path / "project", FINE.replace("cost", "costs"), settings), sandbox="off")
+    assert trial.value is None and trial.checks is None and not told.exists()
+
+
+# -- what a run gets beyond its commit ---------------------------------------------------------------------------------
+
+READS = f"{FINE}print('cost:', float(open('data/n.txt').read()) + 0 * WIDTH)\n"
+
+
+def test_it_sees_what_runs_include(tmp_path: Path) -> None:
+    root = repository(tmp_path / "project", READS, f'{SETTINGS}include = ["data"]\n', _gitignore="data/\n")
+    (root / "data").mkdir()
+    (root / "data" / "n.txt").write_text("2.125")
+    _, trial = made(root)
+    assert trial.value == 2.125, trial.run.reason
+
+
+def test_a_file_or_pattern_that_gives_no_number_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for key, word in (('result = "out.json"', "out.json"), ('pattern = "score=([0-9.]+)"', "matches nothing")):
+        root = repository(tmp_path / word.replace(" ", "-"), FINE, f"{SETTINGS}{key}\n")
+        assert cli.main([*LAUNCH, str(root)]) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert word in line and "name the file that holds it" not in line, line
+
+
 # -- whether it repeats ------------------------------------------------------------------------------------------------
 
 
