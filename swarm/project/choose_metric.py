@@ -74,7 +74,7 @@ def _within(root: Path, paths: Iterable[str]) -> list[Found]:
 def _told(sight: Sight, printed: list[Found]) -> list[Found]:
     """Those of which a text says which way is better."""
     told = {name for said in sight.texts for name in said.better}
-    return [item for item in printed if item.value in told]
+    return list({item.value: item for item in reversed(printed) if item.value in told}.values())[::-1]
 
 
 def _best(found: Iterable[Found]) -> list[Found]:

@@ -252,6 +252,81 @@ def test_an_evaluator_apart_from_what_is_edited(tmp_path: Path) -> None:
     assert {*found["fixed"]} == {"backtest.py", "engine/core.py", "signals.py"}  # type: ignore[misc]
 
 
+ONE = {
+    "README.md": "Only `bot.txt` may be edited. Run `python play.py` to see; higher `win_rate` is better.\n",
+    "bot.txt": "",
+    "play.py": "open('bot.txt')\nprint(f'(win_rate={w:.2f})')\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "command"),
+    [
+        ({}, ("{python}", "play.py")),
+        ({"CLAUDE.md": "```\npython play.py\n```\n"}, ("{python}", "play.py")),
+        ({"CLAUDE.md": "Run `python other.py` often.\n", "other.py": "open('bot.txt')"}, None),
+        ({"CLAUDE.md": "```\npython other.py\n```\n", "other.py": ""}, None),
+        ({"program.md": "Only edit `bot.txt`. Run: `python other.py`\n", "other.py": "open('bot.txt')"}, "other.py"),
+        ({"play.py": "print(f'score={w:.2f}')\n"}, None),  # it does not reach what is edited
+    ],
+)
+def test_the_only_command_that_texts_name_is_no_question(
+    tmp_path: Path, changed: dict[str, str], command: tuple[str, ...] | str | None
+) -> None:
+    found, asked = seen(files(tmp_path, {**ONE, **changed}))
+    command = ("{python}", command) if isinstance(command, str) else command
+    assert found.get("command") == command and ("command" in asked) == (command is None)
+
+
+@pytest.mark.parametrize(
+    ("justfile", "command"),
+    [
+        ("# plays\nplay:\n    @python play.py bot.txt\n\nclean:\n    rm -f x\n", ("{python}", "play.py", "bot.txt")),
+        ("set dotenv-load\nplay:\n    python play.py bot.txt\n", ("just", "play")),
+        ("play: build\n    python play.py bot.txt\n", ("just", "play")),
+        ("play:\n    python play.py {{file}} bot.txt\n", ("just", "play")),
+        ("play:\n    cat bot.txt\n    python play.py\n", ("just", "play")),
+    ],
+)
+def test_just_is_left_out_where_it_is_not_needed(tmp_path: Path, justfile: str, command: tuple[str, ...]) -> None:
+    readme = ONE["README.md"].replace("python play.py", "just play")
+    found, _ = seen(files(tmp_path, {**ONE, "README.md": readme, "justfile": justfile}))
+    assert found.get("command") == command
+
+
+def test_numbers_within_a_line_are_seen_where_no_line_begins_with_one(tmp_path: Path) -> None:
+    line = "print(f'{i}/{n} - train_mae: {a:.3f} - val_mae: {b:.3f}')\n"
+    found, _ = seen(files(tmp_path, {"train.py": line}))
+    assert (found["metric"], found["direction"]) == ("val_mae", "lower")
+    found, asked = seen(files(tmp_path, {"train.py": "print(f'{i}/{n} - loss: {a:.3f}')\n"}))
+    assert "metric" not in found and "metric" in asked  # the loss of a step is no result
+
+
+def test_what_a_text_says_of_its_direction_decides_between_numbers(tmp_path: Path) -> None:
+    code = "print(f'a_ratio: {a:.2f}')\nprint(f'accuracy: {b:.2f}')\n"
+    assert seen(files(tmp_path, {"train.py": code}))[1]["metric"] == ["accuracy", "a_ratio"]
+    found, asked = seen(files(tmp_path, {"README.md": "It prints `a_ratio` (higher is better).\n"}))
+    assert not asked and (found["metric"], found["direction"]) == ("a_ratio", "higher")
+
+
+@pytest.mark.parametrize("pattern", ["src", "src/*.py", "."])
+def test_a_folder_or_glob_to_edit_is_looked_into(tmp_path: Path, pattern: str) -> None:
+    code = "import shapes\nTIME_BUDGET = 60\nprint(f'val_loss: {x:.3f}')\n"
+    files(tmp_path, {"src/train.py": code, "src/shapes.py": "", "swarm.toml": f'editable = ["{pattern}"]\n'})
+    project = load_project(tmp_path)
+    assert (project.command, project.editable) == (("{python}", "src/train.py"), (pattern,))
+    assert (project.metric, project.budget, project.fixed) == ("val_loss", 60.0, ())
+
+
+def test_a_folder_that_a_text_forbids_is_fixed_in_an_editable_one_too(tmp_path: Path) -> None:
+    notes = (
+        "Primary: `fit` (higher is better)\n## Files in Scope\n- `src/`\n## Off Limits\n- `src/rules/`\n- `cases/`\n"
+    )
+    texts = {"autoresearch.md": notes, "autoresearch.sh": "true\n", "src/a.py": "", "src/rules/b.py": "", "cases/c": ""}
+    found, asked = seen(files(tmp_path, texts))
+    assert not asked and found["fixed"] == ("autoresearch.sh", "src/rules", "cases")
+
+
 def test_a_command_with_a_part_left_open_is_asked_for(tmp_path: Path) -> None:
     program = "The file you modify: `opt.py`. You launch it simply as: `python eval.py --model <name> > run.log`.\n"
     found, asked = seen(files(tmp_path, {"program.md": program, "opt.py": "", "eval.py": "print(f'bleu: {b:.2f}')"}))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.project.texts import Run, goals_of, metrics_of, runs_of, said_around, said_of
+from swarm.project.texts import Run, better_of, goals_of, metrics_of, runs_of, said_around, said_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,9 @@ from swarm.project.texts import Run, goals_of, metrics_of, runs_of, said_around,
         ('Primary metric: `val_acc`. Read it: grep "^val_acc:" and grep "^loss:"', ["val_acc"]),
         ('The metric is `sharpe`; grep "^val_acc:" log', ["sharpe", "val_acc"]),
         ("the primary metric given to `init_experiment`", []),
+        ("The number that counts is `mean_gain` in the table", ["mean_gain"]),
+        ("The metric is `valid rmse`; `wall time` is shown", ["valid rmse"]),
+        ("The metric is `python eval.py`, or `the loss`", []),
         ("See the metric in `results.tsv`, `src/metric.py`.", []),
         ("grep -r 'TODO' src", []),
     ],
@@ -41,11 +44,18 @@ def test_the_metric(text: str, metrics: list[str]) -> None:
         ("get the lowest val_bpb", ["val_bpb"]),
         ("minimizing the mean `regret` and `wall_seconds`", ["regret"]),
         ("Instead of optimizing `val_bpb`, maximize `fit_acc`. It is no longer to minimize `val_loss`.", ["fit_acc"]),
+        ("Lower `valid mae` is better. More **hits@10** are better.", ["valid mae", "hits@10"]),
         ("the highest throughput possible, the lowest price", []),
     ],
 )
 def test_what_is_to_be_improved(text: str, goals: list[str]) -> None:
     assert list(goals_of(text)) == goals
+
+
+def test_the_names_of_which_it_is_said_which_way_is_better() -> None:
+    text = "`run.py` prints the `squeeze` over `texts/` (0.5 to 9, higher is better).\n\n`lr`: try `1e-3`."
+    assert better_of(text) == ("squeeze",)
+    assert better_of("| `f_a` | lower is better |\n| `f_b` | ↑ |") == ("f_a", "f_b")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +70,8 @@ def test_what_is_to_be_improved(text: str, goals: list[str]) -> None:
         ("a higher lr increases score", "score", set()),
         ("Minimize `score`. Later: maximize `score`.", "score", {"lower", "higher"}),
         ("`score`\n\nlower is better", "score", set()),
+        ("It ends with the **pass_at_1** over all tasks, which should go up.", "pass_at_1", {"higher"}),
+        ("`gap`: the smaller, the better", "gap", {"lower"}),
     ],
 )
 def test_the_direction(text: str, metric: str, said: set[str]) -> None:
@@ -76,11 +88,20 @@ def test_the_direction_of_the_part_that_names_the_metric() -> None:
     [
         ("You launch it simply as: `uv run train.py`.", [Run("uv run train.py", 1)]),
         ("Run the experiment: `python t.py > run.log 2>&1` (redirect)", [Run("python t.py", 3)]),
-        ("4. Run:\n\n```bash\npython run.py --config \\\n  c.json\n```", [Run("python run.py --config c.json", 1, fenced=True)]),
+        (
+            "4. Run:\n\n```bash\npython run.py --config \\\n  c.json\n```",
+            [Run("python run.py --config c.json", 1, fenced=True)],
+        ),
         ("```\n$ bash go.sh 2>&1 | tee run.log\n```", [Run("bash go.sh", 2, fenced=True)]),
         ("2. Run `python run.py --quick` for a fast test", [Run("python run.py --quick", 1)]),
         ("`uv run prepare.py`, `uv sync`, `pip install x`, `pytest -q`, `./models/`, `train.py`", []),
         ("`uv run <script>`", [Run("uv run <script>", 0)]),
+        ("Run `python arena.py` to play", [Run("python arena.py", 1)]),
+        ("Build and run with `make bench`.", [Run("make bench", 1)]),
+        ("Evaluate with `just eval`; wait", [Run("just eval", 1)]),
+        ("`make evaluate` prints one object per split.", [Run("make evaluate", 1)]),
+        ("It was `python old.py` once.", [Run("python old.py", 0)]),
+        ("```sh\npython measure.py\n```", [Run("python measure.py", 0, fenced=True)]),
     ],
 )
 def test_what_is_run(text: str, runs: list[Run]) -> None:
