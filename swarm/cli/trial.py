@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from swarm.records import Progress
 
 
-def tried(plan: Plan, screen: Console | None = None) -> Plan:
-    """The plan with its trial, which is made now where it has to be; `screen` shows it, to people.
+def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
+    """The plan with its trial, which is made now where it has to be, and with the keep rule that follows unless a
+    person has `chosen` one; `screen` shows it, to people.
 
     SwarmError where nothing can be founded on what it showed, after the end of the log of what crashed.
     """
-    from swarm.launch.plan import no_trial
+    from swarm.errors import UsageError
+    from swarm.launch.plan import no_trial, nothing_to_turn, with_policy
     from swarm.launch.trial import refusal
-    from swarm.launch.trial_run import editable_files, idle_sweep, make_trial
+    from swarm.launch.trial_run import editable_files, make_trial
     from swarm.launch.trial_store import store
     from swarm.views.plan import describe_trial
 
@@ -32,24 +34,21 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
     if no_trial(plan) or (not asked and (plan.config.dry_run or plan.trial)):
         return plan
     editable = editable_files(plan)
-    idle = idle_sweep(plan, editable)
-    if idle and not plan.config.dry_run:
-        raise idle
     try:
         with _shown(plan, screen) as report:
             trial = make_trial(plan, editable, report, always=asked)
     except KeyboardInterrupt:
         print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
         raise
-    plan = replace(plan, trial=trial)
+    plan = with_policy(replace(plan, trial=trial), chosen)
     if screen and trial.completed:
         screen.print("", describe_trial(plan), sep="\n")
     if problem := refusal(trial, plan.project):
         _show_end(trial)
         raise problem
     store(plan, trial)
-    if idle:  # whoever only looks has seen what the code gives, and may choose who thinks
-        raise idle
+    if plan.idle:  # whoever only looks has seen what the code gives, and may choose who thinks
+        raise UsageError(nothing_to_turn(plan.project))
     return plan
 
 

@@ -83,6 +83,7 @@ class Plan:
     missing: tuple[str, ...] = ()  # each in one line with its remedy
     trial: Trial | None = None
     unread: str = ""  # that the code does not ask for its budget, for people
+    idle: bool = False  # the sweep is alone, and finds nothing to turn; only a plan that is looked at may be so
 
     @property
     def folder(self) -> Path:
@@ -144,12 +145,9 @@ def make_plan(
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
     space = open_knob_space(files.source, device.split(":")[0])
-    if {*researchers.values()} == {"sweep"} and not (space and space.is_open()):
-        raise UsageError(
-            f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
-            " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
-            " CLI think: --researcher"
-        )
+    idle = {*researchers.values()} == {"sweep"} and not (space and space.is_open())
+    if idle and not config.dry_run:
+        raise UsageError(nothing_to_turn(project))
     key = comparability_key(root, project, files.fixed, device, slots, budget, data, included)
     if config.resume:
         refuse_other_key(tag, key, json.loads(known[tag].key))
@@ -177,6 +175,16 @@ def make_plan(
         accelerator=assignment.accelerator,
         missing=missing,
         unread=unread_budget(files.source, files.fixed),
+        idle=idle,
+    )
+
+
+def nothing_to_turn(project: Project) -> str:
+    """Why nobody would have an idea where the sweep is alone, with the remedy."""
+    return (
+        f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
+        " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
+        " CLI think: --researcher"
     )
 
 

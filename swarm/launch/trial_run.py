@@ -25,7 +25,6 @@ from swarm.launch.trial_store import alone, identity, trial_folder
 from swarm.ledger.runs import SELECTION_SEEDS
 from swarm.project.project import Project
 from swarm.records import Measure, Progress, Purpose, Run
-from swarm.researchers.sweep.knobs import read_knobs
 
 QUICK = 60.0  # seconds below which a run is made again, to see whether its number repeats
 PATIENCE = 120.0  # seconds for all repeats of a run together, after the two that tell most
@@ -123,29 +122,16 @@ def _phases(run: Run, result: Result | None) -> Phases:
 
 def editable_files(plan: Plan) -> tuple[EditableFile, ...]:
     """What a researcher can edit; UsageError where there is nothing."""
-    kind = plan.device.split(":")[0]
-    files = tuple(_editable_file(path, content, kind) for path, content in plan.source.files.items())
+    files = tuple(_editable_file(path, content, plan.knobs.get(path, 0)) for path, content in plan.source.files.items())
     if not any(file.lines for file in files):
         names = ", ".join(plan.source.files)
         raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
     return files
 
 
-def idle_sweep(plan: Plan, files: tuple[EditableFile, ...]) -> UsageError | None:
-    """Why nobody would have an idea: the sweep is alone and finds no number to turn. None where somebody would."""
-    if set(plan.researchers.values()) != {"sweep"} or any(file.knobs for file in files):
-        return None
-    return UsageError(
-        f"{', '.join(plan.source.files)}: no number is written there that the sweep could turn, and nobody else thinks"
-        " here; name other files as `editable` in swarm.toml, or choose a researcher that reads them:"
-        " --researcher claude-code"
-    )
-
-
-def _editable_file(path: str, content: bytes, kind: str) -> EditableFile:
-    text = content.decode("utf-8-sig", errors="replace")
-    lines = sum(bool(line.strip()) for line in text.splitlines())
-    return EditableFile(path, lines, len(read_knobs(text, kind)) if path.endswith(".py") else 0)
+def _editable_file(path: str, content: bytes, knobs: int) -> EditableFile:
+    lines = sum(bool(line.strip()) for line in content.decode("utf-8-sig", errors="replace").splitlines())
+    return EditableFile(path, lines, knobs)
 
 
 # -- before and after ----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from swarm.execution.slot import UNTOUCHED, limits_for
 from swarm.judge.decide import read_policy
 from swarm.launch.access import keys_among, unset
 from swarm.launch.data import named
-from swarm.launch.plan import no_trial
+from swarm.launch.plan import no_trial, nothing_to_turn
 from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
 from swarm.researchers.registry import profile_of
@@ -55,8 +55,11 @@ def describe(plan: Plan) -> RenderableType:
 
 
 def describe_settings(settings: Sequence[Setting]) -> RenderableType:
-    """Where every value came from."""
-    return Group(Text("\nwhere each setting comes from", "dim"), _table(dict(map(_origin_of, settings))))
+    """Where every value came from that somebody gave; those that nobody gave are only named, in one row."""
+    given = [setting for setting in settings if setting.origin != "default"]
+    others = ", ".join(setting.name for setting in settings if setting.origin == "default")
+    rows = {**dict(map(_origin_of, given)), "by default": others}
+    return Group(Text("\nwhere each setting comes from", "dim"), _table(rows))
 
 
 def describe_trial(plan: Plan) -> RenderableType:
@@ -79,7 +82,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}{_hosts(plan)}",
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
         "runs": f"{_command(plan)}{_origin(plan, 'command')}",
-        "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
+        "edits": f"{', '.join(project.editable)}; {_program(plan)}",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
         **({"missing": "; ".join(plan.gaps)} if plan.gaps else {}),
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_referee(plan)}",
@@ -89,13 +92,21 @@ def _rows(plan: Plan) -> dict[str, str]:
         "sandbox": _sandbox(plan),
         "trial": _trial(plan),
         "seed": plan.seed,
-        "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}{'; ' * bool(plan.unread)}{plan.unread}",
+        "budget": plan.unread or f"{plan.budget:g} s of training per run{_budget_origin(plan)}",
         "timeout": _timeout(plan),
         "policy": _policy(config.policy),
         "limits": _limits(plan),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
     }
+
+
+def _program(plan: Plan) -> str:
+    """Where researchers read what the project is about."""
+    name = plan.project.program
+    if (plan.root / name).is_file():
+        return f"{name} is read anew for every idea"
+    return f"there is no {name}, which would tell researchers what you know of the problem"
 
 
 def _trial(plan: Plan) -> str:
@@ -116,10 +127,14 @@ def _knobs(plan: Plan) -> dict[str, str]:
     places = sorted(plan.knobs.items(), key=lambda place: -place[1])
     named = [f"{path} {number}" for path, number in places[:4]]
     more = [f"{len(places) - 4} more"] if len(places) > 4 else []
+    if plan.idle:
+        return {"knobs": f"none: {nothing_to_turn(plan.project)}"}
     if not places:
-        return {"knobs": "none: the sweep's agents have nothing to turn"}
-    found = f"{sum(plan.knobs.values())} numbers and choices in {plural(len(places), 'file')}"
-    return {"knobs": f"{found}: {', '.join([*named, *more])}"}
+        return {"knobs": "none: the sweep's agents have no number to turn, only other changes to try"}
+    number = sum(plan.knobs.values())
+    found = f"{number} numbers and choices" if number > 1 else "1 number or choice"
+    where = places[0][0] if len(places) == 1 else f"{len(places)} files: {', '.join([*named, *more])}"
+    return {"knobs": f"{found} in {where}"}
 
 
 def _command(plan: Plan) -> str:
