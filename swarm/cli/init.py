@@ -169,9 +169,10 @@ def _settled(root: Path, said: Mapping[str, Found], answer: Answer, but: Sequenc
 
 
 def _guess(question: Question) -> Found:
-    """The best candidate, said aloud."""
-    if not question.candidates:
-        raise UsageError(f"{question.text}; nothing can be guessed: say `{question.key} = ...` in a {SETTINGS}")
+    """The best candidate, said aloud. UsageError where there is none: a wrong coin flip would lose a night."""
+    if not question.candidates or not question.guessable:
+        choices = " or ".join(f'"{_shown(found.value)}"' for found in question.candidates) or "..."
+        raise UsageError(f"{question.text}; nothing can be guessed: say `{question.key} = {choices}` in a {SETTINGS}")
     best = question.candidates[0]
     print(f"guessed: {question.key} = {_shown(best.value)} ({best.origin})")
     return best._replace(origin=f"guessed: {best.origin}")
