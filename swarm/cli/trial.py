@@ -35,7 +35,7 @@ def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
         return plan
     editable = editable_files(plan)
     try:
-        with _shown(plan, screen) as report:
+        with shown(plan, screen) as report:
             trial = make_trial(plan, editable, report, always=asked)
     except KeyboardInterrupt:
         print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
@@ -44,7 +44,8 @@ def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
     if screen and trial.completed:
         screen.print("", describe_trial(plan), sep="\n")
     if problem := refusal(trial, plan.project):
-        _show_end(trial)
+        if not trial.completed:
+            show_end(trial)
         raise problem
     store(plan, trial)
     if plan.idle:  # whoever only looks has seen what the code gives, and may choose who thinks
@@ -53,7 +54,7 @@ def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
 
 
 @contextlib.contextmanager
-def _shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
+def shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
     """What is told while the trial runs: a line that moves in a terminal, one that stays elsewhere."""
     from swarm.views.trial import progress_line
 
@@ -73,11 +74,11 @@ def _shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
         yield show
 
 
-def _show_end(trial: Trial) -> None:
-    """The end of the log of a run that gave no number."""
+def show_end(trial: Trial) -> None:
+    """The end of the log of a run that gave no number, for whoever asks why."""
     from rich.console import Console
 
     from swarm.views.trial import log_tail
 
-    if trial.run.failure and not trial.completed:
+    if trial.run.failure:
         Console(stderr=True).print(log_tail(trial))
