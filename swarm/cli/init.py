@@ -38,6 +38,7 @@ def init(options: argparse.Namespace) -> int:
     """Writes swarm.toml for a repository: looks, runs it once, asks what is not clear."""
     if options.example:
         return _start_from(options.example, Path(options.directory))
+    from swarm.cli.trial import show_end
     from swarm.project.project import project_from, settings_file
     from swarm.project.writing import program_text, settings_text
 
@@ -50,6 +51,7 @@ def init(options: argparse.Namespace) -> int:
     said = _settled(root, said, lambda question: answer(_with_values(question, trial)))
     project = project_from({key: found.value for key, found in said.items()}, SETTINGS, root)
     if trial and (problem := refusal_of(trial, project)):
+        show_end(trial)
         raise problem
     (root / SETTINGS).write_text(settings_text(said), encoding="utf-8")
     print(f"wrote {SETTINGS}: every line says where it comes from")
@@ -67,6 +69,8 @@ def init(options: argparse.Namespace) -> int:
 
 def _tried(root: Path, said: Mapping[str, Found]) -> Trial:
     """One run of the untouched code, whether or not the metric is known yet. SwarmError where it does not end well."""
+    from swarm.cli.output import console
+    from swarm.cli.trial import show_end, shown
     from swarm.launch.plan import make_plan
     from swarm.launch.trial import refusal
     from swarm.launch.trial_run import editable_files, make_trial
@@ -77,9 +81,13 @@ def _tried(root: Path, said: Mapping[str, Found]) -> Trial:
     project = Project(**{"metric": UNKNOWN, **values})
     config, _ = read_config({"trial": "always"}, {}, os.environ)
     plan = make_plan(root, config, thinks=False, project=project)
-    print(f"running it once: {' '.join(project.command).replace('{python}', 'python')}", flush=True)
-    trial = make_trial(plan, editable_files(plan), lambda number, progress: None)
+    command = " ".join(project.command).replace("{python}", "python")
+    print(f"running it once (Ctrl-C ends it, --no-run only looks): {command}", flush=True)
+    screen = console()
+    with shown(plan, screen if screen.is_terminal else None) as report:
+        trial = make_trial(plan, editable_files(plan), report)
     if not trial.completed and (problem := refusal(trial, project)):
+        show_end(trial)
         raise problem
     numbers = {name: value for name, value in trial.found.items() if isinstance(value, (int, float))}
     print(f"it took {trial.phases.whole:.1f} s and printed {_listed_values(numbers)}")
@@ -169,9 +177,10 @@ def _settled(root: Path, said: Mapping[str, Found], answer: Answer, but: Sequenc
 
 
 def _guess(question: Question) -> Found:
-    """The best candidate, said aloud."""
-    if not question.candidates:
-        raise UsageError(f"{question.text}; nothing can be guessed: say `{question.key} = ...` in a {SETTINGS}")
+    """The best candidate, said aloud. UsageError where there is none: a wrong coin flip would lose a night."""
+    if not question.candidates or not question.guessable:
+        choices = " or ".join(f'"{_shown(found.value)}"' for found in question.candidates) or "..."
+        raise UsageError(f"{question.text}; nothing can be guessed: say `{question.key} = {choices}` in a {SETTINGS}")
     best = question.candidates[0]
     print(f"guessed: {question.key} = {_shown(best.value)} ({best.origin})")
     return best._replace(origin=f"guessed: {best.origin}")

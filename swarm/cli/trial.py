@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from swarm.records import Progress
 
 
-def tried(plan: Plan, screen: Console | None = None) -> Plan:
-    """The plan with its trial, which is made now where it has to be; `screen` shows it, to people.
+def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
+    """The plan with its trial, which is made now where it has to be, and with the keep rule that follows unless a
+    person has `chosen` one; `screen` shows it, to people.
 
     SwarmError where nothing can be founded on what it showed, after the end of the log of what crashed.
     """
-    from swarm.launch.plan import no_trial
+    from swarm.errors import UsageError
+    from swarm.launch.plan import no_trial, nothing_to_turn, with_policy
     from swarm.launch.trial import refusal
     from swarm.launch.trial_run import editable_files, make_trial
     from swarm.launch.trial_store import store
@@ -33,23 +35,26 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
         return plan
     editable = editable_files(plan)
     try:
-        with _shown(plan, screen) as report:
+        with shown(plan, screen) as report:
             trial = make_trial(plan, editable, report, always=asked)
     except KeyboardInterrupt:
         print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
         raise
-    plan = replace(plan, trial=trial)
+    plan = with_policy(replace(plan, trial=trial), chosen)
     if screen and trial.completed:
         screen.print("", describe_trial(plan), sep="\n")
     if problem := refusal(trial, plan.project):
-        _show_end(trial)
+        if not trial.completed:
+            show_end(trial)
         raise problem
     store(plan, trial)
+    if plan.idle:  # whoever only looks has seen what the code gives, and may choose who thinks
+        raise UsageError(nothing_to_turn(plan.project))
     return plan
 
 
 @contextlib.contextmanager
-def _shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
+def shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
     """What is told while the trial runs: a line that moves in a terminal, one that stays elsewhere."""
     from swarm.views.trial import progress_line
 
@@ -69,11 +74,11 @@ def _shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
         yield show
 
 
-def _show_end(trial: Trial) -> None:
-    """The end of the log of a run that gave no number."""
+def show_end(trial: Trial) -> None:
+    """The end of the log of a run that gave no number, for whoever asks why."""
     from rich.console import Console
 
     from swarm.views.trial import log_tail
 
-    if trial.run.failure and not trial.completed:
+    if trial.run.failure:
         Console(stderr=True).print(log_tail(trial))

@@ -60,7 +60,7 @@ def unread_budget(source: Source, fixed: Source) -> str:
     contents = (*source.files.values(), *fixed.files.values())
     if any(name.encode() in content for content in contents for name in BUDGETS):
         return ""
-    return "the code names no TIME_BUDGET, so that a run trains for as long as it does"
+    return "none: the code names no TIME_BUDGET, so that a run takes as long as it takes"
 
 
 def _asks_for_seed(source: Source, fixed: Source) -> bool:

@@ -61,6 +61,11 @@ class Plan:
     trial: Trial | None = None
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody would have an idea: the sweep is alone with nothing to turn. Only a dry run may be so."""
+        return {*self.researchers.values()} == {"sweep"} and not self.code.turnable
+
+    @property
     def folder(self) -> Path:
         return self.root / ".swarm" / self.tag
 
@@ -196,13 +201,18 @@ def _researchers(config: Config, project: Project, code: Code, agents: Iterable[
     researchers = {agent: resolve(name, options) for agent, name in chosen}
     for name in dict.fromkeys(researchers.values()):
         create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
-    if {*researchers.values()} == {"sweep"} and not code.turnable:
-        raise UsageError(
-            f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
-            " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
-            " CLI think: --researcher"
-        )
+    if {*researchers.values()} == {"sweep"} and not code.turnable and not config.dry_run:
+        raise UsageError(nothing_to_turn(project))
     return researchers
+
+
+def nothing_to_turn(project: Project) -> str:
+    """Why nobody would have an idea where the sweep is alone, with the remedy."""
+    return (
+        f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
+        " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
+        " CLI think: --researcher"
+    )
 
 
 def _prepared(project: Project, root: Path, config: Config) -> tuple[Mapping[str, object], tuple[str, ...]]:

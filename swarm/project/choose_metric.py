@@ -117,4 +117,5 @@ def direction_for(sight: Sight) -> Found | Question | None:
         told = " and ".join(f"{item.value} ({item.origin})" for item in options)
         return Question("direction", f"whether lower or higher {metric} is better is said in two ways: {told}", options)
     both = (Found(LOWER, "one of two"), Found(HIGHER, "one of two"))
-    return Question("direction", f"nothing says whether lower or higher {metric} is better", both)
+    text = f"nothing says whether lower or higher {metric} is better"
+    return Question("direction", text, both, guessable=False)

@@ -16,11 +16,15 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A key that the repository does not settle: one line for people, and the values that it may have, best first."""
+    """A key that the repository does not settle: one line for people, and the values that it may have, best first.
+
+    Where nothing speaks for one of them more than for another, it is not `guessable`.
+    """
 
     key: str
     text: str
     candidates: tuple[Found, ...] = ()
+    guessable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

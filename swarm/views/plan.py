@@ -52,8 +52,11 @@ def describe(plan: Plan) -> RenderableType:
 
 
 def describe_settings(settings: Sequence[Setting]) -> RenderableType:
-    """Where every value came from."""
-    return Group(Text("\nwhere each setting comes from", "dim"), _table(dict(map(_origin_of, settings))))
+    """Where every value came from that somebody gave; those that nobody gave are only named, in one row."""
+    given = [setting for setting in settings if setting.origin != "default"]
+    others = ", ".join(setting.name for setting in settings if setting.origin == "default")
+    rows = {**dict(map(_origin_of, given)), "by default": others}
+    return Group(Text("\nwhere each setting comes from", "dim"), _table(rows))
 
 
 def describe_trial(plan: Plan) -> RenderableType:
@@ -74,7 +77,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         **agent_rows(plan),
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
         "runs": f"{_command(plan)}{_origin(plan, 'command')}",
-        "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
+        "edits": f"{', '.join(project.editable)}; {_program(plan)}",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
         **({"missing": "; ".join(plan.access.gaps)} if plan.access.gaps else {}),
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_measured(plan)}",
@@ -84,15 +87,21 @@ def _rows(plan: Plan) -> dict[str, str]:
         **access_rows(plan),
         "trial": _trial(plan),
         "seed": plan.code.seed,
-        "budget": "; ".join(
-            filter(None, (f"{plan.budget:g} s of training per run{_budget_origin(plan)}", plan.code.unread))
-        ),
+        "budget": plan.code.unread or f"{plan.budget:g} s of training per run{_budget_origin(plan)}",
         "timeout": _timeout(plan),
         "policy": _policy(config.policy),
         "limits": _limits(plan),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
     }
+
+
+def _program(plan: Plan) -> str:
+    """Where researchers read what the project is about."""
+    name = plan.project.program
+    if (plan.root / name).is_file():
+        return f"{name} is read anew for every idea"
+    return f"there is no {name}, which would tell researchers what you know of the problem"
 
 
 def _trial(plan: Plan) -> str:

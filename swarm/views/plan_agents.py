@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarm.board.program import roles
+from swarm.launch.plan import nothing_to_turn
 from swarm.researchers.registry import profile_of
 from swarm.text import read_text
-from swarm.views.formatting import plural
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan
@@ -27,12 +27,16 @@ def knob_rows(plan: Plan) -> dict[str, str]:
     if "sweep" not in plan.researchers.values():
         return {}
     places = sorted(plan.code.knobs.items(), key=lambda place: -place[1])
+    if plan.idle:
+        return {"knobs": f"none: {nothing_to_turn(plan.project)}"}
+    if not places:
+        return {"knobs": "none: the sweep's agents have no number to turn, only other changes to try"}
+    number = sum(plan.code.knobs.values())
+    found = f"{number} numbers and choices" if number > 1 else "1 number or choice"
     named = [f"{path} {number}" for path, number in places[:4]]
     more = [f"{len(places) - 4} more"] if len(places) > 4 else []
-    if not places:
-        return {"knobs": "none: the sweep's agents have nothing to turn"}
-    found = f"{sum(plan.code.knobs.values())} numbers and choices in {plural(len(places), 'file')}"
-    return {"knobs": f"{found}: {', '.join([*named, *more])}"}
+    where = places[0][0] if len(places) == 1 else f"{len(places)} files: {', '.join([*named, *more])}"
+    return {"knobs": f"{found} in {where}"}
 
 
 def _researcher(plan: Plan) -> str:

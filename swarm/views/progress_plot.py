@@ -160,7 +160,7 @@ def _points(axes: Any, experiments: Sequence[ExperimentView], window: _Window, b
     for name, style in styles.items():
         if groups[name]:
             axes.scatter(*zip(*groups[name], strict=True), **({"linewidths": 1.2, "zorder": 4} | style))
-    if any(groups.values()):
+    if axes.get_legend_handles_labels()[1]:  # results beyond the picture's edge alone have no label
         axes.legend(
             loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, frameon=False, fontsize=9, labelcolor=_FAINT,
             handletextpad=0.2, columnspacing=1.2, borderpad=0,

@@ -107,6 +107,36 @@ print(f"cost: {SPEED}")
     assert 0.2 <= trial.phases.training <= trial.phases.whole - 0.2
 
 
+def test_the_sweep_turns_numbers_of_other_languages_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = "print('cost:', len(open('solver.cpp').read()))\n"
+    settings = SETTINGS.replace('editable = ["train.py"]', 'editable = ["solver.cpp"]')
+    root = repository(tmp_path / "project", run, settings, solver_cpp="const double COOLING_RATE = 0.995;\n")
+    assert try_out(root) == 0
+    shown = capsys.readouterr().out
+    assert "solver.cpp, 1 line, 1 number for the sweep" in shown
+    assert "1 number or choice in solver.cpp" in shown
+
+
+def test_who_only_looks_sees_what_the_code_gives_though_nobody_would_have_an_idea(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = repository(tmp_path / "project", "print('cost: 2')\n")
+    assert try_out(root) == 2
+    told = capsys.readouterr()
+    assert "cost 2" in told.out and "nothing to turn in train.py" in told.err
+    assert cli.main([*LAUNCH, str(root), "--dry-run"]) == 0
+    assert "knobs       none: the sweep finds nothing to turn" in capsys.readouterr().out
+
+
+def test_the_rule_that_the_trial_speaks_for_is_not_called_a_choice(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert try_out(root) == 0
+    assert "exact: one run decides" in " ".join(capsys.readouterr().out.split())
+    assert try_out(root, "--policy", "race") == 0
+    assert "race, as you chose" in " ".join(capsys.readouterr().out.split())
+
+
 # -- what it refuses --------------------------------------------------------------------------------------------------
 
 CHANGES = FINE + 'open("data.csv", "a").write("more")\n'
@@ -122,7 +152,7 @@ CHANGES = FINE + 'open("data.csv", "a").write("more")\n'
         (FINE, SETTINGS + 'guards = { items = "<= 39" }', ("breaks a guard", "items is 40", "<= 39", "loosen")),
         (FINE, SETTINGS + 'guards = { item = ">= 1" }', ("guard item", "cannot be read", "items")),
         (FINE, SETTINGS + 'guards = { item = "+5%" }', ("guard item", "cannot be read", "items")),
-        (" \n\n", SETTINGS, ("train.py: nothing is written there", "editable")),
+        (" \n\n", SETTINGS, ("nothing to turn in train.py", "editable")),
         ("print('cost: 2')\n", SETTINGS, ("no number", "sweep", "--researcher")),
         (CHANGES, SETTINGS + 'fixed = ["data.csv"]\n', ("changes data.csv", "fixed")),
     ],
