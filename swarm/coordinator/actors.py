@@ -83,7 +83,7 @@ class AgentSpec:
             think_limit=plan.config.think_limit,
             environment=environment(plan),
             passed=passed(plan),
-            included=plan.included.key,
+            included=plan.access.included.key,
         )
 
 

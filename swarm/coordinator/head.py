@@ -368,7 +368,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 **dataclasses.asdict(config),
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
-                "categories": plan.categories,
+                "categories": plan.code.categories,
                 "checks": list(plan.project.checks),
                 "hidden": bool(plan.project.hidden),
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
@@ -386,9 +386,9 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
         with ledger.transaction():
             found(
                 ledger,
-                plan.source,
+                plan.code.source,
                 agents,
-                fingerprint(plan.source),
+                fingerprint(plan.code.source),
                 now,
                 tag=plan.tag,
                 base_commit=plan.base_commit,

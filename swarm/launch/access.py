@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution.checkout import readable_of
 from swarm.execution.home_folders import credentials
-from swarm.execution.included import PRIVATE, Included, environments
+from swarm.execution.included import PRIVATE, Included, environments, include
 from swarm.execution.named_paths import named_paths
+from swarm.history.repository import History
+from swarm.launch.files import Files
 from swarm.project.environment import FOLDERS, own_environment
 from swarm.project.project import Project
 from swarm.records import Source
@@ -22,6 +25,24 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MADE = re.compile(
     r"\.(log|pyc|pid|lock|tmp|so|o)$|^(results\.tsv|run\.log|out|output|outputs|logs?|wandb|runs?|build)(/|$)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What runs see beside the files of their commit, and what they will miss, a line each for people."""
+
+    included: Included
+    unheld: tuple[str, ...]  # what the code opens and git does not hold
+    gaps: tuple[str, ...]  # what is tracked and not in the copy all the same
+
+
+def find_access(history: History, files: Files, commit: str) -> Access:
+    """What runs of a commit get; UsageError, with the remedy, where what the project asks for cannot be given."""
+    root, project, tree = history.folder, files.project, history.tree(commit)
+    refuse_access(project, root)
+    held = frozenset(history.outside(path) for path in tree.entries)
+    included = include(root, project.include, held)
+    return Access(included, unheld(root, project, files.source, held, included), tuple(tree.gaps()))
 
 
 def refuse_access(project: Project, root: Path) -> None:

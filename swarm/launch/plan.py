@@ -2,54 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from swarm.errors import UsageError
-from swarm.execution.included import Included, include
 from swarm.execution.runner import Slot
 from swarm.execution.sandbox import wanted
-from swarm.execution.seed_and_budget import how_seeded, seed_reaches, unread_budget, with_budget
-from swarm.execution.workspace import parses
+from swarm.execution.seed_and_budget import with_budget
 from swarm.history.repository import History
 from swarm.judge.decide import POLICIES
-from swarm.launch.access import refuse_access, unheld
+from swarm.launch.access import Access, find_access
+from swarm.launch.code import Code, read_code, refuse_broken
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
 from swarm.launch.files import find_files
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
-from swarm.launch.start import (
-    base_commit,
-    choose_tag,
-    find_project,
-    known_swarms,
-    refuse_blocking_branches,
-    refuse_changes,
-)
+from swarm.launch.start import Start, find_project, find_start, refuse_changes
 from swarm.launch.trial import Repeatability, Trial
-from swarm.ledger.database import locked
-from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
-from swarm.project.settings import Config, check_url, renamed
-from swarm.records import CATEGORIES, Edit, Source
+from swarm.project.settings import Config, check_url
 from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create, look_in
-from swarm.researchers.sweep.knob_space import open_knob_space
 from swarm.text import is_unicode
 
 EXACT = "exact"  # the keep rule where equal runs give equal numbers
-
-# The settings that a resumed swarm does not keep.
-ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait", "trial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +46,19 @@ class Plan:
     project: Project
     config: Config
     tag: str
-    slots: Mapping[str, Slot]
-    researchers: Mapping[str, str]
-    device: str  # "cuda: NVIDIA H200"
     base_commit: str
-    source: Source
-    gaps: tuple[str, ...]  # what is tracked and a run will not find in its copy, for people
-    budget: float
-    key: str
-    data: Mapping[str, object]
-    included: Included
-    unheld: tuple[str, ...]  # what the code opens and runs will not find, a line each
-    seed: str  # how a run's seed reaches the code, for people
-    seeded: bool  # whether it does, as far as can be seen
+    code: Code
+    access: Access
+    researchers: Mapping[str, str]
+    slots: Mapping[str, Slot]
+    device: str  # "cuda: NVIDIA H200"
     hosts: Mapping[str, int]  # GPUs by host of a cluster; empty where the swarm keeps to this machine
-    categories: tuple[str, ...]  # what ideas for this project can be about, as far as its files tell
-    knobs: Mapping[str, int]  # how many numbers and choices the sweep may turn, by file
     accelerator: str  # what Ray calls its GPUs' model, where the cluster has others too
+    budget: float
+    data: Mapping[str, object]
+    key: str
     missing: tuple[str, ...] = ()  # each in one line with its remedy
     trial: Trial | None = None
-    unread: str = ""  # that the code does not ask for its budget, for people
 
     @property
     def folder(self) -> Path:
@@ -108,75 +84,40 @@ def make_plan(
     root = history.folder
     project = project or find_project(history)
     look_in(root)
-    known = known_swarms(root)
-    tag = choose_tag(config, history, known, today or datetime.date.today())
-    if thinks:
-        refuse_blocking_branches(history, tag)
-    if locked(ledger_path(root)):
-        raise UsageError(
-            "a swarm is already running on this repository: see it with `python -m swarm watch`,"
-            " end it with `python -m swarm stop`"
-        )
-    if config.resume:
-        config = _resumed(config, renamed(known[tag].settings))
-    wanted(config.sandbox)  # raises where something is missing
-    base = known[tag].base_commit if config.resume else base_commit(config, history, known, root)
+    start = find_start(config, history, today or datetime.date.today(), moves_branches=thinks)
+    config = start.config
     _refuse_unreachable(config, history)
-    files = find_files(project, history, base)
+    files = find_files(project, history, start.commit)
     project = files.project
     if not config.resume and not config.from_tag:
         refuse_changes(history, project)
-    _refuse_unworkable(files.source)
-    budget = known[tag].budget if config.resume else config.budget or _environment_budget() or project.budget
+    refuse_broken(files.source)
+    budget = _budget(start, project)
     data, missing = _prepared(project, root, config)
-    held = frozenset(history.outside(path) for path in history.tree(base).entries)
-    refuse_access(project, root)
-    included = include(root, project.include, held)
-    assignment = find_slots(config, known[tag].device if config.resume else "")
-    slots, device = assignment.slots, assignment.device
-    if why := unfit(slots.values(), project):
-        raise UsageError(why)
-    options = researcher_options(config, project)
-    chosen = assign(config.researcher, list(slots)).items() if thinks else ()
-    if thinks:
-        refuse_unknown(config.option, {name for _, name in chosen})
-    researchers = {agent: resolve(name, options) for agent, name in chosen}
-    for name in dict.fromkeys(researchers.values()):
-        create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
-    space = open_knob_space(files.source, device.split(":")[0])
-    if {*researchers.values()} == {"sweep"} and not (space and space.is_open()):
-        raise UsageError(
-            f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
-            " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
-            " CLI think: --researcher"
-        )
-    key = comparability_key(root, project, files.fixed, device, slots, budget, data, included)
-    if config.resume:
-        refuse_other_key(tag, key, json.loads(known[tag].key))
+    access = find_access(history, files, start.commit)
+    found = _slots(find_slots, start, project)
+    code = read_code(files, found.device.split(":")[0])
+    researchers = _researchers(config, project, code, found.slots) if thinks else {}
+    key = comparability_key(root, project, files.fixed, found.device, found.slots, budget, data, access.included)
+    if start.before:
+        refuse_other_key(start.tag, key, json.loads(start.before.key))
     return Plan(
         root=root,
         project=project,
         config=config,
-        tag=tag,
-        slots=slots,
+        tag=start.tag,
+        base_commit=start.commit,
+        code=code,
+        access=access,
         researchers=researchers,
-        device=device,
-        base_commit=base,
-        source=files.source,
-        gaps=tuple(history.tree(base).gaps()),
+        slots=found.slots,
+        device=found.device,
+        hosts=found.hosts,
+        accelerator=found.accelerator,
         budget=budget,
-        key=json.dumps(key, sort_keys=True),
         data=data,
-        included=included,
-        unheld=unheld(root, project, files.source, held, included),
-        seed=how_seeded(files.source, files.fixed),
-        seeded=seed_reaches(files.source, files.fixed),
-        categories=_in_order(space.categories()) if space else (),
-        knobs=space.places() if space else {},
-        hosts=assignment.hosts,
-        accelerator=assignment.accelerator,
+        key=json.dumps(key, sort_keys=True),
         missing=missing,
-        unread=unread_budget(files.source, files.fixed),
     )
 
 
@@ -227,10 +168,41 @@ def passed(plan: Plan) -> dict[str, str]:
 
 def categories(plan: Plan) -> dict[str, tuple[str, str]]:
     """For each agent its device and the category of ideas it looks at first; none where the files tell of none."""
-    about = plan.categories or ("",)
+    about = plan.code.categories or ("",)
     return {
         agent: (f"{plan.device.split(': ', 1)[1]}", about[place % len(about)]) for place, agent in enumerate(plan.slots)
     }
+
+
+def _budget(start: Start, project: Project) -> float:
+    """The seconds of training per run: a resumed swarm keeps its own."""
+    if start.before:
+        return start.before.budget
+    return start.config.budget or _environment_budget() or project.budget
+
+
+def _slots(find_slots: Callable[[Config, str], SlotAssignment], start: Start, project: Project) -> SlotAssignment:
+    found = find_slots(start.config, start.before.device if start.before else "")
+    if why := unfit(found.slots.values(), project):
+        raise UsageError(why)
+    return found
+
+
+def _researchers(config: Config, project: Project, code: Code, agents: Iterable[str]) -> dict[str, str]:
+    """Who thinks for each agent. UsageError where one of them cannot be made, or would have no idea."""
+    options = researcher_options(config, project)
+    chosen = assign(config.researcher, list(agents)).items()
+    refuse_unknown(config.option, {name for _, name in chosen})
+    researchers = {agent: resolve(name, options) for agent, name in chosen}
+    for name in dict.fromkeys(researchers.values()):
+        create(name, "gpu0", config.researcher_seed, options)  # raises where something is missing
+    if {*researchers.values()} == {"sweep"} and not code.turnable:
+        raise UsageError(
+            f"the sweep finds nothing to turn in {', '.join(project.editable)}: no number, switch or choice that its"
+            " name or a comment says may move; name other files in `editable`, or let a language model or a coding"
+            " CLI think: --researcher"
+        )
+    return researchers
 
 
 def _prepared(project: Project, root: Path, config: Config) -> tuple[Mapping[str, object], tuple[str, ...]]:
@@ -243,45 +215,15 @@ def _prepared(project: Project, root: Path, config: Config) -> tuple[Mapping[str
         return {}, (str(error),)
 
 
-def _in_order(found: tuple[str, ...]) -> tuple[str, ...]:
-    """The categories of a language model's training first, in their usual order, then the others by their worth."""
-    usual = tuple(category for category in CATEGORIES if category in found)
-    return usual + tuple(category for category in found if category not in usual)
-
-
-def _resumed(config: Config, first: Mapping[str, Any]) -> Config:
-    """The settings that the swarm was launched with, but for those that are given now."""
-    default = Config()
-    silent = {
-        name: value
-        for name, value in first.items()
-        if name not in (*ANEW, "option") and getattr(config, name, value) == getattr(default, name, None)
-    }
-    if config.gpus or config.agents:
-        silent = {name: value for name, value in silent.items() if name not in ("gpus", "agents")}
-    known = {field.name for field in dataclasses.fields(Config)}
-    kept = {name: value for name, value in silent.items() if name in known}
-    return dataclasses.replace(config, **kept, option={**first["option"], **config.option})
-
-
 def _refuse_unreachable(config: Config, history: History) -> None:
-    """Mistyped targets; whether they answer is seen when there is something to send."""
+    """UsageError for a sandbox that this machine lacks, and for mistyped targets, which are not asked yet."""
+    wanted(config.sandbox)  # raises where something is missing
     if config.notify:
         check_url(config.notify)
     remotes = history.remotes()
     if config.push and config.push not in remotes and not re.search(r"[/:]", config.push):
         known = ", ".join(remotes) or "none"
         raise UsageError(f"--push {config.push}: there is no such git remote; there are: {known}")
-
-
-def _refuse_unworkable(source: Source) -> None:
-    """Nothing to edit, and code that no Python can read."""
-    if not any(content.strip() for content in source.files.values()):
-        names = ", ".join(source.files)
-        raise UsageError(f"{names}: nothing is written there that could be edited; name other files as `editable`")
-    wrong = parses(Edit(source.files))
-    if wrong:
-        raise UsageError(f"{wrong}: mend and commit it first")
 
 
 def _environment_budget() -> float | None:

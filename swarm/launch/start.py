@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import string
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.history.repository import History
-from swarm.ledger.database import Ledger, founded
+from swarm.launch.resume import resumed
+from swarm.ledger.database import Ledger, founded, locked
 from swarm.ledger.experiments import experiment
 from swarm.ledger.home import ledger_path
 from swarm.ledger.rows import SwarmRow
@@ -17,7 +19,35 @@ from swarm.ledger.swarms import swarms
 from swarm.ledger.trunk import tip
 from swarm.project.patterns import folder_of
 from swarm.project.project import Project, load_project
-from swarm.project.settings import Config
+from swarm.project.settings import Config, renamed
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a swarm is called, its settings, and the commit it starts from; `before` is the swarm that it resumes."""
+
+    tag: str
+    config: Config
+    commit: str
+    before: SwarmRow | None
+
+
+def find_start(config: Config, history: History, today: datetime.date, moves_branches: bool = True) -> Start:
+    """UsageError, with the remedy, where the repository lets no swarm of these settings start."""
+    root = history.folder
+    known = known_swarms(root)
+    tag = choose_tag(config, history, known, today)
+    if moves_branches:
+        refuse_blocking_branches(history, tag)
+    if locked(ledger_path(root)):
+        raise UsageError(
+            "a swarm is already running on this repository: see it with `python -m swarm watch`,"
+            " end it with `python -m swarm stop`"
+        )
+    if config.resume:
+        before = known[tag]
+        return Start(tag, resumed(config, renamed(before.settings)), before.base_commit, before)
+    return Start(tag, config, base_commit(config, history, known, root), None)
 
 
 def find_project(history: History) -> Project:

@@ -33,7 +33,7 @@ _DEEPEST, _MOST_SEEN = 6, 20_000
 def likely_files(root: Path, most: int = 6) -> list[str]:
     """The likeliest first, the less deep of two that are alike before the other."""
     ranked = []
-    for path in _walk(root):
+    for path in walk(root):
         name = path.rpartition("/")[2]
         rank = next((place for place, likely in enumerate(_LIKELY) if likely.fullmatch(name)), None)
         if rank is not None:
@@ -41,7 +41,8 @@ def likely_files(root: Path, most: int = 6) -> list[str]:
     return [path for *_, path in sorted(ranked)[:most]]
 
 
-def _walk(root: Path) -> Iterator[str]:
+def walk(root: Path) -> Iterator[str]:
+    """The files of a repository, without hidden folders, environments and what is built or brought in."""
     seen = 0
     for folder, folders, files in os.walk(root):
         place = Path(folder).relative_to(root)

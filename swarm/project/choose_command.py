@@ -14,11 +14,13 @@ from swarm.project.code import printed
 from swarm.project.commands import as_argv, python_words, with_python
 from swarm.project.directions import direction_of
 from swarm.project.found import Found, Question
-from swarm.project.recipes import measuring_recipes
+from swarm.project.reading import text_of
+from swarm.project.recipes import line_of_just, measuring_recipes
 from swarm.project.running import closure, named_by
 from swarm.project.sight import Sight
 from swarm.project.texts import Run, Said
 
+_BUILDERS = {"cargo", "go"}  # they find all the code of a repository by themselves
 _LEFT_OPEN = re.compile(r"<[^<>|]+>|\{[^{}]*\}|\.\.\.|…|\[[A-Z_ ]+\]|\b(?:your|path_to)[-_]\w*", re.IGNORECASE)
 
 
@@ -30,13 +32,16 @@ def command_of(sight: Sight) -> Found | Question:
     if (sight.root / session.SCRIPT).is_file():
         return _of_session(sight)
     editable = sight.paths("editable")
-    script = editable[0] if len(editable) == 1 and editable[0].endswith(".py") else ""
+    scripts = [path for path in sight.edited_files() if PurePosixPath(path).name == TRAIN] or list(editable)
+    script = scripts[0] if len(scripts) == 1 and scripts[0].endswith(".py") else ""
     options: list[Found] = []
     for said in sight.texts:
         certain, others = _told(sight, said)
         if certain:
             return certain
         options += others
+    if lone := _lone(sight):
+        return lone
     for recipe in measuring_recipes(sight.root):
         found = Found(recipe.command, f"{recipe.name} in {recipe.path}")
         if not options and _prints_named(sight, [recipe.path, *named_by(sight.root, [recipe.body])]):
@@ -96,6 +101,30 @@ def _told(sight: Sight, said: Said) -> tuple[Found | Question | None, list[Found
     return best[0], others
 
 
+def _lone(sight: Sight) -> Found | Question | None:
+    """The only command that texts ask people to run, or show in a code block, where it reaches what is edited."""
+    for texts in ([said for said in sight.texts if said.leads], sight.texts):
+        runs = [(run, said) for said in texts for run in said.runs if run.strength or run.fenced]
+        found = [item for run, said in runs if (item := _resolved(sight, run, said.path))]
+        options = {_first(item).value: item for item in reversed(found)}
+        if len(options) == 1:
+            command, item = next(iter(options.items()))
+            return item if not _left_open(_first(item)) and _reaches(sight, command) else None
+        if options:
+            return None
+    return None
+
+
+def _reaches(sight: Sight, command: tuple[str, ...]) -> bool:
+    """Whether a command runs or opens a file that is edited, as far as what it runs can be read."""
+    files = sight.edited_files()
+    ran = closure(sight.root, named_by(sight.root, command))
+    if not files or not ran:
+        return bool(files) and command[0] in _BUILDERS
+    words = " ".join([*command, *(text_of(sight.root / path) for path in ran)])
+    return bool({*ran} & {*files}) or any(PurePosixPath(path).name in words for path in files)
+
+
 def _resolved(sight: Sight, run: Run, path: str) -> Found | Question | None:
     """A command line of a text as this repository runs it; None where it names a script that is not there."""
     words = python_words(run.line)
@@ -104,6 +133,8 @@ def _resolved(sight: Sight, run: Run, path: str) -> Found | Question | None:
             argv = as_argv(run.line, path)
         except UsageError:  # half of a quote, or of a line
             return None
+        if argv[0] == "just" and len(argv) == 2 and (line := line_of_just(sight.root, argv[1])):
+            return _resolved(sight, Run(line, run.strength), f"{path} (just {argv[1]})")
         lacks = argv[0].startswith("./") and not (sight.root / argv[0]).is_file()
         return None if lacks else Found(argv, f"named by {path}")
     if not named_by(sight.root, words[:2] if words[:1] == ("-m",) else words[:3]):

@@ -57,13 +57,12 @@ def fixed_of(sight: Sight) -> Found | None:
     prepare = [str(place / PREPARE) for place in sight.places if (root / place / PREPARE).is_file()]
     checks = [session.CHECKS] if (root / session.CHECKS).is_file() else []
     named = dict.fromkeys([*named_by(root, sight.paths("command")), *prepare, *checks])
-    files = [path for path in editable if (root / path).is_file()]
-    used = closure(root, named, files)
+    edited = [path for path in sight.edited_files() if path in editable or not measures(path)]
+    used = closure(root, named, edited)
     told = [path for said in sight.texts for path in _existing(root, said.path, said.scope.fixed)]
-    told = [path for path in told if (root / path).is_file() and not path.endswith((".md", ".tsv"))]
-    edited = {path for path in (*used, *told) if rank(path, editable) >= 0}
-    evaluators = {path for path in used if measures(path) and path not in editable}  # in an editable folder, too
-    fixed = [path for path in dict.fromkeys((*used, *told)) if path not in edited - evaluators]
+    told = [path for path in told if path not in editable and not path.endswith((".md", ".tsv"))]
+    used = [path for path in used if rank(path, editable) < 0 or (measures(path) and path not in editable)]
+    fixed = [path for path in dict.fromkeys((*used, *told)) if path in told or rank(path, told) < 0]
     users = editable[0] if len(editable) == 1 else "the command"
     return Found(tuple(fixed), f"what {users} uses") if fixed else None
 

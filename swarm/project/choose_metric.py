@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from swarm.project.autoresearch_files import JOURNAL
-from swarm.project.code import printed
+from swarm.project.code import printed, printed_within
 from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource, words_of
 from swarm.project.found import Found, Question
 from swarm.project.running import closure, named_by
@@ -39,9 +40,9 @@ def may_be_metric(name: str) -> bool:
 
 def _printed_metric(sight: Sight) -> Found | Question:
     """The usual name wherever it is printed; else the only one that the command's own files print, or what they use."""
-    root, editable = sight.root, sight.paths("editable")
-    first = named_by(root, sight.paths("command")) or [path for path in editable if (root / path).is_file()]
-    rest = [path for path in closure(root, [*first, *editable, *sight.paths("fixed")]) if path not in first]
+    root, edited = sight.root, sight.edited_files()
+    first = named_by(root, sight.paths("command")) or edited
+    rest = [path for path in closure(root, [*first, *edited, *sight.paths("fixed")]) if path not in first]
     shown: list[Found] = []
     for paths in (first, rest):
         items = [(item, path) for path in paths for item in printed(root / path)]
@@ -50,31 +51,49 @@ def _printed_metric(sight: Sight) -> Found | Question:
         marked = any(item.marked for item, _ in items)
         found = {item.name: f"printed by {path}" for item, path in reversed(items) if item.marked or not marked}
         found = [Found(name, origin) for name, origin in reversed(found.items()) if may_be_metric(name)]
-        best = found if marked else _best(found)
+        within = _within(root, paths) if paths is first and not marked else []
+        best = found if marked else _best(found) or _held_out(within)
+        if len(best) == 1 and (marked or direction_of(best[0].value)):
+            return best[0]
+        if told := _told(sight, [*found, *within]):
+            return told[0] if len(told) == 1 else _several(told)
         if best:
-            return _only(best, marked)
+            return _several(best)
         shown += found
     where = ", ".join(first[:3]) or "the code"
     names = f" (it prints {', '.join(item.value for item in shown[:4])})" if shown else ""
     return Question("metric", f"{where} prints no metric that is known{names}", tuple(shown))
 
 
+def _within(root: Path, paths: Iterable[str]) -> list[Found]:
+    """The numbers within a line, asked where no line begins with one."""
+    items = ((item.name, path) for path in paths for item in printed_within(root / path))
+    return [Found(name, f"printed by {path}") for name, path in items if may_be_metric(name)]
+
+
+def _told(sight: Sight, printed: list[Found]) -> list[Found]:
+    """Those of which a text says which way is better."""
+    told = {name for said in sight.texts for name in said.better}
+    return [item for item in printed if item.value in told]
+
+
 def _best(found: Iterable[Found]) -> list[Found]:
     """Those that may be the metric: held-out ones alone, else of a known direction or called a score."""
     known = [item for item in found if direction_of(item.value)]
-    held_out = [item for item in known if {*words_of(item.value)} & _HELD_OUT]
     rivals = [item for item in found if {*words_of(item.value)} & _UNSETTLED and not direction_of(item.value)]
-    return held_out or [*known, *rivals]
+    return _held_out(known) or [*known, *rivals]
 
 
-def _only(best: list[Found], marked: bool) -> Found | Question:
-    if len(best) == 1 and (marked or direction_of(best[0].value)):
-        return best[0]
-    names = ", ".join(item.value for item in best[:6])
-    where = best[0].origin.removeprefix("printed by ")
-    if len(best) == 1:
-        return Question("metric", f"{where} prints no metric that is known (it prints {names})", tuple(best))
-    return Question("metric", f"{where} prints several numbers that may be the metric: {names}", tuple(best))
+def _held_out(found: Iterable[Found]) -> list[Found]:
+    return [item for item in found if direction_of(item.value) and {*words_of(item.value)} & _HELD_OUT]
+
+
+def _several(rivals: list[Found]) -> Question:
+    names = ", ".join(item.value for item in rivals[:6])
+    where = rivals[0].origin.removeprefix("printed by ")
+    if len(rivals) == 1:
+        return Question("metric", f"{where} prints no metric that is known (it prints {names})", tuple(rivals))
+    return Question("metric", f"{where} prints several numbers that may be the metric: {names}", tuple(rivals))
 
 
 def direction_for(sight: Sight) -> Found | Question | None:

@@ -16,6 +16,7 @@ BUDGETS = ("TIME_BUDGET", "TIME_BUDGET_SECONDS")
 _NAME = r"[A-Za-z_][\w./@-]*"
 _NUMBER, _ANY = "\0", "\1"  # stand in a printed text for a value that is a number, and for any other
 _PRINTED = re.compile(rf"(?:^|\n)[ \t]*(METRIC[ \t]+)?({_NAME})[ \t]*[:=]=?[ \t]*([{_NUMBER}{_ANY}]|(?=[\d+-]))")
+_WITHIN = re.compile(rf"(?<![\w.])({_NAME})[*`'\"]*[ \t]*[:=|][*]*[ \t]*[{_NUMBER}{_ANY}]")  # anywhere in a line
 _METRIC = re.compile(rf"\bMETRIC[ \t]+({_NAME})[ \t]*=")
 _ELSEWHERE = re.compile(  # in other languages: echo "x: $x", console.log(`x: ${x}`), println!("x: {}"), printf("x=%f")
     r"""(?:\becho|\bprintf?|\bprintln!?|\bputs|console\.log|Printf|Println|<<|\bformat!?|@printf)\s*\(?\s*(?:-e\s+)?"""
@@ -45,6 +46,13 @@ def printed(path: Path) -> list[Printed]:
         found = [Printed(name, bool(mark)) for mark, name in _ELSEWHERE.findall(text) if name.lower() not in _NO_METRIC]
         found += [Printed(name, marked=True) for name in _METRIC.findall(text)]
     return list(dict.fromkeys([item for item in found if item.marked] or found))
+
+
+def printed_within(path: Path) -> list[Printed]:
+    """What a Python file prints in the middle of a line, in a table or as a key of JSON: a name and its value."""
+    texts = [_said(call) for call in _prints(tree_of(text_of(path) if path.suffix == ".py" else ""))]
+    names = [name for text in texts for name in _WITHIN.findall(text) if name.lower() not in _NO_METRIC]
+    return [Printed(name) for name in dict.fromkeys(names)]
 
 
 def _printed_by_python(text: str) -> Iterator[Printed]:
@@ -91,6 +99,9 @@ def _literal(node: ast.expr) -> str:
             return "".join(_literal(part) for part in parts)
         case ast.FormattedValue(format_spec=spec, value=value):
             return _NUMBER if (spec and re.search(r"[\d.,][feg%d]?'?$", ast.unparse(spec))) or _rounds(value) else _ANY
+        case ast.Call(func=ast.Attribute(attr="dumps"), args=[ast.Dict() as row, *_]) | (ast.Dict() as row):
+            keys = [_literal(key) for key in row.keys if key]
+            return "{" + ", ".join(f'"{key}": {_ANY}' for key in keys) + "}"
         case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
             return re.sub(r"%[-+ #0-9.]*([a-zA-Z])", lambda hole: _ANY if hole[1] in "sr" else _NUMBER, text)
         case ast.BinOp(left=left, op=ast.Add(), right=right):

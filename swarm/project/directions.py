@@ -84,6 +84,7 @@ _WHOLE = {
     "time_to_failure": HIGHER,
     "time_between_failures": HIGHER,
     "max_dd": LOWER,
+    "exact_match": HIGHER,
 }
 
 

@@ -28,7 +28,7 @@ def look(root: Path, given: Mapping[str, Any]) -> Look:
         ("fixed", fixed_of),
         ("program", program_of),
         ("checks", checks_of),
-        ("budget", lambda sight: budget_in(root, (*sight.paths("fixed"), *sight.paths("editable")))),
+        ("budget", lambda sight: budget_in(root, (*sight.paths("fixed"), *sight.edited_files()))),
         ("metric", metric_of),
         ("direction", direction_for),
     ):

@@ -85,7 +85,7 @@ def _rank(path: str, pattern: str) -> int:
 def _expression(pattern: str) -> re.Pattern[str]:
     """Matches a path that the glob matches, or that lies below one."""
     words = []
-    for part in re.findall(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^]/]*\]|.", pattern, re.DOTALL):
+    for part in re.findall(r"\*\*/|\*\*|\*|\?|\[(?:[!^]|(?![!^]))[^/][^]/]*\]|.", pattern, re.DOTALL):
         match part:
             case "**/":
                 words.append("(?:[^/]+/)*")

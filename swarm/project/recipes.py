@@ -32,6 +32,18 @@ def measuring_recipes(root: Path) -> list[Recipe]:
     return [recipe for recipe in _recipes(root) if MEASURES.match(recipe.name)]
 
 
+def line_of_just(root: Path, name: str) -> str | None:
+    """The command of a recipe that just is not needed for: one plain line, which no setting and nothing before it
+    prepares."""
+    text = text_of(root / "justfile") or text_of(root / "Justfile")
+    recipe = re.search(rf"^@?{re.escape(name)}[ \t]*:[ \t]*(?:#.*)?\n((?:[ \t]+.*\n?)+)", text, re.MULTILINE)
+    lines = recipe[1].strip().splitlines() if recipe else []
+    if len(lines) != 1 or re.search(r"^(?:set|export|import|mod)\b", text, re.MULTILINE):
+        return None
+    line = lines[0].removeprefix("@")
+    return None if line.startswith(("#!", "-")) or "{{" in line else line
+
+
 def _recipes(root: Path) -> Iterator[Recipe]:
     for path, tool, pattern in (("justfile", "just", _JUST), ("Justfile", "just", _JUST), ("Makefile", "make", _MAKE)):
         for name, body in pattern.findall(text_of(root / path)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 _CHANGE = (
     r"(?:edit|modif(?:y|ies|ied)|chang(?:e|es|ing|ed)|touch|alter|mutat(?:e|es|ing)|optimi[sz]es?|tunes?)(?:s|ing)?\b"
 )
+_CHANGED = r"(?:edited|modified|changed|touched|altered|mutated|rewritten|editable|mutable)\b"
 _DO = r"(?:edit|modify|change|touch|alter|mutate|optimi[sz]e|tune)s?\b"
 _MAY = re.compile(
     rf"\b(?:only|single|sole|one|the)\b[^.`]{{0,20}}\bfiles?\b[^.`]{{0,20}}\b(?:you|agents?|LLM|model|it|we|to)\b"
@@ -17,17 +18,31 @@ _MAY = re.compile(
     r"|\bagents? (?:edits?|modif|chang)\w*|\b(?:edit|modify) this\b",
     re.IGNORECASE,
 )
+_FILE = "\0"  # stands for a path in a sentence, so that its full stop and its quotes end nothing
+_FILES = rf"{_FILE}(?:(?:,|,? and|,? or|,? &|,? plus) ?{_FILE})*"
+_ONLY_THESE = re.compile(  # only `a.py` may be changed; `a.py` is what you edit; `a.py` is the only file that is edited
+    rf"\bonly {_FILES} (?:(?:may|can|should|must|will|to|is|are|gets?|ever|be) )+(?:{_CHANGE}|{_CHANGED})"
+    rf"|{_FILES} (?:is|are) (?:what|all(?: that)?) (?:you|we|it|(?:the |an )?agents?)(?: may| can| should)? {_CHANGE}"
+    rf"|\b(?:only|single|sole|one) files?\b[^.{_FILE}]{{0,30}}\b{_CHANGED}",
+    re.IGNORECASE,
+)
+_IN_SCOPE = re.compile(  # files in scope: `a.py` and `b.py`, in one line
+    rf"(?<!read )(?<!read the )\b(?:files? in[- ]scope|in[- ]scope files?|editable files?|mutable files?)"
+    rf"(?: is| are)?:? {_FILES}",
+    re.IGNORECASE,
+)
 _ONLY = re.compile(r"\b(?:only|single|sole|the file)\b|edits? this", re.IGNORECASE)
 _IMPERATIVE = re.compile(r"[\s\d.*+-]*(?:you (?:may|can|should)\s+)?(?:modify|edit)\s+\W*`", re.IGNORECASE)
 _AT_TIMES = re.compile(r"\bonly (?:when|if|for)\b|\bunless\b", re.IGNORECASE)
 _MUST_NOT = re.compile(
     rf"\b(?:do not|don['’]?t|never|must not|cannot|can['’]?t|should not|shouldn['’]?t|not allowed to|may not|not)\b"
-    rf"[^.`]{{0,30}}\b{_CHANGE}|read[- ]only|\bimmutable\b|\boff[- ]limits\b|\bfrozen\b|(?:[—–:-]\s*|\bis |\()fixed\b",
+    rf"[^.`]{{0,30}}\b(?:{_CHANGE}|{_CHANGED})|read[- ]only|\bimmutable\b|\boff[- ]limits\b|\bfrozen\b"
+    r"|(?:[—–:-]\s*|\b(?:is|are|stays?|remains?) |\()(?:fixed|unchanged|untouched|as (?:it is|they are|is))\b",
     re.IGNORECASE,
 )
 _MAY_LIST = re.compile(
     r"in[- ]scope|files? (?:in|to|you)\b|target files?|editable|writable|mutable"
-    rf"|you (?:may|can|should) (?:{_CHANGE}|do)|may be {_CHANGE}|what (?:you|the agent) can",
+    rf"|you (?:may|can|should) (?:{_CHANGE}|do)|may be (?:{_CHANGE}|{_CHANGED})|what (?:you|the agent) can",
     re.IGNORECASE,
 )
 _MUST_NOT_LIST = re.compile(
@@ -135,7 +150,7 @@ def _of_line(line: str, listing: str, item: bool) -> Iterator[tuple[str, str]]:
         if verdict:
             for path in paths or names or waiting:
                 found = True
-                yield verdict, path
+                yield ("aside" if measures(path) else "only") if verdict == "scope" else verdict, path
             waiting = []
         else:
             waiting += paths
@@ -148,6 +163,11 @@ def _of_line(line: str, listing: str, item: bool) -> Iterator[tuple[str, str]]:
 def _verdict(clause: str) -> str:
     if _MUST_NOT.search(clause):
         return "not"
+    plain = _QUOTED.sub(_FILE, clause).replace("*", "")
+    if _ONLY_THESE.search(plain):
+        return "only"
+    if _IN_SCOPE.search(plain):
+        return "scope"
     if _MAY.search(clause):
         return "only" if _ONLY.search(clause) else "may"
     if _IMPERATIVE.match(clause):

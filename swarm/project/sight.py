@@ -9,11 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from swarm.project.autoresearch_files import JOURNAL, NOTES, Segment, segment_of
+from swarm.project.candidates import walk
 from swarm.project.found import Found, Question
+from swarm.project.patterns import rank
 from swarm.project.texts import NAMES, Said, read_said
 
 PROGRAM = "program.md"
-_MOST_TEXTS = 40
+_MOST_TEXTS, _MOST_FILES = 40, 500
 
 
 @dataclass
@@ -41,6 +43,14 @@ class Sight:
 
     def paths(self, key: str) -> tuple[str, ...]:
         return tuple(self.value(key) or ())
+
+    def edited_files(self) -> list[str]:
+        """The files that are there of `editable`, its folders and globs written out."""
+        patterns = self.paths("editable")
+        plain = [path for path in patterns if (self.root / path).is_file()]
+        others = [path for path in patterns if path not in plain]
+        below = [path for path in walk(self.root) if rank(path, others) >= 0] if others else []
+        return list(dict.fromkeys((*plain, *below[:_MOST_FILES])))
 
     @property
     def places(self) -> tuple[PurePosixPath, ...]:

@@ -17,10 +17,15 @@ LEADING = ("autoresearch.md", "program.md")
 NAMES = ("program.md", "README.md", "CLAUDE.md", "AGENTS.md")
 
 _NAME = r"[A-Za-z_][\w@./-]*[\w@]"
-_QUOTED = rf"[`*\"]+({_NAME})[`*\"]+"
+_QUOTED = rf"[`*\"]+({_NAME}(?:(?: [\w@./-]+){{1,2}}(?=`))?)[`*\"]+"  # as code it may hold blanks: `valid rmse`
 _BARE = rf"[`*\"]*({_NAME})"
 _QUOTES = set("`*\"'^")
 _SMALL = r"(?:the |your |our |a |mean |final |overall |average |best |possible )*"
+_WAYS = {
+    LOWER: r"(?:lower|smaller|less|fewer)(?:(?: is|\s*=)? ?\*{0,2}better|,? the better)|↓|should (?:go down|fall)",
+    HIGHER: r"(?:higher|larger|bigger|greater|more)(?:(?: is|\s*=)? ?\*{0,2}better|,? the better)|↑"
+    r"|should (?:go up|rise)",
+}
 _PRIMARY = (  # plainly the metric
     re.compile(rf"\bprimary(?: metric)?[`*]*\s*(?:\([^)\n]*\)\s*)?(?:[:—–-]|is\b)[\s*:-]*{_BARE}", re.IGNORECASE),
     re.compile(
@@ -30,15 +35,21 @@ _PRIMARY = (  # plainly the metric
     ),
     re.compile(rf"\bmetric[`*]*\s*(?:is|to optimi[sz]e is|:)\s*{_SMALL}{_QUOTED}", re.IGNORECASE),
     re.compile(rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric)", re.IGNORECASE),
+    re.compile(rf"\b(?:number|figure|value|score|result) that (?:counts|matters)\W+(?:is\W+)?{_SMALL}{_QUOTED}", re.I),
 )
 _GOALS = (  # what is to be improved, among other things maybe
     re.compile(rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}", re.IGNORECASE),
     re.compile(rf"\b(?:lowest|highest)\s+{_SMALL}[`*\"]*((?:[A-Za-z]+_)+\w+)", re.IGNORECASE),
+    re.compile(rf"\b(?:lower|higher|smaller|larger|fewer|more)\s+{_SMALL}{_QUOTED}\s+(?:is|are|=)\s+better", re.I),
+)
+_BETTER = re.compile(  # of which it is said which way is better; a look ahead, so that a file before it hides no name
+    rf"(?={_QUOTED}(?:[^.\n]|\.(?! )){{0,60}}?(?:{_WAYS[LOWER]}|{_WAYS[HIGHER]}))", re.IGNORECASE
 )
 _DENIED = re.compile(r"\b(?:instead of|no longer|not|never|rather than|without)\b[^.;\n]*$", re.IGNORECASE)
 _GREPPED = re.compile(rf"\b(?:grep|rg)\b[^\n`]*?[\"']\^?(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[)")
 _NO_METRIC = re.compile(
-    r"(?:init|run|log)_experiment|.*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on",
+    r"(?:init|run|log)_experiment|.*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on"
+    r"|(?:minimi|maximi|optimi|lower|higher|improve|reduce|increase)\w* .*|.* (?:is|are|the|a|of|to|and|or|in|for) .*",
     re.IGNORECASE,
 )
 
@@ -51,7 +62,10 @@ _SETTING_UP = re.compile(
     r"\b(?:prepare|setup|install|sync|download|fetch|plot\w*|dashboard|pytest|baseline|analy[sz]e\w*|lint|format|help)\b|--help"
 )
 _ASKS_TO_RUN = re.compile(
-    r"\brun:? `|\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
+    r"\b(?:run|execute)(?: it)?:? `|\b(?:build|run|evaluate|measure|score|benchmark|test)\w*"
+    r"(?: (?:it|them|yours?|everything))? (?:with|by|via|using):? `"
+    r"|` (?:then )?(?:prints|reports|outputs|measures|scores|evaluates|shows)\b"
+    r"|\b(?:launch|how to run|run (?:it|them|the|an|one|each|your|this)?\s*"
     r"(?:experiments?|training|benchmarks?|evaluations?|evaluator|eval|loop|script|backtest)\b|run:|run\s*$|to run\b"
     r"|evaluate (?:it|with|your)|measure)",
     re.IGNORECASE,
@@ -64,6 +78,7 @@ class Run:
 
     line: str
     strength: int
+    fenced: bool = False  # it stands in a code block
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,7 @@ class Said:
     text: str
     metrics: tuple[str, ...]
     goals: tuple[str, ...]
+    better: tuple[str, ...]
     scope: Scope
     runs: tuple[Run, ...]
 
@@ -87,7 +103,7 @@ def read_said(root: Path, path: str) -> Said | None:
     text = text_of(root / path)
     if not text.strip():
         return None
-    return Said(path, text, metrics_of(text), goals_of(text), scope_of(text), tuple(runs_of(text)))
+    return Said(path, text, metrics_of(text), goals_of(text), better_of(text), scope_of(text), tuple(runs_of(text)))
 
 
 # -- the metric ----------------------------------------------------------------------------------------------------
@@ -106,6 +122,11 @@ def goals_of(text: str) -> tuple[str, ...]:
     return _measures(_plausible(match for pattern in _GOALS for match in pattern.finditer(text)))
 
 
+def better_of(text: str) -> tuple[str, ...]:
+    """The names of which a text says whether lower or higher is better; there may be many."""
+    return tuple(_plausible(_BETTER.finditer(text)))
+
+
 def _measures(names: list[str]) -> tuple[str, ...]:
     """Without times and resources, where there is anything else."""
     return tuple(dict.fromkeys([name for name in names if not is_time_or_resource(name)] or names))
@@ -119,18 +140,15 @@ def _plausible(found: Iterator[re.Match[str]]) -> list[str]:
             continue
         name = match[1].rstrip("./-")
         around = match.string[match.start(1) - 1], match.string[match.end(1) : match.end(1) + 1]
-        quoted = {*around} <= _QUOTES
-        if not _NO_METRIC.fullmatch(name) and (quoted or "_" in name or "@" in name or direction_of(name)):
+        plain = ({*around} <= _QUOTES or "_" in name or "@" in name) and " " not in name
+        if not _NO_METRIC.fullmatch(name) and (plain or direction_of(name)):
             kept[name] = None
     return list(kept)
 
 
 # -- its direction -------------------------------------------------------------------------------------------------
 
-_WORDS = {
-    LOWER: r"(?:lower|smaller|less|fewer)(?: is|\s*=)? ?\*{0,2}better|↓|\bminimi[sz]e",
-    HIGHER: r"(?:higher|larger|bigger|greater|more)(?: is|\s*=)? ?\*{0,2}better|↑|\bmaximi[sz]e",
-}
+_WORDS = {LOWER: rf"{_WAYS[LOWER]}|\bminimi[sz]e", HIGHER: rf"{_WAYS[HIGHER]}|\bmaximi[sz]e"}
 _VERBS = {
     LOWER: r"\b(?:minimi[sz](?:e|es|ing)|lowest|smallest)|(?:^\W*|[.:]\s|\bto\s)(?:reduce|decrease|lower)",
     HIGHER: r"\b(?:maximi[sz](?:e|es|ing)|highest|largest)|(?:^\W*|[.:]\s|\bto\s)(?:increase|raise)",
@@ -177,6 +195,6 @@ def runs_of(text: str) -> Iterator[Run]:
             if _RUNS.match(command) and not _SETTING_UP.search(command):
                 to_log = command != span.partition("  #")[0].strip() and "git " not in command
                 asked = bool(_ASKS_TO_RUN.search(lead if fenced else line))
-                yield Run(command, 2 * to_log + asked)
+                yield Run(command, 2 * to_log + asked, fenced)
         if bare and not fenced:
             lead = bare

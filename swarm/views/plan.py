@@ -9,19 +9,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.board.program import roles
 from swarm.coordinator.webhook import place
-from swarm.execution.sandbox import exposure, missing, protection
 from swarm.execution.slot import UNTOUCHED, limits_for
 from swarm.judge.decide import read_policy
-from swarm.launch.access import keys_among, unset
 from swarm.launch.data import named
 from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
-from swarm.researchers.registry import profile_of
-from swarm.text import read_text
-from swarm.views.formatting import clean, plural
+from swarm.views.formatting import clean
+from swarm.views.plan_access import access_rows
+from swarm.views.plan_agents import agent_rows, knob_rows
 from swarm.views.trial import trial_json, trial_rows
 
 if TYPE_CHECKING:
@@ -74,23 +71,22 @@ def _rows(plan: Plan) -> dict[str, str]:
     return {
         **({"project": f"{project.prefix.rstrip('/')}, a part of its repository"} if project.prefix else {}),
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
-        "researcher": _researcher(plan),
-        **_roles(plan),
-        "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}{_hosts(plan)}",
+        **agent_rows(plan),
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
         "runs": f"{_command(plan)}{_origin(plan, 'command')}",
         "edits": f"{', '.join(project.editable)}; {project.program} is read anew for every idea",
         "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
-        **({"missing": "; ".join(plan.gaps)} if plan.gaps else {}),
+        **({"missing": "; ".join(plan.access.gaps)} if plan.access.gaps else {}),
         "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_measured(plan)}",
-        **_knobs(plan),
+        **knob_rows(plan),
         "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
         **({"checks": f"{'; '.join(project.checks)}{_origin(plan, 'checks')}"} if project.checks else {}),
-        **_access(plan),
-        "sandbox": _sandbox(plan),
+        **access_rows(plan),
         "trial": _trial(plan),
-        "seed": plan.seed,
-        "budget": f"{plan.budget:g} s of training per run{_budget_origin(plan)}{'; ' * bool(plan.unread)}{plan.unread}",
+        "seed": plan.code.seed,
+        "budget": "; ".join(
+            filter(None, (f"{plan.budget:g} s of training per run{_budget_origin(plan)}", plan.code.unread))
+        ),
         "timeout": _timeout(plan),
         "policy": _policy(config.policy),
         "limits": _limits(plan),
@@ -110,54 +106,12 @@ def _trial(plan: Plan) -> str:
     )
 
 
-def _knobs(plan: Plan) -> dict[str, str]:
-    """How many numbers and choices the sweep found, and where, if it takes part."""
-    if "sweep" not in plan.researchers.values():
-        return {}
-    places = sorted(plan.knobs.items(), key=lambda place: -place[1])
-    named = [f"{path} {number}" for path, number in places[:4]]
-    more = [f"{len(places) - 4} more"] if len(places) > 4 else []
-    if not places:
-        return {"knobs": "none: the sweep's agents have nothing to turn"}
-    found = f"{sum(plan.knobs.values())} numbers and choices in {plural(len(places), 'file')}"
-    return {"knobs": f"{found}: {', '.join([*named, *more])}"}
-
-
 def _command(plan: Plan) -> str:
     """As it is typed, with the repository's own interpreter where that is the one."""
     own = own_environment(plan.root)
     python = interpreter(plan.root) if own else "python"
     inside = python.removeprefix(f"{plan.root}/")
     return " ".join(plan.project.command).replace("{python}", inside).replace("{venv}", str(own))
-
-
-def _access(plan: Plan) -> dict[str, str]:
-    """What runs get beyond the commit, and what they will miss."""
-    project, included, missing_here = plan.project, plan.included, set(unset(plan.project))
-    own = own_environment(plan.root)
-    passed = [f"{name} (NOT SET in this shell)" if name in missing_here else name for name in project.pass_env]
-    keys = keys_among(project)
-    committed = [f"{pattern} is in the commit already, which every run has" for pattern in included.committed]
-    brought = f"{', '.join(link.path for link in included.links[:4])}{' and more' * (len(included.links) > 4)}"
-    size = f"{plural(len(included.files), 'file')}, {included.size / 1e6:,.0f} MB, to be read only, {included.key}"
-    rows = {
-        "environment": str(own) if own else "",
-        "included": "; ".join([f"{brought} ({size})"] * bool(included.links) + committed),
-        "readable": ", ".join(project.readable) + (f"; KEYS LIE IN {', '.join(keys)}" if keys else ""),
-        "passed": f"EDITED CODE CAN READ THESE VARIABLES: {', '.join(passed)}" if passed else "",
-        "network": "OPEN: edited code can send what it reads anywhere" if project.network else "",
-        "not there": "; ".join(plan.unheld),
-    }
-    return {name: text for name, text in rows.items() if text}
-
-
-def _sandbox(plan: Plan) -> str:
-    """What keeps a training from the rest of the machine, or, plainly, that nothing does."""
-    if plan.config.sandbox == "off":
-        return f"off: {exposure()}"
-    if why := missing():
-        return f"NONE ({why}): {exposure()}"
-    return protection(plan.project.network)
 
 
 def _origin(plan: Plan, key: str) -> str:
@@ -198,36 +152,8 @@ def _table(rows: Mapping[str, str], style: str = "") -> Table:
     return table
 
 
-def _researcher(plan: Plan) -> str:
-    names = list(dict.fromkeys(plan.researchers.values()))
-    if len(names) == 1:
-        return ": ".join(filter(None, (names[0], profile_of(names[0]).about)))
-    agents_of = {name: [agent for agent, own in plan.researchers.items() if own == name] for name in names}
-    return "; ".join(f"{name} for {_names(agents)}" for name, agents in agents_of.items())
-
-
-def _roles(plan: Plan) -> dict[str, str]:
-    """Which sections of the program are for whom, so that a misspelt name is seen."""
-    path = plan.root / plan.project.program
-    found = roles(read_text(path.read_bytes()).text) if path.is_file() else ()
-    readers = []
-    for role in found:
-        agents = [agent for agent, researcher in plan.researchers.items() if role.is_for(agent, researcher)]
-        readers.append(f"{role.subject or 'a section of its own'} for {_names(agents) or f'nobody: no {role.called}'}")
-    return {"roles": "; ".join(readers)} if readers else {}
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 8 else f"{names[0]} to {names[-1]}"
-
-
 def _few(paths: Sequence[str]) -> str:
     return ", ".join(paths) if len(paths) <= 4 else f"{', '.join(paths[:3])} and {len(paths) - 3} more"
-
-
-def _hosts(plan: Plan) -> str:
-    there = ", ".join(f"{count} on {host}" for host, count in plan.hosts.items())
-    return f"; there now: {there}" if there else ""
 
 
 def _measured(plan: Plan) -> str:

@@ -43,7 +43,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
             night.run("gpu0", value)
             night.run("gpu1", value)
         night.edit("gpu0", "deeper, and longer down", GOOD)
-        while night.run("gpu0", lambda work: 1.0 if work.source == plan.source.sha else 0.996):
+        while night.run("gpu0", lambda work: 1.0 if work.source == plan.code.source.sha else 0.996):
             pass
         night.edit("gpu1", "other scalars", {"SCALAR_LR": 0.7})
         night.run("gpu1", 1.1)

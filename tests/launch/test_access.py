@@ -70,12 +70,12 @@ def shown(plan: Plan) -> str:
 
 def test_what_the_code_opens_and_git_ignores_is_told(make: Make) -> None:
     found = plan(make())
-    assert found.unheld == (
+    assert found.access.unheld == (
         'train.py names corpus/part/a.txt, which git does not hold: include = ["corpus"]',
         'train.py names data/train.csv, which git does not hold: include = ["data"]',
     )
     assert 'not there train.py names corpus/part/a.txt, which git does not hold: include = ["corpus"]' in shown(found)
-    assert plan(make('include = ["data", "corpus"]')).unheld == ()
+    assert plan(make('include = ["data", "corpus"]')).access.unheld == ()
 
 
 def test_a_folder_that_git_holds_little_of_is_told_too(make: Make) -> None:
@@ -84,9 +84,11 @@ def test_a_folder_that_git_holds_little_of_is_told_too(make: Make) -> None:
         (root / name).parent.mkdir()
         (root / name).write_text("")
     (root / ".gitignore").write_text("data\ncorpus\ncache\n")
-    (root / "train.py").write_text("import os\nWIDTH = 64\nx = os.listdir('held')\nprint('val_loss: 1', os.path.join(R, 'src'))\n")
+    (root / "train.py").write_text(
+        "import os\nWIDTH = 64\nx = os.listdir('held')\nprint('val_loss: 1', os.path.join(R, 'src'))\n"
+    )
     make()
-    (line,) = plan(root).unheld
+    (line,) = plan(root).access.unheld
     assert line == 'train.py names held, which git does not hold all of: include = ["held"]'
 
 
@@ -97,7 +99,7 @@ def test_other_languages_are_read_by_their_quotes(make: Make) -> None:
     root = make('fixed = ["bench.js", "run.sh"]', 'include = ["data"]')
     (root / "train.py").write_text("WIDTH = 64\nprint('val_loss: 1')")
     make('fixed = ["bench.js", "run.sh"]')
-    assert [line.split(" names")[0] for line in plan(root).unheld] == ["bench.js", "run.sh"]
+    assert [line.split(" names")[0] for line in plan(root).access.unheld] == ["bench.js", "run.sh"]
 
 
 def test_everything_that_is_open_is_loud_in_the_plan(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def night(root: Path) -> Callable[..., Ledger]:
         (plan_.folder.parent / ".gitignore").write_text("*\n")
         ledger = Ledger(ledger_path(root), write=True)
         found(
-            ledger, plan_.source, categories(plan_), fingerprint(plan_.source), 1e6, tag=tag,
+            ledger, plan_.code.source, categories(plan_), fingerprint(plan_.code.source), 1e6, tag=tag,
             base_commit=plan_.base_commit, from_tag=None, key=plan_.key, device=plan_.device, metric="val_bpb",
             direction="lower", policy="greedy", researcher="sweep", budget=plan_.budget, deadline=None,
             max_experiments=None, max_usd=None, sigma_prior=0.001,
@@ -100,9 +100,9 @@ def night(root: Path) -> Callable[..., Ledger]:
         fence = board.join("gpu0", request="join")
         for number, value in enumerate((1.0, 1.001, 0.9)):
             if number == 2:
-                source = Source({"train.py": plan_.source.files["train.py"] + b"better = 1\n"})
+                source = Source({"train.py": plan_.code.source.files["train.py"] + b"better = 1\n"})
                 claim = board.claim("gpu0", fence, Idea("better"), 0, request="claim")
-                board.enter(claim, code_of(plan_.source, source), request="enter")  # type: ignore[arg-type]
+                board.enter(claim, code_of(plan_.code.source, source), request="enter")  # type: ignore[arg-type]
             work = board.next_work("gpu0", fence, request=f"work {number}")
             assert isinstance(work, Measure)
             run = Run(work.run, work.attempt, 1e6, 1.0, 1.0, metrics=Metrics(value, True))
@@ -125,7 +125,7 @@ def test_a_plan_says_everything_and_changes_nothing(root: Path) -> None:
     assert made.folder == root / ".swarm" / "nov20"
     assert list(made.slots) == ["gpu0", "gpu1"] and made.device.startswith("sim: ")
     assert made.base_commit == git(root, "rev-parse", "HEAD")
-    assert made.source.files == {"train.py": (root / "train.py").read_bytes()}
+    assert made.code.source.files == {"train.py": (root / "train.py").read_bytes()}
     key = json.loads(made.key)
     assert set(key) == {"device", "threads", "data", "fixed", "budget", "metric", "torch"}
     assert {category for _, category in categories(made).values()} == {"architecture", "learning rate"}
@@ -216,7 +216,7 @@ def test_a_sweep_that_finds_nothing_to_turn(root: Path) -> None:
     commit(root, train_py="print('nothing to turn: 3')\n")
     refused(root, "the sweep finds nothing to turn in train.py", "--researcher")
     made = plan(root, researcher="command", option={"command": "sh {prompt}"})
-    assert not made.knobs and {category for _, category in categories(made).values()} == {""}
+    assert not made.code.knobs and {category for _, category in categories(made).values()} == {""}
 
 
 def test_a_mix_has_a_researcher_for_every_agent_and_none_too_many(root: Path) -> None:
@@ -346,7 +346,7 @@ def test_from_starts_where_the_other_swarm_got_to(root: Path, night: Callable[..
     (root / "train.py").write_text("half an edit, which does not matter here\n")
     made = plan(root, tag="apr6", from_tag="apr5")
     assert made.base_commit == git(root, "rev-parse", "autoresearch/apr5")
-    assert made.source.files["train.py"].endswith(b"better = 1\n")
+    assert made.code.source.files["train.py"].endswith(b"better = 1\n")
     refused(root, "--from apr9", "there are: apr5", tag="apr6", from_tag="apr9")
 
 

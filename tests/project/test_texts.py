@@ -76,8 +76,8 @@ def test_the_direction_of_the_part_that_names_the_metric() -> None:
     [
         ("You launch it simply as: `uv run train.py`.", [Run("uv run train.py", 1)]),
         ("Run the experiment: `python t.py > run.log 2>&1` (redirect)", [Run("python t.py", 3)]),
-        ("4. Run:\n\n```bash\npython run.py --config \\\n  c.json\n```", [Run("python run.py --config c.json", 1)]),
-        ("```\n$ bash go.sh 2>&1 | tee run.log\n```", [Run("bash go.sh", 2)]),
+        ("4. Run:\n\n```bash\npython run.py --config \\\n  c.json\n```", [Run("python run.py --config c.json", 1, fenced=True)]),
+        ("```\n$ bash go.sh 2>&1 | tee run.log\n```", [Run("bash go.sh", 2, fenced=True)]),
         ("2. Run `python run.py --quick` for a fast test", [Run("python run.py --quick", 1)]),
         ("`uv run prepare.py`, `uv sync`, `pip install x`, `pytest -q`, `./models/`, `train.py`", []),
         ("`uv run <script>`", [Run("uv run <script>", 0)]),

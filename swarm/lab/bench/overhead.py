@@ -58,10 +58,10 @@ def _run(plan: Plan, folder: Path) -> dict[str, float]:
     slot = next(iter(plan.slots.values()))
     sandboxed = not sandbox.missing()
     runner = LocalRunner(plan.project, base_tree(plan), folder, slot, sandboxed=sandboxed, checkout=plan.root)
-    sha = plan.source.sha
+    sha = plan.code.source.sha
     work = Measure("overhead", 1, "overhead", "overhead", Purpose.FIRST, 1, sha, sha, plan.budget)
     began = time.monotonic()
-    run = asyncio.run(runner.run(work, plan.source, lambda progress: None))
+    run = asyncio.run(runner.run(work, plan.code.source, lambda progress: None))
     wall = time.monotonic() - began
     if run.metrics is None:
         raise SwarmError(f"the run gave no number: {run.reason}")
