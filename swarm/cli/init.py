@@ -35,7 +35,7 @@ def add_to(verbs: Any) -> None:
 
 
 def init(options: argparse.Namespace) -> int:
-    """Writes swarm.toml for a repository: looks, runs it once, asks what is not clear."""
+    """Looks at a repository, runs it, asks, and writes its swarm.toml."""
     if options.example:
         return _start_from(options.example, Path(options.directory))
     from swarm.cli.trial import show_end

@@ -85,9 +85,9 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
 async def _run_once(
     plan: Plan, runner: LocalRunner, number: int, seed: int, report: Report
 ) -> tuple[Run, Result | None]:
-    sha, purpose = plan.code.source.sha, Purpose.BASELINE if number != CHECKS else Purpose.CHECK
-    work = Measure(f"trial.{number}", 1, "trial", "trial", purpose, seed, sha, sha, plan.budget)
-    run = await runner.run(work, plan.code.source, lambda progress: report(number, progress))
+    source, purpose = plan.code.source, Purpose.BASELINE if number != CHECKS else Purpose.CHECK
+    work = Measure(f"trial.{number}", 1, "trial", "trial", purpose, seed, source.sha, source.sha, plan.budget)
+    run = await runner.run(work, source, lambda progress: report(number, progress))
     result = runner.result(work.run, work.attempt)
     runner.acknowledge(work.run, work.attempt)
     return run, result
@@ -131,12 +131,13 @@ def _phases(run: Run, result: Result | None) -> Phases:
 
 def editable_files(plan: Plan) -> tuple[EditableFile, ...]:
     """What a researcher can edit."""
-    return tuple(_editable_file(plan, path, content) for path, content in plan.code.source.files.items())
+    files = plan.code.source.files.items()
+    return tuple(_editable_file(path, content, plan.code.knobs.get(path, 0)) for path, content in files)
 
 
-def _editable_file(plan: Plan, path: str, content: bytes) -> EditableFile:
-    lines = sum(bool(line.strip()) for line in read_text(content).text.splitlines())
-    return EditableFile(path, lines, plan.code.knobs.get(path, 0))
+def _editable_file(path: str, content: bytes, knobs: int) -> EditableFile:
+    lines = read_text(content).text.splitlines()
+    return EditableFile(path, sum(bool(line.strip()) for line in lines), knobs)
 
 
 # -- before and after ----------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import UsageError
+from swarm.execution.included import Included
+from swarm.execution.slot import Slot
 from swarm.execution.workspace import Workspace
 from swarm.history.repository import History
 from swarm.launch import files
@@ -154,7 +156,8 @@ def test_too_much_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_comparability_key_changes_with_every_fixed_file(root: Path) -> None:
     def key() -> object:
         settled = found(root, "src", "../common")
-        return comparability_key(settled.project, settled.fixed, "cuda: x", {"gpu0": None}, 1.0, {})["fixed"]  # type: ignore[dict-item]
+        slots = {"gpu0": Slot("cuda", 0)}
+        return comparability_key(root, settled.project, settled.fixed, "cuda: x", slots, 1.0, {}, Included())["fixed"]
 
     before = key()
     (root / "common" / "more" / "x.py").write_text("changed")
