@@ -123,11 +123,11 @@ def launch(options: argparse.Namespace) -> int:
     find_slots = _slot_finder(config.address or os.environ.get("RAY_ADDRESS"))
     plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots)), chosen)
     if options.json:
-        return _launch_for_programs(with_policy(tried(plan), chosen), flags)
+        return _launch_for_programs(tried(plan, chosen), flags)
     screen = console()
     print(introduce(plan.config.researcher, plan.researchers.values(), researcher_options(plan.config, plan.project)))
     screen.print(describe(plan))
-    plan = with_policy(tried(plan, screen), chosen)
+    plan = tried(plan, chosen, screen)
     if config.dry_run:
         screen.print(describe_settings(settings))
         return 0

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from swarm.records import Progress
 
 
-def tried(plan: Plan, screen: Console | None = None) -> Plan:
-    """The plan with its trial, which is made now where it has to be; `screen` shows it, to people.
+def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
+    """The plan with its trial, which is made now where it has to be; `screen` shows it, to people. It speaks for a keep
+    rule, unless a person has `chosen` one.
 
     SwarmError where nothing can be founded on what it showed, after the end of the log of what crashed.
     """
-    from swarm.launch.plan import no_trial
+    from swarm.launch.plan import no_trial, with_policy
     from swarm.launch.trial import refusal
     from swarm.launch.trial_run import editable_files, idle_sweep, make_trial
     from swarm.launch.trial_store import store
@@ -41,7 +42,7 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
     except KeyboardInterrupt:
         print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
         raise
-    plan = replace(plan, trial=trial)
+    plan = with_policy(replace(plan, trial=trial), chosen)
     if screen and trial.completed:
         screen.print("", describe_trial(plan), sep="\n")
     if problem := refusal(trial, plan.project):
