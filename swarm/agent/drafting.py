@@ -61,6 +61,7 @@ class Drafting:
             if isinstance(asked, Connected):
                 asked.connect(name, board)
         self.fence, self.note = 0, ""
+        self.run_seconds = project.budget  # how long the newest run took, as far as one is known
         self._why = ""  # the last failure of a researcher, as part of `note`
         self.standin = ""  # why the fallback is asked, while it is
         self._stuck = ""  # why there is no idea, while there is none
@@ -128,7 +129,7 @@ class Drafting:
     def _patience(self) -> float:
         """Seconds until it is asked again. Whoever has nothing to propose may have after another verdict; where runs
         are short that is soon, and so is the moment when nothing is left to try."""
-        return min(PATIENCE, max(1.0, self.project.budget * VERDICT)) if self._spent else PATIENCE
+        return min(PATIENCE, max(1.0, self.run_seconds * VERDICT)) if self._spent else PATIENCE
 
     async def _draft_with(self, researcher: Researcher) -> Draft:
         """Lets one researcher try several times; REFUSED where it fails, or has nothing that can run."""

@@ -107,6 +107,7 @@ class Agent:
     async def _run_once(self, work: Measure) -> None:
         """run, record. MachineFault after several infrastructure failures in a row."""
         run = await self._run(work)
+        self.drafting.run_seconds = run.seconds
         verdict = await self._record(run)
         await self._watch_crashes(verdict, run)
         self.faults = self.faults + 1 if run.failure is Failure.INFRASTRUCTURE else 0

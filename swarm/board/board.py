@@ -14,6 +14,7 @@ from typing import Any
 
 from swarm.board import claims, scheduler, spending, trials
 from swarm.board.briefing import brief, dossier
+from swarm.board.findings import page_before
 from swarm.board.limits import limit
 from swarm.errors import Fenced
 from swarm.ledger import agents, experiments, payments, swarms, transitions
@@ -33,6 +34,7 @@ from swarm.records import (
     Dossier,
     Duplicate,
     Entered,
+    Finding,
     Idea,
     Rebase,
     Rest,
@@ -185,6 +187,11 @@ class Board:
         """One judged experiment looked at closely; None where there is none of that id."""
         with self.ledger.reading():
             return dossier(self._now(), experiment)
+
+    def history(self, before: str) -> tuple[Finding, ...]:
+        """A page of the findings that are older than this experiment's, newest first; () where none is."""
+        with self.ledger.reading():
+            return page_before(self._now(), before)
 
     def source(self, sha: str) -> Source:
         return load_source(self.ledger, sha)

@@ -15,6 +15,7 @@ from swarm.records import (
     Dossier,
     Duplicate,
     Entered,
+    Finding,
     Idea,
     Rebase,
     Run,
@@ -57,6 +58,9 @@ class BoardClient:
 
     async def dossier(self, experiment: str) -> Dossier | None:
         return await self._call("dossier", experiment)
+
+    async def history(self, before: str) -> tuple[Finding, ...]:
+        return await self._call("history", before)
 
     async def source(self, sha: str) -> Source:
         """A source never changes, so it is asked for once."""

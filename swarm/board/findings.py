@@ -19,6 +19,7 @@ from swarm.records import Finding, Rung
 
 # Findings of a briefing at most: the newest, and kept ones beside them; small whatever the history.
 KNOWN, KEPT = 400, 100
+PAGE = 200  # of the history, for who asks for all of it: other calls to the board wait that long
 
 Changes = Callable[[str, int], list[str]]  # the categories of what the trunk took since that position of that swarm
 
@@ -56,6 +57,17 @@ def findings(tx: Transaction) -> tuple[Finding, ...]:
         rungs = dict(line.split(" ") for text in listed if text for line in text.split("\n"))
         memory.listed, memory.found = listed, {id: _known(tx, memory, id, rungs[id]) for id in rungs}
     return tuple(known for _, known in memory.found.values())
+
+
+def page_before(tx: Transaction, name: str) -> tuple[Finding, ...]:
+    """The findings before that of the experiment, newest first; none where there are no older ones."""
+    changes = functools.cache(functools.partial(repeats.changes_since, tx.ledger, tx.tag))
+    found = []
+    for id in experiments.judged_before(tx.ledger, name, PAGE):
+        row = experiments.experiment(tx.ledger, id)
+        value = experiments.own_mean(tx.ledger, id)
+        found.append(finding(tx.swarm, row, value, changes(row.tag, row.position)))
+    return tuple(found)
 
 
 def finding(swarm: SwarmRow, row: ExperimentRow, value: float | None, changes: list[str]) -> Finding:

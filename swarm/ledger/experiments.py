@@ -176,9 +176,20 @@ def newest_kept_ids(ledger: Ledger, most: int) -> str | None:
     return ledger.value(_LISTED.format("experiments_kept", " AND status = 'keep'"), most)
 
 
+def judged_before(ledger: Ledger, name: str, most: int) -> list[str]:
+    """The ids of the judged ideas before this one, newest first."""
+    rows = ledger.rows(
+        "SELECT id FROM experiments INDEXED BY experiments_by_verdict WHERE state = 'judged' AND baseline = 0"
+        " AND (judged, id) < (SELECT judged, id FROM experiments WHERE id = ?) ORDER BY judged DESC, id DESC LIMIT ?",
+        name,
+        most,
+    )
+    return [row["id"] for row in rows]
+
+
 _LISTED = (
     "SELECT group_concat(id || ' ' || rung, char(10)) FROM (SELECT id, rung FROM experiments INDEXED BY {}"
-    " WHERE state = 'judged' AND baseline = 0{} ORDER BY judged DESC LIMIT ?)"
+    " WHERE state = 'judged' AND baseline = 0{} ORDER BY judged DESC, id DESC LIMIT ?)"
 )
 
 

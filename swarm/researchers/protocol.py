@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from swarm.records import Briefing, Dossier, Edit, Idea, Run
+from swarm.records import Briefing, Dossier, Edit, Finding, Idea, Run
 from swarm.researchers.options import Option
 
 
@@ -51,6 +51,7 @@ class BoardAccess(Protocol):
     async def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None: ...
     async def money_left(self) -> float: ...
     async def dossier(self, experiment: str) -> Dossier | None: ...
+    async def history(self, before: str) -> tuple[Finding, ...]: ...
 
 
 @runtime_checkable

@@ -455,6 +455,17 @@ def test_when_nobody_has_an_idea_left_the_swarm_ends_by_itself(make_room: Callab
     assert [row["status"] for row in room.experiments()][-1] == "discard"
 
 
+def test_who_is_exhausted_is_asked_again_as_soon_as_runs_are_short(make_room: Callable[..., Room]) -> None:
+    room = make_room(max_experiments=None)
+    drafting = room.agent(room.thinker()).drafting
+    drafting._spent = True
+    waits = []
+    for seconds in (0.5, 40.0, 3000.0):
+        drafting.run_seconds = seconds
+        waits.append(drafting._patience())
+    assert waits == [1.0, 4.0, 30.0]
+
+
 def test_while_one_of_two_still_has_ideas_nothing_ends(make_room: Callable[..., Room]) -> None:
     room = make_room(max_experiments=4, agents=2)
 

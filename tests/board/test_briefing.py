@@ -64,6 +64,22 @@ def test_a_briefing_stays_small_and_tells_the_newest(night: Night, monkeypatch: 
     assert [finding.knobs["k1"] for finding in told.findings] == ["17", "16", "15", "14", "13"]
 
 
+def test_what_a_briefing_is_too_short_for_is_in_the_pages_of_the_history(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        night.draft("gpu0", 1, number + 10)
+        night.run("gpu0", 1.5)
+    whole = night.board.briefing("gpu0").findings
+    monkeypatch.setattr(findings, "PAGE", 3)
+    first = night.board.history(whole[0].experiment)
+    second = night.board.history(first[-1].experiment)
+    third = night.board.history(second[-1].experiment)
+    assert [len(page) for page in (first, second, third)] == [3, 3, 1]
+    assert (whole[0], *first, *second, *third) == whole
+    assert night.board.history(whole[-1].experiment) == night.board.history("nothing") == ()
+
+
 def test_the_last_verdict_is_shown_closely(night: Night) -> None:
     assert night.board.briefing("gpu0").last is None
     night.keep("gpu0", 0, 0.99)

@@ -54,8 +54,10 @@ class Wild:
             return str(error)
 
     def launch(self, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-        """A swarm of the three ideas, as a user starts it."""
-        steps = [{key: idea[key] for key in ("title", "path", "replace")} for idea in self.expected["ideas"]]
+        """A swarm of the three ideas, as a user starts it. The better one comes last: all are written against the
+        untouched code."""
+        ideas = sorted(self.expected["ideas"], key=lambda idea: "better" in idea)
+        steps = [{key: idea[key] for key in ("title", "path", "replace")} for idea in ideas]
         script = folder / f"{self.name}.json"
         script.write_text(json.dumps({"steps": steps}))
         words = ["--tag", "apr5", "--agents", "1", "--max-experiments", "3"]
@@ -139,6 +141,8 @@ def wrong_results(wild: Wild) -> list[str]:
             wrong.append(f"{title}: {row['status']} ({row['reason']})")
         if "better" in idea and (row["value"] is None or abs(row["value"] / idea["better"] - 1) > 1e-3):
             wrong.append(f"{title}: measured {row['value']}, which is {idea['better']}")
+        if ("crash" in idea) != (row["status"] == "crash"):
+            wrong.append(f"{title}: {row['status']} ({row['reason']})")
         if "guarded" in idea and not row["reason"].startswith("guard"):
             wrong.append(f"{title}: refused for another reason than its guard: {row['reason']}")
     return wrong

@@ -80,6 +80,7 @@ class _Reader:
         self._positions = Positions(text)
         self._found: list[tuple[str, Literal]] = []  # with the plain name that must be read somewhere, or ""
         self._reads: set[str] = set()
+        self._own_reads: frozenset[str] = frozenset()  # without what other files read
         self._class = ""
         self._calls: dict[str, list[tuple[set[str], int, bool]]] = defaultdict(list)
         self._parameters: dict[int, tuple[str, str, int]] = {}  # by start: whose parameter, which, at which position
@@ -96,7 +97,7 @@ class _Reader:
                 self._add(str(keyword.arg), keyword.value, Place.CONSTANT, str(keyword.arg))
         else:
             self._body(tree.body, "")
-        reads = frozenset(self._reads)
+        reads = self._own_reads = frozenset(self._reads)
         self._reads |= self._elsewhere
         return PythonFile(tuple(self._settled()), reads)
 
@@ -380,7 +381,8 @@ class _Reader:
         for table, name in self._looked_up:
             self._compared[name] += self._tables.get(table, [])
         constants = {literal.name: literal.start for _, literal in self._found if literal.place is Place.CONSTANT}
-        heard = any(read in self._reads for read, literal in self._found if literal.place is Place.CONSTANT)
+        # A file of nothing but settings may be read by a file that is not seen here.
+        heard = any(read in self._own_reads for read, literal in self._found if literal.place is Place.CONSTANT)
         done: set[int] = set()
         for read, literal in self._found:
             start = literal.start

@@ -11,8 +11,9 @@ from itertools import combinations, product
 from pathlib import Path
 
 from swarm.records import Briefing, Edit, Failure, Idea, Run
-from swarm.researchers.protocol import Exhausted, Profile
+from swarm.researchers.protocol import BoardAccess, Exhausted, Profile
 from swarm.researchers.sweep.constraints import canonical, settle
+from swarm.researchers.sweep.history import History
 from swarm.researchers.sweep.joint_moves import fine_moves, joint_moves, patched_moves
 from swarm.researchers.sweep.knob_findings import KnobFindings
 from swarm.researchers.sweep.knob_space import STRUCTURE, Key, KnobSpace, key_of, open_knob_space
@@ -45,15 +46,22 @@ class Sweep:
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
         self._agent, self._seed = agent, seed
         self._findings = KnobFindings()
+        self._history: History | None = None
         self._newest: deque[Idea] = deque(maxlen=_REMEMBERED)  # its own proposals
         self._proposed: dict[Key, int] = {}  # and the trunk position that each was proposed from last
         self._refused: set[Key] = set()
         self._trail: dict[str, list[Value]] = {}  # each knob's values on the trunk, as far as this agent saw them
 
+    def connect(self, agent: str, board: BoardAccess) -> None:
+        """Lets it look up the findings that briefings are too short for."""
+        self._history = History(board)
+
     async def propose(self, briefing: Briefing) -> Idea:
         space = open_knob_space(briefing.parent, briefing.device)
         if space is None:
             raise Exhausted("no editable file has knobs that the sweep can read")
+        if self._history:
+            briefing = await self._history.completed(briefing)
         self._follow(space, briefing)
         live = [idea.knobs for _, idea in briefing.live if idea.knobs]
         taken = {key_of(idea) for _, idea in briefing.live} | self._refused

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from swarm.records import Dossier
+from swarm.records import Dossier, Finding
 from swarm.researchers.llm import money
 from swarm.researchers.llm.money import Bill, OutOfMoney, OwnSpending, SharedSpending, Usage, reserved
 from swarm.researchers.protocol import Exhausted
@@ -76,6 +76,9 @@ class Till:
         return 1.5
 
     async def dossier(self, experiment: str) -> Dossier | None: ...
+
+    async def history(self, before: str) -> tuple[Finding, ...]:
+        return ()
 
 
 def test_a_shared_spending_waits_for_what_others_give_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -309,6 +309,9 @@ class Shelf:
     async def dossier(self, experiment: str) -> Dossier | None:
         return self.dossiers.get(experiment)
 
+    async def history(self, before: str) -> tuple[Finding, ...]:
+        return ()
+
 
 def test_any_experiment_can_be_looked_up_on_the_board(
     serve: Callable[..., MessagesServer], brief: Callable[..., Briefing], folder: Path
