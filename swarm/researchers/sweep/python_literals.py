@@ -97,9 +97,9 @@ class _Reader:
                 self._add(str(keyword.arg), keyword.value, Place.CONSTANT, str(keyword.arg))
         else:
             self._body(tree.body, "")
-        reads = self._own_reads = frozenset(self._reads)
+        reads = frozenset(self._reads)
         self._reads |= self._elsewhere
-        return PythonFile(tuple(self._settled()), reads)
+        return PythonFile(tuple(self._settled(reads)), reads)
 
     # -- what the whole file says of its names -----------------------------------------------------------------
 
@@ -376,13 +376,16 @@ class _Reader:
             comment = self._positions.comment(start, end)
             self._found.append((read, Literal(name, start + 1, end - 1, value, place, comment)))
 
-    def _settled(self) -> Iterator[Literal]:
-        """What is found, without what has no effect: unread names, counters, defaults that every call replaces."""
+    def _settled(self, own: frozenset[str]) -> Iterator[Literal]:
+        """What is found, without what has no effect: unread names, counters, defaults that every call replaces.
+
+        A file that reads none of its `own` constants is settings for others, whom nobody may know: all of them count.
+        """
         for table, name in self._looked_up:
             self._compared[name] += self._tables.get(table, [])
         constants = {literal.name: literal.start for _, literal in self._found if literal.place is Place.CONSTANT}
         # A file of nothing but settings may be read by a file that is not seen here.
-        heard = any(read in self._own_reads for read, literal in self._found if literal.place is Place.CONSTANT)
+        heard = any(read in own for read, literal in self._found if literal.place is Place.CONSTANT)
         done: set[int] = set()
         for read, literal in self._found:
             start = literal.start
