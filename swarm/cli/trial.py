@@ -33,7 +33,7 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
         return plan
     editable = editable_files(plan)
     try:
-        with _shown(plan, screen) as report:
+        with progress_shown(plan, screen) as report:
             trial = make_trial(plan, editable, report, always=asked)
     except KeyboardInterrupt:
         print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
@@ -42,14 +42,14 @@ def tried(plan: Plan, screen: Console | None = None) -> Plan:
     if screen and trial.completed:
         screen.print("", describe_trial(plan), sep="\n")
     if problem := refusal(trial, plan.project):
-        _show_end(trial)
+        show_end(trial)
         raise problem
     store(plan, trial)
     return plan
 
 
 @contextlib.contextmanager
-def _shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
+def progress_shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
     """What is told while the trial runs: a line that moves in a terminal, one that stays elsewhere."""
     from swarm.views.trial import progress_line
 
@@ -69,7 +69,7 @@ def _shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
         yield show
 
 
-def _show_end(trial: Trial) -> None:
+def show_end(trial: Trial) -> None:
     """The end of the log of a run that gave no number."""
     from rich.console import Console
 

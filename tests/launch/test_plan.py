@@ -90,7 +90,7 @@ def night(root: Path) -> Callable[..., Ledger]:
         (plan_.folder.parent / ".gitignore").write_text("*\n")
         ledger = Ledger(ledger_path(root), write=True)
         found(
-            ledger, plan_.source, categories(plan_), fingerprint(plan_.source), 1e6, tag=tag,
+            ledger, plan_.code.source, categories(plan_), fingerprint(plan_.code.source), 1e6, tag=tag,
             base_commit=plan_.base_commit, from_tag=None, key=plan_.key, device=plan_.device, metric="val_bpb",
             direction="lower", policy="greedy", researcher="sweep", budget=plan_.budget, deadline=None,
             max_experiments=None, max_usd=None, sigma_prior=0.001,
@@ -100,9 +100,9 @@ def night(root: Path) -> Callable[..., Ledger]:
         fence = board.join("gpu0", request="join")
         for number, value in enumerate((1.0, 1.001, 0.9)):
             if number == 2:
-                source = Source({"train.py": plan_.source.files["train.py"] + b"better = 1\n"})
+                source = Source({"train.py": plan_.code.source.files["train.py"] + b"better = 1\n"})
                 claim = board.claim("gpu0", fence, Idea("better"), 0, request="claim")
-                board.enter(claim, code_of(plan_.source, source), request="enter")  # type: ignore[arg-type]
+                board.enter(claim, code_of(plan_.code.source, source), request="enter")  # type: ignore[arg-type]
             work = board.next_work("gpu0", fence, request=f"work {number}")
             assert isinstance(work, Measure)
             run = Run(work.run, work.attempt, 1e6, 1.0, 1.0, metrics=Metrics(value, True))
