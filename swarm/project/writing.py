@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from swarm.project.found import Found
 from swarm.project.keys import KEYS
 from swarm.project.project import Project
-from swarm.text import one_line
+from swarm.text import one_line, printable
 
 _OFFERED = ("guards", "checks", "include", "readable", "pass_env", "network", "timeout", "result", "pattern")
 _WIDTH = 100
@@ -82,7 +82,7 @@ Get the {"lowest" if better == "lower" else "highest"} **{project.metric}** that
 
 def _comment(text: str) -> str:
     # The name of a file may hold what a comment of TOML must not.
-    text = "".join(character if character.isprintable() else " " for character in one_line(text))
+    text = printable(one_line(text))
     return "\n".join(textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# "))
 
 

@@ -19,7 +19,7 @@ from swarm.project.settings import Config
 from swarm.snapshot.comparable import opened
 from swarm.views.plan import describe
 
-TRAIN = """
+TRAIN = """LEARNING_RATE = 0.1
 import os, pathlib, json
 rows = open("data/train.csv").read()
 more = pathlib.Path(__file__).parent / "corpus" / "part" / "a.txt"
@@ -83,7 +83,7 @@ def test_a_folder_that_git_holds_little_of_is_told_too(make: Make) -> None:
         (root / name).parent.mkdir()
         (root / name).write_text("")
     (root / ".gitignore").write_text("data\ncorpus\ncache\n")
-    (root / "train.py").write_text("import os\nx = os.listdir('held')\nprint('val_loss: 1', os.path.join(R, 'src'))\n")
+    (root / "train.py").write_text("LEARNING_RATE = 0.1\nimport os\nx = os.listdir('held')\nprint('val_loss: 1', os.path.join(R, 'src'))\n")
     make()
     (line,) = plan(root).access.unheld
     assert line == 'train.py names held, which git does not hold all of: include = ["held"]'
@@ -94,7 +94,7 @@ def test_other_languages_are_read_by_their_quotes(make: Make) -> None:
     (root / "bench.js").write_text("const x = require('fs').readFileSync('data/train.csv'); // it's here\n")
     (root / "run.sh").write_text('wc -l "corpus/part/a.txt"\n')
     root = make('fixed = ["bench.js", "run.sh"]', 'include = ["data"]')
-    (root / "train.py").write_text("print('val_loss: 1')")
+    (root / "train.py").write_text("LEARNING_RATE = 0.1\nprint('val_loss: 1')")
     make('fixed = ["bench.js", "run.sh"]')
     assert [line.split(" names")[0] for line in plan(root).access.unheld] == ["bench.js", "run.sh"]
 
