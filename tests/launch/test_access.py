@@ -83,7 +83,9 @@ def test_a_folder_that_git_holds_little_of_is_told_too(make: Make) -> None:
         (root / name).parent.mkdir()
         (root / name).write_text("")
     (root / ".gitignore").write_text("data\ncorpus\ncache\n")
-    (root / "train.py").write_text("LEARNING_RATE = 0.1\nimport os\nx = os.listdir('held')\nprint('val_loss: 1', os.path.join(R, 'src'))\n")
+    (root / "train.py").write_text(
+        "LEARNING_RATE = 0.1\nimport os\nx = os.listdir('held')\nprint('val_loss: 1', os.path.join(R, 'src'))\n"
+    )
     make()
     (line,) = plan(root).access.unheld
     assert line == 'train.py names held, which git does not hold all of: include = ["held"]'
