@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import add_verb, root_of
+from swarm.cli.output import console
 from swarm.errors import SwarmError, UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from swarm.launch.trial import Trial
     from swarm.project.found import Found, Question
     from swarm.project.project import Project
+    from swarm.project.settings import Config
 
 SETTINGS = "swarm.toml"
 _AFTER_THE_RUN = ("metric", "direction")  # what a run's output helps to answer
@@ -46,11 +50,13 @@ def init(options: argparse.Namespace) -> int:
     if name := settings_file(root):
         raise UsageError(f"{root} has its settings in {name} already: `python -m swarm launch --dry-run` shows them")
     answer = _guess if options.yes else _ask if sys.stdin.isatty() and sys.stdout.isatty() else _refuse
-    said = _settled(root, {}, answer, but=_AFTER_THE_RUN)
+    # Whoever cannot be asked is refused before the run, not after it.
+    said = _settled(root, {}, answer, but=() if answer is _refuse else _AFTER_THE_RUN)
     trial = None if options.no_run else _tried(root, said)
     said = _settled(root, said, lambda question: answer(_with_values(question, trial)))
+    console().print(_table(said))
     project = project_from({key: found.value for key, found in said.items()}, SETTINGS, root)
-    if trial and (problem := refusal_of(trial, project)):
+    if trial and (problem := _refusal_of(trial, project)):
         show_end(trial)
         raise problem
     (root / SETTINGS).write_text(settings_text(said), encoding="utf-8")
@@ -60,6 +66,8 @@ def init(options: argparse.Namespace) -> int:
         text = program_text(project, trial.phases.whole if trial else None, others, _knobs(root, project))
         (root / project.program).write_text(text, encoding="utf-8")
         print(f"wrote {project.program}: say there what you know of the problem")
+    if trial:
+        _keep(root, trial)
     print("next:  python -m swarm launch --dry-run     the plan\n       python -m swarm launch --hours 8")
     return 0
 
@@ -69,23 +77,23 @@ def init(options: argparse.Namespace) -> int:
 
 def _tried(root: Path, said: Mapping[str, Found]) -> Trial:
     """One run of the untouched code, whether or not the metric is known yet. SwarmError where it does not end well."""
-    from swarm.cli.output import console
-    from swarm.cli.trial import show_end, shown
+    from swarm.cli.trial import progress_shown, show_end
     from swarm.launch.plan import make_plan
     from swarm.launch.trial import refusal
     from swarm.launch.trial_run import editable_files, make_trial
     from swarm.project.project import Project
-    from swarm.project.settings import read_config
 
     values = {key: found.value for key, found in said.items()}
     project = Project(**{"metric": UNKNOWN, **values})
-    config, _ = read_config({"trial": "always"}, {}, os.environ)
-    plan = make_plan(root, config, thinks=False, project=project)
+    plan = make_plan(root, _config(), thinks=False, project=project)
     command = " ".join(project.command).replace("{python}", "python")
     print(f"running it once (Ctrl-C ends it, --no-run only looks): {command}", flush=True)
-    screen = console()
-    with shown(plan, screen if screen.is_terminal else None) as report:
-        trial = make_trial(plan, editable_files(plan), report)
+    try:
+        with progress_shown(plan, screen if (screen := console()).is_terminal else None) as report:
+            trial = make_trial(plan, editable_files(plan), report)
+    except KeyboardInterrupt:
+        print("swarm: the run was ended, and nothing was written", file=sys.stderr)
+        raise
     if not trial.completed and (problem := refusal(trial, project)):
         show_end(trial)
         raise problem
@@ -94,7 +102,24 @@ def _tried(root: Path, said: Mapping[str, Found]) -> Trial:
     return trial
 
 
-def refusal_of(trial: Trial, project: Project) -> SwarmError | None:
+def _config() -> Config:
+    """The settings of a launch without flags, but that the code is run whatever is known of it."""
+    from swarm.project.settings import read_config
+
+    return read_config({"trial": "always"}, {}, os.environ)[0]
+
+
+def _keep(root: Path, trial: Trial) -> None:
+    """Keeps the run for the first launch, where it was made of what is now written: its metric was known before."""
+    from swarm.launch.plan import make_plan
+    from swarm.launch.trial_store import identity, store
+
+    plan = make_plan(root, _config(), thinks=False)
+    if trial.value is not None and trial.of == identity(plan):
+        store(plan, trial)
+
+
+def _refusal_of(trial: Trial, project: Project) -> SwarmError | None:
     """Why no swarm could be founded on the run, now that the metric is known."""
     value = trial.found.get(project.metric)
     if trial.value is None and not isinstance(value, (int, float)) and not (project.result or project.pattern):
@@ -176,6 +201,21 @@ def _settled(root: Path, said: Mapping[str, Found], answer: Answer, but: Sequenc
         answers[question.key] = answer(question)
 
 
+def _table(said: Mapping[str, Found]) -> Table:
+    """Each key with its value and where that comes from."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from swarm.views.formatting import clean
+
+    table = Table.grid(padding=(0, 2))
+    for style in ("bold", "", "dim"):
+        table.add_column(style=style, overflow="fold")
+    for key, found in said.items():
+        table.add_row(key, Text(clean(_shown(found.value))), Text(clean(found.origin)))
+    return table
+
+
 def _guess(question: Question) -> Found:
     """The best candidate, said aloud. UsageError where there is none: a wrong coin flip would lose a night."""
     if not question.candidates or not question.guessable:
@@ -202,7 +242,7 @@ def _ask(question: Question) -> Found:
     for number, found in enumerate(listed, 1):
         print(f"  {number}  {_shown(found.value)}  ({found.origin})")
     while True:
-        typed = input(f"{question.key}{f' [1 to {len(listed)}, or type it]' if listed else ''}: ").strip()
+        typed = _typed(f"{question.key}{f' [1 to {len(listed)}, or type it]' if listed else ''}: ")
         if typed.isdigit() and 1 <= int(typed) <= len(listed):
             return listed[int(typed) - 1]._replace(origin="chosen")
         try:
@@ -210,6 +250,13 @@ def _ask(question: Question) -> Found:
                 return Found(read_answer(question.key, typed), "typed")
         except UsageError as error:
             print(error)
+
+
+def _typed(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError as error:
+        raise UsageError("no answer was given, and nothing was written") from error
 
 
 def _shown(value: object) -> str:

@@ -35,7 +35,7 @@ def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
         return plan
     editable = editable_files(plan)
     try:
-        with shown(plan, screen) as report:
+        with progress_shown(plan, screen) as report:
             trial = make_trial(plan, editable, report, always=asked)
     except KeyboardInterrupt:
         print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
@@ -54,7 +54,7 @@ def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
 
 
 @contextlib.contextmanager
-def shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
+def progress_shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
     """What is told while the trial runs: a line that moves in a terminal, one that stays elsewhere."""
     from swarm.views.trial import progress_line
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from swarm.project.found import Found
 from swarm.project.keys import KEYS
 from swarm.project.project import Project
+from swarm.text import one_line, printable
 
 _OFFERED = ("guards", "checks", "include", "readable", "pass_env", "network", "timeout", "result", "pattern")
 _WIDTH = 100
@@ -31,7 +32,9 @@ def toml(value: object) -> str:
             return "true" if value else "false"
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case int() | float():
+        case int():
+            return str(value)
+        case float():
             return f"{value:g}" if float(f"{value:g}") == value else repr(value)
         case Mapping():
             inner = ", ".join(f"{toml(str(key))} = {toml(item)}" for key, item in value.items())
@@ -78,6 +81,8 @@ Get the {"lowest" if better == "lower" else "highest"} **{project.metric}** that
 
 
 def _comment(text: str) -> str:
+    # The name of a file may hold what a comment of TOML must not.
+    text = printable(one_line(text))
     return "\n".join(textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# "))
 
 

@@ -80,7 +80,6 @@ class _Reader:
         self._positions = Positions(text)
         self._found: list[tuple[str, Literal]] = []  # with the plain name that must be read somewhere, or ""
         self._reads: set[str] = set()
-        self._own_reads: frozenset[str] = frozenset()  # without what other files read
         self._class = ""
         self._calls: dict[str, list[tuple[set[str], int, bool]]] = defaultdict(list)
         self._parameters: dict[int, tuple[str, str, int]] = {}  # by start: whose parameter, which, at which position
