@@ -153,7 +153,7 @@ def test_a_part_of_a_repository_is_its_own_project_and_not_taken_for_the_whole(t
     (root / "part").mkdir()
     (root / "part" / "swarm.toml").write_text("budget = 1\n")
     done = launch(root / "part", "--dry-run")
-    assert done.returncode == 2 and "swarm.toml must say command and editable" in done.stderr
+    assert done.returncode == 2 and "nothing says which files may be edited" in done.stderr
     (root / "part" / "swarm.toml").unlink()
     done = launch(root / "part", "--dry-run")
     assert done.returncode == 2 and f"but {root} is: name that with -C {root}" in done.stderr

@@ -16,6 +16,7 @@ from swarm.project.project import load_project
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FLAGS = {
+    "cpp": ["--max-experiments", "6"],
     "function-speed": ["--max-experiments", "5"],
     "vision": ["--max-experiments", "6"],
     "prompt": [
@@ -29,12 +30,12 @@ FLAGS = {
 }
 
 
-def copied(name: str, folder: Path) -> Path:
-    root = folder / name
-    shutil.copytree(EXAMPLES / name, root, ignore=shutil.ignore_patterns("__pycache__"))
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
-        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgSign=false", *arguments]
-        subprocess.run(git, cwd=root, check=True)
+def started(name: str, root: Path) -> Path:
+    """The example in an empty folder, as its README says."""
+    root.mkdir()
+    command = [sys.executable, "-m", "swarm", "init", "--example", name, "-C", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     return root
 
 
@@ -49,12 +50,15 @@ def test_every_example_is_tested_and_explained() -> None:
     [
         pytest.param("vision", "accuracy", "higher", marks=pytest.mark.slow),
         pytest.param("function-speed", "seconds", "lower", marks=pytest.mark.slow),
+        pytest.param("cpp", "milliseconds", "lower", marks=pytest.mark.slow),
         ("prompt", "score", "higher"),
     ],
 )
 @pytest.mark.long
 def test_the_example_is_improved(name: str, metric: str, direction: str, tmp_path: Path) -> None:
-    root = copied(name, tmp_path)
+    if name == "cpp" and not shutil.which("c++"):
+        pytest.skip("no C++ compiler is installed")
+    root = started(name, tmp_path / name)
     project = load_project(root)
     assert (project.metric, project.direction) == (metric, direction)
     command = [sys.executable, "-m", "swarm", "launch", "--repo", str(root), "--device", "sim", "--agents", "1"]

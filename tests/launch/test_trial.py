@@ -152,7 +152,7 @@ CHANGES = FINE + 'open("data.csv", "a").write("more")\n'
         (FINE, SETTINGS + 'guards = { items = "<= 39" }', ("breaks a guard", "items is 40", "<= 39", "loosen")),
         (FINE, SETTINGS + 'guards = { item = ">= 1" }', ("guard item", "cannot be read", "items")),
         (FINE, SETTINGS + 'guards = { item = "+5%" }', ("guard item", "cannot be read", "items")),
-        (" \n\n", SETTINGS, ("nothing to turn in train.py", "editable")),
+        (" \n\n", SETTINGS, ("nothing is written there", "editable")),
         ("print('cost: 2')\n", SETTINGS, ("no number", "sweep", "--researcher")),
         (CHANGES, SETTINGS + 'fixed = ["data.csv"]\n', ("changes data.csv", "fixed")),
     ],
@@ -218,8 +218,8 @@ def test_checks_run_once_and_are_shown(tmp_path: Path, capsys: pytest.CaptureFix
     told = tmp_path / "told"
     root = checked(tmp_path / "project", f"echo x >> {told}; test -f program.md")
     assert try_out(root, "--sandbox", "off") == 0
-    rows = " ".join(capsys.readouterr().out.split())
-    assert f"checks echo x >> {told}; test -f program.md" in rows and "passed in" in rows
+    rows = "".join(capsys.readouterr().out.split())  # a long path is folded anywhere
+    assert f"checksechox>>{told};test-fprogram.md" in rows and "passedin" in rows
     assert told.read_text() == "x\n", "repeats of the run are not checked again"
     assert try_out(root, "--sandbox", "off", "--json") == 0
     assert json.loads(capsys.readouterr().out)["trial"]["checks"] is True
