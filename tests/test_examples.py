@@ -34,7 +34,7 @@ def started(name: str, root: Path) -> Path:
     """The example in an empty folder, as its README says."""
     root.mkdir()
     command = [sys.executable, "-m", "swarm", "init", "--example", name, "-C", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return root
 

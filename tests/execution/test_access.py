@@ -148,14 +148,14 @@ def test_a_folder_that_is_open_around_the_swarms_own_does_not_open_that(rig, hom
     """The files of other runs lie in the agent's folder, here below what is made readable."""
     if way == "none":
         pytest.skip("everything is open")
-    own = home / "work" / ".swarm" / "t" / "gpu0"
+    own = home / "lab" / ".swarm" / "t" / "gpu0"
     other = own / "runs" / "other"
     other.mkdir(parents=True)
     (other / "model.pt").write_text("secret")
-    (home / "work" / "notes").write_text("notes")
+    (home / "lab" / "notes").write_text("notes")
     rig.folder, rig.guard_folder = own, own / "guards" / rig.guard_folder.name
-    rig.project = replace(rig.project, readable=("~/work",))
-    looks = '[read("~/work/notes"), read("~/work/.swarm/t/gpu0/runs/other/model.pt")]'
+    rig.project = replace(rig.project, readable=("~/lab",))
+    looks = '[read("~/lab/notes"), read("~/lab/.swarm/t/gpu0/runs/other/model.pt")]'
     notes, model = looked(rig.run(LOOK.replace("{LOOKS}", looks)))
     assert notes == "notes" and closed(model)
 
