@@ -169,6 +169,8 @@ def judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
 def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
     """All that is known about the experiment."""
     known, source = noise(tx), tested.source or ""
+    has_checks = bool(tx.swarm.settings.get("checks"))
+    checked = runs.newest_check(tx, source) if has_checks else None
     swarms.set_sigma(tx, known.sigma)
     arms = [
         Arm(tuple(values(tx, known, own, Which.OWN)), tuple(values(tx, known, parent)))
@@ -178,8 +180,8 @@ def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
         arms,
         known.sigma,
         tested.added_size,
-        broken_guard=_breach(tx, source) or _failed_check(tx, source),
-        unchecked=bool(tx.swarm.settings.get("checks")) and runs.newest_check(tx, source) is None,
+        broken_guard=_breach(tx, source) or (checked.reason if checked and checked.failure else ""),
+        unchecked=has_checks and checked is None,
         no_effect=tested.added_size >= 0 and does_nothing(tx, tested.id),
         unaudited=runs.any_unaudited(tx.ledger, source),
         trunk_moved=tested.parent != trunk.tip(tx.ledger, tx.tag).source,
@@ -220,12 +222,6 @@ def _breach(tx: Transaction, source: str) -> str:
         [metrics.values for metrics in runs.metrics_of(tx, sha)] for sha in (source, tx.swarm.base_source)
     )
     return breach(guards, own, untouched)
-
-
-def _failed_check(tx: Transaction, source: str) -> str:
-    """The check that failed on this code, in one line; "" where none did, or none ran yet."""
-    checked = runs.newest_check(tx, source) if tx.swarm.settings.get("checks") else None
-    return checked.reason if checked and checked.failure else ""
 
 
 def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:

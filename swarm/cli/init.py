@@ -86,8 +86,7 @@ def _tried(root: Path, said: Mapping[str, Found]) -> Trial:
     values = {key: found.value for key, found in said.items()}
     project = Project(**{"metric": UNKNOWN, **values})
     plan = make_plan(root, _config(), thinks=False, project=project)
-    command = " ".join(project.command).replace("{python}", "python")
-    print(f"running it once (Ctrl-C ends it, --no-run only looks): {command}", flush=True)
+    print(f"running it once (Ctrl-C ends it, --no-run only looks): {project.command_line}", flush=True)
     try:
         with progress_shown(plan, screen if (screen := console()).is_terminal else None) as report:
             trial = make_trial(plan, editable_files(plan), report)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.project.environment import FOLDERS, is_environment
+from swarm.project.patterns import is_glob
 
 MANY = 256  # places that are opened one by one
 MOST, BLOCK = 2 * 2**30, 2**20  # bytes of content that a key is made of, read in such blocks
@@ -229,7 +230,7 @@ def _matching(root: Path, pattern: str) -> Sequence[Path]:
     if (root / pattern).exists():
         return [root / pattern]
     try:
-        found = sorted(root.glob(pattern)) if set(pattern) & set("*?[") else []
+        found = sorted(root.glob(pattern)) if is_glob(pattern) else []
     except (ValueError, NotImplementedError):
         found = []
     if not found:

@@ -103,6 +103,11 @@ def _open_plain(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # no link out of the folder, no wait for a pipe
 
 
+def whole_of(path: Path) -> str:
+    """All that a capped log kept, as it was written."""
+    return read_plain(path, HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace")
+
+
 def tail_of(path: Path, lines: int = 60) -> str:
     """The last lines of a log, cleaned."""
     text = clean(read_plain(path, 256 * 1024, from_end=True).decode(errors="replace"))

@@ -15,7 +15,7 @@ from swarm.execution.closed import Place, remedy
 from swarm.execution.counter_check import Counted, find_miscount
 from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, unfinished
 from swarm.execution.log_pattern import last_match
-from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, clean, read_plain, tail_of, without_escapes
+from swarm.execution.logs import clean, read_plain, tail_of, whole_of, without_escapes
 from swarm.execution.overrun import doing, hang, raise_timeout, was_done
 from swarm.execution.passed import passed_values, without
 from swarm.execution.printed_value import read_value
@@ -61,7 +61,7 @@ def read_run(folder: Path, project: Project) -> Run:
     tails = [without(passed, tail_of(log)) for log in logs[: max(1, len(steps))]]
     started = steps[0].started if steps else (folder / SPEC).stat().st_mtime
     outcome = _failure(folder, spec, result, heartbeats, tails)
-    text = read_plain(logs[0], HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if steps else ""
+    text = whole_of(logs[0]) if steps else ""
     text = without(passed, text)
     hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project.metric)
     if steps and (outcome is None or hung):

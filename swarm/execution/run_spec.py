@@ -100,7 +100,7 @@ class SpecBuilder:
         environment, measuring = (self._environment(work, artifacts, folder) for folder in (root, referee_root))
         training, bounds = self._argv(self._project.command), None
         if self._sandboxed:
-            box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
+            box, opened = self._sandbox(), self._opened(environment)
             compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
             bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
             training = box.command(training, (copy, artifacts, compiled[0]), opened)
@@ -139,7 +139,7 @@ class SpecBuilder:
         environment = self._environment(work, artifacts, root)
         commands, bounds = [["/bin/sh", "-c", text] for text in self._argv(self._project.checks)], None
         if self._sandboxed:
-            box, opened = self._sandbox(), (cache_of(environment), *self._checkout.opened(self._project))
+            box, opened = self._sandbox(), self._opened(environment)
             writable = (self._workspace.folder, artifacts, self._compiled("checks", environment))
             bounds = box.bounds(commands[0], writable, opened)
             commands = [box.command(argv, writable, opened) for argv in commands]
@@ -151,6 +151,10 @@ class SpecBuilder:
             for number, (text, argv) in enumerate(zip(self._project.checks, commands, strict=True), 1)
         ]  # fmt: skip
         return steps, bounds
+
+    def _opened(self, environment: Mapping[str, str]) -> tuple[Path, ...]:
+        """What edited code may read in the sandbox beside what it may write."""
+        return (cache_of(environment), *self._checkout.opened(self._project))
 
     def _argv(self, command: tuple[str, ...]) -> list[str]:
         return self._project.argv(command, self._checkout.root)

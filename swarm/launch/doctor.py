@@ -102,9 +102,8 @@ def _runs(root: Path) -> Examined:
         project = load_project(root)
     except SwarmError as error:
         return Examined("runs", False, str(error))
-    command = " ".join(project.command).replace("{python}", "python")
     tried = "" if project.referee else "; see what it gives: python -m swarm launch --dry-run --try"
-    return Examined("runs", True, f"{command}, for {project.metric}, {project.direction} is better{tried}")
+    return Examined("runs", True, f"{project.command_line}, for {project.metric}, {project.direction} is better{tried}")
 
 
 def _ray() -> Examined:

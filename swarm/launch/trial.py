@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from swarm.errors import SwarmError, UsageError
 from swarm.execution.slot import Slot
-from swarm.execution.summary import Value
+from swarm.execution.summary import Value, likest
 from swarm.judge.guards import Guard
 from swarm.project.project import Project
 from swarm.records import Failure, Run
@@ -194,7 +193,7 @@ def _of_metric(project: Project, run: Run, numbers: list[str]) -> str:
     metric = project.metric
     if project.result or project.pattern:
         return f"the untouched code ran to its end: {run.reason}"
-    near = _nearest(metric, numbers)
+    near = likest(metric, numbers)[:_NEAR]
     remedy = (
         f'say which of them it is, as metric = "{near[0]}" in swarm.toml, or print `{metric}: NUMBER`'
         if near
@@ -210,7 +209,7 @@ def _of_guard(guard: GuardReading, numbers: list[str]) -> str:
             f"the untouched code breaks a guard: {guard.name} is {guard.value:.6g}, and must be {guard.bound}, so that"
             " nothing built on it could be kept; loosen `guards` in swarm.toml, or mend the code"
         )
-    near = _nearest(guard.name, numbers)
+    near = likest(guard.name, numbers)[:_NEAR]
     remedy = f"name one of them in `guards` of swarm.toml, or print `{guard.name}: NUMBER`"
     return f'the guard {guard.name} = "{guard.bound}" cannot be read: {_there(near or numbers)}; {remedy}'
 
@@ -218,16 +217,6 @@ def _of_guard(guard: GuardReading, numbers: list[str]) -> str:
 def _there(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"its output has {', '.join(names[:_NAMED])}{more}" if names else "its output names no number at all"
-
-
-def _nearest(name: str, others: Iterable[str]) -> list[str]:
-    """The names that may have been meant: nearly the same, or one within the other."""
-    by_lower = {other.lower(): other for other in others}
-    wanted = name.lower()
-    close = difflib.get_close_matches(wanted, by_lower, n=_NEAR)
-    within = (other for other in by_lower if len(other) > 2 and (other in wanted or wanted in other))
-    close += [other for other in within if other not in close]
-    return [by_lower[lower] for lower in close[:_NEAR]]
 
 
 def _number(value: Value) -> float | None:

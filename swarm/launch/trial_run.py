@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from swarm.execution.logs import HEAD_BYTES, TAIL_BYTES, read_plain
+from swarm.execution.logs import whole_of
 from swarm.execution.passed import passed_values, without
 from swarm.execution.runner import LocalRunner
 from swarm.execution.sandbox import wanted
@@ -114,7 +114,7 @@ def _repeat(seed: int, run: Run, before: Mapping[str, Value], names: Mapping[str
 
 def _names(run: Run, project: Project) -> dict[str, Value]:
     """Every name in the run's output with its newest value, and what a referee measured."""
-    text = read_plain(Path(run.log), HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace") if run.log else ""
+    text = whole_of(Path(run.log)) if run.log else ""
     text = without(passed_values(project, os.environ), text)
     printed = read_printed(text, [project.metric, *project.guards])
     return {**printed.values, **(run.metrics.values if run.metrics else {})}

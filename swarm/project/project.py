@@ -89,6 +89,11 @@ class Project:
         """+1 where lower is better, -1 where higher is: `sign * metric` is always to be minimised."""
         return 1 if self.direction == "lower" else -1
 
+    @property
+    def command_line(self) -> str:
+        """The command as people type it."""
+        return " ".join(self.command).replace("{python}", "python")
+
     def may_edit(self, path: str) -> bool:
         """Whether an edit may change the file, or make it."""
         return path in self.editable or Scope(self.editable, self.fixed).may_edit(path)
@@ -115,18 +120,12 @@ def load_project(root: Path) -> Project:
     UsageError where the settings make no sense, or where neither they nor the code say what to research.
     """
     name = settings_file(root)
-    return _project(_table(root / name), name, root) if name else _project({}, "the repository", root)
+    return project_from(_table(root / name) if name else {}, name or "the repository", root)
 
 
 def settings_file(root: Path) -> str:
     """The file that says what the project is: swarm.toml or pyproject.toml; "" where neither does."""
     return next((name for name in SETTINGS_FILES if _table(root / name)), "")
-
-
-def project_from(table: Mapping[str, Any], name: str, root: Path) -> Project:
-    """The project that settings called `name` describe, the rest as the repository at `root` shows it; UsageError as
-    from load_project."""
-    return _project(table, name, root)
 
 
 def read_answer(key: str, text: str) -> Any:
@@ -166,7 +165,9 @@ def _hints() -> dict[str, Any]:
     }
 
 
-def _project(table: Mapping[str, Any], name: str, root: Path) -> Project:
+def project_from(table: Mapping[str, Any], name: str, root: Path) -> Project:
+    """The project that settings called `name` describe, the rest as the repository at `root` shows it; UsageError as
+    from load_project."""
     hints = _hints()
     values = {key: _value(value, hints[key], f"{name}: {key}") for key, value in table.items() if key in hints}
     seen = look(root, values)

@@ -67,7 +67,7 @@ _ITEM = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+|\|\s*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class WrittenScope:
     """Paths as a text writes them; `sure` where it calls them the only ones to edit, `contested` those that it both
     allows and forbids to edit."""
 
@@ -77,7 +77,7 @@ class Scope:
     contested: tuple[str, ...] = ()
 
 
-def scope_of(text: str) -> Scope:
+def scope_of(text: str) -> WrittenScope:
     only, may, aside, must_not = [], [], [], []
     for verdict, path in _verdicts(text):
         {"only": only, "may": may, "aside": aside, "not": must_not}[verdict].append(path)
@@ -85,7 +85,7 @@ def scope_of(text: str) -> Scope:
     editable = editable or [path for path in dict.fromkeys(aside) if path not in must_not]
     fixed = [path for path in dict.fromkeys((*must_not, *aside)) if path not in editable]
     contested = [path for path in dict.fromkeys(may) if path in must_not and path not in only]
-    return Scope(tuple(dict.fromkeys(only)) or tuple(editable), tuple(fixed), bool(only), tuple(contested))
+    return WrittenScope(tuple(dict.fromkeys(only)) or tuple(editable), tuple(fixed), bool(only), tuple(contested))
 
 
 def measures(path: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from swarm.project.commands import without_log
 from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource
 from swarm.project.reading import text_of
-from swarm.project.scope import Scope, scope_of
+from swarm.project.scope import WrittenScope, scope_of
 
 LEADING = ("autoresearch.md", "program.md")
 NAMES = ("program.md", "README.md", "CLAUDE.md", "AGENTS.md")
@@ -90,7 +90,7 @@ class Said:
     metrics: tuple[str, ...]
     goals: tuple[str, ...]
     better: tuple[str, ...]
-    scope: Scope
+    scope: WrittenScope
     runs: tuple[Run, ...]
 
     @property

@@ -47,8 +47,8 @@ def toml(value: object) -> str:
 def program_text(project: Project, seconds: float | None, printed: Sequence[str], knobs: Sequence[str]) -> str:
     """A research program for this project. `seconds` is how long a run took, `printed` what else it printed, `knobs`
     what could be tuned."""
+    command = project.command_line
     better = "lower" if project.direction == "lower" else "higher"
-    command = " ".join(project.command).replace("{python}", "python")
     lasts = f" A run took {seconds:.3g} s." if seconds else ""
     others = f" It also prints {_listed(printed)}." if printed else ""
     tuned = f"- Numbers and choices to begin with: {_listed(knobs)}.\n" if knobs else ""

@@ -8,12 +8,13 @@ import re
 from swarm.researchers.sweep.literals import Literal, Place
 
 
-def _listed(text: str, mark: str | None = None) -> frozenset[str]:
+def listed(text: str, mark: str | None = None) -> frozenset[str]:
+    """The words of a text; with a mark between them, phrases."""
     return frozenset(" ".join(part.split()) for part in text.split(mark))
 
 
 # A name with one of these words is a fact, or belongs to the frame, ...
-_FRAME = _listed(
+_FRAME = listed(
     """
     path paths dir dirs directory folder file files filename url uri host hostname port address version versions
     year years date dates timestamp utc timezone tz seed seeds budget timeout timeouts deadline ttl duration
@@ -31,7 +32,7 @@ _FRAME = _listed(
     """
 )
 # ... and so is one that is just this.
-_EXACT = _listed(
+_EXACT = listed(
     """
     a | acc | accuracy | act dim | action | action dim | adjusted | allow pickle | annual factor | as frame | as
     tuple | ascending | axes | axis | b | base | base unit | batch index | bbox | begin | best | big | board
@@ -66,7 +67,7 @@ _EXACT = _listed(
     "|",
 )
 # A table or section of this name holds nothing else.
-_FRAME_ABOVE = _listed(
+_FRAME_ABOVE = listed(
     """
     eval evaluation logging log logger paths path tests test seeds bounds metrics metric limits safety budget
     wandb plot plotting viz server checkpoint deploy deployment bench benchmark ci data dataset env environment

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from swarm.researchers.sweep.frame import listed
 from swarm.researchers.sweep.literals import Literal, Place
 from swarm.researchers.sweep.python_syntax import (
     Positions,
@@ -29,12 +30,8 @@ PRESETS = "PRESETS"  # the table of presets by device
 LONGEST = 16  # a longer list of numbers is data
 
 
-def _listed(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # Calls whose arguments say how something is shown, stored, timed or split: never how well it does.
-_SILENT = _listed(
+_SILENT = listed(
     """
     print open range len round sleep input format isinstance getattr hasattr enumerate exit savefig plot
     subplots figure imshow hist legend xlabel ylabel title dump dumps load loads read_csv to_csv read_parquet
@@ -46,7 +43,7 @@ _SILENT = _listed(
     allclose isclose request urlopen
     """
 )
-_SILENT_MODULES = _listed("plt ax axes fig logging logger log warnings os sys subprocess time shutil json re")
+_SILENT_MODULES = listed("plt ax axes fig logging logger log warnings os sys subprocess time shutil json re")
 _WRAPPERS = {"int", "float", "bool", "str", "tuple", "list", "field", "Field", "Option", "Argument", "Parameter"}
 
 
