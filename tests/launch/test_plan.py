@@ -214,7 +214,7 @@ def test_a_train_py_that_does_not_parse(root: Path) -> None:
 
 def test_a_sweep_that_finds_nothing_to_turn(root: Path) -> None:
     commit(root, train_py="print('nothing to turn: 3')\n")
-    refused(root, "the sweep finds nothing to turn in train.py", "--researcher")
+    refused(root, "the sweep finds nothing to turn in train.py", "--researcher", researcher="sweep")
     made = plan(root, researcher="command", option={"command": "sh {prompt}"})
     assert not made.code.knobs and {category for _, category in categories(made).values()} == {""}
 

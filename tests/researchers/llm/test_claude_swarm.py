@@ -31,6 +31,7 @@ EDITS = {  # title: what is replaced, and by what
     "cool embeddings": ("EMBEDDING_LR = 0.6", "EMBEDDING_LR = 0.01"),
 }
 EXPERIMENTS = 8
+PATIENCE = 500.0  # seconds, on a machine that is slow
 
 
 class Model:
@@ -63,7 +64,7 @@ def model() -> Model:
 @pytest.fixture
 def server(model: Model) -> Iterator[MessagesServer]:
     with MessagesServer(model) as server:
-        away = threading.Thread(target=lambda: model.over.wait(120) and server.close(), daemon=True)
+        away = threading.Thread(target=lambda: model.over.wait(PATIENCE) and server.close(), daemon=True)
         away.start()
         yield server
         model.over.set()
@@ -84,7 +85,7 @@ def launch(root: Path, server: MessagesServer) -> subprocess.CompletedProcess[st
     environment = {**os.environ, "ANTHROPIC_API_KEY": CANARY, "ANTHROPIC_BASE_URL": server.url}
     return subprocess.run(
         [*command, "--policy", "greedy", "--max-usd", "7"],
-        capture_output=True, text=True, env=environment, timeout=150, check=False,
+        capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 
