@@ -206,7 +206,7 @@ class Agent:
         return {
             "agent": self.name,
             "state": self.state,
-            "note": self.note,
+            "note": self.drafting.waits or self.note,
             "standin": self.drafting.standin,
             "experiment": work.experiment if work else None,
             "title": work.title if work else "",

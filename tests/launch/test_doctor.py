@@ -103,5 +103,5 @@ def test_a_researcher_that_cannot_work_here_is_told_with_what_mends_it(
     lines = {line.name: (line.ok, line.text) for line in doctor._researchers()}
     assert lines == {
         "claude": (True, "ANTHROPIC_API_KEY is set"),
-        "claude-code": (True, "`claude` is on the PATH: 2.1.197 of it"),
+        "claude-code": (True, "`claude` is on the PATH: 2.1.197 of it; tried up to 2.1.332"),
     }

@@ -21,7 +21,7 @@ from swarm.researchers.llm.models.protocol import (
     Text,
     Tool,
 )
-from swarm.researchers.llm.money import Price, Usage, price_of
+from swarm.researchers.llm.money import Price, Usage, known_price, price_of
 from swarm.researchers.llm.prompt import line
 from swarm.researchers.llm.researcher import TURNS, LanguageModel
 from swarm.researchers.options import Option
@@ -153,6 +153,12 @@ class Anthropic:
 def cost(model: str, usage: Usage) -> float:
     """USD for `usage` of one of Claude's models."""
     return price_of(PRICES, model).of(usage)
+
+
+def listed(model: str, usage: Usage) -> float | None:
+    """The same; None where the price of this model is not known."""
+    price = known_price(PRICES, model)
+    return price.of(usage) if price else None
 
 
 # -- what is sent --------------------------------------------------------------------------------------------------
