@@ -72,7 +72,7 @@ def test_a_gpu_that_runs_cannot_use_is_told_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, visible: str, cards: list[Gpu], text: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(gpu, "_nvml", lambda: object())
+    monkeypatch.setattr(gpu, "driver", lambda: object())
     monkeypatch.setattr(gpu, "gpus", lambda: cards)
     line = doctor._gpus(ROOT)
     assert line.ok == (not text) and text in line.text
