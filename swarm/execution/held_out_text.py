@@ -8,7 +8,6 @@ What is found here, a sandbox closes.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ import re
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +75,6 @@ def lists(held_out: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(path for path in found if path.parent.name == used) or found
 
 
-@functools.lru_cache
 def read(path: Path) -> Origin:
     """What a list says. OSError, ValueError, KeyError or TypeError where it is none."""
     stored = json.loads(path.read_bytes())
@@ -100,7 +98,8 @@ def closed_sources(held_out: Iterable[Path], opened: Sequence[Path]) -> tuple[Pa
     found = {path for origin in origins for path in origin.own(opened)}
     known = tuple(file for origin in origins if origin.library for file in origin.files)
     if known:
-        found |= _remembered(lists(held_out)[0], known, _outermost((*map(Path, SYSTEM), *opened)))
+        roots = _outermost((*map(Path, SYSTEM), *opened, *(origin.root for origin in origins if origin.library)))
+        found |= _remembered(lists(held_out)[0], known, roots)
     packages = {file.path.split("/")[0] for file in known if "/" in file.path}
     return tuple(sorted(set(_whole_packages(found, packages))))
 
@@ -126,7 +125,9 @@ def copies(known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]
     names = defaultdict(list)
     for file in known:
         names[file.module].append(file)
-    sizes = {file.size: file.sha256 for file in known}
+    sizes: dict[int, set[str]] = defaultdict(set)
+    for file in known:
+        sizes[file.size].add(file.sha256)
     found: set[str] = set()
     for folder, files in _folders(roots):
         compiled = []
@@ -165,10 +166,10 @@ def _folders(roots: Iterable[Path]) -> Iterator[tuple[str, dict[str, os.DirEntry
         yield folder, files
 
 
-def _is_copy(entry: os.DirEntry[str], sizes: dict[int, str]) -> bool:
+def _is_copy(entry: os.DirEntry[str], sizes: Mapping[int, set[str]]) -> bool:
     try:
         size = entry.stat(follow_symlinks=False).st_size
-        return size in sizes and hashlib.sha256(Path(entry.path).read_bytes()).hexdigest() == sizes[size]
+        return size in sizes and hashlib.sha256(Path(entry.path).read_bytes()).hexdigest() in sizes[size]
     except OSError:
         return False
 
