@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import add_verb, reading, root_of, swarm_root_of
 from swarm.cli.output import print_json
-from swarm.errors import UsageError
+from swarm.errors import SwarmError, UsageError
 
 if TYPE_CHECKING:
     from swarm.history.earlier import Aside
@@ -93,8 +93,7 @@ def export(options: argparse.Namespace) -> int:
 
 def prune(options: argparse.Namespace) -> int:
     """Deletes a swarm's branches, refs and files; its results stay known."""
-    import shutil
-
+    from swarm.execution.removal import remove_for_good
     from swarm.history.repository import History
 
     with reading(options, tag=options.name) as (read, _):
@@ -104,7 +103,11 @@ def prune(options: argparse.Namespace) -> int:
     if not options.yes:
         raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: confirm with --yes")
     refs = History(swarm_root_of(options)).forget(snapshot.tag)
-    shutil.rmtree(snapshot.folder, ignore_errors=True)
+    if why := remove_for_good(Path(snapshot.folder)):
+        raise SwarmError(
+            f"{snapshot.tag}: {refs} branches and refs deleted, but not all of {snapshot.folder} ({why}):"
+            " delete the rest with the rights that this needs"
+        )
     print(f"{snapshot.tag}: {refs} branches and refs deleted, and {snapshot.folder}; the ledger keeps its results")
     return 0
 

@@ -27,7 +27,9 @@ from pathlib import Path
 from swarm.execution import process_table
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
+from swarm.execution.plain_file import open_plain
 from swarm.execution.process_tree import ProcessTree
+from swarm.execution.removal import remove
 from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
 from swarm.execution.spec import (
     GO,
@@ -44,6 +46,7 @@ from swarm.execution.spec import (
 )
 from swarm.execution.standstill import Standstill
 
+_LARGEST_FIXED = 2**32  # bytes of a file that a base tree may hold
 _TICK = 0.1  # seconds between checks of the limits
 
 
@@ -98,7 +101,7 @@ class Guard:
 
     def _run_step(self, step: Step) -> StepResult:
         for path in step.clears:
-            Path(path).unlink(missing_ok=True)
+            remove(Path(path))
         started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
@@ -152,12 +155,14 @@ class Guard:
             self._pump(_TICK)
             reason = self._called_off or usage.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
+        reason = reason or usage.left()
         result = replace(
             result,
             start=usage.start,
             start_cpu=usage.start_cpu,
             cpu_seconds=usage.max_cpu_seconds,
             idle=usage.idle_seconds,
+            written_mb=usage.written_mb,
         )
         return self._with_exit(child, replace(result, ended_by=reason, max_rss_mb=usage.max_rss_mb))
 
@@ -274,8 +279,10 @@ def _memory_kills() -> int:
 
 
 def _sha256(path: Path) -> str | None:
+    """The hash of a plain file; None where there is none, or one that no base tree holds."""
     try:
-        return None if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()
+        with open_plain(path, _LARGEST_FIXED) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from swarm.errors import UsageError
+from swarm.execution.folder_walk import DEEPEST, Unwalked, walk
 from swarm.project.environment import FOLDERS, is_environment
 from swarm.project.patterns import is_glob
 
+MOST_FILES = 5_000_000
 MANY = 256  # places that are opened one by one
 MOST, BLOCK = 2 * 2**30, 2**20  # bytes of content that a key is made of, read in such blocks
 PRIVATE = (".git", ".swarm")
@@ -146,13 +149,19 @@ class _Walk:
 
     def take(self, path: Path, named: bool = False, contents: bool = True) -> None:
         """Links to the path; where git holds some of a folder, to the rest of it, one by one."""
-        name = path.relative_to(self._root).as_posix()
-        if name in self._held or name in PRIVATE:
-            return
-        if path.is_dir() and (name in self._above or self._leads_back(path)):
-            for child in sorted(path.iterdir()):
-                self.take(child)
-            return
+        waiting = [path]
+        while waiting:
+            path = waiting.pop()
+            name = path.relative_to(self._root).as_posix()
+            if name in self._held or name in PRIVATE:
+                continue
+            if path.is_dir() and (name in self._above or self._leads_back(path)):
+                waiting += [Path(entry.path) for entry in reversed(_entries(path))]
+                named, contents = False, True
+            else:
+                self._link(path, name, named, contents)
+
+    def _link(self, path: Path, name: str, named: bool, contents: bool) -> None:
         real, own = Path(os.path.realpath(path)), self._own(path)
         if name in self._names or not real.exists() or (path.name in KEYS and not named):
             return
@@ -172,28 +181,39 @@ class _Walk:
 
     def _read(self, real: Path, name: str) -> None:
         """Every file in it; what links in it lead to is opened, and read too."""
-        if str(real) in self._seen:
-            return
-        self._seen.add(str(real))
-        if not real.is_dir():
-            status = real.stat()
-            self._found.files.append(File(name, str(real), status.st_size, status.st_mtime_ns))
-            return
-        for entry in _entries(real):
-            below = f"{name}/{entry.name}"
-            if entry.is_symlink():
-                target = Path(os.path.realpath(entry.path))
-                if target.exists():
-                    self._open(target)
-                    self._read(target, below)
-            elif entry.is_dir(follow_symlinks=False):
-                self._read(Path(entry.path), below)
-            elif entry.is_file(follow_symlinks=False):
-                if entry.name in KEYS:
-                    self._found.keys.append(Path(entry.path))
-                    continue
-                status = entry.stat(follow_symlinks=False)
-                self._found.files.append(File(below, entry.path, status.st_size, status.st_mtime_ns))
+        waiting = [(real, name)]
+        while waiting:
+            place, below = waiting.pop()
+            if str(place) in self._seen:
+                continue
+            self._seen.add(str(place))
+            if not place.is_dir():
+                self._note(below, str(place), place.stat())
+                continue
+            left = Unwalked()
+            for entry in walk(place, unwalked=left):
+                where, path = place / entry.path, f"{below}/{entry.path}"
+                if entry.is_folder:
+                    self._seen.add(str(where))
+                elif stat.S_ISLNK(entry.status.st_mode):
+                    target = Path(os.path.realpath(where))
+                    if target.exists():
+                        self._open(target)
+                        waiting.append((target, path))
+                elif entry.is_file and entry.name in KEYS:
+                    self._found.keys.append(where)
+                elif entry.is_file:
+                    self._note(path, str(where), entry.status)
+            if left.deeper or left.closed:
+                why = f"is more than {DEEPEST} folders deep" if left.deeper else "has folders that cannot be read"
+                raise UsageError(f"include: {place} {why}")
+
+    def _note(self, name: str, path: str, status: os.stat_result) -> None:
+        self._found.files.append(File(name, path, status.st_size, status.st_mtime_ns))
+        if len(self._found.files) > MOST_FILES:
+            raise UsageError(
+                f"include: {name.partition('/')[0]} holds more than {MOST_FILES} files: pack them together"
+            )
 
     def _leads_back(self, folder: Path) -> bool:
         """Whether a link in the folder leads to what git holds, as those of npm's workspaces do: a run's must lead to

@@ -17,6 +17,7 @@ from swarm.execution.checks import read_checks
 from swarm.execution.closed import Place, remedy
 from swarm.execution.counter_check import Counted, find_miscount
 from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, unfinished
+from swarm.execution.folder_walk import DEEPEST
 from swarm.execution.log_pattern import last_match
 from swarm.execution.logs import clean, read_plain, tail_of, whole_of, without_escapes
 from swarm.execution.overrun import doing, hang, raise_timeout, was_done
@@ -213,6 +214,12 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
             return Failed(Failure.CODE, f"{whose}it ran more than {limits.processes} processes")
         case EndedBy.DISK:
             return Failed(Failure.CODE, f"{whose}it wrote more than {limits.disk or 0:.0f} MB")
+        case EndedBy.FILES:
+            return Failed(Failure.CODE, f"{whose}it made more than {limits.entries} files and folders")
+        case EndedBy.DEPTH:
+            return Failed(Failure.CODE, f"{whose}it made folders more than {DEEPEST} deep in each other")
+        case EndedBy.FILLED:
+            return Failed(Failure.CODE, f"{whose}it wrote {step.written_mb:.0f} MB, which filled the disk")
         case EndedBy.FULL:
             return Failed(Failure.INFRASTRUCTURE, "the disk is full")
         case EndedBy.STALL:

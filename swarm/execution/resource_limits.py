@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from swarm.execution import process_table
+from swarm.execution.disk_monitor import DiskMonitor
+from swarm.execution.held_files import memory_devices
 from swarm.execution.process_tree import ProcessTree
 from swarm.execution.spec import EndedBy, Step
 
-AT_ONCE = (EndedBy.PROCESSES, EndedBy.MEMORY, EndedBy.DISK)  # what grows on while a tree is given time to end
-RESERVE = 500.0  # MB of a disk that a run must leave free
+AT_ONCE = (  # what grows on while a tree is given time to end
+    *(EndedBy.PROCESSES, EndedBy.MEMORY, EndedBy.DISK, EndedBy.FILES, EndedBy.DEPTH, EndedBy.FILLED),
+)
 
 _INTERVAL, _SHORT_INTERVAL = 1.0, 0.1  # seconds between two readings of the tree, and where a limit is near
 _IDLE = 0.05  # CPU-seconds a second, up to which a tree does nothing: threads that wait wake up now and then
@@ -33,8 +34,7 @@ class ResourceMonitor:
         self._started = time.monotonic()
         self._deadline = self._started + step.wall
         self._cpu = tree.cpu_seconds(tree.living())
-        self._disk_before = _megabytes(step.folders)
-        self._was_full = _free(step.folders) < RESERVE  # before the step wrote anything: not its fault
+        self._disk = DiskMonitor(step, memory_devices())
         self._next_reading, self._tasks = 0.0, _tasks()
         self._active_at, self._active_cpu = self._started, 0.0  # when the tree was last seen to work
         self._read_at = self._started
@@ -43,6 +43,15 @@ class ResourceMonitor:
     def idle_seconds(self) -> float:
         """For how long the tree had done nothing when it was looked at last."""
         return self._read_at - self._active_at
+
+    @property
+    def written_mb(self) -> float:
+        """What the step wrote on disks, the most that was there at once."""
+        return self._disk.written_mb
+
+    def left(self) -> EndedBy | None:
+        """The limit that is exceeded by what an ended step left behind."""
+        return self._disk.exceeded((), now=True)
 
     def exceeded(self) -> EndedBy | None:
         """The first limit that is exceeded; None while none is."""
@@ -78,9 +87,7 @@ class ResourceMonitor:
             self._active_at, self._active_cpu = now, cpu
         if step.cpu is not None and cpu > step.cpu:
             return EndedBy.CPU
-        if step.disk and _megabytes(step.folders) - self._disk_before > step.disk:
-            return EndedBy.DISK
-        return EndedBy.FULL if not self._was_full and _free(step.folders) < RESERVE else None
+        return self._disk.exceeded(living)
 
 
 class HeartbeatMonitor:
@@ -105,26 +112,6 @@ class HeartbeatMonitor:
             if self._seen != (seen := (status.st_mtime_ns, status.st_size)):
                 self._seen, self._changed_at = seen, now
         return self._silence is not None and self._seen is not None and now - self._changed_at > self._silence
-
-
-def _megabytes(folders: Iterable[str]) -> float:
-    """Disk space that the files in these folders use, in MB."""
-    blocks = 0
-    for folder in folders:
-        for parent, _, names in os.walk(folder):
-            for name in names:
-                with contextlib.suppress(OSError):
-                    blocks += os.lstat(Path(parent, name)).st_blocks
-    return blocks * 512 / 2**20
-
-
-def _free(folders: Iterable[str]) -> float:
-    """Free disk space in MB where these folders are; infinite where there are none."""
-    free = float("inf")
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            free = min(free, shutil.disk_usage(folder).free / 2**20)
-    return free
 
 
 def _tasks() -> int:

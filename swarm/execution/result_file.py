@@ -6,6 +6,7 @@ The file is foreign: whatever it holds, too large, too deep, half written, not t
 from __future__ import annotations
 
 import csv
+import os
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -74,7 +75,7 @@ def _text(root: Path, name: str, before: str) -> str:
     now = stamp(path)
     if not now or now == before:
         raise _Fault("was not written by this run")
-    if not path.parent.resolve().is_relative_to(root.resolve()):
+    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root)):
         raise _Fault("is outside of the run's folder")
     content = read_plain(path, LARGEST + 1)
     if len(content) > LARGEST:

@@ -16,12 +16,13 @@ from swarm.execution.checks import check_name
 from swarm.execution.closed import described
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
+from swarm.execution.removal import remove
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
-from swarm.execution.workspace import Workspace, remove
+from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
 
@@ -62,6 +63,7 @@ class SpecBuilder:
             "memory": limits.memory or self._slot.memory,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
+            "entries": limits.entries,
             "processes": limits.processes,
             "folders": [str(self._workspace.folder), str(artifacts)],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head

@@ -19,7 +19,9 @@ from swarm.execution import cleanup
 from swarm.execution.checkout import Checkout
 from swarm.execution.included import Included
 from swarm.execution.outcome import read_run
+from swarm.execution.plain_file import is_plain
 from swarm.execution.progress import read_progress
+from swarm.execution.removal import ASIDE, remove, remove_set_aside
 from swarm.execution.run_spec import SpecBuilder
 from swarm.execution.seed_and_budget import with_seed_and_budget
 from swarm.execution.slot import Limits, Slot, limits_for
@@ -38,7 +40,7 @@ from swarm.execution.spec import (
     State,
     UnreadableSpec,
 )
-from swarm.execution.workspace import ForbiddenEdit, Workspace, remove
+from swarm.execution.workspace import ForbiddenEdit, Workspace
 from swarm.project.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
 from swarm.text import one_line
@@ -139,7 +141,11 @@ class LocalRunner:
         A run whose spec cannot be read any more is dropped: for the board it is lost, and made again.
         """
         found = []
+        for folder in (self._folder, self._folder / RUNS, self._folder / GUARDS):
+            remove_set_aside(folder)
         for spec in (self._folder / GUARDS).glob("*/" + SPEC):
+            if spec.parent.name.startswith(ASIDE):
+                continue
             try:
                 cleanup.end_guard(spec.parent)
                 run = read_run(spec.parent, self._project)
@@ -154,12 +160,14 @@ class LocalRunner:
     def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None:
         """The run is recorded: its artifacts are deleted, except the log and, if wanted, the model."""
         artifacts = self.run_folder(run, attempt)
-        if keep_model and (artifacts / MODEL).is_file():
-            for path in artifacts.iterdir():
-                if path.name != MODEL:
-                    remove(path)
-        else:
-            remove(artifacts)
+        model, kept = artifacts / MODEL, artifacts.with_name(f"{artifacts.name}.{MODEL}")
+        if keep_model and not artifacts.is_symlink() and is_plain(model):
+            with suppress(OSError):  # its folder was made unchangeable
+                model.replace(kept)
+        remove(artifacts)
+        if kept.exists():
+            artifacts.mkdir()
+            kept.replace(model)
         remove(self._guard_folder(run, attempt))
 
     def result(self, run: str, attempt: int) -> Result | None:

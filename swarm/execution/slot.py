@@ -73,6 +73,7 @@ class Limits:
     grace: float = 2.0  # from SIGTERM to SIGKILL
     lock_wait: float = 60.0
     disk: float | None = 20_000.0  # written by one step, a single file included
+    entries: int | None = 200_000  # files and folders that one step makes
     processes: int | None = 1024
     memory: float | None = None  # of one step's whole tree; None: the slot's share
     check: float = 1800.0  # of each of the project's checks

@@ -37,7 +37,10 @@ class EndedBy(StrEnum):
     MEMORY = "memory"
     PROCESSES = "processes"
     DISK = "disk"  # the step wrote more than it may
-    FULL = "full"  # the disk has no space left, whoever filled it
+    FILES = "files"  # it made more files and folders than it may
+    DEPTH = "depth"  # it made folders too deep in each other
+    FILLED = "filled"  # the disk has no space left, and the step filled it
+    FULL = "full"  # the same, whoever filled it
     STALL = "stall"  # no heartbeat any more
 
 
@@ -45,7 +48,8 @@ class EndedBy(StrEnum):
 class Step:
     """One command of a run. Limits, None for none, are in seconds: `wall` since its start, `cpu` over its whole tree,
     `silence` since its `heartbeat` file last changed (counted from the file's first appearance); and, over its whole
-    tree, `memory` that belongs to it alone and `disk` that it wrote into `folders`, in MB, and `processes`."""
+    tree, `memory` that belongs to it alone and `disk` that it wrote into `folders`, in MB, `entries`, files and folders
+    that it made there, and `processes`."""
 
     name: str
     argv: list[str]
@@ -59,6 +63,7 @@ class Step:
     memory: float | None = None
     hard: bool = False  # the memory limit also holds for each process alone, by the kernel (not with a GPU's driver)
     disk: float | None = None
+    entries: int | None = None
     processes: int | None = None
     folders: list[str] = field(default_factory=list)
     clears: list[str] = field(default_factory=list)  # files removed before it starts: only this step may make them
@@ -125,6 +130,7 @@ class StepResult:
     ended_by: EndedBy | None = None  # where the guard ended it
     cpu_seconds: float = 0.0
     max_rss_mb: float = 0.0
+    written_mb: float = 0.0  # on disks, the most at any moment
     memory_killed: bool = False  # the kernel ended a process of this machine for memory meanwhile
     log_broken: str | None = None
     start: float | None = None  # wall and CPU-seconds until its first heartbeat; None where it gave none

@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import posixpath
-import shutil
 import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -15,10 +14,14 @@ from functools import cached_property
 from pathlib import Path
 
 from swarm.errors import SwarmError, Unmakeable, is_of_the_machine
+from swarm.execution.folder_walk import Entry, walk
+from swarm.execution.plain_file import TooLarge, read_plain_file
+from swarm.execution.removal import remove
 from swarm.project.project import Project
 from swarm.records import Edit, Source
 
 LARGEST = 2_000_000  # bytes of a file that is edited as text
+LARGEST_READ = 2**28  # and of one that is read at all
 
 
 class ForbiddenEdit(SwarmError):
@@ -140,16 +143,20 @@ class Workspace:
             return None
 
     def _content(self, path: str) -> bytes:
-        target = self._inside(path)
-        if target.is_symlink() or not target.is_file():
-            raise ForbiddenEdit(f"{path} is gone: editable files may be changed, not deleted or replaced by links")
-        return target.read_bytes()
+        try:
+            return read_plain_file(self._inside(path), LARGEST_READ)
+        except TooLarge as error:
+            raise ForbiddenEdit(f"{path} is larger than {LARGEST_READ} bytes") from error
+        except OSError as error:
+            raise ForbiddenEdit(
+                f"{path} is gone: editable files may be changed, not deleted or replaced by links"
+            ) from error
 
     def _inside(self, path: str) -> Path:
         """The place of a relative path: all folders on its way are inside the workspace, itself may be a link."""
         target = Path(os.path.normpath(self.project_folder / path))
         inside = target.is_relative_to(self.folder) and target != self.folder
-        if not inside or not target.parent.resolve().is_relative_to(self.folder.resolve()):
+        if not inside or not Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(self.folder)):
             raise ForbiddenEdit(f"{path} is outside the workspace")
         return target
 
@@ -159,32 +166,26 @@ def new_files(folder: Path, may_edit: Callable[[str], bool]) -> Iterator[str]:
 
     What programs leave behind is none of them: hidden files, caches, and what is no text.
     """
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
-        for name in sorted(names):
-            place = Path(parent, name)
-            path = place.relative_to(folder).as_posix()
-            plain = not name.startswith(".") and not place.is_symlink() and place.is_file()
-            if plain and may_edit(path) and is_text(place.read_bytes()):
-                yield path
+    found = (entry for entry in walk(folder, enters=_holds_code) if entry.is_file and not entry.name.startswith("."))
+    for path in sorted(entry.path for entry in found if may_edit(entry.path)):
+        if _is_text_file(folder / path):
+            yield path
+
+
+def _holds_code(folder: Entry) -> bool:
+    return not folder.name.startswith(".") and folder.name != "__pycache__"
+
+
+def _is_text_file(path: Path) -> bool:
+    try:
+        return is_text(read_plain_file(path, LARGEST))
+    except OSError:
+        return False
 
 
 def is_text(content: bytes) -> bool:
     """Whether a person could edit this: it is not large, and holds no null bytes."""
     return len(content) <= LARGEST and b"\0" not in content
-
-
-def remove(folder: Path) -> None:
-    """Removes a folder with all that is in it, also what a run made unreadable. Links are removed, not followed."""
-    if folder.is_symlink() or folder.is_file():
-        folder.unlink()
-    elif folder.exists():
-        folder.chmod(stat.S_IRWXU)
-        for parent, folders, _ in os.walk(folder):
-            for child in map(Path(parent).joinpath, folders):
-                if not child.is_symlink():
-                    child.chmod(stat.S_IRWXU)
-        shutil.rmtree(folder)
 
 
 def parses(edit: Edit) -> str | None:

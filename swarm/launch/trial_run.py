@@ -14,11 +14,11 @@ from pathlib import Path
 
 from swarm.execution.logs import whole_of
 from swarm.execution.passed import passed_values, without
+from swarm.execution.removal import remove
 from swarm.execution.runner import LocalRunner
 from swarm.execution.sandbox import wanted
 from swarm.execution.spec import SECOND, Result
 from swarm.execution.summary import Value, read_printed
-from swarm.execution.workspace import remove
 from swarm.launch.plan import Plan, base_tree, environment
 from swarm.launch.trial import CHECKS, EditableFile, Phases, Repeat, Trial, differing, read_guards
 from swarm.launch.trial_store import alone, identity, trial_folder

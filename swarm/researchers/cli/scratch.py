@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from swarm.execution.workspace import LARGEST, new_files, remove
+from swarm.execution.folder_walk import walk
+from swarm.execution.plain_file import open_plain, read_plain_file
+from swarm.execution.removal import remove
+from swarm.execution.workspace import LARGEST, new_files
 from swarm.project.patterns import Scope
 from swarm.records import Edit
 
@@ -83,8 +87,7 @@ class Scratch:
             target.unlink(missing_ok=True)
             target.write_bytes(content)
         self.editable, self._papers = dict(files), frozenset(texts)
-        found = (path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
-        shas = {str(path.relative_to(self.folder)): _sha(path) for path in found}
+        shas = {entry.path: _sha(self.folder / entry.path) for entry in walk(self.folder) if entry.is_file}
         self._fixed = {path: sha for path, sha in shas.items() if path not in self.editable and path not in texts}
 
     def edit(self) -> Edit:
@@ -101,7 +104,7 @@ class Scratch:
                 changed[path] = now
         for path, sha in self._fixed.items():
             target = self.folder / path
-            if target.is_symlink() or not target.is_file() or _sha(target) != sha:
+            if _sha(target) != sha:
                 changed[path] = b""
         for path in new_files(self.folder, self.scope.may_edit):
             if path not in self.editable and path not in self._fixed and path not in self._papers:
@@ -111,11 +114,15 @@ class Scratch:
     def read(self, path: str) -> bytes:
         """A plain file's content; OSError where there is none, or a link, or one that is too large."""
         target = self.folder / path
-        inside = target.resolve().is_relative_to(self.folder.resolve())
-        if target.is_symlink() or not inside or target.stat().st_size > LARGEST:
+        if not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.folder)):
             raise OSError(f"{path} is no plain file of at most {LARGEST} bytes")
-        return target.read_bytes()
+        return read_plain_file(target, LARGEST)
 
 
 def _sha(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The hash of a plain file; "" where there is none any more."""
+    try:
+        with open_plain(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,129 @@
+"""Files that processes hold open, also those without a name any more, and what they wrote to disks. Stdlib only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROC = Path("/proc")
+_IN_MEMORY = (b"tmpfs", b"ramfs", b"hugetlbfs", b"devtmpfs")  # kinds of file systems
+
+FileId = tuple[int, int]  # device and inode
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """An open file: the MB it takes, and its path where it still has one."""
+
+    mb: float
+    path: str
+    written: bool  # whether it is open for writing; asked only of files in memory
+
+
+@dataclass(slots=True)
+class HeldFiles:
+    """Open files without a name on a disk, and all in memory (shared memory), each once. `whole` is false where the
+    files of a process could not be listed, as of one that hides them."""
+
+    on_disk: dict[FileId, HeldFile] = field(default_factory=dict)
+    in_memory: dict[FileId, HeldFile] = field(default_factory=dict)
+    whole: bool = True
+
+
+def held_files(pids: Iterable[int], memory: set[int]) -> HeldFiles:
+    """What these processes hold; `memory` are the devices of file systems in memory (`memory_devices`)."""
+    found = HeldFiles()
+    for pid in pids:
+        try:
+            links = list((PROC / str(pid) / "fd").iterdir())
+        except FileNotFoundError:  # it has ended
+            continue
+        except OSError:
+            found.whole = False
+            continue
+        for link in links:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                _add(link, found, memory)
+    return found
+
+
+def _add(link: Path, found: HeldFiles, memory: set[int]) -> None:
+    status = link.stat()
+    named, in_memory = status.st_nlink > 0, status.st_dev in memory
+    if not stat.S_ISREG(status.st_mode) or (named and not in_memory):
+        return
+    path = str(link.readlink())
+    in_memory = in_memory or path.startswith("/memfd:")  # of huge pages, whose device has no other name
+    mb = status.st_blocks * 512 / 2**20
+    files, known = (found.in_memory if in_memory else found.on_disk), (status.st_dev, status.st_ino)
+    written = in_memory and ((known in files and files[known].written) or _writes(link))
+    files[known] = HeldFile(mb, path if named else "", written)
+
+
+def _writes(link: Path) -> bool:
+    """Whether it is open for writing."""
+    for line in (link.parents[1] / "fdinfo" / link.name).read_text().splitlines():
+        if line.startswith("flags:"):
+            return int(line.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY
+    return True
+
+
+def memory_devices(pid: int | str = "self") -> set[int]:
+    """Devices of the file systems in memory that a process sees, and that of memory without a name."""
+    devices = {device for device, _ in memory_mounts(pid)}
+    if pid == "self" and hasattr(os, "memfd_create"):
+        probe = os.memfd_create("probe")
+        devices.add(os.fstat(probe).st_dev)
+        os.close(probe)
+    return devices
+
+
+def memory_mounts(pid: int | str) -> list[tuple[int, str]]:
+    """Device and place of each file system in memory that a process sees. [] where that cannot be read."""
+    found = []
+    with contextlib.suppress(OSError):
+        for line in (PROC / str(pid) / "mountinfo").read_bytes().splitlines():
+            before, _, after = line.partition(b" - ")
+            fields = before.split(b" ")
+            if after.split(b" ")[0] in _IN_MEMORY and len(fields) > 4:
+                major, _, minor = fields[2].partition(b":")
+                found.append((os.makedev(int(major), int(minor)), os.fsdecode(fields[4])))
+    return found
+
+
+def private_mounts_mb(pids: Iterable[int], known: set[int]) -> float:
+    """MB in file systems in memory that only these processes see, as those of a sandbox; `known` are everybody's."""
+    namespaces: dict[str, int] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            namespaces.setdefault(str((PROC / str(pid) / "ns/mnt").readlink()), pid)
+    with contextlib.suppress(OSError):
+        namespaces.pop(str((PROC / "self/ns/mnt").readlink()), None)
+    used: dict[int, float] = {}
+    for pid in namespaces.values():
+        for device, place in memory_mounts(pid):
+            if device not in known and device not in used:
+                with contextlib.suppress(OSError):
+                    status = os.statvfs(f"{PROC}/{pid}/root{place}")
+                    used[device] = (status.f_blocks - status.f_bfree) * status.f_frsize / 2**20
+    return sum(used.values())
+
+
+def disk_writes_mb(pids: Iterable[int]) -> float | None:
+    """MB that these processes, and those of their children that they waited for, had written to disks; None where one
+    of them hides it, 0 where this system does not count it."""
+    total = 0
+    for pid in pids:
+        try:
+            lines = (PROC / str(pid) / "io").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError:
+            return None
+        numbers = {name: int(value) for name, _, value in (line.partition(": ") for line in lines)}
+        total += numbers.get("write_bytes", 0) - numbers.get("cancelled_write_bytes", 0)
+    return total / 2**20
