@@ -110,6 +110,7 @@ def used(monkeypatch: pytest.MonkeyPatch, *gigabytes: float) -> list[float]:
         return gpu.Gpu(0, uuid, "NVIDIA H200", 141.0, seen[-1], holders=((4711, "python"),))
 
     monkeypatch.setattr(gpu, "load", look)
+    monkeypatch.setattr(gpu, "driver", lambda: None)
     monkeypatch.setattr(runner_module, "_LOOK", 0.05)
     return seen
 
