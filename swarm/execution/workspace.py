@@ -17,6 +17,7 @@ from pathlib import Path
 from swarm.errors import SwarmError, Unmakeable, is_of_the_machine
 from swarm.project.project import Project
 from swarm.records import Edit, Source
+from swarm.text import read_text
 
 LARGEST = 2_000_000  # bytes of a file that is edited as text
 
@@ -170,8 +171,8 @@ def new_files(folder: Path, may_edit: Callable[[str], bool]) -> Iterator[str]:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether a person could edit this: it is not large, and holds no null bytes."""
-    return len(content) <= LARGEST and b"\0" not in content
+    """Whether a person could edit this: it is not large, and its text, in whatever encoding, is one."""
+    return len(content) <= LARGEST and read_text(content).is_proper
 
 
 def remove(folder: Path) -> None:
