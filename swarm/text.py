@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from dataclasses import dataclass
 
 _MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is therefore looked for first
@@ -14,6 +15,7 @@ _MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is t
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DECLARED = re.compile(rb"(?:[ \t\f]*(?:#[^\r\n]*)?\r?\n)?[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")  # PEP 263
+_NO_CHARACTER = ("Cc", "Cn", "Co", "Cs")  # categories of Unicode: control, not assigned, private, half of one
 _NO_SOURCE = {"idna", "punycode", "utf-7", "unicode-escape", "raw-unicode-escape"}  # ASCII is not itself in them
 
 
@@ -28,6 +30,14 @@ class Text:
     encoding: str = "utf-8"
     newline: str = "\n"
     mark: bytes = b""  # the byte order mark
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether it is what people write, and no data: it holds no null and, where two or four bytes are a character,
+        which any bytes may be taken for, nothing that is no character."""
+        if self.encoding.startswith(("utf-16", "utf-32")):
+            return not any(unicodedata.category(c) in _NO_CHARACTER for c in self.text if not c.isspace())
+        return "\0" not in self.text
 
     def encode(self, text: str) -> bytes:
         """Another text written as this one was. UnicodeEncodeError where the encoding lacks one of its characters."""

@@ -89,7 +89,7 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
     outcome = _failure(folder, spec, result, heartbeats, tails)
     text = whole_of(logs[0]) if steps else ""
     text = without(passed, text)
-    hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project.metric)
+    hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project)
     if steps and (outcome is None or hung):
         printed = _printed(text, spec, project)
         found = (
@@ -158,9 +158,12 @@ def _failure(
     return None
 
 
-def _hung(spec: Spec, steps: list[StepResult], log: str, metric: str) -> bool:
+def _hung(spec: Spec, steps: list[StepResult], log: str, project: Project) -> bool:
     """Whether a run without a referee had given its result when its time was up."""
-    return bool(steps) and len(_judged(spec.steps)) == 1 and was_done(spec.steps[0], steps[0], log, metric)
+    if not steps or len(_judged(spec.steps)) != 1:
+        return False
+    file = Path(spec.root, project.result) if project.result else None
+    return was_done(spec.steps[0], steps[0], log, project.metric, file)
 
 
 def over_time(spec: Spec, trainer: StepResult) -> Failed | None:

@@ -174,6 +174,10 @@ class LocalRunner:
         """How the steps of a run ended that is not acknowledged yet; None where its guard left no word."""
         return Result.read(self._guard_folder(run, attempt))
 
+    def spec(self, run: str, attempt: int) -> Spec:
+        """What the guard of a run was told to do, of one that is not acknowledged yet."""
+        return Spec.read(self._guard_folder(run, attempt))
+
     def run_folder(self, run: str, attempt: int) -> Path:
         """The folder of a run's artifacts, its model among them."""
         return self._folder / RUNS / f"{run}.{attempt}"
