@@ -18,15 +18,17 @@ import os
 import resource
 import selectors
 import signal
+import stat
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from swarm.errors import UsageError
 from swarm.execution import process_table
 from swarm.execution.lock import HostLock
-from swarm.execution.logs import LogPipe
+from swarm.execution.logs import LogPipe, open_plain
 from swarm.execution.process_tree import ProcessTree
 from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
 from swarm.execution.spec import (
@@ -222,12 +224,14 @@ class Guard:
         deadline = time.monotonic() + self._spec.lock_wait
         try:
             self._lock = HostLock(Path(self._spec.lock))
+            while not self._called_off and not self._lock.take(f"guard {os.getpid()} of run {self._spec.run}"):
+                if time.monotonic() >= deadline:
+                    return f"{self._lock.holder() or 'another run'} holds {self._spec.lock}"
+                self._pump(_TICK)
         except OSError as error:
             return f"the lock {self._spec.lock} cannot be opened: {error}"
-        while not self._called_off and not self._lock.take(f"guard {os.getpid()} of run {self._spec.run}"):
-            if time.monotonic() >= deadline:
-                return f"{self._lock.holder() or 'another run'} holds {self._spec.lock}"
-            self._pump(_TICK)
+        except UsageError as error:
+            return str(error)
         return None
 
     def _record(self, step: str | None, pid: int | None = None) -> None:
@@ -274,8 +278,12 @@ def _memory_kills() -> int:
 
 
 def _sha256(path: Path) -> str | None:
+    """The sha256 of a plain file; None for what is none: a run may have put a pipe in its place, which nobody feeds."""
     try:
-        return None if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()
+        with open(path, "rb", opener=open_plain) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return None
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return None
 

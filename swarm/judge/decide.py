@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from statistics import fmean
 
 from swarm.errors import UsageError
+from swarm.foreign import LARGEST
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.confirm import FRESH_RUNS
 from swarm.judge.exact import exact
@@ -121,6 +122,8 @@ def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
             raise UsageError(f"--policy {text!r}: its rules are {', '.join(known)}")
         try:
             values[rule] = known[rule](value)
+            if not abs(values[rule]) <= LARGEST:
+                raise ValueError("no number to reckon with")
         except ValueError as error:
             raise UsageError(f"--policy {text!r}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
     policy = POLICIES[name]

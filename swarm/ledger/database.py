@@ -7,7 +7,6 @@ date.
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import IO, Any, TypeVar
 import psutil
 
 from swarm.errors import UsageError
+from swarm.filelock import SHARED, take
 from swarm.ledger.rows import read, select
 from swarm.ledger.schema import APPLICATION_ID, OLDEST, TABLES, VERSION, migration
 
@@ -228,7 +228,7 @@ def locked(path: Path) -> bool:
     except OSError:
         return False
     with file:
-        return not _take(file, fcntl.LOCK_SH)
+        return not take(file.fileno(), file.name, SHARED)
 
 
 def _lock(path: Path) -> IO[str]:
@@ -238,7 +238,7 @@ def _lock(path: Path) -> IO[str]:
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be written ({error.strerror}): the ledger lives there") from error
     patience = time.monotonic() + LOCK_WAIT
-    while not _take(file, fcntl.LOCK_EX):
+    while not _taken(file):
         if time.monotonic() > patience:
             file.close()
             raise UsageError(
@@ -249,12 +249,12 @@ def _lock(path: Path) -> IO[str]:
     return file
 
 
-def _take(file: IO[str], kind: int) -> bool:
+def _taken(file: IO[str]) -> bool:
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return take(file.fileno(), file.name)
+    except UsageError:
+        file.close()
+        raise
 
 
 def _connect(path: Path | None, write: bool) -> sqlite3.Connection:
