@@ -22,7 +22,7 @@ Hours = Annotated[float, Unit.HOURS]
 
 LONGEST = 1e10  # seconds, three hundred years: what is longer is a slip
 _SUFFIXES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = r"(\d+(?:\.\d+)?)([smhd])"
+_PART = r"([0-9]+(?:\.[0-9]+)?)([smhd])"
 
 
 def read_duration(value: object, name: str, unit: Unit = Unit.SECONDS) -> float:
