@@ -22,6 +22,8 @@ def read_named(path: Path, largest: int = LARGEST, called: str = "") -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise UsageError(f"{name} is no plain file, but {_kind(status.st_mode)}: name a file")
             content = stream.read(largest + 1)
+    except IsADirectoryError as error:
+        raise UsageError(f"{name} is no plain file, but a folder: name a file") from error
     except (OSError, ValueError) as error:  # a null byte in the name is a ValueError
         why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(printable(f"{name} cannot be read: {why}")) from error

@@ -78,6 +78,10 @@ class Config:
             raise UsageError(f"{called['gpus']} and {called['agents']} exclude each other: there is one agent per GPU")
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
             raise _refusal(called["gpus"], self.gpus, "give a number of GPUs (8) or their indices (0,1,5)")
+        if self.gpus is not None and "," not in self.gpus and not self.gpus.strip("0"):
+            raise _refusal(
+                called["gpus"], self.gpus, "it is a number of GPUs; one by its index is CUDA_VISIBLE_DEVICES=0"
+            )
         read_policy(self.policy)
         for name in ABOVE_ZERO:
             value = getattr(self, name)
