@@ -6,6 +6,7 @@ import codecs
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 
 _MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is therefore looked for first
     (codecs.BOM_UTF8, "utf-8"),
@@ -14,6 +15,7 @@ _MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is t
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_EARLIEST, _LATEST = -6e10, 2.5e11  # seconds since 1970: years that have four digits
 _DECLARED = re.compile(rb"(?:[ \t\f]*(?:#[^\r\n]*)?\r?\n)?[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")  # PEP 263
 _NO_CHARACTER = ("Cc", "Cn", "Co", "Cs")  # categories of Unicode: control, not assigned, private, half of one
 _NO_SOURCE = {"idna", "punycode", "utf-7", "unicode-escape", "raw-unicode-escape"}  # ASCII is not itself in them
@@ -88,6 +90,11 @@ def _lines(text: str, encoding: str, mark: bytes = b"") -> Text:
     if ends and ends == text.count("\n") == text.count("\r"):
         return Text(text.replace("\r\n", "\n"), encoding, "\r\n", mark)
     return Text(text, encoding, "\n", mark)
+
+
+def moment(at: float, zone: tzinfo | None = UTC) -> datetime:
+    """The moment of a unix time, local where the zone is None; the nearest there is of one that no calendar has."""
+    return datetime.fromtimestamp(min(max(at, _EARLIEST), _LATEST) if at == at else 0.0, zone)
 
 
 def printable(text: str) -> str:

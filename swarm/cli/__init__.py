@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from swarm import __version__
 from swarm.cli import archive, confirm, develop, init, judge, launch, look, steer
 from swarm.errors import SwarmError
+from swarm.text import printable
 
 DESCRIPTION = """\
 Autonomous research on your training code: one agent per GPU edits the code,
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(arguments)
         return options.verb(options)
     except SwarmError as error:
-        print(f"swarm: {error}", file=sys.stderr)
+        print(f"swarm: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,12 +18,14 @@ import os
 import resource
 import selectors
 import signal
+import stat
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from swarm.errors import UsageError
 from swarm.execution import process_table
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
@@ -227,12 +229,14 @@ class Guard:
         deadline = time.monotonic() + self._spec.lock_wait
         try:
             self._lock = HostLock(Path(self._spec.lock))
+            while not self._called_off and not self._lock.take(f"guard {os.getpid()} of run {self._spec.run}"):
+                if time.monotonic() >= deadline:
+                    return f"{self._lock.holder() or 'another run'} holds {self._spec.lock}"
+                self._pump(_TICK)
         except OSError as error:
             return f"the lock {self._spec.lock} cannot be opened: {error}"
-        while not self._called_off and not self._lock.take(f"guard {os.getpid()} of run {self._spec.run}"):
-            if time.monotonic() >= deadline:
-                return f"{self._lock.holder() or 'another run'} holds {self._spec.lock}"
-            self._pump(_TICK)
+        except UsageError as error:
+            return str(error)
         return None
 
     def _record(self, step: str | None, pid: int | None = None) -> None:

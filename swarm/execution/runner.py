@@ -120,7 +120,7 @@ class LocalRunner:
                 self._specs.note_times(folder)
             return run
         except UnreadableSpec as error:
-            return _lost(work, str(error), machine=True)
+            return replace(_lost(work, str(error), machine=True), own_word=True)
         except (OSError, Unmakeable, ForbiddenEdit) as error:
             machine = isinstance(error, OSError) and is_of_the_machine(error)
             return _lost(work, f"the run could not be set up: {error}", machine)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from statistics import fmean
 
 from swarm.errors import UsageError
+from swarm.foreign import LARGEST
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.confirm import FRESH_RUNS
 from swarm.judge.exact import exact
@@ -112,17 +113,19 @@ def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
     """
     name, *changes = text.split(":")
     if name not in POLICIES:
-        raise UsageError(f"--policy {text!r}: it is one of {', '.join(POLICIES)}")
+        raise UsageError(f"--policy {text!r:.80}: it is one of {', '.join(POLICIES)}")
     known = {field.name: type(getattr(STANDARD, field.name)) for field in fields(Rules)}
     values: dict[str, float] = {}
     for change in changes:
         rule, _, value = change.partition("=")
         if rule not in known:
-            raise UsageError(f"--policy {text!r}: its rules are {', '.join(known)}")
+            raise UsageError(f"--policy {text!r:.80}: its rules are {', '.join(known)}")
         try:
             values[rule] = known[rule](value)
+            if not abs(values[rule]) <= LARGEST:
+                raise ValueError("no number to reckon with")
         except ValueError as error:
-            raise UsageError(f"--policy {text!r}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
+            raise UsageError(f"--policy {text!r:.80}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
     policy = POLICIES[name]
     rules = replace(policy.rules, **values)  # type: ignore[arg-type]
     return replace(policy, rules=replace(rules, outlier_gain=rules.outlier_gain or outlier_gain))
