@@ -47,7 +47,7 @@ def in_terminal(root: Path, answers: dict[str, str]) -> tuple[int, str]:
     if child == 0:
         os.environ |= {"SWARM_DEVICE": "cpu", "SWARM_AGENTS": "1", "TERM": "xterm", "COLUMNS": "120"}
         os.execv(sys.executable, command(root))
-    shown, waiting, end = "", dict(answers), time.monotonic() + 300
+    shown, waiting, end = "", dict(answers), time.monotonic() + 1000
     while time.monotonic() < end:
         if not select.select([terminal], [], [], 5)[0]:
             continue

@@ -70,7 +70,6 @@ class Wild:
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=900,
             check=False,
         )
 
