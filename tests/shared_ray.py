@@ -12,17 +12,27 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-STARTS = 20
+STARTS, PATIENCE = 3, 1200.0  # how often it is started, and how many seconds its start may take
 GPUS = 64  # swarms of several tests at a time
 QUIET = {  # as swarm/coordinator/cluster.py has it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_worker_prestart": "0",
     "RAY_prestart_worker_first_driver": "0",
     "RAY_enable_metrics_collection": "0",
+    "RAY_agent_register_timeout_ms": "1800000",
+    "RAY_worker_register_timeout_seconds": "1800",
+    "RAY_gcs_server_request_timeout_seconds": "600",
+    "RAY_gcs_rpc_server_connect_timeout_s": "600",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
+    "RAY_py_gcs_connect_timeout_s": "600",
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_health_check_failure_threshold": "20",
 }
 HEAD = {
     "num_cpus": GPUS,
@@ -36,8 +46,7 @@ HEAD = {
 def address_of(folder: Path, owner: int) -> str:
     """The address of the Ray in `folder`, started where there is none; it ends with the process `owner`.
 
-    Whoever asks holds a lock. Ray gives its own start up after 30 seconds, which says nothing on a busy machine: it is
-    started again until it comes. RuntimeError where it never does.
+    Whoever asks holds a lock. RuntimeError where it does not start.
     """
     address = folder / "ray-address"
     for _ in range(STARTS):
@@ -58,9 +67,29 @@ def address_of(folder: Path, owner: int) -> str:
     return address.read_text()
 
 
-def main(folder: Path, owner: psutil.Process) -> None:
-    from ray.cluster_utils import Cluster  # not in every test process
+def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """The same question, asked until it is answered: Ray gives its start up after 30 seconds, which a busy machine
+    needs."""
 
+    def asked(*arguments: Any, **options: Any) -> Any:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return ask(*arguments, **options)
+            except RuntimeError:  # not there yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+    return asked
+
+
+def main(folder: Path, owner: psutil.Process) -> None:
+    from ray._private import node, services  # not in every test process
+    from ray.cluster_utils import Cluster
+
+    for module, name in ((services, "get_node"), (node, "wait_for_persisted_port")):
+        setattr(module, name, patient(getattr(module, name)))
     cluster = Cluster(initialize_head=True, head_node_args=HEAD)
     (folder / "ray-address.tmp").write_text(cluster.address)
     (folder / "ray-address.tmp").rename(folder / "ray-address")
