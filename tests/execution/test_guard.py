@@ -138,11 +138,16 @@ def test_one_lock_one_run(rig, tmp_path):
     other = type(rig)(tmp_path / "other")
     other.slot = rig.slot
 
+    over = tmp_path / "over"
+    waits = f"import os, time\nwhile not os.path.exists({str(over)!r}): time.sleep(0.02)\nprint('---\\nval_bpb: 1')"
+
     async def both():
-        first = asyncio.create_task(rig.start(rig.runner(), "import time; time.sleep(1.5); print('---\\nval_bpb: 1')"))
+        first = asyncio.create_task(rig.start(rig.runner(), waits))
         while not (state := state_of(rig)) or not state.step_pid:
             await asyncio.sleep(0.02)
-        return await other.start(other.runner(), ""), await first
+        refused = await other.start(other.runner(), "")
+        over.touch()
+        return refused, await first
 
     refused, served = asyncio.run(both())
     assert served.metrics
