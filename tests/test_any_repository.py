@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from swarm import cli
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
+from tests.verbs import called
 
 PREPARE = """TIME_BUDGET = 300  # seconds
 TARGET = 1.5
@@ -65,17 +65,17 @@ def launch(root: Path, ray: Mapping[str, str], *flags: str) -> subprocess.Comple
     return subprocess.run(command, env=ray, capture_output=True, text=True, check=False)
 
 
-def refused(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def refused(root: Path) -> str:
     """What a launch says that is refused before anything runs."""
-    capsys.readouterr()
-    assert cli.main([*LAUNCH, str(root), "--dry-run"]) == 2
-    return capsys.readouterr().err
+    told = called(*LAUNCH, str(root), "--dry-run")
+    assert told.returncode == 2
+    return told.stderr
 
 
-def look(root: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> str:
-    capsys.readouterr()
-    assert cli.main([verb, "--repo", str(root)]) == 0
-    return capsys.readouterr().out
+def look(root: Path, verb: str) -> str:
+    told = called(verb, "--repo", str(root))
+    assert told.returncode == 0, told.stderr
+    return told.stdout
 
 
 def runs(root: Path) -> list[tuple]:
@@ -85,7 +85,7 @@ def runs(root: Path) -> list[tuple]:
 
 @pytest.mark.long
 def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(
-    tmp_path: Path, on_shared_ray: Mapping[str, str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, on_shared_ray: Mapping[str, str]
 ) -> None:
     root = repository(
         tmp_path / "fork",
@@ -100,14 +100,14 @@ def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(
     baseline = [(seed, value) for purpose, seed, value, _ in runs(root) if purpose == "baseline"]
     assert len({value for _, value in baseline}) == len(baseline) == 2  # a literal 42 would have given one number
     assert not any(audited for *_, audited in runs(root))
-    assert "sigma 0.0" in look(root, "status", capsys)
+    assert "sigma 0.0" in look(root, "status")
     assert subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, check=True).stdout == b""
     assert (root / "train.py").read_text() == TRAIN and (root / "prepare.py").read_text() == PREPARE
 
 
 @pytest.mark.skipif(not shutil.which("uv"), reason="uv is not installed: python -m pip install uv")
 def test_a_project_of_uv_is_run_by_the_environment_that_uv_makes(
-    tmp_path: Path, on_shared_ray: Mapping[str, str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, on_shared_ray: Mapping[str, str]
 ) -> None:
     """Without a download: it needs nothing but Python itself."""
     settings = '[project]\nname = "fork"\nversion = "0"\nrequires-python = ">=3.11"\n'
@@ -115,7 +115,7 @@ def test_a_project_of_uv_is_run_by_the_environment_that_uv_makes(
     root = repository(tmp_path / "fork", **files)
     uv = ["uv", "--offline", "--quiet", "--directory", str(root)]
     subprocess.run([*uv, "lock", "--python", sys.executable], check=True)
-    assert "run `uv sync` there first" in refused(root, capsys)
+    assert "run `uv sync` there first" in refused(root)
     subprocess.run([*uv, "sync", "--python", sys.executable], check=True)
     for arguments in (["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "lock"]):
         subprocess.run(["git", *arguments], cwd=root, check=True)
@@ -138,7 +138,7 @@ print(f"METRIC memory_mb={100 * WIDTH * DEPTH_FACTOR}")
 
 @pytest.mark.slow
 def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(
-    tmp_path: Path, on_shared_ray: Mapping[str, str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, on_shared_ray: Mapping[str, str]
 ) -> None:
     settings = 'guards = { memory_mb = "+10%" }\nbudget = 1\n'
     root = repository(tmp_path / "fork", **{"train.py": DETERMINISTIC, "swarm.toml": settings})
@@ -151,7 +151,7 @@ def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(
         rows = ledger.rows("SELECT status, gain, reason FROM experiments WHERE baseline = 0 AND state = 'judged'")
     assert rows and all(row["status"] == "discard" for row in rows)  # more is better, and costs too much memory
     assert any(row["gain"] > 0 and "guard: memory_mb is" in row["reason"] for row in rows)
-    assert "noise unmeasured" in look(root, "status", capsys)
+    assert "noise unmeasured" in look(root, "status")
 
 
 @pytest.mark.slow
@@ -168,13 +168,11 @@ def test_a_metric_that_never_comes_ends_the_night_with_the_reason(
     assert "logs/apr5-gpu0-0000" in done.stderr
 
 
-def test_a_part_of_a_repository_is_its_own_project_and_not_taken_for_the_whole(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_part_of_a_repository_is_its_own_project_and_not_taken_for_the_whole(tmp_path: Path) -> None:
     root = repository(tmp_path / "fork", **{"train.py": TRAIN, "prepare.py": PREPARE})
     (root / "part").mkdir()
     (root / "part" / "swarm.toml").write_text("budget = 1\n")
-    assert "nothing says which files may be edited" in refused(root / "part", capsys)
+    assert "nothing says which files may be edited" in refused(root / "part")
     (root / "part" / "swarm.toml").unlink()
-    assert f"but {root} is: name that with -C {root}" in refused(root / "part", capsys)
+    assert f"but {root} is: name that with -C {root}" in refused(root / "part")
     assert not (root / ".swarm").exists()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm import cli
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.project.project import load_project
+from tests.verbs import called
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FLAGS = {
@@ -35,7 +35,8 @@ FLAGS = {
 def started(name: str, root: Path) -> Path:
     """The example in an empty folder, as its README says."""
     root.mkdir()
-    assert cli.main(["init", "--example", name, "-C", str(root)]) == 0
+    done = called("init", "--example", name, "-C", str(root))
+    assert done.returncode == 0, done.stdout + done.stderr
     return root
 
 

@@ -16,6 +16,7 @@ import pytest
 from swarm import cli
 from swarm.lab.simulation.project import make_project
 from swarm.project.project import load_project
+from tests.verbs import called
 
 SKILL = (Path(__file__).parents[1] / ".agents" / "skills" / "autoresearch" / "SKILL.md").read_text()
 LINES = [
@@ -52,11 +53,11 @@ def test_every_verb_it_uses_can_answer_in_json() -> None:
 def root(tmp_path: Path) -> Iterator[Path]:
     root = make_project(tmp_path / "project", budget=2.0)  # runs that sleep: they go on while the commands are tried
     yield root
-    cli.main(["stop", "-C", str(root), "--now"])
+    called("stop", "-C", str(root), "--now")
 
 
 @pytest.fixture
-def run(root: Path, on_shared_ray: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
+def run(root: Path, on_shared_ray: Mapping[str, str]) -> Run:
     """Runs a line of the skill, on a machine without GPUs: its exit code and what it prints."""
 
     def run(line: str) -> tuple[int, str]:
@@ -65,12 +66,10 @@ def run(root: Path, on_shared_ray: Mapping[str, str], capsys: pytest.CaptureFixt
         if verb == "launch":
             command = [sys.executable, "-m", "swarm", *words, *SMALL]
             done = subprocess.run(command, env=on_shared_ray, capture_output=True, text=True, check=False)
-            code, out, err = done.returncode, done.stdout, done.stderr
         else:
-            code = cli.main(words)
-            out, err = capsys.readouterr()
-        assert code == 0 or err.count("\n") == 1, err
-        return code, out
+            done = called(*words)
+        assert done.returncode == 0 or done.stderr.count("\n") == 1, done.stderr
+        return done.returncode, done.stdout
 
     return run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -17,13 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from swarm import cli
 from swarm.codec import decode
 from swarm.errors import UsageError
 from swarm.history.results_writer import results_header
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
+from tests.verbs import called
 
 SWARM = [sys.executable, "-m", "swarm"]
 PATIENCE = 1000.0  # seconds, on a machine that is slow
@@ -66,9 +65,7 @@ def start(root: Path, *flags: str) -> subprocess.Popen[str]:
 
 
 def status(root: Path) -> dict:
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert cli.main(["status", "-C", str(root), "--json"]) == 0
-    return json.loads(printed.getvalue())
+    return json.loads(called("status", "-C", str(root), "--json").stdout)
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
@@ -223,7 +220,7 @@ def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -
     assert second.returncode == 2
     assert "already running" in second.stderr
     swarm(project, "tell", "try", "smaller", "batches")
-    frame = swarm(project, "watch", "--once").stdout
+    frame = called("watch", "-C", str(project), "--once").stdout
     assert "apr5" in frame and "gpu1" in frame
     wait_for(lambda: "step" in swarm(project, "show", "gpu0").stdout, "the log of a run")
     swarm(project, "stop")
