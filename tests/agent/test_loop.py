@@ -611,7 +611,7 @@ def test_nobody_mends_for_an_agent_that_has_ended(make_room: Callable[..., Room]
             await room.agent(room.thinker(repair=never)).live()
         room.diary.append("ended")
 
-    asyncio.run(asyncio.wait_for(lives(), 20))
+    asyncio.run(asyncio.wait_for(lives(), 200))
     assert [line for line in room.diary if line[:3] in ("men", "end") and "run" not in line][-3:] == [
         "mends", "mends no more", "ended",
     ]  # fmt: skip
@@ -649,7 +649,7 @@ def test_an_agent_that_is_cancelled_twice_leaves_no_thought_behind(room: Room) -
             await life
         assert room.diary[-1] == "thinks no more"
 
-    asyncio.run(asyncio.wait_for(lives(), 20))
+    asyncio.run(asyncio.wait_for(lives(), 200))
 
 
 def conflict(room: Room, thinker: Thinker) -> Agent:

@@ -39,7 +39,7 @@ def test_what_is_better_and_passes_is_kept_and_what_fails_its_checks_is_not(
     files = {"train.py": "", "measure.py": MEASURE}
     runner = LocalRunner(PROJECT, archive(files), tmp_path / "gpu0", Slot("sim", 0))
     agent = room.agent(room.thinker(), bench=runner)  # type: ignore[arg-type]
-    assert asyncio.run(asyncio.wait_for(agent.live(), 200)) == "3 experiments done"
+    assert asyncio.run(asyncio.wait_for(agent.live(), 1000)) == "3 experiments done"
     rows = room.experiments()
     assert [(row["title"][:2], row["status"]) for row in rows] == [("k0", "keep"), ("k1", "discard"), ("k2", "keep")]
     assert rows[1]["outcome"] == "broke a guard" and rows[1]["gain"] == pytest.approx(0.01)

@@ -84,7 +84,7 @@ def test_a_referee_that_waits_goes_with_a_training_that_failed(rig):
     started = time.monotonic()
     run = rig.run("import time; time.sleep(0.5); 1 / 0")
     assert run.failure == Failure.CODE and "ZeroDivisionError" in run.reason
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 100
     assert not Path(run.log.replace(".log", ".referee.log")).read_text()
 
 
@@ -141,7 +141,7 @@ def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(rig, referee, monkeypat
 @pytest.mark.parametrize(
     ("beats_at", "trains", "slack", "expected"),
     [
-        (0.0, 0.5, 1.0, ""),
+        (0.0, 0.5, 10.0, ""),
         (0.0, 2.6, 1.0, "clock: it trained for "),
         (0.0, 2.6, 10.0, ""),
         (2.5, 0.0, 1.0, "clock: "),
@@ -203,7 +203,7 @@ def test_starts_are_compared_with_the_baselines(rig, referee):
     assert rig.run("import time; time.sleep(2)\n" + TRAIN, attempt=2).metrics
     rig.run(TRAIN, attempt=3)
     first, second, third = rig.known
-    assert first is None and second == third and 0 < second < 20
+    assert first is None and second == third and 0 < second < 200
 
 
 def test_progress_tells_when_the_referee_measures(rig, referee, awaits):
@@ -336,7 +336,7 @@ def test_stop_ends_the_run_and_comes_back_when_it_is_over(rig, stubborn):
 def test_stop_reaches_a_run_that_is_only_being_set_up(rig):
     async def scenario():
         runner = rig.runner()
-        running = asyncio.create_task(rig.start(runner, "import time; time.sleep(30)"))
+        running = asyncio.create_task(rig.start(runner, "import time; time.sleep(600)"))
         await asyncio.sleep(0)
         await runner.stop()
         assert (await running).failure == Failure.INTERRUPTED
@@ -354,7 +354,7 @@ def test_a_cancelled_run_leaves_nothing(rig, stubborn):
             await running
 
     asyncio.run(scenario())
-    rig.until(lambda: not any(map(process_table.birth, rig.pids())), 3)
+    rig.until(lambda: not any(map(process_table.birth, rig.pids())))
 
 
 def test_a_command_that_does_not_exist_is_told(rig):
