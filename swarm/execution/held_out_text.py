@@ -86,8 +86,8 @@ def read(path: Path) -> Origin:
 
 
 def closed_sources(held_out: Iterable[Path], opened: Sequence[Path]) -> tuple[Path, ...]:
-    """The files and folders that a sandbox must close, as it leaves `opened` readable, and where programs are installed;
-    none where the lists cannot be read, which `demonstration` says.
+    """The files and folders that a sandbox must close, as it leaves `opened` readable, and where programs are
+    installed; none where the lists cannot be read (swarm/launch/demonstration.py says so then).
 
     A folder is closed as a whole where it is a package of which any file is held out.
     """
@@ -218,4 +218,6 @@ def _whole_packages(found: Iterable[Path], packages: set[str]) -> Iterator[Path]
 
 def _outermost(folders: Iterable[Path]) -> tuple[Path, ...]:
     places = sorted({folder.resolve() for folder in folders if folder.is_dir()})
-    return tuple(place for place in places if not any(place != other and place.is_relative_to(other) for other in places))
+    return tuple(
+        place for place in places if not any(place != other and place.is_relative_to(other) for other in places)
+    )

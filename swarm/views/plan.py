@@ -91,6 +91,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "timeout": _timeout(plan),
         "policy": _policy(config.policy),
         "limits": _limits(plan),
+        **({"DEMONSTRATION ONLY": plan.demonstration} if plan.demonstration else {}),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
     }
