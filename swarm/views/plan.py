@@ -37,6 +37,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "folder": str(plan.folder),
         "plan": _rows(plan),
         "missing": list(plan.missing),
+        "demonstration": plan.demonstration,
         "trial": trial_json(plan.trial) if plan.trial else None,
     }
 
