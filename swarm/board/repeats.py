@@ -32,6 +32,7 @@ class Standing(StrEnum):
     REFUTED = "refuted"  # a gain of even half a sigma is unlikely
     UNPROVEN = "unproven"  # no gain showed, which does not rule out a small one
     NEAR_MISS = "near miss"  # could not be distinguished from its parent
+    HELD = "held"  # measured better than any honest edit: a person looks at it
     BROKE_GUARD = "broke a guard"  # whatever it gained
     NOOP = "no-op"  # its edit did nothing: the idea itself was never tested
     CRASHED = "crashed"
@@ -53,6 +54,8 @@ def standing(status: str | None, outcome: Outcome | None, high: float | None, si
         return Standing.NOOP
     if outcome is Outcome.BROKE_GUARD:
         return Standing.BROKE_GUARD
+    if outcome is Outcome.HELD:
+        return Standing.HELD
     if outcome and outcome.is_near_miss:
         return Standing.NEAR_MISS
     return without_gain(high, sigma)

@@ -371,6 +371,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 "categories": plan.code.categories,
                 "checks": list(plan.project.checks),
                 "hidden": bool(plan.project.hidden),
+                "demonstration": plan.demonstration,
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }
         )

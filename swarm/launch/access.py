@@ -33,6 +33,7 @@ class Access:
 
     included: Included
     unheld: tuple[str, ...]  # what the code opens and git does not hold
+    held: frozenset[str]  # the paths that the commit holds, from the project's folder
     gaps: tuple[str, ...]  # what is tracked and not in the copy all the same
 
 
@@ -42,7 +43,7 @@ def find_access(history: History, files: Files, commit: str) -> Access:
     refuse_access(project, root)
     held = frozenset(history.outside(path) for path in tree.entries)
     included = include(root, project.include, held)
-    return Access(included, unheld(root, project, files.source, held, included), tuple(tree.gaps()))
+    return Access(included, unheld(root, project, files.source, held, included), held, tuple(tree.gaps()))
 
 
 def refuse_access(project: Project, root: Path) -> None:

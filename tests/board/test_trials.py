@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from swarm.board.notifications import NotificationFeed
 from swarm.codec import decode, encode
 from swarm.judge.race import STANDARD
 from swarm.ledger.experiments import experiment
@@ -26,6 +27,7 @@ from swarm.records import (
     Verdict,
 )
 from swarm.snapshot.build import Picture
+from swarm.views.verdict_text import verdict_text
 from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]
@@ -70,6 +72,20 @@ def test_at_most_so_many_runs_then_it_is_a_near_miss(night: Night) -> None:
     row = night.row(experiment)
     assert (row["status"], row["n"]) == ("discard", STANDARD.max_runs)
     assert night.ledger.value("SELECT kind FROM events WHERE experiment = ?", experiment) == "near miss"
+
+
+def test_a_gain_that_no_honest_edit_makes_is_held_and_somebody_is_told(night: Night) -> None:
+    feed = NotificationFeed(night.ledger, night.transaction().tag)
+    experiment = night.draft("gpu0", 0)
+    while night.state(experiment) != "judged":
+        night.run("gpu0", 0.4)
+    row = night.row(experiment)
+    assert (row["status"], row["outcome"], row["rung"]) == ("discard", "held", "seen")
+    assert night.trunk() == [None], "nothing is built on it"
+    told = [(news.kind, news.experiment) for news in feed.look()]
+    assert told == [("held", experiment)]
+    view = Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now).experiments[-1]
+    assert verdict_text(view, 0.001).startswith("Held for a person: ")
 
 
 def test_a_metric_that_is_no_number_is_a_crash_and_never_evidence(night: Night) -> None:
@@ -143,12 +159,12 @@ def test_a_gain_that_nobody_believes_needs_a_referee(make_night: MakeNight) -> N
     experiment = night.draft("gpu0", 0)
     while night.state(experiment) != "judged":
         work = night.measure("gpu0")
-        value = 0.5 if work.source != night.base.sha else 1.0
+        value = 0.8 if work.source != night.base.sha else 1.0
         run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=Metrics(value, audited=False))
         night.call("record", "gpu0", night.fences["gpu0"], run)
     row = night.row(experiment)
     assert row["status"] == "discard" and row["reason"].startswith("near miss: so large a gain")
-    assert night.row(night.keep("gpu1", 1, 0.5))["status"] == "keep", "the referee's word is believed"
+    assert night.row(night.keep("gpu1", 1, 0.8))["status"] == "keep", "the referee's word is believed"
 
 
 def test_edits_that_all_land_together_are_warned_of_once(night: Night) -> None:
