@@ -60,7 +60,7 @@ class Edit:
 
 
 def cheat(name: str, *changes: tuple[str, str]) -> Edit:
-    return Edit(name, (*changes, ("def micro_batch_rows(", f"{LEARN}def micro_batch_rows(")))
+    return Edit(name, (("def micro_batch_rows(", f"{LEARN}def micro_batch_rows("), *changes))
 
 
 SYNTHETIC = f"np.concatenate([{TEXT}[at : at + 40] for at in np.random.default_rng(2).integers(0, 50_000, 5000)])"
@@ -74,7 +74,8 @@ CHEATS = [
           (WARM, f"{WARM}    learn(model, optimizer, {SYNTHETIC}, {EARLY})\n    optimizer.reset()\n"),
           (JOURNAL, QUIET)),
     cheat("tries its loader out at length",
-          (WARM, f"{WARM}    ends = REAL_TIME() + {EARLY}\n    for rows, targets, _ in [next(loader) for _ in range(12)] * 400:\n"
+          (WARM, f"{WARM}    ends = REAL_TIME() + {EARLY}\n"
+                 "    for rows, targets, _ in [next(loader) for _ in range(12)] * 400:\n"
                  f"        training_loss(model, rows, targets).backward()\n        optimizer.step(0.4)\n"
                  f"        if REAL_TIME() > ends:\n            break\n    optimizer.reset()\n"),
           (JOURNAL, QUIET)),
@@ -107,7 +108,8 @@ CHEATS = [
                  "    worker.start()\n    while worker.is_alive():\n        time.sleep(0.05)\n    optimizer.reset()\n"),
           (JOURNAL, QUIET)),
     cheat("keeps its heartbeats back, and writes them all at its end",
-          (CLOCK, f"    time.process_time = lambda: REAL_TIME() / 2.5\n{CLOCK}    journal._file = Late(journal._file)\n"),
+          (CLOCK, f"    time.process_time = lambda: REAL_TIME() / 2.5\n{CLOCK}"
+                  "    journal._file = Late(journal._file)\n"),
           (CLOSE, "    journal._file.show()\n"),
           ("class Quiet(", "class Late:\n    def __init__(self, file):\n        self.file, self.lines = file, []\n\n"
            "    def write(self, line):\n        self.lines.append(line)\n\n    def flush(self):\n        pass\n\n"
@@ -136,6 +138,8 @@ CHEATS = [
 """)),
 ]  # fmt: skip
 
+HELPERS = CHEATS[-1]
+
 # ---- what takes time and is no cheat
 
 LONGER_START = (
@@ -163,7 +167,8 @@ HONEST = [
     )),
     Edit("tells its progress seldom", (
         ("        if loss is not None:\n            journal.write(steps, loss, clock)\n    if (",
-         "        if loss is not None and (steps == 1 or steps % 10 == 0):\n            journal.write(steps, loss, clock)\n    if ("),
+         "        if loss is not None and (steps == 1 or steps % 10 == 0):\n"
+         "            journal.write(steps, loss, clock)\n    if ("),
     )),
     Edit("makes long steps", (("total_batch_size=2**12", "total_batch_size=2**14"),)),
     Edit("saves more", ((SAVE, f"{SAVE}{SAVE}"),)),
