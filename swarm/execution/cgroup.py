@@ -28,6 +28,11 @@ def memory_mb() -> float | None:
     return min((limit / 2**20 for limit in limits if 0 < limit < _UNBOUNDED), default=None)
 
 
+def own_group(controller: str) -> Path | None:
+    """The folder of this process's own group; of version 2 where the `controller` is ""."""
+    return next((group for group in _groups(controller) if group.is_dir()), None)
+
+
 def _groups(controller: str) -> Iterator[Path]:
     """The folders of this process's group and of those around it, as far as they can be seen from here; of version 2
     where the `controller` is ""."""

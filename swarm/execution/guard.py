@@ -18,7 +18,6 @@ import os
 import resource
 import selectors
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -27,6 +26,8 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution import process_table
+from swarm.execution.cpu_group import CpuGroup
+from swarm.execution.cpu_time import CpuTime
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
 from swarm.execution.plain_file import open_plain
@@ -105,21 +106,26 @@ class Guard:
         for path in step.clears:
             remove(Path(path))
         started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
+        group = CpuGroup.make() if step.group else None
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
             self._tree.adopt(child.pid)  # from now on it counts
-        cpu, result = self._cpu(), StepResult(step.name, step.argv[0], started)
+        cpu, result = CpuTime(self._tree, group), StepResult(step.name, step.argv[0], started)
         try:
-            result = self._watch(step, child or self._start(step, output), result)
+            result = self._watch(step, child or self._start(step, output, group), result, cpu)
         except (OSError, subprocess.SubprocessError) as error:
             result = replace(result, error=f"{step.argv[0]} cannot be started: {error}")
         finally:
             self._selector.unregister(output.source)
             output.close()
+        seconds = cpu.add(self._tree.living())
+        if group:
+            group.remove()
         return replace(
             result,
             seconds=time.monotonic() - clock,
-            cpu_seconds=max(result.cpu_seconds, self._cpu() - cpu),  # a child never waited for counted while alive
+            cpu_seconds=seconds,
+            counted_by=cpu.method,
             memory_killed=_memory_kills() > kills,
             log_broken=output.log.broken,
             stood_still=self._standstill.seconds - still,
@@ -130,10 +136,11 @@ class Guard:
         self._selector.register(output.source, selectors.EVENT_READ, output.pump)
         return output
 
-    def _start(self, step: Step, output: LogPipe) -> subprocess.Popen[bytes]:
+    def _start(self, step: Step, output: LogPipe, group: CpuGroup | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             step.argv, cwd=step.cwd, env=dict(step.env), stdin=subprocess.PIPE if step.early else subprocess.DEVNULL,
-            stdout=output.sink, stderr=output.sink, start_new_session=True, preexec_fn=lambda: _apply_limits(step),
+            stdout=output.sink, stderr=output.sink, start_new_session=True,
+            preexec_fn=lambda: _apply_limits(step, group),
         )  # fmt: skip
 
     def _start_early(self, step: Step) -> None:
@@ -144,9 +151,9 @@ class Guard:
             self._tree.exclude(child.pid)
         self._early[step.name] = output, child
 
-    def _watch(self, step: Step, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:
+    def _watch(self, step: Step, child: subprocess.Popen[bytes], result: StepResult, cpu: CpuTime) -> StepResult:
         """Waits until the step's first process ends or must be ended, and ends all that is left of its tree."""
-        usage = ResourceMonitor(step, self._tree)
+        usage = ResourceMonitor(step, self._tree, cpu)
         self._tree.adopt(child.pid)
         self._record(step.name, child.pid)
         if child.stdin:
@@ -158,14 +165,10 @@ class Guard:
             reason = self._called_off or usage.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
         reason = reason or usage.left()
-        result = replace(
-            result,
-            start=usage.start,
-            start_cpu=usage.start_cpu,
-            cpu_seconds=usage.max_cpu_seconds,
-            idle=usage.idle_seconds,
-            written_mb=usage.written_mb,
-        )
+        result = replace(result, idle=usage.idle_seconds, written_mb=usage.written_mb)
+        if usage.first and usage.last:
+            result = replace(result, start=usage.first.wall, start_cpu=usage.first.cpu)
+            result = replace(result, last=usage.last.wall, last_cpu=usage.last.cpu, compiled=usage.compiled)
         return self._with_exit(child, replace(result, ended_by=reason, max_rss_mb=usage.max_rss_mb))
 
     def _with_exit(self, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:
@@ -184,9 +187,6 @@ class Guard:
         root = Path(self._spec.root)
         files = (path for path, sha in self._spec.fixed.items() if _sha256(root / path) != sha)
         return (*files, *(path for path, target in self._spec.links.items() if _target(root / path) != target))
-
-    def _cpu(self) -> float:
-        return self._tree.cpu_seconds(self._tree.living())
 
     def _end_tree(self, at_once: bool = False) -> None:
         self._tree.terminate(0.0 if at_once else self._spec.grace, self._pump)
@@ -248,8 +248,11 @@ class Guard:
         write_whole(self._folder / STATE, asdict(state))
 
 
-def _apply_limits(step: Step) -> None:
+def _apply_limits(step: Step, group: CpuGroup | None) -> None:
     """Runs in the child before it becomes the step's program."""
+    if group:
+        with contextlib.suppress(OSError):  # then it is counted as without one
+            group.enter()
     process_table.die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if step.disk:

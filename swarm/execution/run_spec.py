@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from swarm import foreign
+from swarm.execution import call_filter, cpu_group
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
+from swarm.execution.clock_check import phases_of
 from swarm.execution.closed import described
 from swarm.execution.landlock import TEMPORARY
-from swarm.execution.outcome import clocked
 from swarm.execution.removal import remove
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
-from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
+from swarm.execution.slot import UNTOUCHED, Limits, Overhead, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
@@ -30,7 +31,12 @@ _USUAL_CACHE = "~/.cache/autoresearch"
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
-START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
+HARNESS = "trainer/harness.py"  # the fixed file by which our own trainer is known: it counts, and starts no process
+
+FREE_START = "SWARM_START"  # what it calls the seconds of a start that are no training
+
+START, COLD_START = "start.json", "cold.json"  # seconds until the first heartbeat of a baseline run on this slot
+END = "end.json"  # and after its last one
 TOOK = "took.json"  # and seconds that it took in all
 
 
@@ -43,7 +49,7 @@ class SpecBuilder:
         folder: Path,
         slot: Slot,
         cache: Path | None,
-        limits: Callable[[float, str, float | None, float | None], Limits],
+        limits: Callable[[float, str, Overhead | None, float | None], Limits],
         sandboxed: bool,
         workspace: Workspace,
         referee_workspace: Workspace,
@@ -56,7 +62,7 @@ class SpecBuilder:
 
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
-        limits = self._limits(work.budget, self._slot.device, self._known(START), self._timeout(work.budget))
+        limits = self._limits(work.budget, self._slot.device, self._overhead(), self._timeout(work.budget))
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
@@ -87,6 +93,8 @@ class SpecBuilder:
             grace=limits.grace,
             budget=work.budget if measures else None,  # what others count as training is not known
             start=limits.start,
+            cold=limits.cold,
+            free=limits.free if self._counts else None,
             slack=limits.slack,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
@@ -107,13 +115,18 @@ class SpecBuilder:
             box, opened = self._sandbox(), self._opened(environment)
             compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
             bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
-            training = box.command(training, (copy, artifacts, compiled[0]), opened)
+            inside = box.command(training, (copy, artifacts, compiled[0]), opened)
+            training = [*inside[: -len(training)], *self._confined(training, limits)]
             measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_copy, artifacts)))
+        elif self._counts:
+            training = self._confined(training, limits)
+        if self._counts and limits.free is not None:
+            environment[FREE_START] = f"{limits.free:.3f}"
         steps = [
             Step(
                 "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
                 cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
-                cores=list(self._slot.cores), **common,
+                cores=list(self._slot.cores), group=_in_group(limits), compiles=self._compiles(environment), **common,
             )
         ]  # fmt: skip
         if self._project.referee:
@@ -156,6 +169,24 @@ class SpecBuilder:
         ]  # fmt: skip
         return steps, bounds
 
+    @property
+    def _counts(self) -> bool:
+        """Whether the fixed harness of our own trainer surrounds the training."""
+        return HARNESS in self._project.fixed
+
+    def _confined(self, training: list[str], limits: Limits) -> list[str]:
+        """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
+        if not call_filter.works():
+            return training
+        one = self._counts and limits.cpu is not None and not _in_group(limits)
+        return call_filter.command(training, call_filter.THREADS if one else call_filter.PROCESSES)
+
+    def _compiles(self, environment: Mapping[str, str]) -> str | None:
+        """Where a training on a GPU keeps what it compiles."""
+        if self._slot.device != "cuda":
+            return None
+        return environment.get("TORCHINDUCTOR_CACHE_DIR") or str(cache_of(environment) / "compiled")
+
     def _opened(self, environment: Mapping[str, str]) -> tuple[Path, ...]:
         """What edited code may read in the sandbox beside what it may write."""
         return (cache_of(environment), *self._checkout.opened(self._project))
@@ -189,12 +220,20 @@ class SpecBuilder:
     # -- how long the untouched code takes on this slot ------------------------------------------------------------
 
     def note_times(self, guard_folder: Path) -> None:
-        """Keeps how long this baseline run took, to start and in all."""
+        """Keeps how long this baseline run took, to start, to end and in all."""
         result = Result.read(guard_folder)
         if result and result.steps:
-            start, _ = clocked(Spec.read(guard_folder), result.steps[0])
-            for name, seconds in ((START, start), (TOOK, result.steps[0].seconds)):
+            trainer = result.steps[0]
+            phases = phases_of(Spec.read(guard_folder), trainer)
+            taken = {COLD_START if trainer.compiled else START: phases.before, END: phases.after, TOOK: trainer.seconds}
+            for name, seconds in taken.items():
                 write_whole(self._folder / name, max(seconds, self._known(name) or 0.0))
+
+    def _overhead(self) -> Overhead | None:
+        """What the untouched code took beside its training, where it has run here."""
+        warm, cold, end = map(self._known, (START, COLD_START, END))
+        start = cold if warm is None else warm
+        return None if start is None or end is None else Overhead(start, end, cold)
 
     def _known(self, name: str) -> float | None:
         try:
@@ -230,6 +269,11 @@ class SpecBuilder:
     def _environment_of_host(self) -> dict[str, str]:
         env = self._slot.environment(os.environ, self._project.pass_env)
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
+
+
+def _in_group(limits: Limits) -> bool:
+    """Whether a control group counts the CPU time of a training, where that is limited."""
+    return limits.cpu is not None and cpu_group.is_available()
 
 
 def cache_of(environment: Mapping[str, str]) -> Path:

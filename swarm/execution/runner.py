@@ -24,7 +24,7 @@ from swarm.execution.progress import read_progress
 from swarm.execution.removal import ASIDE, remove, remove_set_aside
 from swarm.execution.run_spec import SpecBuilder
 from swarm.execution.seed_and_budget import with_seed_and_budget
-from swarm.execution.slot import Limits, Slot, limits_for
+from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.execution.spec import (
     GUARD_ERRORS,
     GUARD_FOLDER,
@@ -68,7 +68,7 @@ class LocalRunner:
         folder: Path,
         slot: Slot,
         cache: Path | None = None,
-        limits: Callable[[float, str, float | None, float | None], Limits] = limits_for,
+        limits: Callable[[float, str, Overhead | None, float | None], Limits] = limits_for,
         sandboxed: bool = False,
         checkout: Path | None = None,
     ) -> None:

@@ -335,8 +335,13 @@ def _run(ledger: Ledger, result: str | None) -> Run | None:
 
 def metrics_of(tx: Transaction, source: str) -> list[Metrics]:
     """What the measured runs of this code printed."""
+    return [run.metrics for run in measured_runs_of(tx, source) if run.metrics]
+
+
+def measured_runs_of(tx: Transaction, source: str) -> list[Run]:
+    """The runs of this code that gave a number, whole."""
     rows = tx.ledger.rows("SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", tx.tag, source)
-    return [tx.ledger.decoded(row["result"]).metrics for row in rows]
+    return [tx.ledger.decoded(row["result"]) for row in rows]
 
 
 def traces_beside_parent(ledger: Ledger, experiment: str) -> list[tuple[Sequence[float], Sequence[float]]]:

@@ -15,6 +15,7 @@ from swarm.ledger.experiments import experiment
 from swarm.ledger.measurements import noise
 from swarm.ledger.runs import begin
 from swarm.records import (
+    Check,
     Claim,
     Duplicate,
     Failure,
@@ -28,7 +29,7 @@ from swarm.records import (
 )
 from swarm.snapshot.build import Picture
 from swarm.views.verdict_text import verdict_text
-from tests.board.nights import Night
+from tests.board.nights import Night, finished
 
 MakeNight = Callable[..., Night]
 
@@ -54,6 +55,31 @@ def test_gpu_offsets_are_taken_out(make_night: MakeNight) -> None:
     night.draft("gpu1", 0)
     verdict = night.run("gpu1", 1.0035)  # above the baseline's mean over both, below gpu1's own
     assert verdict and verdict.gain and verdict.gain > -0.0015 - 0.001
+
+
+def clocked(night: Night, before: float, after: float) -> Verdict | None:
+    """The next run of the first agent, better than its parent, with the seconds that were counted beside its clock."""
+    run = finished(night.measure("gpu0"), 0.9, night.clock.now)
+    values = {"seconds_before": before, "seconds_after": after, "seconds_of": "CPU, control group", "compiled": 0}
+    run = replace(run, metrics=Metrics(0.9, audited=True, values=values))
+    return night.call("record", "gpu0", night.fences["gpu0"], run)
+
+
+@pytest.mark.parametrize(("before", "after", "refused"), [(4.0, 0.4, ""), (40.0, 0.2, "before"), (2.0, 30.0, "after")])
+def test_what_spent_clearly_more_beside_its_clock_than_its_parent_is_invalid(
+    make_night: MakeNight, before: float, after: float, refused: str
+) -> None:
+    night = make_night(policy="greedy")
+    night.join()
+    for _ in range(2):
+        clocked(night, 2.0, 0.2)
+    night.draft("gpu0", 0)
+    verdict = clocked(night, before, after)
+    assert verdict and (verdict.status is Status.CRASH) is bool(refused)
+    if refused:
+        [row] = night.runs("purpose = 'first'")
+        assert (row["failure"], decode(row["result"]).check) == (Failure.INVALID, Check.CLOCK)
+        assert verdict.reason.startswith("clock: it spent ") and refused in verdict.reason
 
 
 def test_greedy_keeps_after_one_run(make_night: MakeNight) -> None:
