@@ -13,14 +13,14 @@ from typing import Any
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
 from swarm.execution.closed import described
-from swarm.execution.landlock import TEMPORARY
+from swarm.execution.compiled import CompiledCode
 from swarm.execution.outcome import clocked
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
-from swarm.execution.workspace import Workspace, remove
+from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
 
@@ -50,9 +50,11 @@ class SpecBuilder:
         self._cache = cache
         self._limits, self._sandboxed = limits, sandboxed
         self._workspace, self._referee_workspace = workspace, referee_workspace
+        self._kept_code = CompiledCode(folder / "compiled")
 
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
+        self._kept_code.clear()
         limits = self._limits(work.budget, self._slot.device, self._known(START), self._timeout(work.budget))
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
@@ -99,12 +101,16 @@ class SpecBuilder:
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         environment, measuring = (self._environment(work, artifacts, folder) for folder in (root, referee_root))
         training, bounds = self._argv(self._project.command), None
+        compiled = self._compiled("trainer", environment)
+        # On a CPU readers compile nothing, and have nothing to write to.
+        scratch = () if self._slot.device == "cpu" else (self._compiled("referee", measuring),)
+        measuring |= {"REFEREE_SCRATCH": str(scratch[0])} if scratch else {}
         if self._sandboxed:
             box, opened = self._sandbox(), self._opened(environment)
-            compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
-            training = box.command(training, (copy, artifacts, compiled[0]), opened)
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_copy, artifacts)))
+            bounds = box.bounds(training, (copy, artifacts, compiled), opened)
+            training = box.command(training, (copy, artifacts, compiled), opened)
+            cage = box.command((), scratch, (*opened, referee_copy, artifacts))
+            measuring["REFEREE_CAGE"] = json.dumps(cage)
         steps = [
             Step(
                 "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
@@ -171,16 +177,22 @@ class SpecBuilder:
         hidden = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
         closed = (*held_out, *self._checkout.included.keys)
         above, network = self._checkout.manifests, self._project.network
-        return Sandbox((hidden,), closed, self._folder / "blanks", network=network, above=above)
+        return Sandbox(
+            (hidden,), closed, self._folder / "blanks", network=network, above=above, shared=not self._project.referee
+        )
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:
-        """Where compiled code is kept from run to run, as the shared place cannot be written to from inside."""
-        folder = self._folder / "compiled" / step
-        folder.mkdir(parents=True, exist_ok=True)
-        remove(folder / TEMPORARY)
+        """Where this run's tools keep what they compile: nobody else's, and in a sandbox the only such place."""
+        folder = self._kept_code.fresh(step)
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
-        environment |= writable_caches(folder / "tools")
+        if self._sandboxed:
+            environment |= writable_caches(folder / "tools")
         return folder
+
+    def keep_compiled(self, source: Source) -> None:
+        """Keeps what the run that has just ended compiled, if it was one of the untouched code."""
+        if self._workspace.is_untouched(source):
+            self._kept_code.keep()
 
     # -- how long the untouched code takes on this slot ------------------------------------------------------------
 

@@ -108,6 +108,7 @@ class LocalRunner:
             run = await asyncio.to_thread(self._read, folder, work.purpose)
             if run.metrics and work.purpose is Purpose.BASELINE:
                 self._specs.note_times(folder)
+                await asyncio.to_thread(self._specs.keep_compiled, source)
             return run
         except (OSError, Unmakeable, ForbiddenEdit) as error:
             machine = isinstance(error, OSError) and is_of_the_machine(error)
