@@ -11,6 +11,7 @@ from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
 from swarm.judge.exact import is_repeated
 from swarm.judge.guards import breach
+from swarm.judge.lookahead import Hints, knows
 from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
 from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
@@ -35,7 +36,7 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if row.state is RunState.LOST:
         runs.store_late(tx.ledger, run)
         return None
-    run = undisturbed(tx, row, _finite(tx, run))
+    run = _causal(tx, row, undisturbed(tx, row, _finite(tx, run)))
     state = _state(row, run)
     runs.store_result(tx, run, state, steps_of(run))
     agents.add_seconds(tx, agent, run.seconds)
@@ -99,6 +100,15 @@ def _finite(tx: Transaction, run: Run) -> Run:
     if run.metrics is None or math.isfinite(run.metrics.value):
         return run
     return replace(run, metrics=None, failure=Failure.NAN, reason=f"{tx.swarm.metric} is {run.metrics.value}")
+
+
+def _causal(tx: Transaction, row: RunRow, run: Run) -> Run:
+    """A run with which all runs of its code together show that it looks ahead is invalid, if none alone showed it."""
+    if run.metrics is None or not run.metrics.audited:
+        return run
+    known = (Hints.of(metrics.values) for metrics in (*runs.metrics_of(tx, row.source), run.metrics))
+    reason = knows(filter(None, known))
+    return replace(run, metrics=None, failure=Failure.INVALID, reason=reason) if reason else run
 
 
 def _state(row: RunRow, run: Run) -> RunState:

@@ -27,6 +27,7 @@ from swarm.records import Measure, Purpose, Source
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
+CLOSELY = (Purpose.REPLICATE, Purpose.REFRESH, Purpose.CONFIRM, Purpose.CLOSING)  # runs that people rely on
 START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
 TOOK = "took.json"  # and seconds that it took in all
 
@@ -104,6 +105,7 @@ class SpecBuilder:
         compiled = self._compiled("trainer", environment)
         # On a CPU readers compile nothing, and have nothing to write to.
         scratch = () if self._slot.device == "cpu" else (self._compiled("referee", measuring),)
+        measuring |= {"REFEREE_BAR": f"{bar!r}"} if (bar := self._bar(work)) is not None else {}
         measuring |= {"REFEREE_SCRATCH": str(scratch[0])} if scratch else {}
         if self._sandboxed:
             box, opened = self._sandbox(), self._opened(environment)
@@ -193,6 +195,11 @@ class SpecBuilder:
         """Keeps what the run that has just ended compiled, if it was one of the untouched code."""
         if self._workspace.is_untouched(source):
             self._kept_code.keep()
+
+    def _bar(self, work: Measure) -> float | None:
+        """The number from which on the referee looks closely: the better one is a claim."""
+        best = float("inf") if self._project.direction == "lower" else float("-inf")
+        return best if work.purpose in CLOSELY else work.bar
 
     # -- how long the untouched code takes on this slot ------------------------------------------------------------
 
