@@ -17,7 +17,7 @@ ENOUGH = 16  # places, below which nothing is said
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What was seen at `asked` places: the mean in nats, how far they scatter, and how far rounding may move the mean."""
+    """What was seen at `asked` places: the mean in nats, how far they scatter, and how far rounding may move that."""
 
     asked: int
     mean: float
