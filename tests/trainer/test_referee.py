@@ -106,7 +106,8 @@ class Here:
 
 
 def measure(model: nn.Module, corpus: prepare.Corpus) -> dict:
-    return referee.measure(Here(model), Here(deepcopy(model)), CPU, corpus, "val", max_tokens=2048)
+    readers = Here(model), Here(deepcopy(model))
+    return referee.measure(*readers, CPU, corpus, "val", max_tokens=2048, spots=lambda bpb: 64)
 
 
 def test_an_honest_model_is_measured_as_by_the_metric(corpus: prepare.Corpus) -> None:
