@@ -64,11 +64,12 @@ def mounts() -> bool:
         return False
     child = os.fork()
     if child == 0:
+        refused = 1
         try:
             _mount(())
-        except BaseException:  # nothing of the parent may go on in here
-            os._exit(1)
-        os._exit(0)
+            refused = 0
+        finally:  # nothing of the parent may go on in here
+            os._exit(refused)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

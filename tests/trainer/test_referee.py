@@ -153,7 +153,7 @@ class Alternating(Honest):
 @pytest.mark.parametrize(
     ("model", "told"),
     [
-        (Rescaled, r"rows: other rows of the batch move a row's logits by 0\.000\d+$"),
+        (Rescaled, r"rows: other rows of the batch move a row's logits by 0\.00\d+$"),
         (Alternating, r"causality: (the token that comes next is known better|tokens from position \d+ on move)"),
     ],
 )
