@@ -186,7 +186,7 @@ class Watch:
         self._closed = True
         with contextlib.suppress(OSError):
             self._hand.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self._thread.join(2.0)  # an older kernel may not tell it that nobody is left
 
     def _listen(self) -> None:
         try:
