@@ -214,7 +214,8 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Work: train `source` once. `run` and `attempt` name the run; a repeated attempt is a new one."""
+    """Work: train `source` once. `run` and `attempt` name the run; a repeated attempt is a new one. What comes out
+    better than `bar` may be kept for it, and is checked more closely by a referee."""
 
     run: str
     attempt: int
@@ -225,6 +226,7 @@ class Measure:
     source: str
     parent: str
     budget: float
+    bar: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

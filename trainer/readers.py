@@ -251,17 +251,11 @@ class Place:
         """End a reader with all it started, and put the folder back."""
         if self.sealed:
             self.tell("end", candidate)
-            return
-        self.close()
-        if self._folder and self._kept:
-            for entry in self._folder.iterdir():
-                _remove(entry)
-            shutil.copytree(self._kept, self._folder, symlinks=True, dirs_exist_ok=True)
-            _remove(self._kept)
-            self._kept = None
+        else:
+            self.close()
 
     def close(self) -> None:
-        """End all readers here, and what they started."""
+        """End all readers here, and what they started, and put the folder back."""
         if self._closed:
             return
         self._closed = True
@@ -274,7 +268,10 @@ class Place:
             _sweep({place.process.pid for place in self._places} - {self.process.pid})
         self._words.close()
         self._control.close()
-        if self._kept:
+        if self._folder and self._kept:
+            for entry in self._folder.iterdir():
+                _remove(entry)
+            shutil.copytree(self._kept, self._folder, symlinks=True, dirs_exist_ok=True)
             _remove(self._kept)
 
 

@@ -117,11 +117,12 @@ def works() -> bool:
         return False
     child = os.fork()
     if child == 0:
+        refused = 1
         try:
             _filter([(GIVE, 0, 0, ALLOW)])
-        except BaseException:  # nothing of the parent may go on in here
-            os._exit(1)
-        os._exit(0)
+            refused = 0
+        finally:  # nothing of the parent may go on in here
+            os._exit(refused)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -185,7 +186,7 @@ class Watch:
         self._closed = True
         with contextlib.suppress(OSError):
             self._hand.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self._thread.join(2.0)  # an older kernel may not tell it that nobody is left
 
     def _listen(self) -> None:
         try:

@@ -12,6 +12,7 @@ from swarm.judge.decide import Evidence, decide
 from swarm.judge.exact import is_repeated
 from swarm.judge.guards import breach
 from swarm.judge.head_start import find_head_start
+from swarm.judge.lookahead import Hints, knows
 from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
 from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
@@ -37,7 +38,8 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if row.state is RunState.LOST:
         runs.store_late(tx.ledger, run)
         return None
-    run = own_word.settled(tx, row, undisturbed(tx, row, _within_its_time(tx, row, _finite(tx, run))))
+    run = undisturbed(tx, row, _within_its_time(tx, row, _finite(tx, run)))
+    run = own_word.settled(tx, row, _causal(tx, row, run))
     state = _state(row, run)
     runs.store_result(tx, run, state, steps_of(run))
     agents.add_seconds(tx, agent, run.seconds)
@@ -110,6 +112,15 @@ def _within_its_time(tx: Transaction, row: RunRow, run: Run) -> Run:
         return run
     found = find_head_start(run, runs.measured_runs_of(tx, row.parent), tx.swarm.budget)
     return replace(run, metrics=None, failure=Failure.INVALID, reason=found, check=Check.CLOCK) if found else run
+
+
+def _causal(tx: Transaction, row: RunRow, run: Run) -> Run:
+    """A run with which all runs of its code together show that it looks ahead is invalid, if none alone showed it."""
+    if run.metrics is None or not run.metrics.audited:
+        return run
+    known = (Hints.of(metrics.values) for metrics in (*runs.metrics_of(tx, row.source), run.metrics))
+    reason = knows(filter(None, known))
+    return replace(run, metrics=None, failure=Failure.INVALID, reason=reason) if reason else run
 
 
 def _state(row: RunRow, run: Run) -> RunState:

@@ -5,10 +5,11 @@
 RULES is a JSON object of lists of paths, or the path of a file with one. The program finds this machine read-only,
 without what is `closed`; of that, what is `readable` all the same; nothing `secret`; and may write to `writable`, whose
 first folder holds its temporary files, and to `devices`. It gets no network, not even TCP to itself, unless `network`
-is "open"; no memory that is shared by a number, no signal out (Linux 6.12), and nothing of root's powers. What Landlock
-does not know stays open: `/dev/shm`, which is the machine's own, sockets that lie in files, before Linux 6.12 those
-with abstract names, and the modes of files that its user owns. Linux 6.2. Stdlib only, and nothing of the swarm, as it
-is run by its path.
+is "open"; no memory that is shared by a number, no signal out (Linux 6.12), and nothing of root's powers. Where the
+kernel lets a user have mounts (mounts), everything else is read-only in every respect, and /dev/shm its own. Elsewhere
+what Landlock does not know stays open: the modes, times and attributes of files that its user owns, and /dev/shm where
+it is among `devices`; and everywhere sockets that lie in files, and before Linux 6.12 those with abstract names. Linux
+6.2. Stdlib only, and nothing of the swarm, as it is run by its path.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ SET_SECCOMP, NO_NEW_PRIVILEGES = 22, 38  # of prctl(2)
 CAPABILITIES = 0x20080522  # the version of capset(2)
 TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
 TOKENS = "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH"  # Hugging Face ends on a token that may not be read, not on none
+MOUNT_SETATTR, READ_ONLY, BELOW, HERE = 442, 1, 0x8000, -100  # a system call, and what it takes
+PRIVATE, BIND = 0x44000, 0x5000  # of mount(2), with all mounts below
+OWN_SPACES = 0x10000000 | 0x00020000 | 0x08000000  # of unshare(2): users, mounts, shared memory
 UNIX, INTERNET, INTERNET_6, NETLINK = 1, 2, 10, 16  # families of sockets
 IO_URING_SETUP = 425  # a call that could open one in secret
 MACHINES = {  # as seccomp names them, where socket(2) is, and System V's shared memory, semaphores, messages, mq_open
@@ -51,9 +55,49 @@ def version() -> int:
     return max(0, _kernel().syscall(CREATE_RULESET, None, 0, 1))
 
 
+@functools.cache
+def mounts() -> bool:
+    """Whether a program in here has mounts of its own, where this kernel lets a user make some: then what it may not
+    write to is read-only in all respects, its mode, times and attributes too, and /dev/shm is its own. Tried, in a
+    process of its own."""
+    if not version():
+        return False
+    child = os.fork()
+    if child == 0:
+        refused = 1
+        try:
+            _mount(())
+            refused = 0
+        finally:  # nothing of the parent may go on in here
+            os._exit(refused)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _mount(writable: Iterable[str]) -> None:
+    """Gives this process mounts of its own: all read-only but `writable`, and an empty /dev/shm."""
+    system, user, group = _kernel(), os.geteuid(), os.getegid()
+    _done(system.unshare(OWN_SPACES))
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        Path("/proc/self", name).write_text(text)
+    _done(system.mount(None, b"/", None, PRIVATE, None))
+    paths = [os.fsencode(path) for path in writable]
+    for path in paths:
+        _done(system.mount(path, path, None, BIND, None))
+    attributes = struct.pack("=4Q", READ_ONLY, 0, 0, 0)
+    _done(system.syscall(MOUNT_SETATTR, HERE, b"/", BELOW, attributes, len(attributes)))
+    attributes = struct.pack("=4Q", 0, READ_ONLY, 0, 0)
+    for path in paths:
+        _done(system.syscall(MOUNT_SETATTR, HERE, path, BELOW, attributes, len(attributes)))
+    if Path("/dev/shm").is_dir():
+        _done(system.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"mode=1777"))
+    os.chdir(Path.cwd())  # as it is mounted now
+
+
 def enter(rules: dict[str, list[str]]) -> None:
     """Restricts this process and all its descendants for good. OSError where the kernel refuses."""
     system = _kernel()
+    if mounts():
+        _mount(rules["writable"])
     closed, secret = ({os.path.realpath(path) for path in rules[name]} for name in ("closed", "secret"))
     scope = 0b11 if version() >= SCOPED else 0
     attributes = struct.pack("=QQQ", EVERYTHING, 0, scope)

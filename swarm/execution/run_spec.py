@@ -16,7 +16,7 @@ from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
 from swarm.execution.clock_check import phases_of
 from swarm.execution.closed import described
-from swarm.execution.landlock import TEMPORARY
+from swarm.execution.compiled import CompiledCode
 from swarm.execution.removal import remove
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
@@ -31,6 +31,7 @@ _USUAL_CACHE = "~/.cache/autoresearch"
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
+CLOSELY = (Purpose.REPLICATE, Purpose.REFRESH, Purpose.CONFIRM, Purpose.CLOSING)  # runs that people rely on
 HARNESS = "trainer/harness.py"  # the fixed file by which our own trainer is known: it counts, and starts no process
 
 FREE_START = "SWARM_START"  # what it calls the seconds of a start that are no training
@@ -59,9 +60,11 @@ class SpecBuilder:
         self._cache = cache
         self._limits, self._sandboxed = limits, sandboxed
         self._workspace, self._referee_workspace = workspace, referee_workspace
+        self._kept_code = CompiledCode(folder / "compiled")
 
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
+        self._kept_code.clear()
         limits = self._limits(work.budget, self._slot.device, self._overhead(), self._timeout(work.budget))
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
@@ -111,13 +114,18 @@ class SpecBuilder:
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         environment, measuring = (self._environment(work, artifacts, folder) for folder in (root, referee_root))
         training, bounds = self._argv(self._project.command), None
+        compiled = self._compiled("trainer", environment)
+        # On a CPU readers compile nothing, and have nothing to write to.
+        scratch = () if self._slot.device == "cpu" else (self._compiled("referee", measuring),)
+        measuring |= {"REFEREE_BAR": f"{bar!r}"} if (bar := self._bar(work)) is not None else {}
+        measuring |= {"REFEREE_SCRATCH": str(scratch[0])} if scratch else {}
         if self._sandboxed:
             box, opened = self._sandbox(), self._opened(environment)
-            compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
-            bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
-            inside = box.command(training, (copy, artifacts, compiled[0]), opened)
+            bounds = box.bounds(training, (copy, artifacts, compiled), opened)
+            inside = box.command(training, (copy, artifacts, compiled), opened)
             training = [*inside[: -len(training)], *self._confined(training, limits)]
-            measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_copy, artifacts)))
+            cage = box.command((), scratch, (*opened, referee_copy, artifacts))
+            measuring["REFEREE_CAGE"] = json.dumps(cage)
         elif self._counts:
             training = self._confined(training, limits)
         if self._counts and limits.free is not None:
@@ -206,16 +214,27 @@ class SpecBuilder:
         hidden = next((path for path in self._folder.parents if path.name == ".swarm"), self._folder.parent)
         closed = (*held_out, *self._checkout.included.keys)
         above, network = self._checkout.manifests, self._project.network
-        return Sandbox((hidden,), closed, self._folder / "blanks", network=network, above=above)
+        return Sandbox(
+            (hidden,), closed, self._folder / "blanks", network=network, above=above, shared=not self._project.referee
+        )
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:
-        """Where compiled code is kept from run to run, as the shared place cannot be written to from inside."""
-        folder = self._folder / "compiled" / step
-        folder.mkdir(parents=True, exist_ok=True)
-        remove(folder / TEMPORARY)
+        """Where this run's tools keep what they compile: nobody else's, and in a sandbox the only such place."""
+        folder = self._kept_code.fresh(step)
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
-        environment |= writable_caches(folder / "tools")
+        if self._sandboxed:
+            environment |= writable_caches(folder / "tools")
         return folder
+
+    def keep_compiled(self, source: Source) -> None:
+        """Keeps what the run that has just ended compiled, if it was one of the untouched code."""
+        if self._workspace.is_untouched(source):
+            self._kept_code.keep()
+
+    def _bar(self, work: Measure) -> float | None:
+        """The number from which on the referee looks closely: the better one is a claim."""
+        best = float("inf") if self._project.direction == "lower" else float("-inf")
+        return best if work.purpose in CLOSELY else work.bar
 
     # -- how long the untouched code takes on this slot ------------------------------------------------------------
 

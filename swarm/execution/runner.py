@@ -118,6 +118,7 @@ class LocalRunner:
                 run = replace(run, failure=Failure.INFRASTRUCTURE, reason=reason, own_word=False)
             if run.metrics and work.purpose is Purpose.BASELINE:
                 self._specs.note_times(folder)
+                await asyncio.to_thread(self._specs.keep_compiled, source)
             return run
         except UnreadableSpec as error:
             return replace(_lost(work, str(error), machine=True), own_word=True)

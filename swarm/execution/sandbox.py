@@ -2,8 +2,8 @@
 
 Inside there is no network; the file system is read-only; home, /tmp and /run are closed; neither the files of other
 runs nor the held-out tokens can be read. Bubblewrap also gives namespaces of its own: an empty home, its own loopback
-and /dev/shm, and no other processes. With Landlock there is no TCP at all, and /dev/shm is the machine's: what other
-runs put there can be read.
+and /dev/shm, and no other processes. With Landlock there is no TCP at all, and where a user may have no mounts either
+/dev/shm is the machine's, which outlives a run: it is closed where a referee's number has to be believed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from swarm.project.environment import is_environment
 LONG = 50_000  # characters of rules, above which they are in a file
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 _DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
-_PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
+_PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_SHARED = ("/dev/shm",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Bounds:
     all the same (where one lies in the other, the deeper decides); `writable` folders; the `network`, or none. Zeros
     replace the content of what is `secret`, and an empty file each of the `tokens` of other services; these
     replacements are in the folder `blanks`. Tools look for their settings in all folders above, and end where they find
-    a file that they may not read: where closed files can be seen, those `above` are readable."""
+    a file that they may not read: where closed files can be seen, those `above` are readable. Where memory that
+    processes share by name would be the whole machine's, it is closed unless it is to be `shared`: that outlives a
+    run."""
 
     closed: tuple[Path, ...]
     readable: tuple[Path, ...]
@@ -48,6 +51,7 @@ class Bounds:
     blanks: Path
     network: bool
     above: tuple[Path, ...]
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Sandbox:
     mechanism: str = ""
     network: bool = False
     above: tuple[Path, ...] = ()
+    shared: bool = True
 
     def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
@@ -90,6 +95,7 @@ class Sandbox:
             self.blanks,
             self.network,
             self.above,
+            self.shared,
         )
 
 
@@ -112,6 +118,11 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
         words += ["--ro-bind", _blank(0, bounds.blanks), str(path)]
     for path in bounds.writable:
         words += ["--bind", str(path), str(path)]
+    if not bounds.writable:  # nothing means nothing: neither the empty folders in place of what is closed
+        empty = (
+            str(path) for path, hides in closed.items() if hides and path not in map(Path.resolve, bounds.readable)
+        )
+        words += [word for path in (*empty, "/dev") for word in ("--remount-ro", path)]
     if sum(map(len, words)) < LONG:
         return [*words, "--"]
     given = _kept("\0".join(words[1:]), bounds.blanks)
@@ -124,11 +135,15 @@ def _landlock(bounds: Bounds) -> list[str]:
         "readable": [*map(str, (*bounds.readable, *bounds.above))],
         "secret": [*map(str, (*bounds.secret, *bounds.tokens))],
         "writable": [*map(str, bounds.writable)],
-        "devices": _devices((*_PLAIN, *_DEVICES)),
+        "devices": _devices((*_PLAIN, *(_SHARED if _may_share(bounds) else ()), *_DEVICES)),
         "network": ["open"] if bounds.network else [],
     }
     text = json.dumps(rules)
     return [sys.executable, "-I", "-S", landlock.__file__, text if len(text) < LONG else _kept(text, bounds.blanks)]
+
+
+def _may_share(bounds: Bounds) -> bool:
+    return bool(bounds.writable) and (bounds.shared or landlock.mounts())
 
 
 _MECHANISMS: dict[str, Callable[[Bounds], list[str]]] = {
@@ -204,10 +219,11 @@ def protection(network: bool = False) -> str:
         return f"bubblewrap: {first}, read-only world, private home and /tmp, held-out data hidden"
     mortal = "" if landlock.version() >= landlock.SCOPED else "your other processes, abstract sockets, "
     first = "THE NETWORK IS OPEN" if network else "no network, no TCP even to itself"
+    kept = "" if landlock.mounts() else ", the modes and times of your files, /dev/shm in projects without a referee"
     return (
         f"Landlock: {first}, read-only world, home and /tmp closed, held-out data closed,"
-        f" nothing of root's powers; NOT closed: {mortal}/dev/shm, sockets in files such as Docker's, the modes of your"
-        " files (bubblewrap closes them)"
+        f" nothing of root's powers; NOT closed: {mortal}sockets in files such as Docker's{kept}"
+        " (bubblewrap closes them)"
     )
 
 

@@ -104,6 +104,10 @@ class Workspace:
             path: hashlib.sha256(content).hexdigest() for path, content in source.files.items()
         }
 
+    def is_untouched(self, source: Source) -> bool:
+        """Whether the source is the base tree's own, byte for byte."""
+        return all(hashlib.sha256(held).hexdigest() == self._shas.get(path) for path, held in source.files.items())
+
     def fixed_hash(self) -> str:
         """One sha256 over the fixed files as they now are in the folder."""
         digest = hashlib.sha256()

@@ -68,8 +68,10 @@ def begin(
         started=tx.now,
         confirmation=confirmation,
     )
+    known = values_of(tx, experiment.parent) if source != experiment.parent else []
     return Measure(
-        run, attempt, experiment.id, experiment.title, purpose, number, source, experiment.parent, tx.swarm.budget
+        *(run, attempt, experiment.id, experiment.title, purpose, number, source, experiment.parent, tx.swarm.budget),
+        bar=sum(known) / len(known) if known else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -177,7 +178,14 @@ def _measured(plan: Plan) -> str:
     if not project.referee:
         return "as printed by the run (unaudited)"
     hidden = "; confirmations and the closing wave on a hidden split too" if plan.project.hidden else ""
-    return f"measured by the referee{hidden}"
+    return f"measured by the referee{_in_turn(plan.device, project.referee)}{hidden}"
+
+
+def _in_turn(device: str, referee: Sequence[str]) -> str:
+    """How the trainer's own referee keeps its two readers apart where no seal does (trainer/readers.py)."""
+    if "trainer.referee" not in referee or (device == "cpu" and sys.platform == "linux"):
+        return ""
+    return ", whose two readers run one after the other, as nothing seals them here"
 
 
 def _limits(plan: Plan) -> str:

@@ -10,9 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from tests.trainer.conftest import cache, corpus
+from tests.trainer.conftest import cache, corpus, run, workspace
 
-__all__ = ["cache", "corpus"]
+__all__ = ["cache", "corpus", "run", "workspace"]
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def measure(corpus: prepare.Corpus, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def measure(model: nn.Module) -> dict:
         with served(model, monkeypatch) as measured, served(model, monkeypatch) as witness:
-            return referee.measure(measured, witness, CPU, corpus, "val", max_tokens=16384)
+            return referee.measure(measured, witness, CPU, corpus, "val", max_tokens=16384, spots=lambda bpb: 64)
 
     return measure
 
