@@ -202,12 +202,14 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
     """The same launch in a session of its own, without a terminal. Once it runs: its process and its log."""
     from swarm.ledger.database import locked
     from swarm.ledger.home import ledger_path
+    from swarm.project.secrets import SECRETS
+    from swarm.project.settings import variable
 
     typed = {**flags, "tag": plan.tag}
     typed.pop("detach", None)
     if plan.trial:
         typed["trial"] = "auto"  # it is made, and known to the same launch
-    secret = {"SWARM_NOTIFY": url} if (url := typed.pop("notify", None)) else {}  # not for everybody's `ps`
+    secret = {variable(name): str(typed.pop(name)) for name in SECRETS if name in typed}  # not for everybody's `ps`
     words = [_words(flag(name), value) for name, value in typed.items()]
     rest = ["launch", "-C", str(plan.root), *(word for some in words for word in some)]
     plan.folder.mkdir(parents=True, exist_ok=True)
