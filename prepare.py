@@ -10,6 +10,7 @@ Agents never edit this file. What it makes lies in `~/.cache/autoresearch` (or `
     corpora/<key>/manifest.json     what the corpus is, with the sha256 of every other file; <key> is its hash
     corpora/<key>/tokenizer.json    the BPE merges
     corpora/<key>/{train,val,test}.{bin,idx}    tokens (uint16), and where each document starts (int64)
+    corpora/<key>/{val,test}.sources.json       the files of this machine that held-out text was read from
     index.json                      which corpus is active, and which key each earlier request led to
 
 A corpus folder appears by one rename when it is complete, so a killed run leaves nothing that looks prepared. The
@@ -55,6 +56,7 @@ DEFAULT_TIME_BUDGET = 300.0
 FORMAT = 1  # raise it when the meaning of the stored files, or of the metric, changes
 SPLITS = ("train", "val", "test")
 BOS = "<|bos|>"  # starts every document; the only special token, always the last id of the vocabulary
+SOURCES = ".sources.json"  # after the name of a split: the list of the files that its text came from
 MAX_CONTEXT = 2048  # tokens a model may look back on while it is measured
 EVAL_TOKENS = {"climbmix": 40 * 524_288, "tinystories": 1_048_576}  # target tokens the metric scores
 DEFAULT_EVAL_TOKENS = 65_536
@@ -100,6 +102,8 @@ class Source:
 
     `documents[split]` can be iterated more than once and yields texts in a fixed order. `fingerprint` changes whenever
     the files behind the documents may have changed: it is how a second run knows, without reading, that it is done.
+    Text that lies on this machine already is read from `files` below `root`; where those are a `library`, other
+    versions of it may be installed beside it.
     """
 
     name: str
@@ -107,6 +111,9 @@ class Source:
     licence: str
     fingerprint: str
     documents: Callable[[], dict[str, Iterable[str]]]
+    root: Path = Path()
+    files: tuple[Path, ...] = ()
+    library: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,11 +140,20 @@ class ParquetText:
 
 STDLIB_DROPPED = {"test", "tests", "idlelib", "lib2to3", "encodings", "turtledemo", "pydoc_data", "site-packages"}
 
+# What val and test are drawn from: mail and news, windows, web gateways, sound files, installers. No training imports
+# these (tests/trust/test_library.py looks), so a sandbox can close their files, and nobody reads there what it is
+# measured on. Some left Python with 3.12 and 3.13, the REPL came: what is there is taken.
+STDLIB_HELD_OUT = frozenset(
+    """_pyrepl aifc asynchat asyncore cgitb ensurepip ftplib imaplib mailbox modulefinder msilib nntplib poplib pyclbr
+    smtpd smtplib sunau telnetlib tkinter turtle venv wsgiref xdrlib xmlrpc zipapp""".split()
+)
+
 
 def stdlib_source(vocab_size: int | None = None) -> Source:
     """The sources of the running Python's own standard library, read in place: no download, no key.
 
-    Tests, data modules and the retired 2to3 are left out: they repeat themselves, or hold tables instead of code.
+    Tests, data modules and the retired 2to3 are left out: they repeat themselves, or hold tables instead of code. Val
+    and test hold whole modules, of `STDLIB_HELD_OUT` only.
     """
     root = Path(sysconfig.get_path("stdlib"))
     paths = sorted(
@@ -145,12 +161,21 @@ def stdlib_source(vocab_size: int | None = None) -> Source:
     )
     if len(paths) < 100:
         raise PrepareError(f"this Python has no library sources in {root}: use --corpus with a folder of text")
+    unused = tuple(path for path in paths if path.relative_to(root).parts[0].removesuffix(".py") in STDLIB_HELD_OUT)
+
+    def documents() -> dict[str, Iterable[str]]:
+        others = [_read_text(path) for path in paths if path not in unused]
+        return split_documents([_read_text(path) for path in unused], others)
+
     return Source(
         name="stdlib",
         vocab_size=vocab_size or 2048,
         licence="Python Software Foundation License 2, read in place",
-        fingerprint=_fingerprint(paths),
-        documents=lambda: split_documents([_read_text(path) for path in paths]),
+        fingerprint=_fingerprint(paths, "whole modules"),
+        documents=documents,
+        root=root,
+        files=unused,
+        library=True,
     )
 
 
@@ -172,6 +197,8 @@ def folder_source(path: Path, vocab_size: int | None = None) -> Source:
         licence="yours",
         fingerprint=_fingerprint(paths),
         documents=lambda: split_documents([text for p in paths for text in _texts_of(p)]),
+        root=path if path.is_dir() else path.parent,
+        files=tuple(paths),
     )
 
 
@@ -226,6 +253,9 @@ def tinystories_source(vocab_size: int | None = None, base_url: str = TINYSTORIE
     )
 
 
+DOWNLOADED = ("climbmix", "tinystories")  # corpora of which nothing lies on this machine but in the cache
+
+
 def find_source(corpus: str, vocab_size: int | None, shards: int | None) -> Source:
     """The source a `--corpus` argument names."""
     if corpus == "climbmix":
@@ -256,8 +286,8 @@ def _read_text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", errors="replace")
 
 
-def _fingerprint(paths: list[Path]) -> str:
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+def _fingerprint(paths: list[Path], *more: str) -> str:
+    stats = [*more, *((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths)]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
 
 
@@ -270,21 +300,26 @@ ALIKE = 0.35  # estimated overlap of their lines from which two documents count 
 COMMON = 20  # a line in more documents than this (a licence, an import) says nothing about likeness
 
 
-def split_documents(texts: list[str]) -> dict[str, Iterable[str]]:
+def split_documents(texts: list[str], others: Iterable[str] = ()) -> dict[str, Iterable[str]]:
     """Split texts into train, val and test, about 90/5/5 by length, keeping near-duplicates in one split.
 
     The assignment depends on the texts alone, not on their order or names. Few long texts are cut at line ends first.
+    `others` are trained on in any case, and so are texts much like one of them: of all, val and test are still 5% each,
+    or where there are too few texts half of them each.
     """
     texts = [text for text in texts if text.strip()]
-    total = sum(map(len, texts))
-    if texts and max(map(len, texts)) > HELD_OUT * total / 2:
+    others = [text for text in others if text.strip()]
+    share = min(HELD_OUT * sum(map(len, (*texts, *others))), sum(map(len, texts)) / 2)
+    if texts and max(map(len, texts)) > share / 2:
         texts = [piece for text in texts for piece in _pieces(text)]
+    free, texts = len(texts), [*texts, *others]
+    total = sum(map(len, texts))
     groups = sorted(near_duplicates(texts), key=lambda group: min(_digest(texts[index]) for index in group))
-    wanted = {"val": HELD_OUT * total, "test": HELD_OUT * total}
+    wanted = {"val": share, "test": share}
     splits: dict[str, list[str]] = {split: [] for split in SPLITS}
     for group in groups:
         members = [texts[index] for index in group]
-        size = sum(map(len, members))
+        size = sum(map(len, members)) if max(group) < free else math.inf
         split = next((split for split, room in wanted.items() if room > 0 and size < 1.5 * room), "train")
         splits[split] += members
         if split in wanted:
@@ -520,10 +555,21 @@ class Corpus:
         return np.fromfile(self.folder / f"{split}.idx", dtype=np.int64)
 
     def summary(self) -> dict[str, Any]:
-        """What `--check --json` prints."""
+        """What `--check --json` prints. `sources` counts the files of this machine that held-out text was read from: 0
+        where it was downloaded, None where nobody wrote them down."""
         counts = {f"{split}_tokens": self.manifest["tokens"][split] for split in SPLITS}
         names = ("corpus", "corpus_hash", "tokenizer_hash", "vocab_size")
-        return {**{name: self.manifest[name] for name in names}, **counts, "path": str(self.folder), "key": self.key}
+        found = {**{name: self.manifest[name] for name in names}, **counts, "sources": self.sources()}
+        return {**found, "path": str(self.folder), "key": self.key}
+
+    def sources(self) -> int | None:
+        """How many files of this machine held-out text was read from; None where that is not known."""
+        if self.name in DOWNLOADED:
+            return 0
+        lists = [self.folder / f"{split}{SOURCES}" for split in SPLITS[1:]]
+        if not all(path.exists() for path in lists):
+            return None
+        return len({file["path"] for path in lists for file in json.loads(path.read_bytes())["files"]})
 
     def verify(self, *names: str) -> None:
         """Compare files with their hashes in the manifest, and the manifest with the key.
@@ -589,7 +635,8 @@ def prepare(source: Source, force: bool = False) -> Corpus:
     with _locked(cache / "prepare.lock"):
         index = _read_index()
         key = index["requests"].get(request)
-        if force or key is None or not (cache / "corpora" / key / "manifest.json").exists():
+        wanted = ["manifest.json", *(f"val{SOURCES}" for _ in source.files[:1])]
+        if force or key is None or not all((cache / "corpora" / key / name).exists() for name in wanted):
             key = _build(source, cache / "corpora")
         index = {
             "active": key,
@@ -628,6 +675,8 @@ def _build(source: Source, corpora: Path) -> str:
         "files": files,
     }
     key = _key_of(manifest)
+    for split in SPLITS[1:] if source.files else ():  # no part of the key, as the text may lie elsewhere on each machine
+        _write_atomically(folder / f"{split}{SOURCES}", json.dumps(_origins(source, documents[split])).encode())
     _write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
     if (corpora / key).exists():  # made before, or damaged and now made anew under --force
         shutil.rmtree(corpora / key)
@@ -651,6 +700,19 @@ def _write_split(stem: Path, texts: Iterable[str], tokenizer: tiktoken.Encoding,
         file.write(np.array(offsets, dtype=np.int64).tobytes())
         _sync(file)
     return offsets[-1], size
+
+
+def _origins(source: Source, texts: Iterable[str]) -> dict[str, Any]:
+    """The files that any of `texts` was read from: what a sandbox must close. Copies are known by hash or lines."""
+    held = set(map(_digest, texts))
+    files = []
+    for path in source.files:
+        found = [text for text in _texts_of(path) if any(_digest(part) in held for part in (text, *_pieces(text)))]
+        if found:
+            lines = sorted(frozenset().union(*map(_sketch, found))) if source.library else []
+            known = {"bytes": path.stat().st_size, "sha256": _file_hash(path), "lines": lines}
+            files.append({"path": str(path.relative_to(source.root)), **known})
+    return {"root": str(source.root), "library": source.library, "files": files}
 
 
 def _batched(texts: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -307,6 +307,7 @@ class Run:
     curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
     sandboxed: bool = False  # the edited code ran in a sandbox (swarm/execution/sandbox.py)
     check: Check | None = None  # of an invalid run: what found it so
+    own_word: bool = False  # nobody but the run itself blames the machine: neither guard, driver, kernel nor disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ from tests.board.nights import Night
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")  # a machine that is slow is no fault of the code
 
+# Containers mostly say "write no bytecode". Hundreds of Pythons start here, and each would compile all it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """How many tests `-n auto` runs at a time: they wait for processes more than they compute."""

@@ -29,7 +29,7 @@ FLOORS = (  # an import goes from a floor to one below it, or stays in its room
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-GROUND = {"records", "errors", "codec", "text"}  # files beside the rooms, which every room may import
+GROUND = {"records", "errors", "codec", "text", "foreign"}  # files beside the rooms, which every room may import
 SQL = re.compile(r"\s*(SELECT|INSERT INTO|INSERT OR|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA) ")
 HEAVY = {"ray", "torch", "anthropic", "pandas", "git", "libcst", "matplotlib", "scipy"}  # never at import
 

@@ -33,12 +33,17 @@ _CALLED = _by_name(  # names and attributes, where they are called
     data="tokens offsets memmap fromfile",
     clock="BudgetClock print_summary Journal",
 )
+_NAMESAKES = ("torch.signal", "torch.types", "torch.select", "np.select", "numpy.select")  # no modules of Python's
 _HARMLESS_CALLS = ("torch.compile", "re.compile")
 _BUILT_IN = frozenset(("eval", "exec", "compile", "__import__", "globals", "open"))  # under another name the same
 _METHODS = frozenset(("eval", "compile"))  # of modules of torch, too
 _ATTRIBUTES = _by_name(  # wherever they are used
     environment="environ environb getenv putenv",
-    data="eval_rows evaluate_bpb token_bytes from_file",
+    data="""eval_rows evaluate_bpb token_bytes from_file stdlib_source folder_source climbmix_source tinystories_source
+        find_source split_documents near_duplicates ParquetText download_all""",
+    library="""getsource getsourcelines getsourcefile getfile findsource getlines getline linecache get_data get_code
+        get_filename get_path get_paths sysconfig pkgutil zipimport marshal __file__ __path__ __spec__ __cached__
+        cache_folder base_prefix exec_prefix stdlib_module_names""",
     files="run_dir parents expanduser",
     seed="""manual_seed manual_seed_all seed default_rng RandomState Generator initial_seed set_rng_state
         get_rng_state fork_rng""",
@@ -161,6 +166,9 @@ class _Finder(ast.NodeVisitor):
         root, text = _root(node), ast.unparse(node)
         if root in ("self", "cls"):
             return
+        module = node.attr.lstrip("_")
+        if root in self._modules and _MODULES.get(module) == "process" and text not in _NAMESAKES:
+            self._mark(node, "process", f"reaches {module} by way of {text}")
         check = _CALLED.get(node.attr, "")
         borrowed = root in self._modules and text not in _HARMLESS_CALLS
         if check and node not in self._called and (borrowed or (check == "data" and self._of_corpus(node.value))):
@@ -182,6 +190,8 @@ class _Finder(ast.NodeVisitor):
             self._mark(node, _CALLED[node.id], f"takes {node.id}")
         elif node.id in ("__builtins__", "__loader__"):
             self._mark(node, "patch", f"uses {node.id}")
+        elif node.id in ("__file__", "__spec__", "__path__", "__cached__"):
+            self._mark(node, "library", f"uses {node.id}")
 
     def _is_own(self, called: ast.expr) -> bool:
         """Whether a call by the name of a built-in calls the file's own function, or a method, as in model.eval()."""

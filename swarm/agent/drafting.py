@@ -20,7 +20,7 @@ from swarm.errors import Fenced
 from swarm.novelty.code import alike, code_of
 from swarm.project.project import Project
 from swarm.records import Briefing, Change, Claim, Code, Duplicate, Edit, Idea, Rebase, Repair, Source, Stop
-from swarm.researchers.protocol import Away, Connected, Exhausted, Researcher
+from swarm.researchers.protocol import Away, Connected, Exhausted, Researcher, Waiting
 
 PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is asked again
 VERDICT = 0.1  # of a run: the next verdict is not expected sooner
@@ -96,6 +96,11 @@ class Drafting:
     def stuck(self) -> str:
         """Why nobody here has an idea; "" while somebody may have one, or a crash is being mended."""
         return "" if self._mending else self._stuck
+
+    @property
+    def waits(self) -> str:
+        """What the researcher waits for, where it does."""
+        return self.researcher.waits if isinstance(self.researcher, Waiting) else ""
 
     @property
     def thoughts(self) -> tuple[asyncio.Task[bool] | None, ...]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from swarm.agent.drafting import Drafting, Drafts, cancel
 from swarm.agent.edit_check import fault
 from swarm.agent.merge import merge
 from swarm.board.client import BoardClient
-from swarm.errors import Fenced, MachineFault
+from swarm.errors import Fenced, MachineFault, SwarmError
 from swarm.execution.protocol import StoppableRunner
 from swarm.novelty.code import code_of
 from swarm.project.project import Project
@@ -110,7 +111,8 @@ class Agent:
         self.drafting.run_seconds = run.seconds
         verdict = await self._record(run)
         await self._watch_crashes(verdict, run)
-        self.faults = self.faults + 1 if run.failure is Failure.INFRASTRUCTURE else 0
+        lost = run.failure is Failure.INFRASTRUCTURE and verdict is None  # with one, the board took it for its code's
+        self.faults = self.faults + 1 if lost else 0
         if self.faults >= MACHINE_FAULTS:
             raise MachineFault(f"{self.faults} faults of the machine in a row: {run.reason}")
 
@@ -137,7 +139,13 @@ class Agent:
     async def _record(self, run: Run) -> Verdict | None:
         """Records the run, and has it judged where it decides something. Only then are its files deleted, except for
         the model of what is kept, or would be if its checks pass."""
-        verdict = await self.board.record(self.name, self.fence, run)
+        try:
+            verdict = await self.board.record(self.name, self.fence, run)
+        except SwarmError:
+            raise
+        except Exception as error:  # nobody can reckon with what it gave: its own failure, and no agent's end
+            run = beyond_reckoning(run, error)
+            verdict = await self.board.record(self.name, self.fence, run)
         kept = verdict is not None and (verdict.rung is Rung.KEPT or verdict.outcome is Outcome.UNCHECKED)
         self.runner.acknowledge(run.run, run.attempt, keep_model=kept)
         return verdict
@@ -206,7 +214,7 @@ class Agent:
         return {
             "agent": self.name,
             "state": self.state,
-            "note": self.note,
+            "note": self.drafting.waits or self.note,
             "standin": self.drafting.standin,
             "experiment": work.experiment if work else None,
             "title": work.title if work else "",
@@ -216,3 +224,10 @@ class Agent:
             "loss": progress.loss if progress else None,
             "seconds": progress.seconds if progress else 0.0,
         }
+
+
+def beyond_reckoning(run: Run, error: Exception) -> Run:
+    """The run as a failure of its code: what it gave made the board fail with this error."""
+    said = str(error).strip().partition("\n")[0] or type(error).__name__
+    reason = f"what it gave cannot be judged: {said}"[:300]
+    return replace(run, metrics=None, trace=(), curve=(), failure=Failure.CODE, reason=reason)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
-from swarm.board import confirmations, quarantine, rollback
+from swarm import foreign
+from swarm.board import confirmations, own_word, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
@@ -28,14 +28,15 @@ TELLING = 3  # different losses from which on a trace says something
 
 
 def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
-    """Stores the run in its row and judges what it belongs to. None where there is nothing to judge."""
+    """Stores the run in its row and judges what it belongs to. None where there is nothing to judge, and the run is
+    what it says."""
     row = runs.attempt_of(tx.ledger, run.run, run.attempt)
     if row is None or row.state in (RunState.MEASURED, RunState.CRASHED, RunState.CHECKED):
         return None
     if row.state is RunState.LOST:
         runs.store_late(tx.ledger, run)
         return None
-    run = undisturbed(tx, row, _finite(tx, run))
+    run = own_word.settled(tx, row, undisturbed(tx, row, _finite(tx, run)))
     state = _state(row, run)
     runs.store_result(tx, run, state, steps_of(run))
     agents.add_seconds(tx, agent, run.seconds)
@@ -50,7 +51,8 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
         if run.failure is Failure.INVALID:
             quarantine.expose(tx, row, run)
         _fresh(tx, row)
-        return None
+        disbelieved = run.own_word and state is RunState.CRASHED
+        return Verdict(None, None, None, 0, run.reason, Outcome.CRASHED) if disbelieved else None
     tested = experiment(tx.ledger, row.experiment)
     if tested.baseline:
         return _judge_baseline(tx, tested, run)
@@ -96,7 +98,7 @@ def count(tx: Transaction, agent: str, run: Run) -> None:
 
 def _finite(tx: Transaction, run: Run) -> Run:
     """A number that is none is a failure."""
-    if run.metrics is None or math.isfinite(run.metrics.value):
+    if run.metrics is None or foreign.finite(run.metrics.value) is not None:
         return run
     return replace(run, metrics=None, failure=Failure.NAN, reason=f"{tx.swarm.metric} is {run.metrics.value}")
 

@@ -218,8 +218,13 @@ def _table(said: Mapping[str, Found]) -> Table:
 def _guess(question: Question) -> Found:
     """The best candidate, said aloud. UsageError where there is none: a wrong coin flip would lose a night."""
     if not question.candidates or not question.guessable:
-        choices = " or ".join(f'"{_shown(found.value)}"' for found in question.candidates) or "..."
-        raise UsageError(f"{question.text}; nothing can be guessed: say `{question.key} = {choices}` in a {SETTINGS}")
+        from swarm.project.project import answer_line
+
+        others = [_shown(found.value) for found in question.candidates[1:_LISTED]]
+        also = f" (or {', '.join(others)})" if others and question.key != "direction" else ""
+        raise UsageError(
+            f"{question.text}; nothing can be guessed: say `{answer_line(question)}`{also} in a {SETTINGS}"
+        )
     best = question.candidates[0]
     print(f"guessed: {question.key} = {_shown(best.value)} ({best.origin})")
     return best._replace(origin=f"guessed: {best.origin}")

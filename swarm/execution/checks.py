@@ -47,6 +47,7 @@ def read_checks(folder: Path, spec: Spec, result: Result | None, project: Projec
         log_tail=tail,
         log=log,
         sandboxed=spec.sandboxed,
+        own_word=failed.own_word if failed else False,
     )
 
 
@@ -77,7 +78,7 @@ def _failed_step(step: Step, result: StepResult) -> Failed:
     if result.error:
         return Failed(Failure.INFRASTRUCTURE, result.error)
     if result.signal == signal.SIGKILL and not result.memory_killed:
-        return Failed(Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)")
+        return Failed(Failure.INFRASTRUCTURE, "killed (SIGKILL), nobody knows by whom", own_word=True)
     if result.signal:
         return _broken(text, f"failed ({signal.Signals(result.signal).name})", step)
     hint = "; {python} in a check stands for this Python" if result.exit == NOT_FOUND else ""

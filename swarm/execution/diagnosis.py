@@ -32,20 +32,23 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Why a run gave no number; `reason` is for people, `check` is what found an invalid run."""
+    """Why a run gave no number; `reason` is for people, `check` is what found an invalid run. With `own_word` nobody
+    but the run itself blames the machine (blame.py)."""
 
     failure: Failure
     reason: str
     check: Check | None = None
+    own_word: bool = False
 
 
 def unfinished(folder: Path, result: Result | None) -> Failed | None:
     """What the guard in `folder` itself says of its run, whatever its steps did; None where it says nothing."""
     if result is None and (folder / RESULT).exists():
-        return Failed(Failure.INFRASTRUCTURE, "the run's result file is damaged")
+        return Failed(Failure.INFRASTRUCTURE, "the run's result file is damaged", own_word=True)
     if result is None:
         error = tail_of(folder / GUARD_ERRORS, lines=1)
-        return Failed(Failure.INFRASTRUCTURE, f"the run's guard died before it wrote a result{error and ': '}{error}")
+        died = f"the run's guard died before it wrote a result{error and ': '}{error}"
+        return Failed(Failure.INFRASTRUCTURE, died, own_word=True)
     if result.error:
         return Failed(Failure.INFRASTRUCTURE, result.error)
     if result.changed:
@@ -73,11 +76,11 @@ def diagnose(step: StepResult, heartbeats: tuple[Heartbeat, ...], tail: str) -> 
     if number == signal.SIGKILL:
         if step.memory_killed:
             return Failed(Failure.OOM, f"killed by the kernel: out of memory at {step.max_rss_mb:.0f} MB")
-        return Failed(Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)")
-    if match := _MACHINE.search(last_lines):
-        return Failed(Failure.INFRASTRUCTURE, _line_around(last_lines, match))
+        return Failed(Failure.INFRASTRUCTURE, "killed (SIGKILL), nobody knows by whom", own_word=True)
     if step.log_broken:
         return Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {step.log_broken}")
+    if match := _MACHINE.search(last_lines):
+        return Failed(Failure.INFRASTRUCTURE, _line_around(last_lines, match), own_word=True)
     if loss is not None and math.isnan(loss):
         return Failed(Failure.NAN, "the loss became nan")
     if exception:

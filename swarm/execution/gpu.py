@@ -44,7 +44,7 @@ class Gpu:
 
 def gpus() -> list[Gpu]:
     """The GPUs that CUDA_VISIBLE_DEVICES lets this process use, in its order; [] where there is no NVIDIA driver."""
-    nvml = _nvml()
+    nvml = driver()
     count = nvml.nvmlDeviceGetCount() if nvml else 0
     found = filter(None, map(load, range(count)))  # a GPU that fell off the bus hides no other
     return visible(list(found), os.environ.get("CUDA_VISIBLE_DEVICES"))
@@ -52,13 +52,13 @@ def gpus() -> list[Gpu]:
 
 def count() -> int:
     """Number of GPUs of this host, whether visible to this process or not."""
-    nvml = _nvml()
+    nvml = driver()
     return nvml.nvmlDeviceGetCount() if nvml else 0
 
 
 def load(which: int | str) -> Gpu | None:
     """One GPU as it is now, by its NVML index or uuid, whatever is visible; None where it cannot be read."""
-    nvml = _nvml()
+    nvml = driver()
     if nvml is None:
         return None
     find = nvml.nvmlDeviceGetHandleByIndex if isinstance(which, int) else nvml.nvmlDeviceGetHandleByUUID
@@ -70,7 +70,7 @@ def load(which: int | str) -> Gpu | None:
 
 def names_instances() -> bool:
     """Whether CUDA_VISIBLE_DEVICES names MIG instances, which are parts of a GPU, and no slots."""
-    return _nvml() is not None and os.environ.get("CUDA_VISIBLE_DEVICES", "").strip().startswith("MIG-")
+    return driver() is not None and os.environ.get("CUDA_VISIBLE_DEVICES", "").strip().startswith("MIG-")
 
 
 def unfit(cards: Iterable[Gpu], referee: bool) -> str:
@@ -196,7 +196,7 @@ def _processor() -> str:
 
 
 @functools.cache
-def _nvml() -> Any | None:
+def driver() -> Any | None:
     """The NVML binding; None where there is no driver. Stays open: without its last client a GPU may fall asleep."""
     try:
         import pynvml

@@ -44,6 +44,7 @@ from swarm.execution.spec import (
     StepResult,
     write_whole,
 )
+from swarm.execution.standstill import Standstill
 
 _LARGEST_FIXED = 2**32  # bytes of a file that a base tree may hold
 _TICK = 0.1  # seconds between checks of the limits
@@ -60,6 +61,7 @@ class Guard:
         self._early: dict[str, tuple[LogPipe, subprocess.Popen[bytes] | None]] = {}  # started before their turn
         self._called_off: EndedBy | None = None  # AGENT or STOP
         self._selector = selectors.DefaultSelector()
+        self._standstill = Standstill()
         self._listen()
 
     def run(self) -> Result:
@@ -100,7 +102,7 @@ class Guard:
     def _run_step(self, step: Step) -> StepResult:
         for path in step.clears:
             remove(Path(path))
-        started, clock, kills = time.time(), time.monotonic(), _memory_kills()
+        started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
             self._tree.adopt(child.pid)  # from now on it counts
@@ -118,6 +120,7 @@ class Guard:
             cpu_seconds=max(result.cpu_seconds, self._cpu() - cpu),  # a child never waited for counted while alive
             memory_killed=_memory_kills() > kills,
             log_broken=output.log.broken,
+            stood_still=self._standstill.seconds - still,
         )
 
     def _output(self, step: Step) -> LogPipe:
@@ -203,7 +206,7 @@ class Guard:
 
     def _pump(self, seconds: float) -> None:
         """Waits for events for at most `seconds`, and handles them."""
-        for key, _ in self._selector.select(seconds):
+        for key, _ in self._standstill.over(self._selector.select, seconds):
             key.data()
         self._tree.reap()
 

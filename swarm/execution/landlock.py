@@ -2,7 +2,7 @@
 
     python -I -S landlock.py RULES PROGRAM [ARGUMENT ...]
 
-RULES is a JSON object of lists of paths. The program finds this machine read-only, without what is `closed`; of that,
+RULES is a JSON object of lists of paths, or the path of a file with one. The program finds this machine read-only, without what is `closed`; of that,
 what is `readable` all the same; nothing `secret`; and may write to `writable`, whose first folder holds its temporary
 files, and to `devices`. It gets no network, not even TCP to itself, unless `network` is "open"; no memory that is
 shared by a number, no signal out (Linux 6.12), and nothing of root's powers. What Landlock does not know stays open:
@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import stat
 import struct
 import sys
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 NEEDED = 3  # the interface of Linux 6.2: before it, nothing kept a file from being truncated
@@ -56,9 +57,11 @@ def enter(rules: dict[str, list[str]]) -> None:
     scope = 0b11 if version() >= SCOPED else 0
     attributes = struct.pack("=QQQ", EVERYTHING, 0, scope)
     ruleset = _done(system.syscall(CREATE_RULESET, attributes, len(attributes), 0))
-    _open(ruleset, "/", closed | secret, listed=False)
+    hidden = closed | secret
+    above = {path[:end] or "/" for path in hidden for end, letter in enumerate(path) if letter == "/"}
+    _open(ruleset, "/", hidden, above, listed=False)
     for path in map(os.path.realpath, rules["readable"]):
-        _open(ruleset, path, {other for other in closed if other != path} | secret, listed=True)
+        _open(ruleset, path, hidden - ({path} & closed - secret), above, listed=True)
     for path in (*rules["writable"], *rules["devices"]):
         _allow(ruleset, path, EVERYTHING)
     _done(system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))  # from now on not even root gets a power by starting a program
@@ -68,13 +71,12 @@ def enter(rules: dict[str, list[str]]) -> None:
     _unplug(system, (UNIX, NETLINK, INTERNET, INTERNET_6) if rules["network"] else (UNIX, NETLINK))
 
 
-def _open(ruleset: int, path: str, hidden: Iterable[str], listed: bool) -> None:
-    """Lets `path` be read except what is hidden in it. Rules only ever add rights, so that the way down to something
-    hidden is made of its neighbours; names on it can be `listed` or not."""
-    below = {other for other in hidden if Path(other).is_relative_to(path)}
-    if path in below:
+def _open(ruleset: int, path: str, hidden: Set[str], above: Set[str], listed: bool) -> None:
+    """Lets `path` be read except what is `hidden` in it; `above` are all folders that something hidden lies in. Rules
+    only ever add rights, so that the way down to it is made of its neighbours; names on it can be `listed` or not."""
+    if path in hidden:
         return
-    if not below:
+    if path not in above:
         _allow(ruleset, path, READ)
         return
     if listed:
@@ -84,7 +86,7 @@ def _open(ruleset: int, path: str, hidden: Iterable[str], listed: bool) -> None:
         entries += os.scandir(path)
     for entry in entries:
         if not entry.is_symlink():  # what it leads to is opened where it lies
-            _open(ruleset, entry.path, below, listed)
+            _open(ruleset, entry.path, hidden, above, listed)
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
@@ -125,6 +127,7 @@ def _unplug(system: ctypes.CDLL, families: Sequence[int]) -> None:
     _done(system.prctl(SET_SECCOMP, 2, struct.pack("@HP", len(program), ctypes.addressof(buffer)), 0, 0))
 
 
+@functools.cache
 def _kernel() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
@@ -155,7 +158,7 @@ def _temporary(folder: str) -> str:
 
 
 def main() -> None:
-    rules = json.loads(sys.argv[1])
+    rules = json.loads(sys.argv[1] if sys.argv[1].startswith("{") else Path(sys.argv[1]).read_text())
     for folder in rules["writable"][:1]:
         os.environ["TMPDIR"] = _temporary(folder)
     os.environ |= dict.fromkeys(TOKENS, "/dev/null")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 HEAD_BYTES = 16 * 2**20
 TAIL_BYTES = 4 * 2**20
+AT_ONCE = 2**20  # bytes that are moved at once: a tail may be longer by as much
 
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 _OVERWRITTEN = re.compile(r"[\r\b]+")
@@ -71,7 +72,7 @@ class LogPipe:
     def pump(self) -> bool:
         """Moves what is there, up to 1 MiB; whether there was anything."""
         try:
-            data = os.read(self.source, 2**20)
+            data = os.read(self.source, AT_ONCE)
         except BlockingIOError:  # empty: no end of file comes while this end's own `sink` is open
             return False
         self.log.write(data)
@@ -105,7 +106,7 @@ def _open_plain(path: str, flags: int) -> int:
 
 def whole_of(path: Path) -> str:
     """All that a capped log kept, as it was written."""
-    return read_plain(path, HEAD_BYTES + TAIL_BYTES + 4096).decode(errors="replace")
+    return read_plain(path, HEAD_BYTES + TAIL_BYTES + AT_ONCE + 4096).decode(errors="replace")
 
 
 def tail_of(path: Path, lines: int = 60) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from swarm import foreign
+from swarm.errors import is_of_the_machine
+from swarm.execution.blame import stalled, witnessed
 from swarm.execution.checks import read_checks
 from swarm.execution.closed import Place, remedy
 from swarm.execution.counter_check import Counted, find_miscount
@@ -34,7 +37,7 @@ from swarm.execution.spec import (
     Step,
     StepResult,
 )
-from swarm.execution.summary import Printed, Value, likest, read_printed
+from swarm.execution.summary import NAMES, Printed, Value, likest, read_printed
 from swarm.project.project import Project
 from swarm.records import Check, Failure, Metrics, Run
 
@@ -43,14 +46,36 @@ MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 _READ_TOO = ("peak_vram_mb", "training_seconds")  # what a record has a place of its own for
 
+LONGEST_NAME = 200  # characters of the name of a value
+STEPS = ("num_steps", "loaded_tokens", "loaded_batches")  # counts by which runs are compared, whatever else is printed
+
 _END = 256 * 1024  # characters at the end of a log in which a run that hangs has its number
 
 Stage = TypeVar("Stage", Step, StepResult)
 
 
 def read_run(folder: Path, project: Project) -> Run:
-    """The run whose guard worked in `folder`. Without a result file the guard itself was lost: infrastructure."""
+    """The run whose guard worked in `folder`. Without a result file the guard itself was lost: infrastructure.
+
+    Whatever the run left is read, or is a failure of its code: the same bytes would raise at the next try too.
+
+    Raises:
+        UnreadableSpec: the guard's spec cannot be read.
+        OSError: this machine cannot read now (a failing disk, too many open files).
+    """
     spec = Spec.read(folder)
+    try:
+        return _read(folder, spec, project)
+    except Exception as error:
+        if isinstance(error, OSError) and is_of_the_machine(error):
+            raise
+        what = f"what it left cannot be read: {type(error).__name__}: {clean(str(error)[:1000])}"
+        log = str(spec.steps[0].log) if spec.steps else ""
+        common = {"failure": Failure.CODE, "reason": _one_line(what), "log": log, "sandboxed": bool(spec.sandboxed)}
+        return Run(str(spec.run), spec.attempt, time.time(), 0.0, 0.0, **common)
+
+
+def _read(folder: Path, spec: Spec, project: Project) -> Run:
     result = Result.read(folder)
     if spec.checks:
         return read_checks(folder, spec, result, project)
@@ -68,7 +93,7 @@ def read_run(folder: Path, project: Project) -> Run:
     if steps and (outcome is None or hung):
         printed = _printed(text, spec, project)
         found = (
-            _stalled(printed.values)
+            stalled(spec, steps[0], printed.values)
             or over_time(spec, steps[0])
             or _miscounted(spec, heartbeats, printed.values)
             or _measured(artifacts, project, printed, referee=len(logs) > 1)
@@ -95,6 +120,7 @@ def read_run(folder: Path, project: Project) -> Run:
         curve=curve(heartbeats),
         sandboxed=spec.sandboxed,
         check=failed.check if failed else None,
+        own_word=failed.own_word if failed else False,
     )
 
 
@@ -126,7 +152,7 @@ def _failure(
     done = _judged(result.steps)
     last = done[-1] if done else None
     if last and not last.succeeded:
-        return _step_failure(last, spec, heartbeats, tails[-1])
+        return witnessed(_step_failure(last, spec, heartbeats, tails[-1]), spec.steps[0].folders)
     if len(done) < len(_judged(spec.steps)):
         return interrupted(result.ended_by)
     return None
@@ -135,13 +161,6 @@ def _failure(
 def _hung(spec: Spec, steps: list[StepResult], log: str, metric: str) -> bool:
     """Whether a run without a referee had given its result when its time was up."""
     return bool(steps) and len(_judged(spec.steps)) == 1 and was_done(spec.steps[0], steps[0], log, metric)
-
-
-def _stalled(printed: Mapping[str, Value]) -> Failed | None:
-    """A training whose machine stood still: its own clock leaves that time out, and the one outside cannot."""
-    if printed.get("stalled") != "true":
-        return None
-    return Failed(Failure.STALL, "the machine stalled for too much of the budget")
 
 
 def over_time(spec: Spec, trainer: StepResult) -> Failed | None:
@@ -204,12 +223,14 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
         case EndedBy.FULL:
             return Failed(Failure.INFRASTRUCTURE, "the disk is full")
         case EndedBy.STALL:
-            return Failed(Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s")
+            own_word = step.stood_still < (limits.silence or 0.0)
+            return Failed(Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s", own_word=own_word)
     if step.exit == INVALID_EXIT and whose:
-        refusal = _json(Path(spec.run_folder, REFEREE)).get("invalid")
-        return Failed(Failure.INVALID, str(refusal or last_line(tail) or "the referee refused it"))
+        refusal = foreign.text(_json(Path(spec.run_folder, REFEREE)).get("invalid"))
+        return Failed(Failure.INVALID, refusal or last_line(tail) or "the referee refused it")
     if step.exit == MACHINE_EXIT and whose:
-        return Failed(Failure.INFRASTRUCTURE, whose + (last_line(tail) or "this machine cannot measure"))
+        cannot = whose + (last_line(tail) or "this machine cannot measure")
+        return Failed(Failure.INFRASTRUCTURE, cannot, own_word=True)
     failed = diagnose(step, heartbeats, tail)
     return replace(failed, reason=whose + failed.reason)
 
@@ -254,27 +275,36 @@ def _measured(artifacts: Path, project: Project, printed: Printed, referee: bool
     """The run's number: what the referee wrote, or without one what the training printed."""
     measured = _json(artifacts / REFEREE) if referee else printed.values
     if measured.get("invalid"):
-        return Failed(Failure.INVALID, str(measured["invalid"]))
-    value = measured.get(project.metric)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return Failed(Failure.INVALID, foreign.text(measured["invalid"]) or "the referee refused it")
+    value = foreign.number(measured.get(project.metric))
+    if value is None:
         if referee:
             return Failed(Failure.CODE, f"the referee wrote no number for {project.metric}")
         return Failed(Failure.CODE, _no_metric(project.metric, printed))
     if not math.isfinite(value):
         return Failed(Failure.NAN, f"{project.metric} is {value}")
+    if 0 < abs(value) < foreign.SMALLEST:
+        return Failed(Failure.CODE, f"{project.metric} is {value}, too little to be told from 0: print its logarithm")
     return Metrics(
-        value=float(value),
+        value=value,
         audited=referee,
-        peak_vram_mb=_finite(printed.values.get("peak_vram_mb")),
-        training_seconds=_finite(printed.values.get("training_seconds")),
-        values={key: _plain(item) for key, item in {**printed.values, **measured}.items()},
+        peak_vram_mb=foreign.finite(printed.values.get("peak_vram_mb"), 0),
+        training_seconds=foreign.finite(printed.values.get("training_seconds"), 0),
+        values=_values({**printed.values, **measured}, (project.metric, *project.guards, *STEPS)),
     )
+
+
+def _values(found: Mapping[str, object], wanted: Iterable[str]) -> dict[str, Value]:
+    """The values as a record holds them: the wanted ones, and of the others as many as a program prints."""
+    others = [name for name in found if name not in wanted][-NAMES:]
+    kept = {*others, *wanted}
+    return {name[:LONGEST_NAME]: foreign.plain(value) for name, value in found.items() if name in kept}
 
 
 def _hidden(artifacts: Path, project: Project, result: Result | None) -> float | None:
     """The metric on the hidden split, where its own step has succeeded: anybody could have written that file."""
     measured = any(step.name == SECOND and step.succeeded for step in (result.steps if result else ()))
-    return _finite(_json(artifacts / HIDDEN).get(project.metric)) if measured else None
+    return foreign.finite(_json(artifacts / HIDDEN).get(project.metric)) if measured else None
 
 
 def _no_metric(metric: str, printed: Printed) -> str:
@@ -293,18 +323,5 @@ def _no_metric(metric: str, printed: Printed) -> str:
     )
 
 
-def _finite(value: Value) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-
-def _plain(value: Value) -> Value:
-    """As a record may hold it: no nan, no nested JSON."""
-    return value if isinstance(value, (int, str)) else _finite(value)
-
-
-def _json(path: Path) -> Mapping[str, Value]:
-    try:
-        content = json.loads(read_plain(path, 2**20))
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+def _json(path: Path) -> Mapping[str, object]:
+    return foreign.parse_object(read_plain(path, 2**20))

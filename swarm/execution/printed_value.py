@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from swarm import foreign
+
 Value = float | int | str | None
 
 WINDOW = 240  # characters after a name in which its value is looked for
@@ -137,7 +139,7 @@ def _number(token: str) -> float | int | None:
     token = token.replace("−", "-")
     if re.fullmatch(r"[+-]?[0-9]{1,15}", token):
         return int(token)
-    return float(token)
+    return foreign.number(float(token))
 
 
 def _cut(text: str, place: int) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarm import foreign
 from swarm.execution.logs import clean, read_plain
 from swarm.records import Progress
 
@@ -16,6 +16,9 @@ TRACE_LENGTH = 64
 CURVE_LENGTH = 10
 
 _WHOLE_FILE = 64 * 2**20
+_LONGEST = 64 * 1024  # bytes of a line that may be a heartbeat
+_MOST = 2**17  # lines that are read: ten a second for three hours; of more, every second, fourth, ... one
+_TIME = 1e9  # seconds: no training lasts for 30 years
 _STEP = re.compile(r"\bstep[\s:=#]*(\d+)", re.IGNORECASE)
 _LOSS = re.compile(r"\bloss[\s:=]*(nan|inf|\d+(?:\.\d+)?(?:e[+-]?\d+)?)", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
@@ -52,7 +55,7 @@ def trace(heartbeats: tuple[Heartbeat, ...]) -> tuple[float, ...]:
     stride = 1
     while len(losses) > TRACE_LENGTH * stride:
         stride *= 2
-    return tuple(loss for loss in losses[::stride] if abs(loss) < float("inf"))
+    return tuple(loss for loss in losses[::stride] if math.isfinite(loss))
 
 
 def curve(heartbeats: tuple[Heartbeat, ...], points: int = CURVE_LENGTH) -> tuple[tuple[float, float], ...]:
@@ -75,7 +78,7 @@ def last_loss(heartbeats: tuple[Heartbeat, ...], log: str) -> float | None:
     if heartbeats and heartbeats[-1].loss is not None:
         return heartbeats[-1].loss
     printed = _LOSS.findall(log)
-    return float(printed[-1]) if printed else None
+    return foreign.number(float(printed[-1])) if printed else None
 
 
 def read_progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: float) -> Progress:
@@ -89,26 +92,27 @@ def read_progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed
 
 
 def _beats(data: bytes) -> Iterator[Heartbeat]:
-    for line in data.split(b"\n"):
+    for line in _lines(data):
         try:
-            beat = json.loads(line)
-        except ValueError:  # the last line may be half-written, and the first one cut
+            beat = foreign.parse(line)
+        except foreign.Unreadable:  # the last line may be half-written, and the first one cut
             continue
         if isinstance(beat, dict):
-            yield Heartbeat(
-                _whole(beat.get("step")), _number(beat.get("loss")), _whole(beat.get("tokens")),
-                _number(beat.get("seconds")), _whole(beat.get("untimed")), _whole(beat.get("untimed_tokens")),
-                _number(beat.get("elapsed")), _number(beat.get("ignorant")),
-            )  # fmt: skip
+            step, tokens, untimed, untimed_tokens = (
+                foreign.count(beat.get(name)) for name in ("step", "tokens", "untimed", "untimed_tokens")
+            )
+            seconds, elapsed = (foreign.finite(beat.get(name), 0, _TIME) for name in ("seconds", "elapsed"))
+            loss, ignorant = foreign.number(beat.get("loss")), foreign.finite(beat.get("ignorant"))
+            yield Heartbeat(step, loss, tokens, seconds, untimed, untimed_tokens, elapsed, ignorant)
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _whole(value: object) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)
+def _lines(data: bytes) -> list[bytes]:
+    """The lines that may be heartbeats: the first and the newest among them, and of too many an even share."""
+    lines = [line for line in data.split(b"\n") if 0 < len(line) <= _LONGEST]
+    stride = 1
+    while len(lines) > _MOST * stride:
+        stride *= 2
+    return lines if stride == 1 else [*lines[:-1:stride], lines[-1]]
 
 
 def _guess(log: Path, budget: float) -> Heartbeat | None:
@@ -117,7 +121,7 @@ def _guess(log: Path, budget: float) -> Heartbeat | None:
     if not (step or loss or percent):
         return None
     return Heartbeat(
-        step=int(step[1]) if step else None,
-        loss=float(loss[1]) if loss else None,
+        step=foreign.count(float(step[1])) if step else None,
+        loss=foreign.number(float(loss[1])) if loss else None,
         seconds=budget * min(1.0, float(percent[1]) / 100) if percent else None,
     )

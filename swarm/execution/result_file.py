@@ -6,11 +6,12 @@ The file is foreign: whatever it holds, too large, too deep, half written, not t
 from __future__ import annotations
 
 import csv
-import json
 import os
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from swarm import foreign
 from swarm.execution.logs import read_plain
 from swarm.execution.mentions import is_path_of, normal
 from swarm.execution.printed_value import Value, read_value
@@ -86,11 +87,11 @@ def _json(text: str) -> object:
     """The object of the file; the last one where each line is one, or where it is a list of them."""
     try:
         try:
-            whole = json.loads(text)
-        except ValueError:
-            whole = json.loads(text.rstrip().rpartition("\n")[2])
-    except (ValueError, RecursionError) as error:
-        raise _Fault(f"is no JSON: {str(error)[:120]}") from error
+            whole = foreign.parse(text)
+        except foreign.Unreadable:
+            whole = foreign.parse(text.rstrip().rpartition("\n")[2])
+    except foreign.Unreadable as error:
+        raise _Fault(f"is no JSON: {error}") from error
     return whole[-1] if isinstance(whole, list) and whole else whole
 
 
@@ -111,30 +112,23 @@ def _flat(value: object) -> Iterator[tuple[str, object]]:
 
 def _last_row(text: str, separator: str) -> dict[str, object]:
     try:
-        rows = [row for row in csv.reader(text.replace("\0", " ").splitlines(), delimiter=separator) if any(row)]
+        rows = (row for row in csv.reader(text.replace("\0", " ").splitlines(), delimiter=separator) if any(row))
+        heading, last = next(rows, []), deque(rows, maxlen=1)
     except csv.Error as error:
         raise _Fault(f"is no table: {error}") from error
-    if len(rows) < 2:
+    if not last:
         raise _Fault("has no row below its heading")
-    if len(rows[-1]) != len(rows[0]):
-        raise _Fault(f"has {len(rows[-1])} cells in its last row, and {len(rows[0])} in its heading")
-    return dict(zip((cell.strip() for cell in rows[0]), rows[-1], strict=True))
+    if len(last[0]) != len(heading):
+        raise _Fault(f"has {len(last[0])} cells in its last row, and {len(heading)} in its heading")
+    return dict(zip((cell.strip() for cell in heading), last[0], strict=True))
 
 
 def _number(value: object) -> tuple[Value, str]:
     """The value as a record may hold it, and why it is no number, or ""."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return (value, "") if abs(value) < 2**53 else (_float(value), "")
-    if isinstance(value, float):
-        return value, ""
     if value is None:
         return None, "it has no value"
-    claim = read_value(str(value)[:200])
+    number = foreign.number(value)
+    if number is not None:
+        return (value if isinstance(value, int) and abs(value) < foreign.MOST else number), ""
+    claim = read_value(foreign.text(value, 200))
     return claim.value, claim.fault
-
-
-def _float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from swarm import foreign
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
 from swarm.execution.closed import described
@@ -196,8 +197,8 @@ class SpecBuilder:
 
     def _known(self, name: str) -> float | None:
         try:
-            return float(json.loads((self._folder / name).read_text()))
-        except (OSError, ValueError):
+            return foreign.finite(foreign.parse((self._folder / name).read_bytes()), 0)
+        except (OSError, foreign.Unreadable):
             return None
 
     def _timeout(self, budget: float) -> float | None:

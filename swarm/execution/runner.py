@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import swarm
 from swarm.errors import Unmakeable, is_of_the_machine
@@ -44,6 +44,9 @@ from swarm.execution.workspace import ForbiddenEdit, Workspace
 from swarm.project.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
 from swarm.text import one_line
+
+if TYPE_CHECKING:
+    from swarm.execution.gpu_faults import GpuWatch
 
 UNHEARD = 120.0  # seconds beyond all its limits after which a guard that reports nothing counts as hung
 FREED, SLACK = 60.0, 0.1  # seconds, and share of a GPU's memory, within which it must be free again after a run
@@ -105,15 +108,24 @@ class LocalRunner:
             if in_use := await self._memory_in_use():
                 return _lost(work, in_use, machine=True)
             folder = await asyncio.to_thread(self._prepare, work, source)
+            watch = await asyncio.to_thread(_watch, self._slot)
             if not await self._guarded(folder, work.budget, on_progress):
                 await asyncio.to_thread(cleanup.end_guard, folder)
             run = await asyncio.to_thread(self._read, folder, work.purpose)
+            fault = await asyncio.to_thread(watch.fault) if watch else ""
+            if run.failure and fault:
+                reason = f"{fault}; the run: {run.reason}"[:300]
+                run = replace(run, failure=Failure.INFRASTRUCTURE, reason=reason, own_word=False)
             if run.metrics and work.purpose is Purpose.BASELINE:
                 self._specs.note_times(folder)
             return run
+        except UnreadableSpec as error:
+            return _lost(work, str(error), machine=True)
         except (OSError, Unmakeable, ForbiddenEdit) as error:
             machine = isinstance(error, OSError) and is_of_the_machine(error)
             return _lost(work, f"the run could not be set up: {error}", machine)
+        except Exception as error:  # whatever an edit makes of its files ends its own run, and no agent
+            return _lost(work, f"the run could not be made: {type(error).__name__}: {error}", machine=False)
         finally:
             self._idle.set()
 
@@ -136,8 +148,12 @@ class LocalRunner:
                 continue
             try:
                 cleanup.end_guard(spec.parent)
-                found.append(read_run(spec.parent, self._project))
+                run = read_run(spec.parent, self._project)
             except UnreadableSpec:
+                run = None
+            if run and self._guard_folder(run.run, run.attempt) == spec.parent:
+                found.append(run)
+            else:
                 remove(spec.parent)
         return sorted(found, key=lambda run: run.started)
 
@@ -227,7 +243,7 @@ class LocalRunner:
                     late = spec.checks or bool(state and state.step in ("referee", SECOND))
                     phase = "measuring" if late else "starting"
                     elapsed = time.monotonic() - started
-                    on_progress(read_progress(heartbeat, log, budget, phase, elapsed))
+                    on_progress(_progress(heartbeat, log, budget, phase, elapsed))
                 return bool(reported.result())
             finally:
                 reported.cancel()
@@ -237,6 +253,23 @@ class LocalRunner:
         if self._commands:
             with suppress(BrokenPipeError):  # the guard has ended already
                 self._commands.write(STOP)
+
+
+def _watch(slot: Slot) -> GpuWatch | None:
+    """A watch over the slot's GPU, where it is one of NVIDIA's."""
+    if slot.device != "cuda":
+        return None
+    from swarm.execution.gpu_faults import GpuWatch  # heavy to import, and needed on a GPU only
+
+    return GpuWatch(slot.lock)
+
+
+def _progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: float) -> Progress:
+    """How far the run is. A look at it never ends it: what cannot be read is a failure once it has ended."""
+    try:
+        return read_progress(heartbeat, log, budget, phase, elapsed)
+    except Exception:
+        return Progress(phase, elapsed=elapsed)
 
 
 @asynccontextmanager

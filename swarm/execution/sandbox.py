@@ -9,6 +9,7 @@ runs put there can be read.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import shutil
@@ -20,10 +21,12 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution import landlock
+from swarm.execution.held_out_text import closed_sources
 from swarm.execution.home_folders import credentials, tools
 from swarm.execution.probe import ProbeError, probe
 from swarm.project.environment import is_environment
 
+LONG = 50_000  # characters of rules, above which they are in a file
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 _DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
 _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
@@ -66,8 +69,9 @@ class Sandbox:
         return [*_MECHANISMS[self.mechanism or name()](self.bounds(argv, writable, readable)), *argv]
 
     def bounds(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> Bounds:
-        """What `argv` can access inside. Credentials in a folder that is open are closed, unless they are named."""
-        home, named = Path.home().resolve(), tuple(readable)
+        """What `argv` can access inside. Credentials in a folder that is open are closed, unless they are named; and so
+        is the text that held-out data was made from, wherever it lies."""
+        home, named, writable = Path.home().resolve(), tuple(readable), tuple(writable)
         places = (*_python(), *_installation(argv[0] if argv else ""), home / ".cache", *tools(home, os.environ))
         places += (*named, *(_resolver() if self.network else ()))
         opened = {path: path.resolve() for path in places if path.exists()}
@@ -80,9 +84,9 @@ class Sandbox:
         return Bounds(
             tuple(path for path in (*map(Path, _PRIVATE), *self.hidden, home) if path.is_dir() and path != Path("/")),
             tuple(opened),
-            (*self.held_out, *(path for path in keys if path.is_dir())),
+            (*self.held_out, *closed_sources(self.held_out, (*opened.values(), *writable)), *filter(Path.is_dir, keys)),
             tuple(path for path in keys if path.is_file()),
-            tuple(writable),
+            writable,
             self.blanks,
             self.network,
             self.above,
@@ -108,7 +112,10 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
         words += ["--ro-bind", _blank(0, bounds.blanks), str(path)]
     for path in bounds.writable:
         words += ["--bind", str(path), str(path)]
-    return [*words, "--"]
+    if sum(map(len, words)) < LONG:
+        return [*words, "--"]
+    given = _kept("\0".join(words[1:]), bounds.blanks)
+    return ["/bin/sh", "-c", 'exec bwrap --args 9 -- "$@" 9<"$0"', given]
 
 
 def _landlock(bounds: Bounds) -> list[str]:
@@ -120,13 +127,24 @@ def _landlock(bounds: Bounds) -> list[str]:
         "devices": _devices((*_PLAIN, *_DEVICES)),
         "network": ["open"] if bounds.network else [],
     }
-    return [sys.executable, "-I", "-S", landlock.__file__, json.dumps(rules)]
+    text = json.dumps(rules)
+    return [sys.executable, "-I", "-S", landlock.__file__, text if len(text) < LONG else _kept(text, bounds.blanks)]
 
 
 _MECHANISMS: dict[str, Callable[[Bounds], list[str]]] = {
     "bubblewrap": _bubblewrap,
     "landlock": _landlock,
 }  # the best first
+
+
+def _kept(text: str, folder: Path) -> str:
+    """A file of that text, which no run can write to: one argument, or variable, of a program is 128 KiB at most."""
+    path = folder / f"rules-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(f".{os.getpid()}").write_text(text)
+        path.with_suffix(f".{os.getpid()}").replace(path)
+    return str(path)
 
 
 def _devices(patterns: Iterable[str]) -> list[str]:

@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from swarm import foreign
+
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
 HIDDEN, SECOND = "referee-test.json", "hidden"  # the same for the hidden split, and the step that writes it
@@ -17,7 +19,8 @@ GUARDS, RUNS = "guards", "runs"  # in an agent's folder: a folder per attempt, o
 GUARD_FOLDER = "SWARM_GUARD"  # variable in a guard's environment: its folder, by which its processes are found
 STOP = b"stop\n"  # the one command that a guard takes on stdin
 GO = b"go\n"  # what it writes to the stdin of a step that was started early
-UNREADABLE = (OSError, ValueError, TypeError, KeyError)  # missing, or not what was written: a disk may spoil a file
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError)  # missing, or not what was
+# written: a disk may spoil a file, and without a sandbox a run may
 
 
 class UnreadableSpec(Exception):
@@ -101,8 +104,14 @@ class Spec:
     def read(folder: Path) -> Spec:
         """The spec in a guard's folder; UnreadableSpec where there is none that can be read."""
         try:
-            raw = json.loads((folder / SPEC).read_text())
-            return Spec(**{**raw, "steps": [Step(**step) for step in raw["steps"]]})
+            raw = _object(folder / SPEC)
+            spec = Spec(**{**raw, "steps": [Step(**step) for step in raw["steps"]]})
+            times = [spec.grace, spec.lock_wait, *(step.wall for step in spec.steps)]
+            if not (isinstance(spec.run, str) and isinstance(spec.attempt, int) and spec.steps):
+                raise ValueError("it names no run")
+            if not all(map(_is_time, times)):
+                raise ValueError("it has no times")
+            return spec
         except UNREADABLE as error:
             raise UnreadableSpec(f"{folder / SPEC} cannot be read: {error}") from error
 
@@ -127,6 +136,7 @@ class StepResult:
     start: float | None = None  # wall and CPU-seconds until its first heartbeat; None where it gave none
     start_cpu: float | None = None
     idle: float = 0.0  # seconds at its end in which its tree used next to no CPU time
+    stood_still: float = 0.0  # seconds in which the whole machine did: asleep, frozen, or far too busy to wake anybody
 
     @property
     def succeeded(self) -> bool:
@@ -149,10 +159,12 @@ class Result:
     def read(folder: Path) -> Result | None:
         """The result in a guard's folder; None while there is none that can be read."""
         try:
-            raw = json.loads((folder / RESULT).read_text())
+            raw = _object(folder / RESULT)
             steps = tuple(StepResult(**step | _ended_by(step)) for step in raw["steps"])
-            lists = {"steps": steps, "changed": tuple(raw["changed"]), "survivors": tuple(raw["survivors"])}
-            return Result(**raw | _ended_by(raw) | lists)
+            if not all(_is_time(value) for step in steps for value in _times(step)):
+                raise ValueError("no time")
+            lists = {"changed": tuple(map(str, raw["changed"])), "survivors": tuple(map(int, raw["survivors"]))}
+            return Result(**{**raw, **_ended_by(raw), **lists, "steps": steps})
         except UNREADABLE:
             return None
 
@@ -172,9 +184,26 @@ class State:
     def read(folder: Path) -> State | None:
         """The newest state in a guard's folder; None before the guard began, and where it cannot be read."""
         try:
-            return State(**json.loads((folder / STATE).read_text()))
+            state = State(**_object(folder / STATE))
         except UNREADABLE:
             return None
+        pids = (state.pid, state.step_pid or 2)
+        return state if all(isinstance(pid, int) and 1 < pid < 2**31 for pid in pids) else None
+
+
+def _object(path: Path) -> dict[str, Any]:
+    raw = foreign.parse(path.read_bytes())
+    if not isinstance(raw, dict):
+        raise ValueError("no object")
+    return raw
+
+
+def _times(step: StepResult) -> tuple[object, ...]:
+    return step.started, step.seconds, step.cpu_seconds, step.max_rss_mb, step.idle, step.stood_still
+
+
+def _is_time(value: object) -> bool:
+    return foreign.finite(value, 0) is not None
 
 
 def _ended_by(raw: Mapping[str, Any]) -> dict[str, EndedBy | None]:

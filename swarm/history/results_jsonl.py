@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from swarm.history.earlier import Aside, Doubt, Row, column, described, number_of, status_of
+from swarm.project.directions import read_direction
 
 _METRIC = ("metricName", "metric_name", "metric")  # of a configuration
 _VALUE = ("metric", "metric_value", "value", "score")  # of an experiment
@@ -55,8 +56,7 @@ def metrics_of_lines(text: str) -> dict[str, str]:
             continue
         config = _config(line)
         if config is not None and (name := _first(config, _METRIC)):
-            direction = _first(config, ("bestDirection", "direction")).lower()
-            found[name] = direction if direction in ("lower", "higher") else ""
+            found[name] = read_direction(_first(config, ("bestDirection", "direction"))) or ""
         elif config is None:
             inner = line.get("metrics")
             own = {name: value for name, value in line.items() if not found and name not in (*_VALUE, *_COMMIT)}

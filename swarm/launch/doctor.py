@@ -164,6 +164,7 @@ def _researchers() -> Iterator[Examined]:
         if check := profile_of(name).check:
             there = check({})
             version = f": {_version(there.program)}" if there.program else ""
+            version += f"; tried up to {there.tried}" if there.program and there.tried else ""
             yield Examined(
                 name,
                 there.met or None,

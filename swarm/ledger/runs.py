@@ -240,6 +240,30 @@ def found_invalid(ledger: Ledger, source: str) -> int:
     return ledger.value("SELECT count(*) FROM runs WHERE source = ? AND failure = ?", source, Failure.INVALID)
 
 
+def blamed_before(tx: Transaction, run: RunRow) -> bool:
+    """Whether an earlier run of the same code ended so that nobody but itself blamed the machine."""
+    return bool(
+        tx.ledger.value(
+            "SELECT count(*) FROM runs WHERE tag = ? AND source = ? AND failure IS NOT NULL"
+            " AND json_extract(result, '$.own_word')",
+            *(tx.tag, run.source),
+        )
+    )
+
+
+def newest_of_others(tx: Transaction, run: RunRow) -> list[tuple[str, bool]]:
+    """(source, whether nobody but itself blamed the machine) of the newest runs of other code on the same GPU that
+    ended by themselves, newest first."""
+    rows = tx.ledger.rows(
+        "SELECT source, coalesce(json_extract(result, '$.own_word'), 0) AS own_word FROM runs"
+        " WHERE tag = ? AND agent = ? AND source != ? AND result IS NOT NULL AND"
+        " (state IN ('measured', 'crashed', 'checked') OR json_extract(result, '$.own_word'))"
+        " ORDER BY started DESC, id DESC, attempt DESC LIMIT 50",
+        *(tx.tag, run.agent, run.source),
+    )
+    return [(row["source"], bool(row["own_word"])) for row in rows]
+
+
 def peak_memory_mb(ledger: Ledger, experiment: str) -> float | None:
     """The most memory that a measured run of an experiment took; None where that is not known."""
     return ledger.value("SELECT max(peak_vram_mb) FROM runs WHERE experiment = ? AND state = 'measured'", experiment)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swarm.project.directions import HIGHER, LOWER
+from swarm.project.directions import read_direction
 from swarm.project.reading import inside, text_of
+from swarm.project.scope import scope_of
 
 SCRIPT, NOTES, CHECKS = "autoresearch.sh", "autoresearch.md", "autoresearch.checks.sh"
 JOURNAL, CONFIG = "autoresearch.jsonl", "autoresearch.config.json"
@@ -27,6 +28,12 @@ FILES = {
 }
 
 _INTERPRETER = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(\S+)")
+_TRIED = r"(?:PREDICTOR|CANDIDATE|SUBMISSION|SOLUTION|EDITABLE|MUTABLE|STRATEGY|WARRIOR|CONTESTANT)"
+_CANDIDATE = re.compile(  # a variable or an option that holds the path of what is tried
+    rf"""^[ \t]*(?:export[ \t]+)?(?:[A-Z_]+_)?{_TRIED}(?:_[A-Z_]+)?=["']?(?:\$\{{\w+:?[-=])?([\w./+-]+\.\w+)"""
+    rf"""|--{_TRIED.lower()}(?:-path|-file)?[ =]["']?([\w./+-]+\.\w+)""",
+    re.MULTILINE,
+)
 _WITH_SCRIPT = re.compile(r"^(?P<set>(?:\w+=\S+\s+)*)(?:bash\s+|sh\s+)?(?:\./)?autoresearch\.sh(?P<rest>[^\n`]*)$")
 
 
@@ -51,13 +58,21 @@ def ways_to_run(notes: str) -> list[str]:
     return list(dict.fromkeys(match["set"] + SCRIPT + match["rest"].rstrip() for match in found if match))
 
 
+def candidates_in(root: Path) -> list[str]:
+    """The files that the script itself calls what is tried: as `CANDIDATE_PATH="${CANDIDATE_PATH:-a/b.py}"`, or
+    `--predictor a/b.py`, and those that its comments allow to edit."""
+    text = text_of(root / SCRIPT)
+    comments = "\n".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("# "))
+    paths = [*scope_of(comments).editable, *("".join(pair) for pair in _CANDIDATE.findall(text))]
+    return [path for path in dict.fromkeys(paths) if inside(root, root / path) == path and (root / path).is_file()]
+
+
 def segment_of(root: Path) -> Segment | None:
     """What the last line of autoresearch.jsonl that begins a segment says; None where there is none."""
     last = None
     for row in _rows(text_of(root / JOURNAL)):
         if row.get("type") == "config" and isinstance(row.get("metricName"), str) and row["metricName"]:
-            direction = row.get("bestDirection")
-            last = Segment(row["metricName"], direction if direction in (LOWER, HIGHER) else None)
+            last = Segment(row["metricName"], read_direction(row.get("bestDirection") or row.get("direction")))
     return last
 
 

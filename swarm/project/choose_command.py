@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from swarm.errors import UsageError
@@ -21,6 +22,11 @@ from swarm.project.sight import Sight
 from swarm.project.texts import Run, Said
 
 _BUILDERS = {"cargo", "go"}  # they find all the code of a repository by themselves
+_NOTE = re.compile(  # an option for a remark about the run, of which the text leaves open what it says
+    r"""(--(?:[a-z]+-)*(?:desc|description|notes?|message|label|title|comment|reason|hypothesis|run-id|tag)[ =]|-m )"""
+    r"""(?:"[^"]*[<{\[.…][^"]*"|'[^']*[<{\[.…][^']*'|[\w-]*(?:<[^<>|]+>|\{[^{}]*\}))""",
+    re.IGNORECASE,
+)
 _LEFT_OPEN = re.compile(r"<[^<>|]+>|\{[^{}]*\}|\.\.\.|…|\[[A-Z_ ]+\]|\b(?:your|path_to)[-_]\w*", re.IGNORECASE)
 
 
@@ -85,6 +91,8 @@ def _told(sight: Sight, said: Said) -> tuple[Found | Question | None, list[Found
             continue
         found = _first(resolved)
         scripts = named_by(sight.root, found.value)
+        if _runs_namesake(sight, scripts):
+            continue
         prints = _prints_named(sight, scripts)
         if run.strength >= 2 or prints or {*scripts} & {*sight.paths("editable")}:
             ranked.setdefault(run.strength + 2 * prints, {}).setdefault(found.value, resolved)
@@ -97,7 +105,7 @@ def _told(sight: Sight, said: Said) -> tuple[Found | Question | None, list[Found
     if len(best) > 1:
         return Question("command", f"{said.path} names several commands", options), others
     if _left_open(options[0]):
-        return Question("command", f"{said.path} leaves a part of its command open", options), others
+        return Question("command", f"{said.path} leaves a part of its command open", options, guessable=False), others
     return best[0], others
 
 
@@ -115,6 +123,13 @@ def _lone(sight: Sight) -> Found | Question | None:
     return None
 
 
+def _runs_namesake(sight: Sight, scripts: list[str]) -> bool:
+    """Whether another file is run that is called as the edited one is, such as the train.py of another folder."""
+    edited = {PurePosixPath(path).name: path for path in sight.paths("editable")}
+    others = (edited.get(PurePosixPath(path).name, path) != path for path in scripts)
+    return not {*scripts} & {*edited.values()} and any(others)
+
+
 def _reaches(sight: Sight, command: tuple[str, ...]) -> bool:
     """Whether a command runs or opens a file that is edited, as far as what it runs can be read."""
     files = sight.edited_files()
@@ -122,11 +137,13 @@ def _reaches(sight: Sight, command: tuple[str, ...]) -> bool:
     if not files or not ran:
         return bool(files) and command[0] in _BUILDERS
     words = " ".join([*command, *(text_of(sight.root / path) for path in ran)])
-    return bool({*ran} & {*files}) or any(PurePosixPath(path).name in words for path in files)
+    names = {PurePosixPath(path).name for path in files} - {PurePosixPath(path).name for path in ran}
+    return bool({*ran} & {*files}) or any(name in words for name in names)  # a file of that name ran: it is another
 
 
 def _resolved(sight: Sight, run: Run, path: str) -> Found | Question | None:
     """A command line of a text as this repository runs it; None where it names a script that is not there."""
+    run = replace(run, line=_NOTE.sub(r"\1swarm", run.line))
     words = python_words(run.line)
     if words is None:
         try:
@@ -137,6 +154,9 @@ def _resolved(sight: Sight, run: Run, path: str) -> Found | Question | None:
             return _resolved(sight, Run(line, run.strength), f"{path} (just {argv[1]})")
         lacks = argv[0].startswith("./") and not (sight.root / argv[0]).is_file()
         return None if lacks else Found(argv, f"named by {path}")
+    beside = str(PurePosixPath(path).parent / words[0]) if words and words[0] != "-m" else ""
+    if beside and (sight.root / beside).is_file():  # a text names the files of its own folder
+        words = (beside, *words[1:])
     if not named_by(sight.root, words[:2] if words[:1] == ("-m",) else words[:3]):
         return None
     found = _python(sight, words, uv=run.line.startswith("uv "))
@@ -165,8 +185,8 @@ def _is_training(sight: Sight, script: str) -> bool:
 
 def _tells(root: Path, script: str) -> bool:
     """Whether a script prints something that is a metric by its name."""
-    names = {item.name for path in closure(root, [script]) for item in printed(root / path)}
-    return any(direction_of(name) and may_be_metric(name) for name in names)
+    items = [item for path in closure(root, [script]) for item in printed(root / path)]
+    return any(item.marked or (direction_of(item.name) and may_be_metric(item.name)) for item in items)
 
 
 def _prints_named(sight: Sight, paths: Iterable[str]) -> bool:

@@ -10,11 +10,12 @@ from swarm.project import autoresearch_files as session
 from swarm.project.found import Found, Question
 from swarm.project.patterns import is_glob, rank
 from swarm.project.reading import inside
-from swarm.project.running import closure, named_by
+from swarm.project.running import closure, is_code, named_by
 from swarm.project.scope import measures
 from swarm.project.sight import PROGRAM, Sight
 
 TRAIN, PREPARE = "train.py", "prepare.py"
+_RIVALS = 5  # files beside train.py that are asked about
 
 
 def editable_of(sight: Sight) -> Found | Question | None:
@@ -36,14 +37,37 @@ def editable_of(sight: Sight) -> Found | Question | None:
     train = Found((TRAIN,), "it is there") if (sight.root / TRAIN).is_file() else None
     if not votes and missing:
         path, name = missing[0]
-        return Question("editable", f"{path} says that {name} is edited, which is not there", (train,) if train else ())
+        text = f"{path} says that {name} is edited, which is not there"
+        return Question("editable", text, (train,) if train else ())
+    if not votes and (named := session.candidates_in(sight.root)):
+        found = tuple(Found((path,), f"{session.SCRIPT} names it so") for path in named)
+        return (
+            found[0] if len(found) == 1 else Question("editable", f"{session.SCRIPT} names several candidates", found)
+        )
     if not votes:
-        return train
+        return _train(sight, train) if train else None
     others = [vote for vote in votes[1:] if not {*vote.value} & {*votes[0].value}]
     if others:
         told = ", ".join(f"{vote.value[0]} ({vote.origin.removesuffix(' says so')})" for vote in (votes[0], *others))
         return Question("editable", f"texts name other files to edit: {told}", (votes[0], *others))
     return votes[0]
+
+
+def _train(sight: Sight, train: Found) -> Found | Question:
+    """The train.py that no text calls the one to edit; a question where texts name other files in its place."""
+    rivals: dict[str, str] = {}
+    for said in sight.texts:
+        told = _existing(sight.root, said.path, said.scope.editable)
+        if not any(TRAIN in text.text for text in sight.texts):
+            told = (*told, *named_by(sight.root, [said.text]))
+        for path in told if TRAIN not in told else ():
+            if is_code(path) and not measures(path) and PurePosixPath(path).name != PREPARE:
+                rivals.setdefault(path, said.path)
+    if not rivals:
+        return train
+    others = tuple(Found((path,), f"named by {origin}") for path, origin in list(rivals.items())[:_RIVALS])
+    origin = next(iter(rivals.values()))
+    return Question("editable", f"{origin} names other files than {TRAIN}, which is there too", (*others, train))
 
 
 def _is_missing(root: Path, path: str) -> bool:
@@ -75,6 +99,8 @@ def program_of(sight: Sight) -> Found | None:
         beside = str(PurePosixPath(path).parent / PROGRAM)
         if (sight.root / beside).is_file():
             return Found(beside, f"beside {path}")
+    if sight.program_below and not sight.given.get("editable"):
+        return Found(sight.program_below, "it is there")
     return Found(session.NOTES, "it is there") if (sight.root / session.NOTES).is_file() else None
 
 
@@ -94,7 +120,7 @@ def _existing(root: Path, said_by: str, paths: Iterable[str]) -> tuple[str, ...]
     for path in paths:
         if path.startswith(("/", "~", "..")) or path in (".", "*", "**"):
             continue
-        names = (str(place / path) for place in dict.fromkeys((PurePosixPath(), PurePosixPath(said_by).parent)))
+        names = (str(place / path) for place in dict.fromkeys((PurePosixPath(said_by).parent, PurePosixPath())))
         if name := next((name for name in names if _holds(root, name)), None):
             found.append(name)
     found = [path for path in dict.fromkeys(found) if PurePosixPath(path).name not in {*session.FILES, PROGRAM}]

@@ -11,7 +11,7 @@ from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_res
 from swarm.project.found import Found, Question
 from swarm.project.running import closure, named_by
 from swarm.project.sight import Sight
-from swarm.project.texts import said_around, said_of
+from swarm.project.texts import goal_directions, said_around, said_of
 
 USUAL = "val_bpb"
 BY_NAME = "by the metric's name"
@@ -26,6 +26,9 @@ def metric_of(sight: Sight) -> Found | Question | None:
     named = sight.named_metrics
     if len(named) == 1:
         return named[0]
+    wanted = {name for said in sight.texts for name in said.goals}
+    if len(goals := [item for item in named if item.value in wanted]) == 1:
+        return goals[0]._replace(origin=f"{goals[0].origin}, to be improved")
     if named:
         told = ", ".join(f"{item.value} ({item.origin.removeprefix('named by ')})" for item in named)
         return Question("metric", f"texts name several metrics: {told}", tuple(named))
@@ -54,7 +57,8 @@ def _printed_metric(sight: Sight) -> Found | Question:
         within = _within(root, paths) if paths is first and not marked else []
         best = found if marked else _best(found) or _held_out(within)
         if len(best) == 1 and (marked or direction_of(best[0].value)):
-            return best[0]
+            others = [item for item in within if item.value != best[0].value]
+            return best[0] if marked or not _contradicted(sight, best[0]) else _several([*best, *others])
         if told := _told(sight, [*found, *within]):
             return told[0] if len(told) == 1 else _several(told)
         if best:
@@ -63,6 +67,12 @@ def _printed_metric(sight: Sight) -> Found | Question:
     where = ", ".join(first[:3]) or "the code"
     names = f" (it prints {', '.join(item.value for item in shown[:4])})" if shown else ""
     return Question("metric", f"{where} prints no metric that is known{names}", tuple(shown))
+
+
+def _contradicted(sight: Sight, found: Found) -> bool:
+    """Whether the texts about the research speak only of the other direction, as of a number in words of their own."""
+    wanted = {direction for said in sight.texts if said.leads for direction in goal_directions(said.text)}
+    return bool(wanted) and direction_of(found.value) not in wanted
 
 
 def _within(root: Path, paths: Iterable[str]) -> list[Found]:
@@ -110,6 +120,10 @@ def direction_for(sight: Sight) -> Found | Question | None:
         for said in sight.texts if not votes or says is said_of else ():
             for direction in sorted(says(said.text, metric)):
                 votes.setdefault(direction, f"{said.path} says so")
+    if not votes and {*words_of(metric)} & _UNSETTLED:  # the one number of a text that goes one way only
+        leading = [said for said in sight.texts if said.leads]
+        ways = {direction: said.path for said in leading for direction in goal_directions(said.text)}
+        votes = {direction: f"{path} says so" for direction, path in ways.items()} if len(ways) == 1 else {}
     options = tuple(Found(direction, origin) for direction, origin in votes.items())
     if len(options) == 1:
         return options[0]

@@ -15,7 +15,7 @@ BUDGETS = ("TIME_BUDGET", "TIME_BUDGET_SECONDS")
 
 _NAME = r"[A-Za-z_][\w./@-]*"
 _NUMBER, _ANY = "\0", "\1"  # stand in a printed text for a value that is a number, and for any other
-_PRINTED = re.compile(rf"(?:^|\n)[ \t]*(METRIC[ \t]+)?({_NAME})[ \t]*[:=]=?[ \t]*([{_NUMBER}{_ANY}]|(?=[\d+-]))")
+_PRINTED = re.compile(rf"(?:^|\n)[ \t>]*(METRIC[ \t]+)?({_NAME})[ \t]*[:=]=?[ \t]*([{_NUMBER}{_ANY}]|(?=[\d+-]))")
 _WITHIN = re.compile(rf"(?<![\w.])({_NAME})[*`'\"]*[ \t]*[:=|][*]*[ \t]*[{_NUMBER}{_ANY}]")  # anywhere in a line
 _METRIC = re.compile(rf"\bMETRIC[ \t]+({_NAME})[ \t]*=")
 _ELSEWHERE = re.compile(  # in other languages: echo "x: $x", console.log(`x: ${x}`), println!("x: {}"), printf("x=%f")
@@ -61,6 +61,7 @@ def _printed_by_python(text: str) -> Iterator[Printed]:
     block = next((place for place, text in enumerate(texts) if text.strip().startswith("---")), 0)
     for said in (*texts[block:], *texts[:block]):
         for mark, name, value in _PRINTED.findall(said):
+            mark = mark or name == "METRIC"
             if mark or (name.lower() not in _NO_METRIC and (value != _ANY or not name[0].isupper())):
                 yield Printed(name, bool(mark))
 

@@ -16,6 +16,11 @@ from swarm.text import one_line, printable
 PYTHON = "{python}"
 _NEEDS_A_SHELL = re.compile(r"[|&;<>$`*?~#()\n]|^\s*\w+=|^\s*(cd|export|source|\.)\s")
 _TO_A_LOG = re.compile(r"\s+(?:2>&1\s*)?(?:&?>>?\s*[\w./${}-]+|\|\s*tee\s+(?:-a\s+)?[\w./${}-]+)\s*(?:2>&1)?\s*$")
+SETTING_UP = re.compile(  # a word of its own, also between underscores: fetch_data.py
+    r"(?<![a-z])(?:prepare|set_?up|install|sync|download(?:s|er)?|fetch|(?:get|make|gen|generate|build)_data(?:sets?)?)"
+    r"(?![a-z])|\b(?:plot\w*|dashboard|pytest|baseline|analy[sz]e\w*|lint|format|help)\b|--help",
+    re.IGNORECASE,
+)
 _A_PYTHON = re.compile(r"(?:\S*/)?python(?:3(?:\.\d+)?)?")
 
 

@@ -61,6 +61,12 @@ _OPEN = _set(  # a name that ends in one of these says nothing of the direction 
 _SCALES = _set("score scores ratio index rating grade points fitness objective factor")
 _SETTINGS = _set("batch vocab vocabulary sample population window step hidden block chunk buffer pool")
 _JOINTS = _set("per over to vs at under with by in on of for from against given between")
+_SAID = {  # how people write a direction down
+    LOWER: _set("lower low less fewer smaller min minimal minimum minimise minimised minimising")
+    | _set("minimize minimized minimizing minimization minimisation"),
+    HIGHER: _set("higher high more greater larger bigger max maximal maximum maximise maximised maximising")
+    | _set("maximize maximized maximizing maximization maximisation"),
+}
 _WHOLE = {
     "information_ratio": HIGHER,
     "win_loss_ratio": HIGHER,
@@ -96,6 +102,14 @@ def direction_of(metric: str) -> str | None:
         if f"_{name}_" in f"_{joined}_":
             return direction
     return _of(words)
+
+
+def read_direction(said: object) -> str | None:
+    """The direction that somebody wrote, as in `minimize`, `Max` and `lower is better`; None for anything else."""
+    words = said.lower().replace("_", " ").split() if isinstance(said, str) else []
+    if words[1:] not in ([], ["is", "better"]):
+        return None
+    return next((direction for direction, known in _SAID.items() if words and words[0] in known), None)
 
 
 def words_of(name: str) -> list[str]:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swarm.project.candidates import likely_files
+from swarm.project.candidates import file_question
 from swarm.project.choose_command import command_of
 from swarm.project.choose_files import TRAIN, checks_of, editable_of, fixed_of, program_of
 from swarm.project.choose_metric import direction_for, metric_of
 from swarm.project.code import budget_in
-from swarm.project.found import Found, Look, Question
+from swarm.project.found import Look
 from swarm.project.sight import Sight
 
 
@@ -40,9 +40,8 @@ def look(root: Path, given: Mapping[str, Any]) -> Look:
 
 def _without_files(sight: Sight) -> Look:
     """Which files are edited is asked first, and alone where nothing else is known either."""
-    likely = tuple(Found((path,), "by its name") for path in likely_files(sight.root))
     if not sight.given and not {"command", "metric"} & sight.found.keys():
         text = f"{sight.root} has no {TRAIN} and says nowhere what to research"
-        return Look({}, (Question("editable", text, likely),))
-    asked = Question("editable", "nothing says which files may be edited", likely)
+        return Look({}, (file_question(sight.root, text),))
+    asked = file_question(sight.root, "nothing says which files may be edited")
     return Look(sight.found, (asked, *sight.questions))

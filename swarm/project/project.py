@@ -17,7 +17,7 @@ import msgspec
 from swarm.errors import UsageError
 from swarm.judge.guards import Guard
 from swarm.project.commands import as_argv
-from swarm.project.directions import direction_of
+from swarm.project.directions import direction_of, read_direction
 from swarm.project.durations import Seconds
 from swarm.project.environment import interpreter, own_environment
 from swarm.project.found import Question
@@ -132,8 +132,10 @@ def read_answer(key: str, text: str) -> Any:
     """The value of a key as a person typed it: a list is separated by commas. UsageError where it is none."""
     if key == "command":
         return as_argv(text, key)
-    if key == "direction" and text not in ("lower", "higher"):
-        raise UsageError("direction is lower or higher")
+    if key == "direction":
+        if direction := read_direction(text):
+            return direction
+        raise UsageError("direction is lower (minimize) or higher (maximize)")
     hint = _hints()[key]
     listed = tuple(part.strip() for part in text.split(",") if part.strip())
     return listed if hint == Texts else read_value(text, hint, key, from_text=True)
@@ -185,16 +187,20 @@ def project_from(table: Mapping[str, Any], name: str, root: Path) -> Project:
 
 
 def _value(value: Any, hint: Any, name: str) -> Any:
-    """A command may be one text, as it is typed."""
+    """A command may be one text, as it is typed, and a direction any word for it."""
     if name.endswith(": command") and isinstance(value, str):
         return as_argv(value, name)
+    if name.endswith(": direction"):
+        value = read_direction(value) or value
     return read_value(value, hint, name)
 
 
 def _check(project: Project, name: str) -> None:
     """UsageError where the values make no sense."""
     if project.direction not in ("lower", "higher"):
-        raise UsageError(f'{name}: direction must be "lower" or "higher", not {project.direction!r}')
+        raise UsageError(
+            f'{name}: direction must be "lower" (minimize) or "higher" (maximize), not {project.direction!r}'
+        )
     if not all(
         0 < number < math.inf
         for number in (project.budget, project.timeout or 1.0, *project.sigma.values(), *project.outlier_gain.values())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarm.project.commands import SETTING_UP
 from swarm.project.reading import text_of
 
 MEASURES = re.compile(
@@ -29,7 +30,8 @@ class Recipe:
 
 def measuring_recipes(root: Path) -> list[Recipe]:
     """The recipes whose name says that they measure something."""
-    return [recipe for recipe in _recipes(root) if MEASURES.match(recipe.name)]
+    named = (recipe for recipe in _recipes(root) if MEASURES.match(recipe.name))
+    return [recipe for recipe in named if not SETTING_UP.search(recipe.name)]
 
 
 def line_of_just(root: Path, name: str) -> str | None:

@@ -24,6 +24,10 @@ _RECIPES = {  # what such a command reads, beside the files that it names
 _MOST = 500  # files; more are no evaluator
 
 
+def is_code(path: str) -> bool:
+    return bool(_CODE.search(path))
+
+
 def named_by(root: Path, argv: Iterable[str]) -> list[str]:
     """The files of the repository that a command line names, scripts and modules of Python alike."""
     text = " ".join(argv)
@@ -68,8 +72,8 @@ def _existing(root: Path, folder: PurePosixPath, words: Iterable[str]) -> Iterat
             continue
         for place in dict.fromkeys((PurePosixPath(), folder)):
             endings = _GUESSED if word.startswith(".") and folder == place else ("",)
-            for found in (inside(root, root / place / f"{word}{ending}") for ending in endings):
-                if found and (root / found).is_file():
+            for path in (root.joinpath(place, word + ending) for ending in endings):
+                if path.is_file() and (found := inside(root, path)):  # few words are files: that is looked at first
                     yield found
 
 

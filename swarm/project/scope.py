@@ -15,7 +15,7 @@ _MAY = re.compile(
     rf"\b(?:only|single|sole|one|the)\b[^.`]{{0,20}}\bfiles?\b[^.`]{{0,20}}\b(?:you|agents?|LLM|model|it|we|to)\b"
     rf"[^.`]{{0,15}}\b{_CHANGE}"
     rf"|\b{_DO}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_DO}|\b(?:mutable|editable)\b"
-    r"|\bagents? (?:edits?|modif|chang)\w*|\b(?:edit|modify) this\b",
+    r"|\bagents? (?:edits?|modif|chang)\w*|\b(?:edit|modify) this\b|\b(?:AI|agents?|LLM)\W{1,3}only\b",
     re.IGNORECASE,
 )
 _FILE = "\0"  # stands for a path in a sentence, so that its full stop and its quotes end nothing
@@ -55,7 +55,7 @@ _ASIDE = re.compile(  # said of a file in such a list that is there to be read, 
 )
 _SESSION = re.compile(r"\bautoresearch\.(?:md|sh|jsonl|checks|ideas)")  # where an item names the loop's own files
 _MEASURES = re.compile(  # the name of a file that measures
-    r"(?:^|/)(?:tests?|spec|bench(?:mark)?s?)/|(?:^|[/_.-])(?:eval|evaluate|evaluator|evaluation|bench|benchmark|harness"
+    r"(?:^|/)(?:tests?|spec|bench(?:mark|e)?s?)/|(?:^|[/_.-])(?:eval|evaluate|evaluator|evaluation|bench|benchmark|harness"
     r"|score|scorer|referee|tests?)(?:[_.-]|$)",
     re.IGNORECASE,
 )
@@ -104,6 +104,7 @@ def _verdicts(text: str) -> Iterator[tuple[str, str]]:
             continue
         if line.startswith("#"):
             listing = _listing(line)
+            yield from ((listing, path) for path in _paths(line) if listing)
             continue
         item = _ITEM.match(line)
         if not item and line.rstrip(" *_").endswith(":"):

@@ -12,7 +12,7 @@ from swarm.project.autoresearch_files import JOURNAL, NOTES, Segment, segment_of
 from swarm.project.candidates import walk
 from swarm.project.found import Found, Question
 from swarm.project.patterns import rank
-from swarm.project.texts import NAMES, Said, read_said
+from swarm.project.texts import LEADING, NAMES, Said, read_said
 
 PROGRAM = "program.md"
 _MOST_TEXTS, _MOST_FILES = 40, 500
@@ -58,15 +58,27 @@ class Sight:
         return tuple(dict.fromkeys((*(PurePosixPath(path).parent for path in self.paths("editable")), PurePosixPath())))
 
     @cached_property
+    def program_below(self) -> str | None:
+        """The program.md of a folder for research, as autoresearch/program.md; None where the root has one."""
+        if any((self.root / name).is_file() for name in LEADING):
+            return None
+        found = [path for path in walk(self.root) if PurePosixPath(path).name == PROGRAM]
+        named = [path for path in found if "research" in PurePosixPath(path).parent.name.lower()]
+        return named[0] if len(named) == 1 else None
+
+    @cached_property
     def texts(self) -> list[Said]:
-        """The texts for agents: the session's own notes, those of the root, those beside the editable files.
+        """The texts for agents: the session's own notes, those of the root, those beside the editable files, that of a
+        folder for research.
 
         Where there is no program.md, another text of the root that says which files alone are edited takes its place.
         """
         beside = [str(PurePosixPath(path).parent / PROGRAM) for path in self.given.get("editable", ())]
-        names = dict.fromkeys((NOTES, *NAMES, *beside, str(self.given.get("program", PROGRAM))))
+        if not any((self.root / name).is_file() for name in beside) and self.program_below:
+            beside.append(self.program_below)
+        names = dict.fromkeys((NOTES, *beside, *NAMES, str(self.given.get("program", PROGRAM))))
         said = [text for name in names if (text := read_said(self.root, name))]
-        if any(text.path in (NOTES, PROGRAM) for text in said):
+        if any(text.leads for text in said):
             return said
         others = sorted(path.name for path in self.root.glob("*.md") if path.name not in names)[:_MOST_TEXTS]
         return [text for name in others if (text := read_said(self.root, name)) and text.scope.sure] + said

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from swarm.project.commands import without_log
-from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource
+from swarm.project.commands import SETTING_UP, without_log
+from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource, read_direction
 from swarm.project.reading import text_of
 from swarm.project.scope import WrittenScope, scope_of
 
@@ -46,7 +46,8 @@ _BETTER = re.compile(  # of which it is said which way is better; a look ahead, 
     rf"(?={_QUOTED}(?:[^.\n]|\.(?! )){{0,60}}?(?:{_WAYS[LOWER]}|{_WAYS[HIGHER]}))", re.IGNORECASE
 )
 _DENIED = re.compile(r"\b(?:instead of|no longer|not|never|rather than|without)\b[^.;\n]*$", re.IGNORECASE)
-_GREPPED = re.compile(rf"\b(?:grep|rg)\b[^\n`]*?[\"']\^?(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[)")
+_GREP = re.compile(r"""\b(?:[ef]?grep|rg)\b((?:[^\n`|;"']|"[^"\n]*"|'[^'\n]*')*)""")
+_GREPPED = re.compile(rf"(?:\^\s*(?:METRIC )?({_NAME})(?:[:=]|\\s|\s|\[|$)|(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[))")
 _NO_METRIC = re.compile(
     r"(?:init|run|log)_experiment|.*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on"
     r"|(?:minimi|maximi|optimi|lower|higher|improve|reduce|increase)\w* .*|.* (?:is|are|the|a|of|to|and|or|in|for) .*",
@@ -57,9 +58,6 @@ _RUNS = re.compile(
     r"(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|uv run|bash|sh|node|npm (?:run|test)|npx|bun|deno"
     r"|pnpm|yarn|cargo (?:run|bench)|make|just|go (?:run|test)|julia|Rscript|poetry run|pixi run|ruby)\s+\S"
     r"|(?:[A-Z_]+=\S+ )*\./\S*\w(?:\s|$)"
-)
-_SETTING_UP = re.compile(
-    r"\b(?:prepare|setup|install|sync|download|fetch|plot\w*|dashboard|pytest|baseline|analy[sz]e\w*|lint|format|help)\b|--help"
 )
 _ASKS_TO_RUN = re.compile(
     r"\b(?:run|execute)(?: it)?:? `|\b(?:build|run|evaluate|measure|score|benchmark|test)\w*"
@@ -112,9 +110,37 @@ def read_said(root: Path, path: str) -> Said | None:
 def metrics_of(text: str) -> tuple[str, ...]:
     """The names that a text calls the metric, or tells people to look for in a log; those of both kinds, if any."""
     primary = _plausible(match for pattern in _PRIMARY for match in pattern.finditer(text))
-    grepped = _plausible(_GREPPED.finditer(text))
+    grepped = _grepped(text)
     both = [name for name in primary if name in grepped]
     return _measures(both or [*primary, *grepped])
+
+
+def _grepped(text: str) -> list[str]:
+    """The names at the beginning of what a text looks for in a log; where one is ever looked for alone, only such.
+
+    Of `grep "^a:\\|^b:"` these are both.
+    """
+    calls = [list(dict.fromkeys(_names_in(call[1]))) for call in _GREP.finditer(text)]
+    alone = [names for names in calls if len(names) == 1 and not is_time_or_resource(names[0])]
+    return list(dict.fromkeys(name for names in alone or calls for name in names))
+
+
+def _names_in(arguments: str) -> Iterator[str]:
+    """The names that a call of grep looks for, of those that look like one."""
+    for pattern in re.findall(r"\"([^\"\n]*)\"|'([^'\n]*)'", arguments):
+        for part in _alternatives("".join(pattern)):
+            match = _GREPPED.match(part)
+            name = (match[1] or match[2]).rstrip("./-") if match else ""
+            if name and not _NO_METRIC.fullmatch(name) and ("_" in name or "@" in name or direction_of(name)):
+                yield name
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """The patterns between the bars of one, and of a group in it, written for grep or for grep -E."""
+    plain = pattern.replace(r"\|", "|").replace(r"\(", "(").replace(r"\)", ")")
+    if group := re.fullmatch(r"([^()]*)\(([^()]*)\)([^()]*)", plain):
+        return [group[1] + part + group[3] for part in group[2].split("|")]
+    return plain.split("|")
 
 
 def goals_of(text: str) -> tuple[str, ...]:
@@ -155,6 +181,11 @@ _VERBS = {
 }
 
 
+def goal_directions(text: str) -> set[str]:
+    """Which ways a text tells people to go, whatever it is of."""
+    return {direction for direction in (LOWER, HIGHER) if re.search(rf"{_WORDS[direction]}", text, re.IGNORECASE)}
+
+
 def said_of(text: str, metric: str) -> set[str]:
     """The directions that a text gives to this metric: by a verb before its name, or by the first such words after."""
     name = _named(metric)
@@ -165,7 +196,9 @@ def said_of(text: str, metric: str) -> set[str]:
         if re.search(rf"(?:{verbs})\s+(?:\w+\s+){{0,2}}[`*\"]*{name}", text, flags)
     }
     either = rf"{name}[`*\"]*[^`\n]{{0,80}}?(?:(?P<lower>{_WORDS[LOWER]})|(?P<higher>{_WORDS[HIGHER]}))"
-    return said | {str(match.lastgroup) for match in re.finditer(either, text, flags)}
+    said |= {str(match.lastgroup) for match in re.finditer(either, text, flags)}
+    listed = re.finditer(rf"{name}[^\n]*?(?:\n[^\n]+?){{0,4}}?\bdirection\b[`*]*\s*[:=][\s`*\"]*(\w+)", text, flags)
+    return said | {direction for match in listed if (direction := read_direction(match[1]))}
 
 
 def said_around(text: str, metric: str) -> set[str]:
@@ -192,7 +225,7 @@ def runs_of(text: str) -> Iterator[Run]:
         spans = [bare.removeprefix("$ ")] if fenced else re.findall(r"`([^`\n]+)`", line)
         for span in spans:
             command = without_log(span.partition("  #")[0])
-            if _RUNS.match(command) and not _SETTING_UP.search(command):
+            if _RUNS.match(command) and not SETTING_UP.search(command):
                 to_log = command != span.partition("  #")[0].strip() and "git " not in command
                 asked = bool(_ASKS_TO_RUN.search(lead if fenced else line))
                 yield Run(command, 2 * to_log + asked, fenced)

@@ -52,6 +52,7 @@ class BoardAccess(Protocol):
     async def money_left(self) -> float: ...
     async def dossier(self, experiment: str) -> Dossier | None: ...
     async def history(self, before: str) -> tuple[Finding, ...]: ...
+    async def warn(self, agent: str, text: str) -> None: ...
 
 
 @runtime_checkable
@@ -59,6 +60,16 @@ class Connected(Protocol):
     """A researcher that pays for its thoughts, or looks things up: its agent connects it with the board."""
 
     def connect(self, agent: str, board: BoardAccess) -> None: ...
+
+
+@runtime_checkable
+class Waiting(Protocol):
+    """A researcher that may wait for somebody else, as for a service that is overloaded."""
+
+    @property
+    def waits(self) -> str:
+        """What it waits for now, in a few words for the agent's row; "" while it thinks."""
+        ...
 
 
 # -- what a class declares -----------------------------------------------------------------------------------------
@@ -72,6 +83,7 @@ class Check:
     found: str
     remedy: str = ""
     program: str = ""  # where it is a program: its path, which tells its version
+    tried: str = ""  # the newest version of it that our tests were run with
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +116,12 @@ def needs_key(variable: str) -> Callable[[Mapping[str, str]], Check]:
     return check
 
 
-def needs_program(name: str, remedy: str, option: str = "") -> Callable[[Mapping[str, str]], Check]:
+def needs_program(name: str, remedy: str, option: str = "", tried: str = "") -> Callable[[Mapping[str, str]], Check]:
     """The check of a researcher that runs this program, or the one that the option names."""
 
     def check(options: Mapping[str, str]) -> Check:
         program = options.get(option) or name
         path = shutil.which(program, path=os.environ.get("PATH"))
-        return Check(bool(path), f"`{program}` is {'' if path else 'not '}on the PATH", remedy, path or "")
+        return Check(bool(path), f"`{program}` is {'' if path else 'not '}on the PATH", remedy, path or "", tried)
 
     return check

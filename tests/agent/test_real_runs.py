@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ import pytest
 from swarm.execution import run_spec
 from swarm.execution.runner import LocalRunner, Slot
 from swarm.project.project import Project
-from tests.agent.test_loop import Room
+from swarm.records import Briefing, Edit, Idea
+from tests.agent.test_loop import Room, Thinker
 from tests.execution.conftest import archive
 
 MEASURE = """
@@ -45,3 +47,65 @@ def test_what_is_better_and_passes_is_kept_and_what_fails_its_checks_is_not(
     purposes = [row["purpose"] for row in room.ledger.rows("SELECT purpose FROM runs ORDER BY started, id")]
     assert purposes == ["baseline", *["first", "check"] * 3, "closing", "closing"]
     assert not room.events("warning")
+
+
+# What an edit may do beside training, by name. Each is tried by an experiment of its own.
+HEART = "import os; out = open(os.environ['SWARM_RUN_DIR'] + '/heartbeat.jsonl', 'wb'); out.write({}); out.flush()"
+MISDEEDS = {
+    "an infinite step": HEART.format(b'{"step": Infinity}\n'),
+    "a step that is none": HEART.format(b'{"step": NaN, "loss": NaN, "seconds": -1e999}\n'),
+    "a step of 400 digits": HEART.format('b\'{"step": \' + b"9" * 400 + b"}\\n"'),
+    "a step of 5000 digits": HEART.format('b\'{"step": \' + b"9" * 5000 + b"}\\n"'),
+    "brackets": HEART.format("b'[' * 100_000"),
+    "no text": HEART.format("bytes(range(256)) * 100"),
+    "a heart of one long line": HEART.format("b'{\"step\": [' + b'1,' * 2**20 + b'1]}'"),
+    "printed memory of 400 digits": "print('---\\npeak_vram_mb: ' + '9' * 400)",
+    "a printed step of 4000 digits": "print('step ' + '9' * 4000, flush=True)",
+    "a metric of 400 digits": "print('val_bpb: ' + '9' * 400); raise SystemExit",
+    "an infinite metric": "print('val_bpb: inf'); raise SystemExit",
+    "a metric beyond reckoning": "print('val_bpb: 1e300'); raise SystemExit",
+    "a metric next to nothing": "print('val_bpb: 5e-324'); raise SystemExit",
+    "half a character": "import os; os.write(1, b'\\xed\\xa0\\x80 \\xff\\n')",
+    "a pipe for a heart": "import os; os.mkfifo(os.environ['SWARM_RUN_DIR'] + '/heartbeat.jsonl')",
+    "a guard's state": "import os, pathlib, glob\nfor name in glob.glob(os.environ['SWARM_RUN_DIR'] +"
+    " '/../../guards/*/state.json'): pathlib.Path(name).write_text('[' * 100_000)",
+    "a guard's spec": "import os, pathlib, glob\nfor name in glob.glob(os.environ['SWARM_RUN_DIR'] +"
+    ' \'/../../guards/*/guard.json\'): pathlib.Path(name).write_text(\'{"run": 1, "attempt": NaN, "steps": [{}]}\')',
+}
+SLEEP = "\nimport time; time.sleep(0.7)"  # so that the agent looks at it while it runs
+
+
+def test_whatever_a_run_writes_its_agent_lives_and_the_next_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_spec, "LOCK_FOLDER", tmp_path / "locks")
+    project = replace(PROJECT, checks=(), guards={"peak_vram_mb": "+10%"})
+    last = len(MISDEEDS) + 1
+    settings = json.dumps({"guards": {"size": "<= 5"}})
+    room = Room(tmp_path, 1, max_experiments=last, settings=settings)
+    names = [*MISDEEDS, "an honest one"]
+    bodies = [*(body + SLEEP for body in MISDEEDS.values()), "k0 = 2"]
+
+    class Writer(Thinker):
+        """Proposes one after the other."""
+
+        async def propose(self, briefing: Briefing) -> Idea:
+            self.ideas += 1
+            return Idea(names[(self.ideas - 1) % len(names)])
+
+        async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+            return Edit({"train.py": bodies[names.index(idea.title)].encode()})
+
+    files = {"train.py": "", "measure.py": f"{MEASURE}print('size: 3')"}
+    runner = LocalRunner(project, archive(files), tmp_path / "gpu0", Slot("sim", 0))
+    agent = room.agent(Writer([]), bench=runner)  # type: ignore[arg-type]
+    assert asyncio.run(asyncio.wait_for(agent.live(), 1200)) == f"{last} experiments done"
+    rows = {row["title"]: row for row in room.experiments("state = 'judged'")}
+    assert list(rows) == names
+    assert rows["an honest one"]["status"] in ("keep", "discard")
+    failed = {name: row["failure"] for name, row in rows.items() if row["status"] == "crash"}
+    assert failed.items() >= {"a metric of 400 digits": "nan", "an infinite metric": "nan"}.items()
+    assert failed["a metric next to nothing"] == "code" and failed["a metric beyond reckoning"] == "nan"
+    lost = room.ledger.rows("SELECT experiment, failure FROM runs WHERE state = 'lost'")
+    assert {row["failure"] for row in lost} <= {"infrastructure"} and len(lost) <= 2, [dict(row) for row in lost]
+    assert not list((tmp_path / "gpu0" / "guards").iterdir())

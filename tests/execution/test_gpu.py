@@ -66,22 +66,22 @@ H200: dict[str, Any] = {"Index": 0, "UUID": "GPU-aa11", "Name": "NVIDIA H200"}
 def test_what_a_driver_says_of_a_gpu(monkeypatch, answers, divided, exclusive):
     memory = SimpleNamespace(total=141 * gpu.GIB, used=2 * gpu.GIB)
     said = driver(**H200, **answers, MemoryInfo=memory, UtilizationRates=SimpleNamespace(gpu=50), PowerUsage=300_000)
-    monkeypatch.setattr(gpu, "_nvml", lambda: said)
+    monkeypatch.setattr(gpu, "driver", lambda: said)
     assert gpu.load(0) == Gpu(
         0, "GPU-aa11", "NVIDIA H200", 141.0, 2.0, 0.5, 300.0, divided=divided, exclusive=exclusive
     )
 
 
 def test_what_a_driver_does_not_say_is_not_made_up(monkeypatch):
-    monkeypatch.setattr(gpu, "_nvml", lambda: driver(**H200))
+    monkeypatch.setattr(gpu, "driver", lambda: driver(**H200))
     card = gpu.load(0)
     assert card and (card.load, card.watts, card.holders) == (None, None, ()) and card.memory_gb > 0
-    monkeypatch.setattr(gpu, "_nvml", lambda: driver(Index=0))
+    monkeypatch.setattr(gpu, "driver", lambda: driver(Index=0))
     assert gpu.load(0) is None
 
 
 def test_a_part_of_a_gpu_is_no_gpu_and_no_cpu(monkeypatch):
-    monkeypatch.setattr(gpu, "_nvml", lambda: driver(**H200))
+    monkeypatch.setattr(gpu, "driver", lambda: driver(**H200))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-0d3b")
     assert gpu.gpus() == [] and gpu.names_instances() and gpu.device_kind() == "cuda"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -17,7 +18,7 @@ from swarm.records import Failure
         ("x = = 1", Failure.CODE, "SyntaxError: invalid syntax"),
         ("import sys; print('bye'); sys.exit(5)", Failure.CODE, "bye (exit code 5)"),
         ("import os; os.abort()", Failure.CODE, "no output (SIGABRT)"),
-        ("import os; os.kill(os.getpid(), 9)", Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)"),
+        ("import os; os.kill(os.getpid(), 9)", Failure.INFRASTRUCTURE, "killed (SIGKILL), nobody knows by whom"),
         ("raise RuntimeError('CUDA out of memory. Tried 20 GiB')", Failure.OOM, "RuntimeError: CUDA out of memory"),
         ("raise RuntimeError('MPS backend out of memory (9 GB)')", Failure.OOM, "RuntimeError: MPS backend"),
         ("print('out of memory, trying less')\nraise ValueError('no')", Failure.CODE, "ValueError: no"),
@@ -26,7 +27,6 @@ from swarm.records import Failure
         ("print('step 3 loss: 250.5\\nFAIL'); raise SystemExit(1)", Failure.DIVERGED, "the loss rose to 250.5"),
         ("print('---\\nval_bpb: nan')", Failure.NAN, "val_bpb is nan"),
         ("print('---\\nval_bpb: n/a')", Failure.CODE, "no number for val_bpb: it has no value, in the newest"),
-        ("print('---\\nval_bpb: 1\\nstalled: true')", Failure.STALL, "the machine stalled"),
         ("raise RuntimeError('CUDA error: uncorrectable ECC error')", Failure.INFRASTRUCTURE, "RuntimeError: CUDA"),
         ("raise OSError(28, 'No space left on device')", Failure.INFRASTRUCTURE, "OSError: [Errno 28] No space"),
         ("open('prepare.py', 'a').write('#')", Failure.INVALID, "changed fixed files: prepare.py"),
@@ -81,3 +81,39 @@ def test_a_number_that_a_full_disk_swallowed_is_no_fault_of_the_code(rig):
         psutil.Process(os.getppid()).rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
         """)
     assert run.failure == Failure.INFRASTRUCTURE and "its log could not be written" in run.reason
+
+
+# -- who says that the machine is to blame ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        "import os; os.kill(os.getpid(), 9)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGSTOP) if False else os._exit(137)",
+        "raise RuntimeError('CUDA error: uncorrectable ECC error')",
+        "print('GPU has fallen off the bus'); raise SystemExit(1)",
+        "raise OSError(28, 'No space left on device')",
+        "raise OSError(5, 'Input/output error')",
+    ],
+)
+def test_what_a_run_does_to_itself_is_its_own_word(rig, trainer):
+    run = rig.run(trainer)
+    assert run.failure is Failure.INFRASTRUCTURE and run.own_word
+    assert decode(encode(run)) == run
+
+
+def test_a_full_disk_is_what_the_file_system_says(rig, monkeypatch):
+    full = os.statvfs_result((4096, 4096, 10**9, 10, 10, 10**9, 10**9, 10**9, 0, 255))
+    monkeypatch.setattr("swarm.execution.blame.os.statvfs", lambda folder: full)
+    run = rig.run("raise OSError(28, 'No space left on device')")
+    assert run.failure is Failure.INFRASTRUCTURE and not run.own_word
+    assert run.reason == "the disk is full: OSError: [Errno 28] No space left on device"
+
+
+def test_that_it_stalled_is_heard_of_a_run_with_a_budget_alone(rig, referee):
+    said = "open(__import__('os').environ['SWARM_RUN_DIR'] + '/model.pt', 'w').write('1')\nprint('---\\nstalled: true')"
+    assert rig.run(f"{said}\nprint('val_bpb: 1')").metrics, "nobody counts what a foreign program calls its budget"
+    rig.referee = referee
+    run = rig.run(said, attempt=2)
+    assert (run.failure, run.own_word) == (Failure.STALL, True), run.reason

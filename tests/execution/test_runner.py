@@ -169,7 +169,7 @@ def test_time_is_measured_from_outside(rig, referee, beats_at, trains, slack, ex
 def test_a_machine_that_stalls_is_no_cheat(rig, referee):
     rig.referee, rig.limits = referee, replace(rig.limits, slack=0.1)
     run = rig.run(TRAIN + "\nprint('stalled: true')\ntime.sleep(1)")
-    assert (run.metrics, run.failure) == (None, Failure.STALL), run.reason
+    assert (run.metrics, run.failure, run.own_word) == (None, Failure.STALL, True), run.reason
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def test_a_training_sees_its_own_and_no_more(caged) -> None:
 
 def test_what_kills_a_training_is_known_through_the_sandbox(caged) -> None:
     run = caged.run("import os; os.kill(os.getpid(), 9)")
-    assert (run.failure, run.reason) == (Failure.INFRASTRUCTURE, "killed from outside (SIGKILL)")
+    assert (run.failure, run.reason) == (Failure.INFRASTRUCTURE, "killed (SIGKILL), nobody knows by whom")
+    assert run.own_word
     run = caged.run("raise ValueError('no')", attempt=2)
     assert (run.failure, run.reason) == (Failure.CODE, "ValueError: no")
 

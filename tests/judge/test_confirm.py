@@ -6,9 +6,9 @@ import math
 import random
 
 import pytest
+import scipy  # it loads scipy.stats when a test asks
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from swarm.judge.closing import headline
 from swarm.judge.confirm import (
@@ -31,13 +31,13 @@ def test_a_clear_gain_is_confirmed_with_the_pooled_sigma():
     found = confirm(CANDIDATE, CHAMPION, 0.001, 20)
     t = 0.004 / (0.001 * math.sqrt(0.5))
     assert found.gain == pytest.approx(0.004)
-    assert found.p == pytest.approx(stats.t.sf(t, 20))
-    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 20, 0.004, 0.001 * math.sqrt(0.5)))
+    assert found.p == pytest.approx(scipy.stats.t.sf(t, 20))
+    assert (found.low, found.high) == pytest.approx(scipy.stats.t.interval(0.95, 20, 0.004, 0.001 * math.sqrt(0.5)))
     assert (found.n, found.m, found.wanted, found.confirmed) == (4, 4, FRESH_RUNS, True)
 
 
 def test_a_known_sigma_gives_the_normal_test():
-    assert confirm(CANDIDATE, CHAMPION, 0.001).p == pytest.approx(stats.norm.sf(0.004 / (0.001 * math.sqrt(0.5))))
+    assert confirm(CANDIDATE, CHAMPION, 0.001).p == pytest.approx(scipy.stats.norm.sf(0.004 / (0.001 * math.sqrt(0.5))))
 
 
 def test_no_gain_a_loss_and_too_few_runs_are_not_confirmed():
@@ -52,14 +52,16 @@ def test_an_unsteady_candidate_is_tested_by_welch_on_eight_and_eight():
     unsteady = [0.980, 0.999, 0.985, 0.994]
     first = confirm(unsteady, CHAMPION, 0.001, 20)
     assert (first.wanted, first.confirmed) == (UNSTEADY_RUNS, False)
-    assert first.p == pytest.approx(stats.ttest_ind(unsteady, CHAMPION, equal_var=False, alternative="less").pvalue)
+    assert first.p == pytest.approx(
+        scipy.stats.ttest_ind(unsteady, CHAMPION, equal_var=False, alternative="less").pvalue
+    )
     steady_gain = [value - 0.03 for value in unsteady * 2]
     assert confirm(steady_gain, CHAMPION * 2, 0.001, 20).confirmed
 
 
 def test_without_sigma_it_is_welch():
     found = confirm(CANDIDATE * 2, CHAMPION * 2, None)
-    welch = stats.ttest_ind(CANDIDATE * 2, CHAMPION * 2, equal_var=False, alternative="less")
+    welch = scipy.stats.ttest_ind(CANDIDATE * 2, CHAMPION * 2, equal_var=False, alternative="less")
     assert found.p == pytest.approx(welch.pvalue)
     assert found.confirmed
 
@@ -129,8 +131,8 @@ def test_the_interval_of_a_mean():
     assert interval(values, 0.1) == pytest.approx(
         (1.1 - 1.96 * 0.1 / math.sqrt(3), 1.1 + 1.96 * 0.1 / math.sqrt(3)), abs=1e-4
     )
-    assert interval(values, 0.1, 5) == pytest.approx(stats.t.interval(0.95, 5, 1.1, 0.1 / math.sqrt(3)))
-    assert interval(values, None) == pytest.approx(stats.t.interval(0.95, 2, 1.1, stats.sem(values)))
+    assert interval(values, 0.1, 5) == pytest.approx(scipy.stats.t.interval(0.95, 5, 1.1, 0.1 / math.sqrt(3)))
+    assert interval(values, None) == pytest.approx(scipy.stats.t.interval(0.95, 2, 1.1, scipy.stats.sem(values)))
     assert interval([1.0], None) is None
     assert interval([], 0.1) is None
     assert around(2.0, 0.0) == (2.0, 2.0)
@@ -148,7 +150,7 @@ def test_the_headline_is_the_mean_of_fresh_runs():
 
 def test_a_headline_without_sigma_pools_its_own_runs():
     told = headline(CANDIDATE, CHAMPION, None)
-    pooled = stats.ttest_ind(CHAMPION, CANDIDATE).confidence_interval()
+    pooled = scipy.stats.ttest_ind(CHAMPION, CANDIDATE).confidence_interval()
     assert told is not None
     assert (told.gain_low, told.gain_high) == pytest.approx((pooled.low, pooled.high))
     assert headline([0.99], [0.994], None) is None

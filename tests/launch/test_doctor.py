@@ -72,7 +72,7 @@ def test_a_gpu_that_runs_cannot_use_is_told_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, visible: str, cards: list[Gpu], text: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(gpu, "_nvml", lambda: object())
+    monkeypatch.setattr(gpu, "driver", lambda: object())
     monkeypatch.setattr(gpu, "gpus", lambda: cards)
     line = doctor._gpus(ROOT)
     assert line.ok == (not text) and text in line.text
@@ -103,5 +103,5 @@ def test_a_researcher_that_cannot_work_here_is_told_with_what_mends_it(
     lines = {line.name: (line.ok, line.text) for line in doctor._researchers()}
     assert lines == {
         "claude": (True, "ANTHROPIC_API_KEY is set"),
-        "claude-code": (True, "`claude` is on the PATH: 2.1.197 of it"),
+        "claude-code": (True, "`claude` is on the PATH: 2.1.197 of it; tried up to 2.1.332"),
     }

@@ -79,7 +79,7 @@ def test_a_machine_without_gpus_says_what_to_type_instead(seen: list[Gpu]) -> No
 
 def test_parts_of_gpus_are_refused_not_passed_over(seen: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
     seen.clear()
-    monkeypatch.setattr(gpu, "_nvml", lambda: object())
+    monkeypatch.setattr(gpu, "driver", lambda: object())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-0d3b,MIG-77aa")
     for config in (Config(), Config(gpus="2"), Config(device="cuda")):
         with pytest.raises(UsageError, match=r"MIG instances, and only whole GPUs are supported.*--device cpu"):

@@ -14,6 +14,7 @@ from swarm.project.autoresearch_files import (
     JOURNAL,
     SCRIPT,
     Segment,
+    candidates_in,
     script_command,
     segment_of,
     ways_to_run,
@@ -80,9 +81,28 @@ def test_another_folder_of_the_repository(tmp_path: Path, config: object, folder
     assert working_folder(tmp_path) == folder
 
 
+@pytest.mark.parametrize(
+    ("script", "named"),
+    [
+        ('PREDICTOR_PATH="${PREDICTOR_PATH:-sub/a.py}"\nTEST_PATH="${TEST_PATH:-b.py}"\n', ["sub/a.py"]),
+        ("export CANDIDATE=sub/a.py\npython b.py\n", ["sub/a.py"]),
+        ("python b.py --solution sub/a.py --out c.txt\n", ["sub/a.py"]),
+        ("# Files in scope: `sub/a.py`. Do not modify `b.py`.\npython b.py\n", ["sub/a.py"]),
+        ("CANDIDATE=gone.py\nMY_SUBMISSION=../b.py\n", []),
+        ("python b.py sub/a.py\n", []),
+    ],
+)
+def test_what_the_script_itself_calls_the_candidate(tmp_path: Path, script: str, named: list[str]) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("sub/a.py", "b.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / SCRIPT).write_text(script)
+    assert candidates_in(tmp_path) == named
+
+
 @given(st.binary(max_size=80), st.sampled_from(["", '{"type": "config", "metricName": ', '{"workingDir": "', "#!"]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_any_bytes_can_be_read(tmp_path: Path, content: bytes, start: str) -> None:
     for name in (SCRIPT, JOURNAL, CONFIG):
         (tmp_path / name).write_bytes(start.encode() + content)
-    script_command(tmp_path), segment_of(tmp_path), working_folder(tmp_path)
+    script_command(tmp_path), segment_of(tmp_path), working_folder(tmp_path), candidates_in(tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.project.directions import direction_of, is_time_or_resource
+from swarm.project.directions import direction_of, is_time_or_resource, read_direction
 
 HIGHER = """
 accuracy val_acc test/accuracy top1 top5_accuracy balanced_accuracy f1 F1 macro_f1 f1_score primary_f05 f_beta auc
@@ -75,6 +75,21 @@ def test_a_time_or_a_resource(name: str) -> None:
 )
 def test_no_time_and_no_resource(name: str) -> None:
     assert not is_time_or_resource(name)
+
+
+@pytest.mark.parametrize(
+    ("said", "direction"),
+    [
+        *(
+            (word, "lower")
+            for word in ("lower", "min", "Minimise", "minimize", "MINIMIZING", "lower_is_better", "less")
+        ),
+        *((word, "higher") for word in ("higher", "max", "maximise", "Maximize", "higher is better", " greater ")),
+        *((word, None) for word in ("", "up", "lower bound", "maxi", None, 3, "best")),
+    ],
+)
+def test_a_direction_as_people_write_it(said: object, direction: str | None) -> None:
+    assert read_direction(said) == direction
 
 
 @given(st.text(max_size=60))

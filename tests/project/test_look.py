@@ -412,6 +412,108 @@ def test_candidates_lie_at_any_depth(tmp_path: Path) -> None:
         load_project(files(tmp_path, texts))
 
 
+def test_code_without_a_telling_name_is_listed_at_any_depth(tmp_path: Path) -> None:
+    """Of a program in C++ and a package of numpy: no train.py, no file that is called solver."""
+    beside = ("setup.py", "tests/test_a.cpp", "benches/b.rs", "fetch_data.py", "pkg/__init__.py", "a.h", "plot.py")
+    root = files(tmp_path / "fast-sums", {**dict.fromkeys(beside, "x\n"), "pkg/deep/sum.cpp": "x\n" * 9, "b.cc": "x\n"})
+    with pytest.raises(UsageError, match=r"has no train.py .*: say editable"):
+        load_project(root)
+    (question,) = look(root, {}).questions
+    assert [item.value for item in question.candidates] == [("b.cc",), ("pkg/deep/sum.cpp",)]
+    assert not question.guessable  # nothing speaks for one of them
+    files(root, {"pkg/fast_sums.cc": ""})
+    assert look(root, {}).questions[0].candidates[0].value == ("pkg/fast_sums.cc",)
+    files(root, {"pkg/deep/solver.cpp": ""})
+    (question,) = look(root, {}).questions[:1]
+    assert question.candidates[0].value == ("pkg/deep/solver.cpp",) and question.guessable
+    assert ("b.cc",) in [item.value for item in question.candidates]
+
+
+def test_files_of_one_kind_are_no_guess(tmp_path: Path) -> None:
+    (question,) = look(
+        files(tmp_path, {"apps/a/policy.ts": "", "apps/b/model.rs": "", "apps/agent.json": ""}), {}
+    ).questions
+    assert [item.value for item in question.candidates] == [("apps/a/policy.ts",), ("apps/b/model.rs",)]
+    assert not question.guessable
+
+
+RESEARCH = {
+    "autoresearch/program.md": "Maximize **win rate**.\n| `train.py` | **AI ONLY** |\n| `prepare.py` | fixed |\n",
+    "autoresearch/train.py": "import prepare\nprint(f'loss: {x:.3f}')\nprint(f'\\n>>> METRIC: {win:.4f}')\n",
+    "autoresearch/prepare.py": "",
+    "train.py": "print(f'val_loss: {x:.3f}')\n",
+    "README.md": "Run `python train.py --config a.yaml`.\n",
+    "examples/other/program.md": "Only edit `x.py`.\n",
+    "examples/other/x.py": "",
+}
+
+
+def test_a_folder_for_research_comes_before_what_lies_at_the_root(tmp_path: Path) -> None:
+    found, asked = seen(files(tmp_path, RESEARCH))
+    assert not asked and found["editable"] == ("autoresearch/train.py",)
+    assert (found["program"], found["fixed"]) == ("autoresearch/program.md", ("autoresearch/prepare.py",))
+    assert found["command"] == ("{python}", "autoresearch/train.py")
+    assert (found["metric"], found["direction"]) == ("METRIC", "higher")
+    files(tmp_path, {"program.md": "Only edit `train.py`.\n"})
+    found, _ = seen(tmp_path)
+    assert found["editable"] == ("train.py",) and "program" not in found
+
+
+def test_a_number_that_goes_the_other_way_than_the_program_is_asked_for(tmp_path: Path) -> None:
+    texts = {
+        "program.md": "Only edit `train.py`. Maximize the win rate.\n",
+        "train.py": "print(f'val_loss: {x:.3f}')\n",
+    }
+    found, asked = seen(files(tmp_path, texts))
+    assert "metric" not in found and asked["metric"] == ["val_loss"]
+    found, _ = seen(files(tmp_path, {"program.md": "Only edit `train.py`. Lower is better.\n"}))
+    assert found["metric"] == "val_loss"
+
+
+@pytest.mark.parametrize(
+    ("program", "readme"),
+    [("Make `solve.py` fast.\n", ""), ("", "Edit `solve.py`; run `python bench.py`.\n"), ("", "See `solve.py`.\n")],
+)
+def test_a_train_py_that_texts_do_not_mean_is_asked_for(tmp_path: Path, program: str, readme: str) -> None:
+    texts = {"program.md": program, "README.md": readme, "solve.py": "", "bench.py": "", "train.py": TRAIN}
+    found, asked = seen(files(tmp_path, {name: text for name, text in texts.items() if text or "." in name}))
+    assert "editable" not in found and asked["editable"] == [("solve.py",), ("train.py",)]
+    files(tmp_path, {"README.md": "`solve.py` is used by `train.py`.\n", "program.md": ""})
+    assert seen(tmp_path)[0]["editable"] == ("train.py",)
+
+
+def test_the_candidate_of_the_sessions_script_is_what_is_edited(tmp_path: Path) -> None:
+    script = 'PREDICTOR_PATH="${PREDICTOR_PATH:-sub/p.py}"\npython run.py --file "$PREDICTOR_PATH"\n'
+    row = '{"type": "config", "metricName": "fit", "bestDirection": "maximize"}\n'
+    texts = {"autoresearch.sh": script, "autoresearch.jsonl": row, "sub/p.py": "", "run.py": "", "train.py": TRAIN}
+    found, asked = seen(files(tmp_path, texts))
+    assert not asked and found["editable"] == ("sub/p.py",) and found["direction"] == "higher"
+    assert "sub/p.py" not in found["fixed"]  # type: ignore[operator]
+
+
+def test_of_several_greps_what_is_to_be_improved_is_the_metric(tmp_path: Path) -> None:
+    program = 'Only edit `train.py`. `grep "^hit_rate:\\|^val_acc:" run.log`\n'
+    files(tmp_path, {"program.md": program, "train.py": "print(f'hit_rate: {x:.2f}')\nprint(f'val_acc: {y:.2f}')\n"})
+    assert seen(tmp_path)[1]["metric"] == ["hit_rate", "val_acc"]
+    files(tmp_path, {"program.md": program + "Maximize `val_acc`.\n"})
+    found, asked = seen(tmp_path)
+    assert not asked and found["metric"] == "val_acc"
+
+
+def test_a_remark_that_a_text_leaves_open_is_filled_in(tmp_path: Path) -> None:
+    program = 'Only edit `a.py`. Run: `python go.py --note "<what you changed>" --tag exp_{N} > run.log`\n'
+    files(tmp_path, {"program.md": program, "a.py": "", "go.py": "print(f'val_acc: {x:.2f}')\n"})
+    found, _ = seen(tmp_path)
+    assert found["command"] == ("{python}", "go.py", "--note", "swarm", "--tag", "swarm")
+
+
+def test_what_fetches_is_no_command(tmp_path: Path) -> None:
+    texts = {"README.md": "Run `python scripts/fetch_set.py`.\n", "scripts/fetch_set.py": "print(f'rows: {n:d}')\n"}
+    texts |= {"pipeline.py": "", "Makefile": "bench-setup:\n\tpip install x\n"}
+    _, asked = seen(files(tmp_path, texts))
+    assert "command" not in asked or asked["command"] == []
+
+
 @given(st.dictionaries(st.sampled_from([*SESSION, "program.md", "train.py", "Makefile", "package.json"]), st.binary()))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 def test_any_files_give_findings_or_questions(

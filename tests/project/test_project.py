@@ -98,7 +98,7 @@ def test_a_folder_that_describes_nothing_is_refused_with_the_remedy(tmp_path: Pa
         ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 'a' }", "sigma.cpu must be a number"),
         ("editable = ['x']\ncommand = ['x']\nsigma = { cpu = 0 }", "above 0"),
         ("editable = ['x']\ncommand = ['x']\noutlier_gain = { cpu = 0 }", "above 0"),
-        ("editable = ['x']\ncommand = ['x']\ndirection = 'up'", 'direction must be "lower" or "higher"'),
+        ("editable = ['x']\ncommand = ['x']\ndirection = 'up'", 'direction must be "lower" (minimize) or "higher"'),
         ("editable = ['x']\ncommand = ['x']\nguards = { a = 3 }", "guards.a must be a text"),
         ("editable = ['x']\ncommand = ['x']\nguards = '+1%'", "guards must be a table of texts"),
         ("editable = ['x']\ncommand = ['x']\nguards = { a = '10' }", 'guards.a = "10" is no bound'),

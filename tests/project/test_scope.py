@@ -83,6 +83,8 @@ from swarm.project.scope import scope_of
         ("The weather may change only in spring; `a.py` is what reads it.", [], [], False),
         ("Only `a.py` prints what `b.py` changed.", [], [], False),
         ("Nothing here.", [], [], False),
+        ("| `prepare.py` | **NOBODY** (fixed) |\n| `train.py` | **AI ONLY** |", ["train.py"], ["prepare.py"], True),
+        ("## What You Can Change (in solve.py)\n\n- the learning rate", ["solve.py"], [], False),
     ],
 )
 def test_what_a_text_says_of_files(text: str, editable: list[str], fixed: list[str], sure: bool) -> None:

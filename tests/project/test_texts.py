@@ -31,6 +31,11 @@ from swarm.project.texts import Run, better_of, goals_of, metrics_of, runs_of, s
         ("The metric is `python eval.py`, or `the loss`", []),
         ("See the metric in `results.tsv`, `src/metric.py`.", []),
         ("grep -r 'TODO' src", []),
+        (r'`grep "^comp_rate:\|^syn_rate:" run.log`', ["comp_rate", "syn_rate"]),
+        ("`grep -E '^(val_acc|val_loss):' run.log`", ["val_acc", "val_loss"]),
+        (r'grep -e "^fit_a:" -e "^fit_b:" log', ["fit_a", "fit_b"]),
+        (r'`grep "^val_acc:" run.log`; later `grep "^val_acc:\|^hit_rate:" run.log`', ["val_acc"]),
+        (r'grep "^peak_vram_mb:" run.log; grep "^hit_rate:\|^val_acc:" run.log', ["hit_rate", "val_acc"]),
     ],
 )
 def test_the_metric(text: str, metrics: list[str]) -> None:
@@ -72,6 +77,9 @@ def test_the_names_of_which_it_is_said_which_way_is_better() -> None:
         ("`score`\n\nlower is better", "score", set()),
         ("It ends with the **pass_at_1** over all tasks, which should go up.", "pass_at_1", {"higher"}),
         ("`gap`: the smaller, the better", "gap", {"lower"}),
+        ("- primary metric: vm_count\n- metric unit: count\n- direction: higher", "vm_count", {"higher"}),
+        ("metric: `a_b`, direction: **minimize**", "a_b", {"lower"}),
+        ("primary metric: vm_count\n\n## Walking\n- direction: higher", "vm_count", set()),
     ],
 )
 def test_the_direction(text: str, metric: str, said: set[str]) -> None:
@@ -100,6 +108,11 @@ def test_the_direction_of_the_part_that_names_the_metric() -> None:
         ("Build and run with `make bench`.", [Run("make bench", 1)]),
         ("Evaluate with `just eval`; wait", [Run("just eval", 1)]),
         ("`make evaluate` prints one object per split.", [Run("make evaluate", 1)]),
+        (
+            "Run `python scripts/fetch_data.py`, `bash setup_env.sh`, `python get_data.py`, `python make_dataset.py`.",
+            [],
+        ),
+        ("Run `python asynctrain.py`.", [Run("python asynctrain.py", 1)]),
         ("It was `python old.py` once.", [Run("python old.py", 0)]),
         ("```sh\npython measure.py\n```", [Run("python measure.py", 0, fenced=True)]),
     ],

@@ -23,11 +23,13 @@ REFUSED_PARAMETERS = {"temperature", "top_p", "top_k"}
 
 @dataclass(frozen=True)
 class Says:
-    """An answer: its blocks, and why it stops. `cut` breaks the connection in the middle of it."""
+    """An answer: its blocks, and why it stops. `cut` breaks the connection in the middle of it, `error` ends its stream
+    there with an error of that type."""
 
     blocks: Sequence[Block]
     stop: str = "end_turn"
     cut: bool = False
+    error: str = ""
     details: Mapping[str, Any] | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
 
@@ -194,8 +196,12 @@ def _handler(server: MessagesServer) -> type[BaseHTTPRequestHandler]:
 
         def _stream(self, message: Block, reply: Says) -> None:
             events = list(_events(message))
+            if reply.cut or reply.error:
+                events = events[: max(len(events) // 2, 2)]
+            if reply.error:
+                events.append(_error(reply.error, "scripted failure"))
             self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
-            for event in events[: max(len(events) // 2, 2)] if reply.cut else events:
+            for event in events:
                 data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
                 self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
             if reply.cut:

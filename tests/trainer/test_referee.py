@@ -22,7 +22,7 @@ from torch import nn
 
 import prepare
 from tests.trainer.conftest import edit
-from trainer import candidate, referee, train
+from trainer import candidate, readers, referee, train
 
 CPU = torch.device("cpu")
 VOCAB = 512
@@ -80,8 +80,18 @@ class Endless(Honest):
 class Here:
     """A reader whose model is in this process: the rules are the same wherever it is."""
 
+    sealed = False
+
     def __init__(self, model: nn.Module) -> None:
         self.model, self.context = model, model.seq_len
+
+    def begin(self) -> None: ...
+
+    def rest(self) -> None: ...
+
+    def wake(self) -> None: ...
+
+    def end(self) -> None: ...
 
     def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
         self.shape = (batch, context, vocab_size)
@@ -201,10 +211,10 @@ class Answers(nn.Module):
 
 
 @contextmanager
-def served(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[candidate.Candidate]:
+def served(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[readers.Candidate]:
     """A candidate that is a thread instead of a process; all else is as always."""
     monkeypatch.setattr(train, "load_model", lambda folder, device: deepcopy(model))
-    reader = candidate.Candidate()
+    reader = readers.Candidate()
     thread = threading.Thread(target=candidate.serve, args=(reader.there, reader.taker, reader.memories))
     thread.start()
     try:
@@ -295,13 +305,24 @@ def test_two_processes_see_inputs_only_and_cannot_talk_to_each_other(workspace: 
     """The witness may learn nothing of what the other was asked, or the two could agree on what to say."""
     load = "import os; spaces = (os.readlink(f'/proc/self/ns/{kind}') for kind in ('net', 'ipc', 'user')); "
     load += "os.write(1, f'spaces {\" \".join(spaces)}\\n'.encode())"  # whole lines: two processes write to one pipe
-    forward = "(__import__('os').write(1, f'{idx.shape} {idx.dtype}\\n'.encode()), torch.zeros(*idx.shape, 512))[1]"
+    forward = "{(128, 64, torch.int64): torch.zeros(*idx.shape, 512)}[*idx.shape, idx.dtype]"
     result = measured(workspace, run, tmp_path, forward, load)
     assert result.returncode == 0, result.stderr
     first, second = (set(line.split()[1:]) for line in result.stdout.splitlines() if line.startswith("spaces"))
     assert len(first) == 3 and not first & second
-    rest = {line for line in result.stdout.splitlines() if line.startswith("torch")}
-    assert rest == {"torch.Size([105, 64]) torch.int64"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the seal is Linux's")
+def test_what_a_model_says_once_it_knows_rows_reaches_nobody(workspace: Path, run, tmp_path: Path) -> None:
+    """What is printed comes into a log that language models read: held-out text must not."""
+    load = "import types; asked = []"
+    forward = "(print(idx), asked.append(0), torch.zeros(*idx.shape, 512))[2] if len(asked) < 2 else {}[idx]"
+    result = measured(workspace, run, tmp_path, forward.replace("asked", "self.asked"), load + "; Model.asked = asked")
+    assert result.returncode == 1
+    said = result.stdout.partition("tensor")[2]
+    assert said.count("tensor") == 1, "both printed at their first call, which is not about held-out text"
+    line = next(line for line in result.stderr.splitlines() if line.startswith("referee.py: "))
+    assert re.fullmatch(r"referee.py: forward fails on held-out text, .*: KeyError, line 8", line)
 
 
 def test_a_warm_referee_waits_for_its_turn(workspace: Path, cache: Path, tmp_path: Path) -> None:

@@ -108,6 +108,21 @@ REFUSED = [
     Change("names an attribute without writing it", START,
            f'{START}    import operator\n    operator.attrgetter("save")(torch)\n', "process"),
     Change("hides what it calls", START, f'{START}    eval("1")\n', "process"),
+    Change("makes the corpus anew", START, f"{START}    held = prepare.stdlib_source().documents()\n", "data"),
+    Change("imports what does", IMPORTS, f"from prepare import split_documents\n{IMPORTS}", "data"),
+    Change("reads the source of a module", START, f"{START}    text = torch.inspect.getsource(torch)\n", "library"),
+    Change("finds the library by a module's file", START, f"{START}    place = math.__file__\n", "library"),
+    Change("finds its own file", START, f"{START}    place = __file__\n", "library"),
+    Change("asks where the library is", IMPORTS, f"import sysconfig\n{IMPORTS}", "dependency"),
+    Change("asks it of prepare", START, f"{START}    root = prepare.sysconfig.get_path\n", "library"),
+    Change("looks for lines as a traceback does", IMPORTS, f"import linecache\n{IMPORTS}", "dependency"),
+    Change("looks for them by way of a harmless module", START,
+           f'{START}    import warnings\n    text = warnings.linecache.getlines("x")\n', "library"),
+    Change("asks the loader of a module", START, f"{START}    load = torch.__spec__.loader.get_data\n", "library"),
+    Change("takes the system by way of a harmless module", START,
+           f"{START}    import random\n    system = random._os\n", "process"),
+    Change("takes it of torch", START, f"{START}    system = torch.os\n", "process"),
+    Change("takes what unpickles of the loader's module", START, f"{START}    system = prepare.sys\n", "process"),
 ]  # fmt: skip
 
 # ---- what only shows when it is measured; the gate lets these pass

@@ -73,6 +73,9 @@ def copy(source, target, size: tl.constexpr):
         "def measure(model):\n    model.compile()\n    return model.eval()",
         "import re\n\nLAYER = re.compile('[0-9]+')",
         "same = torch._C._GLIBCXX_USE_CXX11_ABI",
+        "window = torch.signal.windows.hann",
+        "def choose(x): return torch.select(x, 0, 1), x.select(0, 1)",
+        "def kind(x): return isinstance(x, torch.types.Number)",
     ],
     ids=lambda code: code.splitlines()[0],
 )

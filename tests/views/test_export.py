@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas
 import pytest
 
 from swarm import cli
@@ -16,6 +15,8 @@ from swarm.views.export import experiments, runs, write
 
 
 def test_every_format_holds_every_judged_experiment(make_swarm: Callable[..., Snapshot], tmp_path: Path) -> None:
+    import pandas  # 1 s, and every test process collects every file
+
     snapshot = make_swarm()
     judged = [view for view in snapshot.experiments if view.status]
     frame = experiments(snapshot)
@@ -43,6 +44,8 @@ def test_a_swarm_without_experiments_still_has_its_columns(quiet_swarm: Snapshot
 
 
 def test_one_row_a_run(make_swarm: Callable[..., Snapshot], tmp_path: Path) -> None:
+    import pandas
+
     snapshot = make_swarm()
     assert write(runs(snapshot), "csv", tmp_path / "runs.csv") == ""
     table = pandas.read_csv(tmp_path / "runs.csv")

@@ -42,7 +42,7 @@ def researched(wild: Wild, folder: Path) -> tuple[str, str]:
         return "", f"not tried: {wild.missing} is not installed"
     asked, done = "", wild.launch(folder)
     if done.returncode == 2:
-        asked = done.stderr.strip()
+        asked = done.stderr.strip().splitlines()[-1]  # below the log of the run that failed
         wild.settle()
         done = wild.launch(folder)
     if done.returncode != 0:

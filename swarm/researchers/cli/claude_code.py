@@ -4,7 +4,7 @@
 
 One conversation lasts as long as the swarm, so that it keeps its thread; CLAUDE.md is written anew for every step. The
 folder lies outside the repository and user settings are left out, so that no other CLAUDE.md is read. It may read and
-edit the editable files there: no shell, no network. What its flags do was measured with version 2.1.197.
+edit the editable files there: no shell, no network. Tried with the versions in `TRIED`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from typing import Any
 from swarm.errors import UsageError
 from swarm.project.patterns import open_places
 from swarm.researchers.cli import process
+from swarm.researchers.cli.claude_bill import Charge, ConversationBill
 from swarm.researchers.cli.command import ENVIRONMENT, IDEA, SECONDS, Command
 from swarm.researchers.cli.conversation import Conversation, Talk
-from swarm.researchers.cli.stream import readable
+from swarm.researchers.cli.stream import readable, retries
 from swarm.researchers.llm import prompt
 from swarm.researchers.llm.models import anthropic
 from swarm.researchers.llm.models.anthropic import ADDRESS, KEY
@@ -32,6 +33,7 @@ from swarm.researchers.options import Option
 from swarm.researchers.protocol import Away, BoardAccess, Profile, needs_program
 
 INSTALL = "npm install -g @anthropic-ai/claude-code"
+TRIED = ("2.1.197", "2.1.332")  # versions that tests/researchers/cli/test_claude_code.py was run with
 MODEL = Option("model", "", "which model to ask; else the one that `claude` takes by itself")
 TURNS = Option("turns", 40, "answers of the model in one step")
 PROGRAM = Option("claude", "claude", "where the program is")
@@ -47,6 +49,7 @@ _QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
     "DISABLE_AUTOUPDATER": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "2",  # 2 s; ten take minutes, in which the GPU waits and the sweep could think
 }
 _INSTRUCTIONS = ("CLAUDE.md", "CLAUDE.local.md", ".claude/**")  # of a folder around its own: whoever wrote them
 _LOST_SESSION = "No conversation found"
@@ -88,7 +91,7 @@ class ClaudeCode(Command):
         talks=True,
         secrets={"api_key": KEY, "base_url": ADDRESS},
         options=(MODEL, TURNS, PROGRAM, ENVIRONMENT, SECONDS),
-        check=needs_program("claude", INSTALL, option="claude"),
+        check=needs_program("claude", INSTALL, option="claude", tried=TRIED[-1]),
     )
 
     def __init__(self, agent: str, seed: int, options: Mapping[str, str]) -> None:
@@ -99,10 +102,18 @@ class ClaudeCode(Command):
         self._turns = TURNS.read(options)
         self._own = {KEY: options.get("api_key"), ADDRESS: options.get("base_url")}
         self._closed_until, self._why_closed = 0.0, ""
+        self._bill, self._board, self._warned = ConversationBill(), None, False
+        self._retries = ""  # why the service is asked again, while it is
+        self._since = 0.0
         self.conversation = Conversation(self.folder) if self.folder else None
 
     def connect(self, agent: str, board: BoardAccess) -> None:
-        self.spending = SharedSpending(agent, board)
+        self.spending, self._board, self._agent = SharedSpending(agent, board), board, agent
+
+    @property
+    def waits(self) -> str:
+        """What it waits for now, for the agent's row; "" while it thinks."""
+        return f"claude retries ({self._retries}), {time.monotonic() - self._since:.0f} s" if self._retries else ""
 
     def read_template(self, options: Mapping[str, str]) -> Sequence[str]:
         name = PROGRAM.read(options)
@@ -135,16 +146,27 @@ class ClaudeCode(Command):
             raise OutOfMoney("the money limit is reached")
         async with reserved(self.spending, most, model=self._model or "claude-code") as bill:
             ended, result = await self._step(task, most - spare)
-            bill.usage = anthropic.usage_in(result.get("usage"))
-            bill.usd = float(result.get("total_cost_usd", 0.0 if ended.code == 1 else most))
+            if result:
+                charge = self._bill.call(result)
+                bill.usage, bill.usd = charge.usage, charge.usd
+                await self._compare(charge)
+            elif ended.code == 1:  # it never came to ask anything
+                bill.usd = 0.0
         if result.get("is_error", True) and result.get("subtype") not in _CUT_SHORT:
             raise self._close(ended, result)
+
+    async def _compare(self, charge: Charge) -> None:
+        """Tells people once where the bill cannot be right."""
+        if charge.doubtful and not self._warned and self._board:
+            self._warned = True
+            told = f"claude's own bill says ${charge.usd:.4f} for a step whose tokens cost ${charge.listed:.4f}"
+            await self._board.warn(self._agent, f"{told} by our price list: what this swarm has spent is uncertain")
 
     async def _step(self, task: str, usd: float) -> tuple[process.Ended, Mapping[str, Any]]:
         """One run of the CLI, in the conversation so far; in a new one where that was lost."""
         ended = await self._call(task, usd)
         if self.session and _LOST_SESSION in ended.errors:
-            self.session = None
+            self.session, self._bill = None, ConversationBill()
             ended = await self._call(task, usd)
         result = _result(ended.output)
         self.session = result.get("session_id") or self.session
@@ -163,7 +185,10 @@ class ClaudeCode(Command):
         ]
         folder, environment = self.scratch.folder, self._environment()
         secrets = self._secrets(environment)
-        return await process.run(words, folder, environment, self.seconds, lambda line: self.hear(line, secrets))
+        try:
+            return await process.run(words, folder, environment, self.seconds, lambda line: self.hear(line, secrets))
+        finally:
+            self._retries = ""
 
     def _limits(self) -> tuple[str, ...]:
         """What it may do, headless or with a person: read the folder, and edit what may be edited."""
@@ -182,6 +207,10 @@ class ClaudeCode(Command):
         )
 
     def hear(self, line: str, secrets: Sequence[str]) -> None:
+        why = retries(line)
+        if why and not self._retries:
+            self._since = time.monotonic()
+        self._retries = why
         for text in readable(line, str(self.scratch.folder)):
             super().hear(text, secrets)
 

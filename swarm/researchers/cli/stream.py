@@ -12,17 +12,32 @@ _FIRST = ("file_path", "pattern", "path", "command", "url", "query")  # argument
 
 def readable(line: str, folder: str) -> Iterator[str]:
     """The lines that one event is worth; the line itself where it is no event. Paths in `folder` are shortened."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        event = None
-    if not isinstance(event, dict):
+    event = _event(line)
+    if event is None:
         yield line
         return
     if event.get("type") == "result":
         yield _result(event)
+    if why := retries(line):
+        yield f"(asks again: {why})"
     for block in _blocks(event):
         yield from (text.replace(f"{folder}/", "") for text in _lines(block))
+
+
+def retries(line: str) -> str:
+    """Why the service is asked again, as the status that it gave, where the event says that it is; else ""."""
+    event = _event(line) if '"api_retry"' in line else None
+    if event is None or event.get("subtype") != "api_retry":
+        return ""
+    return str(event.get("error_status") or "no answer")
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def _blocks(event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -57,6 +57,20 @@ class Usage:
             self.cache_read + other.cache_read,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input - other.input,
+            self.output - other.output,
+            self.cache_write_5m - other.cache_write_5m,
+            self.cache_write_1h - other.cache_write_1h,
+            self.cache_read - other.cache_read,
+        )
+
+    @property
+    def has_negative(self) -> bool:
+        """Whether it is no usage at all, but the difference to a greater one."""
+        return min(self.input, self.output, self.cache_write_5m, self.cache_write_1h, self.cache_read) < 0
+
 
 NOTHING = Usage()
 
@@ -82,12 +96,15 @@ class Price:
         return (weighted * self.input + usage.output * self.output) / _MILLION
 
 
-def price_of(prices: Mapping[str, Price], model: str) -> Price:
-    """The price of a model; the dearest of all where the table does not know it, so that a limit holds in any case."""
+def known_price(prices: Mapping[str, Price], model: str) -> Price | None:
+    """The price of a model; None where the table does not know it."""
     known = [prefix for prefix in prices if model.startswith(prefix)]
-    if known:
-        return prices[max(known, key=len)]
-    return max(prices.values(), key=lambda price: price.output)
+    return prices[max(known, key=len)] if known else None
+
+
+def price_of(prices: Mapping[str, Price], model: str) -> Price:
+    """The same; the dearest of all where the table does not know the model, so that a limit holds in any case."""
+    return known_price(prices, model) or max(prices.values(), key=lambda price: price.output)
 
 
 # -- spending ------------------------------------------------------------------------------------------------------

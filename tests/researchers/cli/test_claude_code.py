@@ -10,14 +10,16 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Edit, Failure, Finding, Idea, Run
-from swarm.researchers.cli.claude_code import ClaudeCode
-from swarm.researchers.protocol import Exhausted
+from swarm.researchers.cli.claude_code import TRIED, ClaudeCode
+from swarm.researchers.llm.models import anthropic
+from swarm.researchers.llm.money import OwnSpending, Usage
+from swarm.researchers.protocol import BoardAccess, Exhausted
 from swarm.researchers.registry import create
 from tests.researchers.messages_server import Fails, MessagesServer, Reply, calls, says, uses
 
@@ -217,9 +219,45 @@ def test_without_the_program_it_is_told_how_to_get_it(monkeypatch: pytest.Monkey
         create("claude-code", "gpu0", 0)
 
 
+class Warned:
+    """A board without limits that notes what people are told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    async def reserve(self, agent: str, model: str, usd: float, tokens: int) -> int:
+        return 1
+
+    async def settle(self, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None:
+        pass
+
+    async def money_left(self) -> float:
+        return 20.0
+
+    async def warn(self, agent: str, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_people_are_told_once_of_a_bill_that_cannot_be_right(stage: Stage, brief: Callable[..., Briefing]) -> None:
+    researcher, board = stage.researcher(), Warned()
+    researcher.connect("gpu0", cast(BoardAccess, board))
+    tokens = {"inputTokens": 1000, "outputTokens": 1000, "costUSD": 0.024}
+    stage.scene(GOOD | {"total_cost_usd": 0.024, "modelUsage": {"claude-opus-5-5": tokens}})
+    run(researcher.propose(brief(text=CODE)))
+    assert not board.warnings
+    stage.scene(GOOD | {"session_id": "s2", "total_cost_usd": 9.0, "modelUsage": {"claude-opus-5-5": tokens}})
+    for _ in range(2):
+        run(researcher.propose(brief(text=CODE)))
+    assert len(board.warnings) == 1 and "$9.0000" in board.warnings[0] and "$0.0240" in board.warnings[0]
+
+
 # -- the real CLI ------------------------------------------------------------------------------------------------
 
 real = pytest.mark.skipif(shutil.which("claude") is None, reason="the claude CLI is not installed")
+versions = pytest.mark.parametrize("program", [  # the newest, and an older one under a name of its own
+    pytest.param(name, marks=pytest.mark.skipif(shutil.which(name) is None, reason=f"there is no {name}"))
+    for name in ("claude", f"claude-{TRIED[0]}")
+])  # fmt: skip
 
 
 @pytest.fixture
@@ -290,7 +328,8 @@ def test_the_real_cli_has_an_idea_and_edits(
     assert all("BRIEFING-CANARY" in body for body in asked)
     assert not [body for body in asked if "OUTER-CANARY" in body or "USER-CANARY" in body or "INNER-CANARY" in body]
     assert "That is my idea." in asked[-1]  # the second step went on with the first one's conversation
-    assert {tool["name"] for tool in server.bodies[0]["tools"]} == {"Read", "Edit", "Write", "Grep", "Glob"}
+    tools = {tool["name"] for tool in server.bodies[0]["tools"]} - {"DeferredToolPlaceholder"}  # which does nothing
+    assert tools == {"Read", "Edit", "Write", "Grep", "Glob"}
     assert 0 < 20 - run(researcher.spending.left()) < 0.1
 
 
@@ -327,3 +366,51 @@ def test_the_real_cli_tells_its_states(
         run(real_researcher(server).propose(brief(text=CODE)))
     with pytest.raises(Exhausted, match=r"no idea in IDEA\.json"):
         run(real_researcher(service([]), turns="2").propose(brief(text=CODE)))
+
+
+@versions
+def test_the_real_cli_is_billed_once_for_what_it_asked(
+    service: Callable[..., MessagesServer], brief: Callable[..., Briefing], program: str
+) -> None:
+    """Every version tells its cost in its own way; the truth is what the service was asked."""
+    script: list[Reply] = []
+    server = service(script)
+    researcher = real_researcher(server, claude=program)
+    idea = uses("Write", file_path=str(researcher.scratch.folder / "IDEA.json"), content=json.dumps(IDEA))
+    for _ in range(3):
+        script += [idea, says("That is my idea.")]
+        run(researcher.propose(brief(text=CODE)))
+    script += [Fails(401, "no such key")] * 3
+    with pytest.raises(Exhausted, match="not logged in"):
+        run(researcher.propose(brief(text=CODE)))
+    asked = [body["model"] for body in server.bodies][: 3 * 2]
+    spending = cast(OwnSpending, researcher.spending)
+    truth = sum(anthropic.cost(model, Usage(input=10, output=100, cache_read=1000)) for model in asked)
+    assert spending.spent == pytest.approx(truth)
+    assert spending.used == Usage(input=60, output=600, cache_read=6000)
+
+
+@versions
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_real_cli_gives_up_soon_and_says_what_it_waits_for(
+    service: Callable[..., MessagesServer], brief: Callable[..., Briefing], program: str, gone: bool
+) -> None:
+    server = service([Fails(529, "overloaded")] * 20)
+    researcher = real_researcher(server, claude=program)
+    if gone:
+        server.close()
+    seen: set[str] = set()
+
+    async def step() -> None:
+        asked = asyncio.create_task(researcher.propose(brief(text=CODE)))
+        while not asked.done():
+            await asyncio.sleep(0.05)
+            seen.add(researcher.waits.partition(",")[0])
+        await asked
+
+    began = time.monotonic()
+    with pytest.raises(Exhausted, match="fails" if gone else "overloaded"):
+        run(step())
+    print(program, gone, seen, time.monotonic() - began)
+    assert len(server.requests) == (0 if gone else 3) and researcher.waits == ""
+    assert any(words.startswith("claude retries (") for words in seen) and (gone or "claude retries (529)" in seen)

@@ -21,7 +21,7 @@ from swarm.launch import doctor
 from swarm.records import Briefing, Edit, Idea
 from swarm.researchers.auto import choose
 from swarm.researchers.llm.models.protocol import Answer, Call, Failed, Interrupted, Question, Request, Result, Stop
-from swarm.researchers.llm.money import Usage
+from swarm.researchers.llm.money import NOTHING, Usage
 from swarm.researchers.llm.researcher import TURNS, LanguageModel
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Away, Profile, needs_key
@@ -116,7 +116,7 @@ def test_it_proposes_and_edits(parrot: Callable[..., Parrot], brief: Callable[..
         [
             uses("submit_idea", '{"title": oops'),
             uses("submit_idea", title="lr 0.1 -> 0.2", rationale="why not", category="learning rate"),
-            Interrupted(),
+            Interrupted(Usage(input=1000)),
             uses("edit_file", path=PATH, old="lr = 0.1", new="lr = 0.2"),
             {"content": "I was thinking th", "finish": "length"},
             {"content": "", "finish": "content_filter"},
@@ -132,7 +132,7 @@ def test_it_proposes_and_edits(parrot: Callable[..., Parrot], brief: Callable[..
     idea, edit, left = asyncio.run(experiment())
     assert idea == Idea("lr 0.1 -> 0.2", "why not", "learning rate")
     assert edit == Edit({PATH: b"lr = 0.2\n"})
-    assert left == pytest.approx(20 - 6 * 0.015 - 0.2)  # the one that broke off counts at its worst
+    assert left == pytest.approx(20 - 6 * 0.015 - 1.0)  # the one that broke off counts as it told
     asked = researcher.parrot.asked
     assert [stream for stream, _ in asked] == [True, True, True, False, True, True, True]
     for _, messages in asked:  # what every such service insists on: each call is answered at once
@@ -146,8 +146,8 @@ def test_it_proposes_and_edits(parrot: Callable[..., Parrot], brief: Callable[..
 def test_a_failure_lets_it_alone_and_costs_what_it_says(
     parrot: Callable[..., Parrot], brief: Callable[..., Briefing]
 ) -> None:
-    for free, left in ((True, 20.0), (False, 19.8)):
-        researcher = parrot([Failed("the parrot sleeps, and does not tell canary", 60.0, free)])
+    for usage, left in ((NOTHING, 20.0), (None, 19.8)):
+        researcher = parrot([Failed("the parrot sleeps, and does not tell canary", 60.0, usage)])
         for _ in range(2):
             with pytest.raises(Away, match=r"the parrot sleeps, and does not tell \*\*\*"):
                 asyncio.run(researcher.propose(brief(text=CODE)))

@@ -215,6 +215,9 @@ def test_a_failure_on_the_way_does_not_lose_the_experiment(
     ("script", "reason"),
     [
         ([Fails(529), Fails(529)], "overloaded"),
+        ([says("I was thinking", error="overloaded_error")], "the API is overloaded"),
+        ([says("I was thinking", error="rate_limit_error")], "rate limit"),
+        ([says("I was thinking", error="authentication_error")], "refuses the key"),
         ([Fails(429, headers={"retry-after": "3600"})], "asks to wait 3600 s"),
         ([Fails(401)], "refuses the key"),
         ([Fails(400, "credit balance too low")], "credit balance too low"),
@@ -258,17 +261,51 @@ def test_no_call_begins_that_the_money_might_not_cover(
     [
         ([Fails(529), Fails(529)], 0.0, 0.0),
         ([Fails(429, headers={"retry-after": "3600"})], 0.0, 0.0),
-        ([says("I was thi", cut=True), Fails(400)], 0.4, 0.5),  # thought out in part, and nobody knows how much
-        ([says("I was thi", cut=True)] * 3, 0.8, 1.0),
+        ([says("I was thi", cut=True), Fails(400)], 0.0003, 0.003),  # what the stream told until then
+        ([says("I was thi", cut=True)] * 3, 0.4, 0.5),  # the second was to come whole: it may have, and was lost
+        ([says("I was thinking", error="overloaded_error")], 0.0003, 0.003),
+        ([says("x" * 40_000, error="overloaded_error")], 0.1, 0.3),  # half of the words came
     ],
 )
-def test_what_a_failure_cost_is_not_guessed_too_low(
+def test_a_failure_costs_what_the_service_told_or_else_the_worst_case(
     serve: Callable[..., MessagesServer], brief: Callable[..., Briefing], script: list[Reply], low: float, high: float
 ) -> None:
     researcher = claude(serve(script))
     with pytest.raises(Exhausted):
         run(researcher.propose(brief(text=CODE)))
     assert low <= 20 - run(researcher.model.spending.left()) <= high
+
+
+def test_an_overload_in_a_stream_is_not_asked_again_at_once(
+    serve: Callable[..., MessagesServer], brief: Callable[..., Briefing]
+) -> None:
+    server = serve([says("I was thinking", error="overloaded_error")] * 50)
+    researcher = claude(server)
+    for _ in range(10):
+        with pytest.raises(Exhausted):
+            run(researcher.propose(brief(text=CODE)))
+    assert len(server.requests) == 1 and 20 - run(researcher.model.spending.left()) < 0.003
+
+
+def test_after_two_cut_streams_answers_come_whole(
+    serve: Callable[..., MessagesServer], brief: Callable[..., Briefing]
+) -> None:
+    def cuts_streams(body: dict[str, Any]) -> Reply:
+        return says("I was thinking", cut=True) if body.get("stream") else says("hm")
+
+    server = serve(cuts_streams)
+    with pytest.raises(Exhausted, match="no idea came of 6 turns"):
+        run(claude(server, turns="6").propose(brief(text=CODE)))
+    assert [bool(body.get("stream")) for body in server.bodies] == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_a_service_that_is_gone_costs_nothing(

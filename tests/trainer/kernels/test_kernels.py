@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch._dynamo.testing
 
 from trainer import kernels, probing, train
 from trainer.kernels import cross_entropy, linear_relu2, polar
@@ -201,7 +200,9 @@ def test_the_operators_differentiate_as_their_references() -> None:
 
 def test_the_compiled_muon_takes_any_number_without_compiling_anew() -> None:
     """As on CUDA, where learning rate, momentum and decay are tensors on the device."""
-    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    from torch._dynamo.testing import CompileCounterWithBackend  # 3 s, and every test process collects every file
+
+    counter = CompileCounterWithBackend("aot_eager")
 
     def weights_after(compiles: bool) -> torch.Tensor:
         torch.manual_seed(0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from swarm.researchers.llm.models.protocol import (
@@ -21,7 +22,7 @@ from swarm.researchers.llm.models.protocol import (
     Text,
     Tool,
 )
-from swarm.researchers.llm.money import Price, Usage, price_of
+from swarm.researchers.llm.money import NOTHING, Price, Usage, known_price, price_of
 from swarm.researchers.llm.prompt import line
 from swarm.researchers.llm.researcher import TURNS, LanguageModel
 from swarm.researchers.options import Option
@@ -62,6 +63,18 @@ _REASONS = {
     413: "the API finds the request too large",
     429: "the rate limit is reached",
     529: "the API is overloaded",
+}
+_STATUSES = {  # by the kind of an error: one within a stream comes with the status 200
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
 }
 _STOPS = {"refusal": Stop.REFUSED, "max_tokens": Stop.CUT, "model_context_window_exceeded": Stop.CUT}
 
@@ -105,7 +118,9 @@ class Anthropic:
         # What was refused, or never reached the service, costs nothing. A whole answer that was lost on its way does.
         self._failures = (anthropic.APIError, LongWait)
         self._unheard, self._late = anthropic.APIConnectionError, anthropic.APITimeoutError
-        # How the SDK tells that a stream broke off: as what httpx raises, or as a message that cannot be put together.
+        # How the SDK tells an error within a stream, and that it broke off: as what httpx raises, or as a message that
+        # cannot be put together.
+        self._told = anthropic.APIStatusError
         self._breaks = (anthropic.APIError, httpx2.HTTPError, ValueError, RuntimeError, AssertionError)
         self._client = anthropic.AsyncAnthropic(
             api_key=key, base_url=base_url, max_retries=retries, middleware=[_refuse_long_waits]
@@ -116,13 +131,12 @@ class Anthropic:
         try:
             message = await (self._stream(body) if stream else self._client.messages.create(**body))
         except self._failures as failure:
-            late, unheard = (isinstance(failure, kind) for kind in (self._late, self._unheard))
-            raise _failed(failure, late, free=stream or not unheard) from None
+            lost = isinstance(failure, self._unheard) and not stream
+            raise _failed(failure, isinstance(failure, self._late), None if lost else NOTHING) from None
         return _answer(message)
 
     def worst(self, request: Request) -> Usage:
-        size = len(json.dumps(self._body(request)).encode()) // _BYTES_PER_TOKEN
-        return Usage(output=OUTPUT, cache_write_1h=size)
+        return Usage(output=OUTPUT, cache_write_1h=_tokens(self._body(request)))
 
     def cost(self, usage: Usage) -> float:
         return cost(self.model, usage)
@@ -143,16 +157,24 @@ class Anthropic:
         async with self._client.messages.stream(**body) as stream:
             try:
                 message = await stream.get_final_message()
+            except self._told as error:  # as what its status would have been, had it come before the stream
+                raise _failed(error, late=False, usage=_so_far(stream, body)) from None
             except self._breaks as error:
-                raise Interrupted from error
+                raise Interrupted(_so_far(stream, body)) from error
         if message.stop_reason is None:
-            raise Interrupted
+            raise Interrupted(usage_of(message.usage))
         return message
 
 
 def cost(model: str, usage: Usage) -> float:
     """USD for `usage` of one of Claude's models."""
     return price_of(PRICES, model).of(usage)
+
+
+def listed(model: str, usage: Usage) -> float | None:
+    """The same; None where the price of this model is not known."""
+    price = known_price(PRICES, model)
+    return price.of(usage) if price else None
 
 
 # -- what is sent --------------------------------------------------------------------------------------------------
@@ -215,6 +237,23 @@ def usage_of(record: Any) -> Usage:
     )
 
 
+def _so_far(stream: Any, body: Block) -> Usage:
+    """What an answer that broke off had cost, as its stream told. The output comes in the last event: until then it is
+    the worst case of the text that came; thoughts that the service keeps to itself are not in it."""
+    try:
+        message = stream.current_message_snapshot
+    except AssertionError:  # it broke off before its first word: the question may have been read
+        return Usage(cache_write_1h=_tokens(body))
+    told = usage_of(message.usage)
+    came = _tokens([block.to_dict(mode="json") for block in message.content]) if message.content else 0
+    return replace(told, output=max(told.output, came))
+
+
+def _tokens(body: object) -> int:
+    """The most tokens that this can be, as JSON."""
+    return len(json.dumps(body).encode()) // _BYTES_PER_TOKEN
+
+
 def usage_in(counts: object) -> Usage:
     """The same from plain JSON, as a program prints it that calls the API; what is not there is 0."""
     known = counts if isinstance(counts, dict) else {}
@@ -230,16 +269,17 @@ def usage_in(counts: object) -> Usage:
     )
 
 
-def _failed(failure: Exception, late: bool, free: bool) -> Failed:
+def _failed(failure: Exception, late: bool, usage: Usage | None) -> Failed:
     """What went wrong, for people, and how long it may take to pass."""
     if isinstance(failure, LongWait):
         reason = f"the API is at its limit and asks to wait {failure.seconds:.0f} s"
-        return Failed(reason, failure.seconds, free)
+        return Failed(reason, failure.seconds, usage)
     if status := getattr(failure, "status_code", 0):
+        status = status if status >= 400 else _STATUSES.get(getattr(failure, "type", None) or "", 500)
         said = getattr(failure, "api_message", None) or ""
         reason = _REASONS.get(status, f"the API fails with status {status}") + (f" ({line(said)})" if said else "")
-        return Failed(reason, _PAUSES.get(status, _PAUSE), free)
-    return Failed("the API does not answer" if late else "the API cannot be reached", _PAUSE, free)
+        return Failed(reason, _PAUSES.get(status, _PAUSE), usage)
+    return Failed("the API does not answer" if late else "the API cannot be reached", _PAUSE, usage)
 
 
 async def _refuse_long_waits(request: Any, call_next: Any) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from swarm.researchers.llm.money import Usage
+from swarm.researchers.llm.money import NOTHING, Usage
 
 
 class Stop(StrEnum):
@@ -92,15 +92,20 @@ class Request:
 
 
 class Interrupted(Exception):
-    """An answer began to arrive and broke off; it may have cost what it can cost at most."""
+    """An answer began to arrive and broke off. `usage` is what it had cost by then, as far as the service told."""
+
+    def __init__(self, usage: Usage) -> None:
+        super().__init__("the answer broke off")
+        self.usage = usage
 
 
 class Failed(Exception):
-    """There is no answer. The service is best not asked again for `pause` seconds; a `free` failure cost nothing."""
+    """There is no answer. The service is best not asked again for `pause` seconds. `usage` is what it cost all the
+    same; None: nobody knows, and it may have been the worst case."""
 
-    def __init__(self, reason: str, pause: float, free: bool) -> None:
+    def __init__(self, reason: str, pause: float, usage: Usage | None = NOTHING) -> None:
         super().__init__(reason)
-        self.reason, self.pause, self.free = reason, pause, free
+        self.reason, self.pause, self.usage = reason, pause, usage
 
 
 class Service(Protocol):

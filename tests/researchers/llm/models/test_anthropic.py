@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from anthropic.types import Usage as ApiUsage
 
 from swarm.researchers.llm.models.anthropic import PRICES, cost, usage_in, usage_of
 from swarm.researchers.llm.money import Usage, price_of
@@ -36,6 +35,8 @@ def test_an_unknown_model_is_never_too_cheap() -> None:
 
 
 def test_usage_is_read_from_the_sdks_record() -> None:
+    from anthropic.types import Usage as ApiUsage  # 3 s, and every test process collects every file
+
     record = ApiUsage.model_validate(
         {
             "input_tokens": 7,
