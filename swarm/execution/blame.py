@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from swarm.execution.diagnosis import Failed
-from swarm.execution.resource_limits import RESERVE
+from swarm.execution.disk_monitor import RESERVE
 from swarm.execution.spec import Spec, StepResult
 from swarm.execution.summary import Value
 from swarm.records import Failure

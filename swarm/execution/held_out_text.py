@@ -218,4 +218,6 @@ def _whole_packages(found: Iterable[Path], packages: set[str]) -> Iterator[Path]
 
 def _outermost(folders: Iterable[Path]) -> tuple[Path, ...]:
     places = sorted({folder.resolve() for folder in folders if folder.is_dir()})
-    return tuple(place for place in places if not any(place != other and place.is_relative_to(other) for other in places))
+    return tuple(
+        place for place in places if not any(place != other and place.is_relative_to(other) for other in places)
+    )
