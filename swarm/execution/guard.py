@@ -163,6 +163,9 @@ class Guard:
             cpu_seconds=usage.max_cpu_seconds,
             idle=usage.idle_seconds,
             written_mb=usage.written_mb,
+            memory_mb=usage.memory_mb,
+            peak_mb=usage.peak_mb,
+            gpu_peak_mb=usage.gpu_peak_mb,
         )
         return self._with_exit(child, replace(result, ended_by=reason, max_rss_mb=usage.max_rss_mb))
 
@@ -172,7 +175,8 @@ class Guard:
         if last is None:  # it hangs in the kernel
             return replace(result, signal=signal.SIGKILL)
         largest = last.usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-        result = replace(result, max_rss_mb=max(result.max_rss_mb, largest))
+        peak = max(result.peak_mb or 0.0, largest)
+        result = replace(result, max_rss_mb=max(result.max_rss_mb, largest), peak_mb=peak)
         if os.WIFEXITED(last.status):
             return replace(result, exit=os.WEXITSTATUS(last.status))
         return replace(result, signal=os.WTERMSIG(last.status))

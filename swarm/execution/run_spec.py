@@ -61,6 +61,7 @@ class SpecBuilder:
         fixed = self._workspace.hashes(source)
         common = {
             "memory": limits.memory or self._slot.memory,
+            "gpu": (self._slot.lock or None) if self._slot.device == "cuda" else None,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
             "entries": limits.entries,
