@@ -14,6 +14,7 @@ from swarm import foreign
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
 from swarm.execution.closed import described
+from swarm.execution.folder_walk import DEEPEST, usage
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.outcome import clocked
 from swarm.execution.removal import remove
@@ -29,6 +30,8 @@ from swarm.records import Measure, Purpose, Source
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
+COMPILED = "compiled"  # in an agent's folder: what compilers keep from run to run
+MOST_COMPILED, LARGEST_COMPILED = 50_000, 10_000.0  # entries and MB of it that are kept; with more it begins anew
 START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
 TOOK = "took.json"  # and seconds that it took in all
 
@@ -66,7 +69,7 @@ class SpecBuilder:
             "disk": limits.disk,
             "entries": limits.entries,
             "processes": limits.processes,
-            "folders": [str(self._workspace.folder), str(artifacts)],
+            "folders": [*map(str, (self._workspace.folder, artifacts, self._folder / COMPILED))],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head
         }
         checks = work.purpose is Purpose.CHECK
@@ -179,7 +182,10 @@ class SpecBuilder:
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:
         """Where compiled code is kept from run to run, as the shared place cannot be written to from inside."""
-        folder = self._folder / "compiled" / step
+        folder = self._folder / COMPILED / step
+        kept = usage([str(folder)], most=MOST_COMPILED)
+        if not kept.whole or kept.depth > DEEPEST or kept.mb > LARGEST_COMPILED:  # a run filled it, or closed it
+            remove(folder)
         folder.mkdir(parents=True, exist_ok=True)
         remove(folder / TEMPORARY)
         environment |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}

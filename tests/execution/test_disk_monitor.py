@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.execution import disk_monitor
+from swarm.execution import disk_monitor, run_spec, sandbox
 from swarm.execution.disk_monitor import DiskMonitor
 from swarm.execution.folder_walk import Usage
 from swarm.execution.removal import ASIDE
@@ -86,6 +86,21 @@ def test_a_folder_where_the_referee_writes_is_in_nobodys_way(rig, referee):
     assert run.metrics and run.metrics.value == 1.25
 
 
+def test_what_a_run_leaves_in_the_compilers_folder_counts_and_is_gone_if_it_is_too_much(rig, monkeypatch):
+    if why := sandbox.missing():
+        pytest.skip(why)
+    rig.extra, rig.sandboxed = {"trees.py": TREES}, True
+    rig.limits = replace(rig.limits, entries=1000)
+    place = 'pathlib.Path(os.environ["TORCHINDUCTOR_CACHE_DIR"], "made")'
+    runner = rig.runner()
+    for attempt, (tree, reason) in enumerate((("deep", "128 deep"), ("wide", "1000 files")), 1):
+        run = rig.run_with(runner, BUILDS.format(place=place, tree=tree, then=FINE), attempt=attempt)
+        assert run.failure == Failure.CODE and reason in run.reason
+    monkeypatch.setattr(run_spec, "MOST_COMPILED", 1000)
+    assert rig.run_with(runner, FINE, attempt=3).metrics
+    assert not Path(rig.folder, "compiled", "trainer", "made").exists()
+
+
 # What lies in no folder.
 
 KEEPS_OPEN = """
@@ -121,7 +136,8 @@ def test_what_no_folder_shows_counts(rig, program):
 
 def monitor(folder: Path, monkeypatch, free: list[float], wrote: list[float | None], **limits: float) -> DiskMonitor:
     """One whose disk has so much free at each look, and whose processes wrote so much."""
-    monkeypatch.setattr(disk_monitor, "free_mb", lambda folders: free.pop(0))
+    monkeypatch.setattr(disk_monitor, "free_mb", lambda place: free.pop(0))
+    monkeypatch.setattr(disk_monitor.tempfile, "gettempdir", lambda: str(folder))
     monkeypatch.setattr(disk_monitor, "disk_writes_mb", lambda pids: wrote.pop(0))
     return DiskMonitor(Step("trainer", [], "", {}, "", 1.0, folders=[str(folder)], **limits), set())
 

@@ -145,4 +145,3 @@ def _plain(program: str) -> str:
     lines = program.strip("\n").split("\n")
     margin = len(lines[0]) - len(lines[0].lstrip())
     return "\n".join(line[margin:] for line in lines)
-
