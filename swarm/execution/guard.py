@@ -102,19 +102,20 @@ class Guard:
     def _run_step(self, step: Step) -> StepResult:
         for path in step.clears:
             remove(Path(path))
-        started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
             self._tree.adopt(child.pid)  # from now on it counts
+        usage = ResourceMonitor(step, self._tree)  # before it starts: what is there now is not its own
+        started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
         cpu, result = self._cpu(), StepResult(step.name, step.argv[0], started)
         try:
-            result = self._watch(step, child or self._start(step, output), result)
+            result = self._watch(step, usage, child or self._start(step, output), result)
         except (OSError, subprocess.SubprocessError) as error:
             result = replace(result, error=f"{step.argv[0]} cannot be started: {error}")
         finally:
             self._selector.unregister(output.source)
             output.close()
-        return replace(
+        result = replace(
             result,
             seconds=time.monotonic() - clock,
             cpu_seconds=max(result.cpu_seconds, self._cpu() - cpu),  # a child never waited for counted while alive
@@ -122,6 +123,7 @@ class Guard:
             log_broken=output.log.broken,
             stood_still=self._standstill.seconds - still,
         )
+        return replace(result, ended_by=result.ended_by or usage.left(), written_mb=usage.written_mb)
 
     def _output(self, step: Step) -> LogPipe:
         output = LogPipe(Path(step.log))
@@ -142,9 +144,10 @@ class Guard:
             self._tree.exclude(child.pid)
         self._early[step.name] = output, child
 
-    def _watch(self, step: Step, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:
+    def _watch(
+        self, step: Step, usage: ResourceMonitor, child: subprocess.Popen[bytes], result: StepResult
+    ) -> StepResult:
         """Waits until the step's first process ends or must be ended, and ends all that is left of its tree."""
-        usage = ResourceMonitor(step, self._tree)
         self._tree.adopt(child.pid)
         self._record(step.name, child.pid)
         if child.stdin:
@@ -155,14 +158,12 @@ class Guard:
             self._pump(_TICK)
             reason = self._called_off or usage.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
-        reason = reason or usage.left()
         result = replace(
             result,
             start=usage.start,
             start_cpu=usage.start_cpu,
             cpu_seconds=usage.max_cpu_seconds,
             idle=usage.idle_seconds,
-            written_mb=usage.written_mb,
             memory_mb=usage.memory_mb,
             peak_mb=usage.peak_mb,
             gpu_peak_mb=usage.gpu_peak_mb,

@@ -33,13 +33,13 @@ class ResourceMonitor:
         self.start_cpu: float | None = None
         self._step, self._tree = step, tree
         self._heartbeat = HeartbeatMonitor(step)
-        self._started = time.monotonic()
-        self._deadline = self._started + step.wall
         self._cpu = tree.cpu_seconds(tree.living())
         self._disk = DiskMonitor(step, memory_devices())
         self._memory = MemoryMonitor(step)
         self._gpu = GpuMemory(step.gpu) if step.gpu else None
         self._next_reading, self._tasks = 0.0, _tasks()
+        self._started = time.monotonic()  # to look at a large folder took a while
+        self._deadline = self._started + step.wall
         self._active_at, self._active_cpu = self._started, 0.0  # when the tree was last seen to work
         self._read_at = self._started
 
