@@ -27,7 +27,7 @@ from pathlib import Path
 from swarm.execution import process_table
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
-from swarm.execution.plain_file import open_plain
+from swarm.execution.plain_file import is_plain, open_plain
 from swarm.execution.process_tree import ProcessTree
 from swarm.execution.removal import remove
 from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
@@ -126,7 +126,10 @@ class Guard:
         return replace(result, ended_by=result.ended_by or usage.left(), written_mb=usage.written_mb)
 
     def _output(self, step: Step) -> LogPipe:
-        output = LogPipe(Path(step.log))
+        log = Path(step.log)
+        if not is_plain(log):  # an earlier run, without a sandbox, may have left a pipe there
+            remove(log)
+        output = LogPipe(log)
         self._selector.register(output.source, selectors.EVENT_READ, output.pump)
         return output
 
