@@ -123,7 +123,8 @@ class Guard:
             log_broken=output.log.broken,
             stood_still=self._standstill.seconds - still,
         )
-        return replace(result, ended_by=result.ended_by or usage.left(), written_mb=usage.written_mb)
+        left = usage.left()  # in any case: it cleans up too
+        return replace(result, ended_by=result.ended_by or left, written_mb=usage.written_mb)
 
     def _output(self, step: Step) -> LogPipe:
         log = Path(step.log)

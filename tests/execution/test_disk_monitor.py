@@ -105,21 +105,22 @@ def test_what_a_run_leaves_in_the_compilers_folder_counts_and_is_gone_if_it_is_t
 
 KEEPS_OPEN = """
 import os, time
-file = open(os.environ["SWARM_RUN_DIR"] + "/gone", "wb")
-os.remove(file.name)
-for _ in range(60):
-    file.write(bytes(2**20))
+files = [open(os.environ["SWARM_RUN_DIR"] + f"/gone{number}", "wb") for number in range(3)]
+for file in files:
+    os.remove(file.name)
+    for _ in range(20):
+        file.write(bytes(2**20))
     file.flush()
-    time.sleep(0.02)
 time.sleep(600)
 """
 HIDES = """
-import ctypes, os, time
+import os, time
 folder = os.environ["SWARM_RUN_DIR"] + "/hidden"
 os.mkdir(folder)
-with open(folder + "/file", "wb") as file:
-    file.write(os.urandom(60 * 2**20))
-    os.fsync(file.fileno())
+for number in range(3):
+    with open(folder + f"/file{number}", "wb") as file:
+        file.write(os.urandom(20 * 2**20))
+        os.fsync(file.fileno())
 os.chmod(folder, 0)
 time.sleep(600)
 """

@@ -352,7 +352,8 @@ def test_the_ledger_and_its_folder_are_their_users_alone(tmp_path):
     file = home / "ledger.sqlite"
     file.touch(mode=0o644)
     make_home(home)
-    with contextlib.closing(Ledger(file, write=True)):
+    with contextlib.closing(Ledger(file, write=True)) as ledger:
+        ledger.insert("notes", **NOTE, text="first")
         modes = {path.name: path.stat().st_mode & 0o777 for path in home.iterdir() if path.name.startswith("ledger.sq")}
         assert len(modes) > 1 and set(modes.values()) == {0o600}, "what SQLite keeps beside it holds the same"
     assert home.stat().st_mode & 0o777 == 0o700
