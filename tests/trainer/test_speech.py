@@ -10,7 +10,7 @@ from trainer.speech import MOST, Speech
 
 TALKS = """
 import os, subprocess, sys
-os.write(1, b"loading\n")
+os.write(1, b"loading\\n")
 sys.stdin.readline()
 print("HELD OUT", flush=True)
 os.write(2, b"HELD OUT" * 100_000)
