@@ -157,6 +157,8 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.coordinator.head import run
     from swarm.judge.decide import read_policy
     from swarm.ledger.home import open_ledger
+    from swarm.project.secrets import SECRETS
+    from swarm.project.settings import variable
     from swarm.researchers.cli.scratch import clear
     from swarm.snapshot.read import read_snapshot
     from swarm.views.formatting import plural
@@ -169,6 +171,8 @@ def _run(plan: Any, screen: Console) -> int:
             with followed(plan.root, read()):
                 follow(read, screen, stopping=OWNER, done=done)
 
+    for name in SECRETS:  # the plan has them; agents, and the tools that they start, need not
+        os.environ.pop(variable(name), None)
     baseline = "once" if read_policy(plan.config.policy).noiseless else "on each, twice"
     counted = ", with the trial run as the first of them" if plan.trial else ""
     first = "" if plan.config.resume else f"; first the baseline {baseline}{counted}"
