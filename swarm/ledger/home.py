@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from swarm.errors import UsageError
@@ -19,8 +20,10 @@ def ledger_path(root: Path) -> Path:
 def make_home(folder: Path) -> None:
     """The folder .swarm, which git ignores by itself, and which is nobody else's to look into."""
     folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-    with contextlib.suppress(OSError):  # another user's, or a file system without modes
-        if folder.stat().st_mode & 0o077:
+    with contextlib.suppress(OSError):  # a file system without modes
+        status = folder.stat()
+        # Another user's stays: root, which has no powers in a sandbox, could not enter it there any more.
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
             folder.chmod(PRIVATE_FOLDER)
     ignore = folder / ".gitignore"
     if not ignore.exists():
