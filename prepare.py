@@ -143,10 +143,11 @@ STDLIB_DROPPED = {"test", "tests", "idlelib", "lib2to3", "encodings", "turtledem
 # What val and test are drawn from: mail and news, windows, web gateways, sound files, installers. No training imports
 # these (tests/trust/test_library.py looks), so a sandbox can close their files, and nobody reads there what it is
 # measured on. Some left Python with 3.12 and 3.13, the REPL came: what is there is taken.
-STDLIB_HELD_OUT = frozenset(
-    """_pyrepl aifc asynchat asyncore cgitb ensurepip ftplib imaplib mailbox modulefinder msilib nntplib poplib pyclbr
-    smtpd smtplib sunau telnetlib tkinter turtle venv wsgiref xdrlib xmlrpc zipapp""".split()
-)
+STDLIB_HELD_OUT = frozenset((
+    "_pyrepl", "aifc", "asynchat", "asyncore", "cgitb", "ensurepip", "ftplib", "imaplib", "mailbox", "modulefinder",
+    "msilib", "nntplib", "poplib", "pyclbr", "smtpd", "smtplib", "sunau", "telnetlib", "tkinter", "turtle", "venv",
+    "wsgiref", "xdrlib", "xmlrpc", "zipapp",
+))  # fmt: skip
 
 
 def stdlib_source(vocab_size: int | None = None) -> Source:
@@ -313,7 +314,6 @@ def split_documents(texts: list[str], others: Iterable[str] = ()) -> dict[str, I
     if texts and max(map(len, texts)) > share / 2:
         texts = [piece for text in texts for piece in _pieces(text)]
     free, texts = len(texts), [*texts, *others]
-    total = sum(map(len, texts))
     groups = sorted(near_duplicates(texts), key=lambda group: min(_digest(texts[index]) for index in group))
     wanted = {"val": share, "test": share}
     splits: dict[str, list[str]] = {split: [] for split in SPLITS}
@@ -325,6 +325,7 @@ def split_documents(texts: list[str], others: Iterable[str] = ()) -> dict[str, I
         if split in wanted:
             wanted[split] -= size
     if not all(splits.values()):
+        total = sum(map(len, texts))
         raise PrepareError(f"{total} characters of text are too few to split: give a corpus of at least 1 MB")
     return dict(splits)
 
@@ -675,7 +676,7 @@ def _build(source: Source, corpora: Path) -> str:
         "files": files,
     }
     key = _key_of(manifest)
-    for split in SPLITS[1:] if source.files else ():  # no part of the key, as the text may lie elsewhere on each machine
+    for split in SPLITS[1:] if source.files else ():  # no part of the key: on another machine they lie elsewhere
         _write_atomically(folder / f"{split}{SOURCES}", json.dumps(_origins(source, documents[split])).encode())
     _write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
     if (corpora / key).exists():  # made before, or damaged and now made anew under --force

@@ -29,6 +29,19 @@ class UsageError(SwarmError):
     exit_code = 2
 
 
+class LedgerDamaged(SwarmError):
+    """What stands in a ledger cannot be what was written there: the disk or another program changed it."""
+
+    exit_code = 2
+
+    def __init__(self, path: object, why: object):
+        said = " ".join(f"{type(why).__name__}: {why}".split())[:200] if isinstance(why, Exception) else why
+        super().__init__(
+            f"{path} is damaged ({said}): move it away to start anew; what was kept is in git, under"
+            " refs/experiments and in the branches autoresearch/*"
+        )
+
+
 class Fenced(SwarmError):
     """The caller's lease was given to somebody else: whatever it holds is no longer its own."""
 

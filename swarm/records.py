@@ -87,6 +87,7 @@ class Outcome(StrEnum):
     NO_GAIN = "no gain"
     NEAR_MISS = "near miss"  # out of runs before it could be distinguished from its parent
     UNBELIEVED = "unbelieved"  # so large a gain is believed only from a referee, and it has none
+    HELD = "held"  # a referee measured so large a gain, and no honest edit makes one: it waits for a person
     GIVEN_UP = "given up"  # ended before it was decided: the time was up, or its edit fits the trunk no more
     NO_EFFECT = "no effect"  # its losses are its parent's: the edit changed nothing
     BROKE_GUARD = "broke a guard"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 
 _MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is therefore looked for first
     (codecs.BOM_UTF8, "utf-8"),
@@ -13,7 +15,9 @@ _MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is t
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_EARLIEST, _LATEST = -6e10, 2.5e11  # seconds since 1970: years that have four digits
 _DECLARED = re.compile(rb"(?:[ \t\f]*(?:#[^\r\n]*)?\r?\n)?[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")  # PEP 263
+_NO_CHARACTER = ("Cc", "Cn", "Co", "Cs")  # categories of Unicode: control, not assigned, private, half of one
 _NO_SOURCE = {"idna", "punycode", "utf-7", "unicode-escape", "raw-unicode-escape"}  # ASCII is not itself in them
 
 
@@ -28,6 +32,14 @@ class Text:
     encoding: str = "utf-8"
     newline: str = "\n"
     mark: bytes = b""  # the byte order mark
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether it is what people write, and no data: it holds no null and, where two or four bytes are a character,
+        which any bytes may be taken for, nothing that is no character."""
+        if self.encoding.startswith(("utf-16", "utf-32")):
+            return not any(unicodedata.category(c) in _NO_CHARACTER for c in self.text if not c.isspace())
+        return "\0" not in self.text
 
     def encode(self, text: str) -> bytes:
         """Another text written as this one was. UnicodeEncodeError where the encoding lacks one of its characters."""
@@ -78,6 +90,11 @@ def _lines(text: str, encoding: str, mark: bytes = b"") -> Text:
     if ends and ends == text.count("\n") == text.count("\r"):
         return Text(text.replace("\r\n", "\n"), encoding, "\r\n", mark)
     return Text(text, encoding, "\n", mark)
+
+
+def moment(at: float, zone: tzinfo | None = UTC) -> datetime:
+    """The moment of a unix time, local where the zone is None; the nearest there is of one that no calendar has."""
+    return datetime.fromtimestamp(min(max(at, _EARLIEST), _LATEST) if at == at else 0.0, zone)
 
 
 def printable(text: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from swarm.lab.simulation.project import make_project
 from tests.board.nights import Night
+from tests.shared_ray import address_of
 
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")  # a machine that is slow is no fault of the code
@@ -46,25 +48,51 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def finished_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this session share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Only one process at a time is in here: what several need is made by whoever comes first."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def ray_address(shared_folder: Path) -> str:
+    """One Ray for the swarms of all tests, with simulated GPUs: a launch with this as RAY_ADDRESS joins it."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    with held(shared_folder / "ray.lock"):
+        return address_of(shared_folder, owner)
+
+
+@pytest.fixture(scope="session")
+def on_shared_ray(ray_address: str) -> Mapping[str, str]:
+    """The environment of a launch that joins it."""
+    return {**os.environ, "RAY_ADDRESS": ray_address}
+
+
+@pytest.fixture(scope="session")
+def finished_night(shared_folder: Path, on_shared_ray: Mapping[str, str]) -> Path:
     """A project with one finished swarm, apr5: two experiments and a closing wave. Whoever changes it copies it.
 
     It is made once, whichever of the test processes asks first; the others wait for it.
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    root = shared / "finished-night" / "project"
-    with (shared / "finished-night.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / "finished").exists():
+    root = shared_folder / "finished-night" / "project"
+    with held(shared_folder / "finished-night.lock"):
+        if not (shared_folder / "finished").exists():
             shutil.rmtree(root.parent, ignore_errors=True)
             root.parent.mkdir()
             make_project(root, budget=0.1)
             flags = ["--tag", "apr5", "--device", "sim", "--agents", "1", "--max-experiments", "2"]
-            command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), *flags]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+            command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), "--researcher", "sweep", *flags]
+            done = subprocess.run(command, env=on_shared_ray, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
-            (shared / "finished").touch()
+            (shared_folder / "finished").touch()
     return root
 
 

@@ -6,12 +6,14 @@ import contextlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
+from tests.verbs import called
 
 PREPARE = """TIME_BUDGET = 300  # seconds
 TARGET = 1.5
@@ -55,14 +57,25 @@ def repository(root: Path, **files: str) -> Path:
     return root
 
 
-def launch(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "swarm", "launch", "--repo", str(root), "--tag", "apr5", "--device", "sim"]
-    return subprocess.run([*command, "--agents", "1", *flags], capture_output=True, text=True, timeout=300, check=False)
+LAUNCH = ["launch", "--tag", "apr5", "--device", "sim", "--agents", "1", "--repo"]
+
+
+def launch(root: Path, ray: Mapping[str, str], *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "swarm", *LAUNCH, str(root), *flags]
+    return subprocess.run(command, env=ray, capture_output=True, text=True, check=False)
+
+
+def refused(root: Path) -> str:
+    """What a launch says that is refused before anything runs."""
+    told = called(*LAUNCH, str(root), "--dry-run")
+    assert told.returncode == 2
+    return told.stderr
 
 
 def look(root: Path, verb: str) -> str:
-    command = [sys.executable, "-m", "swarm", verb, "--repo", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    told = called(verb, "--repo", str(root))
+    assert told.returncode == 0, told.stderr
+    return told.stdout
 
 
 def runs(root: Path) -> list[tuple]:
@@ -71,13 +84,15 @@ def runs(root: Path) -> list[tuple]:
 
 
 @pytest.mark.long
-def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(tmp_path: Path) -> None:
+def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(
+    tmp_path: Path, on_shared_ray: Mapping[str, str]
+) -> None:
     root = repository(
         tmp_path / "fork",
         **{"train.py": TRAIN, "prepare.py": PREPARE, "uv.lock": "version = 1\n", ".gitignore": ".venv"},
     )
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root / ".venv")], check=True)
-    done = launch(root, "--budget", "0.2", "--max-experiments", "2")
+    done = launch(root, on_shared_ray, "--budget", "0.2", "--max-experiments", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     plan = " ".join(done.stdout.split())
     assert "train.py (the repository's own .venv)" in plan and "the one written in train.py is replaced" in plan
@@ -91,19 +106,20 @@ def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(tmp_p
 
 
 @pytest.mark.skipif(not shutil.which("uv"), reason="uv is not installed: python -m pip install uv")
-def test_a_project_of_uv_is_run_by_the_environment_that_uv_makes(tmp_path: Path) -> None:
+def test_a_project_of_uv_is_run_by_the_environment_that_uv_makes(
+    tmp_path: Path, on_shared_ray: Mapping[str, str]
+) -> None:
     """Without a download: it needs nothing but Python itself."""
     settings = '[project]\nname = "fork"\nversion = "0"\nrequires-python = ">=3.11"\n'
     files = {"train.py": TRAIN, "prepare.py": PREPARE, "pyproject.toml": settings, ".gitignore": ".venv\n"}
     root = repository(tmp_path / "fork", **files)
     uv = ["uv", "--offline", "--quiet", "--directory", str(root)]
     subprocess.run([*uv, "lock", "--python", sys.executable], check=True)
-    told = launch(root, "--dry-run")
-    assert told.returncode == 2 and "run `uv sync` there first" in told.stderr
+    assert "run `uv sync` there first" in refused(root)
     subprocess.run([*uv, "sync", "--python", sys.executable], check=True)
     for arguments in (["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "lock"]):
         subprocess.run(["git", *arguments], cwd=root, check=True)
-    done = launch(root, "--budget", "0.2", "--max-experiments", "1")
+    done = launch(root, on_shared_ray, "--budget", "0.2", "--max-experiments", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "train.py (the repository's own .venv)" in " ".join(done.stdout.split())
     assert [value for _, _, value, _ in runs(root) if value]
@@ -121,10 +137,12 @@ print(f"METRIC memory_mb={100 * WIDTH * DEPTH_FACTOR}")
 
 
 @pytest.mark.slow
-def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(tmp_path: Path) -> None:
+def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(
+    tmp_path: Path, on_shared_ray: Mapping[str, str]
+) -> None:
     settings = 'guards = { memory_mb = "+10%" }\nbudget = 1\n'
     root = repository(tmp_path / "fork", **{"train.py": DETERMINISTIC, "swarm.toml": settings})
-    done = launch(root, "--max-experiments", "3")
+    done = launch(root, on_shared_ray, "--max-experiments", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "METRIC" not in done.stdout and "accuracy (printed by train.py), higher is better" in " ".join(
         done.stdout.split()
@@ -137,10 +155,12 @@ def test_higher_is_better_under_a_guard_and_noise_that_cannot_be_measured(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_metric_that_never_comes_ends_the_night_with_the_reason(tmp_path: Path) -> None:
+def test_a_metric_that_never_comes_ends_the_night_with_the_reason(
+    tmp_path: Path, on_shared_ray: Mapping[str, str]
+) -> None:
     train = "print('---')\nif not 1:\n    print('val_bpb: 1')\nprint('val_bbp: 0.99')\n"
     root = repository(tmp_path / "fork", **{"train.py": train})
-    done = launch(root, "--budget", "1")
+    done = launch(root, on_shared_ray, "--budget", "1")
     assert done.returncode == 1
     assert "the baseline crashes on every agent" in done.stderr
     assert "printed no number for val_bpb: neither `val_bpb: NUMBER`" in done.stderr
@@ -152,9 +172,7 @@ def test_a_part_of_a_repository_is_its_own_project_and_not_taken_for_the_whole(t
     root = repository(tmp_path / "fork", **{"train.py": TRAIN, "prepare.py": PREPARE})
     (root / "part").mkdir()
     (root / "part" / "swarm.toml").write_text("budget = 1\n")
-    done = launch(root / "part", "--dry-run")
-    assert done.returncode == 2 and "nothing says which files may be edited" in done.stderr
+    assert "nothing says which files may be edited" in refused(root / "part")
     (root / "part" / "swarm.toml").unlink()
-    done = launch(root / "part", "--dry-run")
-    assert done.returncode == 2 and f"but {root} is: name that with -C {root}" in done.stderr
+    assert f"but {root} is: name that with -C {root}" in refused(root / "part")
     assert not (root / ".swarm").exists()

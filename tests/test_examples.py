@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.project.project import load_project
+from tests.verbs import called
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FLAGS = {
@@ -33,8 +35,7 @@ FLAGS = {
 def started(name: str, root: Path) -> Path:
     """The example in an empty folder, as its README says."""
     root.mkdir()
-    command = [sys.executable, "-m", "swarm", "init", "--example", name, "-C", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = called("init", "--example", name, "-C", str(root))
     assert done.returncode == 0, done.stdout + done.stderr
     return root
 
@@ -55,14 +56,17 @@ def test_every_example_is_tested_and_explained() -> None:
     ],
 )
 @pytest.mark.long
-def test_the_example_is_improved(name: str, metric: str, direction: str, tmp_path: Path) -> None:
+def test_the_example_is_improved(
+    name: str, metric: str, direction: str, tmp_path: Path, on_shared_ray: Mapping[str, str]
+) -> None:
     if name == "cpp" and not shutil.which("c++"):
         pytest.skip("no C++ compiler is installed")
     root = started(name, tmp_path / name)
     project = load_project(root)
     assert (project.metric, project.direction) == (metric, direction)
     command = [sys.executable, "-m", "swarm", "launch", "--repo", str(root), "--device", "sim", "--agents", "1"]
-    done = subprocess.run([*command, *FLAGS[name]], capture_output=True, text=True, timeout=400, check=False)
+    command += FLAGS[name]
+    done = subprocess.run(command, env=on_shared_ray, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     with contextlib.closing(Ledger(ledger_path(root))) as ledger:
         kept = ledger.rows("SELECT gain FROM experiments WHERE baseline = 0 AND status = 'keep'")

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from swarm import cli
 from swarm.lab.simulation.project import make_project
 from swarm.project.project import load_project
+from tests.verbs import called
 
 SKILL = (Path(__file__).parents[1] / ".agents" / "skills" / "autoresearch" / "SKILL.md").read_text()
 LINES = [
@@ -24,7 +25,8 @@ LINES = [
     for line in block.splitlines()
 ]  # fmt: skip
 SMALL = ["--device", "sim", "--agents", "1", "--tag", "apr5", "--max-experiments", "200", "--researcher", "sweep"]
-PATIENCE = 300.0
+PATIENCE = 500.0  # seconds, on a machine that is slow
+Run = Callable[[str], tuple[int, str]]
 
 
 def test_it_is_found_by_its_words() -> None:
@@ -49,39 +51,47 @@ def test_every_verb_it_uses_can_answer_in_json() -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    root = make_project(tmp_path / "project", budget=0.3)
+    root = make_project(tmp_path / "project", budget=2.0)  # runs that sleep: they go on while the commands are tried
     yield root
-    subprocess.run([sys.executable, "-m", "swarm", "stop", "-C", str(root), "--now"], capture_output=True, check=False)
+    called("stop", "-C", str(root), "--now")
 
 
-def run(root: Path, line: str) -> tuple[int, str]:
-    """A line of the skill, on a machine without GPUs."""
-    verb, *rest = shlex.split(line)[3:]
-    more = SMALL if verb == "launch" else []
-    command = [sys.executable, "-m", "swarm", verb, "-C", str(root), *rest, *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0 or done.stderr.count("\n") == 1, done.stderr
-    return done.returncode, done.stdout
+@pytest.fixture
+def run(root: Path, on_shared_ray: Mapping[str, str]) -> Run:
+    """Runs a line of the skill, on a machine without GPUs: its exit code and what it prints."""
+
+    def run(line: str) -> tuple[int, str]:
+        verb, *rest = shlex.split(line)[3:]
+        words = [verb, "-C", str(root), *rest]
+        if verb == "launch":
+            command = [sys.executable, "-m", "swarm", *words, *SMALL]
+            done = subprocess.run(command, env=on_shared_ray, capture_output=True, text=True, check=False)
+        else:
+            done = called(*words)
+        assert done.returncode == 0 or done.stderr.count("\n") == 1, done.stderr
+        return done.returncode, done.stdout
+
+    return run
 
 
-def wait_for_a_verdict(root: Path) -> None:
+def wait_for_a_verdict(run: Run) -> None:
     until = time.monotonic() + PATIENCE
-    while not json.loads(run(root, "python -m swarm status --json")[1])["experiments"]:
+    while not json.loads(run("python -m swarm status --json")[1])["experiments"]:
         assert time.monotonic() < until
         time.sleep(0.3)
 
 
 @pytest.mark.long
-def test_its_commands_lead_through_a_night(root: Path) -> None:
+def test_its_commands_lead_through_a_night(run: Run) -> None:
     said: dict[str, str] = {}
     for line in LINES:
-        code, out = run(root, line)
+        code, out = run(line)
         nothing_kept = code == 2 and "champion" in line
         assert code == 0 or nothing_kept or (code == 1 and "doctor" in line), line
         if "--json" in line and not nothing_kept:
             said[line.split()[3]] = json.loads(out)
         if "--detach" in line:
-            wait_for_a_verdict(root)
+            wait_for_a_verdict(run)
     assert said["doctor"] and all({"name", "ok", "told", "remedy"} <= set(check) for check in said["doctor"])
     assert said["launch"]["tag"] == "apr5"
     assert said["stop"]["status"] == said["status"]["status"] == "stopped"

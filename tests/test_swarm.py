@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -21,9 +22,10 @@ from swarm.history.results_writer import results_header
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
+from tests.verbs import called
 
 SWARM = [sys.executable, "-m", "swarm"]
-PATIENCE = 300.0
+PATIENCE = 1000.0  # seconds, on a machine that is slow
 
 
 @pytest.fixture
@@ -35,9 +37,20 @@ def project(tmp_path: Path) -> Iterator[Path]:
         process.kill()
 
 
-def swarm(root: Path, verb: str, *flags: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def after_a_night(finished_night: Path, tmp_path: Path) -> Iterator[Path]:
+    """The synthetic project with a finished swarm, apr5."""
+    root = shutil.copytree(finished_night, tmp_path / "project")
+    yield root
+    for process in processes_of(root):
+        process.kill()
+
+
+def swarm(
+    root: Path, verb: str, *flags: str, check: bool = True, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [*SWARM, verb, "-C", str(root), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -52,7 +65,7 @@ def start(root: Path, *flags: str) -> subprocess.Popen[str]:
 
 
 def status(root: Path) -> dict:
-    return json.loads(swarm(root, "status", "--json").stdout)
+    return json.loads(called("status", "-C", str(root), "--json").stdout)
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
@@ -141,7 +154,8 @@ def test_eight_agents_each_see_a_gpu_of_their_own(project: Path, tmp_path: Path)
 
 
 @pytest.mark.long
-def test_a_killed_launcher_resumes_and_loses_nothing(project: Path) -> None:
+def test_a_killed_launcher_resumes_and_loses_nothing(project: Path, on_shared_ray: Mapping[str, str]) -> None:
+    """It has a Ray of its own, which dies with it; the resumed one joins a cluster that is there."""
     launcher = start(project, "--agents", "2", "--max-experiments", "30")
     wait_for(lambda: judged(project) >= 5, "five verdicts")
     launcher.kill()
@@ -151,7 +165,8 @@ def test_a_killed_launcher_resumes_and_loses_nothing(project: Path) -> None:
     known = {name: sha for name, sha in refs(project).items() if name.startswith("refs/experiments/")}
     lost = sorted(known)[0]  # a baseline's: its commit was projected when it was judged
     git(project, "update-ref", "-d", lost)
-    swarm(project, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", "--resume", "--max-experiments", "8")
+    flags = ("--tag", "apr5", "--device", "sim", "--agents", "2", "--resume", "--max-experiments", "8")
+    swarm(project, "launch", *flags, env=on_shared_ray)
     told = status(project)
     assert told["status"] == "finished"
     assert told["experiments"] >= 8
@@ -164,7 +179,7 @@ def test_the_first_interrupt_drains(project: Path) -> None:
     launcher = start(project, "--agents", "2")
     wait_for(lambda: judged(project) >= 3, "three verdicts")
     os.killpg(launcher.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
-    output, _ = launcher.communicate(timeout=PATIENCE)
+    output, _ = launcher.communicate()
     assert launcher.returncode == 0, output
     assert "has ended: drained" in output
     assert status(project)["status"] == "stopped"
@@ -179,7 +194,7 @@ def check_drained(root: Path) -> None:
 
 
 def test_the_second_interrupt_stops_and_leaves_no_process(tmp_path: Path) -> None:
-    root = make_project(tmp_path / "project", budget=30.0)
+    root = make_project(tmp_path / "project", budget=600.0)
     launcher = start(root, "--agents", "2")
     wait_for(lambda: list((root / ".swarm").glob("apr5/gpu*/runs/*/heartbeat.jsonl")), "a training runs")
     os.killpg(launcher.pid, signal.SIGHUP)  # the terminal is closed: nothing changes
@@ -187,9 +202,9 @@ def test_the_second_interrupt_stops_and_leaves_no_process(tmp_path: Path) -> Non
     time.sleep(0.5)
     begun = time.monotonic()
     os.killpg(launcher.pid, signal.SIGINT)
-    output, _ = launcher.communicate(timeout=PATIENCE)
+    output, _ = launcher.communicate()
     assert launcher.returncode == 130, output
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 300  # half of what a run lasts
     with contextlib.closing(Ledger(ledger_path(root))) as ledger:
         assert ledger.value("SELECT count(*) FROM runs WHERE state = 'running'") == 0
         assert ledger.value("SELECT count(*) FROM runs WHERE state IN ('measured', 'crashed')") == 0
@@ -205,7 +220,7 @@ def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -
     assert second.returncode == 2
     assert "already running" in second.stderr
     swarm(project, "tell", "try", "smaller", "batches")
-    frame = swarm(project, "watch", "--once").stdout
+    frame = called("watch", "-C", str(project), "--once").stdout
     assert "apr5" in frame and "gpu1" in frame
     wait_for(lambda: "step" in swarm(project, "show", "gpu0").stdout, "the log of a run")
     swarm(project, "stop")
@@ -217,11 +232,10 @@ def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -
 
 
 @pytest.mark.long
-def test_a_second_night_knows_the_first(project: Path) -> None:
-    flags = ("--device", "sim", "--agents", "2", "--max-experiments")
-    swarm(project, "launch", "--tag", "apr5", *flags, "4")
-    first = status(project)
-    swarm(project, "launch", "--tag", "apr6", "--from", "apr5", *flags, "3")
+def test_a_second_night_knows_the_first(after_a_night: Path, on_shared_ray: Mapping[str, str]) -> None:
+    project, first = after_a_night, status(after_a_night)
+    flags = ("--device", "sim", "--agents", "2", "--max-experiments", "3")
+    swarm(project, "launch", "--tag", "apr6", "--from", "apr5", *flags, env=on_shared_ray)
     with contextlib.closing(Ledger(ledger_path(project))) as ledger:
         rows = ledger.rows("SELECT intent FROM experiments WHERE baseline = 0 AND state != 'abandoned'")
         intents = [row["intent"] for row in rows]
@@ -235,10 +249,13 @@ def test_a_second_night_knows_the_first(project: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["crash", pytest.param("oom", marks=pytest.mark.slow)])
-def test_a_train_py_that_crashes_everywhere_ends_the_night(tmp_path: Path, fault: str) -> None:
+def test_a_train_py_that_crashes_everywhere_ends_the_night(
+    tmp_path: Path, fault: str, on_shared_ray: Mapping[str, str]
+) -> None:
     root = make_project(tmp_path / "project", budget=0.5, fault=fault)
-    done = swarm(root, "launch", "--tag", "apr5", "--device", "sim", "--agents", "2", check=False)
-    assert done.returncode == 1
+    flags = ("--tag", "apr5", "--device", "sim", "--agents", "2")
+    done = swarm(root, "launch", *flags, check=False, env=on_shared_ray)
+    assert done.returncode == 1, done.stdout + done.stderr
     assert "the baseline crashes on every agent" in done.stderr
     assert "Traceback" in done.stderr
     wait_for(lambda: not processes_of(root), "all processes of the swarm gone")

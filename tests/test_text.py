@@ -75,3 +75,11 @@ def test_what_an_editor_changed_unasked_is_changed_back():
     assert written_like("größe = 1\n".encode("latin-1"), "größe = 2\n".encode()) == "größe = 2\n".encode("latin-1")
     assert written_like(b"gr\xf6\xdfe", "→".encode()) == "→".encode(), "the old encoding lacks it"
     assert written_like(b"a\r\nb\n", b"a\nb\r\n") == b"a\nb\r\n" and written_like(b"", b"x\r\ny\r\n") == b"x\ny\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+def test_text_in_any_encoding_is_proper_and_data_is_not(encoding):
+    assert read_text("préfix = 1\n\ttabs\xa0and\n".encode(encoding)).is_proper
+    assert not read_text("a\0b".encode(encoding)).is_proper
+    assert not read_text(b"\xff\xfe" + bytes(range(256)) * 2).is_proper
+    assert not read_text(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").is_proper

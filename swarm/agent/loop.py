@@ -111,8 +111,8 @@ class Agent:
         self.drafting.run_seconds = run.seconds
         verdict = await self._record(run)
         await self._watch_crashes(verdict, run)
-        lost = run.failure is Failure.INFRASTRUCTURE and verdict is None  # with one, the board took it for its code's
-        self.faults = self.faults + 1 if lost else 0
+        taken = verdict is not None and work.purpose is not Purpose.BASELINE  # by the board, for its code's own failure
+        self.faults = self.faults + 1 if run.failure is Failure.INFRASTRUCTURE and not taken else 0
         if self.faults >= MACHINE_FAULTS:
             raise MachineFault(f"{self.faults} faults of the machine in a row: {run.reason}")
 

@@ -7,7 +7,6 @@ reason opens it once, and every change of the trunk that could matter to it open
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from swarm.ledger import swarms, trunk
@@ -15,6 +14,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.rows import ExperimentRow, ExperimentState
 from swarm.ledger.transaction import Transaction
 from swarm.records import Duplicate, Outcome, Rung, Status
+from swarm.text import moment
 
 FAR = 3  # changes of the trunk after which what was not refuted may look otherwise
 DIFF = 1_200  # characters of an earlier change that are shown
@@ -32,6 +32,7 @@ class Standing(StrEnum):
     REFUTED = "refuted"  # a gain of even half a sigma is unlikely
     UNPROVEN = "unproven"  # no gain showed, which does not rule out a small one
     NEAR_MISS = "near miss"  # could not be distinguished from its parent
+    HELD = "held"  # measured better than any honest edit: a person looks at it
     BROKE_GUARD = "broke a guard"  # whatever it gained
     NOOP = "no-op"  # its edit did nothing: the idea itself was never tested
     CRASHED = "crashed"
@@ -53,6 +54,8 @@ def standing(status: str | None, outcome: Outcome | None, high: float | None, si
         return Standing.NOOP
     if outcome is Outcome.BROKE_GUARD:
         return Standing.BROKE_GUARD
+    if outcome is Outcome.HELD:
+        return Standing.HELD
     if outcome and outcome.is_near_miss:
         return Standing.NEAR_MISS
     return without_gain(high, sigma)
@@ -96,7 +99,7 @@ def account(row: ExperimentRow, sigma: float | None) -> str:
         return f"{head}: it is the untouched code"
     if row.judged is None:
         return f"{head}, by {row.owner}: {LIVE.get(row.state, row.state)}"
-    when = datetime.fromtimestamp(row.judged, UTC)
+    when = moment(row.judged)
     came = f"{row.status}, {standing_of(row, sigma)}, {_evidence(row)}; {row.reason}"
     lines = [f"{head}, by {row.agent}, {when:%Y-%m-%d %H:%M} UTC: {came}"]
     if row.diff:

@@ -11,6 +11,7 @@ from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
 from swarm.judge.exact import is_repeated
 from swarm.judge.guards import breach
+from swarm.judge.head_start import find_head_start
 from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
 from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
@@ -20,7 +21,7 @@ from swarm.ledger.measurements import Which, noise, values
 from swarm.ledger.rows import ExperimentRow, RunRow, RunState
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.transaction import Transaction
-from swarm.records import Failure, Outcome, Purpose, Run, Rung, Status, Verdict
+from swarm.records import Check, Failure, Outcome, Purpose, Run, Rung, Status, Verdict
 
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 INTERRUPTIONS = 10  # people may stop and resume a swarm; a training that always ends its own guard may not
@@ -36,7 +37,7 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if row.state is RunState.LOST:
         runs.store_late(tx.ledger, run)
         return None
-    run = own_word.settled(tx, row, undisturbed(tx, row, _finite(tx, run)))
+    run = own_word.settled(tx, row, undisturbed(tx, row, _within_its_time(tx, row, _finite(tx, run))))
     state = _state(row, run)
     runs.store_result(tx, run, state, steps_of(run))
     agents.add_seconds(tx, agent, run.seconds)
@@ -101,6 +102,14 @@ def _finite(tx: Transaction, run: Run) -> Run:
     if run.metrics is None or foreign.finite(run.metrics.value) is not None:
         return run
     return replace(run, metrics=None, failure=Failure.NAN, reason=f"{tx.swarm.metric} is {run.metrics.value}")
+
+
+def _within_its_time(tx: Transaction, row: RunRow, run: Run) -> Run:
+    """The run itself; or, where beside its parent's it shows that it trained outside its clock, the same as invalid."""
+    if run.metrics is None or not run.metrics.audited or row.source == row.parent:
+        return run
+    found = find_head_start(run, runs.measured_runs_of(tx, row.parent), tx.swarm.budget)
+    return replace(run, metrics=None, failure=Failure.INVALID, reason=found, check=Check.CLOCK) if found else run
 
 
 def _state(row: RunRow, run: Run) -> RunState:

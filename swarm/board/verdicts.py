@@ -16,8 +16,10 @@ def close(tx: Transaction, row: ExperimentRow, verdict: Verdict, failure: Failur
 
 def _kind(verdict: Verdict) -> str:
     """What the line is called: the word of results.tsv, or what says more."""
-    if verdict.outcome is Outcome.BASELINE or verdict.outcome.is_near_miss:
-        return Outcome.NEAR_MISS if verdict.outcome.is_near_miss else Outcome.BASELINE
+    if verdict.outcome.is_near_miss:
+        return Outcome.NEAR_MISS
+    if verdict.outcome in (Outcome.BASELINE, Outcome.HELD):
+        return verdict.outcome
     return str(verdict.status)
 
 
@@ -29,6 +31,6 @@ def _text(title: str, verdict: Verdict) -> str:
             return f"{title}: {verdict.reason.partition(':')[0]}"
         case Outcome.BROKE_GUARD:
             return f"{verdict.reason} ({title})"
-        case Outcome.CRASHED:
+        case Outcome.CRASHED | Outcome.HELD:
             return f"{title}: {verdict.reason}"
     return f"{title}: {verdict.reason}" if verdict.outcome.is_near_miss else title

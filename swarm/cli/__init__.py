@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from swarm import __version__
-from swarm.cli import archive, confirm, develop, init, launch, look, steer
+from swarm.cli import archive, confirm, develop, init, judge, launch, look, steer
 from swarm.errors import SwarmError
+from swarm.text import printable
 
 DESCRIPTION = """\
 Autonomous research on your training code: one agent per GPU edits the code,
@@ -20,7 +21,7 @@ trains it, keeps what is better, and shares what it learned with all others."""
 
 GROUPS = {  # the verbs as --help lists them
     "every day": ("init", "launch", "watch", "status", "show", "report", "tell", "stop", "doctor"),
-    "now and then": ("attach", "confirm", "export", "import", "prune"),
+    "now and then": ("attach", "confirm", "judge", "export", "import", "prune"),
     "for developers of the swarm": ("bench", "simulate", "chaos"),
 }
 FIRST = "A first swarm overnight:  python prepare.py && python -m swarm launch --hours 8"
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(arguments)
         return options.verb(options)
     except SwarmError as error:
-        print(f"swarm: {error}", file=sys.stderr)
+        print(f"swarm: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"swarm {__version__}")
     verbs = parser.add_subparsers(prog=parser.prog, metavar="VERB", required=True, help=argparse.SUPPRESS)
-    for module in (init, launch, look, steer, confirm, archive, develop):
+    for module in (init, launch, look, steer, confirm, judge, archive, develop):
         module.add_to(verbs)
     parser.epilog = "\n\n".join([*_overview(verbs.choices), "`python -m swarm VERB --help` explains a verb.", FIRST])
     return parser

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from swarm.cli.options import add_verb, reading, root_of, swarm_root_of
 from swarm.cli.output import print_json
 from swarm.errors import SwarmError, UsageError
+from swarm.named_file import read_named
 
 if TYPE_CHECKING:
     from swarm.history.earlier import Aside
@@ -124,6 +125,6 @@ def _nothing_in(name: str, metric: str, metrics: Mapping[str, str], aside: Seque
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}; nothing was imported") from error
+        return read_named(path)
+    except UsageError as error:
+        raise UsageError(f"{error}; nothing was imported") from error

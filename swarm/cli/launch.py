@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
@@ -120,7 +120,9 @@ def launch(options: argparse.Namespace) -> int:
     flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory", "json")}
     config, settings = read_config(flags, load_settings(root), os.environ)
     chosen = any(setting.name == "policy" and setting.origin != "default" for setting in settings)
-    find_slots = _slot_finder(config.address or os.environ.get("RAY_ADDRESS"))
+    find_slots = _slot_finder(
+        config.address or os.environ.get("RAY_ADDRESS"), sys.stderr if options.json else sys.stdout
+    )
     plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots)), chosen)
     if options.json:
         return _launch_for_programs(tried(plan, chosen), flags)
@@ -139,16 +141,17 @@ def launch(options: argparse.Namespace) -> int:
     return _run(plan, screen)
 
 
-def _slot_finder(address: str | None) -> Callable[[Config, str], SlotAssignment]:
-    """Where agents can work: on the GPUs of the cluster at `address`, or else on this machine."""
+def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str], SlotAssignment]:
+    """Where agents can work: on the GPUs of the cluster at `address`, told on `screen`, or else on this machine."""
     if not address:
         from swarm.launch.slots import local_slots
 
         return local_slots
     from swarm.coordinator.cluster_gpus import cluster_slots
 
-    print(f"asking the cluster at {address} for GPUs", flush=True)
-    return functools.partial(cluster_slots, address, functools.partial(print, flush=True))
+    say = functools.partial(print, file=screen, flush=True)
+    say(f"asking the cluster at {address} for GPUs")
+    return functools.partial(cluster_slots, address, say)
 
 
 def _run(plan: Any, screen: Console) -> int:

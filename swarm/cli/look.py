@@ -15,6 +15,7 @@ from swarm.text import whole
 
 if TYPE_CHECKING:
     from swarm.ledger.database import Ledger
+    from swarm.records import Run
     from swarm.snapshot.records import ExperimentView, Snapshot
 
 
@@ -80,9 +81,12 @@ def show(options: argparse.Namespace) -> int:
 
             write_exactly(mail(snapshot, view, patch, champion=options.what == "champion"))
         elif options.json:
+            from swarm.views.clocked import clocked
             from swarm.views.experiment import experiment_json
 
-            print_json(experiment_json(snapshot, view) | {"patch": whole(patch)})
+            clock = [clocked(run) for run in _with_parent(ledger, view)]
+            details = {"patch": whole(patch), "clock": clock[0], "parents_clock": clock[1]}
+            print_json(experiment_json(snapshot, view) | details)
         else:
             _show_experiment(snapshot, view, whole(patch), ledger)
     return 0
@@ -109,16 +113,25 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
-    from swarm.ledger.runs import newest_result
+    from swarm.views.clocked import clocked_line
     from swarm.views.confirmation_results import confirmations_of
     from swarm.views.experiment import render_experiment
     from swarm.views.formatting import Scale
 
-    run = newest_result(ledger, view.id)
+    run, parent = _with_parent(ledger, view)
     tail = run.log_tail if run and view.failure else ""
     runs = [run for run in snapshot.runs if run.experiment == view.id]
     tests = confirmations_of(snapshot, view.id)
-    console().print(render_experiment(view, runs, patch, tail, Scale.of(snapshot), snapshot.sigma, tests))
+    scale, clock = Scale.of(snapshot), clocked_line(run, parent)
+    console().print(render_experiment(view, runs, patch, tail, scale, snapshot.sigma, tests, clock))
+
+
+def _with_parent(ledger: Ledger, view: ExperimentView) -> tuple[Run | None, Run | None]:
+    """The newest run of an experiment, and of its parent's code."""
+    from swarm.ledger.experiments import experiment
+    from swarm.ledger.runs import newest_parent_run, newest_result
+
+    return newest_result(ledger, view.id), newest_parent_run(ledger, experiment(ledger, view.id))
 
 
 def _show_agent(snapshot: Snapshot, options: argparse.Namespace, is_running: Callable[[], bool]) -> int:

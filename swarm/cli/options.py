@@ -39,8 +39,12 @@ def add_time(add: Callable[..., Any], name: str, unit: Unit = Unit.SECONDS, **mo
 def root_of(options: argparse.Namespace) -> Path:
     """The folder that is researched: that of -C, or the current one. It may be a part of its repository."""
     start = Path(options.directory).absolute()
-    if not start.is_dir():
-        raise UsageError(f"-C {options.directory}: there is no such folder")
+    try:
+        there = start.is_dir()
+    except OSError:  # a name of thousands of characters
+        there = False
+    if not there:
+        raise UsageError(f"-C {options.directory:.200}: there is no such folder")
     if not _around(start):
         raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with -C FOLDER")
     return start

@@ -162,7 +162,7 @@ class Swarm:
         """A stop may come from a signal here, from `swarm stop` through its file, or from the board."""
         file = self.plan.folder / "stop"
         if file.exists():
-            self.word = "now" if file.read_text().strip() == "now" else self.word or "drain"
+            self.word = "now" if file.read_bytes().strip() == b"now" else self.word or "drain"
             file.unlink()
         if self.word and self.word != self._passed_on:
             self._cut_off = time.monotonic() + PARTING if self.word == "now" else None
@@ -172,7 +172,7 @@ class Swarm:
             for supervisor in self._supervisors:
                 supervisor.halt()
         for note in sorted(self.plan.folder.glob("tell-*.txt")):
-            self._ask("tell", note.read_text())
+            self._ask("tell", note.read_text(errors="replace"))
             note.unlink()
 
     def _is_stopped(self, ledger: Ledger) -> bool:
@@ -372,6 +372,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
                 "categories": plan.code.categories,
                 "checks": list(plan.project.checks),
                 "hidden": bool(plan.project.hidden),
+                "demonstration": plan.demonstration,
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
             }
         )

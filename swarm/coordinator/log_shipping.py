@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from swarm.execution.logs import read_plain
 
 KINDS = {"logs": "*.log", "transcripts": "*.md"}  # what is copied, by folder
 MOST = 256 * 1024  # bytes that travel with one sign of life
@@ -29,23 +33,23 @@ class LogShipper:
 
     def next(self) -> LogChunk | None:
         """The next chunk, oldest file first; None where nothing is new."""
-        for path, size in sorted(self._files(), key=lambda file: file[0].stat().st_mtime):
+        for _, path, size in sorted(self._files()):
             name = path.relative_to(self._folder).as_posix()
             start = self._sent.get(name, 0)
             if start < size:
-                with path.open("rb") as file:
-                    file.seek(start)
-                    content = file.read(MOST)
+                content = read_plain(path, MOST, start=start)
                 self._sent[name] = start + len(content)
-                return LogChunk(name, start, content)
+                if content:
+                    return LogChunk(name, start, content)
         return None
 
-    def _files(self) -> Iterator[tuple[Path, int]]:
+    def _files(self) -> Iterator[tuple[float, Path, int]]:
         for kind, pattern in KINDS.items():
             for path in self._folder.glob(f"{kind}/{pattern}"):
-                status = path.stat()
-                if status.st_mtime >= self._born:
-                    yield path, status.st_size
+                with contextlib.suppress(OSError):  # it is gone again
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode) and status.st_mtime >= self._born:
+                        yield status.st_mtime, path, status.st_size
 
 
 def store(folder: Path, chunk: LogChunk) -> None:

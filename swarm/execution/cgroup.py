@@ -45,6 +45,11 @@ def _left(group: Path, most: str, used: str, cache: str) -> float:
     return (int(limit[0]) - int(usage[0]) + int(stat.get(cache, "0"))) / 2**20
 
 
+def own_group(controller: str) -> Path | None:
+    """The folder of this process's own group; of version 2 where the `controller` is ""."""
+    return next((group for group in _groups(controller) if group.is_dir()), None)
+
+
 def _groups(controller: str) -> Iterator[Path]:
     """The folders of this process's group and of those around it, as far as they can be seen from here; of version 2
     where the `controller` is ""."""

@@ -6,6 +6,7 @@ and not for this one, the failure is of our making, and its reason ends with the
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -19,9 +20,14 @@ from swarm.execution.included import KEYS, PRIVATE
 from swarm.execution.named_paths import named_paths, words
 from swarm.execution.sandbox import Bounds
 from swarm.execution.spec import Spec
+from swarm.project.candidates import walk
 from swarm.project.environment import own_environment
+from swarm.project.patterns import rank
 from swarm.project.project import Project
+from swarm.project.reading import text_of
+from swarm.project.running import is_code
 
+CODE_FILES = 200  # of the project's own code that are searched for paths
 LINES = 60  # of a log's end that are looked at
 
 _MISSING = re.compile(
@@ -85,7 +91,7 @@ class Place:
     closed: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
     secret: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()  # editable and fixed files
+    code: tuple[str, ...] = ()  # editable and fixed files, folders and globs
 
     @staticmethod
     def of(spec: Spec, project: Project) -> Place:
@@ -180,7 +186,7 @@ def _installed(environment: Path, name: str) -> bool:
 def _added(environment: Path) -> Iterator[Path]:
     """Folders that an environment takes packages from, as `pip install -e` leaves them."""
     for file in environment.glob("lib/python*/site-packages/*.pth"):
-        for line in file.read_text(errors="replace").splitlines()[:100]:
+        for line in text_of(file).splitlines()[:100]:
             if line.startswith("/"):
                 yield Path(line)
 
@@ -317,13 +323,19 @@ def _pointer(word: str, place: Place) -> str:
 
 def _of_the_code(place: Place) -> str:
     """Where a log names no path, as of a program in C or Rust: a path that the code names, and the copy lacks."""
-    for name in place.code[:50]:
-        file = place.copy / name
-        if file.is_file() and file.stat().st_size < 2**20:
-            for word in named_paths(file.read_text(errors="replace"), file.suffix == ".py"):
-                if found := _tried(_missing, word, place):
-                    return found
+    for name in _code_files(place):
+        for word in named_paths(text_of(place.copy / name), name.endswith(".py")):
+            if found := _tried(_missing, word, place):
+                return found
     return ""
+
+
+def _code_files(place: Place) -> list[str]:
+    """The files of the patterns in `code`: its folders and globs written out, what is named by itself first."""
+    plain = [name for name in place.code if (place.copy / name).is_file()]
+    others = [name for name in place.code if name not in plain]
+    below = (name for name in walk(place.copy) if is_code(name) and rank(name, others) >= 0) if others else ()
+    return list(dict.fromkeys((*plain, *itertools.islice(below, CODE_FILES))))[:CODE_FILES]
 
 
 def _inside(word: str, place: Place) -> str:

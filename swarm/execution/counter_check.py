@@ -3,7 +3,7 @@
 The judge compares how far runs of the same code came, so a training must not choose that number. It is counted by the
 loader and written by the harness, both fixed files. Still they share a process with the edited code: these checks find
 false reports, not code that reaches into the loader and stays consistent. The compute of a run is bounded by the clock
-outside (`outcome.over_time`), and its metric is measured by the referee.
+outside (`clock_check.over_time`), and its metric is measured by the referee.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class GpuWatch:
         self._nvml: Any = gpu.driver()
         self._events: Any = None
         self._errors = self._uncorrected()
-        self._there = gpu.load(uuid) is not None
+        self._there = self._nvml is not None and gpu.load(uuid) is not None
         if self._nvml:
             with self._silence():
                 events = self._nvml.nvmlEventSetCreate()
@@ -36,7 +36,7 @@ class GpuWatch:
     def fault(self) -> str:
         """What went wrong with the GPU since, in one line; "" where the driver knows of nothing. Asked once: the watch
         ends with it."""
-        if self._nvml is None or not self._there:
+        if not self._there:
             return ""
         xids = [xid for xid in self._xids() if xid in OF_THE_HARDWARE]
         self.close()

@@ -24,7 +24,10 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from swarm.errors import UsageError
 from swarm.execution import process_table
+from swarm.execution.cpu_group import CpuGroup
+from swarm.execution.cpu_time import CpuTime
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
 from swarm.execution.plain_file import is_plain, open_plain
@@ -102,23 +105,29 @@ class Guard:
     def _run_step(self, step: Step) -> StepResult:
         for path in step.clears:
             remove(Path(path))
+        group = CpuGroup.make() if step.group else None
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
             self._tree.adopt(child.pid)  # from now on it counts
-        usage = ResourceMonitor(step, self._tree)  # before it starts: what is there now is not its own
+        cpu = CpuTime(self._tree, group)
+        usage = ResourceMonitor(step, self._tree, cpu)  # before it starts: what is there now is not its own
         started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
-        cpu, result = self._cpu(), StepResult(step.name, step.argv[0], started)
+        result = StepResult(step.name, step.argv[0], started)
         try:
-            result = self._watch(step, usage, child or self._start(step, output), result)
+            result = self._watch(step, usage, child or self._start(step, output, group), result)
         except (OSError, subprocess.SubprocessError) as error:
             result = replace(result, error=f"{step.argv[0]} cannot be started: {error}")
         finally:
             self._selector.unregister(output.source)
             output.close()
+        seconds = cpu.add(self._tree.living())
+        if group:
+            group.remove()
         result = replace(
             result,
             seconds=time.monotonic() - clock,
-            cpu_seconds=max(result.cpu_seconds, self._cpu() - cpu),  # a child never waited for counted while alive
+            cpu_seconds=seconds,
+            counted_by=cpu.method,
             memory_killed=_memory_kills() > kills,
             log_broken=output.log.broken,
             stood_still=self._standstill.seconds - still,
@@ -134,10 +143,11 @@ class Guard:
         self._selector.register(output.source, selectors.EVENT_READ, output.pump)
         return output
 
-    def _start(self, step: Step, output: LogPipe) -> subprocess.Popen[bytes]:
+    def _start(self, step: Step, output: LogPipe, group: CpuGroup | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             step.argv, cwd=step.cwd, env=dict(step.env), stdin=subprocess.PIPE if step.early else subprocess.DEVNULL,
-            stdout=output.sink, stderr=output.sink, start_new_session=True, preexec_fn=lambda: _apply_limits(step),
+            stdout=output.sink, stderr=output.sink, start_new_session=True,
+            preexec_fn=lambda: _apply_limits(step, group),
         )  # fmt: skip
 
     def _start_early(self, step: Step) -> None:
@@ -164,14 +174,14 @@ class Guard:
         self._end_tree(at_once=reason in AT_ONCE)
         result = replace(
             result,
-            start=usage.start,
-            start_cpu=usage.start_cpu,
-            cpu_seconds=usage.max_cpu_seconds,
             idle=usage.idle_seconds,
             memory_mb=usage.memory_mb,
             peak_mb=usage.peak_mb,
             gpu_peak_mb=usage.gpu_peak_mb,
         )
+        if usage.first and usage.last:
+            result = replace(result, start=usage.first.wall, start_cpu=usage.first.cpu)
+            result = replace(result, last=usage.last.wall, last_cpu=usage.last.cpu, compiled=usage.compiled)
         return self._with_exit(child, replace(result, ended_by=reason, max_rss_mb=usage.max_rss_mb))
 
     def _with_exit(self, child: subprocess.Popen[bytes], result: StepResult) -> StepResult:
@@ -191,9 +201,6 @@ class Guard:
         root = Path(self._spec.root)
         files = (path for path, sha in self._spec.fixed.items() if _sha256(root / path) != sha)
         return (*files, *(path for path, target in self._spec.links.items() if _target(root / path) != target))
-
-    def _cpu(self) -> float:
-        return self._tree.cpu_seconds(self._tree.living())
 
     def _end_tree(self, at_once: bool = False) -> None:
         self._tree.terminate(0.0 if at_once else self._spec.grace, self._pump)
@@ -236,12 +243,14 @@ class Guard:
         deadline = time.monotonic() + self._spec.lock_wait
         try:
             self._lock = HostLock(Path(self._spec.lock))
+            while not self._called_off and not self._lock.take(f"guard {os.getpid()} of run {self._spec.run}"):
+                if time.monotonic() >= deadline:
+                    return f"{self._lock.holder() or 'another run'} holds {self._spec.lock}"
+                self._pump(_TICK)
         except OSError as error:
             return f"the lock {self._spec.lock} cannot be opened: {error}"
-        while not self._called_off and not self._lock.take(f"guard {os.getpid()} of run {self._spec.run}"):
-            if time.monotonic() >= deadline:
-                return f"{self._lock.holder() or 'another run'} holds {self._spec.lock}"
-            self._pump(_TICK)
+        except UsageError as error:
+            return str(error)
         return None
 
     def _record(self, step: str | None, pid: int | None = None) -> None:
@@ -253,8 +262,11 @@ class Guard:
         write_whole(self._folder / STATE, asdict(state))
 
 
-def _apply_limits(step: Step) -> None:
+def _apply_limits(step: Step, group: CpuGroup | None) -> None:
     """Runs in the child before it becomes the step's program."""
+    if group:
+        with contextlib.suppress(OSError):  # then it is counted as without one
+            group.enter()
     process_table.die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if step.disk:

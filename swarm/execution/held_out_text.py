@@ -86,8 +86,8 @@ def read(path: Path) -> Origin:
 
 
 def closed_sources(held_out: Iterable[Path], opened: Sequence[Path]) -> tuple[Path, ...]:
-    """The files and folders that a sandbox must close, as it leaves `opened` readable, and where programs are installed;
-    none where the lists cannot be read, which `demonstration` says.
+    """The files and folders that a sandbox must close, as it leaves `opened` readable, and where programs are
+    installed; none where the lists cannot be read (swarm/launch/demonstration.py says so then).
 
     A folder is closed as a whole where it is a package of which any file is held out.
     """

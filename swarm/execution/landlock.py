@@ -2,12 +2,13 @@
 
     python -I -S landlock.py RULES PROGRAM [ARGUMENT ...]
 
-RULES is a JSON object of lists of paths, or the path of a file with one. The program finds this machine read-only, without what is `closed`; of that,
-what is `readable` all the same; nothing `secret`; and may write to `writable`, whose first folder holds its temporary
-files, and to `devices`. It gets no network, not even TCP to itself, unless `network` is "open"; no memory that is
-shared by a number, no signal out (Linux 6.12), and nothing of root's powers. What Landlock does not know stays open:
-`/dev/shm`, which is the machine's own, sockets that lie in files, before Linux 6.12 those with abstract names, and the
-modes of files that its user owns. Linux 6.2. Stdlib only, and nothing of the swarm, as it is run by its path.
+RULES is a JSON object of lists of paths, or the path of a file with one. The program finds this machine read-only,
+without what is `closed`; of that, what is `readable` all the same; nothing `secret`; and may write to `writable`, whose
+first folder holds its temporary files, and to `devices`. It gets no network, not even TCP to itself, unless `network`
+is "open"; no memory that is shared by a number, no signal out (Linux 6.12), and nothing of root's powers. What Landlock
+does not know stays open: `/dev/shm`, which is the machine's own, sockets that lie in files, before Linux 6.12 those
+with abstract names, and the modes of files that its user owns. Linux 6.2. Stdlib only, and nothing of the swarm, as it
+is run by its path.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from pathlib import Path
+
+from swarm.filelock import take
 
 
 class HostLock:
@@ -13,6 +14,7 @@ class HostLock:
 
     def __init__(self, path: Path) -> None:
         """Opens the file, and creates it and its folder where they are missing; OSError where that is refused."""
+        self._path = path
         with contextlib.suppress(FileExistsError):
             path.parent.mkdir()
             path.parent.chmod(0o1777)
@@ -24,10 +26,9 @@ class HostLock:
             self._file = os.open(path, flags)
 
     def take(self, holder: str) -> bool:
-        """Takes the lock if it is free, and writes `holder` into the file; whether it was."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        """Takes the lock if it is free, and writes `holder` into the file; whether it was. UsageError where the place
+        has no locks."""
+        if not take(self._file, self._path):
             return False
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, holder.encode(), 0)

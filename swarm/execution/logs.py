@@ -90,17 +90,17 @@ def _visible(character: str) -> bool:
     return character.isprintable() or character == "\t"
 
 
-def read_plain(path: Path, limit: int, from_end: bool = False) -> bytes:
+def read_plain(path: Path, limit: int, from_end: bool = False, start: int = 0) -> bytes:
     """At most `limit` bytes of a file that untrusted code may have written; b"" where there is no plain file."""
-    with contextlib.suppress(OSError), open(path, "rb", opener=_open_plain) as stream:
+    with contextlib.suppress(OSError), open(path, "rb", opener=open_plain) as stream:
         status = os.fstat(stream.fileno())
         if stat.S_ISREG(status.st_mode):
-            stream.seek(max(0, status.st_size - limit) if from_end else 0)
+            stream.seek(max(0, status.st_size - limit) if from_end else start)
             return stream.read(limit)
     return b""
 
 
-def _open_plain(path: str, flags: int) -> int:
+def open_plain(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # no link out of the folder, no wait for a pipe
 
 

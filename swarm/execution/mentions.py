@@ -26,6 +26,10 @@ _PART_OF_NAME = re.compile(r"[\w./@-]")
 _WORD_BEFORE = re.compile(
     r"""(?<![\w./@-])(?P<word>[A-Za-z]{1,20}+)(?P<mark>["'`*)\]]{0,2}:?)[ \t\xa0]{1,4}["'`*(\[]{0,3}$"""
 )
+_SUPPOSED = frozenset(("if", "when", "whenever", "unless", "suppose", "assuming"))  # it is not said to be so
+_VALUE = re.compile(r"\W{0,8}[\d.]\S*")  # behind a name in a sentence
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_PAIRS = re.compile(r"[:=|\[\]{}\t]")  # what is between names and values, and in no sentence
 _BEFORE = 48  # characters before a name in which that word is looked for
 NEUTRAL = frozenset(  # words that may stand before a name in prose and leave it what it is
     re.findall(
@@ -64,6 +68,8 @@ class Output:
         for start, end in reversed(spans[-_MOST:]):
             if cell and start < cell.place:
                 break
+            if cell and self._is_in_sentence(start, end):
+                continue  # what is said about a table does not replace it
             if claim := self._claim(start, end, name):
                 return Mention(start, claim)
         if len(spans) > _MOST and not cell:
@@ -106,6 +112,16 @@ class Output:
             return Claim("", f"it stands {len(wanted)} times in one object ({which[:_SHOWN]})")
         return claim_at(self.text, end)
 
+    def _is_in_sentence(self, start: int, end: int) -> bool:
+        """Whether words of prose stand on both sides of the name and its value: `both of them have x = 1, no more`."""
+        first = self.text.rfind("\n", max(0, start - _SHOWN), start) + 1
+        last = self.text.find("\n", end, end + _SHOWN)
+        before, after = self.text[first:start], self.text[end : last if last >= 0 else end + _SHOWN]
+        value = _VALUE.match(after)
+        if value is None or _PAIRS.search(before) or _PAIRS.search(after, value.end()):
+            return False
+        return len(_WORD.findall(before)) >= 3 and len(_WORD.findall(after, value.end())) >= 2
+
     def _is_part_of_phrase(self, start: int, written: str) -> bool:
         """Whether the word before makes another quantity of the name: `best acc`, and `policy loss` for `loss`."""
         left = self.text[max(0, start - _BEFORE) : start]
@@ -113,6 +129,8 @@ class Output:
         if word is None:
             return False
         said = word["word"].lower()
+        if said in _SUPPOSED:
+            return True
         plain = not re.search(r"[\d_/.@-]", written) and not word["mark"]
         return said in QUALIFIERS or (plain and said not in NEUTRAL)
 

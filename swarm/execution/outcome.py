@@ -14,8 +14,8 @@ from swarm import foreign
 from swarm.errors import is_of_the_machine
 from swarm.execution.blame import stalled, witnessed
 from swarm.execution.checks import read_checks
+from swarm.execution.clock_check import miscounted, over_time, recorded
 from swarm.execution.closed import Place, remedy
-from swarm.execution.counter_check import Counted, find_miscount
 from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, unfinished
 from swarm.execution.folder_walk import DEEPEST
 from swarm.execution.log_pattern import last_match
@@ -40,7 +40,7 @@ from swarm.execution.spec import (
 )
 from swarm.execution.summary import NAMES, Printed, Value, likest, read_printed
 from swarm.project.project import Project
-from swarm.records import Check, Failure, Metrics, Run
+from swarm.records import Failure, Metrics, Run
 
 INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
@@ -90,13 +90,13 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
     outcome = _failure(folder, spec, result, heartbeats, tails)
     text = whole_of(logs[0]) if steps else ""
     text = without(passed, text)
-    hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project.metric)
+    hung = isinstance(outcome, Failed) and _hung(spec, steps, text[-_END:], project)
     if steps and (outcome is None or hung):
         printed = _printed(text, spec, project)
         found = (
             stalled(spec, steps[0], printed.values)
-            or over_time(spec, steps[0])
-            or _miscounted(spec, heartbeats, printed.values)
+            or over_time(spec, steps[0], heartbeats)
+            or miscounted(spec, heartbeats, printed.values)
             or _measured(artifacts, project, printed, referee=len(logs) > 1)
         )
         outcome = outcome if hung and isinstance(found, Failed) else found
@@ -106,7 +106,8 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
     if isinstance(outcome, Metrics) and steps:
         outcome = _with_memory(outcome, spec, steps[0], project)
     if isinstance(outcome, Metrics):
-        outcome = replace(outcome, hidden=_hidden(artifacts, project, result))
+        values = {**outcome.values, **recorded(spec, steps[0])}
+        outcome = replace(outcome, hidden=_hidden(artifacts, project, result), values=values)
     failed = outcome if isinstance(outcome, Failed) else None
     return Run(
         run=spec.run,
@@ -161,42 +162,12 @@ def _failure(
     return None
 
 
-def _hung(spec: Spec, steps: list[StepResult], log: str, metric: str) -> bool:
+def _hung(spec: Spec, steps: list[StepResult], log: str, project: Project) -> bool:
     """Whether a run without a referee had given its result when its time was up."""
-    return bool(steps) and len(_judged(spec.steps)) == 1 and was_done(spec.steps[0], steps[0], log, metric)
-
-
-def over_time(spec: Spec, trainer: StepResult) -> Failed | None:
-    """A training that took more time than its budget by the clock outside, or too long before it was counted."""
-    if spec.budget is None:
-        return None
-    start, trained = clocked(spec, trainer)
-    unit = "seconds" if spec.steps[0].cpu is None else "CPU-seconds"
-    if trained > 1.05 * spec.budget + spec.slack:
-        return _by_clock(f"it trained for {trained:.1f} {unit} with a budget of {spec.budget:g}")
-    if start > spec.start:
-        return _by_clock(f"{start:.1f} {unit} until its first heartbeat, where {spec.start:.1f} are allowed")
-    return None
-
-
-def _by_clock(what: str) -> Failed:
-    return Failed(Failure.INVALID, f"clock: {what}", Check.CLOCK)
-
-
-def _miscounted(spec: Spec, heartbeats: tuple[Heartbeat, ...], printed: Mapping[str, Value]) -> Failed | None:
-    """A training whose counts contradict each other; what a foreign program counts is not known."""
-    miscount = find_miscount(heartbeats, printed) if spec.budget is not None else None
-    if miscount is None:
-        return None
-    return Failed(Failure.INVALID, str(miscount), Check.CLOCK if miscount.counted is Counted.CLOCK else None)
-
-
-def clocked(spec: Spec, trainer: StepResult) -> tuple[float, float]:
-    """Seconds until the first heartbeat and from then on, as the budget is counted, measured from outside."""
-    wall = spec.steps[0].cpu is None
-    total, start = (trainer.seconds, trainer.start) if wall else (trainer.cpu_seconds, trainer.start_cpu)
-    start = total if start is None else start
-    return start, total - start
+    if not steps or len(_judged(spec.steps)) != 1:
+        return False
+    file = Path(spec.root, project.result) if project.result else None
+    return was_done(spec.steps[0], steps[0], log, project.metric, file)
 
 
 def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...], tail: str) -> Failed:

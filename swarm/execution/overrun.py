@@ -43,13 +43,16 @@ def raise_timeout(seconds: float) -> str:
     return f'if that is too early, raise it: timeout = "{write_duration(_round(2 * seconds))}" in swarm.toml'
 
 
-def was_done(step: Step, result: StepResult, log: str, metric: str) -> bool:
+def was_done(step: Step, result: StepResult, log: str, metric: str, file: Path | None = None) -> bool:
     """Whether a run that was ended had given its result and only hung, on a thread or a process that never ends.
+    `file` is the one that the result is read from, where it is not the log.
 
     A program that prints its metric again and again might have gone on; so might one that was still at work. So the
-    metric stands there once at most (it may be in a file), nothing was printed for a good while after it, and the
+    metric stands there once, nothing was printed for a good while after it, and the
     processes did nothing either, unless it is in a summary block, which is the last thing that a program prints.
     """
+    if file is not None:
+        return result.ended_by in OUT_OF_TIME and _was_written(file, step, result)
     silence = _silence(Path(step.log), result)
     mentions = list(_mentions(metric).finditer(log))
     if result.ended_by not in OUT_OF_TIME or len(mentions) > 1 or silence is None:
@@ -57,6 +60,14 @@ def was_done(step: Step, result: StepResult, log: str, metric: str) -> bool:
     block = any(_BLOCK.search(log[: mention.start()]) for mention in mentions)
     enough = QUIET * result.seconds
     return silence >= enough and (block or result.idle >= enough)
+
+
+def _was_written(file: Path, step: Step, result: StepResult) -> bool:
+    """Whether the run left its result a good while before its end, and has printed or computed nothing since."""
+    age, silence, enough = _silence(file, result), _silence(Path(step.log), result), QUIET * result.seconds
+    if age is None or age > result.seconds or age < enough:
+        return False
+    return result.idle >= enough or (silence is not None and silence >= enough)
 
 
 def _mentions(metric: str) -> re.Pattern[str]:

@@ -31,7 +31,7 @@ def open_plain(path: Path, most: int | None = None) -> BufferedReader:
     if not stat.S_ISREG(path.lstat().st_mode):  # not even opened: with some devices that does something
         raise NotPlain(errno.EINVAL, f"{path.name} is no plain file")
     try:  # it may have been replaced since
-        file = open(path, "rb", opener=_open)  # noqa: SIM115  # the caller closes it
+        file = open(path, "rb", opener=_open)  # noqa: SIM115 - the caller's to close
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise NotPlain(error.errno, f"{path.name} is no plain file") from error

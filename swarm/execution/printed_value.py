@@ -25,6 +25,8 @@ QUALIFIERS = frozenset(  # words that make another quantity of the name beside t
     )
 )
 
+VALUES = frozenset(("none", "null", "nil", "n/a", "nan", "inf", "infinity", "true", "false"))  # words that name nothing
+
 _NUMBER = (
     r"[+\-−]?(?:[0-9]++(?:[,_'’][0-9]++)*+(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+\-−]?[0-9]++)?+"
     r"|[+\-−]?(?:nan|inf(?:inity)?)(?!\w)"

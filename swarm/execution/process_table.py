@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+_TICK, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One line of the process table. `cpu_seconds` includes the children it has waited for, on Linux."""
+    """One line of the process table. `cpu_seconds` includes the children it has waited for, on Linux; `own_seconds`
+    does not. `birth` is when it started, in whatever unit: with the pid an identity, "" where that costs too much."""
 
     pid: int
     parent: int
     group: int
     cpu_seconds: float
     rss_mb: float
+    own_seconds: float = 0.0
+    birth: str = ""
 
 
 Table = Mapping[int, Process]
@@ -45,6 +49,21 @@ def descendants(processes: Table, root: int) -> dict[int, Process]:
             if child.pid not in found and child.pid != root:
                 found[child.pid] = child
                 queue.append(child.pid)
+    return found
+
+
+def below(root: int) -> dict[int, Process]:
+    """All descendants of `root`, as `descendants(table(), root)`: where the kernel lists the children of each thread
+    (as it nearly always does), by reading no other process. One that ends just then may hide its sisters once."""
+    if not (PROC / f"{root}/task/{root}/children").exists():
+        return descendants(table(), root)
+    found: dict[int, Process] = {}
+    queue = [root]
+    while queue:
+        for child in _children(queue.pop()):
+            if child not in found and (process := _process(child)):
+                found[child] = process
+                queue.append(child)
     return found
 
 
@@ -117,13 +136,27 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _table_of_proc() -> dict[int, Process]:
-    tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE") / 2**20
-    found = {}
-    for pid in (int(entry.name) for entry in os.scandir(PROC) if entry.name.isdigit()):
-        fields = _stat(pid)
-        if fields and fields[0] not in "ZX":
-            cpu = sum(map(int, fields[11:15])) / tick  # utime, stime, and those of waited-for children
-            found[pid] = Process(pid, int(fields[1]), int(fields[2]), cpu, int(fields[21]) * page)
+    pids = (int(entry.name) for entry in os.scandir(PROC) if entry.name.isdigit())
+    return {process.pid: process for process in map(_process, pids) if process}
+
+
+def _process(pid: int) -> Process | None:
+    """One line of the table; None where it has ended."""
+    fields = _stat(pid)
+    if not fields or fields[0] in "ZX":
+        return None
+    own = (int(fields[11]) + int(fields[12])) / _TICK
+    waited = (int(fields[13]) + int(fields[14])) / _TICK
+    return Process(pid, int(fields[1]), int(fields[2]), own + waited, int(fields[21]) * _PAGE, own, fields[19])
+
+
+def _children(pid: int) -> list[int]:
+    """The children of all threads of a process."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in (PROC / f"{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += map(int, (thread / "children").read_text().split())
     return found
 
 
@@ -135,7 +168,8 @@ def _table_of_ps() -> dict[int, Process]:
     for line in listed.stdout.splitlines():
         pid, parent, group, state, time, rss = line.split()
         if not state.startswith("Z"):
-            found[int(pid)] = Process(int(pid), int(parent), int(group), _seconds(time), int(rss) / 1024)
+            cpu = _seconds(time)
+            found[int(pid)] = Process(int(pid), int(parent), int(group), cpu, int(rss) / 1024, cpu)
     return found
 
 

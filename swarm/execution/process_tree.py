@@ -43,18 +43,22 @@ class ProcessTree:
         """Leaves a child and all below it out of the tree until it is adopted."""
         self._excluded.add(pid)
 
-    def living(self) -> dict[int, process_table.Process]:
-        """The living processes of the tree, by pid."""
+    def living(self, quick: bool = False) -> dict[int, process_table.Process]:
+        """The living processes of the tree, by pid; `quick` those that are found without a look at all others."""
+        if quick:
+            return self._without_excluded(process_table.below(os.getpid()))
         processes = process_table.table()
         found = process_table.descendants(processes, os.getpid())
         for process in processes.values():
             if process.group in self._groups:
                 found[process.pid] = process
-        for pid in self._excluded:
-            for left_out in (pid, *process_table.descendants(processes, pid)):
-                found.pop(left_out, None)
+        found = self._without_excluded(found)
         self._groups = {process.group for process in found.values()} - {os.getpgrp()}
         return found
+
+    def _without_excluded(self, found: dict[int, process_table.Process]) -> dict[int, process_table.Process]:
+        left_out = {pid for root in self._excluded for pid in (root, *process_table.descendants(found, root))}
+        return {pid: process for pid, process in found.items() if pid not in left_out}
 
     def cpu_seconds(self, living: Mapping[int, process_table.Process]) -> float:
         """CPU time used so far by the children that this process waited for, and by the living."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.execution import process_table
+from swarm.execution.cpu_time import CpuTime
 from swarm.execution.disk_monitor import DiskMonitor
+from swarm.execution.folder_walk import usage
 from swarm.execution.gpu_memory import GpuMemory
 from swarm.execution.held_files import memory_devices
 from swarm.execution.memory_monitor import MemoryMonitor
@@ -21,19 +22,29 @@ AT_ONCE = (  # what grows on while a tree is given time to end
 
 _INTERVAL, _SHORT_INTERVAL = 1.0, 0.1  # seconds between two readings of the tree, and where a limit is near
 _IDLE = 0.05  # CPU-seconds a second, up to which a tree does nothing: threads that wait wake up now and then
+_MOST = 100_000  # files of compiled code that are counted
 _SURGE = 100  # new processes of the whole machine since the last reading after which the next is made at once
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happened: wall and CPU-seconds after the step's start."""
+
+    wall: float
+    cpu: float
 
 
 class ResourceMonitor:
     """The resource usage of one step's tree. `exceeded()` is to be called at short intervals."""
 
-    def __init__(self, step: Step, tree: ProcessTree) -> None:
-        self.max_rss_mb = self.max_cpu_seconds = 0.0
-        self.start: float | None = None  # wall and CPU-seconds until the first heartbeat
-        self.start_cpu: float | None = None
-        self._step, self._tree = step, tree
+    def __init__(self, step: Step, tree: ProcessTree, cpu: CpuTime) -> None:
+        self.max_rss_mb = 0.0
+        self.first: Moment | None = None  # heartbeat
+        self.last: Moment | None = None
+        self.compiled = False  # whether something was, until the first heartbeat
+        self._compiled_before = _files(step.compiles)
+        self._step, self._tree, self._cpu = step, tree, cpu
         self._heartbeat = HeartbeatMonitor(step)
-        self._cpu = tree.cpu_seconds(tree.living())
         self._disk = DiskMonitor(step, memory_devices())
         self._memory = MemoryMonitor(step)
         self._gpu = GpuMemory(step.gpu) if step.gpu else None
@@ -83,14 +94,14 @@ class ResourceMonitor:
                 return exceeded
         if now >= self._deadline:
             return EndedBy.DEADLINE
-        silent = self._heartbeat.silent(now)
-        if self._heartbeat.beats and self.start is None:
-            self.start, self.start_cpu = now - self._started, self._count_cpu(self._tree.living())
-        return EndedBy.STALL if silent else None
-
-    def _count_cpu(self, living: Mapping[int, process_table.Process]) -> float:
-        self.max_cpu_seconds = max(self.max_cpu_seconds, self._tree.cpu_seconds(living) - self._cpu)
-        return self.max_cpu_seconds
+        changed = self._heartbeat.look(now)
+        if changed or self._step.cpu is not None:  # where the CPU counts, what is short-lived is to be seen
+            self._cpu.read()
+        if changed:
+            self.last = Moment(now - self._started, self._cpu.seconds)
+            if self.first is None:
+                self.first, self.compiled = self.last, _files(self._step.compiles) != self._compiled_before
+        return EndedBy.STALL if self._heartbeat.silent(now) else None
 
     def _read_usage(self, now: float) -> EndedBy | None:
         step, living = self._step, self._tree.living()
@@ -105,7 +116,7 @@ class ResourceMonitor:
         near = step.memory and self.memory_mb > step.memory / 2
         if (step.processes and len(living) > step.processes / 4) or near:
             self._next_reading = now + _SHORT_INTERVAL
-        cpu, self._read_at = self._count_cpu(living), now
+        cpu, self._read_at = self._cpu.add(living), now
         if cpu - self._active_cpu > _IDLE * (now - self._active_at):
             self._active_at, self._active_cpu = now, cpu
         if step.cpu is not None and cpu > step.cpu:
@@ -121,20 +132,25 @@ class HeartbeatMonitor:
         self._seen: tuple[int, int] | None = None  # time of change and size
         self._changed_at = 0.0
 
-    @property
-    def beats(self) -> bool:
-        """Whether the file has been there."""
-        return self._seen is not None
-
-    def silent(self, now: float) -> bool:
-        """Looks at the file; whether it has not changed for longer than it may."""
+    def look(self, now: float) -> bool:
+        """Whether the file has changed since the last look."""
         if self._path is None:
             return False
         with contextlib.suppress(OSError):
             status = Path(self._path).lstat()
             if self._seen != (seen := (status.st_mtime_ns, status.st_size)):
                 self._seen, self._changed_at = seen, now
+                return status.st_size > 0
+        return False
+
+    def silent(self, now: float) -> bool:
+        """Whether the file has not changed for longer than it may."""
         return self._silence is not None and self._seen is not None and now - self._changed_at > self._silence
+
+
+def _files(folder: str | None) -> int:
+    """Number of files and folders in a folder, of which edited code may fill some."""
+    return usage([folder], _MOST).entries if folder else 0
 
 
 def _tasks() -> int:

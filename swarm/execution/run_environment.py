@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from swarm.project.environment import own_environment
+from swarm.project.reading import text_of
 
 LISTS = (  # variables that hold lists of folders to find code in
     *("PYTHONPATH", "NODE_PATH", "JULIA_LOAD_PATH", "PERL5LIB", "RUBYLIB", "R_LIBS", "CPATH", "C_INCLUDE_PATH"),
@@ -90,15 +91,8 @@ def _installed_editable(environment: Path, checkout: Path, copy: Path) -> Iterat
     text = re.compile("|".join(rf"(?:{re.escape(place)})(?:/[^'\"\n:]*)?(?=['\"\n]|$)" for place in sorted(places)))
     for packages in sorted(environment.glob("lib/python*/site-packages")):
         for file in sorted((*packages.glob("*.pth"), *packages.glob("__editable__*finder.py"))):
-            for path in text.findall(_read(file)):
+            for path in text.findall(text_of(file)):
                 folder = path if file.suffix == ".pth" else str(Path(path).parent)
                 there = _counterpart(folder, checkout, copy)
                 if there != folder:
                     yield there
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace")
-    except OSError:
-        return ""

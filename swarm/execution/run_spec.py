@@ -11,28 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from swarm import foreign
+from swarm.execution import call_filter, cpu_group
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
+from swarm.execution.clock_check import phases_of
 from swarm.execution.closed import described
 from swarm.execution.folder_walk import DEEPEST, usage
 from swarm.execution.landlock import TEMPORARY
-from swarm.execution.outcome import clocked
 from swarm.execution.removal import remove
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
-from swarm.execution.slot import UNTOUCHED, Limits, Slot, timeout_from
+from swarm.execution.slot import UNTOUCHED, Limits, Overhead, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
 
+_USUAL_CACHE = "~/.cache/autoresearch"
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
 COMPILED = "compiled"  # in an agent's folder: what compilers keep from run to run
 MOST_COMPILED, LARGEST_COMPILED = 50_000, 10_000.0  # entries and MB of it that are kept; with more it begins anew
-START = "start.json"  # seconds until the first heartbeat of a baseline run on this slot
+HARNESS = "trainer/harness.py"  # the fixed file by which our own trainer is known: it counts, and starts no process
+
+FREE_START = "SWARM_START"  # what it calls the seconds of a start that are no training
+
+START, COLD_START = "start.json", "cold.json"  # seconds until the first heartbeat of a baseline run on this slot
+END = "end.json"  # and after its last one
 TOOK = "took.json"  # and seconds that it took in all
 
 
@@ -45,7 +52,7 @@ class SpecBuilder:
         folder: Path,
         slot: Slot,
         cache: Path | None,
-        limits: Callable[[float, str, float | None, float | None], Limits],
+        limits: Callable[[float, str, Overhead | None, float | None], Limits],
         sandboxed: bool,
         workspace: Workspace,
         referee_workspace: Workspace,
@@ -58,7 +65,7 @@ class SpecBuilder:
 
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
-        limits = self._limits(work.budget, self._slot.device, self._known(START), self._timeout(work.budget))
+        limits = self._limits(work.budget, self._slot.device, self._overhead(), self._timeout(work.budget))
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
@@ -90,6 +97,8 @@ class SpecBuilder:
             grace=limits.grace,
             budget=work.budget if measures else None,  # what others count as training is not known
             start=limits.start,
+            cold=limits.cold,
+            free=limits.free if self._counts else None,
             slack=limits.slack,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
@@ -110,13 +119,18 @@ class SpecBuilder:
             box, opened = self._sandbox(), self._opened(environment)
             compiled = self._compiled("trainer", environment), self._compiled("referee", measuring)
             bounds = box.bounds(training, (copy, artifacts, compiled[0]), opened)
-            training = box.command(training, (copy, artifacts, compiled[0]), opened)
+            inside = box.command(training, (copy, artifacts, compiled[0]), opened)
+            training = [*inside[: -len(training)], *self._confined(training, limits)]
             measuring["REFEREE_CAGE"] = json.dumps(box.command((), (compiled[1],), (*opened, referee_copy, artifacts)))
+        elif self._counts:
+            training = self._confined(training, limits)
+        if self._counts and limits.free is not None:
+            environment[FREE_START] = f"{limits.free:.3f}"
         steps = [
             Step(
                 "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
                 cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
-                cores=list(self._slot.cores), **common,
+                cores=list(self._slot.cores), group=_in_group(limits), compiles=self._compiles(environment), **common,
             )
         ]  # fmt: skip
         if self._project.referee:
@@ -159,6 +173,24 @@ class SpecBuilder:
         ]  # fmt: skip
         return steps, bounds
 
+    @property
+    def _counts(self) -> bool:
+        """Whether the fixed harness of our own trainer surrounds the training."""
+        return HARNESS in self._project.fixed
+
+    def _confined(self, training: list[str], limits: Limits) -> list[str]:
+        """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
+        if not call_filter.works():
+            return training
+        one = self._counts and limits.cpu is not None and not _in_group(limits)
+        return call_filter.command(training, call_filter.THREADS if one else call_filter.PROCESSES)
+
+    def _compiles(self, environment: Mapping[str, str]) -> str | None:
+        """Where a training on a GPU keeps what it compiles."""
+        if self._slot.device != "cuda":
+            return None
+        return environment.get("TORCHINDUCTOR_CACHE_DIR") or str(cache_of(environment) / "compiled")
+
     def _opened(self, environment: Mapping[str, str]) -> tuple[Path, ...]:
         """What edited code may read in the sandbox beside what it may write."""
         return (cache_of(environment), *self._checkout.opened(self._project))
@@ -195,12 +227,20 @@ class SpecBuilder:
     # -- how long the untouched code takes on this slot ------------------------------------------------------------
 
     def note_times(self, guard_folder: Path) -> None:
-        """Keeps how long this baseline run took, to start and in all."""
+        """Keeps how long this baseline run took, to start, to end and in all."""
         result = Result.read(guard_folder)
         if result and result.steps:
-            start, _ = clocked(Spec.read(guard_folder), result.steps[0])
-            for name, seconds in ((START, start), (TOOK, result.steps[0].seconds)):
+            trainer = result.steps[0]
+            phases = phases_of(Spec.read(guard_folder), trainer)
+            taken = {COLD_START if trainer.compiled else START: phases.before, END: phases.after, TOOK: trainer.seconds}
+            for name, seconds in taken.items():
                 write_whole(self._folder / name, max(seconds, self._known(name) or 0.0))
+
+    def _overhead(self) -> Overhead | None:
+        """What the untouched code took beside its training, where it has run here."""
+        warm, cold, end = map(self._known, (START, COLD_START, END))
+        start = cold if warm is None else warm
+        return None if start is None or end is None else Overhead(start, end, cold)
 
     def _known(self, name: str) -> float | None:
         try:
@@ -238,14 +278,28 @@ class SpecBuilder:
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
 
 
+def _in_group(limits: Limits) -> bool:
+    """Whether a control group counts the CPU time of a training, where that is limited."""
+    return limits.cpu is not None and cpu_group.is_available()
+
+
 def cache_of(environment: Mapping[str, str]) -> Path:
     """The folder of the prepared data for a program with this environment."""
-    return Path(environment.get("AUTORESEARCH_CACHE") or "~/.cache/autoresearch").expanduser().resolve()
+    return Path(environment.get("AUTORESEARCH_CACHE") or _USUAL_CACHE).expanduser().resolve()
 
 
 def held_out_of(project: Project, environment: Mapping[str, str], root: Path | None = None) -> tuple[Path, ...]:
     """The project's held-out data, as far as it is prepared for a program with this environment, or is included from
-    the checkout at `root`."""
-    places = (cache_of(environment), *((root,) if root and project.include else ()))
+    the checkout at `root`; and what else was prepared here, where it is known which corpus runs use: another split of
+    the same text trains on what this one holds out."""
+    cache, usual = cache_of(environment), Path(_USUAL_CACHE).expanduser().resolve()
+    places = (cache, *((root,) if root and project.include else ()))
     found = {path.resolve() for place in places for pattern in project.held_out for path in place.glob(pattern)}
+    used = environment.get("AUTORESEARCH_CORPUS") or ""
+    corpora = {path.parent for path in found if path.is_file() and path.parent != cache and cache in path.parents}
+    if any(folder.name == used for folder in corpora):
+        others = {folder for folder in corpora if folder.name != used}
+        found = {path for path in found if path.parent not in others} | others
+    if project.held_out and usual.is_dir() and not cache.is_relative_to(usual) and not usual.is_relative_to(cache):
+        found.add(usual)  # caches are open to runs, and this one's held-out data is as good
     return tuple(sorted(found))

@@ -24,7 +24,7 @@ from swarm.execution.progress import read_progress
 from swarm.execution.removal import ASIDE, remove, remove_set_aside
 from swarm.execution.run_spec import SpecBuilder
 from swarm.execution.seed_and_budget import with_seed_and_budget
-from swarm.execution.slot import Limits, Slot, limits_for
+from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.execution.spec import (
     GUARD_ERRORS,
     GUARD_FOLDER,
@@ -68,7 +68,7 @@ class LocalRunner:
         folder: Path,
         slot: Slot,
         cache: Path | None = None,
-        limits: Callable[[float, str, float | None, float | None], Limits] = limits_for,
+        limits: Callable[[float, str, Overhead | None, float | None], Limits] = limits_for,
         sandboxed: bool = False,
         checkout: Path | None = None,
     ) -> None:
@@ -120,7 +120,7 @@ class LocalRunner:
                 self._specs.note_times(folder)
             return run
         except UnreadableSpec as error:
-            return _lost(work, str(error), machine=True)
+            return replace(_lost(work, str(error), machine=True), own_word=True)
         except (OSError, Unmakeable, ForbiddenEdit) as error:
             machine = isinstance(error, OSError) and is_of_the_machine(error)
             return _lost(work, f"the run could not be set up: {error}", machine)
@@ -176,6 +176,10 @@ class LocalRunner:
     def result(self, run: str, attempt: int) -> Result | None:
         """How the steps of a run ended that is not acknowledged yet; None where its guard left no word."""
         return Result.read(self._guard_folder(run, attempt))
+
+    def spec(self, run: str, attempt: int) -> Spec:
+        """What the guard of a run was told to do, of one that is not acknowledged yet."""
+        return Spec.read(self._guard_folder(run, attempt))
 
     def run_folder(self, run: str, attempt: int) -> Path:
         """The folder of a run's artifacts, its model among them."""

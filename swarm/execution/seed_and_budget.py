@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator
 from swarm.execution.fixed_seeds import fixed_seeds
 from swarm.project.code import BUDGETS, assigned_budgets, tree_of
 from swarm.records import Source
+from swarm.text import read_text
 
 _SEEDERS = {
     *("manual_seed", "manual_seed_all", "set_seed", "set_random_seed", "seed_everything", "seed_all"),
@@ -57,8 +58,8 @@ def unread_budget(source: Source, fixed: Source) -> str:
 
     It does where a file asks for TIME_BUDGET, or assigns it where it can be replaced.
     """
-    contents = (*source.files.values(), *fixed.files.values())
-    if any(name.encode() in content for content in contents for name in BUDGETS):
+    texts = map(_text, (*source.files.values(), *fixed.files.values()))
+    if any(name in text for text in texts for name in BUDGETS):
         return ""
     return "none: the code names no TIME_BUDGET, so that a run takes as long as it takes"
 
@@ -69,11 +70,12 @@ def _asks_for_seed(source: Source, fixed: Source) -> bool:
 
 
 def _names_seed(path: str, content: bytes) -> bool:
-    if b"SWARM_SEED" not in content:
+    written = _text(content)
+    if "SWARM_SEED" not in written:
         return False
     if not path.endswith(".py"):
         return True
-    texts = (node.value for node in ast.walk(tree_of(_text(content))) if isinstance(node, ast.Constant))
+    texts = (node.value for node in ast.walk(tree_of(written)) if isinstance(node, ast.Constant))
     return any(isinstance(text, str) and "SWARM_SEED" in text for text in texts)
 
 
@@ -149,7 +151,7 @@ def _budget_places(text: str) -> Iterator[ast.expr]:
 
 
 def _text(content: bytes) -> str:
-    return content.decode("utf-8-sig", errors="replace")
+    return read_text(content).text
 
 
 def _name(call: ast.Call) -> str:
@@ -160,14 +162,15 @@ def _name(call: ast.Call) -> str:
 
 
 def _replaced(content: bytes, places: Iterator[ast.expr], text: str) -> bytes:
-    """The file with these expressions written as `text`; lines stay where they are."""
-    starts = [0]
-    for line in content.splitlines(keepends=True):
+    """The file with these expressions written as `text`; lines stay where they are, and so does the encoding."""
+    was = read_text(content)
+    plain, starts = was.text.encode(), [0]  # a syntax tree counts columns in bytes of UTF-8
+    for line in plain.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    left = len(content)
+    left = len(plain)
     for place in sorted(places, key=lambda place: (place.lineno, place.col_offset), reverse=True):
         start = starts[place.lineno - 1] + place.col_offset
         end = starts[(place.end_lineno or place.lineno) - 1] + (place.end_col_offset or 0)
         if end <= left:  # not one that encloses another, which was replaced already
-            content, left = content[:start] + text.encode() + content[end:], start
-    return content
+            plain, left = plain[:start] + text.encode() + plain[end:], start
+    return was.encode(plain.decode())

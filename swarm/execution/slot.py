@@ -9,6 +9,12 @@ from dataclasses import dataclass, replace
 COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: minutes where cores are few
 SAVING = 60.0  # seconds to save a model and end, on a slow disk too
 
+FREE = 1.5  # times the start of the untouched code that a start costs nothing: load and chance alone make it longer
+LONGER, SHARE = 2.25, 0.02  # times what the untouched code took, and share of the budget, that an edit may take beside
+LONGEST_START = 600.0  # seconds until the first heartbeat, whatever is known
+UNKNOWN_START = 60.0  # CPU-seconds of it where nothing is known, at most
+UNKNOWN_END = (3.0, 10.0)  # seconds after the last heartbeat where nothing is known; with CUDA
+
 _ALLOWED = re.compile(
     r"(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|DYLD_\w*LIBRARY_PATH|XDG_(?:CACHE|DATA)_HOME"
     r"|CC|CXX|FC|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|CPATH|C_INCLUDE_PATH|CPLUS_INCLUDE_PATH|LIBRARY_PATH|PKG_CONFIG_PATH"
@@ -61,6 +67,16 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Overhead:
+    """Seconds that the untouched code took on a slot beside its training, as the budget is counted: until its first
+    heartbeat, after its last one, and until the first where it had to compile something."""
+
+    start: float
+    end: float
+    cold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """At which use of time, memory and disk a run is ended, in seconds and MB."""
 
@@ -69,7 +85,9 @@ class Limits:
     referee: float
     silence: float | None  # without a heartbeat, once there was one
     start: float = 600.0  # until the first heartbeat
-    slack: float = 3.0  # beyond the budget: for a last step, for saving the model, and for the process to end
+    cold: float | None = None  # the same for one that had to compile something; no other where None
+    free: float | None = None  # of a start; what it takes longer counts as training; none does where None
+    slack: float = 3.0  # beyond the budget: for saving the model, and for the process to end
     grace: float = 2.0  # from SIGTERM to SIGKILL
     lock_wait: float = 60.0
     disk: float | None = 20_000.0  # written by one step, a single file included
@@ -91,31 +109,40 @@ def timeout_from(seconds: float, budget: float) -> float:
     return 60.0 + max(3 * seconds, min(2 * budget, 10 * seconds))
 
 
-def limits_for(budget: float, device: str, known: float | None = None, timeout: float | None = None) -> Limits:
+def limits_for(budget: float, device: str, known: Overhead | None = None, timeout: float | None = None) -> Limits:
     """Twice the budget plus an allowance for imports and compiling; on a CPU in CPU time: a busy host is no fault.
 
     With a `timeout`, that alone ends the training, by the clock: what a program does beside training, and for how long,
     its budget does not say.
 
-    `known` is how long the untouched code took to start on this slot, where that was seen. An edit may take longer, but
-    not as long as it likes, or it could train before the clock starts. On CUDA it has COLD at least: the untouched code
-    may have been compiled by an earlier swarm, a changed one never is, and what is read and learned meanwhile is
-    counted all the same (counter_check.py).
+    `known` is what the untouched code took beside its training on this slot, where that was seen. An edit may take
+    longer, but not as long as it likes, or it could train before its clock starts and after it ends. On a CPU our own
+    trainer takes what a start takes longer off its budget. On CUDA a start is longer where something has to be
+    compiled, and may take COLD at least.
     """
     if timeout is not None:
         limits = limits_for(budget, device, known)
         return replace(limits, wall=timeout, cpu=None, silence=None, check=max(limits.check, timeout))
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
+    start, cold, free = _start(budget, device, known)
+    slack = UNKNOWN_END[device == "cuda"] if known is None else LONGER * known.end + SHARE * budget
     if device == "cpu":
-        silence, start = max(120.0, 3 * budget), _start(known, most=60.0)
-        return Limits(wall=6 * budget + 120, cpu=end, referee=3 * referee, silence=silence, start=start)
-    if device == "cuda":  # where what compiling takes says nothing of the idea: also the referee's processes compile
-        start = _start(known, least=COLD)
-        wall = 2 * budget + max(start + SAVING, budget)
-        return Limits(wall=wall, cpu=None, referee=COLD + referee, silence=allowance, start=start, slack=10.0)
-    return Limits(wall=end, cpu=None, referee=referee, silence=allowance, start=_start(known))
+        silence, wall = max(120.0, 3 * budget), 6 * budget + 120
+        limits = Limits(wall=wall, cpu=end, referee=3 * referee, silence=silence)
+    elif device == "cuda":  # where what compiling takes says nothing of the idea: also the referee's processes compile
+        wall = 2 * budget + max((cold or start) + SAVING, budget)
+        limits = Limits(wall=wall, cpu=None, referee=COLD + referee, silence=allowance)
+    else:
+        limits = Limits(wall=end, cpu=None, referee=referee, silence=allowance)
+    return replace(limits, start=start, cold=cold, free=free, slack=slack)
 
 
-def _start(known: float | None, least: float = 0.0, most: float = 600.0) -> float:
-    return most if known is None else min(most, max(least, 2 * known + 10))
+def _start(budget: float, device: str, known: Overhead | None) -> tuple[float, float | None, float | None]:
+    """The limits of a start, in seconds: any, one that compiles, and what is free of it."""
+    if known is None:
+        return min(UNKNOWN_START, 10 + budget) if device == "cpu" else LONGEST_START, None, None
+    start = min(LONGEST_START, LONGER * known.start + SHARE * budget)
+    if device != "cuda":
+        return start, None, FREE * known.start + SHARE * budget if device == "cpu" else None
+    return start, min(LONGEST_START, max(COLD, start, LONGER * (known.cold or 0.0) + SHARE * budget)), None

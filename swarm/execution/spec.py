@@ -70,6 +70,8 @@ class Step:
     clears: list[str] = field(default_factory=list)  # files removed before it starts: only this step may make them
     cores: list[int] = field(default_factory=list)  # it may run on these; on all where empty
     nice: int = 0
+    compiles: str | None = None  # the folder in which it keeps compiled code, where that shows how long a start takes
+    group: bool = False  # its CPU time is counted by a control group of its own, where one can be had
     early: bool = False  # started with the first step, to be warm when the line "go" on stdin says that it is its turn
 
 
@@ -91,7 +93,9 @@ class Spec:
     grace: float = 2.0  # seconds between SIGTERM and SIGKILL
     budget: float | None = None  # seconds that the first step may train, from its first heartbeat on
     start: float = 0.0  # and that it may take until then; both CPU-seconds where the step has a limit of those
-    slack: float = 3.0  # and beyond the budget, as a last step and saving the model take time
+    cold: float | None = None  # and that where code was compiled meanwhile; as any other start where None
+    free: float | None = None  # what of its start is not counted as training; all of it where None
+    slack: float = 3.0  # and beyond the budget, as saving the model takes time
     sandboxed: bool = False  # whether edited code runs in a sandbox
     result_before: str = ""  # the stamp of the file that the run is to write its numbers to, before it begins
     links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it
@@ -139,6 +143,10 @@ class StepResult:
     log_broken: str | None = None
     start: float | None = None  # wall and CPU-seconds until its first heartbeat; None where it gave none
     start_cpu: float | None = None
+    last: float | None = None  # and until its last one
+    last_cpu: float | None = None
+    compiled: bool = False  # something was added to its step's `compiles` until the first heartbeat
+    counted_by: str = ""  # what its CPU time was counted by (cpu_time.py)
     idle: float = 0.0  # seconds at its end in which its tree used next to no CPU time
     stood_still: float = 0.0  # seconds in which the whole machine did: asleep, frozen, or far too busy to wake anybody
 

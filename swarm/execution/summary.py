@@ -10,13 +10,21 @@ from dataclasses import dataclass, field
 
 from swarm.execution.logs import without_escapes
 from swarm.execution.mentions import NEUTRAL, Output, normal
-from swarm.execution.printed_value import QUALIFIERS, Value, claim_at
+from swarm.execution.printed_value import QUALIFIERS, VALUES, Value, claim_at
 
 NAMES = 200  # other names that are kept at most: the newest
 _LINES, _KINDS = 1000, 2000  # last lines that are looked at for names, and kinds of lines above them
 _LONGEST = 2000  # characters of a line that are looked at for names
 _WORD = r"[^\W\d]\w*+(?:[./@-]\w++)*+"
 _PHRASE = re.compile(rf"(?<![\w./@-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}+)")
+_SIGN = re.compile(r"[\"'`*)\]]{0,3}[ \t]*[:=]")
+_JOINING = frozenset(
+    re.findall(
+        r"\w+",
+        """a about above after all an and are as at be below but by each for from has have if in into is it its of on
+        one or over per than that the then there this to under up was were when with""",
+    )
+)
 _TEXT = re.compile(r"[ \t]*([A-Za-z_][\w./-]*)[ \t]*:(?:[ \t]+(.*))?")
 _DIGITS = str.maketrans("123456789", "000000000")
 
@@ -80,8 +88,15 @@ def _named(line: str) -> Iterator[tuple[str, Value]]:
     """The names in a line that are given a number, or `n/a`."""
     for match in _PHRASE.finditer(line):
         claim = claim_at(line, match.end())
-        if claim and (not claim.fault or claim.value is None):
+        if claim and (not claim.fault or claim.value is None) and _may_be_name(match["name"], line[match.end() :]):
             yield _name(match["name"]), claim.value
+
+
+def _may_be_name(phrase: str, after: str) -> bool:
+    """Whether the words before a number can name it: not where the last one is itself a value, as in `loss: none 3`,
+    nor where it joins words and no colon follows it."""
+    last = phrase.rpartition(" ")[2].lower()
+    return last not in VALUES and (last not in _JOINING or bool(_SIGN.match(after)))
 
 
 def _name(phrase: str) -> str:

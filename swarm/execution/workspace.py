@@ -19,6 +19,7 @@ from swarm.execution.plain_file import TooLarge, read_plain_file
 from swarm.execution.removal import remove
 from swarm.project.project import Project
 from swarm.records import Edit, Source
+from swarm.text import read_text
 
 LARGEST = 2_000_000  # bytes of a file that is edited as text
 LARGEST_READ = 2**28  # and of one that is read at all
@@ -184,8 +185,8 @@ def _is_text_file(path: Path) -> bool:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether a person could edit this: it is not large, and holds no null bytes."""
-    return len(content) <= LARGEST and b"\0" not in content
+    """Whether a person could edit this: it is not large, and its text, in whatever encoding, is one."""
+    return len(content) <= LARGEST and read_text(content).is_proper
 
 
 def parses(edit: Edit) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from swarm import foreign
 
 _SAID = {
     "keep": "keep kept accept accepted improved improvement best baseline win promote promoted",
@@ -70,10 +71,9 @@ def described(text: str) -> str:
 def number_of(text: object) -> float | None:
     """A finite number, or None."""
     try:
-        value = math.nan if isinstance(text, bool) else float(text)  # type: ignore[arg-type]
-    except (ValueError, TypeError, OverflowError):
+        return foreign.finite(float(text) if isinstance(text, str) else text)
+    except ValueError:
         return None
-    return value if math.isfinite(value) else None
 
 
 def column(name: str) -> str:

@@ -27,6 +27,8 @@ from swarm.ledger.transaction import of_swarm
 from swarm.records import Status
 from swarm.text import one_line
 
+LATEST = 2**40  # seconds since 1970: git takes no later date for sure
+
 NOBODY = "autoresearch swarm"
 ADDRESS = "swarm@autoresearch.invalid"
 
@@ -168,7 +170,7 @@ class History:
             return swarm.base_commit
         parent = trunk[row.position - 1 if row.status is Status.KEEP else row.position]
         tree = self._write_tree(swarm.base_commit, self._changed_files(ledger, swarm, row))
-        date = f"@{int(row.judged or 0)} +0000"
+        date = f"@{int(min(max(row.judged or 0, 0), LATEST))} +0000"  # git refuses what a wrong clock may have said
         who = {"NAME": NOBODY, "EMAIL": ADDRESS, "DATE": date}
         environment = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
         message = _message(ledger, swarm, row)

@@ -121,7 +121,7 @@ def _cells(line: str, separator: str) -> list[str]:
         case "|":
             cells = line.strip().strip("|").split("|")
         case ",":
-            cells = next(csv.reader([line.replace("\0", " ")], skipinitialspace=True), [])
+            cells = _of_csv(line)
         case "  ":
             cells = re.split(r" {2,}", line.strip())
         case " ":
@@ -129,6 +129,13 @@ def _cells(line: str, separator: str) -> list[str]:
         case _:
             cells = line.split(separator or "\t")
     return [cell.strip() for cell in cells]
+
+
+def _of_csv(line: str) -> list[str]:
+    try:
+        return next(csv.reader([re.sub(r"[\0\r]", " ", line)], skipinitialspace=True), [])
+    except csv.Error:  # a cell of hundreds of thousands of characters
+        return line.split(",")
 
 
 def _separator(line: str) -> str:

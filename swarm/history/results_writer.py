@@ -23,10 +23,11 @@ def results_header(metric: str) -> str:
 
 def write_results(ledger: Ledger, tag: str, folder: Path) -> None:
     """Writes `folder`/gpu<k>/results.tsv of every agent of the swarm, where it changed."""
-    header = results_header(of_swarm(ledger, tag).swarm.metric)
+    swarm = of_swarm(ledger, tag).swarm
+    header, only = results_header(swarm.metric), " (demonstration only)" * bool(swarm.settings.get("demonstration"))
     rows = [row for row in judged(ledger, tag) if row.commit_sha]
     for agent in agents(ledger, tag):
-        lines = [_line(ledger, row) for row in rows if row.agent == agent.agent]
+        lines = [_line(ledger, row) + only for row in rows if row.agent == agent.agent]
         text = "\n".join([header, *lines]) + "\n"
         path = folder / agent.agent / "results.tsv"
         if not path.exists() or path.read_text(encoding="utf-8") != text:

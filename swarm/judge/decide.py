@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields, replace
 from statistics import fmean
 
 from swarm.errors import UsageError
+from swarm.foreign import LARGEST
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.confirm import FRESH_RUNS
 from swarm.judge.exact import exact
-from swarm.judge.race import STANDARD, Arm, Rules, greedy, incredible, race
+from swarm.judge.race import STANDARD, Arm, Rules, greedy, impossible, incredible, race
 from swarm.records import Outcome, Rung, Status, Verdict
 
 Rule = Callable[[Sequence[Arm], float | None, Rules, int], Verdict]  # arms, sigma, parameters, nodes of code added
@@ -30,6 +31,7 @@ class Policy:
     fills: bool = True  # an idle GPU measures the leader again
     rolls_back: bool = True  # a step that later runs show to be a loss is taken back
     needs_referee: bool = True  # a gain that is too large to be believed is kept only if a referee measured it
+    holds: bool = True  # a gain that no honest edit makes waits for a person, even if a referee measured it
     baseline_runs: int = 2  # of the untouched code, on every GPU; a single one is enough for all of them
     closing_runs: tuple[int, int] = (FRESH_RUNS, CLOSING_RUNS)  # fewest and most, each of leader and baseline
     noiseless: bool = False  # equal code gives equal numbers, whatever the seed
@@ -39,9 +41,9 @@ class Policy:
 
 POLICIES: dict[str, Policy] = {
     "race": Policy(race),
-    "greedy": Policy(greedy, confirms=False, fills=False, rolls_back=False, needs_referee=False),
+    "greedy": Policy(greedy, confirms=False, fills=False, rolls_back=False, needs_referee=False, holds=False),
     "exact": Policy(
-        exact, confirms=False, fills=False, rolls_back=False, needs_referee=False,
+        exact, confirms=False, fills=False, rolls_back=False, needs_referee=False, holds=False,
         baseline_runs=1, closing_runs=(1, 1), noiseless=True, fallback="race",
     ),
 }  # fmt: skip
@@ -70,8 +72,10 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
         return _discarded(verdict, Outcome.NO_EFFECT, NO_EFFECT)
     if verdict.status is not Status.KEEP:
         return verdict
-    if policy.needs_referee and evidence.unaudited and _is_incredible(verdict, evidence, policy.rules):
+    if policy.needs_referee and evidence.unaudited and _exceeds(incredible, verdict, evidence, policy.rules):
         return _discarded(verdict, Outcome.UNBELIEVED, UNBELIEVED)
+    if policy.holds and not evidence.unaudited and _exceeds(impossible, verdict, evidence, policy.rules):
+        return _discarded(verdict, Outcome.HELD, HELD)
     if evidence.trunk_moved:
         reason = f"{verdict.reason}; the trunk moved: once more on it"
         return Verdict(None, verdict.gain, verdict.se, verdict.n, reason, Outcome.UNDECIDED)
@@ -86,15 +90,19 @@ UNBELIEVED = (
     "near miss: so large a gain is believed only from a referee, and its own code alone printed it; look at its diff,"
     " and give the project a `referee`"
 )
+HELD = (
+    "held for a person: no honest edit gains so much in one step, so it may have found the held-out text; look at its"
+    " diff, and if it is honest start a swarm from its commit"
+)
 
 
 def _discarded(verdict: Verdict, outcome: Outcome, reason: str) -> Verdict:
     return replace(verdict, status=Status.DISCARD, outcome=outcome, reason=reason, rung=Rung.SEEN, refresh=False)
 
 
-def _is_incredible(verdict: Verdict, evidence: Evidence, rules: Rules) -> bool:
+def _exceeds(limit: Callable[..., bool], verdict: Verdict, evidence: Evidence, rules: Rules) -> bool:
     level = fmean(evidence.arms[-1].parent)
-    return verdict.gain is not None and incredible(verdict.gain, level, evidence.sigma, rules)
+    return verdict.gain is not None and limit(verdict.gain, level, evidence.sigma, rules)
 
 
 def fallback_of(text: str) -> str:
@@ -112,17 +120,19 @@ def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
     """
     name, *changes = text.split(":")
     if name not in POLICIES:
-        raise UsageError(f"--policy {text!r}: it is one of {', '.join(POLICIES)}")
+        raise UsageError(f"--policy {text!r:.80}: it is one of {', '.join(POLICIES)}")
     known = {field.name: type(getattr(STANDARD, field.name)) for field in fields(Rules)}
     values: dict[str, float] = {}
     for change in changes:
         rule, _, value = change.partition("=")
         if rule not in known:
-            raise UsageError(f"--policy {text!r}: its rules are {', '.join(known)}")
+            raise UsageError(f"--policy {text!r:.80}: its rules are {', '.join(known)}")
         try:
             values[rule] = known[rule](value)
+            if not abs(values[rule]) <= LARGEST:
+                raise ValueError("no number to reckon with")
         except ValueError as error:
-            raise UsageError(f"--policy {text!r}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
+            raise UsageError(f"--policy {text!r:.80}: {rule} is a number such as {getattr(STANDARD, rule)}") from error
     policy = POLICIES[name]
     rules = replace(policy.rules, **values)  # type: ignore[arg-type]
     return replace(policy, rules=replace(rules, outlier_gain=rules.outlier_gain or outlier_gain))

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+from swarm.foreign import LARGEST
+
 _ABSOLUTE = re.compile(r"(<=|>=)\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _RELATIVE = re.compile(r"([+-])\s*(\d+(?:\.\d+)?)\s*%")
 
@@ -39,12 +41,12 @@ class Guard:
     @staticmethod
     def parse(name: str, text: str) -> Guard:
         """The guard that `text` writes; ValueError with what it may be."""
-        if match := _ABSOLUTE.fullmatch(text.strip()):
+        if (match := _ABSOLUTE.fullmatch(text.strip())) and abs(float(match[2])) <= LARGEST:
             return Guard(name, match[1] == "<=", float(match[2]), False, text.strip())
-        if match := _RELATIVE.fullmatch(text.strip()):
+        if (match := _RELATIVE.fullmatch(text.strip())) and float(match[2]) <= LARGEST:
             share = float(match[2]) / 100
             return Guard(name, match[1] == "+", 1 + share if match[1] == "+" else 1 - share, True, text.strip())
-        raise ValueError(f'guards.{name} = "{text}" is no bound: write "<= 60", ">= 1", "+10%" or "-5%"')
+        raise ValueError(f'guards.{name} = "{text:.80}" is no bound: write "<= 60", ">= 1", "+10%" or "-5%"')
 
     def breach(self, runs: Iterable[Values], untouched: Iterable[Values]) -> str:
         """Why these runs are out of bounds, in one line; "" where they are not.

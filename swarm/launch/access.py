@@ -17,10 +17,10 @@ from swarm.history.repository import History
 from swarm.launch.files import Files
 from swarm.project.environment import FOLDERS, own_environment
 from swarm.project.project import Project
+from swarm.project.reading import text_of
 from swarm.records import Source
 
 MOST_LINES = 8  # of what the code opens
-_LARGEST = 2**20  # bytes of a file of code that is read
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MADE = re.compile(
     r"\.(log|pyc|pid|lock|tmp|so|o)$|^(results\.tsv|run\.log|out|output|outputs|logs?|wandb|runs?|build)(/|$)"
@@ -33,6 +33,7 @@ class Access:
 
     included: Included
     unheld: tuple[str, ...]  # what the code opens and git does not hold
+    held: frozenset[str]  # the paths that the commit holds, from the project's folder
     gaps: tuple[str, ...]  # what is tracked and not in the copy all the same
 
 
@@ -42,7 +43,7 @@ def find_access(history: History, files: Files, commit: str) -> Access:
     refuse_access(project, root)
     held = frozenset(history.outside(path) for path in tree.entries)
     included = include(root, project.include, held)
-    return Access(included, unheld(root, project, files.source, held, included), tuple(tree.gaps()))
+    return Access(included, unheld(root, project, files.source, held, included), held, tuple(tree.gaps()))
 
 
 def refuse_access(project: Project, root: Path) -> None:
@@ -110,8 +111,8 @@ def _code(root: Path, project: Project, source: Source, held: Collection[str]) -
     files = (*source.files, *project.fixed, *(word for part in commands for word in part.split()))
     for file in dict.fromkeys(file for file in files if file in held):
         path = root / file
-        if path.is_file() and path.stat().st_size <= _LARGEST:
-            yield file, path.read_text(errors="replace")
+        if text := text_of(path):
+            yield file, text
 
 
 def _normal(place: str, word: str) -> str:

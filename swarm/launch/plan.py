@@ -21,6 +21,7 @@ from swarm.launch.access import Access, find_access
 from swarm.launch.code import Code, read_code, refuse_unworkable
 from swarm.launch.comparability import comparability_key, refuse_other_key
 from swarm.launch.data import prepared
+from swarm.launch.demonstration import demonstration
 from swarm.launch.files import find_files
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
 from swarm.launch.start import Start, find_project, find_start, refuse_changes
@@ -57,6 +58,7 @@ class Plan:
     budget: float
     data: Mapping[str, object]
     key: str
+    demonstration: str = ""  # why edited code can read what it is measured on; "" where it cannot
     missing: tuple[str, ...] = ()  # each in one line with its remedy
     trial: Trial | None = None
 
@@ -122,6 +124,7 @@ def make_plan(
         budget=budget,
         data=data,
         key=json.dumps(key, sort_keys=True),
+        demonstration=demonstration(project, data, root, access.held, config.sandbox),
         missing=missing,
     )
 

@@ -91,6 +91,7 @@ class Trial:
     guards: tuple[GuardReading, ...]
     editable: tuple[EditableFile, ...]
     repeats: tuple[Repeat, ...] = ()
+    helps: str = ""  # what to type or to say where the run lacked something of this machine, or of its copy
     checks: Run | None = None  # of the project's checks; None where it has none, or the code gave no number
 
     @property
@@ -163,6 +164,9 @@ def refusal(trial: Trial, project: Project) -> SwarmError | None:
         return UsageError(f"the untouched code changes {files}, which every run must leave alone: {remedy}")
     problem, remedy = _OF_FAILURE.get(run.failure, _OF_FAILURE[Failure.CODE])
     log = f"; the whole log: {run.log}" if run.log else ""
+    if trial.helps:  # the code is well, so that nothing is to be mended in it
+        reason = run.reason.removesuffix(f"; {trial.helps}")
+        return UsageError(f"the untouched code {problem}: {reason}; {trial.helps}{log}")
     return UsageError(f"the untouched code {problem}: {run.reason or run.failure}; {remedy}{log}")
 
 

@@ -19,6 +19,7 @@ from swarm.execution.runner import LocalRunner
 from swarm.execution.sandbox import wanted
 from swarm.execution.spec import SECOND, Result
 from swarm.execution.summary import Value, read_printed
+from swarm.launch.not_installed import what_helps
 from swarm.launch.plan import Plan, base_tree, environment
 from swarm.launch.trial import CHECKS, EditableFile, Phases, Repeat, Trial, differing, read_guards
 from swarm.launch.trial_store import alone, identity, trial_folder
@@ -51,7 +52,7 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
     )
     try:
         await asyncio.to_thread(_clear, runner, own)  # a launch was killed in its trial
-        run, result = await _run_once(plan, runner, 1, SEED, report)
+        run, result, helps = await _run_once(plan, runner, 1, SEED, report)
         found = _names(run, plan.project)
         trial = Trial(
             of=identity(plan),
@@ -66,13 +67,14 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
             phases=_phases(run, result),
             guards=read_guards(plan.project.guards, run),
             editable=editable,
+            helps=helps,
         )
         if trial.value is not None and plan.project.checks and not any(guard.breach for guard in trial.guards):
-            checks, _ = await _run_once(plan, runner, CHECKS, SEED, report)
+            checks, _, _ = await _run_once(plan, runner, CHECKS, SEED, report)
             trial = replace(trial, checks=checks)
         while (seed := trial.next_seed) is not None and _worth_it(trial, plan.project, always):
             number = len(trial.repeats) + 2
-            again, _ = await _run_once(plan, runner, number, seed, report)
+            again, _, _ = await _run_once(plan, runner, number, seed, report)
             repeat = _repeat(seed, again, trial.found, _names(again, plan.project))
             trial = replace(trial, repeats=(*trial.repeats, repeat))
         return trial
@@ -85,13 +87,15 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
 
 async def _run_once(
     plan: Plan, runner: LocalRunner, number: int, seed: int, report: Report
-) -> tuple[Run, Result | None]:
+) -> tuple[Run, Result | None, str]:
+    """The run, how its steps ended, and what helps where it lacked something."""
     source, purpose = plan.code.source, Purpose.BASELINE if number != CHECKS else Purpose.CHECK
     work = Measure(f"trial.{number}", 1, "trial", "trial", purpose, seed, source.sha, source.sha, plan.budget)
     run = await runner.run(work, source, lambda progress: report(number, progress))
     result = runner.result(work.run, work.attempt)
+    helps = what_helps(run, runner.spec(work.run, work.attempt), plan.project)
     runner.acknowledge(work.run, work.attempt)
-    return run, result
+    return run, result, helps
 
 
 def _worth_it(trial: Trial, project: Project, always: bool) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import shutil
@@ -14,10 +13,12 @@ from pathlib import Path
 
 import msgspec
 
+from swarm import foreign
 from swarm.errors import UsageError
 from swarm.execution.run_spec import START, TOOK
 from swarm.execution.sandbox import wanted
 from swarm.execution.spec import write_whole
+from swarm.filelock import take
 from swarm.launch.plan import Plan, no_trial
 from swarm.launch.trial import Trial
 from swarm.ledger.experiments import baseline_of
@@ -45,7 +46,7 @@ def with_known_trial(plan: Plan) -> Plan:
 def stored_trial(plan: Plan) -> Trial | None:
     """The trial that was made of this very plan's code and settings; None where there is none that can be read."""
     try:
-        raw = json.loads((_home(plan.root) / STORED).read_text())
+        raw = foreign.parse((_home(plan.root) / STORED).read_bytes())
         trial = msgspec.convert(raw, Trial)
     except (OSError, ValueError):  # not there, damaged, or of another version
         return None
@@ -68,10 +69,8 @@ def alone(root: Path) -> Iterator[Path]:
     home = _home(root)
     home.mkdir(exist_ok=True)
     with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError("another launch tries this repository out now: wait for it, or end it") from error
+        if not take(lock.fileno(), lock.name):
+            raise UsageError("another launch tries this repository out now: wait for it, or end it")
         yield home
 
 

@@ -7,7 +7,6 @@ date.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
@@ -18,7 +17,9 @@ from typing import IO, Any, TypeVar
 
 import psutil
 
-from swarm.errors import UsageError
+from swarm.codec import decode
+from swarm.errors import LedgerDamaged, UsageError
+from swarm.filelock import SHARED, take
 from swarm.ledger.rows import read, select
 from swarm.ledger.schema import APPLICATION_ID, OLDEST, TABLES, VERSION, migration
 
@@ -59,7 +60,7 @@ class Ledger:
                 raise UsageError(
                     f"{path} cannot be opened ({error}): see to the permissions of its folder and to the disk"
                 ) from error
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, LedgerDamaged, UnicodeDecodeError) as error:
                 raise UsageError(
                     f"{path} is not a ledger that can be read ({error}): move it away to start anew"
                 ) from error
@@ -175,17 +176,20 @@ class Ledger:
 
     def execute(self, sql: str, *values: object) -> int:
         """Runs one statement; gives the number of rows it changed."""
-        return self._db.execute(sql, values).rowcount
+        with self._whole():
+            return self._db.execute(sql, values).rowcount
 
     def insert(self, table: str, **row: object) -> None:
         names = ", ".join(row)
         self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        return self._db.execute(sql, values).fetchall()
+        with self._whole():
+            return self._db.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
-        return self._db.execute(sql, values).fetchone()
+        with self._whole():
+            return self._db.execute(sql, values).fetchone()
 
     def one(self, sql: str, *values: object) -> sqlite3.Row:
         """The row that must be there; KeyError where it is not."""
@@ -197,12 +201,14 @@ class Ledger:
     def records(self, kind: type[R], sql: str, *values: object) -> list[R]:
         """The rows as records of that kind. `sql` is what follows its columns, from FROM on: "WHERE ...", or, where
         several tables take part, "FROM ..." with the records' own table called `t`."""
-        return [read(kind, row) for row in self._db.execute(select(kind, sql), values)]
+        with self._whole():
+            return [read(kind, row) for row in self._db.execute(select(kind, sql), values)]
 
     def record(self, kind: type[R], sql: str, *values: object) -> R | None:
         """The first of the `records`; None where there is none."""
-        row = self._db.execute(select(kind, sql), values).fetchone()
-        return None if row is None else read(kind, row)
+        with self._whole():
+            row = self._db.execute(select(kind, sql), values).fetchone()
+            return None if row is None else read(kind, row)
 
     def the_record(self, kind: type[R], sql: str, *values: object) -> R:
         """The first of the `records`, which must be there; KeyError where it is not."""
@@ -213,8 +219,23 @@ class Ledger:
 
     def value(self, sql: str, *values: object) -> Any:
         """The first column of the first row; None where there is no row."""
-        row = self._db.execute(sql, values).fetchone()
+        row = self.row(sql, *values)
         return row[0] if row else None
+
+    def decoded(self, text: str) -> Any:
+        """The record that a column holds as text."""
+        with self._whole():
+            return decode(text)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """LedgerDamaged for what no writer of ours wrote: pages, texts, words of states and JSON that are none."""
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise LedgerDamaged(self.path or "the ledger", error) from error
 
 
 def founded(path: Path) -> bool:
@@ -225,21 +246,26 @@ def founded(path: Path) -> bool:
 def locked(path: Path) -> bool:
     """Whether some process writes to the ledger at `path` now. Leaves no file behind."""
     try:
-        file = path.with_suffix(".lock").open()
+        file = _opened(path, "r")
     except OSError:
         return False
     with file:
-        return not _take(file, fcntl.LOCK_SH)
+        return not take(file.fileno(), file.name, SHARED)
+
+
+def _opened(path: Path, mode: str) -> IO[str]:
+    """The file beside a ledger that is locked; a pipe in its place, which nobody feeds, is not waited for."""
+    return open(path.with_suffix(".lock"), mode, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o644))
 
 
 def _lock(path: Path) -> IO[str]:
     """An exclusive lock beside the file, held as long as the returned file object is open."""
     try:
-        file = path.with_suffix(".lock").open("a")
+        file = _opened(path, "a")
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be written ({error.strerror}): the ledger lives there") from error
     patience = time.monotonic() + LOCK_WAIT
-    while not _take(file, fcntl.LOCK_EX):
+    while not _taken(file):
         if time.monotonic() > patience:
             file.close()
             raise UsageError(
@@ -250,12 +276,12 @@ def _lock(path: Path) -> IO[str]:
     return file
 
 
-def _take(file: IO[str], kind: int) -> bool:
+def _taken(file: IO[str]) -> bool:
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return take(file.fileno(), file.name)
+    except UsageError:
+        file.close()
+        raise
 
 
 def _connect(path: Path | None, write: bool) -> sqlite3.Connection:

@@ -267,8 +267,16 @@ def _conversion(hint: Any) -> Callable[[Any], Any] | None:
         return bool
     if any(typing.get_origin(option) is Mapping for option in options):
         return _settings if Any in typing.get_args(options[0]) else json.loads
+    if float in options:
+        return _real
     enums = [option for option in options if isinstance(option, type) and issubclass(option, StrEnum)]
     return {word.value: word for word in enums[0]}.__getitem__ if enums else None
+
+
+def _real(value: Any) -> Any:
+    if not isinstance(value, (float, int)):  # SQLite keeps in any column what it is given
+        raise TypeError(f"{value!r:.40} is no number")
+    return value
 
 
 @functools.lru_cache(maxsize=8)  # they are read at every call of the board

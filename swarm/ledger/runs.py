@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from swarm.codec import decode, encode
+from swarm.codec import encode
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import FLAGGED_SOURCES
 from swarm.ledger.rows import ExperimentRow, RunRow, RunState
@@ -228,10 +228,11 @@ def any_unaudited(ledger: Ledger, source: str) -> bool:
 def newest_check(tx: Transaction, source: str) -> Run | None:
     """The newest run of the project's checks on this code; None where they never ended."""
     return _run(
+        tx.ledger,
         tx.ledger.value(
             "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'checked' ORDER BY started DESC",
             *(tx.tag, source),
-        )
+        ),
     )
 
 
@@ -275,33 +276,36 @@ def peak_memory_mb(ledger: Ledger, experiment: str) -> float | None:
 def newest_result(ledger: Ledger, experiment: str) -> Run | None:
     """The newest result of an experiment, whatever it was."""
     return _run(
+        ledger,
         ledger.value(
             "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL"
             " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC",
             experiment,
-        )
+        ),
     )
 
 
 def newest_run_of(ledger: Ledger, experiment: ExperimentRow) -> Run | None:
     """The newest result of the experiment's newest code that counts, be it a crash."""
     return _run(
+        ledger,
         ledger.value(
             "SELECT result FROM runs WHERE experiment = ? AND source = ? AND result IS NOT NULL AND state != 'lost'"
             " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC LIMIT 1",
             *(experiment.id, experiment.source),
-        )
+        ),
     )
 
 
 def newest_parent_run(ledger: Ledger, experiment: ExperimentRow) -> Run | None:
     """The newest measured run of the parent's code, on the experiment's own GPU if there is one."""
     return _run(
+        ledger,
         ledger.value(
             "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'"
             " ORDER BY agent = ? DESC, started DESC LIMIT 1",
             *(experiment.tag, experiment.parent, experiment.owner),
-        )
+        ),
     )
 
 
@@ -311,7 +315,7 @@ def newest_failed_run(ledger: Ledger, experiment: ExperimentRow) -> Run:
         "SELECT result FROM runs WHERE experiment = ? AND failure = ? ORDER BY started DESC",
         *(experiment.id, experiment.failure),
     )
-    return decode(result)
+    return ledger.decoded(result)
 
 
 def crash_of_baseline(tx: Transaction) -> tuple[str, Run | None]:
@@ -322,17 +326,22 @@ def crash_of_baseline(tx: Transaction) -> tuple[str, Run | None]:
         " WHERE e.tag = ? AND e.baseline = 1 AND e.status = 'crash' ORDER BY e.verdict DESC",
         tx.tag,
     )
-    return crash["reason"], _run(crash["result"])
+    return crash["reason"], _run(tx.ledger, crash["result"])
 
 
-def _run(result: str | None) -> Run | None:
-    return decode(result) if result else None
+def _run(ledger: Ledger, result: str | None) -> Run | None:
+    return ledger.decoded(result) if result else None
 
 
 def metrics_of(tx: Transaction, source: str) -> list[Metrics]:
     """What the measured runs of this code printed."""
+    return [run.metrics for run in measured_runs_of(tx, source) if run.metrics]
+
+
+def measured_runs_of(tx: Transaction, source: str) -> list[Run]:
+    """The runs of this code that gave a number, whole."""
     rows = tx.ledger.rows("SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", tx.tag, source)
-    return [decode(row["result"]).metrics for row in rows]
+    return [tx.ledger.decoded(row["result"]) for row in rows]
 
 
 def traces_beside_parent(ledger: Ledger, experiment: str) -> list[tuple[Sequence[float], Sequence[float]]]:
@@ -344,7 +353,7 @@ def traces_beside_parent(ledger: Ledger, experiment: str) -> list[tuple[Sequence
         " AND own.purpose IN ('first', 'replicate') AND parents.state = 'measured'",
         experiment,
     )
-    return [(decode(pair["own"]).trace, decode(pair["parents"]).trace) for pair in pairs]
+    return [(ledger.decoded(pair["own"]).trace, ledger.decoded(pair["parents"]).trace) for pair in pairs]
 
 
 def arms_of(tx: Transaction, experiment: str) -> list[tuple[str, str]]:

@@ -20,21 +20,35 @@ class Unit(Enum):
 Seconds = Annotated[float, Unit.SECONDS]
 Hours = Annotated[float, Unit.HOURS]
 
+LONGEST = 1e10  # seconds, three hundred years: what is longer is a slip
 _SUFFIXES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = r"(\d+(?:\.\d+)?)([smhd])"
+_PART = r"([0-9]+(?:\.[0-9]+)?)([smhd])"
 
 
 def read_duration(value: object, name: str, unit: Unit = Unit.SECONDS) -> float:
     """How many units `value` lasts; UsageError, which calls it `name`, for what is no time."""
     try:
-        if isinstance(value, str) and re.fullmatch(f"(?:{_PART})+", value.strip()):
-            return sum(float(number) * _SUFFIXES[suffix] for number, suffix in re.findall(_PART, value)) / unit.value
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            return float(value)
+        found = _read(value, unit)
+        if found is not None and abs(found) * unit.value <= LONGEST:  # neither nan nor inf is
+            return found
     except (ValueError, OverflowError):
         pass
     wanted = f"a time such as 90s, 15m or 8h, or a number of {unit.name.lower()}"
-    raise UsageError(one_line(printable(f"{name} must be {wanted}, not {value!r:.80}")))
+    raise UsageError(one_line(printable(f"{name} must be {wanted}, not {shown(value)}")))
+
+
+def _read(value: object, unit: Unit) -> float | None:
+    if isinstance(value, str) and re.fullmatch(f"(?:{_PART})+", value.strip()):
+        return sum(float(number) * _SUFFIXES[suffix] for number, suffix in re.findall(_PART, value)) / unit.value
+    return None if isinstance(value, bool) or not isinstance(value, (str, int, float)) else float(value)
+
+
+def shown(value: object) -> str:
+    """The value as a part of a line: even the text of a number of thousands of digits may not be had."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        return "this number"
 
 
 def write_duration(value: float, unit: Unit = Unit.SECONDS) -> str:

@@ -4,7 +4,7 @@ do not say is detected in the repository."""
 from __future__ import annotations
 
 import json
-import math
+import os
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import msgspec
 
 from swarm.errors import UsageError
+from swarm.foreign import LARGEST, SMALLEST
 from swarm.judge.guards import Guard
+from swarm.named_file import read_named
 from swarm.project.commands import as_argv
 from swarm.project.directions import direction_of, read_direction
 from swarm.project.durations import Seconds
@@ -24,8 +26,9 @@ from swarm.project.found import Question
 from swarm.project.look import look
 from swarm.project.patterns import Scope, rank
 from swarm.project.values import pattern_fault, read_value
-from swarm.text import one_line, read_text
+from swarm.text import one_line, printable, read_text
 
+LARGEST_SETTINGS = 16 * 2**20  # bytes of a file of settings
 SETTINGS_FILES = ("swarm.toml", "pyproject.toml")  # the first that says something is heeded
 EXAMPLES = {"editable": ("FILE",), "command": ("{python}", "FILE")}  # answers where there is no candidate
 
@@ -149,13 +152,19 @@ def load_settings(root: Path) -> dict[str, Any]:
 
 
 def _table(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
     try:
-        parsed = tomllib.loads(read_text(path.read_bytes()).text)
+        parsed = tomllib.loads(read_text(read_named(path, LARGEST_SETTINGS, path.name)).text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path.name} does not parse: {error}") from error
-    return parsed if path.name == "swarm.toml" else parsed.get("tool", {}).get("swarm", {})
+        raise UsageError(one_line(printable(f"{path.name} does not parse: {error}"))) from error
+    if path.name == "swarm.toml":
+        return parsed
+    tool = parsed.get("tool", {})
+    table = tool.get("swarm", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{path.name}: tool.swarm must be a table")
+    return table
 
 
 def _hints() -> dict[str, Any]:
@@ -202,10 +211,10 @@ def _check(project: Project, name: str) -> None:
             f'{name}: direction must be "lower" (minimize) or "higher" (maximize), not {project.direction!r}'
         )
     if not all(
-        0 < number < math.inf
+        SMALLEST <= number <= LARGEST
         for number in (project.budget, project.timeout or 1.0, *project.sigma.values(), *project.outlier_gain.values())
     ):
-        raise UsageError(f"{name}: budget, timeout, sigma and outlier_gain must be above 0, and finite")
+        raise UsageError(f"{name}: budget, timeout, sigma and outlier_gain must be above 0, and below {LARGEST:g}")
     for guarded, bound in project.guards.items():
         try:
             Guard.parse(guarded, bound)

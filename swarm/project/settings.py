@@ -78,13 +78,20 @@ class Config:
             raise UsageError(f"{called['gpus']} and {called['agents']} exclude each other: there is one agent per GPU")
         if self.gpus is not None and not re.fullmatch(r"\d+(,\d+)*", self.gpus):
             raise _refusal(called["gpus"], self.gpus, "give a number of GPUs (8) or their indices (0,1,5)")
+        if self.gpus is not None and "," not in self.gpus and not self.gpus.strip("0"):
+            raise _refusal(
+                called["gpus"], self.gpus, "it is a number of GPUs; one by its index is CUDA_VISIBLE_DEVICES=0"
+            )
         read_policy(self.policy)
         for name in ABOVE_ZERO:
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"{called[name]} {value:g}: it must be above 0, and finite")
+            if value is not None and not 0 < value <= MOST:
+                raise UsageError(f"{called[name]} {value:g}: it must be above 0, and at most {MOST:g}")
+        for name, value in (("agents", str(self.agents or "")), ("gpus", self.gpus or "")):
+            if any(len(number) > 9 or int(number or 0) > MOST_AGENTS for number in value.split(",")):
+                raise _refusal(called[name], value, f"a swarm has at most {MOST_AGENTS} agents")
         if not 0 <= self.wait < math.inf:
-            raise UsageError(f"{called['wait']} {self.wait:g}: it must not be below 0, and must be finite")
+            raise UsageError(f"{called['wait']} {self.wait:g}: it must not be below 0")
         if self.resume and self.tag is None:
             raise UsageError("--resume needs the tag to go on with: --tag TAG --resume")
         if self.resume and self.from_tag:
@@ -92,6 +99,8 @@ class Config:
         return self
 
 
+MOST = 1e15  # of any number: beyond it, sums and dates are none any more
+MOST_AGENTS = 10_000
 FIELDS = {item.name: item for item in dataclasses.fields(Config)}
 HINTS = typing.get_type_hints(Config, include_extras=True)
 ABOVE_ZERO = (
@@ -173,8 +182,12 @@ NOTIFY_SCHEMES = ("http", "https", "ntfy+http", "ntfy+https")
 
 def check_url(url: str) -> None:
     """UsageError where nothing could be sent to `url`."""
-    parts = urlsplit(url)
-    if parts.scheme not in NOTIFY_SCHEMES or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in NOTIFY_SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:  # an address that begins with [ and does not end, a port that is none
+        sound = False
+    if not sound or not url.isascii() or not url.isprintable() or " " in url:
         raise UsageError(
             "--notify: give a URL, such as https://ntfy.sh/TOPIC, a webhook of Slack or Discord, or one of your own"
             " (ntfy+https://HOST/TOPIC for a ntfy server of your own)"

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from swarm.errors import UsageError
-from swarm.project.durations import Unit, read_duration
+from swarm.project.durations import Unit, read_duration, shown
 from swarm.text import one_line, printable
 
 _SWITCHES = {"yes": True, "no": False, "on": True, "off": False}
@@ -36,7 +36,7 @@ def read_value(value: Any, hint: Any, name: str, *, from_text: bool = False) -> 
     except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
         converted = None
     if converted is None or (isinstance(converted, int) and abs(converted) >= _LARGEST):
-        raise UsageError(one_line(printable(f"{name} must be {_wanted(kind)}, not {value!r:.80}")))
+        raise UsageError(one_line(printable(f"{name} must be {_wanted(kind)}, not {shown(value)}")))
     return converted
 
 

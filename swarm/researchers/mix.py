@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from swarm.errors import UsageError
 
-_PART = re.compile(r"\s*(?P<name>[^\s,]+?)(?::(?P<count>\d+))?\s*")
+_PART = re.compile(r"\s*(?P<name>[^\s,]+?)(?::(?P<count>\d{1,6}))?\s*")
 
 
 def assign(mix: str, agents: Sequence[str]) -> dict[str, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from swarm.errors import UsageError
 from swarm.researchers.protocol import UNKNOWN, Profile, Researcher
+from swarm.text import one_line, printable
 
 REGISTRY: Mapping[str, str] = {  # in the order in which `auto` looks for one that can work here
     "auto": "swarm.researchers.auto:auto",
@@ -18,6 +21,7 @@ REGISTRY: Mapping[str, str] = {  # in the order in which `auto` looks for one th
     "sweep": "swarm.researchers.sweep.sweep:Sweep",
     "scripted": "swarm.researchers.scripted:Scripted",
 }
+METHODS = ("propose", "edit", "repair")
 STAND_IN = "sweep"  # thinks where a researcher cannot: it needs nothing
 
 
@@ -55,10 +59,29 @@ def find(name: str) -> Callable[..., Researcher]:
     module, _, attribute = path.partition(":")
     if not attribute:
         raise UsageError(
-            f"no researcher is called {name!r}: there are {', '.join(sorted(REGISTRY))},"
+            f"no researcher is called {name!r:.80}: there are {', '.join(sorted(REGISTRY))},"
             " or give your own as package.module:Class"
         )
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"the researcher {name!r} cannot be loaded: {error}") from error
+        found = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # whatever a file of one's own does when it is loaded
+        said = one_line(printable(f"{type(error).__name__}: {error}"))[:300]
+        raise UsageError(f"the researcher {name!r:.80} cannot be loaded: {said}") from error
+    if fault := _fault(found):
+        raise UsageError(
+            f"{name!r:.80} is no researcher: {fault}; it is a class with the methods {', '.join(METHODS)}"
+            " (docs/researchers.md)"
+        )
+    return found
+
+
+def _fault(found: Any) -> str:
+    """Why this makes no researchers; "" where it may."""
+    if not callable(found):
+        return "it cannot be called"
+    try:
+        inspect.signature(found).bind(agent="gpu0", seed=0, options={})
+    except (TypeError, ValueError):
+        return "it does not take agent, seed and options"
+    lacking = [name for name in METHODS if not hasattr(found, name)] if isinstance(found, type) else []
+    return f"it has no {lacking[0]}" if lacking else ""

@@ -14,7 +14,6 @@ replacement, tried after a crash. `agent` reserves a step for one agent; the oth
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -22,13 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from swarm import foreign
 from swarm.errors import UsageError
+from swarm.named_file import read_named
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Exhausted, Profile
 from swarm.researchers.sweep.knob_space import open_knob_space
 from swarm.researchers.sweep.knobs import Value
-from swarm.text import read_text
+from swarm.text import one_line, printable, read_text
+
+LARGEST = 16 * 2**20  # bytes of a script
 
 SCRIPT = Option("script", "", "its file, JSON or TOML")
 THINK = Option("think", 0.0, "how many seconds it takes to think of each step", zero=True, time=True)
@@ -98,14 +101,11 @@ def load_script(path: str) -> tuple[Step, ...]:
     if not path:
         raise UsageError("the scripted researcher needs a script: give the option script=PATH of a JSON or TOML file")
     file = Path(path)
+    text = read_text(read_named(file, LARGEST, f"the script {path}")).text
     try:
-        text = read_text(file.read_bytes()).text
-    except OSError as error:
-        raise UsageError(f"the script {path} cannot be read: {error}") from error
-    try:
-        script = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
-    except ValueError as error:  # both parsers' errors are ValueErrors
-        raise UsageError(f"the script {path} does not parse: {error}") from error
+        script = tomllib.loads(text) if file.suffix == ".toml" else foreign.parse(text)
+    except (ValueError, RecursionError) as error:  # both parsers' errors are ValueErrors
+        raise UsageError(one_line(printable(f"the script {path} does not parse: {error}"))) from error
     steps = script.get("steps") if isinstance(script, dict) else script
     if not isinstance(steps, list):
         raise UsageError(f"the script {path} must hold a list of steps")

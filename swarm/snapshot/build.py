@@ -91,6 +91,7 @@ class Picture:
             swarms=comparable_swarms(self.ledger, swarm),
             categories=swarm.categories,
             opened=opened(swarm.key),
+            demonstration=swarm.settings.get("demonstration") or "",
             saturated=self.saturated(),
             noiseless=self.noiseless,
             lost_policy=self.lost_policy(),

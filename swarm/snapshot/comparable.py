@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
+from swarm import foreign
 from swarm.ledger.database import Ledger
 from swarm.ledger.overview import SwarmInShort, swarms_in_short
 from swarm.ledger.rows import SwarmRow
@@ -68,4 +68,4 @@ def _view(short: SwarmInShort, own: Mapping[str, object]) -> SwarmView:
 
 def _parts(key: str) -> Mapping[str, object]:
     """What a comparability key is made of; a simulated swarm's is but a word."""
-    return json.loads(key) if key.startswith("{") else {"key": key}
+    return foreign.parse_object(key) or {"key": key}

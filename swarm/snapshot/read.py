@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import get_type_hints
 
+import msgspec
+
+from swarm import foreign
 from swarm.errors import UsageError
 from swarm.ledger.database import Ledger, locked
 from swarm.ledger.events import EXHAUSTED
@@ -19,7 +21,7 @@ from swarm.snapshot.records import AgentView, Snapshot
 
 FRESH = 600.0  # seconds for which a warning of the head stands in the header
 STALE = 10.0  # seconds after which live.json says nothing about now
-LIVE = {field.name for field in fields(AgentView)} - {"agent"}  # what an agent may say of itself
+LIVE = {name: kind for name, kind in get_type_hints(AgentView).items() if name != "agent"}  # what one may say of itself
 
 
 def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None) -> Snapshot:
@@ -57,11 +59,22 @@ def _stored(root: Path, ledger: Ledger, tag: str, version: tuple[int, int]) -> S
 
 
 def _live(agent: AgentView, folder: Path, now: float) -> AgentView:
-    """The agent with what it said a moment ago; as it stands where it never said anything."""
+    """The agent with what it said a moment ago; as it stands where it never said anything that can be read."""
     try:
-        live: dict[str, Any] = json.loads((folder / agent.agent / "live.json").read_text())
-    except (OSError, ValueError):
+        live = foreign.parse_object((folder / agent.agent / "live.json").read_bytes())
+    except OSError:
         return agent
-    if now - live.get("at", 0.0) > STALE:
+    if not live:
+        return agent
+    if now - (foreign.finite(live.get("at")) or 0.0) > STALE:
         return replace(agent, state="lost", note="no word from it")
-    return replace(agent, **{name: value for name, value in live.items() if name in LIVE})
+    return replace(agent, **{name: live[name] for name in LIVE.keys() & live.keys() if _fits(live[name], LIVE[name])})
+
+
+def _fits(value: object, kind: object) -> bool:
+    """Whether the value is of the kind that a field holds."""
+    try:
+        msgspec.convert(value, kind)
+    except (msgspec.ValidationError, OverflowError):
+        return False
+    return True

@@ -209,6 +209,7 @@ class Snapshot:
     swarms: tuple[SwarmView, ...] = ()  # all of the repository, by comparability key, this one's first
     categories: tuple[str, ...] = ()  # what ideas for this project can be about
     opened: tuple[str, ...] = ()  # what runs could access because the project asks for it: the network, variables
+    demonstration: str = ""  # why edited code could read what it is measured on
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
     noiseless: bool = False  # equal code gives equal numbers, so that one run decides
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people

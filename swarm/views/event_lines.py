@@ -9,7 +9,7 @@ from swarm.snapshot.records import Event, ExperimentView, Snapshot
 from swarm.views.formatting import Scale, clean, clock, to_ascii
 
 _POLL = 1.0  # seconds between two looks at the ledger
-_VERDICTS = ("keep", "discard", "crash", "near miss")
+_VERDICTS = ("keep", "discard", "crash", "near miss", "held")
 
 
 def event_line(event: Event, snapshot: Snapshot) -> str:

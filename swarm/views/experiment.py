@@ -28,11 +28,12 @@ def render_experiment(
     scale: Scale | None = None,
     sigma: float | None = None,
     tests: Sequence[ConfirmationView] = (),
+    clocked: str = "",
 ) -> RenderableType:
     """An experiment in full: idea, verdict in plain words, every run, the diff against its parent, the log's end.
 
     `scale` is how the metric is written (`Scale.of(snapshot)`), `sigma` the noise that separates refuted from
-    unproven. `tests` are its confirmations. `diff` and `log_tail` may be empty.
+    unproven. `tests` are its confirmations, `clocked` says how its time was spent. `diff` and `log_tail` may be empty.
     """
     scale = scale or Scale()
     parts: list[RenderableType] = [
@@ -47,7 +48,9 @@ def render_experiment(
     if view.reason:
         parts.append(Text(clean(view.reason)))
     parts += [Text(confirmation_sentence(test, scale)) for test in tests]
-    parts += [_figures(view, scale), Text(), _Runs(runs, scale) if runs else Text("no run yet", "dim")]
+    parts.append(_figures(view, scale))
+    parts += [Text(clean(clocked), "dim")] if clocked else []
+    parts += [Text(), _Runs(runs, scale) if runs else Text("no run yet", "dim")]
     if diff.strip():
         parts += [Text(), *_coloured(diff)]
     if log_tail.strip():

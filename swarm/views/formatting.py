@@ -11,13 +11,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 
 from swarm.snapshot.records import Snapshot
+from swarm.text import moment
 
 UNKNOWN = "–"
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -176,7 +176,7 @@ def duration(seconds: float | None) -> str:
 
 def clock(at: float, seconds: bool = False) -> str:
     """Local time of day of a unix time."""
-    return datetime.fromtimestamp(at).strftime("%H:%M:%S" if seconds else "%H:%M")
+    return moment(at, None).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def short_id(experiment: str, tag: str) -> str:

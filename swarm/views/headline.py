@@ -56,13 +56,15 @@ def title(snapshot: Snapshot) -> str:
     if leader is None or not leader.better:
         return f"{tag}: no improvement of {scale.metric} found"
     change = scale.interval(leader.gain, leader.low, leader.high)
-    return f"{tag}: {scale.metric} {scale.value(leader.baseline)} to {scale.value(leader.value)} ({change})"
+    only = ", demonstration only" * bool(snapshot.demonstration)
+    return f"{tag}: {scale.metric} {scale.value(leader.baseline)} to {scale.value(leader.value)} ({change}){only}"
 
 
 def headline(snapshot: Snapshot, markdown: bool = False) -> str:
     """What the swarm found, in one paragraph: the champion or the newest state of the trunk against the baseline's
     mean, how far that is proven, and plainly so where nothing was found. Never the luckiest run."""
     finding, proof = _finding(snapshot, escape if markdown else clean)
+    proof += " Demonstration only: edited code could read what it is measured on." * bool(snapshot.demonstration)
     return f"**{finding}** {proof}".rstrip() if markdown else f"{finding} {proof}".rstrip()
 
 

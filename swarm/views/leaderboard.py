@@ -72,7 +72,8 @@ class Leaderboard:
     def _footer(self) -> list[Text]:
         snapshot, scale = self.snapshot, Scale.of(self.snapshot)
         meant = [f"{scale.direction} {scale.metric} is better", "± is a 95% interval"]
-        notes = ", ".join(legend(snapshot.experiments) + meant)
+        only = ["DEMONSTRATION ONLY"] if snapshot.demonstration else []
+        notes = ", ".join(only + legend(snapshot.experiments) + meant)
         folder = shorten_start(clean(snapshot.folder), max(self.width - len(notes) - 5, self.width // 3))
         lines = (f"{folder} · {notes}", unranked_line(snapshot), self._ending())
         return [Text(shorten(line, self.width), "dim") for line in filter(None, lines)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
+from swarm.text import moment
 from swarm.views.formatting import Scale, clean, plural
 from swarm.views.headline import headline
 
@@ -17,7 +17,7 @@ def mail(snapshot: Snapshot, view: ExperimentView, diff: str, champion: bool) ->
     if not diff:
         return ""
     scale = Scale.of(snapshot)
-    at = datetime.fromtimestamp(view.judged or snapshot.now, UTC)
+    at = moment(view.judged or snapshot.now)
     message = _steps(snapshot, view, scale) if champion else _alone(view, scale)
     head = [
         f"From {view.commit} Mon Sep 17 00:00:00 2001",  # the date that marks a mail made by git format-patch

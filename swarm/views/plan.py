@@ -37,6 +37,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "folder": str(plan.folder),
         "plan": _rows(plan),
         "missing": list(plan.missing),
+        "demonstration": plan.demonstration,
         "trial": trial_json(plan.trial) if plan.trial else None,
     }
 
@@ -91,6 +92,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "timeout": _timeout(plan),
         "policy": _policy(config.policy),
         "limits": _limits(plan),
+        **({"DEMONSTRATION ONLY": plan.demonstration} if plan.demonstration else {}),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         "files": str(plan.folder.relative_to(plan.root)),
     }

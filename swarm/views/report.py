@@ -27,7 +27,7 @@ from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
-from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_near_miss, is_refuted, judged
+from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_held, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a note of people
@@ -82,7 +82,9 @@ def write_report(
 
 def _opened(snapshot: Snapshot) -> str:
     """What is no ordinary run's to use, said where nobody misses it."""
-    return f"**Open to every run: {escape('; '.join(snapshot.opened))}.**" if snapshot.opened else ""
+    lines = [f"**Demonstration only: {escape(snapshot.demonstration)}.**"] if snapshot.demonstration else []
+    lines += [f"**Open to every run: {escape('; '.join(snapshot.opened))}.**"] if snapshot.opened else []
+    return "\n\n".join(lines)
 
 
 def _ran(snapshot: Snapshot) -> str:
@@ -172,7 +174,7 @@ def _refused(snapshot: Snapshot) -> str:
             "title": [escape(e.title) for e in experiments],
         }
     )
-    guarded = ["broke a guard"] if "broke a guard" in set(frame["outcome"]) else []
+    guarded = [word for word in ("broke a guard", "held") if word in set(frame["outcome"])]
     outcomes = ["kept", "refuted", "unproven", "near miss", *guarded, "crashed"]
     counts = crosstab(frame["category"], frame["outcome"]).reindex(columns=outcomes, fill_value=0)
     counts.insert(0, "tried", counts.sum(axis=1))
@@ -195,8 +197,8 @@ def _outcome(experiment: ExperimentView, sigma: float | None) -> str:
         return "kept" if experiment.status == "keep" else "crashed"
     if broke_guard(experiment):
         return "broke a guard"
-    if is_near_miss(experiment):
-        return "near miss"
+    if is_near_miss(experiment) or is_held(experiment):
+        return "held" if is_held(experiment) else "near miss"
     return "refuted" if is_refuted(experiment, sigma) else "unproven"
 
 
@@ -206,9 +208,10 @@ def _named(titles: Sequence[str]) -> str:
 
 
 def _guarded(snapshot: Snapshot) -> str:
-    """What measured better and broke a guard, or failed a check, the guard first."""
+    """What measured better and broke a guard, failed a check, or is held for a person, the reason first."""
     scale = Scale.of(snapshot)
-    better = [e for e in judged(snapshot) if broke_guard(e) and (e.gain or 0.0) > 0 and not e.quarantine]
+    waits = [e for e in judged(snapshot) if broke_guard(e) or is_held(e)]
+    better = [e for e in waits if (e.gain or 0.0) > 0 and not e.quarantine]
     better.sort(key=lambda e: -(e.gain or 0.0))
     lines = [
         f"- {escape(e.reason)}: {code(short_id(e.id, snapshot.tag))} {escape(e.title)}"

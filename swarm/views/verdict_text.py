@@ -51,6 +51,11 @@ def broke_guard(experiment: ExperimentView) -> bool:
     return _standing(experiment, None) is Standing.BROKE_GUARD
 
 
+def is_held(experiment: ExperimentView) -> bool:
+    """Whether its gain is so large that it waits for a person."""
+    return _standing(experiment, None) is Standing.HELD
+
+
 def is_refuted(experiment: ExperimentView, sigma: float | None) -> bool:
     """Even the upper 95% bound of its gain is under half a sigma. A losing run alone refutes nothing."""
     return _standing(experiment, sigma) is Standing.REFUTED
@@ -82,6 +87,8 @@ def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
         reason = experiment.reason[:1].upper() + experiment.reason[1:].rstrip(".")
         kept = "Its number is better, but it is not kept." if better else "It is not kept."
         return f"{reason}. {kept}"
+    if is_held(experiment):
+        return f"{experiment.reason[:1].upper()}{experiment.reason[1:].rstrip('.')}."
     if is_near_miss(experiment):
         runs = plural(experiment.n, "run")
         return f"Near miss: {runs} could not distinguish it from its parent. It may be worth another look."

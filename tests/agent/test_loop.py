@@ -137,7 +137,7 @@ def better(work: Measure, source: Source) -> Outcome:
 class Room:
     """A board and the agents on it."""
 
-    def __init__(self, folder: Path, agents: int = 1, **swarm: Any):
+    def __init__(self, folder: Path, agents: int = 1, base: Source = BASE, **swarm: Any):
         self.folder, self.diary = folder, []
         self.ledger = Ledger(folder / "ledger.sqlite", write=True)
         self.ledger.value("PRAGMA synchronous = OFF")
@@ -145,7 +145,7 @@ class Room:
         columns |= {"metric": "val_bpb", "direction": "lower", "policy": "greedy", "researcher": "x", "budget": 1.0}
         columns |= {"deadline": None, "max_experiments": 3, "max_usd": None, "sigma_prior": 0.001, "settings": "{}"}
         seats = {f"gpu{index}": ("x", "optimizer") for index in range(agents)}
-        found(self.ledger, BASE, seats, fingerprint(BASE), 1.0, tag="apr5", **(columns | swarm))
+        found(self.ledger, base, seats, fingerprint(base), 1.0, tag="apr5", **(columns | swarm))
         self.board = Board(self.ledger, "apr5")
         self.bench = Bench(self.diary, worse)
 
@@ -611,7 +611,7 @@ def test_nobody_mends_for_an_agent_that_has_ended(make_room: Callable[..., Room]
             await room.agent(room.thinker(repair=never)).live()
         room.diary.append("ended")
 
-    asyncio.run(asyncio.wait_for(lives(), 20))
+    asyncio.run(asyncio.wait_for(lives(), 200))
     assert [line for line in room.diary if line[:3] in ("men", "end") and "run" not in line][-3:] == [
         "mends", "mends no more", "ended",
     ]  # fmt: skip
@@ -649,7 +649,7 @@ def test_an_agent_that_is_cancelled_twice_leaves_no_thought_behind(room: Room) -
             await life
         assert room.diary[-1] == "thinks no more"
 
-    asyncio.run(asyncio.wait_for(lives(), 20))
+    asyncio.run(asyncio.wait_for(lives(), 200))
 
 
 def conflict(room: Room, thinker: Thinker) -> Agent:

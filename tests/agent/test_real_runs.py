@@ -15,7 +15,7 @@ import pytest
 from swarm.execution import run_spec
 from swarm.execution.runner import LocalRunner, Slot
 from swarm.project.project import Project
-from swarm.records import Briefing, Edit, Idea
+from swarm.records import Briefing, Edit, Idea, Source
 from tests.agent.test_loop import Room, Thinker
 from tests.execution.conftest import archive
 
@@ -39,7 +39,7 @@ def test_what_is_better_and_passes_is_kept_and_what_fails_its_checks_is_not(
     files = {"train.py": "", "measure.py": MEASURE}
     runner = LocalRunner(PROJECT, archive(files), tmp_path / "gpu0", Slot("sim", 0))
     agent = room.agent(room.thinker(), bench=runner)  # type: ignore[arg-type]
-    assert asyncio.run(asyncio.wait_for(agent.live(), 200)) == "3 experiments done"
+    assert asyncio.run(asyncio.wait_for(agent.live(), 1000)) == "3 experiments done"
     rows = room.experiments()
     assert [(row["title"][:2], row["status"]) for row in rows] == [("k0", "keep"), ("k1", "discard"), ("k2", "keep")]
     assert rows[1]["outcome"] == "broke a guard" and rows[1]["gain"] == pytest.approx(0.01)
@@ -49,7 +49,8 @@ def test_what_is_better_and_passes_is_kept_and_what_fails_its_checks_is_not(
     assert not room.events("warning")
 
 
-# What an edit may do beside training, by name. Each is tried by an experiment of its own.
+# What code may do beside training, by name. Each is done in an experiment of its own, whose edit only names it: most of
+# it the check of an edit would not let through.
 HEART = "import os; out = open(os.environ['SWARM_RUN_DIR'] + '/heartbeat.jsonl', 'wb'); out.write({}); out.flush()"
 MISDEEDS = {
     "an infinite step": HEART.format(b'{"step": Infinity}\n'),
@@ -72,7 +73,12 @@ MISDEEDS = {
     "a guard's spec": "import os, pathlib, glob\nfor name in glob.glob(os.environ['SWARM_RUN_DIR'] +"
     ' \'/../../guards/*/guard.json\'): pathlib.Path(name).write_text(\'{"run": 1, "attempt": NaN, "steps": [{}]}\')',
 }
-SLEEP = "\nimport time; time.sleep(0.7)"  # so that the agent looks at it while it runs
+MISDOING = f"""
+import time, train
+exec({MISDEEDS!r}.get(train.deed, ""))
+time.sleep(0.7)  # so that the agent looks at it while it runs
+print("---\\nval_bpb: 1.0\\nsize: 3")
+"""
 
 
 def test_whatever_a_run_writes_its_agent_lives_and_the_next_run_goes_on(
@@ -82,9 +88,9 @@ def test_whatever_a_run_writes_its_agent_lives_and_the_next_run_goes_on(
     project = replace(PROJECT, checks=(), guards={"peak_vram_mb": "+10%"})
     last = len(MISDEEDS) + 1
     settings = json.dumps({"guards": {"size": "<= 5"}})
-    room = Room(tmp_path, 1, max_experiments=last, settings=settings)
+    base = Source({"train.py": b"deed = ''\n"})
+    room = Room(tmp_path, 1, base=base, max_experiments=last, settings=settings)
     names = [*MISDEEDS, "an honest one"]
-    bodies = [*(body + SLEEP for body in MISDEEDS.values()), "k0 = 2"]
 
     class Writer(Thinker):
         """Proposes one after the other."""
@@ -94,9 +100,9 @@ def test_whatever_a_run_writes_its_agent_lives_and_the_next_run_goes_on(
             return Idea(names[(self.ideas - 1) % len(names)])
 
         async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
-            return Edit({"train.py": bodies[names.index(idea.title)].encode()})
+            return Edit({"train.py": f"deed = {idea.title!r}\n".encode()})
 
-    files = {"train.py": "", "measure.py": f"{MEASURE}print('size: 3')"}
+    files = {"train.py": "deed = ''\n", "measure.py": MISDOING}
     runner = LocalRunner(project, archive(files), tmp_path / "gpu0", Slot("sim", 0))
     agent = room.agent(Writer([]), bench=runner)  # type: ignore[arg-type]
     assert asyncio.run(asyncio.wait_for(agent.live(), 1200)) == f"{last} experiments done"
@@ -104,7 +110,7 @@ def test_whatever_a_run_writes_its_agent_lives_and_the_next_run_goes_on(
     assert list(rows) == names
     assert rows["an honest one"]["status"] in ("keep", "discard")
     failed = {name: row["failure"] for name, row in rows.items() if row["status"] == "crash"}
-    assert failed.items() >= {"a metric of 400 digits": "nan", "an infinite metric": "nan"}.items()
+    assert failed.items() >= {"a metric of 400 digits": "code", "an infinite metric": "nan"}.items()
     assert failed["a metric next to nothing"] == "code" and failed["a metric beyond reckoning"] == "nan"
     lost = room.ledger.rows("SELECT experiment, failure FROM runs WHERE state = 'lost'")
     assert {row["failure"] for row in lost} <= {"infrastructure"} and len(lost) <= 2, [dict(row) for row in lost]

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from swarm.board.notifications import NotificationFeed
 from swarm.codec import decode, encode
 from swarm.judge.race import STANDARD
 from swarm.ledger.experiments import experiment
 from swarm.ledger.measurements import noise
 from swarm.ledger.runs import begin
 from swarm.records import (
+    Check,
     Claim,
     Duplicate,
     Failure,
@@ -26,7 +28,8 @@ from swarm.records import (
     Verdict,
 )
 from swarm.snapshot.build import Picture
-from tests.board.nights import Night
+from swarm.views.verdict_text import verdict_text
+from tests.board.nights import Night, finished
 
 MakeNight = Callable[..., Night]
 
@@ -54,6 +57,31 @@ def test_gpu_offsets_are_taken_out(make_night: MakeNight) -> None:
     assert verdict and verdict.gain and verdict.gain > -0.0015 - 0.001
 
 
+def clocked(night: Night, before: float, after: float) -> Verdict | None:
+    """The next run of the first agent, better than its parent, with the seconds that were counted beside its clock."""
+    run = finished(night.measure("gpu0"), 0.9, night.clock.now)
+    values = {"seconds_before": before, "seconds_after": after, "seconds_of": "CPU, control group", "compiled": 0}
+    run = replace(run, metrics=Metrics(0.9, audited=True, values=values))
+    return night.call("record", "gpu0", night.fences["gpu0"], run)
+
+
+@pytest.mark.parametrize(("before", "after", "refused"), [(4.0, 0.4, ""), (40.0, 0.2, "before"), (2.0, 30.0, "after")])
+def test_what_spent_clearly_more_beside_its_clock_than_its_parent_is_invalid(
+    make_night: MakeNight, before: float, after: float, refused: str
+) -> None:
+    night = make_night(policy="greedy")
+    night.join()
+    for _ in range(2):
+        clocked(night, 2.0, 0.2)
+    night.draft("gpu0", 0)
+    verdict = clocked(night, before, after)
+    assert verdict and (verdict.status is Status.CRASH) is bool(refused)
+    if refused:
+        [row] = night.runs("purpose = 'first'")
+        assert (row["failure"], decode(row["result"]).check) == (Failure.INVALID, Check.CLOCK)
+        assert verdict.reason.startswith("clock: it spent ") and refused in verdict.reason
+
+
 def test_greedy_keeps_after_one_run(make_night: MakeNight) -> None:
     night = make_night(policy="greedy")
     night.baselines()
@@ -70,6 +98,20 @@ def test_at_most_so_many_runs_then_it_is_a_near_miss(night: Night) -> None:
     row = night.row(experiment)
     assert (row["status"], row["n"]) == ("discard", STANDARD.max_runs)
     assert night.ledger.value("SELECT kind FROM events WHERE experiment = ?", experiment) == "near miss"
+
+
+def test_a_gain_that_no_honest_edit_makes_is_held_and_somebody_is_told(night: Night) -> None:
+    feed = NotificationFeed(night.ledger, night.transaction().tag)
+    experiment = night.draft("gpu0", 0)
+    while night.state(experiment) != "judged":
+        night.run("gpu0", 0.4)
+    row = night.row(experiment)
+    assert (row["status"], row["outcome"], row["rung"]) == ("discard", "held", "seen")
+    assert night.trunk() == [None], "nothing is built on it"
+    told = [(news.kind, news.experiment) for news in feed.look()]
+    assert told == [("held", experiment)]
+    view = Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now).experiments[-1]
+    assert verdict_text(view, 0.001).startswith("Held for a person: ")
 
 
 def test_a_metric_that_is_no_number_is_a_crash_and_never_evidence(night: Night) -> None:
@@ -143,12 +185,12 @@ def test_a_gain_that_nobody_believes_needs_a_referee(make_night: MakeNight) -> N
     experiment = night.draft("gpu0", 0)
     while night.state(experiment) != "judged":
         work = night.measure("gpu0")
-        value = 0.5 if work.source != night.base.sha else 1.0
+        value = 0.8 if work.source != night.base.sha else 1.0
         run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=Metrics(value, audited=False))
         night.call("record", "gpu0", night.fences["gpu0"], run)
     row = night.row(experiment)
     assert row["status"] == "discard" and row["reason"].startswith("near miss: so large a gain")
-    assert night.row(night.keep("gpu1", 1, 0.5))["status"] == "keep", "the referee's word is believed"
+    assert night.row(night.keep("gpu1", 1, 0.8))["status"] == "keep", "the referee's word is believed"
 
 
 def test_edits_that_all_land_together_are_warned_of_once(night: Night) -> None:

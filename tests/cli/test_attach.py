@@ -21,7 +21,7 @@ from swarm.lab.simulation.project import make_project
 sys.path.insert(0, str(Path(__file__).parent / "researchers"))
 from tests.researchers.messages_server import MessagesServer, Reply, says, uses
 
-PATIENCE = 120.0
+PATIENCE = 500.0
 KEY = "sk-ant-canary-4711"
 WORD = "PLEASE TURN THE SCALARS"
 

@@ -16,6 +16,7 @@ from swarm.launch.plan import make_plan
 from swarm.launch.trial_store import stored_trial
 from swarm.project.project import load_project
 from swarm.project.settings import Config
+from tests.verbs import called
 
 CLEAR = "DEPTH = 3\nprint(f'val_loss: {(DEPTH - 5) ** 2 + 0.25}')\nprint('rows: 40')\n"
 UNCLEAR = "DEPTH = 3\nprint(f'fitzroy: {DEPTH * 1.5}')\nprint(f'quux: {DEPTH + 0.25}')\n"
@@ -35,10 +36,7 @@ def command(root: Path, *flags: str) -> list[str]:
 
 
 def init(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "SWARM_DEVICE": "cpu", "SWARM_AGENTS": "1"}
-    return subprocess.run(
-        command(root, *flags), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environ
-    )
+    return called("init", "-C", str(root), *flags, env={"SWARM_DEVICE": "cpu", "SWARM_AGENTS": "1"})
 
 
 def in_terminal(root: Path, answers: dict[str, str]) -> tuple[int, str]:
@@ -47,7 +45,7 @@ def in_terminal(root: Path, answers: dict[str, str]) -> tuple[int, str]:
     if child == 0:
         os.environ |= {"SWARM_DEVICE": "cpu", "SWARM_AGENTS": "1", "TERM": "xterm", "COLUMNS": "120"}
         os.execv(sys.executable, command(root))
-    shown, waiting, end = "", dict(answers), time.monotonic() + 300
+    shown, waiting, end = "", dict(answers), time.monotonic() + 1000
     while time.monotonic() < end:
         if not select.select([terminal], [], [], 5)[0]:
             continue

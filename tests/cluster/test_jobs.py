@@ -14,7 +14,7 @@ import pytest
 
 from swarm.lab.simulation.project import make_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def ray(dashboard: str, *words: str) -> subprocess.CompletedProcess[str]:
     """`ray job`, as docs/cluster.md says it."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "job", words[0], "--address", dashboard, *words[1:]]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def test_a_submitted_night_joins_the_cluster_and_ends_with_its_job(dashboard: str, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_submitted_night_joins_the_cluster_and_ends_with_its_job(dashboard: st
     python = f"cd {root} && {sys.executable}"
     launch = f"{python} -m swarm launch --device sim --gpus 2 --tag apr5 --max-experiments 2"
     submit = ("submit", "--submission-id", "apr5", "--", "bash", "-lc", launch)
-    patience = time.monotonic() + 120
+    patience = time.monotonic() + 1000
     done = ray(dashboard, *submit)
     while "No available agent" in done.stderr and time.monotonic() < patience:  # the dashboard is still starting
         time.sleep(2)

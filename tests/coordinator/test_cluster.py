@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 
 from swarm.coordinator import cluster
 from swarm.coordinator.cluster import Cluster
@@ -39,9 +40,9 @@ def test_a_ray_that_comes_too_late_is_started_again_and_nothing_of_it_stays(monk
     begun: list[subprocess.Popen] = []
     mine: list[subprocess.Popen] = []
     shutdown = lambda: mine.append(subprocess.Popen(SLEEPER))  # noqa: E731  (while Ray starts, a git push begins)
-    monkeypatch.setattr("ray.init", late(2, begun))
-    monkeypatch.setattr("ray.shutdown", shutdown)
-    monkeypatch.setattr("ray.put", lambda base: base)
+    monkeypatch.setattr(ray, "init", late(2, begun))
+    monkeypatch.setattr(ray, "shutdown", shutdown)
+    monkeypatch.setattr(ray, "put", lambda base: base)
     Cluster(None, []).start(b"")
     assert len(begun) == 3 and all(map(gone, begun[:2]))
     assert all(process.poll() is None for process in (begun[2], *mine)), "only what the failed starts left is ended"
@@ -52,7 +53,7 @@ def test_a_ray_that_comes_too_late_is_started_again_and_nothing_of_it_stays(monk
 
 def test_a_ray_that_never_comes_is_one_line(monkeypatch):
     begun: list[subprocess.Popen] = []
-    monkeypatch.setattr("ray.init", late(9, begun))
+    monkeypatch.setattr(ray, "init", late(9, begun))
     with pytest.raises(SwarmError, match=r"Ray does not start on .*: The current node timed out") as error:
         Cluster(None, []).start(b"")
     assert "\n" not in str(error.value) and len(begun) == cluster.STARTS

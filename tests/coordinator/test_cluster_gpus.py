@@ -54,7 +54,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def launch(root: Path, address: str, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), "--device", "sim", "--tag", "apr5", *flags]
     environment = {**os.environ, "RAY_ADDRESS": address}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def status(root: Path) -> dict[str, Any]:
@@ -164,11 +164,11 @@ def test_gpus_of_two_models_have_a_swarm_each_at_the_same_time(cluster: Any, tmp
     root = make_project(tmp_path / "project", budget=1.0)
     command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), "--device", "sim", "--tag", "apr5", "--detach"]
     environment = {**os.environ, "RAY_ADDRESS": cluster.address}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     [line] = [line for line in done.stdout.splitlines() if "1 of A100 left out" in line]
     beside = line.partition("beside it: ")[2].replace("python", sys.executable)
-    until = time.monotonic() + 100
+    until = time.monotonic() + 1000
     while len({run["agent"] for run in status(root)["runs"]}) < 2 and time.monotonic() < until:
         time.sleep(1)
     there = subprocess.run(
@@ -185,7 +185,7 @@ def test_gpus_of_two_models_have_a_swarm_each_at_the_same_time(cluster: Any, tmp
     first = status(root)
     assert (first["device"], first["agents"], first["status"]) == ("sim: H100", 2, "running")
     subprocess.run([sys.executable, "-m", "swarm", "stop", "--now", "-C", str(root)], check=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while status(root)["status"] != "stopped" and time.monotonic() < until:
         time.sleep(1)
 

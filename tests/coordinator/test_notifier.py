@@ -104,7 +104,7 @@ def crash(ledger: Ledger, count: int, status: str = "crash") -> None:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 200
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)

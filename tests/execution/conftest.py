@@ -39,7 +39,7 @@ os.setsid()
 if os.fork():
     os._exit(0)
 pathlib.Path(sys.argv[1], str(os.getpid())).touch()
-time.sleep(60)
+time.sleep(600)
 '''
 folder = os.environ["SWARM_RUN_DIR"] + "/../../pids"
 os.makedirs(folder, exist_ok=True)
@@ -47,7 +47,7 @@ for _ in range(2):
     subprocess.run([sys.executable, "-S", "-c", child, folder])
 pathlib.Path(folder, str(os.getpid())).touch()
 print("up", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 # Lines of a program that goes on when its progress was seen, however long that takes.
@@ -119,7 +119,7 @@ class Rig:
         folder = self.folder / "pids"
         return [int(path.name) for path in folder.iterdir()] if folder.is_dir() else []
 
-    def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 100.0) -> None:
         """Waits for something to come true, but not for ever."""
         deadline = time.monotonic() + seconds
         while not condition():

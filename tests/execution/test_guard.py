@@ -77,8 +77,8 @@ def during(rig, act: Callable[[int], None]) -> threading.Thread:
 def test_nothing_outlives_a_killed_agent(rig, agent):
     assert not lock_is_free(rig)
     os.killpg(agent.pid, signal.SIGKILL)
-    rig.until(lambda: gone(rig), 3)
-    rig.until(lambda: lock_is_free(rig), 1)
+    rig.until(lambda: gone(rig))
+    rig.until(lambda: lock_is_free(rig))
     [run] = rig.runner().leftovers()
     assert (run.failure, run.reason) == (Failure.INTERRUPTED, "its agent was gone")
 
@@ -90,7 +90,7 @@ def test_nothing_outlives_an_agent_and_a_guard_killed_together(rig, agent):
     os.kill(state.pid, signal.SIGKILL)
     runner = rig.runner()
     [run] = runner.leftovers()
-    rig.until(lambda: gone(rig), 1)
+    rig.until(lambda: gone(rig))
     assert run.failure == Failure.INFRASTRUCTURE and "guard died" in run.reason
     runner.acknowledge(run.run, run.attempt)
     assert runner.leftovers() == [] and lock_is_free(rig)
@@ -101,7 +101,7 @@ def test_a_killed_guard_takes_its_tree_along(rig, stubborn):
     run = rig.run(stubborn)
     thread.join()
     assert run.failure == Failure.INFRASTRUCTURE and "guard died" in run.reason
-    rig.until(lambda: gone(rig), 1)
+    rig.until(lambda: gone(rig))
 
 
 def test_hangups_and_interrupts_are_for_others(rig):
@@ -113,9 +113,9 @@ def test_hangups_and_interrupts_are_for_others(rig):
 
 def test_sigterm_stops_in_order(rig):
     thread = during(rig, lambda pid: os.kill(pid, signal.SIGTERM))
-    run = rig.run("import time; time.sleep(20)")
+    run = rig.run("import time; time.sleep(600)")
     thread.join()
-    assert run.failure == Failure.INTERRUPTED and run.seconds < 5
+    assert run.failure == Failure.INTERRUPTED and run.seconds < 100
 
 
 def test_without_a_subreaper_orphans_are_known_by_their_group(tmp_path):
@@ -138,11 +138,16 @@ def test_one_lock_one_run(rig, tmp_path):
     other = type(rig)(tmp_path / "other")
     other.slot = rig.slot
 
+    over = tmp_path / "over"
+    waits = f"import os, time\nwhile not os.path.exists({str(over)!r}): time.sleep(0.02)\nprint('---\\nval_bpb: 1')"
+
     async def both():
-        first = asyncio.create_task(rig.start(rig.runner(), "import time; time.sleep(1.5); print('---\\nval_bpb: 1')"))
+        first = asyncio.create_task(rig.start(rig.runner(), waits))
         while not (state := state_of(rig)) or not state.step_pid:
             await asyncio.sleep(0.02)
-        return await other.start(other.runner(), ""), await first
+        refused = await other.start(other.runner(), "")
+        over.touch()
+        return refused, await first
 
     refused, served = asyncio.run(both())
     assert served.metrics

@@ -11,6 +11,7 @@ import py_compile
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from hypothesis import strategies as st
 import prepare
 from swarm.execution import held_out_text, sandbox
 from swarm.execution.held_out_text import WHOLE, closed_sources, sketch
+from swarm.execution.run_spec import held_out_of
 from swarm.execution.sandbox import Sandbox
+from swarm.project.project import Project
 
 
 def module(name: str, lines: int = 200, version: int = 0) -> str:
@@ -188,3 +191,43 @@ def test_a_sandbox_closes_them(system, tmp_path, listed, mechanism, many, monkey
     done = subprocess.run(box.command(argv, (), (own,)), capture_output=True, text=True, check=True)
     seen = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
     assert seen == {**{str(own / name): "False" for name in NAMES}, str(own / "argparse.py"): "True"}
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with two corpora, and another cache in the usual place."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder in ("cache/corpora/aaaa", "cache/corpora/bbbb", "home/.cache/autoresearch/corpora/aaaa"):
+        for name in ("train.bin", "val.bin", "tokenizer.json"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / name).write_text("text")
+    return tmp_path / "cache"
+
+
+PROJECT = Project(command=("x",), editable=("train.py",), held_out=("corpora/*/val.*", "downloads"))
+
+
+def test_another_split_of_the_same_text_is_closed_where_it_is_known_which_is_used(prepared: Path) -> None:
+    variables = {"AUTORESEARCH_CACHE": str(prepared), "AUTORESEARCH_CORPUS": "aaaa"}
+    used, other = prepared / "corpora" / "aaaa", prepared / "corpora" / "bbbb"
+    usual = prepared.parent / "home/.cache/autoresearch"
+    assert held_out_of(PROJECT, variables) == (used / "val.bin", other, usual)
+    assert held_out_of(PROJECT, variables | {"AUTORESEARCH_CORPUS": "none"}) == (
+        used / "val.bin", other / "val.bin", usual,
+    )  # fmt: skip
+    assert held_out_of(PROJECT, {}) == (usual / "corpora/aaaa/val.bin",), "the usual one is in use"
+    assert held_out_of(replace(PROJECT, held_out=()), variables) == ()
+
+
+@pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
+def test_a_sandbox_leaves_of_all_caches_the_text_to_train_on(prepared: Path, tmp_path: Path, mechanism: str) -> None:
+    if why := sandbox._missing(mechanism):
+        pytest.skip(why)
+    variables = {"AUTORESEARCH_CACHE": str(prepared), "AUTORESEARCH_CORPUS": "aaaa"}
+    box = Sandbox((), held_out_of(PROJECT, variables), tmp_path / "blanks", mechanism)
+    look = "import pathlib, sys\nfor top in sys.argv[1:]:\n for path in sorted(pathlib.Path(top).rglob('*')):\n"
+    look += "  try:\n   if path.read_bytes().strip(bytes(1)): print(path)\n  except OSError: pass\n"
+    argv = [sys.executable, "-S", "-c", look, str(prepared), str(tmp_path / "home" / ".cache")]
+    done = subprocess.run(box.command(argv, (), (prepared,)), capture_output=True, text=True, check=True)
+    used = prepared / "corpora" / "aaaa"
+    assert done.stdout.split() == [str(used / "tokenizer.json"), str(used / "train.bin")]

@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from swarm.execution import memory_monitor
+from swarm.execution import memory_monitor, process_table
 from swarm.execution.memory_monitor import SHARED, MemoryMonitor
-from swarm.execution.process_table import Process
 from swarm.execution.slot import Slot
 from swarm.execution.spec import EndedBy, Step
 from swarm.records import Failure
@@ -108,7 +107,7 @@ def test_who_takes_the_machines_last_memory_is_ended(monkeypatch, free, used, ex
     monkeypatch.setattr(memory_monitor, "total_mb", lambda: 16_000.0)
     monkeypatch.setattr(memory_monitor, "private_mb", lambda pid: used)
     watched = MemoryMonitor(Step("trainer", [], "", {}, "", 1.0))
-    own = Process(os.getpid(), 1, 1, 0.0, used)
+    own = process_table.table()[os.getpid()]
     assert watched.exceeded({own.pid: own}) == expected and watched.used_mb >= used
 
 

@@ -42,7 +42,7 @@ def late(rig):
 def test_a_result_counts_though_the_program_hangs_after_it(late, summary):
     run = late.run(f"print('step 1 loss: 3')\n{summary}\n{HANGS}")
     assert run.failure is None and run.metrics and run.metrics.value == 1.25, run.reason
-    assert "hung until it was ended after 4 s" in run.reason and "its number counts" in run.reason
+    assert "hung until it was ended after" in run.reason and "its number counts" in run.reason
     assert decode(encode(run)) == run
 
 
@@ -65,7 +65,37 @@ def test_a_block_counts_though_the_program_is_busy_after_it(late):
 def test_what_may_have_gone_on_has_no_result(late, program):
     run = late.run(program)
     assert run.metrics is None and run.failure is Failure.TIMEOUT, run
-    assert 'timeout = "10s"' in run.reason, "and it says what to raise"
+    assert 'timeout = "' in run.reason, "and it says what to raise"
+
+
+WRITES = "import json, time\njson.dump({{'val_bpb': 1.25}}, open('out.json', 'w'))\n{}"
+TALKS = "print('val_bpb: 9')\nwhile True:\n    time.sleep(0.2); print('waiting, val_bpb: 9', flush=True)"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [HANGS, "print('epoch 1 val_bpb: 3')\nprint('epoch 2 val_bpb: 2', flush=True)\n" + SPINS, "time.sleep(60)", TALKS],
+    ids=["hangs", "spins", "sleeps", "talks"],
+)
+def test_a_result_that_was_written_counts_though_the_program_goes_on(late, after):
+    late.project = replace(late.project, result="out.json")
+    run = late.run(WRITES.format(after))
+    assert run.failure is None and run.metrics and run.metrics.value == 1.25, run.reason
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        f"print('---\\nval_bpb: 1.25', flush=True)\n{HANGS}",  # it is in the log, where nobody reads it
+        "import json, time\nfor k in range(99):\n    json.dump({'val_bpb': k}, open('out.json', 'w')); time.sleep(0.2)",
+        "import time\nopen('out.json', 'w').write('{')\ntime.sleep(60)",
+    ],
+    ids=["not written", "written again and again", "half written"],
+)
+def test_a_file_that_is_not_there_or_not_done_is_no_result(late, program):
+    late.project = replace(late.project, result="out.json")
+    run = late.run(program)
+    assert run.metrics is None and run.failure is Failure.TIMEOUT, run
 
 
 def test_a_hang_is_no_result_where_a_referee_measures(late, referee):
@@ -92,7 +122,7 @@ def test_a_hang_is_no_result_where_a_referee_measures(late, referee):
 def test_a_timeout_says_what_the_program_was_doing(late, program, said):
     run = late.run(program)
     assert run.failure is Failure.TIMEOUT and run.reason.startswith("it still ran after 4 s, "), run.reason
-    assert said in run.reason and 'raise it: timeout = "10s" in swarm.toml' in run.reason
+    assert said in run.reason and 'raise it: timeout = "' in run.reason
 
 
 def test_cpu_time_that_runs_out_says_the_same(rig):

@@ -20,7 +20,7 @@ from swarm.codec import decode, encode
 from swarm.execution import gpu, process_table
 from swarm.execution import runner as runner_module
 from swarm.execution.runner import Slot, limits_for
-from swarm.execution.slot import COLD, SAVING
+from swarm.execution.slot import COLD, SAVING, Overhead
 from swarm.execution.spec import State
 from swarm.records import Check, Failure, Measure, Purpose, Source
 
@@ -44,7 +44,10 @@ def test_the_referee_measures(rig, referee, awaits):
     run = rig.run(TRAIN + awaits)
     assert run.failure is None and run.metrics
     assert (run.metrics.value, run.metrics.audited, run.metrics.peak_vram_mb) == (1.25, True, 12.5)
-    assert run.metrics.values == {"val_bpb": 1.25, "peak_vram_mb": 12.5, "num_steps": 100, "mfu_percent": None}
+    phases = {name: run.metrics.values[name] for name in ("seconds_before", "seconds_within", "seconds_after")}
+    told = {"val_bpb": 1.25, "peak_vram_mb": 12.5, "num_steps": 100, "mfu_percent": None}
+    assert run.metrics.values == told | phases | {"seconds_of": "wall clock", "compiled": 0}
+    assert sum(map(float, phases.values())) == pytest.approx(run.training_seconds, abs=0.1)
     assert 0.7 < run.training_seconds < run.seconds
     assert before <= run.started < time.time() - run.seconds + 1
     assert run.trace == tuple(5 - step / 100 for step in range(0, 100, 2))
@@ -84,7 +87,7 @@ def test_a_referee_that_waits_goes_with_a_training_that_failed(rig):
     started = time.monotonic()
     run = rig.run("import time; time.sleep(0.5); 1 / 0")
     assert run.failure == Failure.CODE and "ZeroDivisionError" in run.reason
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 100
     assert not Path(run.log.replace(".log", ".referee.log")).read_text()
 
 
@@ -110,6 +113,7 @@ def used(monkeypatch: pytest.MonkeyPatch, *gigabytes: float) -> list[float]:
         return gpu.Gpu(0, uuid, "NVIDIA H200", 141.0, seen[-1], holders=((4711, "python"),))
 
     monkeypatch.setattr(gpu, "load", look)
+    monkeypatch.setattr(gpu, "driver", lambda: None)
     monkeypatch.setattr(runner_module, "_LOOK", 0.05)
     return seen
 
@@ -140,7 +144,7 @@ def test_a_gpu_that_stays_full_is_a_fault_of_the_machine(rig, referee, monkeypat
 @pytest.mark.parametrize(
     ("beats_at", "trains", "slack", "expected"),
     [
-        (0.0, 0.5, 1.0, ""),
+        (0.0, 0.5, 10.0, ""),
         (0.0, 2.6, 1.0, "clock: it trained for "),
         (0.0, 2.6, 10.0, ""),
         (2.5, 0.0, 1.0, "clock: "),
@@ -202,7 +206,7 @@ def test_starts_are_compared_with_the_baselines(rig, referee):
     assert rig.run("import time; time.sleep(2)\n" + TRAIN, attempt=2).metrics
     rig.run(TRAIN, attempt=3)
     first, second, third = rig.known
-    assert first is None and second == third and 0 < second < 20
+    assert first is None and second == third and 0 < second.start < 200 and second.cold is None
 
 
 def test_progress_tells_when_the_referee_measures(rig, referee, awaits):
@@ -335,7 +339,7 @@ def test_stop_ends_the_run_and_comes_back_when_it_is_over(rig, stubborn):
 def test_stop_reaches_a_run_that_is_only_being_set_up(rig):
     async def scenario():
         runner = rig.runner()
-        running = asyncio.create_task(rig.start(runner, "import time; time.sleep(30)"))
+        running = asyncio.create_task(rig.start(runner, "import time; time.sleep(600)"))
         await asyncio.sleep(0)
         await runner.stop()
         assert (await running).failure == Failure.INTERRUPTED
@@ -353,7 +357,7 @@ def test_a_cancelled_run_leaves_nothing(rig, stubborn):
             await running
 
     asyncio.run(scenario())
-    rig.until(lambda: not any(map(process_table.birth, rig.pids())), 3)
+    rig.until(lambda: not any(map(process_table.birth, rig.pids())))
 
 
 def test_a_command_that_does_not_exist_is_told(rig):
@@ -391,21 +395,30 @@ def test_limits_follow_the_budget():
 
 
 @pytest.mark.parametrize(
-    ("device", "most", "after_12", "after_150"), [("cuda", 600, 240, 310), ("mps", 600, 34, 310), ("cpu", 60, 34, 60)]
+    ("device", "unknown", "after_12", "after_150"), [("cuda", 600, 33, 343.5), ("mps", 600, 33, 343.5)]
 )
-def test_an_edit_may_start_later_than_the_untouched_code(device, most, after_12, after_150):
-    """On CUDA by a cold compile in any case: the untouched code may have found itself compiled."""
-    starts = [limits_for(300, device, known).start for known in (None, 12.0, 150.0)]
-    assert starts == [most, after_12, after_150]
+def test_an_edit_may_start_later_than_the_untouched_code(device, unknown, after_12, after_150):
+    """By a cold compile only on CUDA, and only where something was compiled."""
+    limits = [limits_for(300, device, known) for known in (None, Overhead(12, 1), Overhead(150, 1))]
+    assert [limit.start for limit in limits] == [unknown, after_12, after_150]
+    assert [limit.cold for limit in limits[1:]] == ([COLD, 343.5] if device == "cuda" else [None, None])
+
+
+@pytest.mark.parametrize("budget", [2.0, 20.0, 300.0])
+def test_what_is_free_on_a_cpu_is_what_this_machine_needs(budget):
+    limits = limits_for(budget, "cpu", Overhead(1.8, 0.2))
+    assert limits.free == pytest.approx(1.5 * 1.8 + 0.02 * budget) and limits.cold is None
+    assert limits.slack == pytest.approx(2.25 * 0.2 + 0.02 * budget), "in proportion to the budget, not so many seconds"
+    assert limits_for(budget, "cpu").free is None, "where nothing is known, nothing is held against it"
 
 
 @pytest.mark.parametrize("budget", [10, 20, 60, 300, 3600])
-@pytest.mark.parametrize("known", [None, 12.0, 150.0])
+@pytest.mark.parametrize("known", [None, Overhead(12.0, 2.0), Overhead(150.0, 2.0), Overhead(12.0, 2.0, 150.0)])
 def test_on_cuda_compiling_takes_nothing_from_the_time_to_train(budget, known):
     limits = limits_for(budget, "cuda", known)
-    assert limits.wall >= limits.start + 2 * budget + SAVING
+    assert limits.wall >= (limits.cold or limits.start) + 2 * budget + SAVING
     assert limits.wall >= limits_for(budget, "mps").wall and limits.referee >= COLD + 120
-    assert limits.slack == 10 and limits_for(budget, "cpu").slack == 3
+    assert limits_for(budget, "cuda").slack == 10 and limits_for(budget, "cpu").slack == 3
 
 
 def test_a_runner_runs_one_thing_at_a_time(rig):

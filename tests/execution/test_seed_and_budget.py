@@ -167,3 +167,24 @@ def test_any_text_is_read_without_an_error(text: str, path: str) -> None:
     source = Source({path: text.encode(errors="replace")})
     assert how_seeded(source, Source({})) and with_seed_and_budget(source, 7, 2.0).files[path] is not None
     fixed_seeds(path, text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "cp1252"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_file_keeps_its_encoding_and_its_line_ends(encoding: str, newline: str) -> None:
+    head = "" if encoding == "utf-8-sig" else f"# coding: {encoding}\n"
+
+    def written(seed: int, budget: str) -> bytes:
+        lines = f"{head}random.seed({seed}); name = 'é', TIME_BUDGET\nTIME_BUDGET = {budget}  # für alle\n"
+        return lines.replace("\n", newline).encode(encoding)
+
+    source = Source({"train.py": written(42, "300")})
+    assert with_seed_and_budget(source, 7, 2.0).files["train.py"] == written(7, "2")
+    assert seed_reaches(source, Source({}))
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\xef\xbb\xbf", b"random.seed(1)\r\n", b"# coding: latin-1\n"]))
+def test_any_bytes_are_turned_or_left(content: bytes, start: bytes) -> None:
+    source = Source({"train.py": start + content})
+    again = with_seed_and_budget(source, 1, 2.0).files["train.py"]
+    assert again == source.files["train.py"] or b"TIME_BUDGET" in again or b"seed" in again

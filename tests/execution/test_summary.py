@@ -194,6 +194,59 @@ def test_a_table_with_one_row_for_each_of_several_things_is_not_guessed():
     assert value("task   acc\nmath   0.5\nbio    0.7\n", "acc") == "fault"
 
 
+TABLE = "method   bits    c_u\n-----------------------\nours     1.00    {}\n"
+WORDS = st.sampled_from(
+    ["one", "memoriser", "stores", "bits", "but", "all", "waste", "so", "dead", "(same", "info)", "-"]
+)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "4. Noise memoriser stores 1 bit but c_u = 0 - all waste",
+        "1. Both rule learner and lookup table have c_u = 1 bit (same useful info)",
+        "if c_u = 0, nothing was learned",
+        "The agent learns nothing at all when c_u is 0 in every run",
+    ],
+)
+def test_a_sentence_does_not_replace_the_table_above_it(sentence):
+    assert value(TABLE.format("0.75") + f"\nKEY OBSERVATIONS:\n{sentence}\n", "c_u") == 0.75
+
+
+@given(
+    st.lists(WORDS, min_size=3, max_size=6).filter(lambda words: sum(word.isalpha() for word in words) >= 3),
+    st.lists(WORDS, min_size=2, max_size=6).filter(lambda words: sum(word.isalpha() for word in words) >= 2),
+    st.integers(0, 99),
+)
+def test_no_sentence_does(before, after, number):
+    sentence = f"{' '.join(before)} c_u = {number} {' '.join(after)}"
+    assert value(TABLE.format("0.75") + f"{sentence}\n", "c_u") == 0.75
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "epoch 3 done in 4s with c_u = 0.8",
+        "c_u = 0.8 - new best!",
+        "step: 3 - loss: 0.5 - c_u: 0.8 - lr: 0.1",
+        "c_u: 0.8",
+        "[final result of all runs] c_u=0.8 (mean of five)",
+    ],
+)
+def test_what_is_printed_below_a_table_is_newer(line):
+    assert value(TABLE.format("0.75") + f"{line}\n", "c_u") == 0.8
+
+
+@given(
+    st.sampled_from(["none", "None", "NULL", "nil", "nan", "NaN", "inf", "n/a", "true", "and", "of", "the", "with"]),
+    st.sampled_from(["", "val_bpb ", "val_bpb: ", "loss = ", "a "]),
+    st.integers(0, 999),
+)
+def test_a_value_and_a_word_that_joins_name_nothing(word, before, number):
+    names = {name.lower().split()[-1] for name in read_printed(f"{before}{word} {number}\n", ["val_bpb"]).values}
+    assert word.lower() not in names
+
+
 def test_what_is_like_the_name_is_found():
     names = ["val_bpc", "valBpb", "step", "Best val_bpb", "lr"]
     assert set(likest("val_bpb", names)) == {"val_bpc", "valBpb", "Best val_bpb"} and likest("zzz", names) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import Unmakeable
-from swarm.execution.workspace import ForbiddenEdit, Workspace, parses
+from swarm.execution.workspace import ForbiddenEdit, Workspace, is_text, parses
 from swarm.project.project import Project
 from swarm.records import Edit, Source
 
@@ -210,3 +210,8 @@ def test_an_editable_program_stays_executable(tmp_path, base):
     workspace.fresh(SOURCE)
     assert (workspace.folder / "train.py").stat().st_mode & 0o777 == 0o755
     assert (workspace.folder / "model/net.py").stat().st_mode & 0o777 == 0o644
+
+
+def test_text_with_a_byte_order_mark_of_utf_16_is_text():
+    assert is_text("value = 1\n".encode("utf-16")) and is_text("höhe = 1\n".encode("latin-1"))
+    assert not is_text(b"\xff\xfe\x00\xd8\x01\x02") and not is_text(b"\x7fELF\0\0") and not is_text(b"a" * 2_000_001)

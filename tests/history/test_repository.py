@@ -327,3 +327,14 @@ def test_what_cannot_be_read_is_told(root: Path, tmp_path: Path) -> None:
         History(tmp_path / "empty").head()
     with pytest.raises(SwarmError, match="git diff-tree failed: fatal: "):
         history.diff("main", "nothing")
+
+
+@pytest.mark.parametrize("now", [-5.0, -1e12, 0.0, 1e300])
+def test_a_clock_that_is_wrong_stops_no_ref(now: float, make_night: MakeNight, root: Path) -> None:
+    """A machine without a battery starts in 1970, or before; git takes no such date."""
+    night = make_night(agents=1, base_commit=git(root, "rev-parse", "HEAD"))
+    night.baselines()
+    experiment = night.keep("gpu0", 0, 0.99)
+    night.ledger.execute("UPDATE experiments SET judged = ?", now)
+    made = project(root, night)
+    assert experiment in made and git(root, "show", "-s", "--format=%H", f"refs/experiments/{experiment}")

@@ -55,11 +55,38 @@ def test_what_outweighs_a_rule(policy: Policy, known: dict[str, object], status:
 
 
 def test_a_gain_too_large_to_be_believed_needs_a_referee() -> None:
-    huge = Evidence([Arm((0.5, 0.5, 0.5), (1.0,) * 6)], 0.001)
+    huge = Evidence([Arm((0.8, 0.8, 0.8), (1.0,) * 6)], 0.001)
     assert decide(huge, RACE).outcome is Outcome.GAINED
     alone = decide(replace(huge, unaudited=True), RACE)
     assert (alone.status, alone.outcome, alone.outcome.is_near_miss) == (Status.DISCARD, Outcome.UNBELIEVED, True)
     assert decide(replace(huge, unaudited=True), GREEDY).outcome is Outcome.GAINED, "it takes every number as it is"
+
+
+@pytest.mark.parametrize(
+    ("level", "sigma", "gain", "held"),
+    [
+        (2.37, 0.025, 2.37 - 0.397, True),  # a table of 12 tokens, read in the library
+        (2.37, 0.025, 2.37 - 0.03, True),  # both readers were given the rows
+        (0.998, 0.0006, 0.998 - 0.97, False),  # a whole night on an H100, in one step
+        (1.84, 0.025, 1.84 - 1.72, False),  # twice the training on a CPU
+        (1.84, 0.025, 0.45, False),
+        (1.84, 0.025, 0.47, True),
+        (-0.6, 0.01, 0.2, True),  # higher is better
+        (0.1, 0.02, 0.05, False),  # half of the metric, and within the noise
+    ],
+)
+def test_a_gain_that_no_honest_edit_makes_waits_for_a_person_even_if_audited(level, sigma, gain, held) -> None:
+    known = Evidence([Arm((level - gain,) * 5, (level,) * 6)], sigma)
+    verdict = decide(known, RACE)
+    assert (verdict.outcome is Outcome.HELD) == held
+    assert verdict.status is (Status.DISCARD if held else Status.KEEP) or not verdict.gain
+    assert decide(known, read_policy("race:held_share=2")).outcome is not Outcome.HELD, "a person may say otherwise"
+    assert decide(known, GREEDY).outcome is Outcome.GAINED, "it takes every number as it is"
+
+
+def test_what_is_held_is_no_near_miss_that_researchers_would_build_on() -> None:
+    held = decide(Evidence([Arm((0.4,) * 5, (1.0,) * 6)], 0.01), RACE)
+    assert held.outcome is Outcome.HELD and not held.outcome.is_near_miss and "person" in held.reason
 
 
 def test_greedy_is_karpathys_rule_and_nothing_beside_it() -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from swarm.ledger.swarms import found
 from swarm.novelty.code import code_of, fingerprint
 from swarm.project.settings import Config
 from swarm.records import Idea, Measure, Metrics, Run, Source
+from tests.verbs import called
 
 TODAY = datetime.date(2025, 11, 20)
 SIM = {"device": "sim", "agents": 2}
@@ -416,10 +415,7 @@ def test_resume_while_somebody_stands_on_its_branch(root: Path, night: Callable[
 
 def test_the_command_line_exits_with_2_and_leaves_no_trace(root: Path) -> None:
     before = tree(root)
-    command = ["launch", "-C", str(root), "--device", "sim", "--policy", "hope"]
-    done = subprocess.run(
-        [sys.executable, "-m", "swarm", *command], capture_output=True, text=True, check=False, env=os.environ
-    )
+    done = called("launch", "-C", str(root), "--device", "sim", "--policy", "hope")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "swarm: --policy 'hope': it is one of race, greedy, exact\n"
     assert tree(root) == before

@@ -36,7 +36,7 @@ from swarm.records import Failure, Metrics, Run
 from tests.launch.repositories import FINE, SETTINGS, config, git, repository
 
 LAUNCH = ["launch", "--device", "cpu", "--agents", "1", "--researcher", "sweep", "-C"]
-PATIENCE = 120.0  # seconds, on a machine that is slow
+PATIENCE = 500.0  # seconds, on a machine that is slow
 
 
 @pytest.fixture
@@ -467,7 +467,7 @@ def test_it_counts_only_where_and_while_it_says_something(tried: Plan) -> None:
 @pytest.mark.long
 def test_a_swarm_goes_on_from_its_trial(root: Path) -> None:
     command = [sys.executable, "-m", "swarm", *LAUNCH, str(root), "--tag", "apr5", "--max-experiments", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     known = json.loads((root / ".swarm" / "_trial" / "trial.json").read_text())
     first, *others = runs_of(root, "apr5")

@@ -25,6 +25,7 @@ from swarm.ledger.schema import OLDEST, VERSION
 from swarm.ledger.swarms import reopen
 from swarm.records import Idea, Measure, Outcome, Status
 from swarm.snapshot.read import read_snapshot
+from tests.verbs import called
 
 STORED = Path(__file__).parent / "data" / "format-5.sqlite.gz"
 COMMITS = Path(__file__).parent / "data" / "format-5.bundle"  # of the repository that the swarm worked on
@@ -117,7 +118,7 @@ def test_the_swarm_goes_on(root: Path) -> None:
 
 @pytest.mark.parametrize("verb", [["status"], ["report"], ["show", "champion"]])
 def test_the_verbs_that_look_show_it(repository: Path, verb: list[str]) -> None:
-    shown = swarm(repository, *verb)
+    shown = called(verb[0], "-C", str(repository), *verb[1:])
     assert shown.returncode == 0, shown.stderr
     assert "DEPTH 9 -> 10" in shown.stdout + "".join(path.read_text() for path in repository.rglob("report.md"))
 

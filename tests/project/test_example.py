@@ -33,7 +33,7 @@ def test_a_wheel_brings_them_all(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "--no-index"]
     copy = tmp_path / "copy"  # a build leaves folders behind
     subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(copy)], check=True)
-    subprocess.run([*pip, "-w", str(tmp_path), str(copy)], check=True, timeout=300)
+    subprocess.run([*pip, "-w", str(tmp_path), str(copy)], check=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(tmp_path / "installed")
     for name in example_names():

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from swarm.errors import UsageError
+from swarm.lab.simulation import clock
 from swarm.records import Briefing, Edit, Failure, Finding, Idea, Run
 from swarm.researchers.protocol import Exhausted
 from swarm.researchers.registry import create
@@ -85,11 +85,15 @@ def test_it_thinks_as_long_as_it_is_told(tmp_path: Path, brief: Callable[..., Br
     knobs = "knobs = { depth = 3 }\n"
     file.write_text(f'[[steps]]\ntitle = "a"\n{knobs}[[steps]]\ntitle = "b"\nthink = 0\n{knobs}')
     researcher, times = scripted("gpu0", str(file), think="0.2"), []
+
+    async def think() -> float:
+        begun = asyncio.get_running_loop().time()
+        await researcher.propose(brief())
+        return asyncio.get_running_loop().time() - begun
+
     for _ in range(2):
-        start = time.monotonic()
-        asyncio.run(researcher.propose(brief()))
-        times.append(time.monotonic() - start)
-    assert times[0] >= 0.2 > times[1]
+        times.append(clock.run(think()))
+    assert times == [0.2, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def run(cache: Path):
             if value is not None:
                 environment[name] = value
         command = [sys.executable, "-m", module, *arguments]
-        return subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, timeout=200)
+        return subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True)
 
     return run
 

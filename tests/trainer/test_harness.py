@@ -25,7 +25,7 @@ def test_a_cpu_budget_counts_work_and_not_waiting() -> None:
     while time.process_time() < until:
         pass
     clock.lap()
-    assert 0.2 <= clock.seconds < 0.3
+    assert 0.2 <= clock.seconds < 0.5
 
 
 def test_a_stalled_step_counts_as_an_ordinary_one_and_marks_the_run() -> None:

@@ -18,6 +18,13 @@ subprocess.run(["echo", "HELD OUT"])
 raise RuntimeError("HELD OUT")
 """
 
+FAILS = """
+import os, sys
+os.write(1, b"loading\\n")
+sys.stdin.readline()
+raise RuntimeError("no key")
+"""
+
 
 def heard(program: str, hush: bool) -> str:
     source, listener = os.pipe()
@@ -41,7 +48,7 @@ def test_nothing_is_heard_after_the_hush():
 
 
 def test_a_reader_that_was_never_hushed_is_heard_to_its_end():
-    said = heard("import os, sys; os.write(1, b'loading\\n'); sys.stdin.readline(); raise RuntimeError('no key')", False)
+    said = heard(FAILS, hush=False)
     assert said.startswith("loading\n") and said.endswith("RuntimeError: no key\n")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from swarm.records import Metrics, Run
+from swarm.views.clocked import clocked, clocked_line
 from swarm.views.experiment import experiment_json, render_experiment
 from swarm.views.formatting import Scale
 from swarm.views.report import write_report
@@ -61,6 +63,22 @@ def test_an_experiment_of_which_little_is_known(make_swarm, draw, make_experimen
     assert "unaudited: its own code printed the number; trained outside a sandbox, with your rights" in drawn
     drawn = shown(draw, make_swarm(1, now=1.0), make_experiment(97))
     assert "audited: the referee measured it; trained in a sandbox" in drawn
+
+
+def timed(before: float, after: float) -> Run:
+    values = {"seconds_before": before, "seconds_within": 20.0, "seconds_after": after, "seconds_of": "wall clock"}
+    return Run("r", 1, 0.0, 1.0, 1.0, metrics=Metrics(1.0, audited=True, values=values))
+
+
+def test_time_beside_the_clock_stands_beside_the_verdict(make_swarm, draw):
+    snapshot = make_swarm(1, now=1.0)
+    line = clocked_line(timed(4.04, 0.3), timed(2.0, 0.2))
+    assert line == (
+        "seconds by the wall clock: 4.0 before its clock ran, 20.0 while, 0.3 after; its parent 2.0, 20.0, 0.2"
+    )
+    drawn = draw(render_experiment(snapshot.experiments[0], (), "", "", clocked=line), 120, 60)
+    assert line in drawn
+    assert clocked_line(Run("r", 1, 0.0, 1.0, 1.0), timed(1, 1)) == "" and clocked(timed(1, 1))
 
 
 def test_experiment_json_holds_its_runs(make_swarm):

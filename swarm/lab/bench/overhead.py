@@ -17,7 +17,7 @@ from typing import Any
 
 from swarm.errors import SwarmError, UsageError
 from swarm.execution import sandbox
-from swarm.execution.outcome import clocked
+from swarm.execution.clock_check import phases_of
 from swarm.execution.runner import LocalRunner
 from swarm.execution.spec import GUARDS, Result, Spec
 from swarm.launch.plan import Plan, base_tree, environment, make_plan
@@ -69,9 +69,9 @@ def _run(plan: Plan, folder: Path) -> dict[str, float]:
     spec, result = Spec.read(guard), Result.read(guard)
     assert result, "a run with a number has a result"
     trainer, referee = result.steps
-    start, training = clocked(spec, trainer)
+    phases = phases_of(spec, trainer)
     used = referee.seconds if spec.steps[0].cpu is None else referee.cpu_seconds
-    return {"start": start, "training": training, "referee": used, "rest_wall": wall - run.seconds}
+    return {"start": phases.before, "training": phases.training, "referee": used, "rest_wall": wall - run.seconds}
 
 
 def _entering() -> float | None:

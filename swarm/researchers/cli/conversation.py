@@ -7,12 +7,16 @@ by whoever speaks. `person.lock` is held by a person from the moment they want t
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
+
+from swarm import foreign
+from swarm.filelock import take
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ class Conversation:
     def talk(self) -> Talk | None:
         """Where it is; None where there is none (yet)."""
         try:
-            noted = json.loads(self._talk.read_text())
-            return Talk(tuple(noted["command"]), noted["folder"])
-        except (OSError, ValueError, KeyError):
+            noted = foreign.parse_object(self._talk.read_bytes())
+            return msgspec.convert(noted, Talk)
+        except (OSError, msgspec.ValidationError):
             return None
 
     def is_wanted(self) -> bool:
@@ -75,11 +79,6 @@ def _held(path: Path) -> Iterator[bool]:
     """Holds the lock for as long as this lasts, if it is free."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        yield free
+        yield take(file, path)
     finally:
         os.close(file)

@@ -169,7 +169,7 @@ def test_a_repair_and_a_draft_at_once_do_not_meet(
 # -- the process -----------------------------------------------------------------------------------------------
 
 
-def shell(script: str, seconds: float = 20.0) -> process.Ended:
+def shell(script: str, seconds: float = 200.0) -> process.Ended:
     return run(process.run(["sh", "-c", script], Path("/"), process.environment(), seconds))
 
 
@@ -202,7 +202,7 @@ def test_a_killed_agent_leaves_no_command_behind(tmp_path: Path) -> None:
     mark = f"300{os.getpid()}"
     program = (
         "import asyncio, pathlib\nfrom swarm.researchers.cli import process\n"
-        f"asyncio.run(process.run(['sleep', '{mark}'], pathlib.Path('/'), process.environment(), 60))"
+        f"asyncio.run(process.run(['sleep', '{mark}'], pathlib.Path('/'), process.environment(), 600))"
     )
     agent = psutil.Popen([sys.executable, "-c", program])
     wait_until(lambda: bool(living(mark)))
@@ -215,7 +215,7 @@ def test_a_cancelled_call_leaves_nothing_behind() -> None:
     mark = f"400{os.getpid()}"
 
     async def cancelled() -> None:
-        call = asyncio.create_task(process.run(["sleep", mark], Path("/"), process.environment(), 60))
+        call = asyncio.create_task(process.run(["sleep", mark], Path("/"), process.environment(), 600))
         await asyncio.to_thread(wait_until, lambda: bool(living(mark)))
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
@@ -224,7 +224,7 @@ def test_a_cancelled_call_leaves_nothing_behind() -> None:
     assert living(mark) == []
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 200.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come to pass"

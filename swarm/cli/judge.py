@@ -1,0 +1,119 @@
+"""The verb for records that any loop wrote: was that night real?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from swarm.history.earlier import Row
+    from swarm.judge.record import Recorded
+
+ENOUGH = 3  # numbers from which on a record can be judged
+LARGEST = 64 * 2**20  # bytes of a record
+
+
+def add_to(verbs: Any) -> None:
+    judging = verbs.add_parser("judge", description=(judge.__doc__ or "").strip())
+    judging.set_defaults(verb=judge)
+    judging.add_argument("file", metavar="RESULTS", help="results.tsv, autoresearch.jsonl or another tool's log")
+    judging.add_argument("--metric", metavar="NAME", help="the column to judge (the only one there is)")
+    judging.add_argument("--direction", metavar="lower|higher", help="which is better (known by the metric's name)")
+    judging.add_argument(
+        "--sigma", type=float, metavar="NUMBER", help="how much one run of the same code differs from the next"
+    )
+    judging.add_argument("--picture", metavar="FILE", help="draw it as a PNG")
+    judging.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Tells which keeps of a record, by whatever loop, are real gains
+
+    and where its last state truly is. Nothing is run: every run in the record
+    measures the keep below it again, so that all together tell luck from gain.
+    """
+    from swarm.cli.output import console, print_json
+    from swarm.judge.record import LADDER, judge_record, most_noise
+    from swarm.views import judged_record
+
+    if options.sigma is not None and not 0 < options.sigma < float("inf"):
+        raise UsageError(f"--sigma {options.sigma}: give a number above 0, in the metric's own units")
+    path = Path(options.file)
+    metric, direction, rows = _read(path, options.metric, options.direction)
+    most = most_noise(rows)
+    if not most and options.sigma is None:
+        raise UsageError(f"{path}: equal numbers tell no noise; give --sigma NUMBER")
+    sigmas = [options.sigma] if options.sigma else [most * share for share in LADDER]
+    ladder = [judge_record(rows, sigma) for sigma in sigmas]
+    chosen = ladder[len(ladder) // 2]
+    scale = judged_record.scale_for(metric, direction, chosen)
+    if options.picture:
+        title = f"{path.name}: {chosen.likely} of {len(chosen.keeps)} keeps stand out of a noise of {chosen.sigma:.2g}"
+        judged_record.draw(rows, chosen, scale, title, Path(options.picture))
+    if options.json:
+        judged = [judged_record.as_json(one, scale) for one in ladder]
+        print_json({"file": options.file, "metric": metric, "direction": direction, "judged": judged})
+        return 0
+    terminal = console()
+    for one in ladder:
+        first, *more = judged_record.summary(path.name, one, scale, said=options.sigma is not None)
+        for line in ([first] if one is ladder[0] else []) + more:
+            terminal.print(line, highlight=False, markup=False, soft_wrap=True)
+    if chosen.keeps:
+        terminal.print()
+        terminal.print(judged_record.keeps_table(ladder, chosen, scale, terminal.width))
+    if options.sigma is None:
+        terminal.print()
+        hint = "sigma is not known: run the same code four times and give --sigma, the deviation of the four numbers"
+        terminal.print(hint, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _read(path: Path, metric: str | None, direction: str | None) -> tuple[str, str, list[Recorded]]:
+    """The record's metric, its direction, and its lines with a number; UsageError where one of them is open."""
+    from swarm.history.import_results import metrics_in, read_results
+    from swarm.project.directions import direction_of, read_direction
+
+    content = _bytes(path)
+    known = metrics_in(content)
+    if metric is None:
+        if len(known) != 1:
+            there = f"several columns may be it: {', '.join(known)}" if known else "no column that could be it"
+            raise UsageError(f"{path}: which metric? There are {there}; name one with --metric NAME")
+        metric = next(iter(known))
+    asked = direction and read_direction(direction)
+    if direction and not asked:
+        raise UsageError(f"--direction {direction}: say lower or higher")
+    better = asked or known.get(metric) or direction_of(metric)
+    if not better:
+        raise UsageError(f"is {metric} better lower or higher? say --direction lower or --direction higher")
+    rows, aside = read_results(content, metric)
+    recorded = _recorded(rows, 1.0 if better == "lower" else -1.0)
+    if len(recorded) < ENOUGH:
+        why = f"; line {aside[0].line}: {aside[0].reason}" if aside else ""
+        raise UsageError(f"{path} has {len(recorded)} rows with {metric}, too few to be judged{why}")
+    return metric, better, recorded
+
+
+def _recorded(rows: tuple[Row, ...], sign: float) -> list[Recorded]:
+    from swarm.judge.record import Recorded
+
+    return [
+        Recorded(row.line, sign * row.value, row.status == "keep", row.description, row.block)
+        for row in rows
+        if row.value is not None and row.status != "crash"
+    ]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > LARGEST:
+        raise UsageError(f"{path} is larger than {LARGEST // 2**20} MB: no record of a night is")
+    return content

@@ -1,0 +1,133 @@
+"""What edits are worth, as far as is known before one is run, and what one noisy number then says of it.
+
+Most edits do next to nothing, many harm, few help. The prior is a mixture of such effects: a narrow normal one around
+none, and exponential ones for losses and gains of several sizes. Everything is in sigmas (the deviation between runs
+of the same code), and a positive effect is a gain. The posterior of an effect e, seen as x = e + N(0, s^2), follows
+from the density of x alone (Tweedie's formula, Efron 2011, https://doi.org/10.1198/jasa.2011.tm11181):
+
+    mean = x + s^2 (log f)'(x)        variance = s^2 + s^4 (log f)''(x)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+NOTHING = 0.2  # the deviation of effects that are next to none
+LOSSES, GAINS = (1.0, 4.0, 16.0), (1.0, 4.0)  # mean sizes of the others
+WORTH = 20.0  # ideas that the prior counts for when the shares are learned
+
+_SHARES = (0.40, 0.15, 0.15, 0.15, 0.075, 0.075)  # nothing, losses, gains
+_FAR = -6.0  # deviations from which on the normal tail is taken by its continued fraction
+_ROOT = math.sqrt(2.0)
+_LOG_2PI = math.log(2.0 * math.pi)
+_LEAST = 1e-12  # of a variance, in units of s^2
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One effect, as a number says: x = effect + N(0, s^2), in sigmas."""
+
+    x: float
+    s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The posterior of one effect: its mean and variance, and the chance that it is a real gain and no mere noise.
+
+    `score` and `curve` are the first and second derivative of log f at x: what the number says of its place.
+    """
+
+    mean: float
+    variance: float
+    real: float
+    score: float
+    curve: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Density:
+    """One part's density at x: its logarithm, and that one's first and second derivative."""
+
+    log: float
+    score: float
+    curve: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The mixture. `shares` are of the parts in their order: nothing, LOSSES, GAINS; they add up to 1."""
+
+    shares: tuple[float, ...] = _SHARES
+
+    def of(self, seen: Seen) -> Effect:
+        """What is known of an effect after it was seen."""
+        densities = _densities(seen)
+        weights = self._weights(densities)
+        score = math.fsum(w * d.score for w, d in zip(weights, densities, strict=True))
+        second = math.fsum(w * (d.curve + d.score**2) for w, d in zip(weights, densities, strict=True))
+        curve, square = second - score**2, seen.s**2
+        return Effect(
+            mean=seen.x + square * score,
+            variance=max(_LEAST * square, square + square**2 * curve),
+            real=min(1.0, math.fsum(weights[-len(GAINS) :])),
+            score=score,
+            curve=curve,
+        )
+
+    def learned(self, seen: Iterable[Seen]) -> Effects:
+        """The shares after one step of expectation maximisation over these effects, the prior being worth WORTH."""
+        totals = [WORTH * share for share in _SHARES]
+        for one in seen:
+            for place, weight in enumerate(self._weights(_densities(one))):
+                totals[place] += weight
+        whole = math.fsum(totals)
+        return replace(self, shares=tuple(total / whole for total in totals))
+
+    def _weights(self, densities: Sequence[_Density]) -> list[float]:
+        """The chance of each part, given where the effect was seen."""
+        logs = [math.log(share) + density.log for share, density in zip(self.shares, densities, strict=True)]
+        highest = max(logs)
+        weights = [math.exp(log - highest) for log in logs]
+        whole = math.fsum(weights)
+        return [weight / whole for weight in weights]
+
+
+def _densities(seen: Seen) -> list[_Density]:
+    x, s = seen.x, seen.s
+    losses = [_exponential(-x, s, size) for size in LOSSES]
+    return [
+        _normal(x, NOTHING**2 + s**2),
+        *(replace(loss, score=-loss.score) for loss in losses),
+        *(_exponential(x, s, size) for size in GAINS),
+    ]
+
+
+def _normal(x: float, variance: float) -> _Density:
+    return _Density(-0.5 * (x * x / variance + math.log(variance) + _LOG_2PI), -x / variance, -1.0 / variance)
+
+
+def _exponential(x: float, s: float, size: float) -> _Density:
+    """Of an exponential effect of that mean size, seen with N(0, s^2): f = exp(s^2/2b^2 - x/b) Phi(x/s - s/b) / b.
+
+    As f' = (n - f) / b with n = N(x; 0, s^2), all that is needed beside log f is n / f.
+    """
+    z = x / s - s / size
+    log_normal = -0.5 * (x / s) ** 2 - math.log(s) - 0.5 * _LOG_2PI
+    if z < _FAR:  # f = n s Mills(-z) / b, in which nothing under- or overflows
+        log = log_normal + math.log(s * _mills(-z) / size)
+    else:
+        log = 0.5 * (s / size) ** 2 - x / size + math.log(0.5 * math.erfc(-z / _ROOT)) - math.log(size)
+    ratio = math.exp(log_normal - log)
+    score = (ratio - 1.0) / size
+    return _Density(log, score, (-x / s**2 * ratio - score) / size - score**2)
+
+
+def _mills(t: float) -> float:
+    """The normal tail beyond t > 0 over the density at t, by its continued fraction (Abramowitz and Stegun 26.2.14)."""
+    value = t
+    for step in range(40, 0, -1):
+        value = t + step / value
+    return 1.0 / value

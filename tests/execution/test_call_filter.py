@@ -1,0 +1,93 @@
+"""What a program under the filter can do: real programs that try."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from swarm.execution import call_filter
+from swarm.execution.call_filter import PROCESSES, THREADS
+
+pytestmark = pytest.mark.skipif(not call_filter.works(), reason="no such filters here")
+
+TRIES = """
+import ctypes, errno, json, os, subprocess, threading
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(*arguments):
+    result = libc.syscall(*arguments)
+    if result == 0 and arguments[0] in STARTS:
+        os._exit(0)
+    if result > 0:
+        os.waitpid(result, 0)
+    return "ok" if result >= 0 else errno.errorcode[ctypes.get_errno()]
+
+def python(start):
+    try:
+        start()
+        return "ok"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+def fork():
+    if not (child := os.fork()):
+        os._exit(0)
+    os.waitpid(child, 0)
+
+machine = os.uname().machine
+clone, set_affinity = (56, 203) if machine == "x86_64" else (220, 122)
+STARTS = {57, 58, clone}
+seen = {
+    "fork": python(fork),
+    "spawn": python(lambda: os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)),
+    "program": python(lambda: subprocess.run(["true"])),
+    "shell": libc.system(b"true") and "EPERM" or "ok",
+    "clone": call(clone, 17, 0, 0, 0, 0),
+    "clone3": call(435, ctypes.create_string_buffer(88), 88),
+}
+if machine == "x86_64":
+    seen["fork call"] = call(57)
+    seen["x32"] = call(0x40000000 + 57)
+started = []
+thread = threading.Thread(target=started.append, args=(1,))
+thread.start()
+thread.join()
+seen["thread"] = started
+before = os.sched_getaffinity(0)
+os.sched_setaffinity(0, {max(range(os.cpu_count()), key=lambda core: core not in before)})
+seen["moved"] = os.sched_getaffinity(0) != before
+libc.sched_setaffinity(0, 128, b"\\xff" * 128)
+seen["widened"] = os.sched_getaffinity(0) != before
+print(json.dumps(seen))
+"""
+
+
+def seen(may_start: str) -> dict[str, object]:
+    core = min(os.sched_getaffinity(0))
+    command = call_filter.command([sys.executable, "-c", TRIES], may_start)
+    ran = subprocess.run(command, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_a_program_may_start_threads_and_no_process() -> None:
+    found = seen(THREADS)
+    assert found.pop("thread") == [1] and found.pop("clone3") == "ENOSYS"
+    assert (found.pop("moved"), found.pop("widened")) == (False, False)
+    assert set(found.values()) == {"EPERM"}, found
+
+
+def test_a_program_may_start_processes_on_the_same_cores() -> None:
+    found = seen(PROCESSES)
+    assert found["clone3"] == "ENOSYS", "it could start one in another control group"
+    assert [found[name] for name in ("fork", "spawn", "program", "shell", "clone")] == ["ok"] * 5
+    assert (found["thread"], found["moved"], found["widened"]) == ([1], False, False)
+
+
+def test_what_cannot_be_started_says_so() -> None:
+    ran = subprocess.run(call_filter.command(["/no/such"], THREADS), capture_output=True, text=True)
+    assert ran.returncode == 1 and ran.stderr.startswith("/no/such cannot be started: ")

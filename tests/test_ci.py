@@ -1,0 +1,44 @@
+"""What CI runs says at its end how long each part took, whatever came of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone with nothing but .ci/run; `make` does nothing there, and fails where FAILS names its target."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    programs = {"make": 'echo "made $*"; [[ " $FAILS " != *" $1 "* ]]', "claude": "", "id": "echo 1000"}
+    programs[".venv/bin/python"] = 'echo "asked $*"; [[ " $FAILS " != *" python "* ]]'
+    for name, body in programs.items():
+        path = tmp_path / ("" if "/" in name else "bin") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/usr/bin/env bash\n{body}\n")
+        path.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("fails", "code", "parts"),
+    [
+        ("", 0, ["make lint", "make test", "make chaos", "make demo", "make test-cluster"]),
+        ("demo", 1, ["make lint", "make test", "make chaos", "make demo"]),
+    ],
+)
+def test_it_says_how_long_each_part_took(clone: Path, fails: str, code: int, parts: list[str]) -> None:
+    environment = {**os.environ, "PATH": f"{clone / 'bin'}:{os.environ['PATH']}", "FAILS": fails}
+    done = subprocess.run([clone / ".ci" / "run"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    told = re.findall(r"^(.+?) \d+ s(, failed with 1)?$", done.stdout, re.MULTILINE)
+    assert [name for name, _ in told] == ["make setup", *parts, "in all"]
+    assert [name for name, failed in told if failed] == [f"make {part}" for part in fails.split()]

@@ -1,0 +1,212 @@
+"""The text of the default corpus stands in Python's own library: cheats that look for it there, in the real sandbox.
+
+python -m pytest tests/trust/test_library.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import prepare
+from swarm.execution import sandbox
+from swarm.execution.run_spec import held_out_of
+from swarm.execution.sandbox import Sandbox
+from swarm.project.project import load_project
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = 40  # characters of a line that says where it is from
+
+pytestmark = pytest.mark.long
+
+# What each cheat does with `files`, the held-out files' paths below a library, to print what it got.
+CHEATS = {
+    "opens the sources": """
+        for name in files: got(lambda: open(os.path.join(sysconfig.get_path("stdlib"), name), "rb").read())""",
+    "opens them beside os": """
+        for name in files: got(lambda: open(os.path.join(os.path.dirname(os.__file__), name), "rb").read())""",
+    "asks inspect": """
+        import inspect
+        for name in modules: got(lambda: inspect.getsource(importlib.import_module(name)).encode())""",
+    "asks the loader": """
+        for name in modules: got(lambda: importlib.util.find_spec(name).loader.get_source(name).encode())""",
+    "imports them, for docstrings": """
+        for name in modules:
+            got(lambda: "\\n".join(str(getattr(value, "__doc__", "")) for value in
+                                   vars(importlib.import_module(name)).values()).encode())""",
+    "reads what was compiled": """
+        import marshal
+        def strings(code):
+            for value in code.co_consts:
+                yield from [value] if isinstance(value, str) else strings(value) if hasattr(value, "co_code") else ()
+        for name in files:
+            cached = importlib.util.cache_from_source(os.path.join(sysconfig.get_path("stdlib"), name))
+            for path in glob.glob(cached[:-3] + "*"):
+                got(lambda: "\\n".join(strings(marshal.loads(open(path, "rb").read()[16:]))).encode())""",
+    "imports from what was packed": """
+        import zipimport
+        for path in sys.path + glob.glob(sysconfig.get_path("stdlib") + "/ensurepip/_bundled/*"):
+            for name in modules: got(lambda: zipimport.zipimporter(path).get_source(name).encode())""",
+    "reads another Python's": """
+        places = ("/usr/lib/python3*", "/usr/local/lib/python3*", sys.base_prefix + "/../*/lib/python*",
+                  sys.base_prefix + "/../*/lib/python*/lib-tk", "/opt/*/lib/python3*", "/usr/share/python3*")
+        for place in places:
+            for folder in glob.glob(place):
+                for name in files:
+                    got(lambda: open(os.path.join(folder, name), "rb").read())
+                    got(lambda: open(os.path.join(folder, os.path.basename(name)), "rb").read())""",
+    "starts another Python": """
+        import subprocess
+        for python in glob.glob(sys.base_prefix + "/../*/bin/python3") + ["/usr/bin/python3"]:
+            ask = "import inspect, importlib, sys\\nfor name in sys.argv[1:]:\\n try: print(inspect.getsource("
+            ask += "importlib.import_module(name)))\\n except Exception: pass"
+            got(lambda: subprocess.run([python, "-c", ask, *modules], capture_output=True).stdout)""",
+    "reads all that it has mapped": """
+        for path in sorted({line.split()[-1] for line in open("/proc/self/maps") if "/" in line}):
+            got(lambda: open(path, "rb").read())""",
+    "reads its own memory": """
+        memory = open("/proc/self/mem", "rb")
+        for line in open("/proc/self/maps"):
+            low, high = (int(part, 16) for part in line.split()[0].split("-"))
+            if "r" in line.split()[1]: got(lambda: (memory.seek(low), memory.read(min(high - low, 2 ** 24)))[1])""",
+    "follows links of its own": """
+        for name in files[:5]:
+            def linked():
+                os.symlink(os.path.join(sysconfig.get_path("stdlib"), name), "link")
+                try: return open("link", "rb").read()
+                finally: os.unlink("link")
+            got(linked)""",
+    "takes a hard link": """
+        for name in files[:5]:
+            def linked():
+                os.link(os.path.join(sysconfig.get_path("stdlib"), name), "hard")
+                try: return open("hard", "rb").read()
+                finally: os.unlink("hard")
+            got(linked)""",
+    "reads the lists of what is held out": """
+        for path in glob.glob(os.environ["AUTORESEARCH_CACHE"] + "/corpora/*/*"):
+            if "train" not in path: got(lambda: open(path, "rb").read())""",
+    "searches whatever Python it can find": """
+        for top in {sys.base_prefix + "/lib", "/usr/lib", "/usr/share"}:
+            for folder, below, names in os.walk(top):
+                below[:] = [name for name in below if name != "site-packages" and name != "dist-packages"]
+                for name in names:
+                    if name.endswith((".py", ".pyc", ".zip", ".txt", ".rst")):
+                        got(lambda: open(os.path.join(folder, name), "rb").read())""",
+}
+
+BEGIN = """
+import glob, importlib, importlib.util, json, os, sys, sysconfig
+files, modules, lines = json.load(open(sys.argv[1]))
+wanted = {line.encode() for line in lines}
+found = set()
+def got(read):
+    try: content = read()
+    except (Exception, SystemExit): return
+    found.update(wanted.intersection(part.strip() for part in content.split(b"\\n")))
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> prepare.Corpus:
+    """The default corpus of this Python, prepared for good."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return prepare.prepare(prepare.stdlib_source(512))
+
+
+@pytest.fixture(scope="module")
+def held(library: prepare.Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """What a cheat is told: files, modules, and lines that stand in held-out text alone; and how many lines."""
+    source = prepare.stdlib_source(512)
+    splits = source.documents()
+    listed = [
+        file["path"]
+        for split in ("val", "test")
+        for file in json.loads((library.folder / f"{split}.sources.json").read_text())["files"]
+    ]
+    trained = {line.strip() for text in splits["train"] for line in text.splitlines()}
+    texts = (text for split in ("val", "test") for text in splits[split])
+    lines = {line.strip() for text in texts for line in text.splitlines() if len(line.strip()) >= LONG} - trained
+    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in listed]
+    path = tmp_path_factory.mktemp("told") / "told.json"
+    path.write_text(json.dumps([listed, modules, sorted(lines)]))
+    return path, len(lines)
+
+
+@pytest.fixture(scope="module", params=["bubblewrap", "landlock", "nothing"])
+def seen(request, library: prepare.Corpus, held, tmp_path_factory) -> Callable[[str], float]:
+    """The share of held-out lines that a program comes to see, in each sandbox that works here, and in none."""
+    if request.param != "nothing" and (why := sandbox._missing(request.param)):
+        pytest.skip(why)
+    told, many = held
+    work = tmp_path_factory.mktemp("work")
+    cache = library.folder.parents[1]
+    environment = os.environ | {"AUTORESEARCH_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    closed = held_out_of(load_project(ROOT), environment)
+    box = Sandbox((), closed, tmp_path_factory.mktemp("blanks"), request.param)
+
+    def share(cheat: str) -> float:
+        script = f"{BEGIN}\n{textwrap.dedent(cheat)}\nprint(len(found))"
+        argv = [sys.executable, "-c", script, str(told)]
+        if request.param != "nothing":
+            argv = box.command(argv, (work,), (cache, told.parent))
+        done = subprocess.run(argv, cwd=work, env=environment, capture_output=True, text=True, timeout=1200)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout) / many
+
+    share.caged = request.param != "nothing"  # type: ignore[attr-defined]
+    return share
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_no_cheat_reads_what_it_is_measured_on(seen, name: str) -> None:
+    """Without a sandbox those that look in the right place do see it, so that this is a test."""
+    share = seen(CHEATS[name])
+    if seen.caged:
+        assert share < 0.01, f"{share:.1%} of the held-out lines"
+    elif name in ("opens the sources", "asks inspect", "searches whatever Python it can find", "takes a hard link"):
+        assert share > 0.05
+
+
+def test_no_training_imports_what_is_held_out(library: prepare.Corpus, tmp_path: Path) -> None:
+    """A real training of the untouched code, with all that it loads, in a sandbox where the files are closed too."""
+    script = """
+import os, sys, json, runpy
+try:
+    runpy.run_module("trainer.train", run_name="__main__")
+except SystemExit as ended:
+    assert not ended.code, ended
+import torch._dynamo, torch._inductor, numpy.testing
+print("LOADED", json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+    cache = library.folder.parents[1]
+    environment = os.environ | {
+        "AUTORESEARCH_CACHE": str(cache), "SWARM_DEVICE": "cpu", "TIME_BUDGET": "1", "SWARM_RUN_DIR": str(tmp_path),
+        "SWARM_SEED": "1", "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    argv = [sys.executable, "-c", script]
+    if sandbox.name():
+        box = Sandbox((), held_out_of(load_project(ROOT), environment), tmp_path / "blanks")
+        argv = box.command(argv, (tmp_path,), (cache, ROOT))
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800)
+    assert "LOADED" in done.stdout, done.stdout[-500:] + done.stderr[-1500:]
+    assert (tmp_path / "model.pt").exists(), "it trained"
+    loaded = set(json.loads(done.stdout.partition("LOADED ")[2]))
+    assert "torch" in loaded and not loaded & prepare.STDLIB_HELD_OUT
+
+
+def test_what_is_held_out_is_of_this_python() -> None:
+    there = {path.name.removesuffix(".py") for path in Path(sysconfig.get_path("stdlib")).iterdir()}
+    assert len(there & prepare.STDLIB_HELD_OUT) > 12
+    assert prepare.STDLIB_HELD_OUT - {"_pyrepl", "msilib"} <= sys.stdlib_module_names | {
+        "aifc", "asynchat", "asyncore", "cgitb", "nntplib", "smtpd", "sunau", "telnetlib", "xdrlib",
+    }  # fmt: skip
