@@ -287,6 +287,7 @@ class Metrics:
     training_seconds: float | None = None
     values: Mapping[str, float | int | str | None] = field(default_factory=dict)  # everything in the summary block
     hidden: float | None = None
+    measured: tuple[str, ...] = ()  # names of values that were measured from outside, whatever was printed
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,12 @@ import torch
 
 from trainer import seal
 from trainer.exchange import Exchange, memory, sizes
+from trainer.speech import Speech
 
 PR_SET_CHILD_SUBREAPER = 36  # of prctl(2)
 WORDS = 65536  # bytes of an answer
+FAILURES = ("IndexError", "KeyError", "ValueError", "TypeError", "AttributeError", "MemoryError", "RuntimeError")
+LINES = 10_000  # of a file, at most, by which a reader may say where it failed
 
 
 class Invalid(Exception):
@@ -46,7 +49,8 @@ class Invalid(Exception):
 
 
 class Crashed(Exception):
-    """The candidate's code ended its process; its traceback, if it left one, is on stderr."""
+    """The candidate's code ended its process; its traceback, if it left one before it was asked about held-out text, is
+    on stderr."""
 
 
 class Candidate:
@@ -127,6 +131,7 @@ class Candidate:
             self._watch.seal()
         elif self._place:
             self._place.keep()
+            self._place.hush()
 
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits for tokens [batch, context].
@@ -142,7 +147,9 @@ class Candidate:
         self._tell(do="read")
         answer = self._answer()
         if "failed" in answer:
-            where = f"{str(answer['failed'])[:24]}, line {str(answer.get('line'))[:8]}"
+            kind, line = answer["failed"], answer.get("line")  # its own words, which could tell what was read
+            kind, line = kind if kind in FAILURES else "Exception", line if type(line) is int else 0
+            where = f"{kind}, line {line % LINES}"
             raise Crashed(f"forward fails on held-out text, and did not on other tokens: {where}")
         if answer.get("found") != self._shape:
             raise Invalid(f"shape: forward gives something else than floats {self._shape} on held-out text")
@@ -218,13 +225,17 @@ class Place:
             descriptors.insert(0, control.fileno())
         cage = json.loads(os.environ.get("REFEREE_CAGE") or "[]")
         mode = "sealed" if sealed else "plain"
+        self._speech = None if sealed else Speech()  # under the seal nothing can be printed
+        said = self._speech.sink if self._speech else None
         self.process = subprocess.Popen(
             [*cage, sys.executable, "-m", "trainer.candidate", mode, *map(str, descriptors)],
-            stdin=subprocess.DEVNULL, pass_fds=descriptors, start_new_session=not sealed,
+            stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=descriptors, start_new_session=not sealed,
             # Nothing can be compiled where no program can be started: a model that compiles itself is read as it is.
             env={**os.environ, "TORCH_COMPILE_DISABLE": "1"} if sealed else None,
         )  # fmt: skip
         control.close()
+        if self._speech:
+            self._speech.begin()
         self._words = self._control.makefile("r")
         for candidate in candidates:
             candidate.settle(self)
@@ -247,6 +258,11 @@ class Place:
             self._kept = self._folder.with_name(f"{self._folder.name}.{os.getpid()}.kept")
             shutil.copytree(self._folder, self._kept, symlinks=True, ignore=_special)
 
+    def hush(self) -> None:
+        """From now on nobody hears what the readers here print."""
+        if self._speech:
+            self._speech.hush()
+
     def end(self, candidate: Candidate) -> None:
         """End a reader with all it started, and put the folder back."""
         if self.sealed:
@@ -266,6 +282,8 @@ class Place:
         self.process.wait()
         if not self.sealed:
             _sweep({place.process.pid for place in self._places} - {self.process.pid})
+        if self._speech:
+            self._speech.close()
         self._words.close()
         self._control.close()
         if self._folder and self._kept:

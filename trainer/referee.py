@@ -30,6 +30,8 @@ import json
 import math
 import os
 import random
+import secrets
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -47,6 +49,7 @@ WITNESSED = {"cpu": 64, "mps": 64, "cuda": 32}  # rows that the witness is asked
 TOLERANCE = {"cpu": 1e-3, "mps": 1e-2, "cuda": 5e-2}  # of logits, between answers that should agree
 SPOTS, PER_SECOND = 2048, 4  # rows asked about in places where the model looks better than BAR; else, of the budget
 BAR = "REFEREE_BAR"
+LARGEST_MODEL = 64 * 2**30  # bytes
 CHECKS = ["context", "shape", "finite", "causality", "rows", "memory"]
 
 
@@ -163,13 +166,25 @@ def spots_for(budget: float) -> Callable[[float], int]:
 def write_answer(run_dir: Path, answer: dict[str, Any], split: str) -> None:
     """Write the answer so that it is there completely or not at all, even after a power cut."""
     name = "referee.json" if split == "val" else f"referee-{split}.json"
-    partial = run_dir / f"{name}.part"
-    partial.unlink(missing_ok=True)  # the training may have left a link there, to a file that is not its own
+    # A name that the training could not know: it may have left a link, to a file that is not its own, or a folder.
+    partial = run_dir / f"{name}.{secrets.token_hex(8)}.part"
     with partial.open("x") as file:
         json.dump(answer, file)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(run_dir / name)
+
+
+def check_model(path: Path) -> None:
+    """SetupError unless there is a plain file of a size that can be read: whoever opens a pipe waits for ever."""
+    try:
+        status = path.lstat()
+    except OSError:
+        raise harness.SetupError(f"there is no model.pt in SWARM_RUN_DIR={path.parent}: train there first") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise harness.SetupError("model.pt is no plain file: save the model into it")
+    if status.st_size > LARGEST_MODEL:
+        raise harness.SetupError(f"model.pt is larger than {LARGEST_MODEL // 2**30} GB")
 
 
 def answer_for(settings: harness.Settings, split: str, wait: bool) -> dict[str, Any]:
@@ -189,8 +204,7 @@ def answer_for(settings: harness.Settings, split: str, wait: bool) -> dict[str, 
         if wait and sys.stdin.readline() != "go\n":
             raise harness.SetupError("was not told to go")
         started = time.perf_counter()
-        if not (run_dir / "model.pt").exists():
-            raise harness.SetupError(f"there is no model.pt in SWARM_RUN_DIR={run_dir}: train there first")
+        check_model(run_dir / "model.pt")
         for reader in (measured, witness):
             reader.load(run_dir, settings.device)
         try:

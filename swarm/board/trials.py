@@ -240,10 +240,9 @@ def _breach(tx: Transaction, source: str) -> str:
     guards = tx.swarm.settings.get("guards")
     if not guards:
         return ""
-    own, untouched = (
-        [metrics.values for metrics in runs.metrics_of(tx, sha)] for sha in (source, tx.swarm.base_source)
-    )
-    return breach(guards, own, untouched)
+    own, untouched = (runs.metrics_of(tx, sha) for sha in (source, tx.swarm.base_source))
+    measured = set.intersection(*(set(metrics.measured) for metrics in own)) if own else set()
+    return breach(guards, [metrics.values for metrics in own], [metrics.values for metrics in untouched], measured)
 
 
 def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:

@@ -160,6 +160,8 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.coordinator.head import run
     from swarm.judge.decide import read_policy
     from swarm.ledger.home import open_ledger
+    from swarm.project.secrets import SECRETS
+    from swarm.project.settings import variable
     from swarm.researchers.cli.scratch import clear
     from swarm.snapshot.read import read_snapshot
     from swarm.views.formatting import plural
@@ -172,6 +174,8 @@ def _run(plan: Any, screen: Console) -> int:
             with followed(plan.root, read()):
                 follow(read, screen, stopping=OWNER, done=done)
 
+    for name in SECRETS:  # the plan has them; agents, and the tools that they start, need not
+        os.environ.pop(variable(name), None)
     baseline = "once" if read_policy(plan.config.policy).noiseless else "on each, twice"
     counted = ", with the trial run as the first of them" if plan.trial else ""
     first = "" if plan.config.resume else f"; first the baseline {baseline}{counted}"
@@ -205,12 +209,14 @@ def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
     """The same launch in a session of its own, without a terminal. Once it runs: its process and its log."""
     from swarm.ledger.database import locked
     from swarm.ledger.home import ledger_path
+    from swarm.project.secrets import SECRETS
+    from swarm.project.settings import variable
 
     typed = {**flags, "tag": plan.tag}
     typed.pop("detach", None)
     if plan.trial:
         typed["trial"] = "auto"  # it is made, and known to the same launch
-    secret = {"SWARM_NOTIFY": url} if (url := typed.pop("notify", None)) else {}  # not for everybody's `ps`
+    secret = {variable(name): str(typed.pop(name)) for name in SECRETS if name in typed}  # not for everybody's `ps`
     words = [_words(flag(name), value) for name, value in typed.items()]
     rest = ["launch", "-C", str(plan.root), *(word for some in words for word in some)]
     plan.folder.mkdir(parents=True, exist_ok=True)

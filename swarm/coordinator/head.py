@@ -43,6 +43,7 @@ from swarm.ledger.runs import finished_runs
 from swarm.ledger.swarms import found, reopen, stop_word
 from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
+from swarm.project.secrets import without_secrets
 from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
@@ -365,7 +366,7 @@ def _enter_ledger(plan: Plan, path: Path) -> None:
         now, config, agents = time.time(), plan.config, categories(plan)
         settings = json.dumps(
             {
-                **dataclasses.asdict(config),
+                **without_secrets(dataclasses.asdict(config)),
                 "researchers": plan.researchers,
                 "guards": dict(plan.project.guards),
                 "categories": plan.code.categories,

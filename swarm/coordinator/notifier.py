@@ -14,6 +14,7 @@ from swarm.coordinator.webhook import place, send
 from swarm.errors import SwarmError
 from swarm.history.repository import History
 from swarm.ledger.database import Ledger
+from swarm.project.secrets import concealed, without_addresses
 
 LOOK = 1.0  # seconds between looks at the ledger
 TRIES = 3  # of one delivery
@@ -67,7 +68,8 @@ class Notifier:
                 deliver()
                 return
             except (OSError, HTTPException, ValueError) as error:
-                problem = f"a notification to {place(self._notify or '')} failed: {error}"
+                why = without_addresses(str(error), self._notify)
+                problem = f"a notification to {place(self._notify or '')} failed: {why}"
             self._closing.wait(2.0**attempt)
         self._complain(problem)
 
@@ -81,7 +83,8 @@ class Notifier:
                 self._pushed = refs
         except SwarmError as error:
             self._pause_until = time.monotonic() + PAUSE
-            self._complain(f"pushing to {remote} failed, and is tried again: {' '.join(str(error).split())[:300]}")
+            why = without_addresses(" ".join(str(error).split()), remote if "://" in remote else None)[:300]
+            self._complain(f"pushing to {concealed('push', remote)} failed, and is tried again: {why}")
 
     def _complain(self, problem: str) -> None:
         if problem not in self._warned:

@@ -28,6 +28,23 @@ def memory_mb() -> float | None:
     return min((limit / 2**20 for limit in limits if 0 < limit < _UNBOUNDED), default=None)
 
 
+def memory_left_mb() -> float:
+    """MB of memory that the limits leave beside what is used now, without caches; infinite where there is none."""
+    groups = [(group, "memory.max", "memory.current", "inactive_file") for group in _groups("")]
+    groups += [
+        (group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file") for group in _groups("memory")
+    ]
+    return min((_left(*files) for files in groups), default=float("inf"))
+
+
+def _left(group: Path, most: str, used: str, cache: str) -> float:
+    limit, usage = _words(group / most), _words(group / used)
+    if not (limit and usage and limit[0].isdecimal() and usage[0].isdecimal() and int(limit[0]) < _UNBOUNDED):
+        return float("inf")
+    stat = dict(line.split()[:2] for line in _lines(group / "memory.stat") if len(line.split()) > 1)
+    return (int(limit[0]) - int(usage[0]) + int(stat.get(cache, "0"))) / 2**20
+
+
 def own_group(controller: str) -> Path | None:
     """The folder of this process's own group; of version 2 where the `controller` is ""."""
     return next((group for group in _groups(controller) if group.is_dir()), None)

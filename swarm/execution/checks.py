@@ -71,6 +71,8 @@ def _failed_step(step: Step, result: StepResult) -> Failed:
             return interrupted(result.ended_by)
         case EndedBy.FULL:
             return Failed(Failure.INFRASTRUCTURE, "the disk is full")
+        case EndedBy.FILLED:
+            return _broken(text, f"was ended: it wrote {result.written_mb:.0f} MB, which filled the disk", step)
         case EndedBy.DEADLINE:
             return _broken(text, f"still ran after {step.wall:.0f} s", step)
         case EndedBy():

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from swarm.execution.landlock import TEMPORARY
-from swarm.execution.workspace import remove
+from swarm.execution.removal import remove
 
 LARGEST = 2**32  # bytes that are worth a copy for each run
 
@@ -26,15 +26,15 @@ class CompiledCode:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._live, self._kept = folder / "live", folder / "kept"
+        self.live, self._kept = folder / "live", folder / "kept"
 
     def clear(self) -> None:
         """Throws away what the last run left."""
-        remove(self._live)
+        remove(self.live)
 
     def fresh(self, step: str) -> Path:
         """An own folder for a step of the run that begins: what the untouched code left there, and nothing else."""
-        live, kept = self._live / step, self._kept / step
+        live, kept = self.live / step, self._kept / step
         remove(live)
         if kept.is_dir():
             copy(kept, live)
@@ -43,7 +43,7 @@ class CompiledCode:
 
     def keep(self) -> None:
         """Keep what the run that ended last left: it was one of the untouched code."""
-        for live in self._live.iterdir() if self._live.is_dir() else ():
+        for live in self.live.iterdir() if self.live.is_dir() else ():
             remove(live / TEMPORARY)
             draft, kept = self._kept / f".{live.name}", self._kept / live.name
             remove(draft)

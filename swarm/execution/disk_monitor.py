@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Collection, Iterable
 
@@ -26,8 +27,7 @@ class DiskMonitor:
         self.written_mb = 0.0
         self._step, self._memory = step, memory
         self._before = usage(step.folders)
-        self._free_before = free_mb(step.folders)
-        self._was_full = self._free_before < RESERVE  # before the step wrote anything: not its fault
+        self._free_before = {place: free_mb(place) for place in _disks((*step.folders, tempfile.gettempdir()), memory)}
         self._writes: float | None = 0.0
         self._writes_before = disk_writes_mb([os.getpid()]) or 0.0
         self._next = 0.0
@@ -52,7 +52,7 @@ class DiskMonitor:
             return EndedBy.DEPTH
         held = held_files(pids, self._memory)
         self._count_writes(pids)
-        lost = max(0.0, self._free_before - (free := free_mb(step.folders)))
+        lost, full = self._lost()
         theirs = lost if self._writes is None else min(lost, self._writes)
         written = found.mb - before.mb + sum(file.mb for file in held.on_disk.values())
         if not (found.whole and held.whole):
@@ -60,10 +60,21 @@ class DiskMonitor:
         self.written_mb = max(self.written_mb, written)
         if step.disk and written > step.disk:
             return EndedBy.DISK
-        if self._was_full or free >= RESERVE:
+        if not full:
             return None
         self.written_mb = max(self.written_mb, theirs)
         return EndedBy.FILLED if max(written, theirs) >= lost / 2 else EndedBy.FULL
+
+    def _lost(self) -> tuple[float, bool]:
+        """How many MB less are free than before on the disk that lost most, or on the first that became full; and
+        whether one did. One that was full before the step wrote anything is not its fault."""
+        lost = 0.0
+        for place, before in self._free_before.items():
+            free = free_mb(place)
+            if free < RESERVE <= before:
+                return before - free, True
+            lost = max(lost, before - free)
+        return lost, False
 
     def _count_writes(self, pids: Iterable[int]) -> None:
         """What processes wrote that ended meanwhile was counted while they lived, or by who waited for them."""
@@ -74,11 +85,19 @@ class DiskMonitor:
             self._writes = max(self._writes, now - self._writes_before)
 
 
-def free_mb(folders: Iterable[str]) -> float:
-    """Free disk space in MB where these folders are, for a user without privileges; infinite where there are none."""
-    free = float("inf")
-    for folder in folders:
+def free_mb(place: str) -> float:
+    """Free disk space in MB at a place, for a user without privileges; infinite where there is none such."""
+    try:
+        status = os.statvfs(place)
+    except OSError:
+        return float("inf")
+    return status.f_bavail * status.f_frsize / 2**20
+
+
+def _disks(places: Iterable[str], memory: set[int]) -> list[str]:
+    """One place on each disk that these are on."""
+    found: dict[int, str] = {}
+    for place in places:
         with contextlib.suppress(OSError):
-            status = os.statvfs(folder)
-            free = min(free, status.f_bavail * status.f_frsize / 2**20)
-    return free
+            found.setdefault(os.stat(place).st_dev, place)  # noqa: PTH116
+    return [place for device, place in found.items() if device not in memory]

@@ -30,7 +30,7 @@ from swarm.execution.cpu_group import CpuGroup
 from swarm.execution.cpu_time import CpuTime
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
-from swarm.execution.plain_file import open_plain
+from swarm.execution.plain_file import is_plain, open_plain
 from swarm.execution.process_tree import ProcessTree
 from swarm.execution.removal import remove
 from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
@@ -105,14 +105,16 @@ class Guard:
     def _run_step(self, step: Step) -> StepResult:
         for path in step.clears:
             remove(Path(path))
-        started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
         group = CpuGroup.make() if step.group else None
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
             self._tree.adopt(child.pid)  # from now on it counts
-        cpu, result = CpuTime(self._tree, group), StepResult(step.name, step.argv[0], started)
+        cpu = CpuTime(self._tree, group)
+        usage = ResourceMonitor(step, self._tree, cpu)  # before it starts: what is there now is not its own
+        started, clock, kills, still = time.time(), time.monotonic(), _memory_kills(), self._standstill.seconds
+        result = StepResult(step.name, step.argv[0], started)
         try:
-            result = self._watch(step, child or self._start(step, output, group), result, cpu)
+            result = self._watch(step, usage, child or self._start(step, output, group), result)
         except (OSError, subprocess.SubprocessError) as error:
             result = replace(result, error=f"{step.argv[0]} cannot be started: {error}")
         finally:
@@ -121,7 +123,7 @@ class Guard:
         seconds = cpu.add(self._tree.living())
         if group:
             group.remove()
-        return replace(
+        result = replace(
             result,
             seconds=time.monotonic() - clock,
             cpu_seconds=seconds,
@@ -130,9 +132,14 @@ class Guard:
             log_broken=output.log.broken,
             stood_still=self._standstill.seconds - still,
         )
+        left = usage.left()  # in any case: it cleans up too
+        return replace(result, ended_by=result.ended_by or left, written_mb=usage.written_mb)
 
     def _output(self, step: Step) -> LogPipe:
-        output = LogPipe(Path(step.log))
+        log = Path(step.log)
+        if not is_plain(log):  # an earlier run, without a sandbox, may have left a pipe there
+            remove(log)
+        output = LogPipe(log)
         self._selector.register(output.source, selectors.EVENT_READ, output.pump)
         return output
 
@@ -151,9 +158,10 @@ class Guard:
             self._tree.exclude(child.pid)
         self._early[step.name] = output, child
 
-    def _watch(self, step: Step, child: subprocess.Popen[bytes], result: StepResult, cpu: CpuTime) -> StepResult:
+    def _watch(
+        self, step: Step, usage: ResourceMonitor, child: subprocess.Popen[bytes], result: StepResult
+    ) -> StepResult:
         """Waits until the step's first process ends or must be ended, and ends all that is left of its tree."""
-        usage = ResourceMonitor(step, self._tree, cpu)
         self._tree.adopt(child.pid)
         self._record(step.name, child.pid)
         if child.stdin:
@@ -164,8 +172,13 @@ class Guard:
             self._pump(_TICK)
             reason = self._called_off or usage.exceeded()
         self._end_tree(at_once=reason in AT_ONCE)
-        reason = reason or usage.left()
-        result = replace(result, idle=usage.idle_seconds, written_mb=usage.written_mb)
+        result = replace(
+            result,
+            idle=usage.idle_seconds,
+            memory_mb=usage.memory_mb,
+            peak_mb=usage.peak_mb,
+            gpu_peak_mb=usage.gpu_peak_mb,
+        )
         if usage.first and usage.last:
             result = replace(result, start=usage.first.wall, start_cpu=usage.first.cpu)
             result = replace(result, last=usage.last.wall, last_cpu=usage.last.cpu, compiled=usage.compiled)
@@ -177,7 +190,8 @@ class Guard:
         if last is None:  # it hangs in the kernel
             return replace(result, signal=signal.SIGKILL)
         largest = last.usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-        result = replace(result, max_rss_mb=max(result.max_rss_mb, largest))
+        peak = max(result.peak_mb or 0.0, largest)
+        result = replace(result, max_rss_mb=max(result.max_rss_mb, largest), peak_mb=peak)
         if os.WIFEXITED(last.status):
             return replace(result, exit=os.WEXITSTATUS(last.status))
         return replace(result, signal=os.WTERMSIG(last.status))

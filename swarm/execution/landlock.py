@@ -23,7 +23,7 @@ import stat
 import struct
 import sys
 import zlib
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 NEEDED = 3  # the interface of Linux 6.2: before it, nothing kept a file from being truncated

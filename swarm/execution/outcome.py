@@ -20,6 +20,7 @@ from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, 
 from swarm.execution.folder_walk import DEEPEST
 from swarm.execution.log_pattern import last_match
 from swarm.execution.logs import clean, read_plain, tail_of, whole_of, without_escapes
+from swarm.execution.measured_memory import measured_values, peak_mb
 from swarm.execution.overrun import doing, hang, raise_timeout, was_done
 from swarm.execution.passed import passed_values, without
 from swarm.execution.printed_value import read_value
@@ -102,6 +103,8 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
         broken = next((step.log_broken for step in steps if step.log_broken), None)
         if broken and isinstance(outcome, Failed):  # the missing part of the log may have held the number
             outcome = Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {broken}")
+    if isinstance(outcome, Metrics) and steps:
+        outcome = _with_memory(outcome, spec, steps[0], project)
     if isinstance(outcome, Metrics):
         values = {**outcome.values, **recorded(spec, steps[0])}
         outcome = replace(outcome, hidden=_hidden(artifacts, project, result), values=values)
@@ -180,7 +183,10 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
             used = f"{whose}it used more than {limits.cpu:.0f} CPU-seconds"
             return _late(used, whose, limits, step, heartbeats, tail)
         case EndedBy.MEMORY:
-            return Failed(Failure.OOM, f"{whose}it took more than {limits.memory or 0:.0f} MB of memory")
+            if limits.memory is None or step.memory_mb <= limits.memory:
+                left = "which left this machine next to none"
+                return Failed(Failure.OOM, f"{whose}it took {step.memory_mb:.0f} MB of memory, {left}")
+            return Failed(Failure.OOM, f"{whose}it took more than {limits.memory:.0f} MB of memory")
         case EndedBy.PROCESSES:
             return Failed(Failure.CODE, f"{whose}it ran more than {limits.processes} processes")
         case EndedBy.DISK:
@@ -262,6 +268,17 @@ def _measured(artifacts: Path, project: Project, printed: Printed, referee: bool
         peak_vram_mb=foreign.finite(printed.values.get("peak_vram_mb"), 0),
         training_seconds=foreign.finite(printed.values.get("training_seconds"), 0),
         values=_values({**printed.values, **measured}, (project.metric, *project.guards, *STEPS)),
+    )
+
+
+def _with_memory(metrics: Metrics, spec: Spec, training: StepResult, project: Project) -> Metrics:
+    """The metrics with the peaks of memory that were measured from outside, whatever the training printed."""
+    seen, peak = measured_values(spec, training, project.guards), peak_mb(spec, training)
+    return replace(
+        metrics,
+        peak_vram_mb=metrics.peak_vram_mb if peak is None else round(peak, 1),
+        values={**metrics.values, **seen},
+        measured=tuple(seen),
     )
 
 

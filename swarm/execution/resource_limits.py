@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.execution import process_table
 from swarm.execution.cpu_time import CpuTime
 from swarm.execution.disk_monitor import DiskMonitor
 from swarm.execution.folder_walk import usage
+from swarm.execution.gpu_memory import GpuMemory
 from swarm.execution.held_files import memory_devices
+from swarm.execution.memory_monitor import MemoryMonitor
 from swarm.execution.process_tree import ProcessTree
 from swarm.execution.spec import EndedBy, Step
 
@@ -44,10 +45,12 @@ class ResourceMonitor:
         self._compiled_before = _files(step.compiles)
         self._step, self._tree, self._cpu = step, tree, cpu
         self._heartbeat = HeartbeatMonitor(step)
-        self._started = time.monotonic()
-        self._deadline = self._started + step.wall
         self._disk = DiskMonitor(step, memory_devices())
+        self._memory = MemoryMonitor(step)
+        self._gpu = GpuMemory(step.gpu) if step.gpu else None
         self._next_reading, self._tasks = 0.0, _tasks()
+        self._started = time.monotonic()  # to look at a large folder took a while
+        self._deadline = self._started + step.wall
         self._active_at, self._active_cpu = self._started, 0.0  # when the tree was last seen to work
         self._read_at = self._started
 
@@ -61,8 +64,24 @@ class ResourceMonitor:
         """What the step wrote on disks, the most that was there at once."""
         return self._disk.written_mb
 
+    @property
+    def memory_mb(self) -> float:
+        """The memory that counts for its limit, the most at any moment."""
+        return self._memory.used_mb
+
+    @property
+    def peak_mb(self) -> float:
+        """All memory of the tree, the most at any moment."""
+        return self._memory.peak_mb
+
+    @property
+    def gpu_peak_mb(self) -> float | None:
+        """The same of its GPU's memory; None where nothing measures it."""
+        return self._gpu.peak_mb if self._gpu else None
+
     def left(self) -> EndedBy | None:
-        """The limit that is exceeded by what an ended step left behind."""
+        """The limit that is exceeded by what an ended step left behind; what it left in memory is removed."""
+        self._memory.clear()
         return self._disk.exceeded((), now=True)
 
     def exceeded(self) -> EndedBy | None:
@@ -87,12 +106,15 @@ class ResourceMonitor:
     def _read_usage(self, now: float) -> EndedBy | None:
         step, living = self._step, self._tree.living()
         self.max_rss_mb = max(self.max_rss_mb, sum(process.rss_mb for process in living.values()))
-        memory = sum(map(process_table.private_mb, living)) if step.memory else 0.0
+        exceeded = self._memory.exceeded(living)
+        if self._gpu:
+            self._gpu.look(living)
         if step.processes and len(living) > step.processes:
             return EndedBy.PROCESSES
-        if step.memory and memory > step.memory:
-            return EndedBy.MEMORY
-        if (step.processes and len(living) > step.processes / 4) or (step.memory and memory > step.memory / 2):
+        if exceeded:
+            return exceeded
+        near = step.memory and self.memory_mb > step.memory / 2
+        if (step.processes and len(living) > step.processes / 4) or near:
             self._next_reading = now + _SHORT_INTERVAL
         cpu, self._read_at = self._cpu.add(living), now
         if cpu - self._active_cpu > _IDLE * (now - self._active_at):

@@ -17,7 +17,6 @@ from swarm.execution.checks import check_name
 from swarm.execution.clock_check import phases_of
 from swarm.execution.closed import described
 from swarm.execution.compiled import CompiledCode
-from swarm.execution.removal import remove
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
@@ -71,11 +70,12 @@ class SpecBuilder:
         fixed = self._workspace.hashes(source)
         common = {
             "memory": limits.memory or self._slot.memory,
+            "gpu": (self._slot.lock or None) if self._slot.device == "cuda" else None,
             "hard": self._slot.device in ("cpu", "sim"),
             "disk": limits.disk,
             "entries": limits.entries,
             "processes": limits.processes,
-            "folders": [str(self._workspace.folder), str(artifacts)],
+            "folders": [*map(str, (self._workspace.folder, artifacts, self._kept_code.live))],
             "nice": 5 if self._slot.device == "cpu" else 0,  # trainers on every core must leave time to the head
         }
         checks = work.purpose is Purpose.CHECK

@@ -160,16 +160,19 @@ class LocalRunner:
 
     def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None:
         """The run is recorded: its artifacts are deleted, except the log and, if wanted, the model."""
-        artifacts = self.run_folder(run, attempt)
+        with suppress(OSError):  # without a sandbox a run may have made its folder unchangeable: then it stays
+            self._clear(self.run_folder(run, attempt), keep_model)
+        remove(self._guard_folder(run, attempt))
+
+    def _clear(self, artifacts: Path, keep_model: bool) -> None:
+        """Removes a run's folder, or all but its model. It may be asked again after a crash in the middle."""
         model, kept = artifacts / MODEL, artifacts.with_name(f"{artifacts.name}.{MODEL}")
         if keep_model and not artifacts.is_symlink() and is_plain(model):
-            with suppress(OSError):  # its folder was made unchangeable
-                model.replace(kept)
+            model.replace(kept)
         remove(artifacts)
         if kept.exists():
             artifacts.mkdir()
             kept.replace(model)
-        remove(self._guard_folder(run, attempt))
 
     def result(self, run: str, attempt: int) -> Result | None:
         """How the steps of a run ended that is not acknowledged yet; None where its guard left no word."""

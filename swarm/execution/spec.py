@@ -62,6 +62,7 @@ class Step:
     heartbeat: str | None = None
     memory: float | None = None
     hard: bool = False  # the memory limit also holds for each process alone, by the kernel (not with a GPU's driver)
+    gpu: str | None = None  # uuid of the GPU whose memory it takes
     disk: float | None = None
     entries: int | None = None
     processes: int | None = None
@@ -134,6 +135,9 @@ class StepResult:
     ended_by: EndedBy | None = None  # where the guard ended it
     cpu_seconds: float = 0.0
     max_rss_mb: float = 0.0
+    memory_mb: float = 0.0  # of what counts for the limit of its memory, the most at any moment
+    peak_mb: float | None = None  # of all memory of its tree, measured from outside; None where nothing could
+    gpu_peak_mb: float | None = None  # the same of its GPU's memory
     written_mb: float = 0.0  # on disks, the most at any moment
     memory_killed: bool = False  # the kernel ended a process of this machine for memory meanwhile
     log_broken: str | None = None

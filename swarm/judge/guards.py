@@ -17,6 +17,13 @@ from swarm.foreign import LARGEST
 _ABSOLUTE = re.compile(r"(<=|>=)\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _RELATIVE = re.compile(r"([+-])\s*(\d+(?:\.\d+)?)\s*%")
 
+_MEMORY = re.compile(  # the peak of a memory, in a unit
+    r"(?:peak_|max_)?(?:gpu_)?(vram|memory|mem|ram|rss)(?:_(?:used|usage|peak|allocated|reserved))?_(kb|mb|mib|gb|gib)",
+    re.IGNORECASE,
+)
+MB_OF = {"kb": 1 / 1024, "mb": 1.0, "mib": 1.0, "gb": 1024.0, "gib": 1024.0}
+PRINTED = " (as the run printed it: nothing measured it here)"
+
 Values = Mapping[str, object]  # what a run printed, by name
 
 
@@ -61,11 +68,23 @@ class Guard:
         return f"guard: {self.name} is {value:.6g}, and must be within {than}"
 
 
-def breach(guards: Mapping[str, str], runs: Iterable[Values], untouched: Iterable[Values]) -> str:
-    """The first guard that the runs break, in one line; "" where they break none."""
-    runs, untouched = list(runs), list(untouched)
-    breaches = (Guard.parse(name, text).breach(runs, untouched) for name, text in guards.items())
-    return next(filter(None, breaches), "")
+def breach(
+    guards: Mapping[str, str], runs: Iterable[Values], untouched: Iterable[Values], measured: Iterable[str] = ()
+) -> str:
+    """The first guard that the runs break, in one line; "" where they break none. Of a peak of memory that is not among
+    the `measured` it says so: then it was only printed."""
+    runs, untouched, measured = list(runs), list(untouched), set(measured)
+    for name, text in guards.items():
+        if broken := Guard.parse(name, text).breach(runs, untouched):
+            return broken + (PRINTED if memory_name(name)[0] and name not in measured else "")
+    return ""
+
+
+def memory_name(name: str) -> tuple[str, str]:
+    """Which memory a number is the peak of (vram, memory, mem, ram, rss), by its name, and in which unit; ("", "")
+    where it is another number."""
+    found = _MEMORY.fullmatch(name)
+    return (found[1].lower(), found[2].lower()) if found else ("", "")
 
 
 def _mean(name: str, runs: Iterable[Values]) -> float | None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from swarm.project.secrets import SECRETS, ask_again
 from swarm.project.settings import Config
 
 # What a resumed swarm does not keep.
@@ -13,7 +14,9 @@ ANEW = ("tag", "resume", "from_tag", "detach", "dry_run", "address", "wait", "tr
 
 
 def resumed(config: Config, first: Mapping[str, Any]) -> Config:
-    """`config` with what it leaves at its default as in `first`, the settings of the launch that is resumed."""
+    """`config` with what it leaves at its default as in `first`, the settings of the launch that is resumed.
+    UsageError where that had secrets, which are given again or not at all."""
+    ask_again(first, {name: getattr(config, name) for name in SECRETS})
     default = Config()
     silent = {
         name: value

@@ -10,9 +10,9 @@ from enum import StrEnum
 from swarm.errors import SwarmError, UsageError
 from swarm.execution.slot import Slot
 from swarm.execution.summary import Value, likest
-from swarm.judge.guards import Guard
+from swarm.judge.guards import breach, memory_name
 from swarm.project.project import Project
-from swarm.records import Failure, Run
+from swarm.records import Failure, Metrics, Run
 
 CERTAIN = 6  # digits of the metric that must have agreed, over all repeats, before that is believed
 CHECKS = 0  # the number of the project's checks among the runs of a trial
@@ -62,6 +62,7 @@ class GuardReading:
     bound: str
     value: float | None
     breach: str
+    printed: bool = False  # a peak of memory that nothing measured here: the run's word alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +125,21 @@ def differing(one: Mapping[str, Value], other: Mapping[str, Value]) -> tuple[str
     return tuple(name for name in names if not set(re.split(r"[^a-z0-9]+", name.lower())) & _OF_THE_MACHINE)
 
 
+def _only_printed(name: str, metrics: Metrics) -> bool:
+    """Whether a guard on a peak of memory has only what the run says about it."""
+    return bool(memory_name(name)[0]) and name not in metrics.measured
+
+
 def read_guards(guards: Mapping[str, str], run: Run) -> tuple[GuardReading, ...]:
     """Every guard, read from the untouched code's own run; none where that gave no metric."""
     if run.metrics is None:
         return ()
     values, readings = run.metrics.values, []
     for name, bound in guards.items():
-        guard, value = Guard.parse(name, bound), _number(values.get(name))
+        value = _number(values.get(name))
         missing = "" if value is not None else f"its output holds no number for {name}"
-        readings.append(GuardReading(name, bound, value, missing or guard.breach([values], [values])))
+        broken = missing or breach({name: bound}, [values], [values], run.metrics.measured)
+        readings.append(GuardReading(name, bound, value, broken, _only_printed(name, run.metrics)))
     return tuple(readings)
 
 

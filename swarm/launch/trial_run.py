@@ -81,7 +81,8 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
     finally:
         runner.leftovers()  # after a Ctrl-C: the guard has ended all of its tree before this returns
         for workspace in ("run", "referee", "guards", "runs"):
-            remove(own / workspace)
+            with contextlib.suppress(OSError):
+                remove(own / workspace)
 
 
 async def _run_once(

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -285,12 +285,24 @@ def _taken(file: IO[str]) -> bool:
 
 
 def _connect(path: Path | None, write: bool) -> sqlite3.Connection:
+    if path and write:
+        _keep_private(path)
     address = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}" if path else ":memory:"
     database = sqlite3.connect(
         address, uri=path is not None, isolation_level=None, timeout=30, cached_statements=STATEMENTS
     )
     database.row_factory = sqlite3.Row
     return database
+
+
+def _keep_private(path: Path) -> None:
+    """The ledger is its user's alone, whatever it was; SQLite's own files beside it get the same mode."""
+    with suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+        with suppress(OSError):  # not there, another user's, or a file system without modes
+            if file.stat().st_mode & 0o077:
+                file.chmod(0o600)
 
 
 def _journal_mode(path: Path) -> str:

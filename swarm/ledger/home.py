@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.ledger.database import Ledger, founded
 
+PRIVATE_FOLDER = 0o700
 IGNORE_ITSELF = "*\n"  # .swarm/.gitignore
 
 
@@ -15,8 +18,13 @@ def ledger_path(root: Path) -> Path:
 
 
 def make_home(folder: Path) -> None:
-    """The folder .swarm, which git ignores by itself."""
-    folder.mkdir(exist_ok=True)
+    """The folder .swarm, which git ignores by itself, and which is nobody else's to look into."""
+    folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    with contextlib.suppress(OSError):  # a file system without modes
+        status = folder.stat()
+        # Another user's stays: root, which has no powers in a sandbox, could not enter it there any more.
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+            folder.chmod(PRIVATE_FOLDER)
     ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text(IGNORE_ITSELF)

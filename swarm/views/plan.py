@@ -10,13 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.coordinator.webhook import place
 from swarm.execution.slot import UNTOUCHED, limits_for
 from swarm.judge.decide import read_policy
 from swarm.launch.data import named
 from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
+from swarm.project.secrets import SECRETS, concealed
 from swarm.views.formatting import clean
 from swarm.views.plan_access import access_rows
 from swarm.views.plan_agents import agent_rows, knob_rows
@@ -67,7 +67,7 @@ def describe_trial(plan: Plan) -> RenderableType:
 
 
 def _origin_of(setting: Setting) -> tuple[str, str]:
-    value = place(setting.value) if setting.name == "notify" and setting.value else setting.text
+    value = concealed(setting.name, setting.value) if setting.name in SECRETS and setting.value else setting.text
     return setting.name, f"{value} ({setting.origin})"
 
 

@@ -20,7 +20,7 @@ from swarm.views.formatting import clean, clean_block, duration, plural, shorten
 if TYPE_CHECKING:
     from swarm.execution.summary import Value
     from swarm.launch.plan import Plan
-    from swarm.launch.trial import Trial
+    from swarm.launch.trial import GuardReading, Trial
     from swarm.records import Progress
 
 _NAMES = 14  # shown of what a run printed
@@ -34,7 +34,7 @@ def trial_rows(plan: Plan, trial: Trial) -> dict[str, str]:
         "metric": f"{plan.project.metric} {_number(trial.value)}{_why(plan, 'metric')},"
         f" {plan.project.direction} is better{_why(plan, 'direction')}",
         "found": _found(trial, plan.project.metric),
-        "guards": "; ".join(f"{g.name} {_number(g.value)} ({g.bound}): {g.breach or 'holds'}" for g in trial.guards),
+        "guards": "; ".join(map(_guard, trial.guards)),
         "checks": _checks(plan, trial),
         "again": _again(trial),
         "edits": "; ".join(
@@ -68,6 +68,11 @@ def trial_json(trial: Trial) -> dict[str, object]:
         "log": trial.run.log,
     }
     return json.loads(msgspec.json.encode(values))  # a nan as null
+
+
+def _guard(guard: GuardReading) -> str:
+    word = " as the run prints it, which nothing measures here" if guard.printed and not guard.breach else ""
+    return f"{guard.name} {_number(guard.value)}{word} ({guard.bound}): {guard.breach or 'holds'}"
 
 
 def log_tail(trial: Trial) -> RenderableType:

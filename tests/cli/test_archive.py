@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from swarm import cli
+from swarm.execution.removal import ASIDE
 from swarm.history.repository import History
 from swarm.history.results_writer import write_results
 from swarm.ledger.database import Ledger
@@ -16,6 +18,7 @@ from swarm.ledger.home import ledger_path
 from swarm.ledger.swarms import found
 from swarm.novelty.code import fingerprint
 from swarm.records import Source
+from tests.execution.trees import TREES
 
 LINES = """{"type":"config","name":"faster","metricName":"total_ms","metricUnit":"ms","bestDirection":"lower"}
 {"run":1,"commit":"c09e722","metric":38.5,"metrics":{"parse_ms":27},"status":"keep","description":"Baseline"}
@@ -133,3 +136,20 @@ def test_our_own_results_are_recognised_and_carry_the_metric_of_the_project(root
     )
     assert cli.main(["import", "-C", str(root), str(own)]) == 0
     assert "0 imported, 1 known already" in capsys.readouterr().out and len(rows(root)) == 1
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_prune_removes_whatever_runs_left_and_what_was_set_aside(root: Path, capsys, tree: str) -> None:
+    ledger_path(root).parent.mkdir(exist_ok=True)
+    source = Source({"train.py": b"x = 1\n"})
+    swarm = {"base_commit": History(root).head(), "from_tag": None, "key": "k", "device": "sim", "metric": "acc"}
+    swarm |= {"direction": "higher", "policy": "race", "researcher": "sweep", "budget": 1.0, "settings": "{}"}
+    with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
+        found(ledger, source, {"gpu0": ("sim", "x")}, fingerprint(source), 1.0, tag="apr5", **swarm)
+        ledger.execute("UPDATE swarms SET status = 'finished', ended = 2")
+    left = root / ".swarm" / "apr5" / "gpu0" / f"{ASIDE}run-1"
+    left.mkdir(parents=True)
+    TREES[tree](left)
+    assert cli.main(["prune", "-C", str(root), "apr5"]) == 2 and left.exists()
+    assert cli.main(["prune", "-C", str(root), "apr5", "--yes"]) == 0
+    assert not (root / ".swarm" / "apr5").exists() and "the ledger keeps its results" in capsys.readouterr().out

@@ -99,7 +99,10 @@ class Rig:
         return self.limits
 
     def run(self, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
-        return asyncio.run(self.start(self.runner(), trainer, run, attempt))
+        return self.run_with(self.runner(), trainer, run, attempt)
+
+    def run_with(self, runner: LocalRunner, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
+        return asyncio.run(self.start(runner, trainer, run, attempt))
 
     async def start(self, runner: LocalRunner, trainer: str, run: str = RUN, attempt: int = 1) -> Run:
         source = Source({"train.py": textwrap.dedent(trainer).encode()})

@@ -35,10 +35,9 @@ def test_every_tree_is_measured(tmp_path, tree):
     folder = tmp_path / "run"
     folder.mkdir()
     TREES[tree](folder)
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    before = _descriptors()
     found = usage([str(folder)])
-    if before:
-        assert len(os.listdir("/proc/self/fd")) == before, "descriptors are left open"
+    assert _descriptors() == before, "descriptors are left open"
     assert found.depth == (DEEPEST + 1 if tree == "deep" else found.depth)
     assert found.entries >= {"deep": DEEPEST, "wide": WIDTH, "folders": WIDTH, "odd": 6, "closed": 0}[tree]
     assert usage([str(folder)], most=100).entries <= 101
@@ -48,7 +47,7 @@ def test_every_tree_is_measured(tmp_path, tree):
 def test_a_walk_needs_few_descriptors(tmp_path):
     TREES["deep"](tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + DEEPEST + 20, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_descriptors() + DEEPEST + 20, hard))
     try:
         left = Unwalked()
         assert len(list(walk(tmp_path, unwalked=left))) == DEEPEST and left.deeper and DEEPEST < DEPTH
@@ -66,6 +65,10 @@ def test_a_file_counts_once_however_many_names_it_has_and_folders_count(tmp_path
     assert once.mb >= 1 and twice.mb == once.mb and twice.entries == once.entries + 1
 
 
+def _descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
 NAMES = st.binary(min_size=1, max_size=40).filter(lambda name: not {0, 47} & set(name) and name not in (b".", b".."))
 
 
@@ -75,10 +78,8 @@ def test_any_names_are_walked_and_removed(tmp_path_factory, paths):
     folder = tmp_path_factory.mktemp("names") / "run"
     folder.mkdir()
     for path in paths:
-        place = os.path.join(os.fsencode(folder), *path)
-        os.makedirs(place, exist_ok=True)
-    there = {os.fsencode(os.path.relpath(os.path.join(at, name), folder))
-             for at, names, _ in os.walk(folder) for name in names}  # fmt: skip
-    assert {os.fsencode(entry.path) for entry in walk(folder)} == there
+        folder.joinpath(*map(os.fsdecode, path)).mkdir(parents=True, exist_ok=True)
+    there = {str(Path(at, name).relative_to(folder)) for at, names, _ in os.walk(folder) for name in names}
+    assert {entry.path for entry in walk(folder)} == there
     remove(folder)
     assert list(folder.parent.iterdir()) == []

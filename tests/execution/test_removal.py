@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 from pathlib import Path
@@ -96,7 +95,7 @@ def test_a_tree_that_grows_while_it_is_removed_frees_its_place(folder):
         while not over.is_set():
             number += 1
             try:
-                os.makedirs(folder / f"d{number % 7}" / "e" / f"{number}", exist_ok=True)
+                (folder / f"d{number % 7}" / "e" / f"{number}").mkdir(parents=True)
             except OSError:
                 continue
 

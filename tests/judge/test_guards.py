@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from swarm.judge.guards import Guard, breach
+from swarm.judge.guards import Guard, breach, memory_name
 
 BEFORE = [{"memory": 100.0, "steps": 40}, {"memory": 110.0, "steps": 60}]
 
@@ -66,3 +66,25 @@ def test_the_first_of_several_is_told() -> None:
 def test_what_is_no_bound(text: str) -> None:
     with pytest.raises(ValueError, match='is no bound: write "<= 60"'):
         Guard.parse("memory", text)
+
+
+@pytest.mark.parametrize(
+    "name, what",
+    [
+        ("peak_vram_mb", ("vram", "mb")),
+        ("memory_gb", ("memory", "gb")),
+        ("peak_rss_MB", ("rss", "mb")),
+        ("max_gpu_memory_used_gib", ("memory", "gib")),
+        ("eval_seconds", ("", "")),
+        ("memory_tokens", ("", "")),
+        ("vram_mbps", ("", "")),
+    ],
+)
+def test_peaks_of_memory_are_known_by_name_and_unit(name: str, what: tuple[str, str]) -> None:
+    assert memory_name(name) == what
+
+
+def test_a_peak_that_was_only_printed_is_called_that() -> None:
+    line = breach({"memory_gb": "<= 1"}, [{"memory_gb": 2.0}], [])
+    assert line == "guard: memory_gb is 2, and must be within <= 1 (as the run printed it: nothing measured it here)"
+    assert breach({"memory_gb": "<= 1"}, [{"memory_gb": 2.0}], [], ["memory_gb"]).endswith("<= 1")

@@ -18,6 +18,7 @@ import pytest
 from swarm.errors import UsageError
 from swarm.ledger import database
 from swarm.ledger.database import Ledger, founded, locked
+from swarm.ledger.home import make_home
 from swarm.ledger.schema import OLDEST, VERSION
 
 NOTE = {"tag": "apr5", "at": 1.0}
@@ -343,3 +344,18 @@ def test_what_was_kept_at_hand_is_forgotten_with_what_is_taken_back(tmp_path: Pa
             with around(), contextlib.suppress(ZeroDivisionError), ledger.transaction():
                 raise ZeroDivisionError
             assert not ledger.memory
+
+
+def test_the_ledger_and_its_folder_are_their_users_alone(tmp_path):
+    home = tmp_path / ".swarm"
+    home.mkdir(mode=0o755)  # as an earlier version made them
+    file = home / "ledger.sqlite"
+    file.touch(mode=0o644)
+    make_home(home)
+    with contextlib.closing(Ledger(file, write=True)) as ledger:
+        ledger.insert("notes", **NOTE, text="first")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in home.iterdir() if path.name.startswith("ledger.sq")}
+        assert len(modes) > 1 and set(modes.values()) == {0o600}, "what SQLite keeps beside it holds the same"
+    assert home.stat().st_mode & 0o777 == 0o700
+    with contextlib.closing(Ledger(file)):
+        assert file.stat().st_mode & 0o777 == 0o600

@@ -22,7 +22,7 @@ from torch import nn
 
 import prepare
 from tests.trainer.conftest import edit
-from trainer import candidate, readers, referee, train
+from trainer import candidate, harness, readers, referee, train
 
 CPU = torch.device("cpu")
 VOCAB = 512
@@ -351,7 +351,7 @@ def test_the_answer_appears_complete_or_not_at_all(tmp_path: Path) -> None:
 def test_a_link_that_a_training_left_leads_the_answer_nowhere(tmp_path: Path) -> None:
     """The referee runs with the rights of whoever launched the swarm: it must not write where edited code points."""
     (tmp_path / "ledger").write_text("precious")
-    (tmp_path / "referee.json.part").symlink_to(tmp_path / "ledger")
+    (tmp_path / "referee.json.part").mkdir()
     (tmp_path / "referee.json").symlink_to(tmp_path / "ledger")
     referee.write_answer(tmp_path, {"val_bpb": 1.0}, "val")
     assert (tmp_path / "ledger").read_text() == "precious"
@@ -379,6 +379,28 @@ def test_a_candidate_that_reads_ahead_is_caught_end_to_end(workspace: Path, run,
     answer = json.loads((folder / "referee.json").read_text())
     assert list(answer) == ["invalid"]
     assert answer["invalid"].startswith("causality: ")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "device", "huge"])
+def test_a_model_that_is_no_plain_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    """Whoever opens a pipe waits for somebody who writes to it; such a run took the referee's whole time."""
+    model = tmp_path / "model.pt"
+    match kind:
+        case "pipe":
+            os.mkfifo(model)
+        case "link":
+            (tmp_path / "weights").touch()
+            model.symlink_to("weights")
+        case "folder":
+            model.mkdir()
+        case "device":
+            model.symlink_to("/dev/zero")
+        case "huge":
+            with model.open("wb") as file:
+                file.truncate(referee.LARGEST_MODEL + 1)
+    why = "is larger than 64 GB" if kind == "huge" else "is no plain file"
+    with pytest.raises(harness.SetupError, match=f"model.pt {why}"):
+        referee.check_model(model)
 
 
 def test_without_a_model_the_referee_says_so(workspace: Path, run, tmp_path: Path) -> None:

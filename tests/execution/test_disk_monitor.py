@@ -1,0 +1,167 @@
+"""Runs that fill disks and folders: that is their own failure, and the next run in the slot is fine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swarm.execution import disk_monitor, run_spec, sandbox
+from swarm.execution.disk_monitor import DiskMonitor
+from swarm.execution.folder_walk import Usage
+from swarm.execution.removal import ASIDE
+from swarm.execution.spec import EndedBy, Step
+from swarm.records import Failure
+
+TREES = Path(__file__).with_name("trees.py").read_text()
+BUILDS = """
+import os, pathlib, time, trees
+place = {place}
+place.mkdir()
+trees.TREES[{tree!r}](place)
+{then}
+"""
+FINE = "print('---\\nval_bpb: 1.5')"
+IN_THE_COPY = 'pathlib.Path("made")'
+IN_THE_RUN_FOLDER = 'pathlib.Path(os.environ["SWARM_RUN_DIR"], "made")'
+
+
+@pytest.mark.parametrize("then", ["time.sleep(600)", FINE], ids=["stays", "ends"])
+@pytest.mark.parametrize("place", [IN_THE_COPY, IN_THE_RUN_FOLDER], ids=["copy", "run"])
+@pytest.mark.parametrize(
+    "tree, reason",
+    [
+        ("deep", "it made folders more than 128 deep in each other"),
+        ("wide", "it made more than 1000 files and folders"),
+        ("folders", "it made more than 1000 files and folders"),
+    ],
+)
+def test_a_tree_beyond_its_caps_is_the_runs_failure_and_the_slot_goes_on(rig, tree, reason, place, then):
+    if then == FINE and place == IN_THE_COPY:
+        place = f"{IN_THE_COPY}.absolute()"
+    rig.extra = {"trees.py": TREES}
+    rig.limits = replace(rig.limits, entries=1000, wall=600.0)
+    runner = rig.runner()
+    run = rig.run_with(runner, BUILDS.format(place=place, tree=tree, then=then))
+    assert (run.failure, run.reason) == (Failure.CODE, reason)
+    again = rig.run_with(runner, FINE, attempt=2)
+    assert again.metrics and not Path(rig.folder, "run", "made").exists()
+    assert [left.attempt for left in rig.runner().leftovers()] == [1, 2]
+    for attempt in (1, 2):
+        runner.acknowledge(run.run, attempt)
+    assert list(Path(rig.folder, "runs").iterdir()) == [] and rig.runner().leftovers() == []
+
+
+@pytest.mark.parametrize("tree", ["odd", "closed"])
+def test_an_odd_tree_is_no_failure_and_gone_before_the_next_run(rig, tree):
+    rig.extra = {"trees.py": TREES}
+    runner = rig.runner()
+    for attempt, place in enumerate((IN_THE_COPY, IN_THE_RUN_FOLDER), 1):
+        run = rig.run_with(runner, BUILDS.format(place=place, tree=tree, then=FINE), attempt=attempt)
+        assert run.metrics and run.metrics.value == 1.5
+        runner.acknowledge(run.run, attempt, keep_model=True)
+    assert rig.run_with(runner, FINE, attempt=3).metrics
+    assert not Path(rig.folder, "run", "made").exists()
+    assert not [path for path in rig.folder.rglob("*") if path.name.startswith(ASIDE)]
+
+
+@pytest.mark.parametrize(
+    "what", ["os.mkfifo('prepare.py')", "os.mkdir('prepare.py')", "os.symlink('/dev/zero', 'prepare.py')"]
+)
+def test_a_fixed_file_that_became_something_else_is_invalid_at_once(rig, what):
+    run = rig.run(f"import os; os.remove('prepare.py'); {what}")
+    assert (run.failure, run.reason) == (Failure.INVALID, "changed fixed files: prepare.py") and run.seconds < 100
+
+
+def test_a_folder_where_the_referee_writes_is_in_nobodys_way(rig, referee):
+    rig.referee = referee
+    run = rig.run("""
+        import os, pathlib
+        folder = pathlib.Path(os.environ["SWARM_RUN_DIR"])
+        (folder / "referee.json" / "deep").mkdir(parents=True)
+        (folder / "model.pt").write_text("1.25")
+        """)
+    assert run.metrics and run.metrics.value == 1.25
+
+
+def test_what_a_run_leaves_in_the_compilers_folder_counts_and_is_gone_if_it_is_too_much(rig, monkeypatch):
+    if why := sandbox.missing():
+        pytest.skip(why)
+    rig.extra, rig.sandboxed = {"trees.py": TREES}, True
+    rig.limits = replace(rig.limits, entries=1000)
+    place = 'pathlib.Path(os.environ["TORCHINDUCTOR_CACHE_DIR"], "made")'
+    runner = rig.runner()
+    for attempt, (tree, reason) in enumerate((("deep", "128 deep"), ("wide", "1000 files")), 1):
+        run = rig.run_with(runner, BUILDS.format(place=place, tree=tree, then=FINE), attempt=attempt)
+        assert run.failure == Failure.CODE and reason in run.reason
+    monkeypatch.setattr(run_spec, "MOST_COMPILED", 1000)
+    assert rig.run_with(runner, FINE, attempt=3).metrics
+    assert not Path(rig.folder, "compiled", "trainer", "made").exists()
+
+
+# What lies in no folder.
+
+KEEPS_OPEN = """
+import os, time
+files = [open(os.environ["SWARM_RUN_DIR"] + f"/gone{number}", "wb") for number in range(3)]
+for file in files:
+    os.remove(file.name)
+    for _ in range(20):
+        file.write(bytes(2**20))
+    file.flush()
+time.sleep(600)
+"""
+HIDES = """
+import os, time
+folder = os.environ["SWARM_RUN_DIR"] + "/hidden"
+os.mkdir(folder)
+for number in range(3):
+    with open(folder + f"/file{number}", "wb") as file:
+        file.write(os.urandom(20 * 2**20))
+        os.fsync(file.fileno())
+os.chmod(folder, 0)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    "program", [KEEPS_OPEN, pytest.param(HIDES, marks=pytest.mark.skipif(os.geteuid() == 0, reason="root sees all"))]
+)
+def test_what_no_folder_shows_counts(rig, program):
+    rig.limits = replace(rig.limits, disk=30.0, wall=600.0)
+    run = rig.run(program)
+    assert (run.failure, run.reason) == (Failure.CODE, "it wrote more than 30 MB")
+
+
+def monitor(folder: Path, monkeypatch, free: list[float], wrote: list[float | None], **limits: float) -> DiskMonitor:
+    """One whose disk has so much free at each look, and whose processes wrote so much."""
+    monkeypatch.setattr(disk_monitor, "free_mb", lambda place: free.pop(0))
+    monkeypatch.setattr(disk_monitor.tempfile, "gettempdir", lambda: str(folder))
+    monkeypatch.setattr(disk_monitor, "disk_writes_mb", lambda pids: wrote.pop(0))
+    return DiskMonitor(Step("trainer", [], "", {}, "", 1.0, folders=[str(folder)], **limits), set())
+
+
+@pytest.mark.parametrize(
+    "free, wrote, expected",
+    [
+        ([9000.0, 8000.0], 500.0, None),
+        ([9000.0, 400.0], 8500.0, EndedBy.FILLED),  # into no folder that is looked at, such as /tmp
+        ([9000.0, 400.0], 100.0, EndedBy.FULL),  # others did
+        ([9000.0, 400.0], None, EndedBy.FILLED),  # it hides what it writes
+        ([400.0, 10.0], 390.0, None),  # full before it began
+    ],
+)
+def test_a_full_disk_is_the_fault_of_who_filled_it(tmp_path, monkeypatch, free, wrote, expected):
+    watched = monitor(tmp_path, monkeypatch, free, [0.0, wrote])
+    assert watched.exceeded((), now=True) == expected
+    if expected == EndedBy.FILLED:
+        assert watched.written_mb >= 8000
+
+
+def test_what_cannot_be_seen_counts_by_what_was_written(tmp_path, monkeypatch):
+    step = [9000.0, 8900.0, 8900.0], [0.0, 70.0, 20.0]
+    watched = monitor(tmp_path, monkeypatch, *map(list, step), disk=50.0)
+    monkeypatch.setattr(disk_monitor, "usage", lambda *_: Usage(whole=False))
+    assert watched.exceeded((), now=True) == EndedBy.DISK and watched.written_mb == 70
