@@ -16,6 +16,7 @@ from swarm.launch.slots import FoundGpu, SlotAssignment, assign_slots, leading_m
 from swarm.project.settings import Config
 
 A_LOOK = 20.0  # seconds in which GPUs that are there answer; all the time there is where nothing may be started
+STARTING = 300.0  # seconds that one may take which was given to us: its host may be busy
 
 
 class GpuProbe:
@@ -66,9 +67,12 @@ def _gather(config: Config, kind: str, device: str, address: str, tell: Callable
     coming = [probe.report.remote(kind) for probe in probes]
     found: list[FoundGpu] = []
     patience = A_LOOK if config.dry_run or wanted <= there else config.wait
-    deadline = time.monotonic() + patience
+    begun = time.monotonic()
     first = device.removeprefix(f"{kind}: ")
-    while coming and time.monotonic() < deadline and not _enough(found, wanted, first):
+    while coming and not _enough(found, wanted, first):
+        waited = time.monotonic() - begun
+        if waited > patience and (waited > STARTING or len(free) - len(_free()) <= len(found)):
+            break  # nobody is on the way any more
         done, coming = ray.wait(coming, timeout=1.0)
         found += [_answer(report) for report in done]
         if done:

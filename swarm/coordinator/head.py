@@ -29,6 +29,7 @@ from swarm.coordinator.cluster import BoardHandle, Cluster, RayAgent
 from swarm.coordinator.ending import Ended, Ending
 from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.periodic import FailureStreak, PeriodicTask
+from swarm.coordinator.reaper import Reaper
 from swarm.errors import SwarmError, Unavailable
 from swarm.execution import gpu
 from swarm.history.projection import Projection
@@ -47,7 +48,7 @@ from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
-BOARD_TRIES = 3  # how often its first answer is awaited
+BOARD_TRIES, BOARD_START = 3, 300.0  # how often, and how many seconds each time, its first answer is awaited
 LEAST_CRASHES = 6  # of all agents, with nothing else between them: then people are warned
 PARTING = 30.0  # seconds that agents get to end after a "now"
 LAST_TRIES = 30.0  # seconds in which the end of the swarm is recorded, where that fails at first
@@ -67,6 +68,7 @@ class Swarm:
         self._cluster = Cluster(address, tuple(plan.slots.values()))
         self._clock = clock_start()
         self._board: BoardHandle | None = None
+        self._reaper: Reaper | None = None
         self._warnings: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
         self._passed_on, self._crashing, self._hopeless = "", False, False
         self._cut_off: float | None = None  # when what still runs is ended by force
@@ -77,18 +79,28 @@ class Swarm:
             self._history.reserve(self.tag, self.plan.base_commit)
         _make_folder(self.plan.folder)
         _enter_ledger(self.plan, self.path)
-        self._cluster.start(self._base)
-        self._board = self._place_board()
-        self._await_board()
+        self._reaper = Reaper(self.plan.folder)
+        try:
+            self._cluster.start(self._base, partial(print, flush=True), self._reaper.session)
+            self._board = self._place_board()
+            self._await_board()
+        except BaseException:
+            self._close()
+            raise
 
     def _await_board(self) -> None:
-        """The board lives, or says why not. On a busy machine its process may take longer to start than an answer."""
+        """The board lives, or says why not. On a busy machine its process may take minutes to start."""
+        assert self._board, "it is placed"
+
+        def say(seconds: float) -> None:
+            print(f"Ray has started; the board's first answer is waited for, {seconds:.0f} s by now", flush=True)
+
         for tries_left in reversed(range(BOARD_TRIES)):
             try:
-                self._ask("expire")
+                self._board.ask("expire", lives=self._cluster.lives, patience=BOARD_START, say=say)
                 return
             except Unavailable:
-                if not tries_left:
+                if not tries_left or not self._cluster.lives():
                     raise
 
     def supervise(self) -> Ended:
@@ -103,8 +115,15 @@ class Swarm:
         finally:
             if self._notifier:
                 self._notifier.close()
-            self._cluster.close()
+            self._close()
             self.ended.set()
+
+    def _close(self) -> None:
+        """Ends all that was started under this head."""
+        self._board = None
+        self._cluster.close()
+        if self._reaper:
+            self._reaper.close()
 
     def drain(self) -> None:
         """Finish what runs, start nothing new."""
@@ -127,6 +146,7 @@ class Swarm:
         self._tasks = [
             PeriodicTask("stop and tell", partial(self._pass_on, ledger), head, longest_pause=2.0),
             PeriodicTask("the agents", self._supervise_agents, head, longest_pause=2.0),
+            PeriodicTask("the reaper", self._revive_reaper, head),
             PeriodicTask("live.json", self._show_agents, head, longest_pause=10.0),
             PeriodicTask("the board", partial(self._ask, "expire"), head, longest_pause=2.0),
             PeriodicTask("git and results.tsv", partial(self._projection.follow, ledger), head),
@@ -151,11 +171,17 @@ class Swarm:
             supervisor.forget()
         self._cluster.close()
         try:
-            self._cluster.start(self._base)
+            assert self._reaper, "the head has started"
+            self._cluster.start(self._base, partial(self._warn, "head"), self._reaper.session)
         except Exception as error:  # above all, it died once more: the next look around tries again
             self._warn("head", f"Ray does not start: {error}")
             return
         self._board = self._place_board()
+
+    def _revive_reaper(self) -> None:
+        """Without it a kill of this head would leave Ray's processes behind."""
+        if self._reaper and self._reaper.revive():
+            self._warn("head", "the process that ends what a killed head leaves was killed; another one is started")
 
     def _pass_on(self, ledger: Ledger) -> None:
         """A stop may come from a signal here, from `swarm stop` through its file, or from the board."""
