@@ -29,6 +29,12 @@ class UsageError(SwarmError):
     exit_code = 2
 
 
+class LimitReached(SwarmError):
+    """There is nothing to do within the limits: nothing was changed. Exit code 4."""
+
+    exit_code = 4
+
+
 class Fenced(SwarmError):
     """The caller's lease was given to somebody else: whatever it holds is no longer its own."""
 

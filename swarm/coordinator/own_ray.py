@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import random
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,6 +41,8 @@ PATIENT = {  # how long Ray's own processes wait for each other, where a busy ma
     "raylet_start_wait_time_s": "5",  # of one of many questions whether the node is there (_waiting)
     "event_stats_print_interval_ms": "-1",  # a log that grows is a sign of progress
 }
+PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+PORT_RANGE = 20_000, 30_000
 _LOOK = 0.5  # seconds between two looks at a Ray that starts
 
 
@@ -68,7 +73,7 @@ def start(resources: dict[str, Any], say: Callable[[str], None], session: Callab
     for attempt in range(1, STARTS + 1):
         wait = _Wait(say, session)
         try:
-            with _waiting(wait):
+            with _telling(wait), _waiting(wait):
                 ray.init(address="local", include_dashboard=False, **resources)
             return OwnRay(tuple(wait.vital()), wait.folder)
         except Exception as error:  # Ray has no class of its own for it
@@ -110,13 +115,35 @@ def _of_ray(pid: int) -> psutil.Process | None:
 
 
 @contextlib.contextmanager
+def _telling(wait: _Wait) -> Iterator[None]:
+    """A line every `TELL` seconds, whatever `ray.init` does meanwhile."""
+    started = threading.Event()
+
+    def tell() -> None:
+        while not started.wait(TELL):
+            wait.tell()
+
+    thread = threading.Thread(target=tell, name="telling", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        started.set()
+        thread.join()
+
+
+@contextlib.contextmanager
 def _waiting(wait: _Wait) -> Iterator[None]:
-    """Has `ray.init` wait as long as `wait` does: two of its own waits end after 30 seconds, whatever happens."""
+    """Has `ray.init` wait as long as `wait` does: two of its own waits end after 30 seconds, whatever happens.
+
+    And its raylet, which aborts where its agents have not chosen their ports after 20 seconds, is told the ports.
+    """
     from ray._private import node as starting
     from ray._private import services
 
     node: Any = starting  # its names are nobody's to import
     port, described = node.wait_for_persisted_port, services.get_node
+    start_raylet, start_process = node.Node.start_raylet, services.start_ray_process
 
     def patient_port(session: str, node_id: Any, name: str, timeout_ms: int = 0, **options: Any) -> int:
         wait.begin(session)
@@ -135,11 +162,45 @@ def _waiting(wait: _Wait) -> Iterator[None]:
                 wait.look("node")
                 time.sleep(_LOOK)
 
+    def start_raylet_with_ports(self: Any, *arguments: Any, **options: Any) -> Any:
+        chosen = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+        for name, free in chosen.items():
+            setattr(self._ray_params, name, free)
+
+        def start_process_with_ports(command: list[str], kind: str, *others: Any, **more: Any) -> Any:
+            flags = [f"--{name}={free}" for name, free in chosen.items()]
+            return start_process([*command, *flags] if kind == "raylet" else command, kind, *others, **more)
+
+        services.start_ray_process = start_process_with_ports
+        try:
+            return start_raylet(self, *arguments, **options)
+        finally:
+            services.start_ray_process = start_process
+
     node.wait_for_persisted_port, services.get_node = patient_port, patient_description
+    node.Node.start_raylet = start_raylet_with_ports
     try:
         yield
     finally:
         node.wait_for_persisted_port, services.get_node = port, described
+        node.Node.start_raylet = start_raylet
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody has now. Where somebody takes one in the next seconds, Ray's agent ends, and all is begun anew.
+
+    They are from below the range out of which a system gives ports to whoever wants any.
+    """
+    with contextlib.ExitStack() as held:
+        found = list[int]()
+        for port in random.sample(range(*PORT_RANGE), 50 * count):
+            one = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("", port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise SwarmError(f"no {count} ports of {PORT_RANGE[0]} to {PORT_RANGE[1]} are free on {platform.node()}")
 
 
 class _Wait:
@@ -149,9 +210,10 @@ class _Wait:
         self, say: Callable[[str], None], session: Callable[[str], None], now: Callable[[], float] = time.monotonic
     ):
         self._say, self._session, self.folder, self._now = say, session, "", now
+        self._what = "first process"
         self.hopeless = False  # it stands still: another start would do the same
         self._before = {child.pid for child in psutil.Process().children()}
-        self._begun = self._moved = self._told = now()
+        self._begun = self._moved = now()
         self._seen: tuple[object, ...] = ()
         self._cpu = 0.0
         self._known: dict[int, str] = {}  # the vital processes that were seen, by pid
@@ -164,7 +226,7 @@ class _Wait:
 
     def look(self, what: str) -> None:
         """Looks whether there is progress while `what` is waited for; _Lost where there is none any more."""
-        now, processes = self._now(), self._processes()
+        self._what, now, processes = what, self._now(), self._processes()
         self._known |= {process.pid: _name(process) for process in processes if _name(process) in VITAL}
         if gone := self._known.keys() - {process.pid for process in processes}:
             raise _Lost(f"its {self._known[min(gone)]} ended")
@@ -177,12 +239,15 @@ class _Wait:
             raise _Lost(f"nothing moved for {now - self._moved:.0f} s while its {what} was waited for")
         if self.hopeless:
             raise _Lost(f"its {what} did not come within {LONGEST:.0f} s")
-        if now > self._told + TELL:
-            self._told = now
-            self._say(
-                f"Ray is starting, {now - self._begun:.0f} s by now: its {what} is waited for;"
-                f" {len(processes)} processes, {cpu:.0f} s of CPU time, logs in {self.folder}/logs"
-            )
+
+    def tell(self) -> None:
+        """Says what is waited for, and what there is."""
+        processes = self._processes()
+        self._say(
+            f"Ray is starting, {self._now() - self._begun:.0f} s by now; its {self._what} is waited for,"
+            f" {len(processes)} processes run and took {sum(map(_cpu, processes)):.0f} s of CPU time,"
+            f" logs in {self.folder}/logs"
+        )
 
     def vital(self) -> Iterator[psutil.Process]:
         return (process for process in self._processes() if _name(process) in VITAL)
