@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def done(make_night: Callable[..., Night]) -> Night:
     return night
 
 
-def reached(night: Night, **settings: object) -> str:
+def reached(night: Night, **settings: Any) -> str:
     return limit_reached(of_swarm(night.ledger, night.tag, night.clock.now), Config(resume=True, **settings))
 
 
