@@ -7,26 +7,21 @@ goes on. Whatever else dies, the head starts again.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import math
 import os
-import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from swarm.board import trials
-from swarm.coordinator import log_shipping
 from swarm.coordinator.actors import AgentSpec, clock_start
 from swarm.coordinator.agent_supervisor import START_LIMIT, AgentSupervisor
 from swarm.coordinator.cluster import BoardHandle, Cluster, RayAgent
-from swarm.coordinator.ending import Ended, Ending
+from swarm.coordinator.ending import Ended, Ending, end_of, status_of
+from swarm.coordinator.founding import enter_ledger, make_folder
+from swarm.coordinator.live_file import write_live
 from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.periodic import FailureStreak, PeriodicTask
 from swarm.coordinator.reaper import Reaper
@@ -34,16 +29,14 @@ from swarm.errors import SwarmError, Unavailable
 from swarm.execution import gpu
 from swarm.history.projection import Projection
 from swarm.history.repository import History
-from swarm.launch.plan import Plan, base_tree, categories
-from swarm.launch.trial_store import first_run
+from swarm.launch.plan import Plan, base_tree
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import is_exhausted
 from swarm.ledger.experiments import newest_verdicts
-from swarm.ledger.home import ledger_path, make_home
+from swarm.ledger.home import ledger_path
 from swarm.ledger.runs import finished_runs
-from swarm.ledger.swarms import found, reopen, stop_word
+from swarm.ledger.swarms import stop_word
 from swarm.ledger.transaction import of_swarm
-from swarm.novelty.code import fingerprint
 from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
@@ -77,8 +70,8 @@ class Swarm:
         """Writes the ledger, starts Ray and the board; first the tag is taken, in the repository that others share."""
         if not self.plan.config.resume:
             self._history.reserve(self.tag, self.plan.base_commit)
-        _make_folder(self.plan.folder)
-        _enter_ledger(self.plan, self.path)
+        make_folder(self.plan.folder)
+        enter_ledger(self.plan, self.path)
         self._reaper = Reaper(self.plan.folder)
         try:
             self._cluster.start(self._base, partial(print, flush=True), self._reaper.session)
@@ -241,18 +234,9 @@ class Swarm:
         for supervisor in self._supervisors:
             live = supervisor.view()
             if live is not None:
-                self._write_live(supervisor.agent, live, cards.get(self.plan.slots[supervisor.agent].gpu or ""))
-
-    def _write_live(self, agent: str, live: dict[str, Any], card: gpu.Gpu | None) -> None:
-        if chunk := live.pop("log_chunk", None):
-            log_shipping.store(self.plan.folder / agent, chunk)
-        if card:
-            live |= {"gpu_load": card.load, "gpu_memory_gb": card.used_gb, "gpu_watts": card.watts}
-        path = self.plan.folder / agent / "live.json"
-        path.parent.mkdir(exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(live | {"at": time.time()}))
-        draft.replace(path)
+                write_live(
+                    self.plan.folder / supervisor.agent, live, cards.get(self.plan.slots[supervisor.agent].gpu or "")
+                )
 
     def _warn(self, agent: str, text: str) -> None:
         self._warnings.append((agent, text))
@@ -290,25 +274,16 @@ class Swarm:
         found = (
             Ending.HOPELESS if self._hopeless else Ending.EXHAUSTED if is_exhausted(ledger, self.tag) else Ending.DONE
         )
-        end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
+        end = end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
         problems = [
             _insist(self._say),
-            _insist(partial(self._ask, "end", _status(self.word, end.ending), end.reason)),
+            _insist(partial(self._ask, "end", status_of(self.word, end.ending), end.reason)),
             _insist(partial(self._projection.follow, ledger, whatever=True)),
         ]
         problem = next(filter(None, problems), "")
         if problem:
             raise SwarmError(f"{end.reason}, but the end could not be written down ({problem})")
         return end
-
-
-def _end_of(agents: list[Ended], noted: str, found: Ending) -> Ended:
-    """How the swarm ended: as the board `noted` and `found`, or as most of its agents did, of those that did not give
-    up."""
-    if noted:
-        return Ended(found, noted)
-    agents = [end for end in agents if end.ending is Ending.DONE] or agents
-    return Counter(agents).most_common(1)[0][0]
 
 
 def _insist(act: Callable[[], Any]) -> str:
@@ -320,124 +295,3 @@ def _insist(act: Callable[[], Any]) -> str:
         time.sleep(TICK)
         task.run()
     return task.problem
-
-
-def run(plan: Plan, show: Callable[[Callable[[], bool]], None]) -> tuple[int, str]:
-    """Runs the swarm to its end; gives the exit code and the reason. `show(done)` draws until `done()`.
-
-    The first Ctrl-C drains, the second stops at once, a third leaves whatever happens. A closed terminal changes
-    nothing. SIGTERM stops. SwarmError, with what to type, where the head itself fails.
-    """
-    swarm = Swarm(plan)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by Ray's processes, which a closed terminal would end
-    swarm.start()
-    outcome: list[Ended | Exception] = []
-
-    def supervise() -> None:
-        try:
-            outcome.append(swarm.supervise())
-        except Exception as error:  # raised below, when the screen is free
-            outcome.append(error)
-
-    with _signals(swarm):  # only now: ray.init sets handlers of its own
-        supervisor = threading.Thread(target=supervise, name="supervisor")
-        supervisor.start()
-        show(swarm.ended.is_set)
-        supervisor.join()
-    [end] = outcome
-    if isinstance(end, Exception):
-        remedy = f"what was recorded is safe: `python -m swarm launch --tag {plan.tag} --resume`"
-        raise SwarmError(f"the head failed: {end or type(end).__name__}; {remedy}") from end
-    if swarm.word == "now":
-        return 130, end.reason
-    return (1 if end.ending.failed else 0), end.reason
-
-
-@contextlib.contextmanager
-def _signals(swarm: Swarm) -> Iterator[None]:
-    presses = 0
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal presses
-        presses += 1
-        if presses == 1:
-            swarm.drain()
-        elif presses == 2:
-            swarm.stop()
-        else:
-            os._exit(130)
-
-    wanted = {signal.SIGINT: interrupt, signal.SIGTERM: lambda *_: swarm.stop()}
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-# -- starting ------------------------------------------------------------------------------------------------------
-
-
-def _make_folder(folder: Path) -> None:
-    make_home(folder.parent)
-    folder.mkdir(exist_ok=True)
-    (folder / "stop").unlink(missing_ok=True)
-
-
-def _enter_ledger(plan: Plan, path: Path) -> None:
-    """Founds the swarm in the ledger, or opens it again."""
-    with contextlib.closing(Ledger(path, write=True)) as ledger:
-        now, config, agents = time.time(), plan.config, categories(plan)
-        settings = json.dumps(
-            {
-                **dataclasses.asdict(config),
-                "researchers": plan.researchers,
-                "guards": dict(plan.project.guards),
-                "categories": plan.code.categories,
-                "checks": list(plan.project.checks),
-                "hidden": bool(plan.project.hidden),
-                "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
-            }
-        )
-        if config.resume:
-            limits = (config.hours, config.max_experiments)
-            reopen(
-                *(ledger, plan.tag, agents, now, *limits, config.researcher, settings),
-                max_usd=config.max_usd,
-                max_tokens=config.max_tokens,
-            )
-            return
-        counted = first_run(plan)
-        with ledger.transaction():
-            found(
-                ledger,
-                plan.code.source,
-                agents,
-                fingerprint(plan.code.source),
-                now,
-                tag=plan.tag,
-                base_commit=plan.base_commit,
-                from_tag=config.from_tag,
-                key=plan.key,
-                device=plan.device,
-                metric=plan.project.metric,
-                direction=plan.project.direction,
-                policy=config.policy,
-                researcher=config.researcher,
-                budget=plan.budget,
-                deadline=now + config.hours * 3600 if config.hours else None,
-                max_experiments=config.max_experiments,
-                max_usd=config.max_usd,
-                max_tokens=config.max_tokens,
-                sigma_prior=plan.project.sigma.get(plan.device.split(":")[0]),
-                settings=settings,
-            )
-            if counted:
-                trials.count(of_swarm(ledger, plan.tag, now), *counted)
-
-
-def _status(word: str, ending: Ending) -> str:
-    if ending.failed:
-        return "failed"
-    return {"": "finished", "drain": "stopped", "now": "stopped"}[word]
