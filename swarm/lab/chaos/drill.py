@@ -89,6 +89,9 @@ class Drill:
         self.target.head.kill()
         self.target.head.wait()
         left, self.gone_after = self.target.remains(ORPHANED, known)
+        if all("swarm.coordinator.reaper" in _named(process) for process in left):  # the last of all, once it is done
+            left, more = self.target.remains(SHUTDOWN, left)
+            self.gone_after += more
         sessions = (Path(tempfile.gettempdir()) / "ray").glob(f"session_*_{self.target.head.pid}")
         self.orphans = [_named(process) for process in left] + [str(path) for path in sessions]
         self.say(f"{'head killed, for good':24}{len(self.orphans)} left after {self.gone_after:.1f} s")
@@ -143,7 +146,7 @@ def sound(result: dict[str, Any]) -> bool:
 
 def _named(process: psutil.Process) -> str:
     with contextlib.suppress(psutil.Error):
-        return f"{process.pid} {' '.join(process.cmdline())[:80]}"
+        return f"{process.pid} {' '.join(process.cmdline())[:160]}"
     return str(process.pid)
 
 
