@@ -42,6 +42,12 @@ class LedgerDamaged(SwarmError):
         )
 
 
+class LimitReached(SwarmError):
+    """There is nothing to do within the limits: nothing was changed. Exit code 4."""
+
+    exit_code = 4
+
+
 class Fenced(SwarmError):
     """The caller's lease was given to somebody else: whatever it holds is no longer its own."""
 

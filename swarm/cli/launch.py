@@ -157,7 +157,7 @@ def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str],
 def _run(plan: Any, screen: Console) -> int:
     """The swarm in the foreground, with its leaderboard, and the report at the end."""
     from swarm.cli.attach import followed
-    from swarm.coordinator.head import run
+    from swarm.coordinator.foreground import run
     from swarm.judge.decide import read_policy
     from swarm.ledger.home import open_ledger
     from swarm.project.secrets import SECRETS

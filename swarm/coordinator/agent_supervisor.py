@@ -45,6 +45,7 @@ class AgentSupervisor:
         self._handle: AgentHandle | None = None
         self._due, self._silent_at, self._note, self._fenced = 0.0, 0.0, "starting", False
         self._start_limit, self._seen = start_limit, False
+        self._heard: dict[str, Any] | None = None  # what it said, and was not shown yet
 
     def look(self) -> None:
         """Starts the agent where it is due, and reacts to how it ended."""
@@ -59,7 +60,7 @@ class AgentSupervisor:
             reason = self._handle.outcome()
             if reason is not None:
                 self.ended = Ended(Ending.DONE, reason)
-            elif self._now() > self._silent_at:
+            elif self._now() > self._silent_at and not self._hear():
                 raise SwarmError("it gave no sign of life any more")
         except MachineFault as fault:
             self._rest(str(fault))
@@ -72,11 +73,9 @@ class AgentSupervisor:
         """What the leaderboard shows of the agent now; None where nothing is new."""
         if self.waiting:
             return {"agent": self.agent, "state": "fenced" if self._fenced else "lost", "note": self._note}
-        view = self._handle.view() if self._handle and not self.ended else None
-        if view is not None:
-            self._silent_at, self._seen = self._now() + SILENCE, True
-        elif self.absent:
+        if self._handle and not self.ended and not self._hear() and self.absent:
             return {"agent": self.agent, "state": "starting", "note": "waiting for a place to work"}
+        view, self._heard = self._heard, None
         return view
 
     def halt(self) -> None:
@@ -91,7 +90,7 @@ class AgentSupervisor:
 
     def forget(self) -> None:
         """The agent's process is gone with its Ray; the next look starts a new one."""
-        self._handle, self._due, self._note = None, 0.0, "starting"
+        self._handle, self._heard, self._due, self._note = None, None, 0.0, "starting"
 
     @property
     def waiting(self) -> bool:
@@ -107,6 +106,14 @@ class AgentSupervisor:
     def fenced(self) -> bool:
         """Whether it rests after a fault of its machine."""
         return self.waiting and self._fenced
+
+    def _hear(self) -> bool:
+        """Whether the agent said something since it was shown last. Where the head itself was busy for long, as with a
+        board that is slow to come back, an answer is there, and the silence was not the agent's."""
+        assert self._handle
+        if self._heard is None and (view := self._handle.view()) is not None:
+            self._heard, self._silent_at, self._seen = view, self._now() + SILENCE, True
+        return self._heard is not None
 
     def _restart(self, why: str) -> None:
         self._kill()
@@ -132,4 +139,4 @@ class AgentSupervisor:
     def _kill(self) -> None:
         if self._handle:
             self._handle.kill()
-        self._handle = None
+        self._handle = self._heard = None

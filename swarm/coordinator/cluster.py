@@ -15,15 +15,16 @@ from typing import Any
 
 import psutil
 
+from swarm.coordinator import own_ray
 from swarm.coordinator.actors import AgentActor, AgentSpec, BoardActor, resources_for
+from swarm.coordinator.own_ray import OwnRay
 from swarm.errors import MachineFault, SwarmError, Unavailable, Unmakeable, UsageError
 from swarm.execution.slot import Slot
 
-STARTS = 3  # times that an own Ray is started at most
-PATIENCE = 30.0  # seconds the head waits for one answer of the board
+PATIENCE = 120.0  # seconds the head waits for one answer of the board, whose process may just be started again
+TELL = 15.0  # seconds between two lines about what is waited for
 LOOK = 1.0  # seconds between two looks whether there is still somebody who could answer
 COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "swarm"}
-VITAL = ("gcs_server", "raylet")  # the processes without which Ray starts nothing any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +41,36 @@ class BoardHandle:
         except RayActorError as error:  # whatever the board raised itself is raised as that
             raise Unavailable(first_line(error)) from error
 
-    def ask(self, method: str, *arguments: object, lives: Callable[[], bool]) -> Any:
-        """The answer. Unavailable where the board cannot give it, or hangs: then its process is ended.
+    def ask(
+        self,
+        method: str,
+        *arguments: object,
+        lives: Callable[[], bool],
+        patience: float = PATIENCE,
+        say: Callable[[float], None] = lambda seconds: None,
+    ) -> Any:
+        """The answer; `say` hears every `TELL` seconds for how long it is waited for.
 
-        Ray starts another one and repeats what was asked; unless Ray itself `lives` no more. Whoever waits for it then
-        is ended by it, as soon as it learns that its own memory is gone.
+        Unavailable where the board cannot give it, or hangs: then its process is ended. Ray starts another one and
+        repeats what was asked; unless Ray itself `lives` no more. Whoever waits for it then is ended by it, as soon as
+        it learns that its own memory is gone.
         """
         import ray
         from ray.exceptions import RayError
 
-        deadline = time.monotonic() + PATIENCE
+        asked = told = time.monotonic()
         try:
             answer = self.actor.call.remote(method, *arguments)
             while not ray.wait([answer], timeout=LOOK)[0]:
                 if not lives():
                     raise Unavailable("Ray died")
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if now > asked + patience:
                     ray.kill(self.actor, no_restart=False)
-                    raise Unavailable(f"no answer for {PATIENCE:.0f} s, so it is started again")
+                    raise Unavailable(f"no answer for {patience:.0f} s, so it is started again")
+                if now > told + TELL:
+                    told = now
+                    say(now - asked)
             return ray.get(answer)
         except RayError as error:
             raise Unavailable(first_line(error)) from error
@@ -162,34 +175,6 @@ def _check_port(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
 
 
-def _start_ray(**resources: int) -> None:
-    """Starts Ray on this host. It allows itself 30 seconds, and a busy machine may be late: then it is asked again."""
-    import ray
-
-    before = psutil.Process().children()
-    for attempt in range(1, STARTS + 1):
-        try:
-            ray.init(address="local", include_dashboard=False, **resources, **COMMON)
-            return
-        except Exception as error:  # Ray has no class of its own for it
-            ray.shutdown()
-            for child in filter(_of_ray, set(psutil.Process().children()).difference(before)):
-                child.kill()
-            if attempt == STARTS:
-                raise SwarmError(
-                    f"Ray does not start on {platform.node()}: {first_line(error)}; mostly it is overloaded, or /tmp"
-                    " or /dev/shm is full: launch again, or see /tmp/ray/session_latest/logs"
-                ) from error
-
-
-def _of_ray(process: psutil.Process) -> bool:
-    """Whether Ray started it: each of its processes gets the session's folder. The head has other children too."""
-    try:
-        return any("/session_" in word for word in process.cmdline())
-    except psutil.Error:
-        return False
-
-
 def leave() -> None:
     import ray
 
@@ -209,11 +194,12 @@ class Cluster:
 
     def __init__(self, address: str | None, slots: Sequence[Slot]):
         self._address, self._slots = address, slots
-        self._vital: list[psutil.Process] = []
+        self._own: OwnRay | None = None
         self._base: Any = None
 
-    def start(self, base: bytes) -> None:
-        """`base` is the tar archive of the tree from which every host makes its workspaces."""
+    def start(self, base: bytes, say: Callable[[str], None], session: Callable[[str], None]) -> None:
+        """`base` is the tar archive of the tree from which every host makes its workspaces. `say` is told what is
+        waited for, and `session` the folder of a Ray that is started here."""
         _quiet()
         import ray
 
@@ -221,8 +207,8 @@ class Cluster:
             join(self._address)
         else:
             gpus = sum(slot.device in ("cuda", "sim") for slot in self._slots)
-            _start_ray(num_cpus=len(self._slots) + 2, num_gpus=gpus)
-            self._vital = [child for child in psutil.Process().children() if child.name() in VITAL]
+            resources = {"num_cpus": len(self._slots) + 2, "num_gpus": gpus}
+            self._own = own_ray.start(resources | COMMON, say, session)
         self._base = ray.put(base)
 
     def lives(self) -> bool:
@@ -230,7 +216,7 @@ class Cluster:
         if self._base is None:
             return False
         with contextlib.suppress(psutil.NoSuchProcess):
-            return all(process.status() != psutil.STATUS_ZOMBIE for process in self._vital)
+            return self._own is None or all(vital.status() != psutil.STATUS_ZOMBIE for vital in self._own.vital)
         return False
 
     def close(self) -> None:
@@ -238,8 +224,10 @@ class Cluster:
 
         Another Ray uses the same names again: an old reference that is dropped later would delete a new object.
         """
-        self._base, self._vital = None, []
+        own, self._base, self._own = self._own, None, None
         leave()
+        if own:
+            own_ray.end()
 
     def board(self, path: Path, tag: str, program: Path, clock: float) -> BoardHandle:
         import ray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,3 +26,19 @@ class Ended:
 
     ending: Ending
     reason: str
+
+
+def end_of(agents: list[Ended], noted: str, found: Ending) -> Ended:
+    """How the swarm ended: as the board `noted` and `found`, or as most of its agents did, of those that did not give
+    up."""
+    if noted:
+        return Ended(found, noted)
+    agents = [end for end in agents if end.ending is Ending.DONE] or agents
+    return Counter(agents).most_common(1)[0][0]
+
+
+def status_of(word: str, ending: Ending) -> str:
+    """The status of a swarm in the ledger that ended so, after this word of a person ("", "drain" or "now")."""
+    if ending.failed:
+        return "failed"
+    return {"": "finished", "drain": "stopped", "now": "stopped"}[word]

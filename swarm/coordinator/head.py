@@ -7,48 +7,41 @@ goes on. Whatever else dies, the head starts again.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import math
 import os
-import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from swarm.board import trials
-from swarm.coordinator import log_shipping
 from swarm.coordinator.actors import AgentSpec, clock_start
 from swarm.coordinator.agent_supervisor import START_LIMIT, AgentSupervisor
 from swarm.coordinator.cluster import BoardHandle, Cluster, RayAgent
-from swarm.coordinator.ending import Ended, Ending
+from swarm.coordinator.ending import Ended, Ending, end_of, status_of
+from swarm.coordinator.founding import enter_ledger, make_folder
+from swarm.coordinator.live_file import write_live
 from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.periodic import FailureStreak, PeriodicTask
+from swarm.coordinator.reaper import Reaper
 from swarm.errors import SwarmError, Unavailable
 from swarm.execution import gpu
 from swarm.history.projection import Projection
 from swarm.history.repository import History
-from swarm.launch.plan import Plan, base_tree, categories
-from swarm.launch.trial_store import first_run
+from swarm.launch.plan import Plan, base_tree
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import is_exhausted
 from swarm.ledger.experiments import newest_verdicts
-from swarm.ledger.home import ledger_path, make_home
+from swarm.ledger.home import ledger_path
 from swarm.ledger.runs import finished_runs
-from swarm.ledger.swarms import found, reopen, stop_word
+from swarm.ledger.swarms import stop_word
 from swarm.ledger.transaction import of_swarm
-from swarm.novelty.code import fingerprint
-from swarm.project.secrets import without_secrets
 from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
-BOARD_TRIES = 3  # how often its first answer is awaited
+BOARD_TRIES, BOARD_START = 3, 300.0  # how often, and how many seconds each time, its first answer is awaited
 LEAST_CRASHES = 6  # of all agents, with nothing else between them: then people are warned
 PARTING = 30.0  # seconds that agents get to end after a "now"
 LAST_TRIES = 30.0  # seconds in which the end of the swarm is recorded, where that fails at first
@@ -68,6 +61,7 @@ class Swarm:
         self._cluster = Cluster(address, tuple(plan.slots.values()))
         self._clock = clock_start()
         self._board: BoardHandle | None = None
+        self._reaper: Reaper | None = None
         self._warnings: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
         self._passed_on, self._crashing, self._hopeless = "", False, False
         self._cut_off: float | None = None  # when what still runs is ended by force
@@ -76,20 +70,30 @@ class Swarm:
         """Writes the ledger, starts Ray and the board; first the tag is taken, in the repository that others share."""
         if not self.plan.config.resume:
             self._history.reserve(self.tag, self.plan.base_commit)
-        _make_folder(self.plan.folder)
-        _enter_ledger(self.plan, self.path)
-        self._cluster.start(self._base)
-        self._board = self._place_board()
-        self._await_board()
+        make_folder(self.plan.folder)
+        enter_ledger(self.plan, self.path)
+        self._reaper = Reaper(self.plan.folder)
+        try:
+            self._cluster.start(self._base, partial(print, flush=True), self._reaper.session)
+            self._board = self._place_board()
+            self._await_board()
+        except BaseException:
+            self._close()
+            raise
 
     def _await_board(self) -> None:
-        """The board lives, or says why not. On a busy machine its process may take longer to start than an answer."""
+        """The board lives, or says why not. On a busy machine its process may take minutes to start."""
+        assert self._board, "it is placed"
+
+        def say(seconds: float) -> None:
+            print(f"Ray has started; the board's first answer is waited for, {seconds:.0f} s by now", flush=True)
+
         for tries_left in reversed(range(BOARD_TRIES)):
             try:
-                self._ask("expire")
+                self._board.ask("expire", lives=self._cluster.lives, patience=BOARD_START, say=say)
                 return
             except Unavailable:
-                if not tries_left:
+                if not tries_left or not self._cluster.lives():
                     raise
 
     def supervise(self) -> Ended:
@@ -104,8 +108,15 @@ class Swarm:
         finally:
             if self._notifier:
                 self._notifier.close()
-            self._cluster.close()
+            self._close()
             self.ended.set()
+
+    def _close(self) -> None:
+        """Ends all that was started under this head."""
+        self._board = None
+        self._cluster.close()
+        if self._reaper:
+            self._reaper.close()
 
     def drain(self) -> None:
         """Finish what runs, start nothing new."""
@@ -128,6 +139,7 @@ class Swarm:
         self._tasks = [
             PeriodicTask("stop and tell", partial(self._pass_on, ledger), head, longest_pause=2.0),
             PeriodicTask("the agents", self._supervise_agents, head, longest_pause=2.0),
+            PeriodicTask("the reaper", self._revive_reaper, head),
             PeriodicTask("live.json", self._show_agents, head, longest_pause=10.0),
             PeriodicTask("the board", partial(self._ask, "expire"), head, longest_pause=2.0),
             PeriodicTask("git and results.tsv", partial(self._projection.follow, ledger), head),
@@ -152,11 +164,17 @@ class Swarm:
             supervisor.forget()
         self._cluster.close()
         try:
-            self._cluster.start(self._base)
+            assert self._reaper, "the head has started"
+            self._cluster.start(self._base, partial(self._warn, "head"), self._reaper.session)
         except Exception as error:  # above all, it died once more: the next look around tries again
             self._warn("head", f"Ray does not start: {error}")
             return
         self._board = self._place_board()
+
+    def _revive_reaper(self) -> None:
+        """Without it a kill of this head would leave Ray's processes behind."""
+        if self._reaper and self._reaper.revive():
+            self._warn("head", "the process that ends what a killed head leaves was killed; another one is started")
 
     def _pass_on(self, ledger: Ledger) -> None:
         """A stop may come from a signal here, from `swarm stop` through its file, or from the board."""
@@ -216,18 +234,9 @@ class Swarm:
         for supervisor in self._supervisors:
             live = supervisor.view()
             if live is not None:
-                self._write_live(supervisor.agent, live, cards.get(self.plan.slots[supervisor.agent].gpu or ""))
-
-    def _write_live(self, agent: str, live: dict[str, Any], card: gpu.Gpu | None) -> None:
-        if chunk := live.pop("log_chunk", None):
-            log_shipping.store(self.plan.folder / agent, chunk)
-        if card:
-            live |= {"gpu_load": card.load, "gpu_memory_gb": card.used_gb, "gpu_watts": card.watts}
-        path = self.plan.folder / agent / "live.json"
-        path.parent.mkdir(exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(live | {"at": time.time()}))
-        draft.replace(path)
+                write_live(
+                    self.plan.folder / supervisor.agent, live, cards.get(self.plan.slots[supervisor.agent].gpu or "")
+                )
 
     def _warn(self, agent: str, text: str) -> None:
         self._warnings.append((agent, text))
@@ -265,25 +274,16 @@ class Swarm:
         found = (
             Ending.HOPELESS if self._hopeless else Ending.EXHAUSTED if is_exhausted(ledger, self.tag) else Ending.DONE
         )
-        end = _end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
+        end = end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
         problems = [
             _insist(self._say),
-            _insist(partial(self._ask, "end", _status(self.word, end.ending), end.reason)),
+            _insist(partial(self._ask, "end", status_of(self.word, end.ending), end.reason)),
             _insist(partial(self._projection.follow, ledger, whatever=True)),
         ]
         problem = next(filter(None, problems), "")
         if problem:
             raise SwarmError(f"{end.reason}, but the end could not be written down ({problem})")
         return end
-
-
-def _end_of(agents: list[Ended], noted: str, found: Ending) -> Ended:
-    """How the swarm ended: as the board `noted` and `found`, or as most of its agents did, of those that did not give
-    up."""
-    if noted:
-        return Ended(found, noted)
-    agents = [end for end in agents if end.ending is Ending.DONE] or agents
-    return Counter(agents).most_common(1)[0][0]
 
 
 def _insist(act: Callable[[], Any]) -> str:
@@ -295,125 +295,3 @@ def _insist(act: Callable[[], Any]) -> str:
         time.sleep(TICK)
         task.run()
     return task.problem
-
-
-def run(plan: Plan, show: Callable[[Callable[[], bool]], None]) -> tuple[int, str]:
-    """Runs the swarm to its end; gives the exit code and the reason. `show(done)` draws until `done()`.
-
-    The first Ctrl-C drains, the second stops at once, a third leaves whatever happens. A closed terminal changes
-    nothing. SIGTERM stops. SwarmError, with what to type, where the head itself fails.
-    """
-    swarm = Swarm(plan)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by Ray's processes, which a closed terminal would end
-    swarm.start()
-    outcome: list[Ended | Exception] = []
-
-    def supervise() -> None:
-        try:
-            outcome.append(swarm.supervise())
-        except Exception as error:  # raised below, when the screen is free
-            outcome.append(error)
-
-    with _signals(swarm):  # only now: ray.init sets handlers of its own
-        supervisor = threading.Thread(target=supervise, name="supervisor")
-        supervisor.start()
-        show(swarm.ended.is_set)
-        supervisor.join()
-    [end] = outcome
-    if isinstance(end, Exception):
-        remedy = f"what was recorded is safe: `python -m swarm launch --tag {plan.tag} --resume`"
-        raise SwarmError(f"the head failed: {end or type(end).__name__}; {remedy}") from end
-    if swarm.word == "now":
-        return 130, end.reason
-    return (1 if end.ending.failed else 0), end.reason
-
-
-@contextlib.contextmanager
-def _signals(swarm: Swarm) -> Iterator[None]:
-    presses = 0
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal presses
-        presses += 1
-        if presses == 1:
-            swarm.drain()
-        elif presses == 2:
-            swarm.stop()
-        else:
-            os._exit(130)
-
-    wanted = {signal.SIGINT: interrupt, signal.SIGTERM: lambda *_: swarm.stop()}
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-# -- starting ------------------------------------------------------------------------------------------------------
-
-
-def _make_folder(folder: Path) -> None:
-    make_home(folder.parent)
-    folder.mkdir(exist_ok=True)
-    (folder / "stop").unlink(missing_ok=True)
-
-
-def _enter_ledger(plan: Plan, path: Path) -> None:
-    """Founds the swarm in the ledger, or opens it again."""
-    with contextlib.closing(Ledger(path, write=True)) as ledger:
-        now, config, agents = time.time(), plan.config, categories(plan)
-        settings = json.dumps(
-            {
-                **without_secrets(dataclasses.asdict(config)),
-                "researchers": plan.researchers,
-                "guards": dict(plan.project.guards),
-                "categories": plan.code.categories,
-                "checks": list(plan.project.checks),
-                "hidden": bool(plan.project.hidden),
-                "demonstration": plan.demonstration,
-                "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),
-            }
-        )
-        if config.resume:
-            limits = (config.hours, config.max_experiments)
-            reopen(
-                *(ledger, plan.tag, agents, now, *limits, config.researcher, settings),
-                max_usd=config.max_usd,
-                max_tokens=config.max_tokens,
-            )
-            return
-        counted = first_run(plan)
-        with ledger.transaction():
-            found(
-                ledger,
-                plan.code.source,
-                agents,
-                fingerprint(plan.code.source),
-                now,
-                tag=plan.tag,
-                base_commit=plan.base_commit,
-                from_tag=config.from_tag,
-                key=plan.key,
-                device=plan.device,
-                metric=plan.project.metric,
-                direction=plan.project.direction,
-                policy=config.policy,
-                researcher=config.researcher,
-                budget=plan.budget,
-                deadline=now + config.hours * 3600 if config.hours else None,
-                max_experiments=config.max_experiments,
-                max_usd=config.max_usd,
-                max_tokens=config.max_tokens,
-                sigma_prior=plan.project.sigma.get(plan.device.split(":")[0]),
-                settings=settings,
-            )
-            if counted:
-                trials.count(of_swarm(ledger, plan.tag, now), *counted)
-
-
-def _status(word: str, ending: Ending) -> str:
-    if ending.failed:
-        return "failed"
-    return {"": "finished", "drain": "stopped", "now": "stopped"}[word]

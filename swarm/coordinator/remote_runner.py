@@ -17,7 +17,8 @@ from swarm.errors import MachineFault, SwarmError
 from swarm.launch.plan import Plan, base_tree
 from swarm.records import Measure, Progress, Run, Source
 
-START_LIMIT = 120.0  # seconds in which they start on GPUs that were free a moment ago
+START_LIMIT = 600.0  # seconds in which they start on GPUs that were free a moment ago
+TELL = 15.0  # seconds between two lines about what is waited for
 
 
 class RunnerActor:
@@ -52,12 +53,17 @@ class RemoteRunner:
         self._actor, self._folder = actor, folder
         self._started = actor.start.remote()
 
-    def wait_until_started(self, deadline: float) -> None:
-        """Waits until `deadline`, on the monotonic clock; MachineFault where it has not started, or cannot."""
+    def wait_until_started(self, deadline: float, waited_for: Callable[[], None]) -> None:
+        """Waits until `deadline`, on the monotonic clock; MachineFault where it has not started, or cannot.
+
+        `waited_for` is called every `TELL` seconds.
+        """
         import ray
 
         with _faults():
-            ray.get(self._started, timeout=max(0.0, deadline - time.monotonic()))
+            while (left := deadline - time.monotonic()) > TELL and not ray.wait([self._started], timeout=TELL)[0]:
+                waited_for()
+            ray.get(self._started, timeout=max(0.0, left))
 
     def leftovers(self) -> list[Run]:
         import ray
@@ -106,7 +112,7 @@ def _started(requested: dict[str, RemoteRunner], say: Callable[[str], None]) -> 
     deadline = time.monotonic() + START_LIMIT
     for agent, runner in requested.items():
         try:
-            runner.wait_until_started(deadline)
+            runner.wait_until_started(deadline, lambda agent=agent: say(f"{agent} is starting, and is waited for"))
         except MachineFault as fault:
             say(f"{agent} is left out: {fault}")
         else:

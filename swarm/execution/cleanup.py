@@ -11,7 +11,7 @@ from pathlib import Path
 from swarm.execution import process_table
 from swarm.execution.spec import GUARD_FOLDER, RUNS, Result, Spec, State, UnreadableSpec
 
-_PATIENCE = 10.0  # seconds beyond its grace that a guard gets for an orderly end
+_PATIENCE = 60.0  # seconds beyond its grace that a guard gets for an orderly end, on a busy machine too
 
 
 def end_guard(folder: Path) -> None:

@@ -69,7 +69,7 @@ def probe(within: Callable[[Sequence[str]], Sequence[str]], held_out: Iterable[P
         script = [sys.executable, "-S", "-c", _PROBE, _home(), str(os.getpid()), f"{folder}/server"]
         script += map(str, held_out)
         try:
-            done = subprocess.run(within(script), capture_output=True, text=True, timeout=30, check=False, cwd="/")
+            done = subprocess.run(within(script), capture_output=True, text=True, timeout=300, check=False, cwd="/")
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ProbeError(f"it cannot be started: {error}") from error
     if done.returncode:

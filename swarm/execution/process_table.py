@@ -100,13 +100,30 @@ def birth(pid: int) -> str | None:
 
 
 def with_variable(entry: str) -> set[int]:
-    """Processes whose environment holds `entry` ("NAME=value"): how orphans of a dead guard are found. Linux only."""
-    found = set()
-    for file in PROC.glob("[0-9]*/environ") if sys.platform == "linux" else ():
-        with contextlib.suppress(OSError):
-            if entry.encode() in file.read_bytes().split(b"\0"):
-                found.add(int(file.parent.name))
-    return found
+    """Processes that were started with `entry` ("NAME=value") in their environment: how orphans are found."""
+    return {pid for pid, environment in environments().items() if holds(environment, entry)}
+
+
+def environments() -> dict[int, bytes]:
+    """The environment that each process was started with, as far as the system shows it, for `holds`.
+
+    A process that sets its own title may have overwritten it (SPT_NOENV=1 keeps Python's from that). On macOS it is
+    what `ps` prints, behind the command.
+    """
+    if sys.platform == "linux":
+        found = {}
+        for file in PROC.glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                found[int(file.parent.name)] = b"\0" + file.read_bytes() + b"\0"
+        return found
+    listed = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], capture_output=True, check=False)
+    return _environments_of_ps(listed.stdout)
+
+
+def holds(environment: bytes, entry: str) -> bool:
+    """Whether there is such an entry: "NAME=value", or with any value "NAME="."""
+    end = b"" if entry.endswith("=") else environment[-1:]
+    return environment[:1] + entry.encode() + end in environment
 
 
 def become_subreaper() -> bool:
@@ -171,6 +188,12 @@ def _table_of_ps() -> dict[int, Process]:
             cpu = _seconds(time)
             found[int(pid)] = Process(int(pid), int(parent), int(group), cpu, int(rss) / 1024, cpu)
     return found
+
+
+def _environments_of_ps(listed: bytes) -> dict[int, bytes]:
+    """Lines of a pid, a command and its environment, all with blanks between them."""
+    lines = (line.strip().partition(b" ") for line in listed.splitlines())
+    return {int(pid): b" " + rest + b" " for pid, _, rest in lines if pid.isdigit()}
 
 
 def _seconds(text: str) -> float:

@@ -21,7 +21,7 @@ from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import UNTOUCHED, Limits, Overhead, Slot, timeout_from
-from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, write_whole
+from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, mark_of, write_whole
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
@@ -283,6 +283,7 @@ class SpecBuilder:
             "SWARM_RUN_DIR": str(artifacts),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **mark_of(os.environ),
         }
 
     def _environment_of_host(self) -> dict[str, str]:

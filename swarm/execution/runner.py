@@ -39,6 +39,7 @@ from swarm.execution.spec import (
     Spec,
     State,
     UnreadableSpec,
+    mark_of,
 )
 from swarm.execution.workspace import ForbiddenEdit, Workspace
 from swarm.project.project import Project
@@ -284,7 +285,7 @@ def _progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: fl
 async def _guard(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, IO[bytes]]]:
     """A running guard: the pipe of its report and that of its commands. Leaving, in whatever way, ends its tree."""
     environment = {"PYTHONPATH": str(Path(swarm.__file__).parents[1]), "PATH": os.environ.get("PATH", os.defpath)}
-    environment[GUARD_FOLDER] = str(folder)
+    environment |= {GUARD_FOLDER: str(folder), **mark_of(os.environ)}
     with (folder / GUARD_ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-S", "-P", "-m", "swarm.execution.guard", str(folder)], bufsize=0, cwd=folder,

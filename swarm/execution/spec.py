@@ -17,10 +17,16 @@ HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # wha
 HIDDEN, SECOND = "referee-test.json", "hidden"  # the same for the hidden split, and the step that writes it
 GUARDS, RUNS = "guards", "runs"  # in an agent's folder: a folder per attempt, of the same name in both
 GUARD_FOLDER = "SWARM_GUARD"  # variable in a guard's environment: its folder, by which its processes are found
+HEAD = "SWARM_HEAD"  # variable in the environment of all that starts under a head: they end with it (reaper.py)
 STOP = b"stop\n"  # the one command that a guard takes on stdin
 GO = b"go\n"  # what it writes to the stdin of a step that was started early
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError)  # missing, or not what was
 # written: a disk may spoil a file, and without a sandbox a run may
+
+
+def mark_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variable by which all that starts under this process's head is found, where there is a head."""
+    return {HEAD: environment[HEAD]} if HEAD in environment else {}
 
 
 class UnreadableSpec(Exception):

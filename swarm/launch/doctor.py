@@ -176,7 +176,7 @@ def _researchers() -> Iterator[Examined]:
 def _version(program: str) -> str:
     """What a program says of its version, in one line."""
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20)
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
         return "it cannot tell its version"
     return next(iter(done.stdout.splitlines()), "")[:80]

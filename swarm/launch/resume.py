@@ -1,4 +1,5 @@
-"""The settings of a swarm that goes on: those that it was launched with, but for those that are given now."""
+"""A swarm that goes on: with the settings that it was launched with, but for those that are given now; and whether
+these leave it anything to do."""
 
 from __future__ import annotations
 
@@ -6,6 +7,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from swarm.board.limits import STARTED
+from swarm.ledger.confirmations import open_confirmation
+from swarm.ledger.experiments import begun
+from swarm.ledger.rows import ExperimentState
+from swarm.ledger.swarms import seconds_left, usual_seconds
+from swarm.ledger.transaction import Transaction
+from swarm.project.durations import write_duration
 from swarm.project.secrets import SECRETS, ask_again
 from swarm.project.settings import Config
 
@@ -28,3 +36,18 @@ def resumed(config: Config, first: Mapping[str, Any]) -> Config:
     known = {field.name for field in dataclasses.fields(Config)}
     kept = {name: value for name, value in silent.items() if name in known}
     return dataclasses.replace(config, **kept, option={**first["option"], **config.option})
+
+
+def limit_reached(tx: Transaction, config: Config) -> str:
+    """Which limit of these settings leaves nothing to do to a swarm that finished, and what to type; else ""."""
+    swarm = tx.swarm
+    unfinished = begun(tx, ExperimentState.CLAIMED, ExperimentState.DRAFTED, ExperimentState.TESTING)
+    if swarm.status != "finished" or unfinished or open_confirmation(tx.ledger, tx.tag):
+        return ""
+    most, left, done = config.max_experiments, seconds_left(tx, config.hours), begun(tx, *STARTED)
+    if most is not None and done >= most:
+        return f"{tx.tag} has done {done} of its {most} experiments: for more of them, --max-experiments {done + most}"
+    if left is not None and left <= usual_seconds(tx):
+        hours = write_duration(3600 * (config.hours or 0))
+        return f"{tx.tag} has used its {hours}: for more time, --hours 2h, which counts from then on"
+    return ""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import string
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.errors import UsageError
+from swarm.errors import LimitReached, UsageError
 from swarm.history.repository import History
-from swarm.launch.resume import resumed
+from swarm.launch.resume import limit_reached, resumed
 from swarm.ledger.database import Ledger, founded, locked
 from swarm.ledger.experiments import experiment
 from swarm.ledger.home import ledger_path
 from swarm.ledger.rows import SwarmRow
 from swarm.ledger.swarms import swarms
+from swarm.ledger.transaction import of_swarm
 from swarm.ledger.trunk import tip
 from swarm.project.patterns import folder_of
 from swarm.project.project import Project, load_project
@@ -46,8 +49,18 @@ def find_start(config: Config, history: History, today: datetime.date, moves_bra
         )
     if config.resume:
         before = known[tag]
-        return Start(tag, resumed(config, renamed(before.settings)), before.base_commit, before)
+        config = resumed(config, renamed(before.settings))
+        if moves_branches and not config.dry_run:
+            refuse_reached(root, tag, config)
+        return Start(tag, config, before.base_commit, before)
     return Start(tag, config, base_commit(config, history, known, root), None)
+
+
+def refuse_reached(root: Path, tag: str, config: Config) -> None:
+    """LimitReached where the swarm has done all that these settings allow: nothing is started for that."""
+    with contextlib.closing(Ledger(ledger_path(root))) as ledger:
+        if reached := limit_reached(of_swarm(ledger, tag, time.time()), config):
+            raise LimitReached(reached)
 
 
 def find_project(history: History) -> Project:

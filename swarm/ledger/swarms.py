@@ -61,11 +61,8 @@ def reopen(
     The clock may have been set since: what is left is counted by the clock that was used until the end.
     """
     look = of_swarm(ledger, tag, at)
-    swarm = look.swarm
-    deadline = at + hours * 3600 if hours else None
-    if hours and hours == swarm.settings.get("hours") and swarm.deadline:
-        newest = ledger.value("SELECT at FROM events WHERE tag = ? ORDER BY id DESC LIMIT 1", tag)
-        deadline = at + max(0.0, swarm.deadline - (newest or swarm.started))
+    left = seconds_left(look, hours)
+    deadline = None if left is None else at + left
     with ledger.transaction():
         ledger.execute(
             "UPDATE swarms SET status = 'running', stop = '', reason = '', ended = NULL, deadline = ?,"
@@ -74,9 +71,19 @@ def reopen(
             *(deadline, max_experiments, researcher, settings, max_usd, max_tokens, tag),
         )
         for agent in agents:
-            add_baseline(ledger, tag, agent, swarm.key, swarm.base_source, at)
+            add_baseline(ledger, tag, agent, look.swarm.key, look.swarm.base_source, at)
         enlist(ledger, tag, agents)
         look.event("swarm", "resumed", "")
+
+
+def seconds_left(tx: Transaction, hours: float | None) -> float | None:
+    """What a swarm that is opened again with these hours has left; None where it has no time limit."""
+    if not hours:
+        return None
+    if hours != tx.swarm.settings.get("hours") or not tx.swarm.deadline:
+        return hours * 3600
+    newest = tx.ledger.value("SELECT at FROM events WHERE tag = ? ORDER BY id DESC LIMIT 1", tx.tag)
+    return max(0.0, tx.swarm.deadline - (newest or tx.swarm.started))
 
 
 def close_others(ledger: Ledger, tag: str) -> None:

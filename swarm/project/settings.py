@@ -29,6 +29,7 @@ NO_SETTINGS = {  # variables of the swarm's own processes, which a launch from w
     "SWARM_RUN_DIR": "the folder of a run's artifacts: the runner sets it, training and referee write there",
     "SWARM_THREADS": "torch threads of a run: the runner sets it, the training reads it",
     "SWARM_GUARD": "the folder of a run's guard, by which it is found again",
+    "SWARM_HEAD": "the head under which a process was started, and with which it ends",
     "SWARM_CHAOS": "the folder of the faults that `swarm chaos` hurts its swarm with",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,7 +20,7 @@ from swarm.ledger.events import count_events, events, notes
 from swarm.ledger.experiments import experiments
 from swarm.ledger.measurements import HiddenRun, calibrated, corrected, runs_with_hidden
 from swarm.ledger.payments import Paid
-from swarm.ledger.rows import AgentRow, ExperimentRow, ExperimentState, RunRow, RunState, SwarmRow, TrunkStep
+from swarm.ledger.rows import AgentRow, EventRow, ExperimentRow, ExperimentState, RunRow, RunState, SwarmRow, TrunkStep
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, steps
 from swarm.records import Failure, Purpose, Rung, Status
@@ -266,18 +267,24 @@ class Picture:
         )
 
     def train_share(self) -> float | None:
-        """Trainer start to referee end, over the wall time since each agent's first run.
+        """Trainer start to referee end, over the wall time between each agent's first and last run, in each life of the
+        swarm: nobody waited between its end and the next `--resume`.
 
         A filler passes the time of a GPU that has nothing to do: it counts as such. A run that was made before the
         swarm was founded is left out: nobody waited for the GPU in between.
         """
         spans, busy = defaultdict(list), 0.0
+        resumed = [event.at for event in self.resumptions()]
         for run in (each.run for each in self.tries):
             if run.seconds and run.started >= self.swarm.started:
-                spans[run.agent].append((run.started, run.seconds))
+                spans[run.agent, bisect(resumed, run.started)].append((run.started, run.seconds))
                 busy += run.seconds if run.purpose is not Purpose.FILLER else 0.0
         wall = sum(max(start + seconds for start, seconds in own) - min(own)[0] for own in spans.values())
         return min(1.0, busy / wall) if wall > 0 else None
+
+    def resumptions(self) -> list[EventRow]:
+        """When the swarm was opened again."""
+        return [event for event in events(self.ledger, self.tag) if event.kind == "resumed"]
 
     # -- who did it, and what people saw -----------------------------------------------------------------------
 

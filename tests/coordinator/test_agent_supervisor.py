@@ -115,6 +115,19 @@ def test_who_falls_silent_is_ended_and_replaced(site):
     assert len(site.agents) == 2
 
 
+def test_a_head_that_was_busy_takes_its_own_silence_for_nobody_elses(site):
+    """It waited for a board that was slow to come back, and asked no agent meanwhile: their answers lie there."""
+    assert site.supervisor.view()
+    site.agents[0].said = {"state": "training", "log_chunk": b"more"}
+    site.pass_time(10 * SILENCE)
+    assert not site.agents[0].killed and not site.warnings
+    site.agents[0].said = None
+    assert site.supervisor.view() == {"state": "training", "log_chunk": b"more"}, "what was heard is not lost"
+    assert site.supervisor.view() is None
+    site.pass_time(SILENCE + 1)
+    assert site.agents[0].killed
+
+
 def test_a_faulty_gpu_rests_longer_and_longer_but_is_never_given_up(site):
     pauses = []
     for _ in range(12):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarm.coordinator.ending import Ended, Ending
-from swarm.coordinator.head import _end_of, _status
+from swarm.coordinator.ending import Ended, Ending, end_of, status_of
 
 DONE, DRAINED = Ended(Ending.DONE, "8 experiments done"), Ended(Ending.DONE, "drained")
 GIVEN_UP = [Ended(Ending.GAVE_UP, f"gave up on gpu{index}: no module named mine") for index in range(3)]
@@ -25,10 +24,10 @@ GIVEN_UP = [Ended(Ending.GAVE_UP, f"gave up on gpu{index}: no module named mine"
 def test_the_end_of_a_swarm_follows_from_its_agents_and_the_board(
     agents: list[Ended], noted: str, found: Ending, expected: Ended
 ) -> None:
-    assert _end_of(agents, noted, found) == expected
+    assert end_of(agents, noted, found) == expected
 
 
 @pytest.mark.parametrize("word", ["", "drain", "now"])
 def test_only_what_should_not_have_ended_failed(word: str) -> None:
-    assert _status(word, Ending.DONE) == _status(word, Ending.EXHAUSTED) == ("finished" if not word else "stopped")
-    assert _status(word, Ending.GAVE_UP) == _status(word, Ending.HOPELESS) == "failed"
+    assert status_of(word, Ending.DONE) == status_of(word, Ending.EXHAUSTED) == ("finished" if not word else "stopped")
+    assert status_of(word, Ending.GAVE_UP) == status_of(word, Ending.HOPELESS) == "failed"

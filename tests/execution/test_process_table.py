@@ -10,6 +10,8 @@ import sys
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swarm.execution import process_table
 
@@ -73,3 +75,23 @@ def test_times_of_ps():
     assert process_table._seconds("01:02:03") == 3723
     assert process_table._seconds("2-00:00:01") == 172801
     assert process_table._seconds("12:34.56") == pytest.approx(754.56)
+
+
+def test_an_entry_is_found_whole_and_a_name_with_any_value():
+    environment = b"\0PATH=/bin\0SWARM_HEAD=12.ab\0SWARM_GUARD=/a folder\0"
+    assert process_table.holds(environment, "SWARM_HEAD=12.ab") and process_table.holds(environment, "SWARM_GUARD=")
+    for other in ("SWARM_HEAD=12.a", "HEAD=12.ab", "SWARM_HEAD=12.ab\0SWARM", "GUARD="):
+        assert not process_table.holds(environment, other)
+    assert not process_table.holds(b"", "SWARM_HEAD=12.ab")
+
+
+@given(st.binary())
+def test_whatever_ps_prints_is_read(listed):
+    process_table._environments_of_ps(listed)
+
+
+def test_what_ps_prints_of_environments_is_read_as_well():
+    listed = b"  501 /usr/bin/python3 -m x PATH=/bin SWARM_HEAD=12.ab\n7 launchd\n\n"
+    found = process_table._environments_of_ps(listed)
+    assert set(found) == {501, 7} and process_table.holds(found[501], "SWARM_HEAD=12.ab")
+    assert not process_table.holds(found[501], "SWARM_HEAD=12.a") and not process_table.holds(found[7], "SWARM_HEAD=")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from swarm import cli
 from swarm.board import trials
-from swarm.coordinator.head import _enter_ledger
+from swarm.coordinator.founding import enter_ledger
 from swarm.errors import SwarmError, UsageError
 from swarm.execution.slot import Slot
 from swarm.judge.decide import POLICIES
@@ -438,20 +438,20 @@ def runs_of(root: Path, tag: str) -> list[tuple[str, str, int, float, float | No
 
 def test_the_first_swarm_counts_it_and_the_next_does_not(tried: Plan) -> None:
     assert tried.trial is not None
-    _enter_ledger(tried, ledger_path(tried.root))
+    enter_ledger(tried, ledger_path(tried.root))
     [run] = runs_of(tried.root, "apr5")
     assert run == ("apr5-gpu0-0000.1", "measured", 1001, tried.trial.run.started, tried.trial.value)
-    _enter_ledger(replace(tried, tag="apr6"), ledger_path(tried.root))
+    enter_ledger(replace(tried, tag="apr6"), ledger_path(tried.root))
     assert runs_of(tried.root, "apr6") == [] and len(runs_of(tried.root, "apr5")) == 1
 
 
 def test_a_launcher_that_dies_while_it_founds_counts_it_later(tried: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken, pytest.raises(OSError):
         broken.setattr(trials, "record", lambda *_: (_ for _ in ()).throw(OSError("the disk is gone")))
-        _enter_ledger(tried, ledger_path(tried.root))
+        enter_ledger(tried, ledger_path(tried.root))
     with contextlib.closing(Ledger(ledger_path(tried.root))) as ledger:
         assert ledger.value("SELECT count(*) FROM swarms") == 0  # all of it or nothing
-    _enter_ledger(tried, ledger_path(tried.root))
+    enter_ledger(tried, ledger_path(tried.root))
     assert len(runs_of(tried.root, "apr5")) == 1
 
 

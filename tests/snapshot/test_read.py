@@ -15,6 +15,7 @@ from swarm.errors import UsageError
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path, open_ledger
 from swarm.ledger.swarms import newest_tag, reopen
+from swarm.ledger.transaction import of_swarm
 from swarm.records import Failure, Idea, Metrics, Run
 from swarm.snapshot.read import STALE, read_snapshot
 from swarm.snapshot.records import ExperimentView, Snapshot
@@ -58,6 +59,23 @@ def look(root: Path, now: float = 1_000_500.0, tag: str = "apr5") -> Snapshot:
 
 def by_id(snapshot: Snapshot) -> dict[str, ExperimentView]:
     return {view.id.removeprefix("apr5-"): view for view in snapshot.experiments}
+
+
+def test_the_time_between_two_lives_of_a_swarm_is_nobodys(night: Night, root: Path) -> None:
+    for number in range(2):
+        night.keep("gpu0", number, 0.99 - number / 100)
+        night.clock.tick(5.0)
+    before = look(root).train_share
+    night.clock.tick(36_000.0)
+    swarm = of_swarm(night.ledger, night.tag, night.clock.now)
+    limits, agents = (None, None, "scripted", "{}"), dict.fromkeys(night.agents, ("a device", "optimizer"))
+    reopen(night.ledger, night.tag, agents, swarm.now, *limits)
+    night.restart()
+    night.join()
+    for number in range(2, 4):
+        night.keep("gpu0", number, 0.99 - number / 100)
+    after = look(root).train_share
+    assert before and after and after > before / 2, "ten hours in which nothing ran are not the GPUs'"
 
 
 def test_a_filler_passes_the_time_and_is_no_failure_where_it_gives_way(night: Night, root: Path) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from swarm.errors import SwarmError
 from swarm.lab.chaos.faults import FAULTS
 from swarm.lab.chaos.invariants import Broken, check, given_up
@@ -21,9 +23,11 @@ from swarm.ledger.rows import ExperimentState
 from swarm.ledger.transaction import of_swarm
 
 BEGUN = (ExperimentState.DRAFTED, ExperimentState.TESTING, ExperimentState.JUDGED)
-RECOVERY = 120.0  # seconds in which a swarm must train again after a fault
-END = 300.0  # seconds in which the last experiments must come to their end
-SHUTDOWN = 30.0  # seconds in which every process must be gone
+RECOVERY = 900.0  # seconds in which a swarm must train again after a fault, on a busy machine too
+END = 1800.0  # seconds in which the last experiments must come to their end
+SHUTDOWN = 30.0  # seconds after an end in which every process must be gone
+NOTHING_LEFT = 4  # the exit code of a head that finds a limit reached
+ORPHANED = 10.0  # seconds after a kill of the head in which every process must be gone, though nobody resumes it
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Drill:
     survived: int = 0
     agent_recovery: list[float] = field(default_factory=list)
     head_recovery: list[float] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)  # processes and folders that a killed head left
+    gone_after: float | None = None  # seconds until a killed head's last process was gone
     unplanned: list[str] = field(default_factory=list)  # exits of the head that no fault explains
 
     def begin(self) -> None:
@@ -71,8 +77,24 @@ class Drill:
             begun = experiments.begun(of_swarm(ledger, TAG), *BEGUN)
         self.target.launch("--resume", "--max-experiments", str(max(1, begun)))
         self.target.wait_for_end(END)
-        if self.target.head.returncode:
+        if self.target.head.returncode not in (0, NOTHING_LEFT):
             raise SwarmError(f"the last head ended with {self.target.head.returncode}: {self.target.output[-1000:]}")
+
+    def abandon(self) -> None:
+        """The last fault: the head of a swarm that trains is killed, and nobody starts another one."""
+        self.target.launch("--resume", "--max-experiments", "1000000")
+        if self.target.trains_anew(RECOVERY) is None:
+            raise SwarmError(f"the swarm did not start to train again: {self.target.output[-1000:]}")
+        known = self.target.descendants()
+        self.target.head.kill()
+        self.target.head.wait()
+        left, self.gone_after = self.target.remains(ORPHANED, known)
+        if all("swarm.coordinator.reaper" in _named(process) for process in left):  # the last of all, once it is done
+            left, more = self.target.remains(SHUTDOWN, left)
+            self.gone_after += more
+        sessions = (Path(tempfile.gettempdir()) / "ray").glob(f"session_*_{self.target.head.pid}")
+        self.orphans = [_named(process) for process in left] + [str(path) for path in sessions]
+        self.say(f"{'head killed, for good':24}{len(self.orphans)} left after {self.gone_after:.1f} s")
 
     def _agent_hit(self, name: str) -> str:
         """The agent that must train again; "" (any) where the fault was not one agent's."""
@@ -87,7 +109,9 @@ def drill(faults: int, seed: int, agents: int, say: Callable[[str], None]) -> di
     """One flat object. `faults` that were done and `survived` of them, then what went wrong (all 0 if nothing did):
     `lost`, `counted_twice`, `stuck_claims`, `duplicates_run`, `refs_wrong`, `processes_left`; `given_up`, which is
     allowed: experiments of which the same run was lost so often that the swarm gave them up; and the longest seconds
-    until a killed agent's GPU, or a killed and resumed swarm, trained again.
+    until a killed agent's GPU, or a killed and resumed swarm, trained again. The last fault, which is none of `faults`,
+    is a kill of the head that nobody resumes: `orphans` are the processes and Ray's folders that are left of it after
+    ten seconds, `orphans_gone_s` how long the processes took.
 
     Everything happens in a temporary folder, which is kept where something was wrong.
     """
@@ -101,8 +125,10 @@ def drill(faults: int, seed: int, agents: int, say: Callable[[str], None]) -> di
             [name] = chance.choices(list(FAULTS), [weight for weight, _ in FAULTS.values()])
             done += chaos.inject(name, chance)
         chaos.finish()
-        left = chaos.target.remains(SHUTDOWN)
-        result = _result(chaos, done, check(chaos.target.root, TAG), len(left))
+        left, _ = chaos.target.remains(SHUTDOWN)
+        broken = check(chaos.target.root, TAG)
+        chaos.abandon()
+        result = _result(chaos, done, broken, [_named(process) for process in left])
     finally:
         chaos.target.end()
     if not sound(result):
@@ -114,12 +140,19 @@ def drill(faults: int, seed: int, agents: int, say: Callable[[str], None]) -> di
 
 def sound(result: dict[str, Any]) -> bool:
     """Whether nothing was lost, and the swarm survived every fault."""
-    zero = ("lost", "counted_twice", "stuck_claims", "duplicates_run", "refs_wrong", "processes_left")
+    zero = ("lost", "counted_twice", "stuck_claims", "duplicates_run", "refs_wrong", "processes_left", "orphans")
     return result["survived"] == result["faults"] and not any(result[name] for name in zero)
 
 
-def _result(chaos: Drill, done: int, broken: Broken, left: int) -> dict[str, Any]:
+def _named(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return f"{process.pid} {' '.join(process.cmdline())[:160]}"
+    return str(process.pid)
+
+
+def _result(chaos: Drill, done: int, broken: Broken, left: list[str]) -> dict[str, Any]:
     found = {name: getattr(broken, name) for name in Broken.__dataclass_fields__}
+    found |= {"processes_left": left, "orphans": chaos.orphans}
     for name, what in found.items():
         if what:
             chaos.say(f"{name}: {', '.join(what[:5])}")
@@ -133,8 +166,8 @@ def _result(chaos: Drill, done: int, broken: Broken, left: int) -> dict[str, Any
         "experiments": tested,
         "runs": runs,
         **{name: len(what) for name, what in found.items()},
-        "processes_left": left,
         "given_up": given_up(chaos.target.root),
         "agent_recovery_s": round(max(chaos.agent_recovery), 1) if chaos.agent_recovery else None,
         "head_recovery_s": round(max(chaos.head_recovery), 1) if chaos.head_recovery else None,
+        "orphans_gone_s": round(chaos.gone_after, 1) if chaos.gone_after is not None else None,
     }

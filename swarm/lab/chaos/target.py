@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -144,12 +144,21 @@ class TargetSwarm:
         except subprocess.TimeoutExpired as error:
             raise SwarmError(f"the swarm did not end within {seconds:.0f} s: {self.output[-500:]}") from error
 
-    def remains(self, seconds: float) -> list[psutil.Process]:
-        """The processes that are left of it after its end, once they had some seconds to go."""
-        deadline = time.monotonic() + seconds
-        while (left := self.processes()) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        return left
+    def descendants(self) -> list[psutil.Process]:
+        """Every process that descends from the head now, whatever became of its environment."""
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self.head.pid).children(recursive=True)
+        return []
+
+    def remains(self, seconds: float, known: Sequence[psutil.Process] = ()) -> tuple[list[psutil.Process], float]:
+        """The processes that are left of it after its end, with those `known` before, once they had some seconds to
+        go; and for how long some were left."""
+        started = time.monotonic()
+        while left := [*{*self.processes(), *filter(_lives, known)}]:
+            if time.monotonic() > started + seconds:
+                break
+            time.sleep(0.1)
+        return left, time.monotonic() - started
 
     def end(self) -> None:
         """Ends whatever is left of it, what is only being started included."""
@@ -162,6 +171,12 @@ class TargetSwarm:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
             time.sleep(0.2)
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _of(folder: str) -> Iterator[psutil.Process]:

@@ -80,5 +80,5 @@ def test_a_drill_loses_nothing(capsys):
     assert cli.main(["chaos", "--faults", "12", "--seed", "3", "--json"]) == 0, capsys.readouterr().err
     result = json.loads(capsys.readouterr().out)
     assert result["faults"] == result["survived"] == 12 and result["experiments"] > 2
-    zero = ("lost", "counted_twice", "stuck_claims", "duplicates_run", "refs_wrong", "processes_left")
+    zero = ("lost", "counted_twice", "stuck_claims", "duplicates_run", "refs_wrong", "processes_left", "orphans")
     assert not any(result[name] for name in zero)

@@ -1,0 +1,69 @@
+"""Runs a swarm in this process and its terminal: its signals, and what it ends with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from swarm.coordinator.ending import Ended
+from swarm.coordinator.head import Swarm
+from swarm.errors import SwarmError
+from swarm.launch.plan import Plan
+
+
+def run(plan: Plan, show: Callable[[Callable[[], bool]], None]) -> tuple[int, str]:
+    """Runs the swarm to its end; gives the exit code and the reason. `show(done)` draws until `done()`.
+
+    The first Ctrl-C drains, the second stops at once, a third leaves whatever happens. A closed terminal changes
+    nothing. SIGTERM stops. SwarmError, with what to type, where the head itself fails.
+    """
+    swarm = Swarm(plan)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by Ray's processes, which a closed terminal would end
+    swarm.start()
+    outcome: list[Ended | Exception] = []
+
+    def supervise() -> None:
+        try:
+            outcome.append(swarm.supervise())
+        except Exception as error:  # raised below, when the screen is free
+            outcome.append(error)
+
+    with _signals(swarm):  # only now: ray.init sets handlers of its own
+        supervisor = threading.Thread(target=supervise, name="supervisor")
+        supervisor.start()
+        show(swarm.ended.is_set)
+        supervisor.join()
+    [end] = outcome
+    if isinstance(end, Exception):
+        remedy = f"what was recorded is safe: `python -m swarm launch --tag {plan.tag} --resume`"
+        raise SwarmError(f"the head failed: {end or type(end).__name__}; {remedy}") from end
+    if swarm.word == "now":
+        return 130, end.reason
+    return (1 if end.ending.failed else 0), end.reason
+
+
+@contextlib.contextmanager
+def _signals(swarm: Swarm) -> Iterator[None]:
+    presses = 0
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses == 1:
+            swarm.drain()
+        elif presses == 2:
+            swarm.stop()
+        else:
+            os._exit(130)
+
+    wanted = {signal.SIGINT: interrupt, signal.SIGTERM: lambda *_: swarm.stop()}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
