@@ -7,8 +7,10 @@ launches with RAY_ADDRESS; one about an own Ray (its start, its death, signals) 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,9 +69,28 @@ def address_of(folder: Path, owner: int) -> str:
     return address.read_text()
 
 
+def free_ports() -> dict[str, int]:
+    """Ports for its agents: where they choose them, the raylet dies of an agent that needs 15 seconds to start."""
+    with socket.create_server(("", 0)) as one, socket.create_server(("", 0)) as other:
+        return {"metrics_agent_port": one.getsockname()[1], "runtime_env_agent_port": other.getsockname()[1]}
+
+
+def with_ports_told(start_raylet: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, where it need not wait for the agents to write down that two more ports are not used (-1)."""
+    signature = inspect.signature(start_raylet)
+
+    def started(*arguments: Any, **options: Any) -> Any:
+        told = signature.bind(*arguments, **options).arguments
+        for name in ("dashboard_agent_listen_port", "metrics_export_port"):
+            Path(told["session_dir"], f"{name}_{told['node_id']}").write_text("-1")
+        return start_raylet(*arguments, **options)
+
+    return started
+
+
 def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
-    """The same question, asked until it is answered: Ray gives its start up after 30 seconds, which a busy machine
-    needs."""
+    """The same question, asked until it is answered or one of Ray's processes has died: Ray gives its start up after 30
+    seconds, which a busy machine needs."""
 
     def asked(*arguments: Any, **options: Any) -> Any:
         until = time.monotonic() + PATIENCE
@@ -77,7 +98,8 @@ def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return ask(*arguments, **options)
             except RuntimeError:  # not there yet
-                if time.monotonic() > until:
+                dead = [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+                if dead or time.monotonic() > until:
                     raise
                 time.sleep(0.2)
 
@@ -90,7 +112,8 @@ def main(folder: Path, owner: psutil.Process) -> None:
 
     for module, name in ((services, "get_node"), (node, "wait_for_persisted_port")):
         setattr(module, name, patient(getattr(module, name)))
-    cluster = Cluster(initialize_head=True, head_node_args=HEAD)
+    services.start_raylet = with_ports_told(services.start_raylet)
+    cluster = Cluster(initialize_head=True, head_node_args=HEAD | free_ports())
     (folder / "ray-address.tmp").write_text(cluster.address)
     (folder / "ray-address.tmp").rename(folder / "ray-address")
     while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
