@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -106,17 +107,32 @@ def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
+def lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def end_with(owner: psutil.Process, started: threading.Event) -> None:
+    """Ends a start that nobody waits for any more."""
+    while lives(owner) and not started.is_set():
+        time.sleep(0.5)
+    if not started.is_set():
+        os.killpg(0, signal.SIGKILL)
+
+
 def main(folder: Path, owner: psutil.Process) -> None:
     from ray._private import node, services  # not in every test process
     from ray.cluster_utils import Cluster
 
+    started = threading.Event()
+    threading.Thread(target=end_with, args=(owner, started), daemon=True).start()
     for module, name in ((services, "get_node"), (node, "wait_for_persisted_port")):
         setattr(module, name, patient(getattr(module, name)))
     services.start_raylet = with_ports_told(services.start_raylet)
     cluster = Cluster(initialize_head=True, head_node_args=HEAD | free_ports())
+    started.set()
     (folder / "ray-address.tmp").write_text(cluster.address)
     (folder / "ray-address.tmp").rename(folder / "ray-address")
-    while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
+    while lives(owner):
         time.sleep(0.5)
     cluster.shutdown()
 
