@@ -26,6 +26,9 @@ settings.load_profile("any-machine")  # a machine that is slow is no fault of th
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Who thinks where a test does not say: never a program that happens to be installed here, or a key that is set.
+os.environ["SWARM_RESEARCHER"] = "sweep"
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """How many tests `-n auto` runs at a time: they wait for processes more than they compute."""

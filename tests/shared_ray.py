@@ -7,10 +7,13 @@ launches with RAY_ADDRESS; one about an own Ray (its start, its death, signals) 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,9 +70,28 @@ def address_of(folder: Path, owner: int) -> str:
     return address.read_text()
 
 
+def free_ports() -> dict[str, int]:
+    """Ports for its agents: where they choose them, the raylet dies of an agent that needs 15 seconds to start."""
+    with socket.create_server(("", 0)) as one, socket.create_server(("", 0)) as other:
+        return {"metrics_agent_port": one.getsockname()[1], "runtime_env_agent_port": other.getsockname()[1]}
+
+
+def with_ports_told(start_raylet: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, where it need not wait for the agents to write down that two more ports are not used (-1)."""
+    signature = inspect.signature(start_raylet)
+
+    def started(*arguments: Any, **options: Any) -> Any:
+        told = signature.bind(*arguments, **options).arguments
+        for name in ("dashboard_agent_listen_port", "metrics_export_port"):
+            Path(told["session_dir"], f"{name}_{told['node_id']}").write_text("-1")
+        return start_raylet(*arguments, **options)
+
+    return started
+
+
 def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
-    """The same question, asked until it is answered: Ray gives its start up after 30 seconds, which a busy machine
-    needs."""
+    """The same question, asked until it is answered or one of Ray's processes has died: Ray gives its start up after 30
+    seconds, which a busy machine needs."""
 
     def asked(*arguments: Any, **options: Any) -> Any:
         until = time.monotonic() + PATIENCE
@@ -77,23 +99,40 @@ def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return ask(*arguments, **options)
             except RuntimeError:  # not there yet
-                if time.monotonic() > until:
+                dead = [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+                if dead or time.monotonic() > until:
                     raise
                 time.sleep(0.2)
 
     return asked
 
 
+def lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def end_with(owner: psutil.Process, started: threading.Event) -> None:
+    """Ends a start that nobody waits for any more."""
+    while lives(owner) and not started.is_set():
+        time.sleep(0.5)
+    if not started.is_set():
+        os.killpg(0, signal.SIGKILL)
+
+
 def main(folder: Path, owner: psutil.Process) -> None:
     from ray._private import node, services  # not in every test process
     from ray.cluster_utils import Cluster
 
+    started = threading.Event()
+    threading.Thread(target=end_with, args=(owner, started), daemon=True).start()
     for module, name in ((services, "get_node"), (node, "wait_for_persisted_port")):
         setattr(module, name, patient(getattr(module, name)))
-    cluster = Cluster(initialize_head=True, head_node_args=HEAD)
+    services.start_raylet = with_ports_told(services.start_raylet)
+    cluster = Cluster(initialize_head=True, head_node_args=HEAD | free_ports())
+    started.set()
     (folder / "ray-address.tmp").write_text(cluster.address)
     (folder / "ray-address.tmp").rename(folder / "ray-address")
-    while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
+    while lives(owner):
         time.sleep(0.5)
     cluster.shutdown()
 

@@ -188,6 +188,6 @@ def test_the_result_file_says_what_was_used(rig):
 def test_what_a_trainer_leaves_behind_is_gone_before_the_referee_comes(rig, referee, stubborn):
     rig.referee = f"import os\nassert not [p for p in os.listdir({str(rig.folder / 'pids')!r}) if alive(p)]\n" + referee
     rig.referee = "def alive(pid): return os.path.exists(f'/proc/{pid}/exe')\n" + rig.referee
-    trains = stubborn.rpartition("time.sleep(60)")[0]
+    trains = stubborn.rpartition("time.sleep(600)")[0]
     run = rig.run(trains + 'pathlib.Path(os.environ["SWARM_RUN_DIR"], "model.pt").write_text("3")')
     assert run.metrics and run.metrics.value == 3.0 and gone(rig)

@@ -461,9 +461,10 @@ def test_what_ran_on_a_damaged_order_is_ended_and_forgotten(rig, stubborn):
     asyncio.run(scenario())
 
 
+@pytest.mark.long  # its guard has ten seconds to start in, and is waited for as long
 def test_a_guard_that_hangs_is_ended_when_its_time_is_over(rig, stubborn, monkeypatch):
-    monkeypatch.setattr(runner_module, "UNHEARD", 1.0)
-    rig.limits = replace(rig.limits, wall=0.5)
+    monkeypatch.setattr(runner_module, "UNHEARD", 7.0)
+    rig.limits = replace(rig.limits, wall=5.0)
 
     async def scenario():
         running = asyncio.create_task(rig.start(rig.runner(), "import time; time.sleep(60)"))

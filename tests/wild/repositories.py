@@ -53,16 +53,16 @@ class Wild:
         except UsageError as error:
             return str(error)
 
-    def launch(self, folder: Path, *flags: str, ray: str = "") -> subprocess.CompletedProcess[str]:
-        """A swarm of the three ideas, as a user starts it; or on a simulated GPU of the Ray at this address. The better
-        idea comes last: all are written against the untouched code."""
+    def launch(self, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+        """A swarm of the three ideas, as a user starts it. The better one comes last: all are written against the
+        untouched code."""
         ideas = sorted(self.expected["ideas"], key=lambda idea: "better" in idea)
         steps = [{key: idea[key] for key in ("title", "path", "replace")} for idea in ideas]
         script = folder / f"{self.name}.json"
         script.write_text(json.dumps({"steps": steps}))
         words = ["--tag", "apr5", "--agents", "1", "--max-experiments", "3"]
         words += ["--researcher", "scripted", "--script", str(script), *flags]
-        return self.swarm("launch", *words, *(("--device", "sim", "--address", ray) if ray else ()))
+        return self.swarm("launch", *words)
 
     def swarm(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
