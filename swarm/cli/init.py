@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swarm.cli.answers import LISTED, SETTINGS, Answer, ask, guess, refuse, shown
 from swarm.cli.options import add_verb, root_of
-from swarm.cli.output import console
+from swarm.cli.output import console, print_json
 from swarm.errors import SwarmError, UsageError
 
 if TYPE_CHECKING:
@@ -22,16 +25,12 @@ if TYPE_CHECKING:
     from swarm.project.project import Project
     from swarm.project.settings import Config
 
-SETTINGS = "swarm.toml"
 _AFTER_THE_RUN = ("metric", "direction")  # what a run's output helps to answer
-_LISTED = 9  # candidates and names that are shown
 UNKNOWN = "(not known yet)"  # the metric, before it is asked for
-
-Answer = Callable[["Question"], "Found"]
 
 
 def add_to(verbs: Any) -> None:
-    parser = add_verb(verbs, init)
+    parser = add_verb(verbs, init, json=True)
     add = parser.add_argument
     add("--example", metavar="NAME", help="start from nothing: vision, function-speed, prompt or cpp")
     add("--yes", action="store_true", help="take the best guess for what is not clear, and say so")
@@ -40,18 +39,26 @@ def add_to(verbs: Any) -> None:
 
 def init(options: argparse.Namespace) -> int:
     """Looks at a repository, runs it, asks, and writes its swarm.toml."""
-    if options.example:
-        return _start_from(options.example, Path(options.directory))
+    aside = contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext()
+    with aside:  # what people read; programs get one object in the end
+        told = _start_from(options) if options.example else _start_in(options)
+    if options.json:
+        print_json(told)
+    return 0
+
+
+def _start_in(options: argparse.Namespace) -> dict[str, Any]:
+    """What was written, and of what, as values."""
     from swarm.cli.trial import show_end
     from swarm.project.project import project_from, settings_file
-    from swarm.project.writing import program_text, settings_text
 
     root = root_of(options)
     if name := settings_file(root):
         raise UsageError(f"{root} has its settings in {name} already: `python -m swarm launch --dry-run` shows them")
-    answer = _guess if options.yes else _ask if sys.stdin.isatty() and sys.stdout.isatty() else _refuse
+    asks = sys.stdin.isatty() and sys.stdout.isatty() and not options.json
+    answer = guess if options.yes else ask if asks else refuse
     # Whoever cannot be asked is refused before the run, not after it.
-    said = _settled(root, {}, answer, but=() if answer is _refuse else _AFTER_THE_RUN)
+    said = _settled(root, {}, answer, but=() if answer is refuse else _AFTER_THE_RUN)
     trial = None if options.no_run else _tried(root, said)
     said = _settled(root, said, lambda question: answer(_with_values(question, trial)))
     console().print(_table(said))
@@ -59,17 +66,34 @@ def init(options: argparse.Namespace) -> int:
     if trial and (problem := _refusal_of(trial, project)):
         show_end(trial)
         raise problem
-    (root / SETTINGS).write_text(settings_text(said), encoding="utf-8")
-    print(f"wrote {SETTINGS}: every line says where it comes from")
-    if not (root / project.program).exists():
-        others = [name for name in (trial.found if trial else ()) if name != project.metric]
-        text = program_text(project, trial.phases.whole if trial else None, others, _knobs(root, project))
-        (root / project.program).write_text(text, encoding="utf-8")
-        print(f"wrote {project.program}: say there what you know of the problem")
+    if trial and trial.value is None and project.checks:  # its metric was not known: it is run once more, and checked
+        trial = _tried(root, said)
+    written = _write(root, project, said, trial)
+    if trial and (problem := _broken(trial, project)):
+        raise problem
     if trial:
         _keep(root, trial)
     print("next:  python -m swarm launch --dry-run     the plan\n       python -m swarm launch --hours 8")
-    return 0
+    return {
+        "project": {key: {"value": found.value, "origin": found.origin} for key, found in said.items()},
+        "written": written,
+        "run": trial and {"seconds": trial.phases.whole, "printed": _finite(trial.found)},
+    }
+
+
+def _write(root: Path, project: Project, said: Mapping[str, Found], trial: Trial | None) -> list[str]:
+    """Writes the settings and, where there is none, a program; the names of what it wrote."""
+    from swarm.project.writing import program_text, settings_text
+
+    (root / SETTINGS).write_text(settings_text(said), encoding="utf-8")
+    print(f"wrote {SETTINGS}: every line says where it comes from")
+    if (root / project.program).exists():
+        return [SETTINGS]
+    others = [name for name in (trial.found if trial else ()) if name != project.metric]
+    text = program_text(project, trial.phases.whole if trial else None, others, _knobs(root, project))
+    (root / project.program).write_text(text, encoding="utf-8")
+    print(f"wrote {project.program}: say there what you know of the problem")
+    return [SETTINGS, project.program]
 
 
 # -- the run -------------------------------------------------------------------------------------------------------
@@ -126,6 +150,20 @@ def _refusal_of(trial: Trial, project: Project) -> SwarmError | None:
     return None
 
 
+def _broken(trial: Trial, project: Project) -> SwarmError | None:
+    """What keeps the untouched code itself from being kept, such as checks that fail on it."""
+    from swarm.launch.trial import refusal
+
+    return refusal(trial, project) if trial.run.failure is None else None
+
+
+def _finite(values: Mapping[str, object]) -> dict[str, object]:
+    """As JSON can hold them."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
+
+
 def _with_values(question: Question, trial: Trial | None) -> Question:
     """The question with what the run printed: a number beside each name, and names that nothing else had shown."""
     from swarm.project.found import Found
@@ -145,12 +183,10 @@ def _with_values(question: Question, trial: Trial | None) -> Question:
 
 
 def _listed_values(values: Mapping[str, object]) -> str:
-    shown = [
+    each = [
         f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}" for name, value in values.items()
     ]
-    return (
-        ", ".join(shown[:_LISTED]) + (f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else "") or "nothing"
-    )
+    return ", ".join(each[:LISTED]) + (f" and {len(each) - LISTED} more" if len(each) > LISTED else "") or "nothing"
 
 
 def _knobs(root: Path, project: Project) -> list[str]:
@@ -166,11 +202,12 @@ def _knobs(root: Path, project: Project) -> list[str]:
 # -- from nothing --------------------------------------------------------------------------------------------------
 
 
-def _start_from(example: str, folder: Path) -> int:
+def _start_from(options: argparse.Namespace) -> dict[str, Any]:
     """An example's files in a folder; one that is in no repository becomes one, with one commit."""
     from swarm.history.founding import found_repository, is_in_repository
     from swarm.project.example import copy_example
 
+    example, folder = options.example, Path(options.directory)
     if not folder.is_dir():
         raise UsageError(f"-C {folder}: there is no such folder")
     files = copy_example(example, folder)
@@ -181,7 +218,7 @@ def _start_from(example: str, folder: Path) -> int:
         found_repository(folder, files, f"The example {example}")
         print("made a git repository with them in one commit")
     print("next:  python -m swarm launch --max-experiments 6")
-    return 0
+    return {"example": example, "written": [str(file) for file in files]}
 
 
 # -- what is said, and by whom -------------------------------------------------------------------------------------
@@ -211,64 +248,5 @@ def _table(said: Mapping[str, Found]) -> Table:
     for style in ("bold", "", "dim"):
         table.add_column(style=style, overflow="fold")
     for key, found in said.items():
-        table.add_row(key, Text(clean(_shown(found.value))), Text(clean(found.origin)))
+        table.add_row(key, Text(clean(shown(found.value))), Text(clean(found.origin)))
     return table
-
-
-def _guess(question: Question) -> Found:
-    """The best candidate, said aloud. UsageError where there is none: a wrong coin flip would lose a night."""
-    if not question.candidates or not question.guessable:
-        from swarm.project.project import answer_line
-
-        others = [_shown(found.value) for found in question.candidates[1:_LISTED]]
-        also = f" (or {', '.join(others)})" if others and question.key != "direction" else ""
-        raise UsageError(
-            f"{question.text}; nothing can be guessed: say `{answer_line(question)}`{also} in a {SETTINGS}"
-        )
-    best = question.candidates[0]
-    print(f"guessed: {question.key} = {_shown(best.value)} ({best.origin})")
-    return best._replace(origin=f"guessed: {best.origin}")
-
-
-def _refuse(question: Question) -> Found:
-    candidates = ", ".join(f"{_shown(found.value)} ({found.origin})" for found in question.candidates[:_LISTED])
-    there = f": {candidates}" if candidates else ""
-    raise UsageError(f"{question.text}{there}; answer in a terminal, with --yes, or as `{question.key}` in {SETTINGS}")
-
-
-def _ask(question: Question) -> Found:
-    """A person's choice: a number of the list, or a value of their own."""
-    from swarm.project.found import Found
-    from swarm.project.project import read_answer
-
-    print(f"\n{question.text}")
-    listed = question.candidates[:_LISTED]
-    for number, found in enumerate(listed, 1):
-        print(f"  {number}  {_shown(found.value)}  ({found.origin})")
-    while True:
-        typed = _typed(f"{question.key}{f' [1 to {len(listed)}, or type it]' if listed else ''}: ")
-        if typed.isdigit() and 1 <= int(typed) <= len(listed):
-            return listed[int(typed) - 1]._replace(origin="chosen")
-        try:
-            if typed:
-                return Found(read_answer(question.key, typed), "typed")
-        except UsageError as error:
-            print(error)
-
-
-def _typed(prompt: str) -> str:
-    try:
-        return input(prompt).strip()
-    except EOFError as error:
-        raise UsageError("no answer was given, and nothing was written") from error
-
-
-def _shown(value: object) -> str:
-    match value:
-        case str():
-            return value
-        case float():
-            return f"{value:g}"
-        case Sequence():
-            return " ".join(map(str, value))
-    return str(value)

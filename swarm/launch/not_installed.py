@@ -5,6 +5,7 @@ Asked of the trial run alone: an experiment that lacks a package brought a new d
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from swarm.execution.closed import Place, remedy
+from swarm.execution.named_paths import words
 from swarm.execution.spec import Spec
 from swarm.project.environment import FOLDERS, own_environment, same
 from swarm.project.project import Project
@@ -22,6 +24,13 @@ from swarm.records import Failure, Run
 _MODULE = re.compile(r"(?:(?P<python>/\S*python[\d.]*): )?No module named ['\"]?(?P<name>\w{1,100})")
 _NODE = re.compile(r"Cannot find (?:module|package) ['\"](?P<name>(?:@[\w.-]+/)?[\w.-]{1,100})[/'\"]")
 _PROGRAM = re.compile(r"(?:^|[\s:])(?P<name>[\w.+-]{1,60}): (?:command )?not found")
+_ABSENT = re.compile(
+    r"no such file|not found|missing|does(?: not|n't) exist|cannot (?:find|open)|ENOENT", re.IGNORECASE
+)
+_DATA = re.compile(
+    r"\.(?:csv|tsv|parquet|feather|npy|npz|h5|hdf5|pkl|pickle|jsonl?|zip|gz|zst|bin|pt|pth|safetensors|gguf|db|sqlite3?|arrow"
+    r"|txt|wav|png|jpe?g)$"
+)
 _INTERPRETER = re.compile(r"(?<![\w./-])(?:\S*/)?python(?:3(?:\.\d+)?)?(?![\w.-])")
 _DISTRIBUTIONS = {  # packages that are imported under another name than they are installed by
     "bs4": "beautifulsoup4",
@@ -51,7 +60,7 @@ def what_helps(run: Run, spec: Spec, project: Project) -> str:
         return ""
     place = Place.of(spec, project)
     text = f"{run.log_tail}\n{run.reason}"
-    return remedy(text, place) or not_installed(text, place)
+    return remedy(text, place) or not_installed(text, place) or not_there(text, place)
 
 
 def not_installed(tail: str, place: Place) -> str:
@@ -61,6 +70,29 @@ def not_installed(tail: str, place: Place) -> str:
             if (match := pattern.search(line)) and (found := explain(match, place)):
                 return found
     return ""
+
+
+def not_there(tail: str, place: Place) -> str:
+    """One line about the last path in a log that neither the run nor the checkout has: data, or an environment."""
+    for line in reversed([line[:400] for line in tail.splitlines()[-60:]]):
+        for word in words(line) if place.root and _ABSENT.search(line) else ():
+            name = _in_repository(word, place)
+            if not name or (place.root / name).exists():
+                continue
+            if name.split("/")[0] in FOLDERS:
+                return f"{word} is not there: make the repository's own environment in {place.root} first"
+            if _DATA.search(name) and "/" in name:
+                return (
+                    f"{name} is not in your checkout either: download or make it first, as its people say, and say"
+                    f' include = ["{name.split("/")[0]}"] if git does not hold it'
+                )
+    return ""
+
+
+def _in_repository(word: str, place: Place) -> str:
+    """A word as a path below the run's copy; "" for what lies elsewhere."""
+    path = Path(os.path.normpath(place.copy / word))
+    return path.relative_to(place.copy).as_posix() if path.is_relative_to(place.copy) and path != place.copy else ""
 
 
 def _python_package(match: re.Match[str], place: Place) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -152,8 +153,12 @@ def _resolved(sight: Sight, run: Run, path: str) -> Found | Question | None:
             return None
         if argv[0] == "just" and len(argv) == 2 and (line := line_of_just(sight.root, argv[1])):
             return _resolved(sight, Run(line, run.strength), f"{path} (just {argv[1]})")
-        lacks = argv[0].startswith("./") and not (sight.root / argv[0]).is_file()
-        return None if lacks else Found(argv, f"named by {path}")
+        script = sight.root / argv[0] if argv[0].startswith("./") else None
+        if script and not script.is_file():
+            return None
+        if script and not os.access(script, os.X_OK):  # people make it executable first, and a run's copy is not
+            argv = (*session.script_command(sight.root, argv[0]), *argv[1:])
+        return Found(argv, f"named by {path}")
     beside = str(PurePosixPath(path).parent / words[0]) if words and words[0] != "-m" else ""
     if beside and (sight.root / beside).is_file():  # a text names the files of its own folder
         words = (beside, *words[1:])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -22,9 +24,10 @@ CLEAR = "DEPTH = 3\nprint(f'val_loss: {(DEPTH - 5) ** 2 + 0.25}')\nprint('rows: 
 UNCLEAR = "DEPTH = 3\nprint(f'fitzroy: {DEPTH * 1.5}')\nprint(f'quux: {DEPTH + 0.25}')\n"
 
 
-def repository(folder: Path, code: str) -> Path:
+def repository(folder: Path, code: str, others: dict[str, str] | None = None) -> Path:
     folder.mkdir()
-    (folder / "train.py").write_text(code)
+    for name, text in {"train.py": code, **(others or {})}.items():
+        (folder / name).write_text(text)
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
         git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgSign=false", *arguments]
         subprocess.run(git, cwd=folder, check=True)
@@ -84,12 +87,72 @@ def test_without_a_terminal_nothing_is_asked_run_or_written(tmp_path: Path) -> N
 
 
 def test_yes_takes_the_best_guess_and_says_so(tmp_path: Path) -> None:
-    root = repository(tmp_path / "guessed", UNCLEAR)
+    root = repository(
+        tmp_path / "guessed", "DEPTH = 3\nprint(f'val_acc: {DEPTH / 4}')\nprint(f'val_f1: {DEPTH / 5}')\n"
+    )
     done = init(root, "--yes")
-    if done.returncode == 0:
-        assert "guessed: metric" in done.stdout and "guessed" in (root / "swarm.toml").read_text()
-    else:
-        assert "nothing can be guessed" in done.stderr and not (root / "swarm.toml").exists()
+    assert done.returncode == 0, done.stderr
+    assert "guessed: metric = val_acc (0.75 in the run; printed by train.py)" in done.stdout
+    assert "(guessed: 0.75 in the run; printed by train.py)" in " ".join(
+        (root / "swarm.toml").read_text().split("\n# ")
+    )
+    project = load_project(root)
+    assert (project.metric, project.direction) == ("val_acc", "higher")
+
+
+def test_yes_guesses_nothing_that_nothing_speaks_for(tmp_path: Path) -> None:
+    root = repository(tmp_path / "unclear", UNCLEAR)
+    done = init(root, "--yes")
+    assert done.returncode == 2 and "guessed: metric = fitzroy" in done.stdout
+    assert 'nothing can be guessed: say `direction = "lower" or "higher"` in a swarm.toml' in done.stderr
+    assert sorted(path.name for path in root.iterdir() if path.name != ".swarm") == [".git", "train.py"]
+
+
+def test_programs_get_one_object(tmp_path: Path) -> None:
+    root = repository(tmp_path / "clear", CLEAR)
+    done = init(root, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["project"]["metric"] == {"value": "val_loss", "origin": "printed by train.py"}
+    assert told["written"] == ["swarm.toml", "program.md"] and told["run"]["printed"]["val_loss"] == 4.25
+    assert "wrote swarm.toml" in done.stderr
+    (root / "swarm.toml").unlink()
+    unclear = repository(tmp_path / "unclear", UNCLEAR)
+    done = init(unclear, "--json")
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("code", [CLEAR, UNCLEAR.replace("fitzroy", "val_acc").replace("quux", "val_f1")])
+def test_checks_that_fail_on_the_untouched_code_are_told(code: str, tmp_path: Path) -> None:
+    """Whether the metric is known before the run or asked after it."""
+    root = repository(tmp_path / "checked", code, {"autoresearch.checks.sh": "echo two tests fail\nexit 1\n"})
+    done = init(root, "--yes")
+    assert done.returncode == 2, done.stdout
+    assert "fails the project's checks" in done.stderr and "two tests fail" in done.stderr
+    assert "checks" in (root / "swarm.toml").read_text(), "which is where they can be changed"
+    assert "next:" not in done.stdout
+
+
+def test_ctrl_c_ends_the_run_and_writes_nothing(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    lines = "import pathlib, time\nDEPTH = 3\npathlib.Path('here').touch()\nprint('up', flush=True)\ntime.sleep(900)\n"
+    code = lines + CLEAR
+    root = repository(tmp_path / "long", code)
+    environ = {**os.environ, "SWARM_DEVICE": "cpu", "SWARM_AGENTS": "1"}
+    with started.open("w") as output:
+        running = subprocess.Popen(
+            command(root), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environ,
+            start_new_session=True,
+        )  # fmt: skip
+    end = time.monotonic() + 600
+    while not list(root.glob(".swarm/_trial/**/run/**/here")):
+        assert running.poll() is None and time.monotonic() < end, started.read_text()
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(600) == 130, started.read_text()
+    assert "the run was ended, and nothing was written" in started.read_text()
+    assert sorted(path.name for path in root.iterdir() if path.name != ".swarm") == [".git", "train.py"]
+    assert not list(root.glob(".swarm/_trial/**/run/**/here"))
 
 
 def test_a_person_is_asked_with_what_the_run_printed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from swarm import cli
 from swarm.execution.closed import Place
-from swarm.launch.not_installed import not_installed
+from swarm.launch.not_installed import not_installed, not_there
 from tests.launch.repositories import FINE, SETTINGS, repository
 
 LACKS = "ModuleNotFoundError: No module named 'nonesuch.core'"
@@ -81,12 +81,39 @@ def test_packages_of_node_and_programs(place: Place, line: str, said: str) -> No
     assert found.startswith(said) and bool(found) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "FileNotFoundError: Missing dataset file: data/train.parquet or data/train.csv",
+            "data/train.parquet is not in",
+        ),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: 'corpus/a.txt'",
+            "corpus/a.txt is not in your checkout",
+        ),
+        (
+            "make: .venv/bin/python: No such file or directory",
+            ".venv/bin/python is not there: make the repository's own",
+        ),
+        ("FileNotFoundError: No such file or directory: '/elsewhere/a.csv'", ""),
+        ("FileNotFoundError: No such file or directory: 'src/lib'", ""),
+        ("KeyError: 'data/train.csv'", ""),
+    ],
+)
+def test_what_the_checkout_lacks_too_is_to_be_brought(place: Place, line: str, said: str) -> None:
+    found = not_there(f"started\n{line}\n", place)
+    assert found.startswith(said) and bool(found) == bool(said)
+
+
 @given(
     st.text(max_size=80), st.sampled_from(["No module named '{}'", "{}: not found", "Cannot find package '{}'", "{}"])
 )
 @settings(max_examples=60, deadline=None)
 def test_whatever_a_log_says_is_no_error(text: str, form: str) -> None:
-    assert "\n" not in not_installed(form.replace("{}", text), Place(Path("/x"), Path("/x"), {}, ("python", "a.py")))
+    place = Place(Path("/x"), Path("/x"), {}, ("python", "a.py"))
+    for said in (not_installed(form.replace("{}", text), place), not_there(form.replace("{}", text), place)):
+        assert "\n" not in said
 
 
 def test_a_launch_says_it_and_not_that_the_code_is_to_be_mended(

@@ -507,6 +507,14 @@ def test_a_remark_that_a_text_leaves_open_is_filled_in(tmp_path: Path) -> None:
     assert found["command"] == ("{python}", "go.py", "--note", "swarm", "--tag", "swarm")
 
 
+def test_a_script_that_is_not_executable_is_run_by_what_its_first_line_names(tmp_path: Path) -> None:
+    text = "Only edit `a.py`. Run: `./go.sh --all > run.log`\n"
+    files(tmp_path, {"program.md": text, "a.py": "", "go.sh": "python a.py"})
+    assert seen(tmp_path)[0]["command"] == ("bash", "./go.sh", "--all")
+    (tmp_path / "go.sh").chmod(0o755)
+    assert seen(tmp_path)[0]["command"] == ("./go.sh", "--all")
+
+
 def test_what_fetches_is_no_command(tmp_path: Path) -> None:
     texts = {"README.md": "Run `python scripts/fetch_set.py`.\n", "scripts/fetch_set.py": "print(f'rows: {n:d}')\n"}
     texts |= {"pipeline.py": "", "Makefile": "bench-setup:\n\tpip install x\n"}
