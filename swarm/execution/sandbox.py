@@ -27,6 +27,13 @@ from swarm.execution.probe import ProbeError, probe
 from swarm.project.environment import is_environment
 
 LONG = 50_000  # characters of rules, above which they are in a file
+# Bubblewrap with rules from a file, by a descriptor that is free: those of a measurement are inherited.
+_FROM_FILE = """
+import os, sys
+rules = os.open(sys.argv[1], os.O_RDONLY)
+os.set_inheritable(rules, True)
+os.execvp("bwrap", ["bwrap", "--args", str(rules), "--", *sys.argv[2:]])
+"""
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 _DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
 _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
@@ -115,7 +122,7 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
     if sum(map(len, words)) < LONG:
         return [*words, "--"]
     given = _kept("\0".join(words[1:]), bounds.blanks)
-    return ["/bin/sh", "-c", 'exec bwrap --args 9 -- "$@" 9<"$0"', given]
+    return [sys.executable, "-I", "-S", "-c", _FROM_FILE, given]
 
 
 def _landlock(bounds: Bounds) -> list[str]:
