@@ -61,7 +61,7 @@ def enter(rules: dict[str, list[str]]) -> None:
     attributes = struct.pack("=QQQ", EVERYTHING, 0, scope)
     ruleset = _done(system.syscall(CREATE_RULESET, attributes, len(attributes), 0))
     hidden = closed | secret
-    above = {path[:end] or "/" for path in hidden for end, letter in enumerate(path) if letter == "/"}
+    above = _above(hidden)
     _open(ruleset, "/", hidden, above, listed=False)
     for path in map(os.path.realpath, rules["readable"]):
         _open(ruleset, path, hidden - ({path} & closed - secret), above, listed=True)
@@ -72,6 +72,11 @@ def enter(rules: dict[str, list[str]]) -> None:
     _done(system.syscall(RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
     _unplug(system, (UNIX, NETLINK, INTERNET, INTERNET_6) if rules["network"] else (UNIX, NETLINK))
+
+
+def _above(paths: Set[str]) -> Set[str]:
+    """All folders that any of these paths lies in."""
+    return {path[:end] or "/" for path in paths for end, letter in enumerate(path) if letter == "/"}
 
 
 def _open(ruleset: int, path: str, hidden: Set[str], above: Set[str], listed: bool) -> None:

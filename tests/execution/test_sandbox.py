@@ -283,7 +283,8 @@ def test_a_dead_mount_closes_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(os, "fstat", asked)
     monkeypatch.setattr(os, "scandir", listed)
     monkeypatch.setattr(landlock, "_done", lambda result: result)
-    landlock._open(-1, str(tmp_path), {str(tmp_path / name) for name in ("way/secret", "dead/secret")}, listed=False)
+    hidden = {str(tmp_path / name) for name in ("way/secret", "dead/secret")}
+    landlock._open(-1, str(tmp_path), hidden, landlock._above(hidden), listed=False)
     landlock._allow(-1, str(tmp_path / "dead"), landlock.READ)
     assert set(opened) == {(tmp_path / name).stat().st_ino for name in ("beside", "way/open")}
 
