@@ -88,16 +88,28 @@ class Sandbox:
             for path in map(Path.resolve, credentials(home, os.environ))
             if path not in named and any(map(path.is_relative_to, opened.values()))
         ]
+        places = (*map(Path, _PRIVATE), *self.hidden, home)
+        closed = tuple(path for path in places if path.is_dir() and path != Path("/"))
+        seen = (*opened.values(), *writable)
+        sources = (path for path in closed_sources(self.held_out, seen) if _is_visible(path, closed, seen))
         return Bounds(
-            tuple(path for path in (*map(Path, _PRIVATE), *self.hidden, home) if path.is_dir() and path != Path("/")),
+            closed,
             tuple(opened),
-            (*self.held_out, *closed_sources(self.held_out, (*opened.values(), *writable)), *filter(Path.is_dir, keys)),
+            (*self.held_out, *sources, *filter(Path.is_dir, keys)),
             tuple(path for path in keys if path.is_file()),
             writable,
             self.blanks,
             self.network,
             self.above,
         )
+
+
+def _is_visible(path: Path, closed: Iterable[Path], opened: Iterable[Path]) -> bool:
+    """Whether a path could be read inside: of the places that it lies in, the deepest decides."""
+    depths = [
+        max((len(place.parts) for place in kind if path.is_relative_to(place)), default=0) for kind in (closed, opened)
+    ]
+    return depths[1] >= depths[0]
 
 
 def _bubblewrap(bounds: Bounds) -> list[str]:
