@@ -136,7 +136,10 @@ def held(library: prepare.Corpus, tmp_path_factory: pytest.TempPathFactory) -> t
     trained = {line.strip() for text in splits["train"] for line in text.splitlines()}
     texts = (text for split in ("val", "test") for text in splits[split])
     lines = {line.strip() for text in texts for line in text.splitlines() if len(line.strip()) >= LONG} - trained
-    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in listed]
+    programs = [name for name in listed if name.endswith("__main__.py")]  # importing them would run them
+    modules = [
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in listed if name not in programs
+    ]
     path = tmp_path_factory.mktemp("told") / "told.json"
     path.write_text(json.dumps([listed, modules, sorted(lines)]))
     return path, len(lines)
