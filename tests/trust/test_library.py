@@ -25,7 +25,7 @@ from swarm.project.project import load_project
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 40  # characters of a line that says where it is from
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 # What each cheat does with `files`, the held-out files' paths below a library, to print what it got.
 CHEATS = {
