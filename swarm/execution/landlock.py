@@ -42,9 +42,11 @@ PRIVATE, BIND = 0x44000, 0x5000  # of mount(2), with all mounts below
 OWN_SPACES = 0x10000000 | 0x00020000 | 0x08000000  # of unshare(2): users, mounts, shared memory
 UNIX, INTERNET, INTERNET_6, NETLINK = 1, 2, 10, 16  # families of sockets
 IO_URING_SETUP = 425  # a call that could open one in secret
-MACHINES = {  # as seccomp names them, where socket(2) is, and System V's shared memory, semaphores, messages, mq_open
-    "x86_64": (0xC000003E, 41, (29, 30, 31, *range(64, 72), 220, 240)),
-    "aarch64": (0xC00000B7, 198, (180, *range(186, 198))),
+SETXATTRAT = 463
+MACHINES = {  # as seccomp names them; socket(2); prlimit64; what is refused: System V's shared memory, semaphores and
+    # messages, mq_open, the kernel's keyrings, and attributes of files, all of which outlive a run
+    "x86_64": (0xC000003E, 41, 302, (29, 30, 31, *range(64, 72), 188, 189, 190, 220, 240, 248, 249, 250)),
+    "aarch64": (0xC00000B7, 198, 261, (5, 6, 7, 180, *range(186, 198), 217, 218, 219)),
 }
 
 
@@ -103,7 +105,7 @@ def enter(rules: dict[str, list[str]]) -> None:
     attributes = struct.pack("=QQQ", EVERYTHING, 0, scope)
     ruleset = _done(system.syscall(CREATE_RULESET, attributes, len(attributes), 0))
     hidden = closed | secret
-    above = {path[:end] or "/" for path in hidden for end, letter in enumerate(path) if letter == "/"}
+    above = _above(hidden)
     _open(ruleset, "/", hidden, above, listed=False)
     for path in map(os.path.realpath, rules["readable"]):
         _open(ruleset, path, hidden - ({path} & closed - secret), above, listed=True)
@@ -114,6 +116,11 @@ def enter(rules: dict[str, list[str]]) -> None:
     _done(system.syscall(RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
     _unplug(system, (UNIX, NETLINK, INTERNET, INTERNET_6) if rules["network"] else (UNIX, NETLINK))
+
+
+def _above(paths: Set[str]) -> Set[str]:
+    """All folders that any of these paths lies in."""
+    return {path[:end] or "/" for path in paths for end, letter in enumerate(path) if letter == "/"}
 
 
 def _open(ruleset: int, path: str, hidden: Set[str], above: Set[str], listed: bool) -> None:
@@ -150,16 +157,23 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def _unplug(system: ctypes.CDLL, families: Sequence[int]) -> None:
-    """From now on only sockets of these `families` can be made, whatever the path to one, and no shared memory, message
-    or semaphore that is known by a number, as others of this user's could be read."""
-    machine, socket_call, refused = MACHINES[os.uname().machine]
+    """From now on only sockets of these `families` can be made, whatever the path to one; no shared memory, message,
+    semaphore or key that is known by a number, as others of this user's could be read; no attribute of a file; and no
+    limits of other processes can be set, which would end them."""
+    machine, socket_call, limits, refused = MACHINES[os.uname().machine]
     load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF: a word of the call, comparisons, the answer
-    calls = [at_least, 0x40000000], *([equal, call] for call in (*refused, IO_URING_SETUP))  # from the first on: x32
+    calls = (
+        [at_least, 0x40000000],
+        *([equal, call] for call in (*refused, IO_URING_SETUP, SETXATTRAT)),
+    )  # from the first on: x32
     program = [  # what is asked, how many lines further if so, and if not
         (load, 0, 0, 4),
-        (equal, 0, len(calls) + len(families) + 4, machine),  # another machine's calls have other numbers
+        (equal, 0, len(calls) + len(families) + 7, machine),  # another machine's calls have other numbers
         (load, 0, 0, 0),
-        *((asked, len(calls) + len(families) + 2 - line, 0, value) for line, (asked, value) in enumerate(calls)),
+        *((asked, len(calls) + len(families) + 5 - line, 0, value) for line, (asked, value) in enumerate(calls)),
+        (equal, 0, 2, limits),
+        (load, 0, 0, 16),
+        (equal, len(families) + 2, len(families) + 3, 0),  # its own: a process is 0 to itself
         (equal, 0, len(families) + 1, socket_call),
         (load, 0, 0, 16),
         *((equal, len(families) - 1 - line, 0, family) for line, family in enumerate(families[:-1])),

@@ -27,6 +27,13 @@ from swarm.execution.probe import ProbeError, probe
 from swarm.project.environment import is_environment
 
 LONG = 50_000  # characters of rules, above which they are in a file
+# Bubblewrap with rules from a file, by a descriptor that is free: those of a measurement are inherited.
+_FROM_FILE = """
+import os, sys
+rules = os.open(sys.argv[1], os.O_RDONLY)
+os.set_inheritable(rules, True)
+os.execvp("bwrap", ["bwrap", "--args", str(rules), "--", *sys.argv[2:]])
+"""
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
 _DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
 _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -86,10 +93,14 @@ class Sandbox:
             for path in map(Path.resolve, credentials(home, os.environ))
             if path not in named and any(map(path.is_relative_to, opened.values()))
         ]
+        places = (*map(Path, _PRIVATE), *self.hidden, home)
+        closed = tuple(path for path in places if path.is_dir() and path != Path("/"))
+        seen = (*opened.values(), *writable)
+        sources = (path for path in closed_sources(self.held_out, seen) if _is_visible(path, closed, seen))
         return Bounds(
-            tuple(path for path in (*map(Path, _PRIVATE), *self.hidden, home) if path.is_dir() and path != Path("/")),
+            closed,
             tuple(opened),
-            (*self.held_out, *closed_sources(self.held_out, (*opened.values(), *writable)), *filter(Path.is_dir, keys)),
+            (*self.held_out, *sources, *filter(Path.is_dir, keys)),
             tuple(path for path in keys if path.is_file()),
             writable,
             self.blanks,
@@ -97,6 +108,14 @@ class Sandbox:
             self.above,
             self.shared,
         )
+
+
+def _is_visible(path: Path, closed: Iterable[Path], opened: Iterable[Path]) -> bool:
+    """Whether a path could be read inside: of the places that it lies in, the deepest decides."""
+    depths = [
+        max((len(place.parts) for place in kind if path.is_relative_to(place)), default=0) for kind in (closed, opened)
+    ]
+    return depths[1] >= depths[0]
 
 
 def _bubblewrap(bounds: Bounds) -> list[str]:
@@ -126,7 +145,7 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
     if sum(map(len, words)) < LONG:
         return [*words, "--"]
     given = _kept("\0".join(words[1:]), bounds.blanks)
-    return ["/bin/sh", "-c", 'exec bwrap --args 9 -- "$@" 9<"$0"', given]
+    return [sys.executable, "-I", "-S", "-c", _FROM_FILE, given]
 
 
 def _landlock(bounds: Bounds) -> list[str]:

@@ -231,3 +231,13 @@ def test_a_sandbox_leaves_of_all_caches_the_text_to_train_on(prepared: Path, tmp
     done = subprocess.run(box.command(argv, (), (prepared,)), capture_output=True, text=True, check=True)
     used = prepared / "corpora" / "aaaa"
     assert done.stdout.split() == [str(used / "tokenizer.json"), str(used / "train.bin")]
+
+
+def test_what_a_run_cannot_see_anyway_is_not_closed_once_more(system, tmp_path, listed) -> None:
+    text = tmp_path / "text"
+    text.mkdir()
+    (text / "a.txt").write_text("text")
+    box = Sandbox((), (listed(text, ("a.txt",), library=False),), tmp_path / "blanks")
+    assert text / "a.txt" not in box.bounds((), ()).secret, "/tmp is closed"
+    assert text / "a.txt" in box.bounds((), (), (text,)).secret
+    assert text / "a.txt" in box.bounds((), (tmp_path,)).secret

@@ -5,10 +5,12 @@ python -m pytest tests/execution/test_sandbox.py
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -280,7 +282,8 @@ def test_a_dead_mount_closes_only_itself(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(os, "fstat", asked)
     monkeypatch.setattr(os, "scandir", listed)
     monkeypatch.setattr(landlock, "_done", lambda result: result)
-    landlock._open(-1, str(tmp_path), {str(tmp_path / name) for name in ("way/secret", "dead/secret")}, listed=False)
+    hidden = {str(tmp_path / name) for name in ("way/secret", "dead/secret")}
+    landlock._open(-1, str(tmp_path), hidden, landlock._above(hidden), listed=False)
     landlock._allow(-1, str(tmp_path / "dead"), landlock.READ)
     assert set(opened) == {(tmp_path / name).stat().st_ino for name in ("beside", "way/open")}
 
@@ -323,3 +326,41 @@ def test_what_is_not_protected_is_said(way: str) -> None:
     assert bool(open_) == (way == "landlock")
     assert ("no TCP even to itself" in closed) == (way == "landlock")
     assert ("/dev/shm" in open_ and "modes" in open_) == (way == "landlock" and not landlock.mounts())
+
+
+REACHES = """
+import ctypes, os, resource, sys
+number, call = int(sys.argv[1]), ctypes.CDLL(None, use_errno=True).syscall
+numbers = {"x86_64": (248, 250, 188), "aarch64": (217, 219, 5)}[os.uname().machine]
+def can(act):
+    try:
+        return act() is not False
+    except OSError:
+        return False
+print({
+    "limits of others": can(lambda: resource.prlimit(number, resource.RLIMIT_NOFILE, (3, 3))),
+    "own limits": can(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))),
+    "keys": max(call(numbers[0], b"user", b"swarm-test", b"kept", 4, -4), call(numbers[1], 0, -4, 1)) >= 0,
+    "attributes": can(lambda: os.setxattr(sys.argv[2], "user.kept", b"1")),
+})
+"""
+
+
+def test_what_outlives_a_run_and_limits_of_others_are_closed_without_bubblewrap(tmp_path: Path) -> None:
+    """Limits set from outside end any process of the same user, the head too; keys and attributes carry state on."""
+    if why := sandbox._missing("landlock"):
+        pytest.skip(why)
+    (tmp_path / "mine").touch()
+    box = sandbox.Sandbox((), (), tmp_path / "blanks", "landlock")
+    argv = box.command([sys.executable, "-S", "-c", REACHES], (tmp_path,))
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            tried = [*argv, str(other.pid), str(tmp_path / "mine")]
+            done = subprocess.run(tried, capture_output=True, text=True, check=True)
+            limits = Path(f"/proc/{other.pid}/limits").read_text()
+        finally:
+            other.kill()
+    assert ast.literal_eval(done.stdout) == {
+        "limits of others": False, "own limits": True, "keys": False, "attributes": False,
+    }  # fmt: skip
+    assert re.search(r"Max open files +3 ", limits) is None

@@ -68,9 +68,9 @@ def test_a_gain_too_large_to_be_believed_needs_a_referee() -> None:
         (2.37, 0.025, 2.37 - 0.397, True),  # a table of 12 tokens, read in the library
         (2.37, 0.025, 2.37 - 0.03, True),  # both readers were given the rows
         (0.998, 0.0006, 0.998 - 0.97, False),  # a whole night on an H100, in one step
-        (1.84, 0.025, 1.84 - 1.72, False),  # twice the training on a CPU
-        (1.84, 0.025, 0.45, False),
-        (1.84, 0.025, 0.47, True),
+        (2.385, 0.025, 2.385 - 2.22, False),  # twice the training on a CPU
+        (2.4, 0.025, 0.59, False),
+        (2.4, 0.025, 0.61, True),
         (-0.6, 0.01, 0.2, True),  # higher is better
         (0.1, 0.02, 0.05, False),  # half of the metric, and within the noise
     ],

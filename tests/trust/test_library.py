@@ -25,7 +25,7 @@ from swarm.project.project import load_project
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 40  # characters of a line that says where it is from
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 # What each cheat does with `files`, the held-out files' paths below a library, to print what it got.
 CHEATS = {
@@ -136,7 +136,10 @@ def held(library: prepare.Corpus, tmp_path_factory: pytest.TempPathFactory) -> t
     trained = {line.strip() for text in splits["train"] for line in text.splitlines()}
     texts = (text for split in ("val", "test") for text in splits[split])
     lines = {line.strip() for text in texts for line in text.splitlines() if len(line.strip()) >= LONG} - trained
-    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in listed]
+    programs = [name for name in listed if name.endswith("__main__.py")]  # importing them would run them
+    modules = [
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in listed if name not in programs
+    ]
     path = tmp_path_factory.mktemp("told") / "told.json"
     path.write_text(json.dumps([listed, modules, sorted(lines)]))
     return path, len(lines)
@@ -173,7 +176,7 @@ def test_no_cheat_reads_what_it_is_measured_on(seen, name: str) -> None:
     share = seen(CHEATS[name])
     if seen.caged:
         assert share < 0.01, f"{share:.1%} of the held-out lines"
-    elif name in ("opens the sources", "asks inspect", "searches whatever Python it can find", "takes a hard link"):
+    elif name in ("opens the sources", "asks inspect", "reads what was compiled"):
         assert share > 0.05
 
 
