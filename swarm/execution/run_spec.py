@@ -172,7 +172,7 @@ class SpecBuilder:
 
     def _confined(self, training: list[str], limits: Limits) -> list[str]:
         """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
-        if not call_filter.works():
+        if not call_filter.works() or not (self._counts or self._slot.cores):
             return training
         one = self._counts and limits.cpu is not None and not _in_group(limits)
         return call_filter.command(training, call_filter.THREADS if one else call_filter.PROCESSES)
