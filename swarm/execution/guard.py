@@ -100,7 +100,7 @@ class Guard:
         for path in step.clears:
             Path(path).unlink(missing_ok=True)
         started, clock, kills = time.time(), time.monotonic(), _memory_kills()
-        group = CpuGroup.make() if step.group else None
+        group = CpuGroup.make(step.nice) if step.group else None
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
             self._tree.adopt(child.pid)  # from now on it counts

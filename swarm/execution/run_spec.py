@@ -223,7 +223,7 @@ class SpecBuilder:
             phases = phases_of(Spec.read(guard_folder), trainer)
             taken = {COLD_START if trainer.compiled else START: phases.before, END: phases.after, TOOK: trainer.seconds}
             for name, seconds in taken.items():
-                write_whole(self._folder / name, max(seconds, self._known(name) or 0.0))
+                write_whole(self._folder / name, max(seconds, _number(self._folder / name) or 0.0))
 
     def _overhead(self) -> Overhead | None:
         """What the untouched code took beside its training, where it has run here."""
@@ -232,10 +232,10 @@ class SpecBuilder:
         return None if start is None or end is None else Overhead(start, end, cold)
 
     def _known(self, name: str) -> float | None:
-        try:
-            return float(json.loads((self._folder / name).read_text()))
-        except (OSError, ValueError):
-            return None
+        """What a baseline run took here; where this slot made none, what it took on others of this machine."""
+        own = _number(self._folder / name)
+        others = map(_number, self._folder.parent.glob(f"*/{name}")) if own is None else ()
+        return own if own is not None else max((seconds for seconds in others if seconds is not None), default=None)
 
     def _timeout(self, budget: float) -> float | None:
         """When a training is ended whatever it does: as the project says, or else by what the untouched code took.
@@ -265,6 +265,13 @@ class SpecBuilder:
     def _environment_of_host(self) -> dict[str, str]:
         env = self._slot.environment(os.environ, self._project.pass_env)
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
+
+
+def _number(file: Path) -> float | None:
+    try:
+        return float(json.loads(file.read_text()))
+    except (OSError, ValueError):
+        return None
 
 
 def _in_group(limits: Limits) -> bool:
