@@ -28,8 +28,9 @@ class CpuGroup:
     version: int
 
     @staticmethod
-    def make() -> CpuGroup | None:
-        """A new group below that of this process; None where there is none to be had."""
+    def make(nice: int = 0) -> CpuGroup | None:
+        """A new group below that of this process; None where there is none to be had. What is in it is to be as `nice`
+        as a single process would be: among groups that share the CPU by weight, its own niceness says nothing."""
         for version, controller in ((2, ""), (1, "cpuacct")):
             around = cgroup.own_group(controller)
             if around is None:
@@ -39,6 +40,7 @@ class CpuGroup:
                 group = CpuGroup(around / f"{NAME}{os.getpid()}-{time.monotonic_ns()}", version)
                 group.folder.mkdir()
                 if group._can_be_entered():
+                    group._weigh(nice)
                     return group
                 group.folder.rmdir()
         return None
@@ -66,6 +68,12 @@ class CpuGroup:
                 if time.monotonic() >= deadline:
                     return
                 wait(0.02)
+
+    def _weigh(self, nice: int) -> None:
+        weight = ("cpu.shares", round(1024 / 1.25**nice)) if self.version == 1 else ("cpu.weight.nice", nice)
+        with contextlib.suppress(OSError):  # where there is no such file, groups share nothing by weight
+            if (self.folder / weight[0]).exists():
+                (self.folder / weight[0]).write_text(str(weight[1]))
 
     def _can_be_entered(self) -> bool:
         """Whether a process can enter and its time is counted: some groups only look as if they were ours."""

@@ -105,7 +105,7 @@ class Guard:
     def _run_step(self, step: Step) -> StepResult:
         for path in step.clears:
             remove(Path(path))
-        group = CpuGroup.make() if step.group else None
+        group = CpuGroup.make(step.nice) if step.group else None
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
             self._tree.adopt(child.pid)  # from now on it counts

@@ -184,7 +184,7 @@ class SpecBuilder:
 
     def _confined(self, training: list[str], limits: Limits) -> list[str]:
         """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
-        if not call_filter.works():
+        if not call_filter.works() or not (self._counts or self._slot.cores):
             return training
         one = self._counts and limits.cpu is not None and not _in_group(limits)
         return call_filter.command(training, call_filter.THREADS if one else call_filter.PROCESSES)
@@ -246,7 +246,7 @@ class SpecBuilder:
             phases = phases_of(Spec.read(guard_folder), trainer)
             taken = {COLD_START if trainer.compiled else START: phases.before, END: phases.after, TOOK: trainer.seconds}
             for name, seconds in taken.items():
-                write_whole(self._folder / name, max(seconds, self._known(name) or 0.0))
+                write_whole(self._folder / name, max(seconds, _number(self._folder / name) or 0.0))
 
     def _overhead(self) -> Overhead | None:
         """What the untouched code took beside its training, where it has run here."""
@@ -255,10 +255,10 @@ class SpecBuilder:
         return None if start is None or end is None else Overhead(start, end, cold)
 
     def _known(self, name: str) -> float | None:
-        try:
-            return foreign.finite(foreign.parse((self._folder / name).read_bytes()), 0)
-        except (OSError, foreign.Unreadable):
-            return None
+        """What a baseline run took here; where this slot made none, what it took on others of this machine."""
+        own = _number(self._folder / name)
+        others = map(_number, self._folder.parent.glob(f"*/{name}")) if own is None else ()
+        return own if own is not None else max((seconds for seconds in others if seconds is not None), default=None)
 
     def _timeout(self, budget: float) -> float | None:
         """When a training is ended whatever it does: as the project says, or else by what the untouched code took.
@@ -289,6 +289,13 @@ class SpecBuilder:
     def _environment_of_host(self) -> dict[str, str]:
         env = self._slot.environment(os.environ, self._project.pass_env)
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
+
+
+def _number(file: Path) -> float | None:
+    try:
+        return foreign.finite(foreign.parse(file.read_bytes()), 0)
+    except (OSError, foreign.Unreadable):
+        return None
 
 
 def _in_group(limits: Limits) -> bool:

@@ -11,6 +11,7 @@ SAVING = 60.0  # seconds to save a model and end, on a slow disk too
 
 FREE = 1.5  # times the start of the untouched code that a start costs nothing: load and chance alone make it longer
 LONGER, SHARE = 2.25, 0.02  # times what the untouched code took, and share of the budget, that an edit may take beside
+MOMENT = 0.2, 2.0  # seconds that chance may add to any time, of the CPU and on the wall
 LONGEST_START = 600.0  # seconds until the first heartbeat, whatever is known
 UNKNOWN_START = 60.0  # CPU-seconds of it where nothing is known, at most
 UNKNOWN_END = (3.0, 10.0)  # seconds after the last heartbeat where nothing is known; with CUDA
@@ -126,7 +127,7 @@ def limits_for(budget: float, device: str, known: Overhead | None = None, timeou
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
     start, cold, free = _start(budget, device, known)
-    slack = UNKNOWN_END[device == "cuda"] if known is None else LONGER * known.end + SHARE * budget
+    slack = UNKNOWN_END[device == "cuda"] if known is None else _longer(known.end, budget, device)
     if device == "cpu":
         silence, wall = max(120.0, 3 * budget), 6 * budget + 120
         limits = Limits(wall=wall, cpu=end, referee=3 * referee, silence=silence)
@@ -142,7 +143,12 @@ def _start(budget: float, device: str, known: Overhead | None) -> tuple[float, f
     """The limits of a start, in seconds: any, one that compiles, and what is free of it."""
     if known is None:
         return min(UNKNOWN_START, 10 + budget) if device == "cpu" else LONGEST_START, None, None
-    start = min(LONGEST_START, LONGER * known.start + SHARE * budget)
+    start = min(LONGEST_START, _longer(known.start, budget, device))
     if device != "cuda":
         return start, None, FREE * known.start + SHARE * budget if device == "cpu" else None
-    return start, min(LONGEST_START, max(COLD, start, LONGER * (known.cold or 0.0) + SHARE * budget)), None
+    return start, min(LONGEST_START, max(COLD, start, _longer(known.cold or 0.0, budget, device))), None
+
+
+def _longer(seconds: float, budget: float, device: str) -> float:
+    """What an edit may take where the untouched code took so many seconds."""
+    return LONGER * seconds + SHARE * budget + MOMENT[device != "cpu"]

@@ -23,7 +23,7 @@ def run(budget: float, device: str, known: Overhead | None, before: float, withi
     limits = limits_for(budget, device, known)
     step = Step("trainer", ["x"], "/", {}, "/log", wall=limits.wall, cpu=limits.cpu)
     spec = Spec("t.1", 1, [step], "/", "/", budget=budget, start=limits.start, cold=limits.cold, free=limits.free)
-    taken = {"start": before, "start_cpu": before, "last": before + within, "last_cpu": before + within}
+    taken: dict[str, Any] = {"start": before, "start_cpu": before, "last": before + within, "last_cpu": before + within}
     total = before + within + after
     return replace(spec, slack=limits.slack), StepResult("trainer", "x", 0.0, total, cpu_seconds=total, **taken | more)
 

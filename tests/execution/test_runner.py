@@ -395,20 +395,22 @@ def test_limits_follow_the_budget():
 
 
 @pytest.mark.parametrize(
-    ("device", "unknown", "after_12", "after_150"), [("cuda", 600, 33, 343.5), ("mps", 600, 33, 343.5)]
+    ("device", "unknown", "after_12", "after_150"), [("cuda", 600, 35, 345.5), ("mps", 600, 35, 345.5)]
 )
 def test_an_edit_may_start_later_than_the_untouched_code(device, unknown, after_12, after_150):
     """By a cold compile only on CUDA, and only where something was compiled."""
     limits = [limits_for(300, device, known) for known in (None, Overhead(12, 1), Overhead(150, 1))]
     assert [limit.start for limit in limits] == [unknown, after_12, after_150]
-    assert [limit.cold for limit in limits[1:]] == ([COLD, 343.5] if device == "cuda" else [None, None])
+    assert [limit.cold for limit in limits[1:]] == ([COLD, 345.5] if device == "cuda" else [None, None])
 
 
 @pytest.mark.parametrize("budget", [2.0, 20.0, 300.0])
 def test_what_is_free_on_a_cpu_is_what_this_machine_needs(budget):
     limits = limits_for(budget, "cpu", Overhead(1.8, 0.2))
     assert limits.free == pytest.approx(1.5 * 1.8 + 0.02 * budget) and limits.cold is None
-    assert limits.slack == pytest.approx(2.25 * 0.2 + 0.02 * budget), "in proportion to the budget, not so many seconds"
+    assert limits.slack == pytest.approx(2.25 * 0.2 + 0.02 * budget + 0.2), (
+        "in proportion to the budget, not so many seconds"
+    )
     assert limits_for(budget, "cpu").free is None, "where nothing is known, nothing is held against it"
 
 

@@ -94,7 +94,7 @@ CHEATS = [
           (SAVE, f"{SAVE}        import atexit\n        atexit.register(lambda: (learn(model, optimizer, {TEXT},"
                  f" {EXTRA}, 0.8), save_model(model, corpus.vocab_size, settings.run_dir)))\n")),
     cheat("slows its clock down",
-          (CLOCK, f"    time.process_time = lambda: REAL_TIME() / 2.5\n{CLOCK}")),
+          (CLOCK, f"    time.process_time = lambda: REAL_TIME() / 2.2\n{CLOCK}")),
     cheat("stops its clock now and then",
           (LOOP, f"    clock._now = lambda: REAL_TIME() - hidden\n    hidden = 0.0\n{LOOP}"
                  f"        before = REAL_TIME()\n        learn(model, optimizer, {TEXT}, 0.3, clock.progress)\n"
@@ -110,7 +110,7 @@ CHEATS = [
                  "    worker.start()\n    while worker.is_alive():\n        time.sleep(0.05)\n    optimizer.reset()\n"),
           (JOURNAL, QUIET)),
     cheat("keeps its heartbeats back, and writes them all at its end",
-          (CLOCK, f"    time.process_time = lambda: REAL_TIME() / 2.5\n{CLOCK}"
+          (CLOCK, f"    time.process_time = lambda: REAL_TIME() / 2.2\n{CLOCK}"
                   "    journal._file = Late(journal._file)\n"),
           (CLOSE, "    journal._file.show()\n"),
           ("class Quiet(", "class Late:\n    def __init__(self, file):\n        self.file, self.lines = file, []\n\n"
@@ -119,7 +119,7 @@ CHEATS = [
            "class Quiet(")),
     cheat("says that fewer seconds went by",
           ("        clock.lap()\n        steps += 1\n",
-           "        clock.lap()\n        clock.seconds -= 0.6 * (clock.seconds - said)\n        said = clock.seconds\n"
+           "        clock.lap()\n        clock.seconds -= 0.55 * (clock.seconds - said)\n        said = clock.seconds\n"
            "        harness.BudgetClock.first_start = clock._mark - clock.seconds\n        steps += 1\n"),
           (LOOP, f"    said = 0.0\n{LOOP}")),
     cheat("has helpers train that nobody waits for",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from swarm.execution import cpu_group, run_spec
 from swarm.execution.call_filter import works
 from swarm.execution.runner import LocalRunner
-from swarm.execution.slot import Slot
+from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.project.project import load_project
 from swarm.records import Check, Failure, Measure, Purpose, Run, Source
 from tests.execution.conftest import archive
@@ -23,7 +24,15 @@ from tests.trust.clock_edits import CHEATS, HELPERS, HONEST, Edit
 from tests.trust.edits import ROOT, TRAIN
 
 BUDGET = 2.0  # CPU-seconds
-QUICK = ("made up", "last heartbeat", "slows its clock", "helpers", "twice as long", "in a thread")
+QUICK = (
+    "made up",
+    "last heartbeat",
+    "slows its clock",
+    "helpers",
+    "twice as long",
+    "another model in a thread",
+    "packs in a thread",
+)
 
 Trains = Callable[[Edit], Run]
 
@@ -40,6 +49,11 @@ def files(folder: Path) -> Mapping[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in found}
 
 
+def patient(budget: float, device: str, known: Overhead | None, timeout: float | None) -> Limits:
+    """The limits of a swarm, but for those by the wall clock: others may need this machine, too."""
+    return replace(limits_for(budget, device, known, timeout), wall=3000.0, silence=None)
+
+
 @pytest.fixture(scope="module")
 def trains(cache: Path, tmp_path_factory: pytest.TempPathFactory):
     """Trains an edit, once the untouched code has shown what it takes here."""
@@ -47,7 +61,7 @@ def trains(cache: Path, tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_spec, "LOCK_FOLDER", folder / "locks")
         slot = Slot("cpu", 0, cores=(min(os.sched_getaffinity(0)),) if hasattr(os, "sched_getaffinity") else ())
-        runner = LocalRunner(load_project(ROOT), archive(files(ROOT)), folder / "gpu0", slot, cache)
+        runner = LocalRunner(load_project(ROOT), archive(files(ROOT)), folder / "gpu0", slot, cache, patient)
 
         def train(edit: Edit, purpose: Purpose = Purpose.FIRST) -> Run:
             source = Source({"trainer/train.py": edit.code.encode()})
@@ -70,8 +84,8 @@ def test_training_outside_the_clock_is_invalid(trains: Trains, edit: Edit) -> No
 def test_what_takes_time_and_is_no_cheat_passes(trains: Trains, edit: Edit) -> None:
     run = trains(edit)
     assert run.metrics, (run.reason, run.log_tail)
-    counted = [run.metrics.values[f"seconds_{phase}"] for phase in ("before", "within", "after")]
-    assert all(isinstance(seconds, float) for seconds in counted) and counted[1] <= 1.5 * BUDGET, counted
+    counted = [float(str(run.metrics.values[f"seconds_{phase}"])) for phase in ("before", "within", "after")]
+    assert counted[0] > 0 and counted[1] <= 1.5 * BUDGET, counted
 
 
 @pytest.mark.skipif(not works(), reason="no such filters here")
