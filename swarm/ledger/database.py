@@ -232,7 +232,11 @@ class Ledger:
         """LedgerDamaged for what no writer of ours wrote: pages, texts, words of states and JSON that are none."""
         try:
             yield
-        except (sqlite3.OperationalError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:  # the disk's doing: full, locked, gone
+                raise
+            raise LedgerDamaged(self.path or "the ledger", error) from error  # a table or a column is not there
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise LedgerDamaged(self.path or "the ledger", error) from error

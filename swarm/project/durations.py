@@ -20,7 +20,7 @@ class Unit(Enum):
 Seconds = Annotated[float, Unit.SECONDS]
 Hours = Annotated[float, Unit.HOURS]
 
-LONGEST = 1e10  # seconds, three hundred years: what is longer is a slip
+LONGEST = 1e11  # seconds, three thousand years: what is longer is a slip
 _SUFFIXES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = r"([0-9]+(?:\.[0-9]+)?)([smhd])"
 

@@ -67,5 +67,5 @@ def _frame(rows: list[dict[str, object]], columns: list[str]) -> DataFrame:
 
     frame = DataFrame(rows, columns=columns).convert_dtypes()
     for name in set(_TIMES) & set(columns):
-        frame[name] = to_datetime(frame[name].astype("Float64"), unit="s")
+        frame[name] = to_datetime(frame[name].astype("Float64"), unit="s", errors="coerce")
     return frame

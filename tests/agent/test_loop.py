@@ -890,3 +890,19 @@ def test_a_researcher_whose_ideas_only_crash_sits_out_for_a_while_and_people_are
     warnings = [text for text in room.events("warning") if "crashes in a row" in text]
     assert warnings[0] == "6 crashes in a row, the last: it failed: nan; the sweep has the next 4 ideas"
     assert len(good) == module.BENCHED * len(warnings)
+
+
+def test_what_the_board_cannot_judge_is_a_failure_of_its_code(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a run gave, recording it ends no agent: neither now nor when it starts again."""
+    record = room.board.record
+
+    def fails(agent: str, fence: int, run: Run, request: str) -> Any:
+        if run.metrics and run.metrics.value == 1.5:
+            raise OverflowError("cannot convert float infinity to integer")
+        return record(agent, fence, run, request=request)
+
+    monkeypatch.setattr(room.board, "record", fails)
+    assert room.live(room.agent(room.thinker())) == ["3 experiments done"]
+    assert {(row["status"], row["failure"]) for row in room.experiments()} == {("crash", "code")}
+    said = {row["reason"] for row in room.experiments()}
+    assert said == {"what it gave cannot be judged: cannot convert float infinity to integer"}

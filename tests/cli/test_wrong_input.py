@@ -69,7 +69,7 @@ def contents(root: Path) -> dict[str, bytes]:
         (("--researcher", "builtins:dict"), "is no researcher"),
         (("--researcher", ".x:Y"), "cannot be loaded"),
         (("--researcher", "x" * 10_000), "no researcher is called"),
-        (("--researcher", f"sweep:{DIGITS}"), "no researcher is called"),
+        (("--researcher", f"sweep:{DIGITS}"), "cannot be loaded"),
         (("--notify", "http://[::1"), "--notify: give a URL"),
         (("--notify", "http://host:99999/"), "--notify: give a URL"),
         (("--notify", "http://a b/"), "--notify: give a URL"),

@@ -17,8 +17,8 @@ from swarm.ledger.home import ledger_path, open_ledger
 from swarm.ledger.swarms import newest_tag, reopen
 from swarm.ledger.transaction import of_swarm
 from swarm.records import Failure, Idea, Metrics, Run
-from swarm.snapshot.read import STALE, read_snapshot
-from swarm.snapshot.records import ExperimentView, Snapshot
+from swarm.snapshot.read import STALE, _live, read_snapshot
+from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
 from swarm.views.headline import second_opinion
 from swarm.views.status import status_json
 from tests.board.nights import Night
@@ -394,3 +394,30 @@ def test_what_the_head_warned_of_stands_in_the_header_for_some_minutes(root: Pat
     [warning] = look(root, at + 5).warnings
     assert warning.startswith("git and results.tsv: the disk is full")
     assert look(root, at + 3600).warnings == ()
+
+
+LIVE_LINES = (
+    b"", b"[", b"[" * 100_000, b"[1]", b"\xff\xfe", b'{"at": NaN}', b'{"at": "x", "state": "training"}',
+    b'{"at": 1e999, "step": {}, "loss": [], "state": 5, "seconds": "x", "title": null, "agent": "gpu9"}',
+    b'{"at": ' + b"9" * 400 + b', "step": ' + b"9" * 400 + b', "seconds": NaN}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LIVE_LINES, ids=range(len(LIVE_LINES)))
+def test_what_an_agent_says_of_itself_is_heard_as_far_as_it_makes_sense(tmp_path: Path, line: bytes) -> None:
+    before = AgentView("gpu0", "b", "cpu", "sweep", "resting")
+    (tmp_path / "gpu0").mkdir()
+    (tmp_path / "gpu0" / "live.json").write_bytes(line)
+    found = _live(before, tmp_path, now=1000.0)
+    assert found.agent == "gpu0" and isinstance(found.state, str) and isinstance(found.title, str)
+    assert found.step is None or isinstance(found.step, (int, float))
+
+
+def test_what_an_agent_said_a_moment_ago_is_shown(tmp_path: Path) -> None:
+    before = AgentView("gpu0", "b", "cpu", "sweep", "resting")
+    (tmp_path / "gpu0").mkdir()
+    said = '{"at": 999, "state": "training", "step": 7, "loss": 2.5, "seconds": 3, "gpu_load": null, "other": 1}'
+    (tmp_path / "gpu0" / "live.json").write_text(said)
+    found = _live(before, tmp_path, now=1000.0)
+    assert (found.state, found.step, found.loss, found.seconds) == ("training", 7, 2.5, 3)
+    assert _live(before, tmp_path, now=2000.0).state == "lost"
