@@ -146,7 +146,8 @@ def _refusal_of(trial: Trial, project: Project) -> SwarmError | None:
     """Why no swarm could be founded on the run, now that the metric is known."""
     value = trial.found.get(project.metric)
     if trial.value is None and not isinstance(value, (int, float)) and not (project.result or project.pattern):
-        return UsageError(f"the run printed no number for {project.metric}: it printed {_listed_values(trial.found)}")
+        printed = f"the run printed no number for {project.metric}: it printed {_listed_values(trial.found)}"
+        return UsageError("; ".join(filter(None, (printed, trial.helps))))
     return None
 
 

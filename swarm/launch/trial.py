@@ -155,7 +155,7 @@ def refusal(trial: Trial, project: Project) -> SwarmError | None:
             return UsageError(_of_guard(broken, numbers))
         return _of_checks(trial.checks) if trial.checks and trial.checks.failure else None
     if trial.completed and run.failure is Failure.CODE:
-        return UsageError(_of_metric(project, run, numbers))
+        return UsageError("; ".join(filter(None, (_of_metric(project, run, numbers), trial.helps))))
     if not run.failure.blames_the_idea and run.failure is not Failure.STALL:
         return _of_loss(run)
     if trial.changed:
