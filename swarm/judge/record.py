@@ -128,7 +128,13 @@ def _replayed(
 def _judged(levels: Levels, row: Recorded, before: Recorded, sigma: float) -> JudgedKeep:
     effect = levels.effect(str(row.line))
     low, high = around(effect.mean, effect.variance**0.5)
-    claimed = before.value - row.value
     return JudgedKeep(
-        row.line, row.text, row.value, claimed, *(sigma * x for x in (effect.mean, low, high)), effect.real
+        line=row.line,
+        text=row.text,
+        value=row.value,
+        claimed=before.value - row.value,
+        gain=sigma * effect.mean,
+        low=sigma * low,
+        high=sigma * high,
+        real=effect.real,
     )

@@ -74,8 +74,10 @@ def not_installed(tail: str, place: Place) -> str:
 
 def not_there(tail: str, place: Place) -> str:
     """One line about the last path in a log that neither the run nor the checkout has: data, or an environment."""
+    if place.root is None:
+        return ""
     for line in reversed([line[:400] for line in tail.splitlines()[-60:]]):
-        for word in words(line) if place.root and _ABSENT.search(line) else ():
+        for word in words(line) if _ABSENT.search(line) else ():
             name = _in_repository(word, place)
             if not name or (place.root / name).exists():
                 continue
