@@ -1,4 +1,4 @@
-"""The verb for records that any loop wrote: was that night real?"""
+"""The verb for records that any loop wrote: which of its keeps are real gains?"""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import UsageError
+from swarm.named_file import read_named
 
 if TYPE_CHECKING:
     from swarm.history.earlier import Row
     from swarm.judge.record import Recorded
 
 ENOUGH = 3  # numbers from which on a record can be judged
-LARGEST = 64 * 2**20  # bytes of a record
 
 
 def add_to(verbs: Any) -> None:
@@ -77,7 +77,7 @@ def _read(path: Path, metric: str | None, direction: str | None) -> tuple[str, s
     from swarm.history.import_results import metrics_in, read_results
     from swarm.project.directions import direction_of, read_direction
 
-    content = _bytes(path)
+    content = read_named(path)
     known = metrics_in(content)
     if metric is None:
         if len(known) != 1:
@@ -106,14 +106,3 @@ def _recorded(rows: tuple[Row, ...], sign: float) -> list[Recorded]:
         for row in rows
         if row.value is not None and row.status != "crash"
     ]
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > LARGEST:
-        raise UsageError(f"{path} is larger than {LARGEST // 2**20} MB: no record of a night is")
-    return content
