@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import stat
 from collections import deque
 from pathlib import Path
+
+from swarm.execution.plain_file import open_plain
 
 HEAD_BYTES = 16 * 2**20
 TAIL_BYTES = 4 * 2**20
@@ -92,16 +93,10 @@ def _visible(character: str) -> bool:
 
 def read_plain(path: Path, limit: int, from_end: bool = False, start: int = 0) -> bytes:
     """At most `limit` bytes of a file that untrusted code may have written; b"" where there is no plain file."""
-    with contextlib.suppress(OSError), open(path, "rb", opener=open_plain) as stream:
-        status = os.fstat(stream.fileno())
-        if stat.S_ISREG(status.st_mode):
-            stream.seek(max(0, status.st_size - limit) if from_end else start)
-            return stream.read(limit)
+    with contextlib.suppress(OSError), open_plain(path) as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - limit) if from_end else start)
+        return stream.read(limit)
     return b""
-
-
-def open_plain(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # no link out of the folder, no wait for a pipe
 
 
 def whole_of(path: Path) -> str:
