@@ -39,7 +39,7 @@ PATIENT = {  # how long Ray's own processes wait for each other, where a busy ma
     "health_check_timeout_ms": "60000",  # the head itself sees when a process of its own Ray has died
     "health_check_failure_threshold": "20",
     "raylet_start_wait_time_s": "5",  # of one of many questions whether the node is there (_waiting)
-    "event_stats_print_interval_ms": "-1",  # a log that grows is a sign of progress
+    "event_stats_print_interval_ms": "3600000",  # a log that grows is a sign of progress (-1 prints without a pause)
 }
 PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
 PORT_RANGE = 20_000, 30_000

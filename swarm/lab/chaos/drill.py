@@ -82,6 +82,7 @@ class Drill:
 
     def abandon(self) -> None:
         """The last fault: the head of a swarm that trains is killed, and nobody starts another one."""
+        others = self._ray_folders()
         self.target.launch("--resume", "--max-experiments", "1000000")
         if self.target.trains_anew(RECOVERY) is None:
             raise SwarmError(f"the swarm did not start to train again: {self.target.output[-1000:]}")
@@ -92,9 +93,13 @@ class Drill:
         if all("swarm.coordinator.reaper" in _named(process) for process in left):  # the last of all, once it is done
             left, more = self.target.remains(SHUTDOWN, left)
             self.gone_after += more
-        sessions = (Path(tempfile.gettempdir()) / "ray").glob(f"session_*_{self.target.head.pid}")
-        self.orphans = [_named(process) for process in left] + [str(path) for path in sessions]
+        sessions = {path for path in self._ray_folders() - others if path.name.endswith(f"_{self.target.head.pid}")}
+        self.orphans = [_named(process) for process in left] + sorted(map(str, sessions))
         self.say(f"{'head killed, for good':24}{len(self.orphans)} left after {self.gone_after:.1f} s")
+
+    @staticmethod
+    def _ray_folders() -> set[Path]:
+        return set((Path(tempfile.gettempdir()) / "ray").glob("session_*"))
 
     def _agent_hit(self, name: str) -> str:
         """The agent that must train again; "" (any) where the fault was not one agent's."""
