@@ -54,7 +54,7 @@ _ATTRIBUTES = _by_name(  # wherever they are used
 _FILES = frozenset(("load", "save"))  # of a module, but those of a kernel, which read and write a GPU's memory
 _KERNELS = "triton"
 _PRIVATE = _by_name(  # what the fixed loader, clock and journal keep to themselves: text, time, heartbeats
-    patch="_packer _pack _pack_ahead _ahead _mark _now _recent _runs_ahead _file _next_beat _next_line",
+    patch="_packer _pack _pack_ahead _ahead _mark _now _recent _runs_ahead _file _next_beat _next_line _late",
 )
 _CLOCK = frozenset(
     ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls", "first_start")

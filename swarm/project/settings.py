@@ -27,6 +27,7 @@ DEVICES = ("auto", "cuda", "mps", "cpu", "sim")
 NO_SETTINGS = {  # variables of the swarm's own processes, which a launch from within one of them may inherit
     "SWARM_SEED": "the seed of a run: the runner sets it, the training reads it",
     "SWARM_RUN_DIR": "the folder of a run's artifacts: the runner sets it, training and referee write there",
+    "SWARM_START": "seconds of a run's start that are no training: the runner sets it, the harness reads it",
     "SWARM_THREADS": "torch threads of a run: the runner sets it, the training reads it",
     "SWARM_GUARD": "the folder of a run's guard, by which it is found again",
     "SWARM_HEAD": "the head under which a process was started, and with which it ends",

@@ -7,7 +7,7 @@ from typing import Any
 
 from swarm.records import Failure
 from tests.board.nights import Night, finished
-from tests.board.test_quarantine import later
+from tests.board.test_quarantine import later, night  # noqa: F401 - a fixture
 
 HINT = {"asked": 2048, "hint": 0.0011, "hint_spread": 0.01, "hint_rounding": 1e-5}  # five standard errors
 

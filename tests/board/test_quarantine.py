@@ -18,6 +18,14 @@ CAUGHT = "causality: logits changed with later tokens"
 
 
 @pytest.fixture
+def night(make_night: Callable[..., Night]) -> Night:
+    """Two agents with their baselines, and gains of any size, of which none waits for a person."""
+    night = make_night(policy="race:held_share=1")
+    night.baselines()
+    return night
+
+
+@pytest.fixture
 def fallen(night: Night) -> Callable[..., tuple[str, str]]:
     """A cheat was kept, and an honest step on top of it, until a later run of the cheat is caught; gives both."""
 
