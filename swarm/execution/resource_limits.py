@@ -105,12 +105,14 @@ class ResourceMonitor:
 
     def _read_usage(self, now: float) -> EndedBy | None:
         step, living = self._step, self._tree.living()
+        if (
+            step.processes and len(living) > step.processes
+        ):  # at once: what follows looks at each of them, while more come
+            return EndedBy.PROCESSES
         self.max_rss_mb = max(self.max_rss_mb, sum(process.rss_mb for process in living.values()))
         exceeded = self._memory.exceeded(living)
         if self._gpu:
             self._gpu.look(living)
-        if step.processes and len(living) > step.processes:
-            return EndedBy.PROCESSES
         if exceeded:
             return exceeded
         near = step.memory and self.memory_mb > step.memory / 2
