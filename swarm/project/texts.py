@@ -37,6 +37,9 @@ _PRIMARY = (  # plainly the metric
     re.compile(rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric)", re.IGNORECASE),
     re.compile(rf"\b(?:number|figure|value|score|result) that (?:counts|matters)\W+(?:is\W+)?{_SMALL}{_QUOTED}", re.I),
 )
+_PRIMARY_IN_PROSE = re.compile(
+    r"\b(?:primary|main|target|key|official|headline) (?:metric|number|figure)\b([^.\n]{0,120})", re.IGNORECASE
+)
 _GOALS = (  # what is to be improved, among other things maybe
     re.compile(rf"\b(?:maximi[sz]|minimi[sz]|optimi[sz])(?:e|es|ing)\s+{_SMALL}{_QUOTED}", re.IGNORECASE),
     re.compile(rf"\b(?:lowest|highest)\s+{_SMALL}[`*\"]*((?:[A-Za-z]+_)+\w+)", re.IGNORECASE),
@@ -112,7 +115,18 @@ def metrics_of(text: str) -> tuple[str, ...]:
     primary = _plausible(match for pattern in _PRIMARY for match in pattern.finditer(text))
     grepped = _grepped(text)
     both = [name for name in primary if name in grepped]
-    return _measures(both or [*primary, *grepped])
+    return _measures(both or _told_in_prose(text, grepped) or [*primary, *grepped])
+
+
+def _told_in_prose(text: str, grepped: list[str]) -> list[str]:
+    """The one of the grepped names that a sentence about the primary metric names in its words: "the Sharpe ratio"."""
+    sentences = [match[1].lower() for match in _PRIMARY_IN_PROSE.finditer(text)]
+    told = [
+        name
+        for name in dict.fromkeys(grepped)
+        if any(re.search(rf"\b{re.escape(name.lower().replace('_', ' '))}\b", said) for said in sentences)
+    ]
+    return told if len(told) == 1 else []
 
 
 def _grepped(text: str) -> list[str]:

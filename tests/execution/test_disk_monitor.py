@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swarm.execution import disk_monitor, run_spec, sandbox
+from swarm.execution import disk_monitor, sandbox
 from swarm.execution.disk_monitor import DiskMonitor
 from swarm.execution.folder_walk import Usage
 from swarm.execution.removal import ASIDE
@@ -86,7 +86,7 @@ def test_a_folder_where_the_referee_writes_is_in_nobodys_way(rig, referee):
     assert run.metrics and run.metrics.value == 1.25
 
 
-def test_what_a_run_leaves_in_the_compilers_folder_counts_and_is_gone_if_it_is_too_much(rig, monkeypatch):
+def test_what_a_run_leaves_in_the_compilers_folder_counts_and_is_gone_with_the_run(rig):
     if why := sandbox.missing():
         pytest.skip(why)
     rig.extra, rig.sandboxed = {"trees.py": TREES}, True
@@ -96,9 +96,8 @@ def test_what_a_run_leaves_in_the_compilers_folder_counts_and_is_gone_if_it_is_t
     for attempt, (tree, reason) in enumerate((("deep", "128 deep"), ("wide", "1000 files")), 1):
         run = rig.run_with(runner, BUILDS.format(place=place, tree=tree, then=FINE), attempt=attempt)
         assert run.failure == Failure.CODE and reason in run.reason
-    monkeypatch.setattr(run_spec, "MOST_COMPILED", 1000)
     assert rig.run_with(runner, FINE, attempt=3).metrics
-    assert not Path(rig.folder, "compiled", "trainer", "made").exists()
+    assert not Path(rig.folder, "compiled", "live", "trainer", "made").exists()
 
 
 # What lies in no folder.

@@ -124,3 +124,9 @@ def test_what_is_run(text: str, runs: list[Run]) -> None:
 @given(st.text(max_size=300))
 def test_any_text_can_be_read(text: str) -> None:
     metrics_of(text), goals_of(text), list(runs_of(text)), said_of(text, text[:9]), said_around(text, text[:9])
+
+
+def test_of_several_greps_the_one_that_a_sentence_calls_primary_is_the_metric() -> None:
+    text = 'grep "^sharpe:\\|^max_drawdown:" run.log\n\nThe primary metric is the Sharpe ratio of the second half.\n'
+    assert metrics_of(text) == ("sharpe",)
+    assert len(metrics_of(text.replace("Sharpe ratio", "ratio"))) == 2

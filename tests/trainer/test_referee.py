@@ -317,7 +317,7 @@ def test_two_processes_see_inputs_only_and_cannot_talk_to_each_other(workspace: 
 def test_what_a_model_says_once_it_knows_rows_reaches_nobody(workspace: Path, run, tmp_path: Path) -> None:
     """What is printed comes into a log that language models read: held-out text must not."""
     load = "import types; asked = []"
-    forward = "(print(idx), asked.append(0), torch.zeros(*idx.shape, 512))[2] if len(asked) < 2 else {}[idx]"
+    forward = "(print(idx), asked.append(0), torch.zeros(*idx.shape, 512))[2] if not asked else {}[idx]"
     result = measured(workspace, run, tmp_path, forward.replace("asked", "self.asked"), load + "; Model.asked = asked")
     assert result.returncode == 1
     said = result.stdout.partition("tensor")[2]
