@@ -121,6 +121,7 @@ def _listen(head: int, known: Known) -> tuple[list[Path], bool]:
         if not (data := os.read(0, 65536)):
             break
         said += data
+    said += _rest()
     lines = said.split(_ENDS)[:-1]
     sessions = [Path(os.fsdecode(line[len(SESSION) :])) for line in lines if line.startswith(SESSION)]
     return sessions, BYE in lines
@@ -167,6 +168,16 @@ def _note(known: Known, living: set[int]) -> None:
 
 def _with_descendants(processes: process_table.Table, roots: set[int]) -> set[int]:
     return roots.union(*(process_table.descendants(processes, root) for root in roots))
+
+
+def _rest() -> bytes:
+    """What the head said and was not read yet: it may have been killed in the moment in which this began."""
+    said = b""
+    os.set_blocking(0, False)
+    with contextlib.suppress(BlockingIOError):  # somebody else holds the pipe's other end
+        while data := os.read(0, 65536):
+            said += data
+    return said
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
