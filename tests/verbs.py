@@ -15,7 +15,7 @@ from swarm import cli
 
 def called(*words: str, env: Mapping[str, str] | None = None) -> CompletedProcess[str]:
     """What `python -m swarm WORDS` answers: exit code, output and errors; no terminal, and `env` on top of this one."""
-    out, errors = io.StringIO(), io.StringIO()
+    out, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", write_through=True) for _ in range(2))
     with (
         Path(os.devnull).open() as nothing,
         mock.patch.dict(os.environ, env or {}),
@@ -27,4 +27,9 @@ def called(*words: str, env: Mapping[str, str] | None = None) -> CompletedProces
             code = cli.main(list(words))
         except SystemExit as end:  # argparse: --help, and what does not parse
             code = end.code if isinstance(end.code, int) else 1
-    return CompletedProcess(["swarm", *words], code, out.getvalue(), errors.getvalue())
+    return CompletedProcess(["swarm", *words], code, *map(_written, (out, errors)))
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
