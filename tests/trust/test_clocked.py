@@ -30,7 +30,6 @@ QUICK = (
     "slows its clock",
     "helpers",
     "twice as long",
-    "another model in a thread",
     "packs in a thread",
 )
 
