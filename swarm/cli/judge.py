@@ -58,10 +58,9 @@ def judge(options: argparse.Namespace) -> int:
         print_json({"file": options.file, "metric": metric, "direction": direction, "judged": judged})
         return 0
     terminal = console()
-    for one in ladder:
-        first, *more = judged_record.summary(path.name, one, scale, said=options.sigma is not None)
-        for line in ([first] if one is ladder[0] else []) + more:
-            terminal.print(line, highlight=False, markup=False, soft_wrap=True)
+    words = (line for one in ladder for line in judged_record.summary(one, scale, said=options.sigma is not None))
+    for line in (judged_record.heading(path.name, chosen, scale), *words):
+        terminal.print(line, highlight=False, markup=False, soft_wrap=True)
     if chosen.keeps:
         terminal.print()
         terminal.print(judged_record.keeps_table(ladder, chosen, scale, terminal.width))

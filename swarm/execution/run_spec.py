@@ -130,11 +130,12 @@ class SpecBuilder:
             training = self._confined(training, limits)
         if self._counts and limits.free is not None:
             environment[FREE_START] = f"{limits.free:.3f}"
+        compiles = str(compiled) if self._slot.device == "cuda" else None
         steps = [
             Step(
                 "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
                 cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
-                cores=list(self._slot.cores), group=_in_group(limits), compiles=self._compiles(environment), **common,
+                cores=list(self._slot.cores), group=_in_group(limits), compiles=compiles, **common,
             )
         ]  # fmt: skip
         if self._project.referee:
@@ -188,12 +189,6 @@ class SpecBuilder:
             return training
         one = self._counts and limits.cpu is not None and not _in_group(limits)
         return call_filter.command(training, call_filter.THREADS if one else call_filter.PROCESSES)
-
-    def _compiles(self, environment: Mapping[str, str]) -> str | None:
-        """Where a training on a GPU keeps what it compiles."""
-        if self._slot.device != "cuda":
-            return None
-        return environment.get("TORCHINDUCTOR_CACHE_DIR") or str(cache_of(environment) / "compiled")
 
     def _opened(self, environment: Mapping[str, str]) -> tuple[Path, ...]:
         """What edited code may read in the sandbox beside what it may write."""

@@ -139,10 +139,6 @@ class Levels:
         """Every idea's effect as it was seen, for `Effects.learned`."""
         return [idea.seen for idea in self._ideas.values() if idea.seen]
 
-    def learn(self) -> None:
-        """Learns the shares of the effects from all ideas; what is believed already stays until it is seen again."""
-        self.effects = self.effects.learned(self.seen())
-
     # -- the arithmetic, in sigmas from the origin ------------------------------------------------------------------
 
     def _scaled(self, value: float) -> float:
@@ -155,16 +151,17 @@ class Levels:
             if here.parent is None or here.idea is None:
                 here.belief = here.evidence
                 return
-            self._believe(name, here, here.parent, here.idea)
-            told = self._states[here.parent].belief
-            self._tell_of(here, here.parent, here.idea)
+            own, told = here.evidence, self._states[here.parent].belief
+            self._believe(here, own, here.parent, here.idea)
+            above = self._states[here.parent].without(here.idea)
+            self._tell(here.parent, here.idea, self.effects.of(self._seen([(above, own)])))
             near = abs(self._states[here.parent].belief.mean - told.mean) < SETTLED
             if near and abs(here.belief.mean - before.mean) < SETTLED and before.precision:
                 return
             name = here.parent
 
-    def _believe(self, name: str, here: _State, parent: str, idea: str) -> None:
-        above, own = self._states[parent].without(idea), here.evidence
+    def _believe(self, here: _State, own: _Normal, parent: str, idea: str) -> None:
+        above = self._states[parent].without(idea)
         others = [
             (self._states[other].without(idea), arm) for other, arm in self._ideas[idea].arms.items() if other != parent
         ]
@@ -173,10 +170,6 @@ class Levels:
         spread, v, r = above.variance + own.variance, above.variance, own.variance
         mean = (own.mean * v + (above.mean - effect.mean) * r) / spread
         here.belief = _Normal.at(mean, v * r / spread + (r / spread) ** 2 * effect.variance)
-
-    def _tell_of(self, here: _State, parent: str, idea: str) -> None:
-        above = self._states[parent].without(idea)
-        self._tell(parent, idea, self.effects.of(self._seen([(above, here.evidence)])))
 
     def _tell(self, parent: str, idea: str, effect: Effect) -> None:
         """What an edit, as it was seen, says of its parent's level: the moments that it moves the belief to."""

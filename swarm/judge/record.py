@@ -78,9 +78,9 @@ class JudgedRecord:
 def judge_record(rows: Sequence[Recorded], sigma: float) -> JudgedRecord:
     """Judges a record whose runs have this noise, above 0. The first row of each block is its baseline."""
     effects = Effects()
-    for _ in range(ROUNDS):
-        levels, kept, tips = _replayed(rows, sigma, effects)
-        effects = effects.learned(levels.seen())
+    for _ in range(ROUNDS - 1):
+        effects = effects.learned(_replayed(rows, sigma, effects)[0].seen())
+    levels, kept, tips = _replayed(rows, sigma, effects)
     level = levels.level(str(tips[rows[-1].block].line))
     low, high = around(level.mean, level.deviation)
     keeps = tuple(_judged(levels, row, before, sigma) for row, before in kept)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from swarm.views.formatting import Scale, clean, plural, share
 
 _GREEN, _GREY, _INK, _FAINT = "#2a9d5c", "#b9bfc6", "#24292f", "#6e7781"
 _SIZE = (12.0, 6.0)  # inches, at 150 dots each
-_NAMED = 60  # characters of a keep's text in the picture
 
 
 def scale_for(metric: str, direction: str, judged: JudgedRecord) -> Scale:
@@ -24,13 +24,17 @@ def scale_for(metric: str, direction: str, judged: JudgedRecord) -> Scale:
     return Scale(clean(metric), direction, min(12, max(2, 1 - math.floor(math.log10(judged.sigma)))))
 
 
-def summary(name: str, judged: JudgedRecord, scale: Scale, said: bool) -> Iterator[str]:
+def heading(name: str, judged: JudgedRecord, scale: Scale) -> str:
+    """What the record is, in one line."""
+    return (
+        f"{clean(name)}: {scale.metric}, {scale.direction} is better; {plural(judged.ideas, 'experiment')},"
+        f" {plural(len(judged.keeps), 'keep')} after the baseline"
+    )
+
+
+def summary(judged: JudgedRecord, scale: Scale, said: bool) -> Iterator[str]:
     """What came of it in a few sentences. `said` is whether sigma is known, and no guess."""
     keeps = len(judged.keeps)
-    yield (
-        f"{clean(name)}: {scale.metric}, {scale.direction} is better; {plural(judged.ideas, 'experiment')},"
-        f" {plural(keeps, 'keep')} after the baseline"
-    )
     if not keeps:
         return
     known = "with" if said else "if"
@@ -56,7 +60,7 @@ def keeps_table(ladder: Sequence[JudgedRecord], chosen: JudgedRecord, scale: Sca
     chances = [
         Column(
             f"real at {judged.sigma:.2g}" if len(ladder) > 1 else "real",
-            lambda keep, judged=judged: _chance(judged.keeps[chosen.keeps.index(keep)]),
+            partial(_chance, {keep.line: keep.real for keep in judged.keeps}),
             1 if judged is chosen else 4,
             right=True,
         )
@@ -73,8 +77,8 @@ def keeps_table(ladder: Sequence[JudgedRecord], chosen: JudgedRecord, scale: Sca
     return fitting_table(columns, chosen.keeps, width)
 
 
-def _chance(keep: JudgedKeep) -> Text:
-    return Text(share(keep.real), "green" if keep.real >= 0.5 else "dim")
+def _chance(real: Mapping[int, float], keep: JudgedKeep) -> Text:
+    return Text(share(real[keep.line]), "green" if real[keep.line] >= 0.5 else "dim")
 
 
 def as_json(judged: JudgedRecord, scale: Scale) -> dict[str, Any]:

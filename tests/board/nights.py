@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,10 @@ def finished(work: Measure, value: float | Failure, started: float, **more: Any)
     if isinstance(value, Failure):
         return Run(**{"failure": value, "reason": f"it failed: {value}", "log_tail": "Traceback: boom", **common})
     return Run(metrics=Metrics(value, audited=True, peak_vram_mb=2048.0), **common)
+
+
+def without_holds(make_night: Callable[..., Night]) -> Night:
+    """Two agents with their baselines, and gains of any size, of which none waits for a person."""
+    night = make_night(policy="race:held_share=1")
+    night.baselines()
+    return night

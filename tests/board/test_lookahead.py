@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from swarm.records import Failure
-from tests.board.nights import Night, finished
+from tests.board.nights import Night, finished, without_holds
 from tests.board.test_quarantine import later
 
 HINT = {"asked": 2048, "hint": 0.0011, "hint_spread": 0.01, "hint_rounding": 1e-5}  # five standard errors
@@ -17,10 +17,7 @@ HINT = {"asked": 2048, "hint": 0.0011, "hint_spread": 0.01, "hint_rounding": 1e-
 
 @pytest.fixture
 def night(make_night: Callable[..., Night]) -> Night:
-    """Two agents with their baselines, and gains of any size, of which none waits for a person."""
-    night = make_night(policy="race:held_share=1")
-    night.baselines()
-    return night
+    return without_holds(make_night)
 
 
 def hinting(night: Night, agent: str, work: Any, value: float) -> Any:

@@ -12,17 +12,14 @@ from swarm.history.results_writer import write_results
 from swarm.records import Check, Claim, Failure, Idea, Measure, Rebase, Status
 from swarm.snapshot.build import Picture
 from swarm.views.recommendations import recommend
-from tests.board.nights import Night, turned
+from tests.board.nights import Night, turned, without_holds
 
 CAUGHT = "causality: logits changed with later tokens"
 
 
 @pytest.fixture
 def night(make_night: Callable[..., Night]) -> Night:
-    """Two agents with their baselines, and gains of any size, of which none waits for a person."""
-    night = make_night(policy="race:held_share=1")
-    night.baselines()
-    return night
+    return without_holds(make_night)
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_whatever_is_measured_beliefs_are_numbers(events: list[tuple[float, bool
             levels.carried(str(number), tip)
         level = levels.level(tip)
         assert math.isfinite(level.mean) and 0 < level.deviation < 1e3 * sigma
-    levels.learn()
+    levels.effects = levels.effects.learned(levels.seen())
 
 
 def night(seed: int) -> tuple[float, float, float]:
@@ -128,7 +128,7 @@ def night(seed: int) -> tuple[float, float, float]:
             levels.carried(str(number), state)
             tip, record, recorded = state, state, value
         if number % 6 == 5:
-            levels.learn()
+            levels.effects = levels.effects.learned(levels.seen())
     return abs(recorded - truth[record]), abs(levels.level(tip).mean - truth[tip]), -truth[tip]
 
 
