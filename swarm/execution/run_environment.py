@@ -16,6 +16,7 @@ LISTS = (  # variables that hold lists of folders to find code in
     *("PYTHONPATH", "NODE_PATH", "JULIA_LOAD_PATH", "PERL5LIB", "RUBYLIB", "R_LIBS", "CPATH", "C_INCLUDE_PATH"),
     *("CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PKG_CONFIG_PATH", "PATH"),
 )
+_MAPPED = re.compile(r"'([\w.-]+)': (\[[^\]]*\]|'[^']*')")  # a name, and its place or places, as setuptools writes them
 OFFLINE = {  # says to tools that there is no network, so that they use what they have and do not wait
     "UV_OFFLINE": "1",
     "CARGO_NET_OFFLINE": "true",
@@ -87,12 +88,25 @@ def _counterpart(text: str, checkout: Path, copy: Path) -> str:
 def _installed_editable(environment: Path, checkout: Path, copy: Path) -> Iterator[str]:
     """Folders of the copy for packages that the environment takes out of the checkout (`pip install -e`, `uv sync`):
     found first, they are the run's own code and not the user's."""
-    places = {str(checkout), os.path.realpath(checkout)}
-    text = re.compile("|".join(rf"(?:{re.escape(place)})(?:/[^'\"\n:]*)?(?=['\"\n]|$)" for place in sorted(places)))
     for packages in sorted(environment.glob("lib/python*/site-packages")):
         for file in sorted((*packages.glob("*.pth"), *packages.glob("__editable__*finder.py"))):
-            for path in text.findall(text_of(file)):
-                folder = path if file.suffix == ".pth" else str(Path(path).parent)
+            for folder in _roots_of_paths(file) if file.suffix == ".pth" else _roots_of_finder(file):
                 there = _counterpart(folder, checkout, copy)
                 if there != folder:
                     yield there
+
+
+def _roots_of_paths(file: Path) -> list[str]:
+    """The folders that a `.pth` file names, a line each."""
+    return [line for line in text_of(file).splitlines() if line.startswith("/")]
+
+
+def _roots_of_finder(file: Path) -> Iterator[str]:
+    """The folders to import from that stand for what a finder of setuptools maps by name. The one of `a.b` at /x/a/b is
+    /x: below /x/a, `b` would hide a module of that name that belongs to Python or to somebody else."""
+    for name, places in _MAPPED.findall(text_of(file)):
+        for place in re.findall(r"'([^']+)'", places):
+            path = Path(place.removesuffix(".py"))
+            parts = tuple(name.split("."))
+            if path.parts[-len(parts) :] == parts:
+                yield str(path.parents[len(parts) - 1])

@@ -251,6 +251,23 @@ def test_a_package_installed_out_of_the_checkout_is_the_runs_own_copy(rig, home:
     assert run.metrics and run.metrics.values["whose"] == "the copy the copy", (run.reason, run.log_tail)
 
 
+def test_what_lies_within_an_installed_package_hides_no_module_of_pythons(rig, home: Path) -> None:
+    """A finder names folders of data within packages too: what lies around those is nothing to import from."""
+    packages = environment(home / "project" / ".venv")
+    within = f"'more.inner.data': ['{home}/project/lib/more/inner/data']"
+    finder = f"MAPPING = {{'more': '{home}/project/lib/more'}}\nNAMESPACES = {{{within}}}\n"
+    (packages / "__editable___more_finder.py").write_text(finder)
+    rig.extra = {
+        "lib/more/__init__.py": "",
+        "lib/more/inner/__init__.py": "",
+        "lib/more/inner/secrets.py": "VALUE = 'no module of Python'\n",
+        "lib/more/inner/data/text": "",
+    }
+    (home / "project" / "lib" / "more" / "inner" / "data").mkdir(parents=True)
+    run = rig.run("import secrets, more.inner.secrets\nprint('---\\nval_bpb:', secrets.randbits(1))")
+    assert run.metrics, (run.reason, run.log_tail)
+
+
 def test_a_python_path_into_the_checkout_leads_into_the_copy(rig, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "project" / "src").mkdir()
     (home / "project" / "src" / "mine.py").write_text("VALUE = 'the checkout'\n")
