@@ -144,7 +144,9 @@ def test_where_no_seal_is_the_second_reader_finds_what_was_there_before_the_firs
     assert found[0] == "found []" and "asked" not in found[1] and "0-loaded" in found[1], found
 
 
-@pytest.mark.parametrize(("device", "said"), [("cuda", True), ("mps", True), ("cpu", sys.platform != "linux")])
+@pytest.mark.parametrize(("device", "said"), [
+    ("cuda", True), ("mps", True), ("cpu", sys.platform != "linux"), ("cpu: AMD EPYC", sys.platform != "linux"),
+])  # fmt: skip
 def test_the_plan_says_where_nothing_seals_the_readers(device: str, said: bool) -> None:
     assert ("one after the other" in _in_turn(device, ["{python}", "-m", "trainer.referee"])) == said
     assert _in_turn(device, ["make", "measure"]) == ""
