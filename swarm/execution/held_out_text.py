@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from swarm.execution.spec import write_whole
 
@@ -85,9 +86,9 @@ def read(path: Path) -> Origin:
     return Origin(Path(stored["root"]), bool(stored["library"]), tuple(files))
 
 
-def closed_sources(held_out: Iterable[Path], opened: Sequence[Path]) -> tuple[Path, ...]:
-    """The files and folders that a sandbox must close, as it leaves `opened` readable, and where programs are
-    installed; none where the lists cannot be read (swarm/launch/demonstration.py says so then).
+def closed_sources(held_out: Iterable[Path], opened: Sequence[Path], own: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """The files and folders that a sandbox must close, as it leaves `opened` readable, and a run's `own` folders, and
+    where programs are installed; none where the lists cannot be read (swarm/launch/demonstration.py says so then).
 
     A folder is closed as a whole where it is a package of which any file is held out.
     """
@@ -95,28 +96,42 @@ def closed_sources(held_out: Iterable[Path], opened: Sequence[Path]) -> tuple[Pa
         origins = tuple(map(read, lists(held_out)))
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    found = {path for origin in origins for path in origin.own(opened)}
+    found = {path for origin in origins for path in origin.own((*opened, *own))}
     known = tuple(file for origin in origins if origin.library for file in origin.files)
     if known:
         roots = _outermost((*map(Path, SYSTEM), *opened, *(origin.root for origin in origins if origin.library)))
         found |= _remembered(lists(held_out)[0], known, roots)
+        # Small, and other ones in every run: not worth remembering.
+        found |= copies(known, _outermost(place for place in own if not any(map(place.is_relative_to, roots))))
     packages = {file.path.split("/")[0] for file in known if "/" in file.path}
     return tuple(sorted(set(_whole_packages(found, packages))))
 
 
 def _remembered(source: Path, known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]:
-    """The copies in `roots`, looked for once a day on each machine, as that takes seconds."""
-    asked = hashlib.sha256(repr((known, roots, os.uname().nodename)).encode()).hexdigest()
+    """The copies in `roots`, looked for once a day in each on each machine, as that takes seconds."""
+    asked = hashlib.sha256(repr((known, os.uname().nodename)).encode()).hexdigest()
+    stored = _stored(source.parent / COPIES, asked)
+    missing = [root for root in roots if str(root) not in stored]
+    for root in missing:
+        stored[str(root)] = {"at": time.time(), "paths": sorted(map(str, copies(known, (root,))))}
+    if missing:
+        with contextlib.suppress(OSError):  # a cache that is not ours to write: they are looked for again
+            write_whole(source.parent / COPIES, {"asked": asked, "roots": stored})
+    return frozenset(Path(path) for root in roots for path in stored[str(root)]["paths"])
+
+
+def _stored(cache: Path, asked: str) -> dict[str, Any]:
+    """By folder what was found in it, and when, of all that still holds; empty where that cannot be read."""
     try:
-        stored = json.loads((source.parent / COPIES).read_bytes())
-        if stored["asked"] == asked and 0 <= time.time() - stored["at"] < DAY:
-            return frozenset(map(Path, stored["paths"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    found = copies(known, roots)
-    with contextlib.suppress(OSError):  # a cache that is not ours to write: they are looked for again
-        write_whole(source.parent / COPIES, {"asked": asked, "at": time.time(), "paths": sorted(map(str, found))})
-    return found
+        stored = json.loads(cache.read_bytes())
+        now, roots = time.time(), stored["roots"] if stored["asked"] == asked else {}
+        return {
+            root: {"at": found["at"], "paths": list(map(str, found["paths"]))}
+            for root, found in roots.items()
+            if 0 <= now - found["at"] < DAY
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def copies(known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]:

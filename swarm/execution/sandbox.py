@@ -96,7 +96,9 @@ class Sandbox:
         places = (*map(Path, _PRIVATE), *self.hidden, home)
         closed = tuple(path for path in places if path.is_dir() and path != Path("/"))
         seen = (*opened.values(), *writable)
-        sources = (path for path in closed_sources(self.held_out, seen) if _is_visible(path, closed, seen))
+        own = [path for path in seen if path in writable or any(map(path.is_relative_to, self.hidden))]
+        sources = closed_sources(self.held_out, [path for path in seen if path not in own], own)
+        sources = (path for path in sources if _is_visible(path, closed, seen))
         return Bounds(
             closed,
             tuple(opened),

@@ -138,6 +138,21 @@ def test_packed_installations_are_known_by_name(system, tmp_path, listed, name: 
     assert ((system / name) in closed_sources([listed(own)], [])) == closed
 
 
+def test_programs_are_looked_through_once_for_many_runs_and_the_own_folders_of_each(system, tmp_path, listed) -> None:
+    source = listed(library(tmp_path / "lib"))
+    first, second = "run1", "run2"
+    for name in (first, second):
+        (tmp_path / name).mkdir()
+    closed_sources([source], [], [tmp_path / first])
+    late, own = system / "late", tmp_path / second / "vendored"
+    library(late, version=3), library(own, version=3)
+    found = closed_sources([source], [], [tmp_path / second])
+    assert below(own, found) and not below(late, found), "a day's memory, but of what only one run has"
+    stored = source.parent / "val.copies.json"
+    stored.write_text(stored.read_text().replace('"paths"', '"path"'))
+    assert below(late, closed_sources([source], [], [])), "a memory that cannot be read is none"
+
+
 def test_only_the_corpus_that_runs_use_counts(system, tmp_path, listed, monkeypatch) -> None:
     own = library(tmp_path / "python" / "lib")
     lists = [listed(own, ("turtle.py",), key="aaaaaa"), listed(own, ("ftplib.py",), key="bbbbbb")]
