@@ -307,7 +307,8 @@ def _written(word: str, place: Place, unwritable: bool) -> str:
     parent = Path(real).parent
     inside = _below(Path(real), (*place.opened, *place.closed))
     if inside and (unwritable or os.access(parent, os.W_OK)):
-        return f"{word} is not a run's to write: it may write to its own copy and to the folder SWARM_RUN_DIR"
+        where = "its own copy, to the folder SWARM_RUN_DIR and, for temporary files, to TMPDIR"
+        return f"{word} is not a run's to write: it may write to {where}"
     return ""
 
 

@@ -4,7 +4,8 @@
 
 RULES is a JSON object of lists of paths, or the path of a file with one. The program finds this machine read-only,
 without what is `closed`; of that, what is `readable` all the same; nothing `secret`; and may write to `writable`, whose
-first folder holds its temporary files, and to `devices`. It gets no network, not even TCP to itself, unless `network`
+first folder holds its temporary files: what it finds as /tmp, where the kernel lets a user have mounts and nothing that
+it needs lies there. It may write to `devices`, too. It gets no network, not even TCP to itself, unless `network`
 is "open"; no memory that is shared by a number, no signal out (Linux 6.12), and nothing of root's powers. Where the
 kernel lets a user have mounts (mounts), everything else is read-only in every respect, and /dev/shm its own. Elsewhere
 what Landlock does not know stays open: the modes, times and attributes of files that its user owns, and /dev/shm where
@@ -35,7 +36,8 @@ FILE = 0b100_0000_0000_0111  # of all rights, those that a single file has
 EVERYTHING = 0x7FFF
 SET_SECCOMP, NO_NEW_PRIVILEGES = 22, 38  # of prctl(2)
 CAPABILITIES = 0x20080522  # the version of capset(2)
-TEMPORARY, LINKS, LINK = ".tmp", Path("/tmp"), "swarm-tmp-"  # where temporary files lie, and the short way there
+COMMON = "/tmp"
+TEMPORARY, LINKS, LINK = ".tmp", Path(COMMON), "swarm-tmp-"  # where temporary files lie, and the short way there
 TOKENS = "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH"  # Hugging Face ends on a token that may not be read, not on none
 MOUNT_SETATTR, READ_ONLY, BELOW, HERE = 442, 1, 0x8000, -100  # a system call, and what it takes
 PRIVATE, BIND = 0x44000, 0x5000  # of mount(2), with all mounts below
@@ -75,20 +77,22 @@ def mounts() -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def _mount(writable: Iterable[str]) -> None:
-    """Gives this process mounts of its own: all read-only but `writable`, and an empty /dev/shm."""
+def _mount(writable: Iterable[str], temporary: str = "") -> None:
+    """Gives this process mounts of its own: all read-only but `writable`, and an empty /dev/shm. The folder `temporary`
+    is its /tmp."""
     system, user, group = _kernel(), os.geteuid(), os.getegid()
     _done(system.unshare(OWN_SPACES))
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         Path("/proc/self", name).write_text(text)
     _done(system.mount(None, b"/", None, PRIVATE, None))
     paths = [os.fsencode(path) for path in writable]
-    for path in paths:
-        _done(system.mount(path, path, None, BIND, None))
+    sources = {path: path for path in paths} | ({os.fsencode(COMMON): os.fsencode(temporary)} if temporary else {})
+    for path, source in sources.items():
+        _done(system.mount(source, path, None, BIND, None))
     attributes = struct.pack("=4Q", READ_ONLY, 0, 0, 0)
     _done(system.syscall(MOUNT_SETATTR, HERE, b"/", BELOW, attributes, len(attributes)))
     attributes = struct.pack("=4Q", 0, READ_ONLY, 0, 0)
-    for path in paths:
+    for path in sources:
         _done(system.syscall(MOUNT_SETATTR, HERE, path, BELOW, attributes, len(attributes)))
     if Path("/dev/shm").is_dir():
         _done(system.mount(b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"mode=1777"))
@@ -96,10 +100,13 @@ def _mount(writable: Iterable[str]) -> None:
 
 
 def enter(rules: dict[str, list[str]]) -> None:
-    """Restricts this process and all its descendants for good. OSError where the kernel refuses."""
-    system = _kernel()
+    """Restricts this process and all its descendants for good, and tells them by TMPDIR where temporary files go.
+    OSError where the kernel refuses."""
+    system, own, writable = _kernel(), _own_temporary(rules), rules["writable"]
+    if writable:
+        os.environ["TMPDIR"] = COMMON if own else _temporary(writable[0])
     if mounts():
-        _mount(rules["writable"])
+        _mount(writable, own)
     closed, secret = ({os.path.realpath(path) for path in rules[name]} for name in ("closed", "secret"))
     scope = 0b11 if version() >= SCOPED else 0
     attributes = struct.pack("=QQQ", EVERYTHING, 0, scope)
@@ -109,7 +116,7 @@ def enter(rules: dict[str, list[str]]) -> None:
     _open(ruleset, "/", hidden, above, listed=False)
     for path in map(os.path.realpath, rules["readable"]):
         _open(ruleset, path, hidden - ({path} & closed - secret), above, listed=True)
-    for path in (*rules["writable"], *rules["devices"]):
+    for path in (*writable, *rules["devices"], *([COMMON] if own else [])):
         _allow(ruleset, path, EVERYTHING)
     _done(system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))  # from now on not even root gets a power by starting a program
     _done(system.capset(struct.pack("=Ii", CAPABILITIES, 0), bytes(24)))  # none of those it has, which it always may
@@ -198,6 +205,17 @@ def _done(result: int) -> int:
     return result
 
 
+def _own_temporary(rules: dict[str, list[str]]) -> str:
+    """The folder that a program finds as /tmp, as many write there by name; empty where it cannot have one, or where
+    something that it needs lies in this machine's."""
+    needed = [os.path.realpath(path) for name in ("readable", "writable", "devices") for path in rules[name]]
+    if not rules["writable"] or not mounts() or any(Path(path).is_relative_to(COMMON) for path in needed):
+        return ""
+    place = Path(rules["writable"][0], TEMPORARY).resolve()
+    place.mkdir(exist_ok=True)
+    return str(place)
+
+
 def _temporary(folder: str) -> str:
     """A place for temporary files in `folder`, by a path that is short enough for the sockets which PyTorch's workers
     put there: a link beside other users' files, remade where it is not ours, and removed once its folder is gone."""
@@ -218,8 +236,6 @@ def _temporary(folder: str) -> str:
 
 def main() -> None:
     rules = json.loads(sys.argv[1] if sys.argv[1].startswith("{") else Path(sys.argv[1]).read_text())
-    for folder in rules["writable"][:1]:
-        os.environ["TMPDIR"] = _temporary(folder)
     os.environ |= dict.fromkeys(TOKENS, "/dev/null")
     enter(rules)
     os.execvp(sys.argv[2], sys.argv[2:])

@@ -115,7 +115,8 @@ CAUSED = [
     ("OSError: [Errno 30] Read-only file system",
      "a sandboxed run may write only to its own copy of the repository and to the folder SWARM_RUN_DIR"),
     ("PermissionError: [Errno 13] Permission denied: '{home}/out.txt'",
-     "{home}/out.txt is not a run's to write: it may write to its own copy and to the folder SWARM_RUN_DIR"),
+     "{home}/out.txt is not a run's to write: it may write to its own copy, to the folder SWARM_RUN_DIR and, for "
+     "temporary files, to TMPDIR"),
     # the network
     ("requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x.org', port=443): Max retries exceeded", NETWORK),
     ("urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", NETWORK),

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +202,34 @@ def test_temporary_sockets_find_a_short_path_however_deep_the_workspace_lies(way
         shutil.rmtree(workspace)
         landlock._temporary(str(tmp_path))
         assert not Path(link).is_symlink(), "a link to what is gone is removed by the next"
+
+
+COMMON = """
+import os, pathlib, sys
+pathlib.Path("/tmp/smoke.out").write_text("written")
+print(pathlib.Path(sys.argv[1]).exists(), sorted(os.listdir("/tmp")))
+"""
+
+
+def test_a_run_writes_to_tmp_by_name_and_finds_it_empty(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As scripts do: `> /tmp/smoke.out`."""
+    if way == "landlock" and not landlock.mounts():
+        pytest.skip("this kernel lets no user have mounts")
+    if Path(sys.prefix).is_relative_to("/tmp"):
+        pytest.skip("this Python lies in /tmp, and runs need it")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as workspace:
+        monkeypatch.setenv("HOME", workspace)  # what is opened of it does not lie in /tmp
+        for name in [name for name, value in os.environ.items() if value.startswith("/tmp")]:
+            monkeypatch.delenv(name)
+        argv = [sys.executable, "-c", COMMON, str(tmp_path)]
+        box = sandbox.Sandbox((), (), Path(workspace, "blanks"))
+        done = subprocess.run(box.command(argv, (Path(workspace),)), capture_output=True, text=True, cwd=workspace)
+        assert done.stdout == "False ['smoke.out']\n", done.stderr
+        if way == "landlock":  # counted as what it writes, and gone with its copy
+            assert Path(workspace, ".tmp", "smoke.out").read_text() == "written"
+    assert not Path("/tmp/smoke.out").exists()
 
 
 TOKEN = """
