@@ -73,7 +73,10 @@ class AgentSupervisor:
         """What the leaderboard shows of the agent now; None where nothing is new."""
         if self.waiting:
             return {"agent": self.agent, "state": "fenced" if self._fenced else "lost", "note": self._note}
-        if self._handle and not self.ended and not self._hear() and self.absent:
+        if self.ended:  # said on and on while others go on, as what is not said anew is taken for a death
+            state = "stopped" if self.ended.ending is Ending.DONE else "lost"
+            return {"agent": self.agent, "state": state, "note": self.ended.reason}
+        if self._handle and not self._hear() and self.absent:
             return {"agent": self.agent, "state": "starting", "note": "waiting for a place to work"}
         view, self._heard = self._heard, None
         return view

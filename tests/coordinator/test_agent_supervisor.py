@@ -70,6 +70,9 @@ def test_who_ends_in_peace_is_not_replaced(site):
         and len(site.agents) == 1
         and not site.warnings
     )
+    for _ in range(2):  # on and on: whoever is silent is shown as lost
+        view = site.supervisor.view()
+        assert view and view["state"] == "stopped" and view["note"] == site.supervisor.ended.reason
 
 
 def test_who_dies_is_replaced_within_seconds_and_shown_meanwhile(site):
