@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from swarm.launch.trial import Trial
     from swarm.launch.trial_run import Report
     from swarm.records import Progress
+
+QUIET = 30.0  # seconds between two lines about one run, where no line can be overwritten
 
 
 def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
@@ -55,7 +58,8 @@ def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
 
 @contextlib.contextmanager
 def progress_shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
-    """What is told while the trial runs: a line that moves in a terminal, one that stays elsewhere."""
+    """What is told while the trial runs: a line that moves in a terminal; elsewhere one that stays for each run,
+    and one more every half a minute."""
     from swarm.views.trial import progress_line
 
     if screen is None:
@@ -64,7 +68,15 @@ def progress_shown(plan: Plan, screen: Console | None) -> Iterator[Report]:
     first = progress_line(plan, 1, None)
     if not screen.is_terminal:
         print(first, flush=True)
-        yield lambda number, progress: None
+        told, due = 1, time.monotonic() + QUIET
+
+        def tell(number: int, progress: Progress) -> None:
+            nonlocal told, due
+            if number != told or time.monotonic() >= due:
+                told, due = number, time.monotonic() + QUIET
+                print(progress_line(plan, number, progress), flush=True)
+
+        yield tell
         return
     with screen.status(first) as status:
 
