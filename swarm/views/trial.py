@@ -94,7 +94,9 @@ def progress_line(plan: Plan, number: int, progress: Progress | None) -> str:
         return f"{what} ..."
     step = "" if progress.step is None else f", step {progress.step}"
     loss = "" if progress.loss is None else f", loss {_number(progress.loss)}"
-    return f"{what}: {progress.phase}{step}{loss}, {duration(progress.elapsed)}; Ctrl-C ends it, nothing is founded"
+    # Only a run that tells of its steps tells when its start is over.
+    phase = progress.phase if plan.project.referee or progress.step is not None else "running"
+    return f"{what}: {phase}{step}{loss}, {duration(progress.elapsed)}; Ctrl-C ends it, nothing is founded"
 
 
 # -- one row each ---------------------------------------------------------------------------------------------------
