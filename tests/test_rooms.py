@@ -39,7 +39,7 @@ GROUND = {
     "named_file",
 }  # files beside the rooms, which every room may import
 SQL = re.compile(r"\s*(SELECT|INSERT INTO|INSERT OR|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA) ")
-HEAVY = {"ray", "torch", "anthropic", "pandas", "git", "libcst", "matplotlib", "scipy"}  # never at import
+HEAVY = {"ray", "torch", "anthropic", "openai", "pandas", "git", "libcst", "matplotlib", "scipy"}  # never at import
 
 
 @dataclass(frozen=True)

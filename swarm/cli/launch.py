@@ -70,7 +70,8 @@ def add_to(verbs: Any) -> None:
     add(
         "--researcher",
         metavar="WHO",
-        help="auto, claude, claude-code, command, sweep, scripted, package.module:Class; or a mix, as claude:4,sweep",
+        help="auto, claude, openai, claude-code, command, sweep, scripted, package.module:Class; or a mix, as"
+        " claude:4,sweep",
     )
     add(
         "--option",
@@ -79,6 +80,12 @@ def add_to(verbs: Any) -> None:
         help="an option of the researcher, as turns=20; may be repeated; docs/researchers.md lists them",
     )
     add("--model", metavar="MODEL", help="the model a researcher should use (--option model=MODEL)")
+    add("--base-url", metavar="URL", help="for openai: where it is asked, as http://localhost:11434/v1")
+    add(
+        "--usd-per-mtok",
+        metavar="IN,OUT",
+        help="for openai: USD per million tokens, where the price is not known, as 2,10",
+    )
     add(
         "--think-limit",
         metavar="TIME",
