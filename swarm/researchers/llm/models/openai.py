@@ -260,6 +260,8 @@ class ChatService:
         except self._api as failure:
             lost = isinstance(failure, self._unheard) and not stream
             raise self._failed(failure, None if lost else NOTHING) from None
+        except self._breaks as error:
+            raise _no_service() from error
         return answer_of(message, usage_of(usage) or _worst_of(whole, message), plain)
 
     async def _streamed(self, body: Body) -> tuple[Body, Usage]:
@@ -308,8 +310,12 @@ def _parts(completion: Any) -> tuple[Body, object]:
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise Failed("what is at --base-url does not speak Chat Completions; it mostly ends in /v1", 600.0, NOTHING)
+        raise _no_service()
     return {**message, "finish_reason": choice.get("finish_reason")}, record.get("usage")
+
+
+def _no_service() -> Failed:
+    return Failed("what is at --base-url does not speak Chat Completions; it mostly ends in /v1", 600.0, NOTHING)
 
 
 def _status_of(error: Any) -> int:
