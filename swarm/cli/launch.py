@@ -110,6 +110,7 @@ def add_to(verbs: Any) -> None:
     add = parser.add_argument_group("who hears of it").add_argument
     add("--notify", metavar="URL", help="a webhook (ntfy, Slack, Discord, or JSON) for champions, crashes and the end")
     add("--push", metavar="REMOTE", help="git remote that gets every commit as it is recorded")
+    add("--track", metavar="TRACKER", help="wandb, trackio, mlflow or tensorboard: gets a copy of every experiment")
     add("--gpu-usd-per-hour", metavar="USD", help="for the report's cost")
 
 
