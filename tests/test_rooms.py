@@ -19,7 +19,7 @@ FLOORS = (  # an import goes from a floor to one below it, or stays in its room
     ("judge", "novelty"),
     ("project",),
     ("ledger",),
-    ("history", "snapshot", "execution", "board"),
+    ("history", "snapshot", "execution", "board", "trackers"),
     ("researchers",),
     ("agent",),
     ("launch",),
@@ -39,7 +39,10 @@ GROUND = {
     "named_file",
 }  # files beside the rooms, which every room may import
 SQL = re.compile(r"\s*(SELECT|INSERT INTO|INSERT OR|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA) ")
-HEAVY = {"ray", "torch", "anthropic", "pandas", "git", "libcst", "matplotlib", "scipy"}  # never at import
+HEAVY = {  # never at import
+    *("ray", "torch", "anthropic", "openai", "pandas", "git", "libcst", "matplotlib", "scipy"),
+    *("wandb", "trackio", "mlflow", "tensorboard"),
+}
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ def add_to(verbs: Any) -> None:
     add(
         "--researcher",
         metavar="WHO",
-        help="auto, claude, claude-code, command, sweep, scripted, package.module:Class; or a mix, as claude:4,sweep",
+        help="auto, claude, openai, claude-code, command, sweep, scripted, package.module:Class; or a mix, as"
+        " claude:4,sweep",
     )
     add(
         "--option",
@@ -79,6 +80,12 @@ def add_to(verbs: Any) -> None:
         help="an option of the researcher, as turns=20; may be repeated; docs/researchers.md lists them",
     )
     add("--model", metavar="MODEL", help="the model a researcher should use (--option model=MODEL)")
+    add("--base-url", metavar="URL", help="for openai: where it is asked, as http://localhost:11434/v1")
+    add(
+        "--usd-per-mtok",
+        metavar="IN,OUT",
+        help="for openai: USD per million tokens, where the price is not known, as 2,10",
+    )
     add(
         "--think-limit",
         metavar="TIME",
@@ -103,6 +110,7 @@ def add_to(verbs: Any) -> None:
     add = parser.add_argument_group("who hears of it").add_argument
     add("--notify", metavar="URL", help="a webhook (ntfy, Slack, Discord, or JSON) for champions, crashes and the end")
     add("--push", metavar="REMOTE", help="git remote that gets every commit as it is recorded")
+    add("--track", metavar="TRACKER", help="wandb, trackio, mlflow or tensorboard: gets a copy of every experiment")
     add("--gpu-usd-per-hour", metavar="USD", help="for the report's cost")
 
 

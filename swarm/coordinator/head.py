@@ -25,6 +25,7 @@ from swarm.coordinator.live_file import write_live
 from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.periodic import FailureStreak, PeriodicTask
 from swarm.coordinator.reaper import Reaper
+from swarm.coordinator.tracking import Tracking
 from swarm.errors import SwarmError, Unavailable
 from swarm.execution import gpu
 from swarm.history.projection import Projection
@@ -54,6 +55,7 @@ class Swarm:
         self.plan, self.tag, self.word = plan, plan.tag, ""
         self.path = ledger_path(plan.root)
         self._notifier: Notifier | None = None
+        self._tracking: Tracking | None = None
         self.ended = threading.Event()
         self._history = History(plan.root)
         self._base = base_tree(plan)
@@ -108,6 +110,8 @@ class Swarm:
         finally:
             if self._notifier:
                 self._notifier.close()
+            if self._tracking:
+                self._tracking.close()
             self._close()
             self.ended.set()
 
@@ -136,6 +140,7 @@ class Swarm:
         self._notifier = Notifier(
             plan.root, self.path, self.tag, plan.config.notify, plan.config.push, partial(self._warn, "notifier")
         )
+        self._tracking = Tracking(plan.config.track, self.path, self.tag, plan.folder, partial(self._warn, "tracking"))
         self._tasks = [
             PeriodicTask("stop and tell", partial(self._pass_on, ledger), head, longest_pause=2.0),
             PeriodicTask("the agents", self._supervise_agents, head, longest_pause=2.0),
@@ -144,6 +149,7 @@ class Swarm:
             PeriodicTask("the board", partial(self._ask, "expire"), head, longest_pause=2.0),
             PeriodicTask("git and results.tsv", partial(self._projection.follow, ledger), head),
             PeriodicTask("verdicts", partial(self._watch_crashes, ledger), head, longest_pause=10.0),
+            PeriodicTask("tracking", self._tracking.look, head),
             PeriodicTask("warnings", self._say, lambda problem: None),
         ]
 

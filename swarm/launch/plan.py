@@ -32,6 +32,7 @@ from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create, look_in
 from swarm.text import is_unicode
+from swarm.trackers import registry as trackers
 
 EXACT = "exact"  # the keep rule where equal runs give equal numbers
 
@@ -233,6 +234,8 @@ def _refuse_unreachable(config: Config, history: History) -> None:
     wanted(config.sandbox)  # raises where something is missing
     if config.notify:
         check_url(config.notify)
+    if config.track:
+        trackers.check(config.track)
     remotes = history.remotes()
     if config.push and config.push not in remotes and not re.search(r"[/:]", config.push):
         known = ", ".join(remotes) or "none"

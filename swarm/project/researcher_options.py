@@ -16,6 +16,8 @@ from swarm.text import one_line, printable
 
 SHORTHANDS: Mapping[str, tuple[str, Any]] = {  # settings that set an option, and its type; a later spelling wins
     "model": ("model", str),
+    "base_url": ("url", str),
+    "usd_per_mtok": ("price", str),
     "script": ("script", str),
     "think": ("think", Seconds),
     "command": ("command", str),

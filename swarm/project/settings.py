@@ -65,6 +65,7 @@ class Config:
     gpu_usd_per_hour: float | None = None
     notify: str | None = None  # URL of a webhook, or of a ntfy topic
     push: str | None = None  # a git remote that gets the swarm's branches and experiments
+    track: str | None = None  # an experiment tracker that gets a copy of every judged experiment
 
     def check(self, names: Mapping[str, str] | None = None) -> Config:
         """The config; UsageError at the first value that makes no sense, under its name in `names`, else its flag."""

@@ -16,6 +16,7 @@ from swarm.text import one_line, printable
 REGISTRY: Mapping[str, str] = {  # in the order in which `auto` looks for one that can work here
     "auto": "swarm.researchers.auto:auto",
     "claude": "swarm.researchers.llm.models.anthropic:Claude",
+    "openai": "swarm.researchers.llm.models.openai:OpenAI",
     "claude-code": "swarm.researchers.cli.claude_code:ClaudeCode",
     "command": "swarm.researchers.cli.command:Command",
     "sweep": "swarm.researchers.sweep.sweep:Sweep",

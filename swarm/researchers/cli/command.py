@@ -24,7 +24,8 @@ from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.cli import process
 from swarm.researchers.cli.scratch import Scratch, make_home
 from swarm.researchers.llm import prompt
-from swarm.researchers.llm.tools import Draft, Refused
+from swarm.researchers.llm.arguments import Refused
+from swarm.researchers.llm.tools import Draft
 from swarm.researchers.llm.transcript import Transcript
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Away, Profile

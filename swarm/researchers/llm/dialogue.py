@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from swarm.records import Briefing
+from swarm.researchers.llm.arguments import Refused
 from swarm.researchers.llm.metered_model import MeteredModel
 from swarm.researchers.llm.models.protocol import Answer, Call, Message, Question, Request, Result, Stop, Text
 from swarm.researchers.llm.prompt import shortened
-from swarm.researchers.llm.tools import TOOLS, Draft, Refused
+from swarm.researchers.llm.tools import TOOLS, Draft
 from swarm.researchers.protocol import Away, BoardAccess
 
 DECLINED = 3  # answers that a model may decline before somebody else thinks
+UNREADABLE = 2  # answers in a row that cannot be read before somebody else does: the first of them may be mended
 
 _SHOWN = 600  # characters of a tool's answer that a transcript shows: mostly they are files
 _LAST_TURNS = 3  # from how many turns left the model is reminded of them
@@ -40,7 +42,7 @@ class Dialogue:
         """`write` gets every word of the talk as it comes, but for the opening."""
         self.draft, self.turns, self._board, self._write = draft, turns, board, write
         self._model, self._system = model, stable
-        self._declined = 0
+        self._declined = self._unreadable = 0
         self._messages: list[Message] = [Question((Text(trunk, shared=True), Text(briefing)))]
 
     def say(self, text: str) -> None:
@@ -74,7 +76,10 @@ class Dialogue:
             self._write(answer.text)
         if answer.calls or answer.text.strip():
             self._messages.append(answer)
-        cut = answer.stop is Stop.CUT
+        if answer.fault:
+            self._take_fault(answer.fault)
+            return
+        self._unreadable, cut = 0, answer.stop is Stop.CUT
         if answer.calls:
             broken = answer.calls[-1] if cut else None
             for call in answer.calls:
@@ -105,6 +110,13 @@ class Dialogue:
         self._write(f"[{call.name}] {json.dumps(call.arguments, ensure_ascii=False)}")
         self._write(f"{'refused' if failed else 'answer'}: {shortened(said, _SHOWN)}")
         return Result(call.id, said, failed)
+
+    def _take_fault(self, fault: str) -> None:
+        """An answer that cannot be read may be written once more."""
+        self._unreadable += 1
+        if self._unreadable >= UNREADABLE:
+            raise Away(f"the model's answers cannot be read: {fault}")
+        self.say(f"Nothing of your answer was carried out: {fault}. Write all of it again.")
 
     def _take_refusal(self, answer: Answer) -> None:
         """A declined answer is not repeated to the model: the question is put again, with a word on what this is."""

@@ -6,7 +6,6 @@ leaves a draft is new content of editable files.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from swarm.execution.workspace import LARGEST, parses
 from swarm.project.patterns import Scope, open_places
 from swarm.records import Briefing, Dossier, Edit, Idea
+from swarm.researchers.llm.arguments import Refused, knobs, string, whole
 from swarm.researchers.llm.models.protocol import Tool
 from swarm.researchers.llm.prompt import FILE, experiment_text, finding_line, finding_text, quoted
 from swarm.text import Text, read_text
@@ -86,10 +86,6 @@ TOOLS: tuple[Tool, ...] = (
 NOWHERE = Scope()
 
 
-class Refused(Exception):
-    """A call that cannot be done, with the reason and the remedy for whoever made it."""
-
-
 @dataclass
 class Draft:
     """One experiment as it is made: its files in memory, and what was submitted. `use` is the only way to change it."""
@@ -135,6 +131,7 @@ class Draft:
             "edit_file": self._edit_file,
             "check": self._check,
             "submit_edit": self._submit_edit,
+            "submit_edits": self._submit_edits,
             "give_up": self._give_up,
         }
         if name not in tools:
@@ -146,9 +143,9 @@ class Draft:
     # -- looking -----------------------------------------------------------------------------------------------
 
     def _read_file(self, arguments: Mapping[str, Any]) -> str:
-        path = _string(arguments, "path")
+        path = string(arguments, "path")
         lines = self._content(path).splitlines()
-        first, last = _whole(arguments, "first", 1), _whole(arguments, "last", len(lines))
+        first, last = whole(arguments, "first", 1), whole(arguments, "last", len(lines))
         shown = "\n".join(lines[max(first, 1) - 1 : max(last, 0)])
         return f"{len(lines)} lines\n{quoted(shown, path, FILE)}"
 
@@ -176,7 +173,7 @@ class Draft:
         return read_text(target.read_bytes()).text
 
     def _search_findings(self, arguments: Mapping[str, Any]) -> str:
-        wanted = _words(_string(arguments, "query"))
+        wanted = _words(string(arguments, "query"))
         scored = [(len(wanted & _words(finding_line(finding))), finding) for finding in self.briefing.findings]
         best = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])[:FOUND]
         if not best:
@@ -184,7 +181,7 @@ class Draft:
         return quoted("\n".join(finding_line(finding) for _, finding in best), "findings")
 
     def _show_experiment(self, arguments: Mapping[str, Any]) -> str:
-        wanted = _string(arguments, "experiment")
+        wanted = string(arguments, "experiment")
         if wanted in self.dossiers:
             return experiment_text(self.dossiers[wanted])
         for finding in self.briefing.findings:
@@ -197,23 +194,23 @@ class Draft:
     def _submit_idea(self, arguments: Mapping[str, Any]) -> str:
         if self.idea is not None:
             raise Refused(f"the idea is submitted already: {self.idea.title}; now edit, then submit_edit")
-        title = " ".join(_string(arguments, "title").split())
+        title = " ".join(string(arguments, "title").split())
         if not title:
             raise Refused("an idea needs a title")
-        category = " ".join(_string(arguments, "category").lower().split())
-        rationale = _string(arguments, "rationale").strip()
-        again = _string(arguments, "again").strip() if arguments.get("again") else ""
+        category = " ".join(string(arguments, "category").lower().split())
+        rationale = string(arguments, "rationale").strip()
+        again = string(arguments, "again").strip() if arguments.get("again") else ""
         self.idea = Idea(
             title[:_TITLE],
             rationale[:_RATIONALE],
             category[:_CATEGORY] or "other",
-            _knobs(arguments),
+            knobs(arguments),
             again[:_RATIONALE],
         )
         return "Submitted."
 
     def _edit_file(self, arguments: Mapping[str, Any]) -> str:
-        path, old, new = (_string(arguments, name) for name in ("path", "old", "new"))
+        path, old, new = (string(arguments, name) for name in ("path", "old", "new"))
         if not self.editing:
             raise Refused("submit the idea first: it may have been tried before")
         if path not in self.files and not old and self.scope.may_edit(path):
@@ -262,41 +259,29 @@ class Draft:
         self.submitted = True
         return "Submitted."
 
+    def _submit_edits(self, arguments: Mapping[str, Any]) -> str:
+        """All pieces or none, and submitted: for a model that writes its whole edit in one answer."""
+        before, pieces = dict(self.files), arguments.get("edits")
+        if not isinstance(pieces, (list, tuple)) or not all(isinstance(piece, Mapping) for piece in pieces):
+            raise Refused("edits must be a list of objects with path, old and new")
+        try:
+            for piece in pieces:
+                self._edit_file(piece)
+            return self._submit_edit({})
+        except Refused:
+            self.files = before
+            raise
+
     def _give_up(self, arguments: Mapping[str, Any]) -> str:
         if not self.editing:
             raise Refused("there is no idea yet to give up; submit one")
-        self.given_up = _string(arguments, "reason") or "no reason given"
+        self.given_up = string(arguments, "reason") or "no reason given"
         return "Given up."
 
 
 def texts(files: Mapping[str, bytes]) -> dict[str, str]:
     """The files as a model sees them."""
     return {path: read_text(content).text for path, content in files.items()}
-
-
-def _string(arguments: Mapping[str, Any], name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise Refused(f"{name} must be given, as a text")
-    return value.encode("utf-8", "replace").decode()  # lone surrogates would break what writes it down
-
-
-def _whole(arguments: Mapping[str, Any], name: str, default: int) -> int:
-    value = arguments.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise Refused(f"{name} must be a whole number")
-    return value
-
-
-def _knobs(arguments: Mapping[str, Any]) -> dict[str, float | int | str]:
-    knobs = arguments.get("knobs") or {}
-    if not isinstance(knobs, Mapping) or len(knobs) > 32:
-        raise Refused("knobs must be an object of names and new values")
-    for name, value in knobs.items():
-        plain = isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
-        if not plain or len(f"{name}{value}") > 200:
-            raise Refused(f"the knob {str(name)[:80]} must be a finite number, true or false, or a short text")
-    return {str(name): value for name, value in knobs.items()}
 
 
 def _words(text: str) -> set[str]:

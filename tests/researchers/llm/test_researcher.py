@@ -13,7 +13,7 @@ import pytest
 
 from swarm.errors import UsageError
 from swarm.records import Briefing, Dossier, Edit, Failure, Finding, Idea, Run, Source
-from swarm.researchers.llm.models import anthropic
+from swarm.researchers.llm.models import failures
 from swarm.researchers.llm.models.anthropic import Claude
 from swarm.researchers.llm.money import OwnSpending
 from swarm.researchers.llm.researcher import head_start
@@ -368,7 +368,7 @@ def test_any_experiment_can_be_looked_up_on_the_board(
 def test_a_service_that_returns_is_asked_again(
     serve: Callable[..., MessagesServer], brief: Callable[..., Briefing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(anthropic, "_PAUSE", 0.05)
+    monkeypatch.setattr(failures, "PAUSE", 0.05)
     server = serve([])
     server.close()
     researcher = claude(server)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from swarm.records import Briefing, Source
-from swarm.researchers.llm.tools import Draft, Refused, texts
+from swarm.researchers.llm.arguments import Refused
+from swarm.researchers.llm.tools import Draft, texts
 
 
 def test_a_file_is_written_as_it_was_read(brief: Callable[..., Briefing], tmp_path: Path) -> None:

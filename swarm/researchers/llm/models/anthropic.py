@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from swarm.researchers.llm.models.failures import at_its_limit, failed, unreached
 from swarm.researchers.llm.models.protocol import (
     Answer,
     Call,
@@ -23,7 +24,6 @@ from swarm.researchers.llm.models.protocol import (
     Tool,
 )
 from swarm.researchers.llm.money import NOTHING, Price, Usage, known_price, price_of
-from swarm.researchers.llm.prompt import line
 from swarm.researchers.llm.researcher import TURNS, LanguageModel
 from swarm.researchers.options import Option
 from swarm.researchers.protocol import Profile, needs_key
@@ -52,18 +52,6 @@ PRICES: Mapping[str, Price] = {  # by the beginning of the model's name; the lon
 }
 
 _BYTES_PER_TOKEN = 2  # fewer than in any text that a tokenizer was made for: the estimate is a worst case
-_PAUSES = {400: 60.0, 401: 600.0, 402: 600.0, 403: 600.0, 404: 600.0, 413: 60.0}  # other failures pass sooner:
-_PAUSE = 30.0
-_REASONS = {
-    400: "the API refuses the request",
-    401: f"the API refuses the key; is {KEY} right?",
-    402: "the account has no credit left",
-    403: "the key may not use this model",
-    404: "the API does not know the model",
-    413: "the API finds the request too large",
-    429: "the rate limit is reached",
-    529: "the API is overloaded",
-}
 _STATUSES = {  # by the kind of an error: one within a stream comes with the status 200
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -272,14 +260,11 @@ def usage_in(counts: object) -> Usage:
 def _failed(failure: Exception, late: bool, usage: Usage | None) -> Failed:
     """What went wrong, for people, and how long it may take to pass."""
     if isinstance(failure, LongWait):
-        reason = f"the API is at its limit and asks to wait {failure.seconds:.0f} s"
-        return Failed(reason, failure.seconds, usage)
+        return at_its_limit(failure.seconds, usage)
     if status := getattr(failure, "status_code", 0):
         status = status if status >= 400 else _STATUSES.get(getattr(failure, "type", None) or "", 500)
-        said = getattr(failure, "api_message", None) or ""
-        reason = _REASONS.get(status, f"the API fails with status {status}") + (f" ({line(said)})" if said else "")
-        return Failed(reason, _PAUSES.get(status, _PAUSE), usage)
-    return Failed("the API does not answer" if late else "the API cannot be reached", _PAUSE, usage)
+        return failed(status, getattr(failure, "api_message", None) or "", KEY, usage)
+    return unreached(late, usage)
 
 
 async def _refuse_long_waits(request: Any, call_next: Any) -> Any:

@@ -48,6 +48,7 @@ class Answer:
     calls: tuple[Call, ...]
     stop: Stop
     usage: Usage
+    fault: str = ""  # where it cannot be read: why, for the model
     refusal: str = ""  # where it declines: why, as far as the service says
     native: Any = None  # the service's own form of the message, which it alone reads when the conversation goes on
 
