@@ -114,9 +114,9 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
     from swarm.views.clocked import clocked_line
-    from swarm.views.confirmation_results import confirmations_of
     from swarm.views.experiment import render_experiment
-    from swarm.views.formatting import Scale
+    from swarm.wording.confirmation_results import confirmations_of
+    from swarm.wording.formatting import Scale
 
     run, parent = _with_parent(ledger, view)
     tail = run.log_tail if run and view.failure else ""
@@ -145,7 +145,7 @@ def _show_agent(snapshot: Snapshot, options: argparse.Namespace, is_running: Cal
 
 def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
     """Prints the transcript of the researcher's work on an experiment."""
-    from swarm.views.formatting import clean_block
+    from swarm.wording.formatting import clean_block
 
     path = Path(snapshot.folder, view.agent, "transcripts", f"{view.id}.md")
     if not path.exists():
@@ -164,8 +164,8 @@ def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool)
 
 def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool = False) -> None:
     """Writes report.md and progress.png into the swarm's folder, and prints where they are."""
-    from swarm.views.headline import headline
     from swarm.views.report import write_report
+    from swarm.wording.headline import headline
 
     kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
     patches = {id: whole(_patch(root, snapshot, view, champion=False)) for id, view in kept.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from swarm.errors import UsageError
-from swarm.views.formatting import clean_block
+from swarm.wording.formatting import clean_block
 
 POLL = 0.3  # seconds between two looks at the file
 TAIL = 20_000  # bytes shown of what was there before

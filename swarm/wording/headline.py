@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swarm.snapshot.records import Snapshot, TrunkView
-from swarm.views.formatting import Scale, clean, is_exact, plural
-from swarm.views.markdown import escape
-from swarm.views.verdict_text import judged
+from swarm.wording.formatting import Scale, clean, is_exact, plural
+from swarm.wording.markdown import escape
+from swarm.wording.verdict_text import judged
 
 NOTHING = "No improvement found."
 
