@@ -1,4 +1,4 @@
-"""What runs left beside their numbers, for whoever draws them: the loss while they trained, and the end of their log."""
+"""What runs left beside their numbers, for whoever draws them: losses while they trained, and the end of their log."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ to see them. `rows` gives the full size to what matters most, as long as the pag
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from swarm.snapshot.records import ConfirmationView, ExperimentView, RunView, Snapshot
@@ -24,21 +25,34 @@ KINDS = ("kept", "near miss", "held", "broke a guard", "refuted", "unproven", "c
 _NO_DETAIL = Detail()
 
 
-def rows(snapshot: Snapshot, details: Mapping[str, Detail], most: int) -> dict[str, Html]:
-    """Every judged experiment's row by its name on the page, the newest first; about `most` bytes together."""
+def rows(
+    snapshot: Snapshot, details: Mapping[str, Detail], most: int, known: dict[object, tuple[object, Html]] | None = None
+) -> dict[str, Html]:
+    """Every judged experiment's row by its name on the page, the newest first; about `most` bytes together.
+
+    `known` holds rows between calls: what they were made of did not change since.
+    """
+    known = {} if known is None else known
     found = judged(snapshot)[::-1]
     runs: dict[str, list[RunView]] = {}
     for run in snapshot.runs:
         runs.setdefault(run.experiment, []).append(run)
     scale = Scale.of(snapshot)
-    short = {view.id: row(snapshot, view, (), _NO_DETAIL, scale, full=False) for view in found}
+
+    def made(view: ExperimentView, full: bool) -> Html:
+        own, detail = (tuple(runs.get(view.id, ())), details.get(view.id, _NO_DETAIL)) if full else ((), _NO_DETAIL)
+        evidence = (view, own, detail, scale, snapshot.sigma, tuple(confirmations_of(snapshot, view.id)))
+        if (view.id, full) not in known or known[view.id, full][0] != evidence:
+            known[view.id, full] = evidence, row(snapshot, view, own, detail, scale, full)
+        return known[view.id, full][1]
+
+    short = {view.id: made(view, full=False) for view in found}
     room = most - sum(map(_size, short.values()))
     chosen = dict(short)
     for view in sorted(found, key=lambda view: KINDS.index(outcome_word(view, snapshot.sigma))):
         if room <= 0:
             break
-        detail = details.get(view.id, _NO_DETAIL)
-        full = row(snapshot, view, runs.get(view.id, ()), detail, scale, full=True)
+        full = made(view, full=True)
         if (more := _size(full) - _size(short[view.id])) <= room:
             chosen[view.id], room = full, room - more
     return {short_id(clean(view.id), snapshot.tag): chosen[view.id] for view in found}
@@ -56,11 +70,11 @@ def row(
     word = outcome_word(view, snapshot.sigma)
     summary = el(
         "summary",
-        el("span", word if word != "kept" or view.rung in ("seen", "kept") else clean(view.rung), class_="w"),
-        el("span", clean(view.title)[: _TITLE if full else _SHORT_TITLE], class_="t"),
-        el("span", scale.value(view.value) + marks(view), class_="v"),
-        el("span", scale.interval(view.gain, view.low, view.high), class_="g"),
-        el("span", name, class_="a"),
+        el("b", word if word != "kept" or view.rung in ("seen", "kept") else clean(view.rung)),
+        el("span", clean(view.title)[: _TITLE if full else _SHORT_TITLE]),
+        el("i", scale.interval(view.gain, view.low, view.high)),
+        el("u", scale.value(view.value) + marks(view)),
+        el("s", name),
     )
     body = el("div", *_body(snapshot, view, runs, detail, scale, full), id=name)
     return el(
@@ -68,27 +82,26 @@ def row(
         summary,
         body,
         class_=f"x {word.replace(' ', '-')}",
-        data_v=None if view.value is None else f"{view.value:.9g}",
-        data_g=None if view.gain is None else f"{view.gain:.9g}",
+        data_v=None if view.value is None else f"{view.value:.7g}",
+        data_g=None if view.gain is None else f"{view.gain:.4g}",
     )
 
 
 def _body(
     snapshot: Snapshot, view: ExperimentView, runs: Sequence[RunView], detail: Detail, scale: Scale, full: bool
 ) -> list[Html | None]:
-    rationale = clean(view.rationale)
-    shown = [
-        el("p", rationale[: _RATIONALE if full else _SHORT_RATIONALE], class_="why") if rationale else None,
-        el("p", el("b", verdict_text(view, snapshot.sigma)), f" {clean(view.reason)[:300]}" if view.reason else ""),
-        el("p", f"In quarantine: {clean(view.quarantine)}", class_="bad") if view.quarantine else None,
-        _about(view),
-    ]
+    rationale, verdict = clean(view.rationale), verdict_text(view, snapshot.sigma)
+    why = el("p", rationale[: _RATIONALE if full else _SHORT_RATIONALE], class_="why") if rationale else None
+    caught = el("p", f"In quarantine: {clean(view.quarantine)[:300]}", class_="bad") if view.quarantine else None
     if not full:
         name = short_id(clean(view.id), snapshot.tag)
-        return [*shown, el("p", el("code", f"python -m swarm show {name}"), class_="more")]
+        return [why, el("p", el("b", verdict), " ", clean(view.category)), caught, el("code", f"swarm show {name}")]
     tests: list[ConfirmationView] = confirmations_of(snapshot, view.id)
     return [
-        *shown,
+        why,
+        el("p", el("b", verdict), f" {clean(view.reason)[:300]}" if view.reason else ""),
+        caught,
+        _about(view),
         *(el("p", confirmation_sentence(test, scale)) for test in tests),
         curves(detail.curve, detail.parents_curve),
         _runs(runs, scale, any(run.hidden is not None for run in runs)),
@@ -140,15 +153,15 @@ def _patch(patch: str) -> Html | None:
     """The change, line by line in its colour."""
     if not patch.strip():
         return None
-    lines = block(patch, _PATCH).split("\n")
-    kinds = {"+": "ins", "-": "del"}
-    shown = []
-    for line in lines:
-        if line.startswith(("diff ", "index ", "--- ", "+++ ")):
-            if line.startswith("+++ "):
-                shown.append(el("b", line[4:].removeprefix("b/")))
-        elif line[:1] in kinds:
-            shown.append(el(kinds[line[0]], line))
-        else:
-            shown.append(line)
+    shown: list[Html] = []
+    for kind, lines in itertools.groupby(block(patch, _PATCH).split("\n"), _kind):
+        text = "\n".join(lines)
+        shown += [el(kind, text.replace("+++ b/", "")) if kind else el("span", text)] if kind != "hidden" else []
     return el("pre", join(shown, "\n"), class_="diff")
+
+
+def _kind(line: str) -> str:
+    """Which element a line of a patch becomes; "hidden" for what only git needs, "" for what did not change."""
+    if line.startswith(("diff ", "index ", "--- ")):
+        return "hidden"
+    return "b" if line.startswith("+++ ") else {"+": "ins", "-": "del"}.get(line[:1], "")

@@ -14,6 +14,7 @@ from swarm.wording.formatting import clean_block
 
 _CODE = re.compile(r"`([^`]*)`|\\(.)|\*\*")
 _NEVER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+_PLAIN = re.compile(r"[\w .,:;/#()+=%*|\n-]*", re.ASCII)  # most of a page; nothing in it needs a look
 _VOID = frozenset({"meta", "input", "link", "br", "hr", "circle", "path", "polyline", "line", "rect", "polygon"})
 _IN_SVG = frozenset({"circle", "path", "polyline", "line", "rect", "polygon"})
 
@@ -79,4 +80,6 @@ def _markup(child: Child) -> str:
 
 def _text(text: str) -> str:
     """Escaped, and without characters that no page may hold or that turn the text around them."""
+    if _PLAIN.fullmatch(text):
+        return text
     return html.escape(_NEVER.sub("", text))

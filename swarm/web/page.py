@@ -15,6 +15,7 @@ from swarm.web import summary
 from swarm.web.details import Detail
 from swarm.web.experiments import rows, table
 from swarm.web.html import Html, el, inline, join
+from swarm.web.live import newest
 from swarm.web.staircase import staircase
 from swarm.wording.facts import facts
 from swarm.wording.formatting import Scale, clean, dollars, plural, short_id
@@ -32,16 +33,15 @@ _ICON = (
 )
 
 
-def parts(
-    snapshot: Snapshot, details: Mapping[str, Detail], usd_per_gpu_hour: float | None, live: Html | None = None
-) -> dict[str, Html]:
-    """Every part but the rows, by its id and in the order of the page. `live` stands in the place of the agents' table
-    while a swarm is watched."""
+def parts(snapshot: Snapshot, usd_per_gpu_hour: float | None, live: bool = False) -> dict[str, Html]:
+    """Every part but the rows, by its id and in the order of the page. A live one has the newest verdicts too, and
+    whoever asks for it puts cards in the place of the agents' table."""
     return {
         "top": summary.top(snapshot),
         "warnings": summary.warned(snapshot),
         "result": summary.result(snapshot),
-        "agents": live or _agents(snapshot),
+        "agents": _agents(snapshot),
+        **({"newest": newest(snapshot)} if live else {}),
         "stairs": _stairs(snapshot),
         "take": _take(snapshot),
         "counts": _filters(snapshot),
@@ -55,7 +55,7 @@ def parts(
 
 def page(snapshot: Snapshot, details: Mapping[str, Detail], usd_per_gpu_hour: float | None = None) -> str:
     """The whole report as HTML."""
-    above = parts(snapshot, details, usd_per_gpu_hour)
+    above = parts(snapshot, usd_per_gpu_hour)
     empty = document(title(snapshot), above, {}, scripts=("page.js",))
     listed = rows(snapshot, details, MOST - len(empty.encode()))
     return document(title(snapshot), above, listed, scripts=("page.js",))
@@ -150,8 +150,8 @@ def _take(snapshot: Snapshot) -> Html:
         f"python -m swarm show {which} --tag {tag} --patch > {which}.patch && git apply {which}.patch",
         f"git merge {clean(snapshot.branch)}",
     ]
-    told = f"The patch holds {'every kept step up to the champion' if which == 'champion' else 'the last step alone'};"
-    told += " the branch holds the whole trunk."
+    patched = "every kept step up to the champion" if which == "champion" else "the last step alone"
+    told = f"The patch holds {patched}; the branch holds the whole trunk."
     return _section("take", "Take it", el("p", told, class_="about"), *(el("pre", command) for command in commands))
 
 

@@ -17,12 +17,13 @@ from swarm.wording.warnings import warnings
 
 def top(snapshot: Snapshot) -> Html:
     """Name, state and time."""
+    status = clean(snapshot.status)
     details = [plural(len(judged(snapshot)), "experiment"), plural(len(snapshot.agents), "agent")]
     if snapshot.device:
         details.append(clean(snapshot.device))
     return el(
         "header",
-        el("h1", clean(snapshot.tag), " ", el("span", clean(snapshot.status), class_=f"state {clean(snapshot.status)}")),
+        el("h1", clean(snapshot.tag), " ", el("span", status, class_=f"state {status}")),
         el("p", " · ".join([*details, times(snapshot)]), class_="about"),
         id="top",
     )  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 
 from swarm.errors import UsageError
 from swarm.views import follow as module
-from swarm.views.follow import LOGS, TRANSCRIPTS, follow
+from swarm.snapshot.agent_files import LOGS, TRANSCRIPTS
+from swarm.views.follow import follow
 
 
 @pytest.fixture(autouse=True)

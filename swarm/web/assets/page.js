@@ -12,12 +12,11 @@
   const sorted = () => {
     const key = keys[chosen][1];
     const rows = [...list.children];
-    rows.forEach((row) => place.has(row) || place.set(row, place.size));
     const by = key ? (a, b) => number(b, key) - number(a, key) : (a, b) => order(a) - order(b);
     rows.sort((a, b) => (down ? by(a, b) : by(b, a)));
     list.append(...rows);
   };
-  const order = (row) => (row.dataset.n ? -Number(row.dataset.n) : place.get(row));
+  const order = (row) => place.get(row);
   const buttons = keys.map(([name], index) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -46,7 +45,12 @@
   bar.append("sort by", ...buttons, search);
   document.querySelector("#experiments > h2").after(bar);
   [...list.children].forEach((row, index) => place.set(row, index));
-  window.swarmList = { changed: () => { sorted(); filter(); } };
+  let first = 0;
+  window.swarmList = {
+    added: (row) => { first -= 1; place.set(row, first); list.prepend(row); },
+    replaced: (old, row) => { place.set(row, place.get(old)); place.delete(old); old.replaceWith(row); },
+    changed: () => { sorted(); filter(); },
+  };
   // A point that is tapped shows its row, also where a filter hides it.
   const open = () => {
     const body = document.getElementById(decodeURIComponent(location.hash.slice(1)));
