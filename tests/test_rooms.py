@@ -24,6 +24,7 @@ FLOORS = (  # an import goes from a floor to one below it, or stays in its room
     ("agent",),
     ("launch",),
     ("coordinator",),
+    ("wording",),
     ("views", "web"),
     ("lab",),
     ("cli",),

@@ -243,7 +243,7 @@ def _table(said: Mapping[str, Found]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from swarm.views.formatting import clean
+    from swarm.wording.formatting import clean
 
     table = Table.grid(padding=(0, 2))
     for style in ("bold", "", "dim"):

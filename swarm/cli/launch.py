@@ -172,9 +172,9 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.project.settings import variable
     from swarm.researchers.cli.scratch import clear
     from swarm.snapshot.read import read_snapshot
-    from swarm.views.formatting import plural
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
+    from swarm.wording.formatting import plural
 
     def show(done: Callable[[], bool]) -> None:
         with contextlib.closing(open_ledger(plan.root)) as ledger:

@@ -1,4 +1,4 @@
-"""The verbs that look: watch, status, show, report and doctor. They only read; report also writes its two files."""
+"""The verbs that look: watch, status, show, report and doctor. They only read; report also writes its three files."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Writes report.md and progress.png, and says where they are."""
+    """Writes report.md, progress.png and report.html, and says where they are."""
     with reading(options) as (read, _):
         save_report(swarm_root_of(options), read(), options.gpu_usd_per_hour, options.json)
     return 0
@@ -114,9 +114,9 @@ def doctor(options: argparse.Namespace) -> int:
 
 def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
     from swarm.views.clocked import clocked_line
-    from swarm.views.confirmation_results import confirmations_of
     from swarm.views.experiment import render_experiment
-    from swarm.views.formatting import Scale
+    from swarm.wording.confirmation_results import confirmations_of
+    from swarm.wording.formatting import Scale
 
     run, parent = _with_parent(ledger, view)
     tail = run.log_tail if run and view.failure else ""
@@ -136,7 +136,8 @@ def _with_parent(ledger: Ledger, view: ExperimentView) -> tuple[Run | None, Run 
 
 def _show_agent(snapshot: Snapshot, options: argparse.Namespace, is_running: Callable[[], bool]) -> int:
     """The log of what the agent runs now (or ran last), or what it thinks; with -f as it grows."""
-    from swarm.views.follow import LOGS, TRANSCRIPTS, follow
+    from swarm.snapshot.agent_files import LOGS, TRANSCRIPTS
+    from swarm.views.follow import follow
 
     files = TRANSCRIPTS if options.transcript else LOGS
     follow(Path(snapshot.folder, options.what), files, sys.stdout, is_running if options.follow else None)
@@ -145,7 +146,7 @@ def _show_agent(snapshot: Snapshot, options: argparse.Namespace, is_running: Cal
 
 def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
     """Prints the transcript of the researcher's work on an experiment."""
-    from swarm.views.formatting import clean_block
+    from swarm.wording.formatting import clean_block
 
     path = Path(snapshot.folder, view.agent, "transcripts", f"{view.id}.md")
     if not path.exists():
@@ -163,16 +164,18 @@ def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool)
 
 
 def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool = False) -> None:
-    """Writes report.md and progress.png into the swarm's folder, and prints where they are."""
-    from swarm.views.headline import headline
+    """Writes report.md, progress.png and report.html into the swarm's folder, and prints where they are."""
     from swarm.views.report import write_report
+    from swarm.web.report import write_page
+    from swarm.wording.headline import headline
 
     kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
     patches = {id: whole(_patch(root, snapshot, view, champion=False)) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
+    page = write_page(root, snapshot, Path(snapshot.folder), usd)
     if as_json:
-        files = {"report": str(document), "picture": str(picture)}
+        files = {"report": str(document), "picture": str(picture), "page": str(page)}
         print_json({"tag": snapshot.tag, "headline": headline(snapshot)} | files)
     else:
         print(headline(snapshot))
-        print(f"report: {document}\npicture: {picture}")
+        print(f"report: {document}\npicture: {picture}\npage: {page}")

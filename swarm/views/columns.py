@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from swarm.views.formatting import UNKNOWN
+from swarm.wording.formatting import UNKNOWN
 
 Row = TypeVar("Row")
 

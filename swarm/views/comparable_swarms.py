@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from swarm.snapshot.records import Snapshot, SwarmView
-from swarm.views.formatting import Scale, clean, plural
-from swarm.views.markdown import escape, table
+from swarm.wording.formatting import Scale, clean, plural
+from swarm.wording.markdown import escape, table
 
 COLUMNS = ("swarm", "experiments", "keep", "baseline", "newest trunk")
 

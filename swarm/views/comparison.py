@@ -11,7 +11,7 @@ from rich.text import Text
 
 from swarm.judge.comparison import Comparison
 from swarm.snapshot.records import ExperimentView, Snapshot
-from swarm.views.formatting import Portable, Scale, clean
+from swarm.wording.formatting import Portable, Scale, clean
 
 _STYLES = {"better": "green", "worse": "red", "inconclusive": "yellow"}
 _FEW = 6  # pairs under which Wilcoxon's test cannot fall below 0.05 whatever they say

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from swarm.snapshot.records import Event, ExperimentView, Snapshot
-from swarm.views.formatting import Scale, clean, clock, to_ascii
+from swarm.wording.formatting import Scale, clean, clock, to_ascii
 
 _POLL = 1.0  # seconds between two looks at the ledger
 _VERDICTS = ("keep", "discard", "crash", "near miss", "held")

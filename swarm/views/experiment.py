@@ -11,13 +11,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from swarm.snapshot.records import ConfirmationView, ExperimentView, RunView, Snapshot
-from swarm.views.audit_marks import audit_text, is_unaudited, is_unsandboxed
 from swarm.views.columns import Column, fitting_table
-from swarm.views.confirmation_results import confirmation_sentence, confirmations_of
-from swarm.views.formatting import Portable, Scale, clean, clean_block, clock, quantity
 from swarm.views.strict_json import strict_json
 from swarm.views.tables import RUNG_STYLES, STATUS_STYLES
-from swarm.views.verdict_text import verdict_text
+from swarm.wording.audit_marks import audit_text, is_unaudited, is_unsandboxed
+from swarm.wording.confirmation_results import confirmation_sentence, confirmations_of
+from swarm.wording.formatting import Portable, Scale, clean, clean_block, clock, quantity
+from swarm.wording.verdict_text import verdict_text
 
 
 def render_experiment(

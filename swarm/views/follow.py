@@ -6,33 +6,15 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from swarm.errors import UsageError
-from swarm.views.formatting import clean_block
+from swarm.snapshot.agent_files import Files
+from swarm.wording.formatting import clean_block
 
 POLL = 0.3  # seconds between two looks at the file
 TAIL = 20_000  # bytes shown of what was there before
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """A kind of file in an agent's folder, and what it means that there is none."""
-
-    pattern: str
-    none: str
-    without: tuple[str, ...] = ()
-
-    def newest(self, folder: Path) -> Path | None:
-        """The one that was written last; a file that is renamed meanwhile counts under its new name next time."""
-        found = [path for path in folder.glob(self.pattern) if not path.name.endswith(self.without)]
-        return max(found, key=_written, default=None)
-
-
-LOGS = Files("logs/*.log", "has not run anything yet", (".referee.log",))
-TRANSCRIPTS = Files("transcripts/*.md", "has no transcript: the sweep researcher writes none", ("briefing.md",))
 
 
 def follow(folder: Path, files: Files, output: TextIO, goes_on: Callable[[], bool] | None = None) -> None:
@@ -69,10 +51,3 @@ def _pass_on(file: Path, read: dict[int, int], last: int, output: TextIO) -> int
     output.flush()
     read[status.st_ino] = start + len(text)
     return status.st_ino
-
-
-def _written(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from swarm.judge.saturation import SATURATED
 from swarm.snapshot.records import Snapshot, TrunkView
-from swarm.views.formatting import (
+from swarm.views.tables import STATUS_STYLES, gain_style
+from swarm.wording.formatting import (
     Scale,
     clean,
     dollars,
@@ -20,8 +20,8 @@ from swarm.views.formatting import (
     shorten,
     sparkline,
 )
-from swarm.views.tables import STATUS_STYLES, gain_style
-from swarm.views.verdict_text import judged
+from swarm.wording.verdict_text import judged
+from swarm.wording.warnings import warnings
 
 _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 
@@ -29,19 +29,9 @@ _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red",
 def header(snapshot: Snapshot, width: int) -> list[Text]:
     """What the swarm is, how far it came, what it cost: four lines, and one more where there is a warning."""
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
-    newest = next(reversed(snapshot.warnings), "")
-    if warning := newest or snapshot.lost_policy or _standin(snapshot) or snapshot.saturated * SATURATED:
-        lines.append(Text(shorten("! " + clean(warning), width), "yellow"))
+    if found := warnings(snapshot):
+        lines.append(Text(shorten("! " + found[0], width), "yellow"))
     return lines
-
-
-def _standin(snapshot: Snapshot) -> str:
-    """Where agents do without their researchers: how many, and why the first of them."""
-    alone = [agent for agent in snapshot.agents if agent.standin]
-    if not alone:
-        return ""
-    who = "everywhere" if len(alone) == len(snapshot.agents) else f"for {', '.join(agent.agent for agent in alone)}"
-    return f"the sweep thinks {who}: {alone[0].standin}"
 
 
 def _identity(snapshot: Snapshot, width: int) -> Text:

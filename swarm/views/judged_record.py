@@ -13,7 +13,7 @@ from rich.text import Text
 
 from swarm.judge.record import JudgedKeep, JudgedRecord, Recorded
 from swarm.views.columns import Column, fitting_table
-from swarm.views.formatting import Scale, clean, plural, share
+from swarm.wording.formatting import Scale, clean, plural, share
 
 _GREEN, _GREY, _INK, _FAINT = "#2a9d5c", "#b9bfc6", "#24292f", "#6e7781"
 _SIZE = (12.0, 6.0)  # inches, at 150 dots each

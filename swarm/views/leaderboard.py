@@ -16,12 +16,12 @@ from rich.live import Live
 from rich.text import Text
 
 from swarm.snapshot.records import Snapshot
-from swarm.views.audit_marks import legend
 from swarm.views.comparable_swarms import unranked_line
 from swarm.views.event_lines import print_events
-from swarm.views.formatting import Portable, Scale, clean, duration, plural, shorten, shorten_start
 from swarm.views.header import header
 from swarm.views.tables import agents_beyond, agents_table, experiments_table, last_judged
+from swarm.wording.audit_marks import legend
+from swarm.wording.formatting import Portable, Scale, clean, duration, plural, shorten, shorten_start
 
 OWNER = "Ctrl-C drains, twice stops now"
 VISITOR = "Ctrl-C leaves this view, the swarm runs on"

@@ -6,8 +6,8 @@ from email.utils import format_datetime
 
 from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
 from swarm.text import moment
-from swarm.views.formatting import Scale, clean, plural
-from swarm.views.headline import headline
+from swarm.wording.formatting import Scale, clean, plural
+from swarm.wording.headline import headline
 
 AUTHOR = "autoresearch swarm <swarm@autoresearch.invalid>"
 

@@ -17,10 +17,10 @@ from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
 from swarm.project.secrets import SECRETS, concealed
-from swarm.views.formatting import clean
 from swarm.views.plan_access import access_rows
 from swarm.views.plan_agents import agent_rows, knob_rows
 from swarm.views.trial import trial_json, trial_rows
+from swarm.wording.formatting import clean
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from swarm.execution.sandbox import exposure, missing, protection
 from swarm.launch.access import keys_among, unset
 from swarm.project.environment import own_environment
-from swarm.views.formatting import plural
+from swarm.wording.formatting import plural
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan

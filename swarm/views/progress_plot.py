@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
-from swarm.views.formatting import Scale, clean, duration, plural, shorten
-from swarm.views.headline import title
-from swarm.views.verdict_text import judged
+from swarm.snapshot.records import ExperimentView, Snapshot
+from swarm.wording.formatting import Scale, clean, duration, plural, shorten
+from swarm.wording.headline import title
+from swarm.wording.stairs import Window, band
+from swarm.wording.stairs import window as window_of
+from swarm.wording.verdict_text import judged
 
 _GREEN, _GREY, _RED, _INK, _FAINT = "#2a9d5c", "#b9bfc6", "#d1495b", "#24292f", "#6e7781"
 _LISTED = 22  # kept steps named beside the picture
 _APART = 26  # dots between two step numbers, so that they can be read
 _SIZE = (12.0, 6.4)  # inches, at 150 dots each
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The values worth looking at, around the trunk and the baseline. What lies beyond sits at the edge."""
-
-    low: float
-    high: float
-
-    def hold(self, value: float) -> float:
-        return min(max(value, self.low), self.high)
-
-    def holds(self, value: float) -> bool:
-        return self.low <= value <= self.high
 
 
 def draw_progress(snapshot: Snapshot, path: Path) -> Path:
@@ -43,7 +31,7 @@ def draw_progress(snapshot: Snapshot, path: Path) -> Path:
     figure = Figure(figsize=_SIZE, dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.075, 0.105, 0.615, 0.765))
-    window = _window(snapshot, experiments)
+    window = window_of(snapshot, experiments)
     _frame(axes, snapshot, window, len(experiments), scale)
     _baseline(axes, snapshot, scale)
     _trunk(axes, snapshot, experiments)
@@ -54,17 +42,7 @@ def draw_progress(snapshot: Snapshot, path: Path) -> Path:
     return path
 
 
-def _window(snapshot: Snapshot, experiments: Sequence[ExperimentView]) -> _Window:
-    measured = [e.value for e in experiments if e.value is not None and not e.quarantine]
-    steps = [edge for step in snapshot.trunk if step.value is not None for edge in _band(step)]
-    anchors = steps + ([snapshot.baseline] if snapshot.baseline is not None else []) or measured or [0.0]
-    sigma = snapshot.sigma or 0.0
-    span = max(max(anchors) - min(anchors), 6 * sigma, 1e-3 * abs(anchors[0]), 1e-9)
-    near = [v for v in measured if min(anchors) - span / 2 <= v <= max(anchors) + span / 2]
-    return _Window(min(anchors + near) - 0.12 * span, max(anchors + near) + 0.08 * span)
-
-
-def _frame(axes: Any, snapshot: Snapshot, window: _Window, count: int, scale: Scale) -> None:
+def _frame(axes: Any, snapshot: Snapshot, window: Window, count: int, scale: Scale) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlim(0, max(count, 8) + 1)
@@ -104,7 +82,7 @@ def _trunk(axes: Any, snapshot: Snapshot, experiments: Sequence[ExperimentView])
         return
     places_along = [place for place, _ in steps] + [len(experiments) + 0.5]
     values = [step.value for _, step in steps] + [steps[-1][1].value]
-    bands = [_band(step) for _, step in steps]
+    bands = [band(step) for _, step in steps]
     bands.append(bands[-1])
     axes.fill_between(
         places_along, [low for low, _ in bands], [high for _, high in bands], step="post", color=_GREEN, alpha=0.10,
@@ -124,15 +102,7 @@ def _trunk(axes: Any, snapshot: Snapshot, experiments: Sequence[ExperimentView])
         )  # fmt: skip
 
 
-def _band(step: TrunkView) -> tuple[float, float]:
-    value = step.value or 0.0
-    if step.low is None or step.high is None:
-        return value, value
-    half = (step.high - step.low) / 2
-    return value - half, value + half
-
-
-def _points(axes: Any, experiments: Sequence[ExperimentView], window: _Window, better: int) -> None:
+def _points(axes: Any, experiments: Sequence[ExperimentView], window: Window, better: int) -> None:
     bottom = axes.get_ylim()[0]
     groups: dict[str, list[tuple[int, float]]] = {"keep": [], "discard": [], "beyond": [], "crash": []}
     for place, experiment in enumerate(experiments, 1):

@@ -8,35 +8,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarm.snapshot.records import ExperimentView, Snapshot
-from swarm.views.audit_marks import audit_text
 from swarm.views.comparable_swarms import swarms_markdown
-from swarm.views.confirmation_results import confirmations_table
-from swarm.views.formatting import (
+from swarm.views.progress_plot import draw_progress
+from swarm.wording.audit_marks import audit_text
+from swarm.wording.confirmation_results import confirmations_table
+from swarm.wording.cost import cost
+from swarm.wording.facts import facts, tally
+from swarm.wording.formatting import (
     UNKNOWN,
     Scale,
     clock,
     dollars,
     duration,
-    machine_hours,
     plural,
-    share,
     short_id,
     shorten,
 )
-from swarm.views.headline import headline, second_opinion, title
-from swarm.views.markdown import code, escape, fenced, table
-from swarm.views.progress_plot import draw_progress
-from swarm.views.recommendations import recommend
-from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_held, is_near_miss, is_refuted, judged
+from swarm.wording.headline import headline, second_opinion, title
+from swarm.wording.markdown import code, escape, fenced, table
+from swarm.wording.recommendations import recommend
+from swarm.wording.verdict_text import FAILURES, broke_guard, is_held, is_near_miss, judged, outcome_word
 
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a note of people
 _SMALL_WORDS = frozenset(
     ["about", "could", "from", "have", "instead", "less", "like", "maybe", "more", "please", "should", "some", "than"]
 ) | {"that", "this", "what", "with", "would"}
-
-UNMEASURED = "unmeasured: every repeat gave the same number, so seeds do not reach the code"
-NOISELESS = "none: equal code gives equal numbers, so that one run decides"
 
 
 def write_report(
@@ -60,7 +57,7 @@ def write_report(
         "Crashes": _crashes(snapshot),
         "What people said": _notes(snapshot),
         "What to try next": "\n".join(f"- {advice}" for advice in recommend(snapshot)),
-        "Cost": _cost(snapshot, usd_per_gpu_hour),
+        "Cost": cost(snapshot, usd_per_gpu_hour),
         "Agents": _agents(snapshot),
         "Other swarms": swarms_markdown(snapshot),
     }
@@ -90,37 +87,8 @@ def _opened(snapshot: Snapshot) -> str:
 def _ran(snapshot: Snapshot) -> str:
     from pandas import DataFrame
 
-    counts, scale = Counter(e.status for e in judged(snapshot)), Scale.of(snapshot)
-    purposes = Counter(run.purpose for run in snapshot.runs)
-    end = snapshot.ended or snapshot.now
-    rows = {
-        "experiments": f"{counts.total()}: {counts['keep']} keep, {counts['discard']} discard, {counts['crash']} crash",
-        "runs": f"{len(snapshot.runs)}: {_tally(purposes)}" if purposes else "0",
-        "runs without a number": _tally(failures(snapshot)) or "none",
-        "refused as repetitions": snapshot.counts.get("duplicate"),
-        "time": f"{duration(end - snapshot.started)}, {snapshot.status}",
-        "machines": f"{plural(len(snapshot.agents), 'agent')}, {escape(snapshot.device)}",
-        "machine time": f"{machine_hours(snapshot)}, {share(snapshot.train_share)} of it training",
-        "noise of one run (sigma)": _noise(snapshot, scale),
-        "researcher": escape(snapshot.researcher),
-        "rule and budget": f"{escape(snapshot.lost_policy or snapshot.policy)}, {snapshot.budget:g} s a run",
-    }
-    last = snapshot.events[-1] if snapshot.events else None
-    if last and last.kind == snapshot.status:
-        rows["why it ended"] = escape(last.text.splitlines()[0])
-    trust = Counter(audit_text(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)
-    rows["runs with a number"] = _tally(trust) or "none"
+    rows = {label: escape(text) for label, text in facts(snapshot).items()}
     return table(DataFrame({"": list(rows), "this swarm": list(rows.values())}, dtype=object))
-
-
-def _noise(snapshot: Snapshot, scale: Scale) -> str:
-    if snapshot.noiseless:
-        return NOISELESS
-    return UNMEASURED if snapshot.sigma == 0 else scale.value(snapshot.sigma)
-
-
-def _tally(counts: Counter) -> str:
-    return ", ".join(f"{count} {escape(str(name))}" for name, count in counts.most_common())
 
 
 def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
@@ -170,7 +138,7 @@ def _refused(snapshot: Snapshot) -> str:
     frame = DataFrame(
         {
             "category": [escape(e.category) for e in experiments],
-            "outcome": [_outcome(e, snapshot.sigma) for e in experiments],
+            "outcome": [outcome_word(e, snapshot.sigma) for e in experiments],
             "title": [escape(e.title) for e in experiments],
         }
     )
@@ -190,16 +158,6 @@ def _refused(snapshot: Snapshot) -> str:
         if named:
             paragraphs.append(f"{outcome.capitalize()}, by category:\n\n" + "\n".join(named))
     return "\n\n".join(paragraphs)
-
-
-def _outcome(experiment: ExperimentView, sigma: float | None) -> str:
-    if experiment.status != "discard":
-        return "kept" if experiment.status == "keep" else "crashed"
-    if broke_guard(experiment):
-        return "broke a guard"
-    if is_near_miss(experiment) or is_held(experiment):
-        return "held" if is_held(experiment) else "near miss"
-    return "refuted" if is_refuted(experiment, sigma) else "unproven"
 
 
 def _named(titles: Sequence[str]) -> str:
@@ -257,7 +215,7 @@ def _notes(snapshot: Snapshot) -> str:
     lines = []
     for at, note in snapshot.notes:
         came = [e for e in judged(snapshot) if e.created >= at and _stems(note) & _stems(f"{e.title} {e.category}")]
-        statuses = _tally(Counter(e.status for e in came))
+        statuses = tally(Counter(e.status for e in came))
         outcome = (
             f"{plural(len(came), 'later experiment')} with its words: {statuses}" if came else "not taken up by name"
         )
@@ -271,34 +229,6 @@ def _notes(snapshot: Snapshot) -> str:
 def _stems(text: str) -> set[str]:
     """The words that carry meaning, cut so that batch, batches and batching are one."""
     return {word[:5] for word in re.findall(r"[a-z0-9]{4,}", text.lower()) if word not in _SMALL_WORDS}
-
-
-def _cost(snapshot: Snapshot, usd_per_gpu_hour: float | None) -> str:
-    spent = f"Researcher {_thinking(snapshot)}; {machine_hours(snapshot)}"
-    if usd_per_gpu_hour is None:
-        priced = f"{code('--gpu-usd-per-hour')} prices them"
-        return f"{spent} ({priced}){_per_gain(snapshot, snapshot.spent_usd) if snapshot.spent_usd else ''}."
-    machine = snapshot.gpu_hours * usd_per_gpu_hour
-    total = snapshot.spent_usd + machine
-    words = f"{spent} at {dollars(usd_per_gpu_hour)} each are {dollars(machine)}; {dollars(total)} in all"
-    return f"{words}{_per_gain(snapshot, total)}."
-
-
-def _thinking(snapshot: Snapshot) -> str:
-    """What the models cost, with their tokens where there were any."""
-    if not snapshot.tokens:
-        return dollars(snapshot.spent_usd)
-    cached = "" if snapshot.cache_share is None else f", {share(snapshot.cache_share)} of the prompts from the cache"
-    return f"{dollars(snapshot.spent_usd)} ({snapshot.tokens:,} tokens{cached})"
-
-
-def _per_gain(snapshot: Snapshot, usd: float) -> str:
-    """What a step cost that was kept, and one that was confirmed on fresh seeds."""
-    kept = [e for e in judged(snapshot) if e.status == "keep" and not e.quarantine]
-    confirmed = sum(e.rung in ("confirmed", "champion") for e in kept)
-    parts = [f", {dollars(usd / len(kept))} for each kept step"] if kept else []
-    parts += [f", {dollars(usd / confirmed)} for each confirmed gain"] if confirmed else []
-    return "".join(parts)
 
 
 def _agents(snapshot: Snapshot) -> str:

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from swarm.snapshot.records import Snapshot
 from swarm.views.comparable_swarms import render_swarms
-from swarm.views.formatting import Portable, clean
 from swarm.views.header import header
 from swarm.views.strict_json import strict_json
 from swarm.views.tables import agents_table, experiments_table, last_judged
-from swarm.views.verdict_text import failures, judged
+from swarm.wording.formatting import Portable, clean
+from swarm.wording.verdict_text import failures, judged
 
 _LISTED = 5  # experiments
 

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
-from swarm.views.audit_marks import marks
 from swarm.views.columns import Column, fitting_table
-from swarm.views.formatting import Scale, clean, clock, dollars, quantity, share, short_id, shorten
-from swarm.views.verdict_text import judged
+from swarm.wording.audit_marks import marks
+from swarm.wording.formatting import Scale, clean, clock, dollars, quantity, share, short_id, shorten
+from swarm.wording.verdict_text import judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
 RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta", "undone": "red"}

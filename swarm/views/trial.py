@@ -15,7 +15,7 @@ from rich.text import Text
 from swarm.judge.decide import POLICIES
 from swarm.launch.plan import EXACT
 from swarm.launch.trial import CHECKS, Repeatability
-from swarm.views.formatting import clean, clean_block, duration, plural, shorten
+from swarm.wording.formatting import clean, clean_block, duration, plural, shorten
 
 if TYPE_CHECKING:
     from swarm.execution.summary import Value

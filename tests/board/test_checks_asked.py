@@ -14,7 +14,7 @@ from swarm.ledger.audit import counted_twice
 from swarm.records import Failure, Measure, Outcome, Rebase, Rest, Run, Verdict
 from swarm.snapshot.read import read_snapshot
 from swarm.views.report import write_report
-from swarm.views.verdict_text import verdict_text
+from swarm.wording.verdict_text import verdict_text
 from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]

@@ -11,7 +11,7 @@ import pytest
 from swarm.history.results_writer import write_results
 from swarm.records import Check, Claim, Failure, Idea, Measure, Rebase, Status
 from swarm.snapshot.build import Picture
-from swarm.views.recommendations import recommend
+from swarm.wording.recommendations import recommend
 from tests.board.nights import Night, turned, without_holds
 
 CAUGHT = "causality: logits changed with later tokens"

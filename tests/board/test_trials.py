@@ -28,7 +28,7 @@ from swarm.records import (
     Verdict,
 )
 from swarm.snapshot.build import Picture
-from swarm.views.verdict_text import verdict_text
+from swarm.wording.verdict_text import verdict_text
 from tests.board.nights import Night, finished
 
 MakeNight = Callable[..., Night]

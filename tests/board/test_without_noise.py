@@ -14,9 +14,9 @@ from swarm.ledger.experiments import own_mean
 from swarm.ledger.measurements import noise
 from swarm.records import Failure, Measure, Rest, Stop
 from swarm.snapshot.read import read_snapshot
-from swarm.views.headline import headline, title
 from swarm.views.status import status_json
-from swarm.views.verdict_text import verdict_text
+from swarm.wording.headline import headline, title
+from swarm.wording.verdict_text import verdict_text
 from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]

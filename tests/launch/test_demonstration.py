@@ -19,9 +19,9 @@ from swarm.history.results_writer import write_results
 from swarm.lab.demo import demo_swarm
 from swarm.launch.demonstration import demonstration
 from swarm.project.project import Project
-from swarm.views.headline import headline
 from swarm.views.leaderboard import render
 from swarm.views.report import write_report
+from swarm.wording.headline import headline
 from tests.board.nights import Night
 
 PROJECT = Project(command=("x",), editable=("train.py",), held_out=("corpora/*/val.*",), prepare="python prepare.py")

@@ -19,8 +19,8 @@ from swarm.ledger.transaction import of_swarm
 from swarm.records import Failure, Idea, Metrics, Run
 from swarm.snapshot.read import STALE, _live, read_snapshot
 from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
-from swarm.views.headline import second_opinion
 from swarm.views.status import status_json
+from swarm.wording.headline import second_opinion
 from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]

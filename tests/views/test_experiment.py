@@ -8,9 +8,9 @@ from dataclasses import replace
 from swarm.records import Metrics, Run
 from swarm.views.clocked import clocked, clocked_line
 from swarm.views.experiment import experiment_json, render_experiment
-from swarm.views.formatting import Scale
 from swarm.views.report import write_report
 from swarm.views.status import render_status
+from swarm.wording.formatting import Scale
 
 DIFF = "--- a/train.py\n+++ b/train.py\n@@ -1,2 +1,2 @@\n a = [0]\n-lr = 0.02\n+lr = 0.04 # [bold]\x1b[2J\n"
 

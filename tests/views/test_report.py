@@ -9,8 +9,8 @@ import pytest
 
 from swarm.judge.closing import Headline
 from swarm.snapshot.records import Event
-from swarm.views.headline import headline, leading, second_opinion, title
 from swarm.views.report import write_report
+from swarm.wording.headline import headline, leading, second_opinion, title
 
 
 @pytest.fixture

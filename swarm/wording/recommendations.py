@@ -10,10 +10,10 @@ from statistics import median
 
 from swarm.judge.saturation import SATURATED
 from swarm.snapshot.records import ExperimentView, Snapshot
-from swarm.views.formatting import Scale, clean, plural, share
-from swarm.views.headline import leading
-from swarm.views.markdown import code, escape
-from swarm.views.verdict_text import FAILURES, is_near_miss, judged
+from swarm.wording.formatting import Scale, clean, plural, share
+from swarm.wording.headline import leading
+from swarm.wording.markdown import code, escape
+from swarm.wording.verdict_text import FAILURES, is_near_miss, judged
 
 _FEW = 30  # experiments; fewer say little about what does not work
 _DROUGHT = 40  # experiments without a keep before other directions are advised

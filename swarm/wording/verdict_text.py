@@ -7,7 +7,7 @@ from collections import Counter
 from swarm.board.repeats import Standing, standing
 from swarm.records import Failure, Purpose
 from swarm.snapshot.records import ExperimentView, Snapshot
-from swarm.views.formatting import is_exact, plural
+from swarm.wording.formatting import is_exact, plural
 
 FAILURES = {
     "oom": "ran out of memory",
@@ -63,6 +63,17 @@ def is_refuted(experiment: ExperimentView, sigma: float | None) -> bool:
 
 def _standing(experiment: ExperimentView, sigma: float | None) -> Standing | None:
     return standing(experiment.status, experiment.outcome, experiment.high, sigma)
+
+
+def outcome_word(experiment: ExperimentView, sigma: float | None) -> str:
+    """What became of a judged experiment in a word or two: kept, refuted, unproven, near miss, held, crashed, ..."""
+    if experiment.status != "discard":
+        return "kept" if experiment.status == "keep" else "crashed"
+    if broke_guard(experiment):
+        return "broke a guard"
+    if is_near_miss(experiment) or is_held(experiment):
+        return "held" if is_held(experiment) else "near miss"
+    return "refuted" if is_refuted(experiment, sigma) else "unproven"
 
 
 def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from swarm.views.formatting import (
+from swarm.wording.formatting import (
     Scale,
     clean,
     clean_block,
@@ -21,7 +21,7 @@ from swarm.views.formatting import (
     sparkline,
     to_ascii,
 )
-from swarm.views.markdown import code, escape, fenced
+from swarm.wording.markdown import code, escape, fenced
 
 
 @given(st.text())

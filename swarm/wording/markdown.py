@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from swarm.views.formatting import UNKNOWN, clean, clean_block
+from swarm.wording.formatting import UNKNOWN, clean, clean_block
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from swarm.judge.closing import Headline
 from swarm.snapshot.records import ConfirmationView, Snapshot
-from swarm.views.formatting import UNKNOWN, Scale, clean, short_id
-from swarm.views.markdown import code, escape, table
+from swarm.wording.formatting import UNKNOWN, Scale, clean, short_id
+from swarm.wording.markdown import code, escape, table
 
 _ASKED = {"swarm": "while it ran", "closing": "closing wave", "people": "by hand"}
 

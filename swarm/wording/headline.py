@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from swarm.judge.closing import Headline
 from swarm.snapshot.records import Snapshot, TrunkView
-from swarm.views.formatting import Scale, clean, is_exact, plural
-from swarm.views.markdown import escape
-from swarm.views.verdict_text import judged
+from swarm.wording.formatting import Scale, clean, is_exact, plural
+from swarm.wording.markdown import escape
+from swarm.wording.verdict_text import judged
 
 NOTHING = "No improvement found."
 
@@ -68,6 +69,12 @@ def headline(snapshot: Snapshot, markdown: bool = False) -> str:
     return f"**{finding}** {proof}".rstrip() if markdown else f"{finding} {proof}".rstrip()
 
 
+def hidden_of(snapshot: Snapshot, leader: Leader) -> Headline | None:
+    """What the hidden split says of the leading state: the closing wave, else the newest confirmation that has it."""
+    tests = [t.hidden for t in snapshot.confirmations if t.experiment == leader.step.experiment and t.hidden]
+    return snapshot.hidden or (tests[-1] if tests else None)
+
+
 def second_opinion(snapshot: Snapshot) -> str:
     """What the hidden split says of the leading state, in a sentence; empty where there is no leader."""
     leader, scale = leading(snapshot), Scale.of(snapshot)
@@ -75,8 +82,7 @@ def second_opinion(snapshot: Snapshot) -> str:
         return ""
     if not snapshot.hidden_split:
         return "There is no second opinion: this project measures no hidden split."
-    tests = [t for t in snapshot.confirmations if t.experiment == leader.step.experiment and t.hidden]
-    hidden = snapshot.hidden or (tests[-1].hidden if tests else None)
+    hidden = hidden_of(snapshot, leader)
     if hidden is None:
         return "Nothing was measured on the hidden split yet: that is for confirmations and the closing wave."
     gain = scale.interval(hidden.gain, hidden.gain_low, hidden.gain_high)

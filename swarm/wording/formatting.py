@@ -55,6 +55,8 @@ _TO_ASCII = str.maketrans(
 
 def clean(text: str) -> str:
     """`text` on one line, without escape sequences, control and invisible characters."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept = "".join(" " if c.isspace() else c for c in _ESCAPES.sub("", text) if c.isspace() or _visible(c))
     return " ".join(kept.split())
 

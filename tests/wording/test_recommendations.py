@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from swarm.views.headline import leading
-from swarm.views.recommendations import next_tag, recommend
 from swarm.views.status import render_status, status_json
-from swarm.views.verdict_text import is_refuted, verdict_text
+from swarm.wording.headline import leading
+from swarm.wording.recommendations import next_tag, recommend
+from swarm.wording.verdict_text import is_refuted, verdict_text
 
 
 def advice(snapshot, **changes):

@@ -1,0 +1,108 @@
+"""A real Chromium without a window, spoken to in its own protocol (CDP): what a person would see and do on a page."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MISSING = "no chromium here: apt-get install chromium"
+PATIENCE = 120.0  # seconds for anything that a quiet machine does in one or two
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse):
+        self._socket, self._number = socket, 0
+        self.complaints: list[str] = []  # errors of scripts and of the content policy, and requests to anywhere
+
+    async def call(self, method: str, **parameters: object) -> dict[str, Any]:
+        self._number += 1
+        number = self._number
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        while True:
+            message = await self._socket.receive_json(timeout=PATIENCE)
+            self._note(message)
+            if message.get("id") == number:
+                assert "error" not in message, message
+                return message["result"]
+
+    def _note(self, message: dict[str, Any]) -> None:
+        if message.get("method") == "Runtime.exceptionThrown":
+            self.complaints.append(str(message["params"]["exceptionDetails"]))
+        if message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] in ("error", "warning"):
+            self.complaints.append(message["params"]["entry"]["text"])
+
+    async def look(self, expression: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+        result = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    async def until(self, expression: str) -> Any:
+        """The first value of the expression that is true."""
+        ends = time.monotonic() + PATIENCE
+        while not (value := await self.look(expression)):
+            assert time.monotonic() < ends, f"never true: {expression}"
+            await asyncio.sleep(0.1)
+        return value
+
+    async def go(self, url: str) -> None:
+        await self.call("Page.navigate", url=url)
+        await self.until(
+            f"location.href.startsWith({url.split('?')[0].split('#')[0]!r}) && document.readyState == 'complete'"
+        )
+
+    async def size(self, width: int, height: int, dark: bool = False) -> None:
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def picture(self, path: Path, whole: bool = False) -> None:
+        shot = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+
+@contextlib.asynccontextmanager
+async def browser() -> AsyncIterator[Page]:
+    """A tab of a browser of its own, with everything it notes in `complaints`."""
+    assert PROGRAM
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
+        command = [PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]
+        command += ["--disable-dev-shm-usage", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            port = await _port(Path(profile, "DevToolsActivePort"), lambda: process.poll() is None)
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                    tab = next(each for each in await answer.json() if each["type"] == "page")
+                async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=2**28) as socket:
+                    page = Page(socket)
+                    for domain in ("Page", "Runtime", "Log", "Network"):
+                        await page.call(f"{domain}.enable")
+                    yield page
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+async def _port(file: Path, lives: Callable[[], bool]) -> int:
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends and lives():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(file.read_text().split()[0])
+        await asyncio.sleep(0.05)
+    raise AssertionError("the browser did not start")
