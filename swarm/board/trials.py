@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from swarm import foreign
-from swarm.board import confirmations, own_word, quarantine, rollback
+from swarm.board import carrying, confirmations, own_word, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
@@ -26,6 +27,7 @@ from swarm.records import Check, Failure, Outcome, Purpose, Run, Rung, Status, V
 
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 INTERRUPTIONS = 10  # people may stop and resume a swarm; a training that always ends its own guard may not
+UNKNOWN = 4  # runs of the untouched code where nothing is known of the noise
 TELLING = 3  # different losses from which on a trace says something
 
 
@@ -166,6 +168,7 @@ def _fresh(tx: Transaction, run: RunRow) -> None:
         confirmations.close(tx)
     if run.purpose in (Purpose.REFRESH, Purpose.CONFIRM, Purpose.FILLER):
         rollback.reconsider(tx)
+    carrying.follow(tx)
 
 
 # -- verdicts ------------------------------------------------------------------------------------------------------
@@ -179,10 +182,12 @@ def judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
     verdict = decide(evidence, tx.policy)
     if verdict.status is None:
         transitions.set_evidence(tx, tested.id, verdict)
+        carrying.follow(tx)
         return verdict
     if verdict.status is Status.KEEP:
         trunk.advance(tx, tested, trunk.tip(tx.ledger, tx.tag).position + 1)
     close(tx, tested, verdict)
+    carrying.follow(tx)
     confirmations.consider(tx)
     _warn_once(tx, evidence.sigma)
     return verdict
@@ -205,6 +210,7 @@ def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
         broken_guard=_breach(tx, source) or (checked.reason if checked and checked.failure else ""),
         unchecked=has_checks and checked is None,
         no_effect=tested.added_size >= 0 and does_nothing(tx, tested.id),
+        belief=carrying.belief(tx, tested.id),
         unaudited=runs.any_unaudited(tx.ledger, source),
         trunk_moved=tested.parent != trunk.tip(tx.ledger, tx.tag).source,
     )
@@ -254,10 +260,20 @@ def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict
     if broken:  # only an idea that mends it can be kept
         tx.event(tested.agent, "warning", f"the untouched code breaks a {broken}")
     swarms.set_sigma(tx, noise(tx).sigma)
-    if done < tx.policy.baseline_runs:
-        tx.event(tested.agent, "baseline", f"run {done} of {tx.policy.baseline_runs} of the untouched code")
+    wanted = _baseline_runs(tx)
+    if done < wanted:
+        tx.event(tested.agent, "baseline", f"run {done} of {wanted} of the untouched code")
         return Verdict(None, 0.0, None, done, "once more, for the noise", Outcome.UNDECIDED)
     return settle_baseline(tx, tested, done)
+
+
+def _baseline_runs(tx: Transaction) -> int:
+    """How often each agent measures the untouched code. Where these runs are all that tells the noise for long, the
+    whole swarm makes four at least."""
+    wanted = tx.policy.baseline_runs
+    if tx.policy.levels and tx.swarm.sigma_prior is None:
+        return max(wanted, math.ceil(UNKNOWN / len(agents.agents(tx.ledger, tx.tag))))
+    return wanted
 
 
 def settle_baseline(tx: Transaction, tested: ExperimentRow, done: int) -> Verdict:

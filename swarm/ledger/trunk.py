@@ -8,6 +8,7 @@ from swarm.ledger.agents import move_branch
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import FLAGGED_SOURCES
 from swarm.ledger.rows import ExperimentRow, TrunkStep
+from swarm.ledger.swarms import measured_runs
 from swarm.ledger.transaction import Transaction
 
 
@@ -101,7 +102,7 @@ def newest_keep(ledger: Ledger, tag: str) -> float:
 def advance(tx: Transaction, experiment: ExperimentRow, position: int) -> None:
     """Keep, then fast-forward: the trunk takes the experiment, and its agent's branch with it."""
     step = {"position": position, "source": experiment.source, "experiment": experiment.id}
-    tx.ledger.insert("trunk", tag=tx.tag, at=tx.now, **step)
+    tx.ledger.insert("trunk", tag=tx.tag, at=tx.now, measured=measured_runs(tx), **step)
     tx.ledger.execute("UPDATE experiments SET position = ? WHERE id = ?", position, experiment.id)
     move_branch(tx, experiment.agent, position)
 

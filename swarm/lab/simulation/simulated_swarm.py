@@ -26,14 +26,14 @@ from swarm.ledger import trunk
 from swarm.ledger.confirmations import confirmed_codes
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import experiments, judged_ideas, own_mean
-from swarm.ledger.rows import RunState
+from swarm.ledger.rows import RunState, TrunkStep
 from swarm.ledger.runs import all_runs
 from swarm.ledger.sources import load_source
 from swarm.ledger.swarms import found
 from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
 from swarm.project.project import Project
-from swarm.records import CATEGORIES, Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Source
+from swarm.records import CATEGORIES, Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Rung, Source
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 
@@ -79,8 +79,10 @@ class Outcome:
     """What a swarm achieved, measured against the truth. Gains are in val_bpb and positive; optimism is in sigmas."""
 
     progress: tuple[tuple[float, float], ...]  # (hour, true gain of the trunk), from (0, 0) on
-    keeps: int
-    false_keeps: int  # that truly gain nothing over what they were put on
+    steps: int  # that the trunk took, those that went back among them
+    standing: int  # of these, under its tip at the end
+    keeps: int  # of these, called kept
+    false_keeps: int  # of these, truly no gain over what they were put on
     crowned: int  # states that won a confirmation
     false_champions: int  # of these, truly no better than the champion or baseline that they beat
     optimism: float | None  # of the headline: the claimed gain less the true one
@@ -212,8 +214,8 @@ class _Simulation:
             progress=tuple(
                 ((step.at - EPOCH) / HOUR, values[0] - value) for step, value in zip(steps, values, strict=True)
             ),
-            keeps=len(values) - 1,
-            false_keeps=sum(after >= before for before, after in pairwise(values)),
+            steps=len(values) - 1,
+            **self._kept(steps, values),
             crowned=len(crowns),
             false_champions=sum(value >= rival for value, rival in crowns),
             optimism=None if claimed is None else (claimed - gain) / self.swarm.sigma,
@@ -221,6 +223,22 @@ class _Simulation:
             **self._spent(),
             **self._novelty(),
         )
+
+    def _kept(self, steps: list[TrunkStep], values: list[float]) -> dict[str, int]:
+        """What stands at the end, what is called kept of it, and what of that truly gains nothing."""
+        line: list[tuple[TrunkStep, float]] = []
+        for step, value in zip(steps, values, strict=True):
+            sources = [earlier.source for earlier, _ in line]
+            line = line[: sources.index(step.source)] if step.source in sources else line
+            line.append((step, value))
+        rungs = {row.id: row.rung for row in experiments(self.ledger, TAG)}
+        kept = [
+            (before, after)
+            for (_, before), (step, after) in pairwise(line)
+            if rungs[trunk.original(self.ledger, step)] is not Rung.CARRIED
+        ]
+        false = sum(after >= before for before, after in kept)
+        return {"standing": len(line) - 1, "keeps": len(kept), "false_keeps": false}
 
     def _record_optimism(self, experiment: str | None, true: float) -> float | None:
         """How much better the trunk's newest step stands in the record than it is; None where there is no step."""
