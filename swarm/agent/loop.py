@@ -32,7 +32,6 @@ from swarm.records import (
     Repair,
     Rest,
     Run,
-    Rung,
     Status,
     Stop,
     Verdict,

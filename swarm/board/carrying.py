@@ -38,8 +38,9 @@ def levels_of(tx: Transaction) -> TrunkLevels:
     known = memory.get(tx.tag)
     if known is None or known.levels.excluded != invalid:
         known = memory[tx.tag] = _Known(TrunkLevels(tx.swarm.base_source, tx.swarm.sigma_prior, invalid))
-    for known.recorded, known.position, event in events_after(tx, known.recorded, known.position):
+    for recorded, position, event in events_after(tx, known.recorded, known.position):
         known.levels.add(event)
+        known.recorded, known.position = recorded, position
     return known.levels
 
 

@@ -51,7 +51,8 @@ def earned(tx: Transaction, last: bool) -> bool:
     if confirmations.was_tested(tx, newest.source, rival, Asker.SWARM):  # nobody is tested until luck helps
         return False
     if tx.policy.levels:
-        return _stands_out(*(levels_of(tx).level(source) for source in (newest.source, rival)), known.sigma)
+        levels = levels_of(tx)
+        return _stands_out(levels.level(newest.source), levels.level(rival), known.sigma)
     ours, theirs = (values(tx, known, source) for source in (newest.source, rival))
     if not ours or not theirs:
         return False

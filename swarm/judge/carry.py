@@ -9,20 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
+from swarm.judge.effects import Effects, Seen
 from swarm.judge.exact import exact
-from swarm.judge.race import STANDARD, Arm, Rules, toll_of
+from swarm.judge.race import STANDARD, Arm, Rules, toll_of, unseen
+from swarm.judge.rounding import gain_over
 from swarm.judge.trunk_levels import Belief
 from swarm.records import Outcome, Rung, Status, Verdict
 
 
 def carry(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, added_size: int = 0) -> Verdict:
-    """The rule while there is no noise to reckon with: none was seen in repeats (`sigma` 0), or nothing was repeated.
+    """The rule on the runs at hand alone, where the levels of the trunk say nothing (`by_belief` is the rule with them).
 
-    Without noise one run is the truth. Where nothing was repeated yet, the parent runs once more first.
+    Without noise (`sigma` 0) one run is the truth. Where nothing was repeated yet, the parent runs once more first.
     """
     measured = [arm for arm in arms if arm.candidate and arm.parent]
-    if not measured or sigma == 0 or len(measured[-1].parent) > 1:
+    if not measured:
+        return unseen(arms)
+    if sigma:
+        seen = _seen(measured, sigma)
+        belief = Belief(sigma, seen, Effects().of(seen))
+        return by_belief(belief, sum(len(arm.candidate) for arm in arms), rules, added_size)
+    if sigma == 0 or len(measured[-1].parent) > 1:
         return exact(arms, sigma, rules, added_size)
     reason = "its parent runs once more first: no noise is known yet"
     seen = sum(len(arm.candidate) for arm in arms)
@@ -48,6 +57,13 @@ def by_belief(belief: Belief, runs: int, rules: Rules = STANDARD, added_size: in
         return Verdict(Status.KEEP, gain, se, runs, reason, Outcome.SIMPLER, rung, real=real)
     paid = " to pay for the added code" if effect.mean >= rules.carry_gain else ""
     return Verdict(Status.DISCARD, gain, se, runs, f"too little{paid}: {expected}", Outcome.NO_GAIN)
+
+
+def _seen(arms: Sequence[Arm], sigma: float) -> Seen:
+    """The gain over all arms, each weighted by its inverse variance."""
+    weights = [1 / (1 / len(arm.candidate) + 1 / len(arm.parent)) for arm in arms]
+    gains = [gain_over(fmean(arm.parent), fmean(arm.candidate)) / sigma for arm in arms]
+    return Seen(fmean(gains, weights), 1 / math.sqrt(math.fsum(weights)))
 
 
 def _decimals(se: float) -> int:

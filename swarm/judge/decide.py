@@ -130,7 +130,7 @@ def fallback_of(text: str) -> str:
 
 @functools.lru_cache
 def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
-    """The policy of that name: `carry`, `race`, `greedy`, `exact`, or with other parameters `race:keep_z=1.5:max_runs=4`.
+    """The policy of that name, as it is or with other parameters: `carry`, `race:keep_z=1.5:max_runs=4`.
 
     `outlier_gain` is the project's, where the text names none. UsageError that lists what exists where something is
     not known.

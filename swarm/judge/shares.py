@@ -10,7 +10,7 @@ from __future__ import annotations
 from swarm.judge.effects import Effects
 from swarm.judge.levels import Levels
 
-LOOKS = 30  # ideas that are looked at again at every run
+LOOKS = 12  # ideas that are looked at again at every run
 
 
 class Shares:

@@ -17,7 +17,7 @@ from swarm.judge.noise import Noise, Observation, calibrate
 from swarm.judge.shares import Shares
 
 _EACH = 64  # repeats, up to which the noise is learned anew from each; then from every twentieth part more
-_LOUDER, _APART = 0.05, 0.15  # changes of sigma, as a share of it, and of a GPU's offset, in sigmas, that count
+_LOUDER, _APART = 0.1, 0.25  # changes of sigma, as a share of it, and of a GPU's offset, in sigmas, that count
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Step:
 
 
 class TrunkLevels:
-    """The trunk with `base` as its first state. Runs of and on top of `excluded` states say nothing: they were false."""
+    """The trunk, whose first state is `base`. Runs of `excluded` states, and on top of them, say nothing."""
 
     def __init__(self, base: str, prior: float | None, excluded: frozenset[str] = frozenset()) -> None:
         self.excluded, self._base, self._prior = excluded, base, prior
