@@ -6,7 +6,7 @@ where a change was taken back, they are reckoned anew from all of it, to the sam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from swarm.board.rollback import go_back, place
 from swarm.judge.trunk_levels import Belief, TrunkLevels
@@ -29,10 +29,15 @@ class _Known:
     levels: TrunkLevels
     recorded: int = 0
     position: int = 0
+    written: dict[str, float] = field(default_factory=dict)  # the chances of steps as they stand in the ledger
 
 
 def levels_of(tx: Transaction) -> TrunkLevels:
     """The levels of the swarm's trunk, as of this moment."""
+    return _known(tx).levels
+
+
+def _known(tx: Transaction) -> _Known:
     invalid = flagged(tx)
     memory: dict[str, _Known] = tx.ledger.memory.setdefault("levels", {})
     known = memory.get(tx.tag)
@@ -41,7 +46,7 @@ def levels_of(tx: Transaction) -> TrunkLevels:
     for recorded, position, event in events_after(tx, known.recorded, known.position):
         known.levels.add(event)
         known.recorded, known.position = recorded, position
-    return known.levels
+    return known
 
 
 def belief(tx: Transaction, name: str) -> Belief | None:
@@ -59,13 +64,12 @@ def follow(tx: Transaction) -> None:
 def uncertain(tx: Transaction) -> str | None:
     """The state of the trunk of which one more run decides most about what stands; None where none decides much."""
     levels, unsure = levels_of(tx), dict[str, float]()
-    line = levels.line()
-    for step, before in zip(line, [*(step.source for step in line[1:]), tx.swarm.base_source], strict=True):
+    for step in levels.line():
         known = levels.belief(step.idea)
         if known is None:
             continue
         doubt = known.effect.real * (1 - known.effect.real)
-        for source in (step.source, before):
+        for source in (step.source, step.parent):
             unsure[source] = unsure.get(source, 0.0) + doubt
     best, most = None, UNSURE
     for source, doubt in unsure.items():
@@ -94,20 +98,28 @@ def _undo(tx: Transaction) -> None:
 
 def _label(tx: Transaction) -> None:
     """The chance of each standing step that this run touched, and of some others in turn."""
-    levels = levels_of(tx)
+    known = _known(tx)
+    levels = known.levels
     standing = {step.idea: None for step in levels.line()}
     ideas, turn = list(standing), measured_runs(tx)
     others = (ideas[(LOOKS * turn + number) % len(ideas)] for number in range(min(LOOKS, len(ideas))))
     for name in dict.fromkeys([*(name for name in levels.take_touched() if name in standing), *others]):
-        if known := levels.belief(name):
-            _renew(tx, name, known.effect.real)
+        belief = levels.belief(name)
+        if belief and _is_news(tx, known, name, belief.effect.real):
+            _write(tx, name, belief.effect.real)
+            known.written[name] = belief.effect.real
 
 
-def _renew(tx: Transaction, name: str, real: float) -> None:
-    step, claim = experiment(tx.ledger, name), tx.policy.rules.claim
-    moves = step.rung in (Rung.CARRIED, Rung.KEPT) and (real >= claim) != (step.rung is Rung.KEPT)
-    if not moves and step.real is not None and abs(real - step.real) < NEWS:
-        return
-    moved = transitions.set_chance(tx, name, real, claim)
+def _is_news(tx: Transaction, known: _Known, name: str, real: float) -> bool:
+    """Whether a step's chance is clearly another one than in the ledger, or calls it otherwise."""
+    if name not in known.written:
+        known.written[name] = experiment(tx.ledger, name).real or 0.0
+    before, claim = known.written[name], tx.policy.rules.claim
+    return abs(real - before) >= NEWS or (real >= claim) != (before >= claim)
+
+
+def _write(tx: Transaction, name: str, real: float) -> None:
+    moved = transitions.set_chance(tx, name, real, tx.policy.rules.claim)
     if moved and not events.was_told(tx, moved, name):
-        tx.event("swarm", moved, f"{step.title}: a real gain with p={real:.2f}, as later runs tell", name)
+        title = experiment(tx.ledger, name).title
+        tx.event("swarm", moved, f"{title}: a real gain with p={real:.2f}, as later runs tell", name)

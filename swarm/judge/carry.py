@@ -20,7 +20,7 @@ from swarm.records import Outcome, Rung, Status, Verdict
 
 
 def carry(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, added_size: int = 0) -> Verdict:
-    """The rule on the runs at hand alone, where the levels of the trunk say nothing (`by_belief` is the rule with them).
+    """The rule on the runs at hand alone, where the levels of the trunk say nothing; with them it is `by_belief`.
 
     Without noise (`sigma` 0) one run is the truth. Where nothing was repeated yet, the parent runs once more first.
     """

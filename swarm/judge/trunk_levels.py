@@ -54,10 +54,11 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step that stands: the idea and the state that it became."""
+    """One step that stands: the idea, the state `parent` that it was put on, and the one that it became."""
 
     idea: str
     source: str
+    parent: str
     least: float
 
 
@@ -69,7 +70,7 @@ class TrunkLevels:
         self._events: list[Event] = []
         self._runs: dict[str, list[Observation]] = defaultdict(list)
         self._repeats = self._learned_from = 0
-        self._parents: dict[str, tuple[str, Step]] = {}
+        self._steps: dict[str, Step] = {}  # by the state that each became
         self.tip = base
         self.noise: Noise = calibrate((), prior)
         self._begin()
@@ -100,24 +101,24 @@ class TrunkLevels:
     def level(self, source: str) -> Level | None:
         return self._levels.level(source) if self._levels and source in self._levels else None
 
-    def line(self, source: str | None = None) -> list[Step]:
-        """The steps that stand under a state, or under the tip: the newest first."""
+    def line(self) -> list[Step]:
+        """The steps that stand, the newest first."""
         found: list[Step] = []
-        at = self.tip if source is None else source
-        while at in self._parents:
-            at, step = self._parents[at]
-            found.append(step)
+        at = self.tip
+        while at in self._steps:
+            found.append(self._steps[at])
+            at = found[-1].parent
         return found
 
     def losing(self, spared: str) -> str | None:
         """The state to go back to where the newest steps are losses in all likelihood, and never below `spared`."""
         at = self.tip
-        while at in self._parents and at != spared:
-            before, step = self._parents[at]
+        while at in self._steps and at != spared:
+            step = self._steps[at]
             belief = self.belief(step.idea)
             if belief is None or belief.effect.mean >= step.least:
                 break
-            at = before
+            at = step.parent
         return at if at != self.tip else None
 
     def take_touched(self) -> list[str]:
@@ -170,7 +171,7 @@ class TrunkLevels:
         if run.state in self.excluded:
             return
         if not event.idea:
-            if run.state in self._parents or run.state == self._base:
+            if run.state in self._steps or run.state == self._base:
                 self._levels.measured(run.state, value)
         elif event.parent not in self.excluded and event.parent in self._levels:
             self._levels.tried(event.idea, event.parent, value)
@@ -178,8 +179,8 @@ class TrunkLevels:
             self._shares.learn(self._levels, event.idea)
 
     def _step(self, event: Stepped) -> None:
-        if event.source not in self._parents and event.source != self._base:
-            self._parents[event.source] = self.tip, Step(event.idea, event.source, event.least)
+        if event.source not in self._steps and event.source != self._base:
+            self._steps[event.source] = Step(event.idea, event.source, self.tip, event.least)
         self.tip = event.source
 
 

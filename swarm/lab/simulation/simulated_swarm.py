@@ -25,7 +25,7 @@ from swarm.lab.simulation.problem import IdeaProblem, KnobProblem, Problem
 from swarm.ledger import trunk
 from swarm.ledger.confirmations import confirmed_codes
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import experiments, judged_ideas, own_mean
+from swarm.ledger.experiments import experiments, is_claimed, judged_ideas, own_mean
 from swarm.ledger.rows import RunState, TrunkStep
 from swarm.ledger.runs import all_runs
 from swarm.ledger.sources import load_source
@@ -33,7 +33,7 @@ from swarm.ledger.swarms import found
 from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
 from swarm.project.project import Project
-from swarm.records import CATEGORIES, Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Rung, Source
+from swarm.records import CATEGORIES, Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Source
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 
@@ -231,11 +231,11 @@ class _Simulation:
             sources = [earlier.source for earlier, _ in line]
             line = line[: sources.index(step.source)] if step.source in sources else line
             line.append((step, value))
-        rungs = {row.id: row.rung for row in experiments(self.ledger, TAG)}
+        claimed = {row.id for row in experiments(self.ledger, TAG) if is_claimed(row)}
         kept = [
             (before, after)
             for (_, before), (step, after) in pairwise(line)
-            if rungs[trunk.original(self.ledger, step)] is not Rung.CARRIED
+            if trunk.original(self.ledger, step) in claimed
         ]
         false = sum(after >= before for before, after in kept)
         return {"standing": len(line) - 1, "keeps": len(kept), "false_keeps": false}
