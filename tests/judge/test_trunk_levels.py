@@ -119,7 +119,8 @@ def test_a_metric_that_drifts_makes_later_steps_look_real() -> None:
         if known and known.effect.mean > 0.1:
             levels.add(Stepped(source, f"i{number}"))
             tip = source
-    assert levels.level(tip).mean < 1.0 - SIGMA, "it follows the numbers, which no edit made better"
+    level = levels.level(tip)
+    assert level and level.mean < 1.0 - SIGMA, "it follows the numbers, which no edit made better"
 
 
 def test_a_run_takes_the_same_work_after_ten_thousand_ideas_and_five_hundred_steps(monkeypatch) -> None:
