@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from swarm import foreign
-from swarm.board import carrying, confirmations, own_word, quarantine, rollback
+from swarm.board import carrying, confirmations, drifting, own_word, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
@@ -166,6 +166,7 @@ def _fresh(tx: Transaction, run: RunRow) -> None:
         confirmations.settle(tx, run.confirmation)
     elif run.purpose is Purpose.CLOSING:
         confirmations.close(tx)
+        drifting.watch(tx)
     if run.purpose in (Purpose.REFRESH, Purpose.CONFIRM, Purpose.FILLER):
         rollback.reconsider(tx)
     carrying.follow(tx)

@@ -63,7 +63,7 @@ def add_to(verbs: Any) -> None:
     add(
         "--policy",
         metavar="POLICY",
-        help="the keep rule: race, greedy or exact; with other parameters as race:max_runs=3 (docs/judging.md)",
+        help="the keep rule: carry, race, greedy or exact (carry); with parameters: race:max_runs=3 (docs/judging.md)",
     )
 
     add = parser.add_argument_group("who thinks").add_argument

@@ -45,6 +45,7 @@ class Policy:
     rules: Rules = STANDARD
 
 
+DEFAULT = "carry"  # the policy of whoever names none
 POLICIES: dict[str, Policy] = {
     "carry": Policy(carry, rolls_back=False, closing_part=60, confirm_share=0.05, levels=True, dawn=0.05),
     "race": Policy(race),

@@ -42,6 +42,17 @@ def source_at(tx: Transaction, position: int) -> str:
     return tx.ledger.value("SELECT source FROM trunk WHERE tag = ? AND position = ?", tx.tag, position)
 
 
+def standing(ledger: Ledger, tag: str) -> tuple[str, ...]:
+    """The experiments whose edits the newest state consists of, oldest first: without what was taken back."""
+    line: dict[str, str | None] = {}  # by source
+    for step in steps(ledger, tag):
+        if step.source not in line:
+            line[step.source] = step.experiment
+        while next(reversed(line)) != step.source:
+            line.popitem()
+    return tuple(filter(None, line.values()))
+
+
 def step_of(tx: Transaction, source: str) -> TrunkStep:
     """The newest step with this code; KeyError where there is none."""
     return tx.ledger.the_record(TrunkStep, "WHERE tag = ? AND source = ? ORDER BY position DESC", tx.tag, source)

@@ -20,6 +20,7 @@ from swarm.views.formatting import (
     shorten,
     sparkline,
 )
+from swarm.views.standing import tally
 from swarm.views.tables import STATUS_STYLES, gain_style
 from swarm.views.verdict_text import judged
 
@@ -126,7 +127,7 @@ def _champion(snapshot: Snapshot, width: int) -> Text:
     if snapshot.champion is None:
         kept = len(snapshot.trunk) - 1
         confirms = not snapshot.noiseless
-        why = f"{kept} kept{', none confirmed' * confirms}" if kept > 0 else "nothing kept"
+        why = f"{tally(snapshot) or f'{kept} kept'}{', none confirmed' * confirms}" if kept > 0 else "nothing kept"
         left = Text(f"{'no champion yet: ' * confirms}{why}", "dim")
     else:
         titles = {experiment.id: experiment.title for experiment in snapshot.experiments}

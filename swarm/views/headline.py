@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from swarm.snapshot.records import Snapshot, TrunkView
 from swarm.views.formatting import Scale, clean, is_exact, plural
 from swarm.views.markdown import escape
+from swarm.views.standing import tally, tally_explained
 from swarm.views.verdict_text import judged
 
 NOTHING = "No improvement found."
@@ -136,6 +137,8 @@ def _strength(snapshot: Snapshot, leader: Leader) -> str:
         words = "All repeats gave the same number: seeds do not reach the code, and how much luck is in it is not seen."
     elif leader.fresh:
         words = "Its fresh runs did not suffice to confirm it."
+    elif tally(snapshot):
+        words = f"It has {tally_explained(snapshot)}; none is confirmed on fresh seeds."
     elif any(e.n < 2 for e in judged(snapshot) if e.status == "keep"):
         words = "Not every step was replicated and none is confirmed on fresh seeds: part of the gain may be luck."
     else:

@@ -27,6 +27,7 @@ from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
+from swarm.views.standing import LADDER, is_weighed, tally_explained
 from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_held, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
@@ -58,6 +59,7 @@ def write_report(
         "What did not work": _refused(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),
+        "The ladder of evidence": LADDER * is_weighed(snapshot),
         "What people said": _notes(snapshot),
         "What to try next": "\n".join(f"- {advice}" for advice in recommend(snapshot)),
         "Cost": _cost(snapshot, usd_per_gpu_hour),
@@ -105,6 +107,8 @@ def _ran(snapshot: Snapshot) -> str:
         "researcher": escape(snapshot.researcher),
         "rule and budget": f"{escape(snapshot.lost_policy or snapshot.policy)}, {snapshot.budget:g} s a run",
     }
+    if words := tally_explained(snapshot):
+        rows["at the end"] = words
     last = snapshot.events[-1] if snapshot.events else None
     if last and last.kind == snapshot.status:
         rows["why it ended"] = escape(last.text.splitlines()[0])

@@ -19,6 +19,7 @@ from typing import Any
 from swarm.agent.loop import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
+from swarm.judge.decide import DEFAULT
 from swarm.lab.simulation import clock
 from swarm.lab.simulation.landscape import Landscape
 from swarm.lab.simulation.problem import IdeaProblem, KnobProblem, Problem
@@ -56,7 +57,7 @@ class SimulatedSwarm:
 
     landscape: Landscape
     sigma: float
-    policy: str = "race"
+    policy: str = DEFAULT
     gpus: int = 8
     hours: float = 12.0
     seed: int = 0
@@ -226,19 +227,13 @@ class _Simulation:
 
     def _kept(self, steps: list[TrunkStep], values: list[float]) -> dict[str, int]:
         """What stands at the end, what is called kept of it, and what of that truly gains nothing."""
-        line: list[tuple[TrunkStep, float]] = []
-        for step, value in zip(steps, values, strict=True):
-            sources = [earlier.source for earlier, _ in line]
-            line = line[: sources.index(step.source)] if step.source in sources else line
-            line.append((step, value))
+        standing = trunk.standing(self.ledger, TAG)
+        value = {step.experiment: value for step, value in zip(steps, values, strict=True)}
         claimed = {row.id for row in experiments(self.ledger, TAG) if is_claimed(row)}
-        kept = [
-            (before, after)
-            for (_, before), (step, after) in pairwise(line)
-            if trunk.original(self.ledger, step) in claimed
-        ]
+        line = [(None, values[0]), *((name, value[name]) for name in standing)]
+        kept = [(before, after) for (_, before), (name, after) in pairwise(line) if name in claimed]
         false = sum(after >= before for before, after in kept)
-        return {"standing": len(line) - 1, "keeps": len(kept), "false_keeps": false}
+        return {"standing": len(standing), "keeps": len(kept), "false_keeps": false}
 
     def _record_optimism(self, experiment: str | None, true: float) -> float | None:
         """How much better the trunk's newest step stands in the record than it is; None where there is no step."""
@@ -320,7 +315,7 @@ def swarm_columns(tag: str, **columns: Any) -> dict[str, Any]:
         "device": "sim: simulated",
         "metric": "val_bpb",
         "direction": "lower",
-        "policy": "race",
+        "policy": DEFAULT,
         "researcher": "simulated",
         "budget": 300.0,
         "deadline": None,
