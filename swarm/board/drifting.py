@@ -4,22 +4,20 @@ itself, as with a machine that grows warm or data that changes?"""
 from __future__ import annotations
 
 from swarm.judge.drift import Drift, drift
-from swarm.ledger.events import was_warned
 from swarm.ledger.measurements import Which, noise, values
+from swarm.ledger.rows import RunRow
 from swarm.ledger.transaction import Transaction
 
 ENOUGH = 4  # closing runs of the untouched code: the fewest that any swarm with noise makes
 
 
-def watch(tx: Transaction) -> None:
+def watch(tx: Transaction, run: RunRow) -> None:
     """After a closing run: warns, once, where the untouched code measures clearly otherwise than at the beginning."""
     known, base = noise(tx), tx.swarm.base_source
-    late = values(tx, known, base, Which.CLOSING)
-    if len(late) != ENOUGH:
-        return
-    found = drift(values(tx, known, base, Which.BASELINE), late, known.sigma)
-    if found and not was_warned(tx, text := _text(tx, found)):
-        tx.event("swarm", "warning", text)
+    late = values(tx, known, base, Which.CLOSING) if run.source == base else []
+    found = drift(values(tx, known, base, Which.BASELINE), late, known.sigma) if len(late) == ENOUGH else None
+    if found:
+        tx.event("swarm", "warning", _text(tx, found))
 
 
 def _text(tx: Transaction, found: Drift) -> str:

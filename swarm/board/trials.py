@@ -166,7 +166,7 @@ def _fresh(tx: Transaction, run: RunRow) -> None:
         confirmations.settle(tx, run.confirmation)
     elif run.purpose is Purpose.CLOSING:
         confirmations.close(tx)
-        drifting.watch(tx)
+        drifting.watch(tx, run)
     if run.purpose in (Purpose.REFRESH, Purpose.CONFIRM, Purpose.FILLER):
         rollback.reconsider(tx)
     carrying.follow(tx)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from swarm.records import Measure, Stop
 from tests.board.nights import Night
 
 
@@ -23,9 +24,8 @@ def test_the_untouched_code_at_the_end_against_its_first_runs(
     night.draft("gpu0", 0)
     night.run("gpu0", 0.9965 if direction == "lower" else 1.0035)
     night.swarm(max_experiments=1)
-    for _ in range(8):
-        work = night.measure("gpu0")
-        assert work.purpose == "closing"
+    while not isinstance(work := night.next("gpu0"), Stop):
+        assert isinstance(work, Measure) and work.purpose in ("refresh", "closing")
         night.record("gpu0", work, late)
     told = [row["text"] for row in night.ledger.rows("SELECT text FROM events WHERE kind = 'warning'")]
     assert len(told) == bool(words)

@@ -35,7 +35,7 @@ def test_steps_that_stand_are_counted_and_only_those(make_night: Callable[..., N
     assert tally(snapshot) == "2 steps on the trunk, 1 of them kept"
     assert tally_explained(snapshot).startswith("2 steps on the trunk, 1 of them kept (at least even odds")
     assert "2 steps on the trunk, 1 of them kept" in headline(snapshot)
-    report, _ = write_report(snapshot, tmp_path)
+    report, _ = write_report(snapshot, tmp_path, 0.0, {})
     text = report.read_text()
     assert "2 steps on the trunk, 1 of them kept (at least even odds to be real gains" in text
     assert "- **carried**: a gain is to be expected" in text
@@ -44,7 +44,8 @@ def test_steps_that_stand_are_counted_and_only_those(make_night: Callable[..., N
 
 def test_show_says_what_is_claimed_of_a_step_and_what_is_not(make_night: Callable[..., Night]) -> None:
     _, snapshot = picture(make_night, "carry")
-    small, large, undone = (view for view in snapshot.experiments if view.title[-1] == "2" and not view.baseline)
+    ideas = (view for view in snapshot.experiments if not view.baseline and view.restores is None)
+    small, large, undone = ideas
     assert f"Carried: step 1 of the trunk; all runs until now make it a real gain with p={small.real:.2f}" in (
         verdict_text(small, snapshot.sigma)
     )
