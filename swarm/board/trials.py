@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from swarm import foreign
@@ -27,7 +26,6 @@ from swarm.records import Check, Failure, Outcome, Purpose, Run, Rung, Status, V
 
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 INTERRUPTIONS = 10  # people may stop and resume a swarm; a training that always ends its own guard may not
-UNKNOWN = 4  # runs of the untouched code where nothing is known of the noise
 TELLING = 3  # different losses from which on a trace says something
 
 
@@ -269,12 +267,8 @@ def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict
 
 
 def _baseline_runs(tx: Transaction) -> int:
-    """How often each agent measures the untouched code. Where these runs are all that tells the noise for long, the
-    whole swarm makes four at least."""
-    wanted = tx.policy.baseline_runs
-    if tx.policy.levels and tx.swarm.sigma_prior is None:
-        return max(wanted, math.ceil(UNKNOWN / len(agents.agents(tx.ledger, tx.tag))))
-    return wanted
+    enlisted = len(agents.agents(tx.ledger, tx.tag))
+    return tx.policy.baselines_of_each(enlisted, known=tx.swarm.sigma_prior is not None)
 
 
 def settle_baseline(tx: Transaction, tested: ExperimentRow, done: int) -> Verdict:

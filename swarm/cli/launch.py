@@ -176,7 +176,9 @@ def _run(plan: Any, screen: Console) -> int:
 
     for name in SECRETS:  # the plan has them; agents, and the tools that they start, need not
         os.environ.pop(variable(name), None)
-    baseline = "once" if read_policy(plan.config.policy).noiseless else "on each, twice"
+    policy, known = read_policy(plan.config.policy), plan.device.split(":")[0] in plan.project.sigma
+    times = {1: "once", 2: "on each, twice", 4: "on each, four times"}
+    baseline = times[policy.baselines_of_each(len(plan.slots), known)]
     counted = ", with the trial run as the first of them" if plan.trial else ""
     first = "" if plan.config.resume else f"; first the baseline {baseline}{counted}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)

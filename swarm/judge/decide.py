@@ -7,6 +7,7 @@ POLICIES. Values are sign-normalised: lower is better, gains are positive.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import fmean
@@ -22,6 +23,9 @@ from swarm.judge.trunk_levels import Belief
 from swarm.records import Outcome, Rung, Status, Verdict
 
 Rule = Callable[[Sequence[Arm], float | None, Rules, int], Verdict]  # arms, sigma, parameters, nodes of code added
+
+
+UNKNOWN = 4  # runs of the untouched code where nothing else is known of the noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class Policy:
     noiseless: bool = False  # equal code gives equal numbers, whatever the seed
     fallback: str = ""  # the policy that goes on where a repeat shows that this one's premise does not hold
     rules: Rules = STANDARD
+
+    def baselines_of_each(self, agents: int, known: bool) -> int:
+        """How often each of so many agents measures the untouched code. Where its noise is not `known` beforehand and
+        these runs are all that tells it for long, the whole swarm makes UNKNOWN at least."""
+        return self.baseline_runs if known or not self.levels else max(self.baseline_runs, math.ceil(UNKNOWN / agents))
 
 
 DEFAULT = "carry"  # the policy of whoever names none

@@ -10,6 +10,7 @@ from swarm.ledger.experiments import FLAGGED_SOURCES
 from swarm.ledger.rows import ExperimentRow, TrunkStep
 from swarm.ledger.swarms import measured_runs
 from swarm.ledger.transaction import Transaction
+from swarm.records import Rung
 
 
 def steps(ledger: Ledger, tag: str) -> list[TrunkStep]:
@@ -106,8 +107,12 @@ def categories_until(ledger: Ledger, tag: str, position: int | None) -> dict[str
 
 
 def newest_keep(ledger: Ledger, tag: str) -> float:
-    """When the trunk was advanced last, in unix seconds."""
-    return ledger.value("SELECT max(at) FROM trunk WHERE tag = ?", tag)
+    """When the trunk took the last step that is called a gain, in unix seconds; its beginning where there is none."""
+    return ledger.value(
+        "SELECT max(trunk.at) FROM trunk LEFT JOIN experiments ON experiments.id = trunk.experiment WHERE trunk.tag = ?"
+        " AND (trunk.position = 0 OR (experiments.restores IS NULL AND experiments.rung IN (?, ?, ?)))",
+        *(tag, Rung.KEPT, Rung.CONFIRMED, Rung.CHAMPION),
+    )
 
 
 def advance(tx: Transaction, experiment: ExperimentRow, position: int) -> None:
