@@ -103,7 +103,8 @@ class Rung(StrEnum):
     """The ladder of evidence."""
 
     SEEN = "seen"  # one run
-    KEPT = "kept"  # replicated, and advanced the trunk
+    CARRIED = "carried"  # on the trunk, as a gain is to be expected of it
+    KEPT = "kept"  # on the trunk, and at least as likely a real gain as none
     CONFIRMED = "confirmed"  # better on fresh seeds
     CHAMPION = "champion"  # the best of the confirmed
     UNDONE = "undone"  # kept once; later runs showed a loss, and the trunk went back
@@ -342,6 +343,7 @@ class Verdict:
     outcome: Outcome
     rung: Rung = Rung.SEEN
     refresh: bool = False  # before the next replicate the parent deserves another run
+    real: float | None = None  # the chance that the gain is a real one, where the policy reckons with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,6 @@ from swarm.records import (
     Repair,
     Rest,
     Run,
-    Rung,
     Status,
     Stop,
     Verdict,
@@ -146,7 +145,7 @@ class Agent:
         except Exception as error:  # nobody can reckon with what it gave: its own failure, and no agent's end
             run = beyond_reckoning(run, error)
             verdict = await self.board.record(self.name, self.fence, run)
-        kept = verdict is not None and (verdict.rung is Rung.KEPT or verdict.outcome is Outcome.UNCHECKED)
+        kept = verdict is not None and (verdict.status is Status.KEEP or verdict.outcome is Outcome.UNCHECKED)
         self.runner.acknowledge(run.run, run.attempt, keep_model=kept)
         return verdict
 

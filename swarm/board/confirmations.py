@@ -10,8 +10,10 @@ import math
 from collections.abc import Collection
 from statistics import fmean
 
+from swarm.board.carrying import levels_of
 from swarm.judge.comparison import Comparison, compare
-from swarm.judge.confirm import FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
+from swarm.judge.confirm import EARNED, FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
+from swarm.judge.levels import Level
 from swarm.judge.pairs import Half, next_half
 from swarm.ledger import confirmations, runs, transitions, trunk
 from swarm.ledger.confirmations import Asker, ConfirmationState, Figures, Question
@@ -44,10 +46,13 @@ def earned(tx: Transaction, last: bool) -> bool:
     known = noise(tx)
     if not known.sigma:
         return False
-    if not affordable(*confirmations.spent(tx), measured_runs(tx), last=last):
+    if not affordable(*confirmations.spent(tx), measured_runs(tx), last=last, share=tx.policy.confirm_share):
         return False
     if confirmations.was_tested(tx, newest.source, rival, Asker.SWARM):  # nobody is tested until luck helps
         return False
+    if tx.policy.levels:
+        levels = levels_of(tx)
+        return _stands_out(levels.level(newest.source), levels.level(rival), known.sigma)
     ours, theirs = (values(tx, known, source) for source in (newest.source, rival))
     if not ours or not theirs:
         return False
@@ -55,10 +60,18 @@ def earned(tx: Transaction, last: bool) -> bool:
     return deserves_confirmation(gain, se, known.sigma)
 
 
+def _stands_out(ours: Level | None, theirs: Level | None, sigma: float) -> bool:
+    """Whether a level is so far from another one that a strict test is likely to show it."""
+    if ours is None or theirs is None:
+        return False
+    gain, se = theirs.mean - ours.mean, math.hypot(ours.deviation, theirs.deviation)
+    return gain > max(EARNED * sigma, 2 * se)
+
+
 def closing_runs(tx: Transaction) -> int:
-    """How many closing runs each of champion and baseline gets: a fifth of all, within the policy's bounds."""
+    """How many closing runs each of champion and baseline gets: a part of all, within the policy's bounds."""
     fewest, most = tx.policy.closing_runs
-    return max(fewest, min(most, measured_before_closing(tx) // 10))
+    return max(fewest, min(most, measured_before_closing(tx) // tx.policy.closing_part))
 
 
 def next_run(tx: Transaction, test: ConfirmationRow, agent: str, fence: int, alive: Collection[str]) -> Measure | None:

@@ -10,7 +10,7 @@ from swarm.ledger import experiments, runs, trunk
 from swarm.ledger.confirmations import open_confirmation
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import ExperimentState, SwarmRow
-from swarm.ledger.swarms import usual_seconds
+from swarm.ledger.swarms import measured_runs, usual_seconds
 from swarm.ledger.transaction import Transaction
 
 PLATEAU = 150  # runs without a keep
@@ -54,6 +54,19 @@ def _time_is_up(tx: Transaction, agents: int) -> bool:
     if left <= run + _end(tx, agents):
         return True
     return left <= run + _end(tx, agents, FRESH_RUNS) and _will_confirm(tx)
+
+
+def is_dawn(tx: Transaction, agents: int, over: str) -> bool:
+    """Whether the last of the runs come now in which what stands on the trunk is measured again: of a share of all."""
+    share, measured = tx.policy.dawn, measured_runs(tx)
+    if over == TIME_IS_UP:
+        return False
+    if over:  # another limit: as many runs as a share of those that were made, once nothing new is begun
+        return runs.refreshed(tx) < share * measured
+    if tx.swarm.deadline is None:
+        return False
+    left, run = tx.swarm.deadline - tx.now - _end(tx, agents), usual_seconds(tx)
+    return left * agents <= share * (measured + agents) * run + run * agents
 
 
 def time_to_confirm(tx: Transaction, agents: int) -> bool:

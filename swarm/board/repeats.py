@@ -29,6 +29,7 @@ class Standing(StrEnum):
     """What is known of an idea after its verdict. One losing run proves nothing: unproven is not refuted."""
 
     KEPT = "kept"
+    CARRIED = "carried"  # on the trunk, and as likely no gain as one
     REFUTED = "refuted"  # a gain of even half a sigma is unlikely
     UNPROVEN = "unproven"  # no gain showed, which does not rule out a small one
     NEAR_MISS = "near miss"  # could not be distinguished from its parent
@@ -71,7 +72,8 @@ def without_gain(high: float | None, sigma: float | None) -> Standing:
 
 
 def standing_of(row: ExperimentRow, sigma: float | None) -> Standing | None:
-    return standing(row.status, row.outcome, row.interval[1], sigma)
+    known = standing(row.status, row.outcome, row.interval[1], sigma)
+    return Standing.CARRIED if known is Standing.KEPT and row.rung is Rung.CARRIED else known
 
 
 def refusal(tx: Transaction, earlier: ExperimentRow, again: str, gate: str) -> Duplicate | None:

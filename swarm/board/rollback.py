@@ -31,12 +31,13 @@ def reconsider(tx: Transaction) -> None:
     for earlier in (*before, *([best] if best else [])):
         lost = loss(ours, values(tx, known, earlier.source, Which.UNSELECTED), known.sigma, known.df)
         if lost:
-            why = f"later runs of {newest.experiment} show a loss against {_place(earlier)}"
+            why = f"later runs of {newest.experiment} show a loss against {place(earlier)}"
             go_back(tx, newest, earlier, why, _verdict(lost))
             return
 
 
-def _place(step: TrunkStep) -> str:
+def place(step: TrunkStep) -> str:
+    """A step of the trunk, as people read it."""
     return f"step {step.position}" if step.position else "the baseline"
 
 
@@ -45,13 +46,15 @@ def _verdict(lost: Loss) -> Verdict:
     return Verdict(Status.KEEP, lost.gain, lost.se, lost.runs, reason, Outcome.RESTORED)
 
 
-def go_back(tx: Transaction, newest: TrunkStep, earlier: TrunkStep, why: str, verdict: Verdict) -> None:
+def go_back(
+    tx: Transaction, newest: TrunkStep, earlier: TrunkStep, why: str, verdict: Verdict, rung: Rung = Rung.KEPT
+) -> None:
     """A new step with the code of `earlier`, with this verdict as its evidence; the steps between are undone."""
     undone = experiment(tx.ledger, newest.experiment or "")
     name = transitions.add_experiment(
         tx,
         undone.agent,
-        Idea(f"roll back to {_place(earlier)}: undo {undone.title}", why, "rollback"),
+        Idea(f"roll back to {place(earlier)}: undo {undone.title}", why, "rollback"),
         ExperimentState.TESTING,
         newest.source,
         newest.position,
@@ -63,4 +66,4 @@ def go_back(tx: Transaction, newest: TrunkStep, earlier: TrunkStep, why: str, ve
     transitions.undo_after(tx, earlier.position)
     row = experiment(tx.ledger, name)
     trunk.advance(tx, row, newest.position + 1)
-    close(tx, row, replace(verdict, status=Status.KEEP, outcome=Outcome.RESTORED, rung=Rung.KEPT))
+    close(tx, row, replace(verdict, status=Status.KEEP, outcome=Outcome.RESTORED, rung=rung))

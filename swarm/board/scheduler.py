@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarm.board import confirmations, trials
-from swarm.board.limits import TIME_IS_UP, limit, past_deadline, time_to_confirm
+from swarm.board import carrying, confirmations, trials
+from swarm.board.limits import TIME_IS_UP, is_dawn, limit, past_deadline, time_to_confirm
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.pairs import Half, next_half
 from swarm.ledger import experiments, runs, swarms, transitions, trunk
@@ -39,6 +39,7 @@ def next_work(
         choice.baseline()
         or choice.own_experiment()
         or choice.confirmation()
+        or choice.dawn()
         or choice.own_draft()
         or choice.closing()
         or choice.filler(late)
@@ -118,6 +119,15 @@ class Choice:
         if runs.is_running(self.tx, row.parent):
             return self.rest("waiting for the number of the code that it changed")
         return self._again(trunk.step_of(self.tx, row.parent), Purpose.REFRESH)
+
+    def dawn(self) -> Work | None:
+        """Before the end: what stands on the trunk and is in doubt runs again, instead of new ideas."""
+        if not self.tx.policy.dawn or past_deadline(self.swarm, self.tx.now):
+            return None
+        if not is_dawn(self.tx, len(self.alive), self.over):
+            return None
+        source = carrying.uncertain(self.tx)
+        return self._again(trunk.step_of(self.tx, source), Purpose.REFRESH) if source else None
 
     def own_draft(self) -> Work | None:
         """The idea that was thought out while the last one trained."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarm import foreign
-from swarm.board import confirmations, own_word, quarantine, rollback
+from swarm.board import carrying, confirmations, drifting, own_word, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
@@ -164,8 +164,10 @@ def _fresh(tx: Transaction, run: RunRow) -> None:
         confirmations.settle(tx, run.confirmation)
     elif run.purpose is Purpose.CLOSING:
         confirmations.close(tx)
+        drifting.watch(tx, run)
     if run.purpose in (Purpose.REFRESH, Purpose.CONFIRM, Purpose.FILLER):
         rollback.reconsider(tx)
+    carrying.follow(tx)
 
 
 # -- verdicts ------------------------------------------------------------------------------------------------------
@@ -179,10 +181,12 @@ def judge(tx: Transaction, tested: ExperimentRow) -> Verdict:
     verdict = decide(evidence, tx.policy)
     if verdict.status is None:
         transitions.set_evidence(tx, tested.id, verdict)
+        carrying.follow(tx)
         return verdict
     if verdict.status is Status.KEEP:
         trunk.advance(tx, tested, trunk.tip(tx.ledger, tx.tag).position + 1)
     close(tx, tested, verdict)
+    carrying.follow(tx)
     confirmations.consider(tx)
     _warn_once(tx, evidence.sigma)
     return verdict
@@ -205,6 +209,7 @@ def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
         broken_guard=_breach(tx, source) or (checked.reason if checked and checked.failure else ""),
         unchecked=has_checks and checked is None,
         no_effect=tested.added_size >= 0 and does_nothing(tx, tested.id),
+        belief=carrying.belief(tx, tested.id),
         unaudited=runs.any_unaudited(tx.ledger, source),
         trunk_moved=tested.parent != trunk.tip(tx.ledger, tx.tag).source,
     )
@@ -254,10 +259,16 @@ def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict
     if broken:  # only an idea that mends it can be kept
         tx.event(tested.agent, "warning", f"the untouched code breaks a {broken}")
     swarms.set_sigma(tx, noise(tx).sigma)
-    if done < tx.policy.baseline_runs:
-        tx.event(tested.agent, "baseline", f"run {done} of {tx.policy.baseline_runs} of the untouched code")
+    wanted = _baseline_runs(tx)
+    if done < wanted:
+        tx.event(tested.agent, "baseline", f"run {done} of {wanted} of the untouched code")
         return Verdict(None, 0.0, None, done, "once more, for the noise", Outcome.UNDECIDED)
     return settle_baseline(tx, tested, done)
+
+
+def _baseline_runs(tx: Transaction) -> int:
+    enlisted = len(agents.agents(tx.ledger, tx.tag))
+    return tx.policy.baselines_of_each(enlisted, known=tx.swarm.sigma_prior is not None)
 
 
 def settle_baseline(tx: Transaction, tested: ExperimentRow, done: int) -> Verdict:

@@ -37,7 +37,7 @@ def _add_simulate(verbs: Any) -> None:
     add("--gpus", type=int, help="GPUs of a swarm (8)")
     add("--sigma", help="noise of the metric, one or more (0.0006,0.0012)")
     add("--landscape", help="default, klike, or both (default,klike)")
-    add("--policy", help="what is compared with greedy (race); race:keep_z=1.5:max_runs=4 changes its rules")
+    add("--policy", help="what is compared with greedy (carry); race:keep_z=1.5:max_runs=4 changes the rules of race")
     add("--researcher", help="simulated (ideas out of thousands), or sweep (the real one, on a landscape of knobs)")
     add("--offset", type=float, help="spread of the GPUs' offsets in sigmas (0.5)")
     add("--repeats", type=float, help="share of proposals that repeat an earlier idea in other words (0.3)")

@@ -63,7 +63,7 @@ def add_to(verbs: Any) -> None:
     add(
         "--policy",
         metavar="POLICY",
-        help="the keep rule: race, greedy or exact; with other parameters as race:max_runs=3 (docs/judging.md)",
+        help="the keep rule: carry, race, greedy or exact (carry); with parameters: race:max_runs=3 (docs/judging.md)",
     )
 
     add = parser.add_argument_group("who thinks").add_argument
@@ -184,7 +184,9 @@ def _run(plan: Any, screen: Console) -> int:
 
     for name in SECRETS:  # the plan has them; agents, and the tools that they start, need not
         os.environ.pop(variable(name), None)
-    baseline = "once" if read_policy(plan.config.policy).noiseless else "on each, twice"
+    policy, known = read_policy(plan.config.policy), plan.device.split(":")[0] in plan.project.sigma
+    times = {1: "once", 2: "on each, twice", 4: "on each, four times"}
+    baseline = times[policy.baselines_of_each(len(plan.slots), known)]
     counted = ", with the trial run as the first of them" if plan.trial else ""
     first = "" if plan.config.resume else f"; first the baseline {baseline}{counted}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)

@@ -43,6 +43,8 @@ def _line(ledger: Ledger, row: ExperimentRow) -> str:
     mean = None if crashed else own_mean(ledger, row.id)
     memory = peak_memory_mb(ledger, row.restores or row.id)
     gigabytes = memory / 1024 if memory and not crashed else 0.0
-    runs = f" (n={row.n})" if row.n > 1 else ""
+    known = [f"n={row.n}"] if row.n > 1 else []
+    known += [f"p={row.real_at_verdict:.2f}"] if row.real_at_verdict is not None and not row.quarantine else []
+    runs = f" ({', '.join(known)})" if known else ""
     value = mean if mean is not None else 0.0 if crashed else math.nan  # 0.0 would be everybody's best
     return f"{(row.commit_sha or '')[:SHORT]}\t{value:.6f}\t{gigabytes:.1f}\t{status}\t{one_line(row.title)}{runs}"

@@ -65,14 +65,15 @@ def confirm(
     return Confirmation(gain, low, high, p, n, m, wanted, confirmed=min(n, m) >= wanted and p < level)
 
 
-def affordable(tests: int, spent: int, runs: int, last: bool = False) -> bool:
-    """Whether the swarm can pay for another confirmation: `tests` were made, with `spent` runs, of `runs` in all.
+def affordable(tests: int, spent: int, runs: int, last: bool = False, share: float = SHARE) -> bool:
+    """Whether the swarm can pay for another confirmation: `tests` were made, with `spent` runs, of `runs` in all, of
+    which a `share` may be spent so.
 
     Before the swarm's end as much must be left over as the `last` one costs. So a short swarm, or one on a single
     GPU, makes none: its closing wave is its only test.
     """
     reserve = 0 if last else 1
-    return tests + reserve < TESTS and spent + 2 * FRESH_RUNS * (1 + reserve) <= SHARE * runs
+    return tests + reserve < TESTS and spent + 2 * FRESH_RUNS * (1 + reserve) <= share * runs
 
 
 def deserves_confirmation(gain: float, se: float, sigma: float) -> bool:

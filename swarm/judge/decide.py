@@ -1,25 +1,31 @@
 """The one home of the keep rule: which rules there are, and what outweighs them.
 
-A rule is a function from the runs to a Verdict (in swarm/judge/race.py and exact.py) and one line in POLICIES. Values
-are sign-normalised: lower is better, gains are positive.
+A rule is a function from the runs to a Verdict (in swarm/judge/race.py, exact.py and carry.py) and one line in
+POLICIES. Values are sign-normalised: lower is better, gains are positive.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import fmean
 
 from swarm.errors import UsageError
 from swarm.foreign import LARGEST
+from swarm.judge.carry import by_belief, carry
 from swarm.judge.closing import CLOSING_RUNS
-from swarm.judge.confirm import FRESH_RUNS
+from swarm.judge.confirm import FRESH_RUNS, SHARE
 from swarm.judge.exact import exact
 from swarm.judge.race import STANDARD, Arm, Rules, greedy, impossible, incredible, race
+from swarm.judge.trunk_levels import Belief
 from swarm.records import Outcome, Rung, Status, Verdict
 
 Rule = Callable[[Sequence[Arm], float | None, Rules, int], Verdict]  # arms, sigma, parameters, nodes of code added
+
+
+UNKNOWN = 4  # runs of the untouched code where nothing else is known of the noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +40,30 @@ class Policy:
     holds: bool = True  # a gain that no honest edit makes waits for a person, even if a referee measured it
     baseline_runs: int = 2  # of the untouched code, on every GPU; a single one is enough for all of them
     closing_runs: tuple[int, int] = (FRESH_RUNS, CLOSING_RUNS)  # fewest and most, each of leader and baseline
+    closing_part: int = 10  # of the swarm's runs each gets one in so many, within these bounds
+    confirm_share: float = SHARE  # of the swarm's runs, for all confirmations
+    levels: bool = False  # all runs together say what a step is worth; one that loses is undone at once
+    dawn: float = 0.0  # share of the runs that measure steps of the trunk again at the end
     noiseless: bool = False  # equal code gives equal numbers, whatever the seed
     fallback: str = ""  # the policy that goes on where a repeat shows that this one's premise does not hold
     rules: Rules = STANDARD
 
+    def baselines_of_each(self, agents: int, known: bool) -> int:
+        """How often each of so many agents measures the untouched code. Where its noise is not `known` beforehand and
+        these runs are all that tells it for long, the whole swarm makes UNKNOWN at least."""
+        return self.baseline_runs if known or not self.levels else max(self.baseline_runs, math.ceil(UNKNOWN / agents))
 
+
+DEFAULT = "carry"  # the policy of whoever names none
 POLICIES: dict[str, Policy] = {
+    "carry": Policy(carry, rolls_back=False, closing_part=60, confirm_share=0.05, levels=True, dawn=0.05),
     "race": Policy(race),
-    "greedy": Policy(greedy, confirms=False, fills=False, rolls_back=False, needs_referee=False, holds=False),
+    "greedy": Policy(
+        greedy, confirms=False, fills=False, rolls_back=False, needs_referee=False, holds=False, closing_part=60,
+    ),
     "exact": Policy(
         exact, confirms=False, fills=False, rolls_back=False, needs_referee=False, holds=False,
-        baseline_runs=1, closing_runs=(1, 1), noiseless=True, fallback="race",
+        baseline_runs=1, closing_runs=(1, 1), noiseless=True, fallback="carry",
     ),
 }  # fmt: skip
 
@@ -61,11 +80,12 @@ class Evidence:
     no_effect: bool = False  # its losses are its parent's, step by step
     unaudited: bool = False  # its own code printed the number, no referee measured it
     trunk_moved: bool = False  # its parent is not the trunk's newest step any more
+    belief: Belief | None = None  # what all runs of the swarm say of it, where the policy asks them
 
 
 def decide(evidence: Evidence, policy: Policy) -> Verdict:
     """The verdict of the policy's rule, unless something outweighs it. Its status is None while runs are missing."""
-    verdict = policy.rule(evidence.arms, evidence.sigma, policy.rules, evidence.added_size)
+    verdict = _verdict(evidence, policy)
     if evidence.broken_guard:
         return _discarded(verdict, Outcome.BROKE_GUARD, evidence.broken_guard)
     if evidence.no_effect and evidence.added_size >= 0:  # less code of no effect may be kept
@@ -83,6 +103,13 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
         reason = f"{verdict.reason}; the project's checks come first"
         return Verdict(None, verdict.gain, verdict.se, verdict.n, reason, Outcome.UNCHECKED)
     return verdict
+
+
+def _verdict(evidence: Evidence, policy: Policy) -> Verdict:
+    if evidence.belief is None:
+        return policy.rule(evidence.arms, evidence.sigma, policy.rules, evidence.added_size)
+    runs = sum(len(arm.candidate) for arm in evidence.arms)
+    return by_belief(evidence.belief, runs, policy.rules, evidence.added_size)
 
 
 NO_EFFECT = "no-op: its losses are its parent's, step by step: look whether the edit is ever reached"
@@ -113,7 +140,7 @@ def fallback_of(text: str) -> str:
 
 @functools.lru_cache
 def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
-    """The policy of that name: `race`, `greedy`, `exact`, or with other parameters `race:keep_z=1.5:max_runs=4`.
+    """The policy of that name, as it is or with other parameters: `carry`, `race:keep_z=1.5:max_runs=4`.
 
     `outlier_gain` is the project's, where the text names none. UsageError that lists what exists where something is
     not known.

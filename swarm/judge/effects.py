@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 NOTHING = 0.2  # the deviation of effects that are next to none
 LOSSES, GAINS = (1.0, 4.0, 16.0), (1.0, 4.0)  # mean sizes of the others
@@ -47,13 +47,9 @@ class Effect:
     curve: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Density:
-    """One part's density at x: its logarithm, and that one's first and second derivative."""
-
-    log: float
-    score: float
-    curve: float
+# One part's density at x: its logarithm, and that one's first and second derivative. A tuple, as it is made at every
+# look at every effect.
+_Density = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +58,21 @@ class Effects:
 
     shares: tuple[float, ...] = _SHARES
 
+    @classmethod
+    def from_totals(cls, totals: Sequence[float]) -> Effects:
+        """The shares where so many effects were of each part, the prior being worth WORTH."""
+        counts = [WORTH * share + total for share, total in zip(_SHARES, totals, strict=True)]
+        whole = math.fsum(counts)
+        return cls(tuple(count / whole for count in counts))
+
     def of(self, seen: Seen) -> Effect:
         """What is known of an effect after it was seen."""
         densities = _densities(seen)
         weights = self._weights(densities)
-        score = math.fsum(w * d.score for w, d in zip(weights, densities, strict=True))
-        second = math.fsum(w * (d.curve + d.score**2) for w, d in zip(weights, densities, strict=True))
+        score = second = 0.0
+        for weight, (_, slope, bend) in zip(weights, densities, strict=True):
+            score += weight * slope
+            second += weight * (bend + slope * slope)
         curve, square = second - score**2, seen.s**2
         return Effect(
             mean=seen.x + square * score,
@@ -77,18 +82,20 @@ class Effects:
             curve=curve,
         )
 
+    def parts(self, seen: Seen) -> list[float]:
+        """The chance of each part, given where the effect was seen; they add up to 1."""
+        return self._weights(_densities(seen))
+
     def learned(self, seen: Iterable[Seen]) -> Effects:
-        """The shares after one step of expectation maximisation over these effects, the prior being worth WORTH."""
-        totals = [WORTH * share for share in _SHARES]
+        """The shares after one step of expectation maximisation over these effects."""
+        totals = [0.0] * len(_SHARES)
         for one in seen:
-            for place, weight in enumerate(self._weights(_densities(one))):
+            for place, weight in enumerate(self.parts(one)):
                 totals[place] += weight
-        whole = math.fsum(totals)
-        return replace(self, shares=tuple(total / whole for total in totals))
+        return self.from_totals(totals)
 
     def _weights(self, densities: Sequence[_Density]) -> list[float]:
-        """The chance of each part, given where the effect was seen."""
-        logs = [math.log(share) + density.log for share, density in zip(self.shares, densities, strict=True)]
+        logs = [math.log(share) + density[0] for share, density in zip(self.shares, densities, strict=True)]
         highest = max(logs)
         weights = [math.exp(log - highest) for log in logs]
         whole = math.fsum(weights)
@@ -97,16 +104,15 @@ class Effects:
 
 def _densities(seen: Seen) -> list[_Density]:
     x, s = seen.x, seen.s
-    losses = [_exponential(-x, s, size) for size in LOSSES]
     return [
         _normal(x, NOTHING**2 + s**2),
-        *(replace(loss, score=-loss.score) for loss in losses),
+        *((log, -score, curve) for log, score, curve in (_exponential(-x, s, size) for size in LOSSES)),
         *(_exponential(x, s, size) for size in GAINS),
     ]
 
 
 def _normal(x: float, variance: float) -> _Density:
-    return _Density(-0.5 * (x * x / variance + math.log(variance) + _LOG_2PI), -x / variance, -1.0 / variance)
+    return -0.5 * (x * x / variance + math.log(variance) + _LOG_2PI), -x / variance, -1.0 / variance
 
 
 def _exponential(x: float, s: float, size: float) -> _Density:
@@ -119,10 +125,10 @@ def _exponential(x: float, s: float, size: float) -> _Density:
     if z < _FAR:  # f = n s Mills(-z) / b, in which nothing under- or overflows
         log = log_normal + math.log(s * _mills(-z) / size)
     else:
-        log = 0.5 * (s / size) ** 2 - x / size + math.log(0.5 * math.erfc(-z / _ROOT)) - math.log(size)
+        log = 0.5 * (s / size) ** 2 - x / size + math.log(0.5 * math.erfc(-z / _ROOT) / size)
     ratio = math.exp(log_normal - log)
     score = (ratio - 1.0) / size
-    return _Density(log, score, (-x / s**2 * ratio - score) / size - score**2)
+    return log, score, (-x / s**2 * ratio - score) / size - score**2
 
 
 def _mills(t: float) -> float:

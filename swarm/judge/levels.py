@@ -60,15 +60,13 @@ class _State:
     idea: str | None = None
     runs: _Normal = field(default_factory=_Normal)
     sites: dict[str, _Normal] = field(default_factory=dict)
+    told: _Normal = field(default_factory=_Normal)  # all sites together: there may be thousands
     belief: _Normal = field(default_factory=_Normal)
 
     @property
     def evidence(self) -> _Normal:
         """What is known of it but for what its parent says."""
-        total = self.runs
-        for site in self.sites.values():
-            total = total + site
-        return total
+        return self.runs + self.told
 
     def without(self, idea: str) -> _Normal:
         return self.belief - self.sites.get(idea, _Normal())
@@ -94,6 +92,7 @@ class Levels:
         self._sigma, self._origin = sigma, 0.0
         self._states: dict[str, _State] = {}
         self._ideas: dict[str, _Idea] = {}
+        self.touched: dict[str, None] = {}  # ideas whose effect looks otherwise since somebody last emptied this
 
     # -- what happens --------------------------------------------------------------------------------------------
 
@@ -124,6 +123,10 @@ class Levels:
 
     # -- what is known -------------------------------------------------------------------------------------------
 
+    def __contains__(self, state: str) -> bool:
+        """Whether anything was measured of that state."""
+        return state in self._states
+
     def level(self, state: str) -> Level:
         """What is believed of a state's level."""
         belief = self._states[state].belief
@@ -131,9 +134,13 @@ class Levels:
 
     def effect(self, idea: str) -> Effect:
         """What is believed of an idea's effect, in sigmas."""
+        return self.effects.of(self.effect_seen(idea))
+
+    def effect_seen(self, idea: str) -> Seen:
+        """An idea's effect as its runs alone show it, beside its parents' levels. KeyError where it was never tried."""
         seen = self._ideas[idea].seen
         assert seen, f"{idea} was never tried"
-        return self.effects.of(seen)
+        return seen
 
     def seen(self) -> list[Seen]:
         """Every idea's effect as it was seen, for `Effects.learned`."""
@@ -166,6 +173,7 @@ class Levels:
             (self._states[other].without(idea), arm) for other, arm in self._ideas[idea].arms.items() if other != parent
         ]
         self._ideas[idea].seen = seen = self._seen([(above, own), *others])
+        self.touched[idea] = None
         effect = self.effects.of(seen)
         spread, v, r = above.variance + own.variance, above.variance, own.variance
         mean = (own.mean * v + (above.mean - effect.mean) * r) / spread
@@ -178,7 +186,10 @@ class Levels:
         v = before.variance
         variance = min(max(v + v**2 * effect.curve, _NARROWEST * v), _WIDEST * v)
         after = _Normal.at(before.mean + v * effect.score, variance)
-        above.sites[idea] = _Normal(after.precision - before.precision, after.weighted - before.weighted)
+        old = above.sites.get(idea, _Normal())
+        new = _Normal(after.precision - before.precision, after.weighted - before.weighted)
+        above.sites[idea] = new
+        above.told = above.told + _Normal(new.precision - old.precision, new.weighted - old.weighted)
         above.belief = after
 
     def _weigh(self, idea: str) -> Effect:

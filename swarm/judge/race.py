@@ -48,6 +48,8 @@ class Rules:
     simpler_loss: float = 0.5  # sigmas: simpler code may at most lose this, at the upper 80% bound
     toll: float = 0.25  # sigmas of gain asked for `toll_size` nodes added, and again with every doubling
     toll_size: int = 100
+    carry_gain: float = 0.1  # sigmas of gain to expect that put a step on the trunk
+    claim: float = 0.5  # chance of a real gain from which on a step of the trunk is called kept
 
 
 STANDARD = Rules()
@@ -98,7 +100,7 @@ def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, adde
     too, until the gain over all arms can be distinguished from noise. Added code must pay a toll, and code that becomes
     simpler (`added_size` below zero) need not gain.
     """
-    evidence = _weigh(arms, sigma, rules.toll * math.log2(1 + max(0, added_size) / rules.toll_size))
+    evidence = _weigh(arms, sigma, toll_of(added_size, rules))
     if evidence is None:
         return unseen(arms)
     simpler = added_size <= -rules.simpler_size
@@ -113,6 +115,11 @@ def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, adde
         return _verdict(Outcome.NEAR_MISS, evidence, f"near miss: {evidence}")
     why = "runs again" if needed == rules.keep_runs else f"so large a gain needs {needed} runs"
     return _verdict(Outcome.UNDECIDED, evidence, f"{why}: {evidence}", refresh=len(arms[-1].parent) < rules.parent_runs)
+
+
+def toll_of(added_size: int, rules: Rules) -> float:
+    """The sigmas of gain that are asked for so many nodes of added code."""
+    return rules.toll * math.log2(1 + max(0, added_size) / rules.toll_size)
 
 
 def greedy(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, added_size: int = 0) -> Verdict:

@@ -36,6 +36,12 @@ def was_warned(tx: Transaction, text: str) -> bool:
     return bool(tx.ledger.value(same, tx.tag, printable(text)))
 
 
+def was_told(tx: Transaction, kind: str, experiment: str) -> bool:
+    """Whether there is such an event of that experiment."""
+    same = "SELECT count(*) FROM events WHERE tag = ? AND kind = ? AND experiment = ?"
+    return bool(tx.ledger.value(same, tx.tag, kind, experiment))
+
+
 def add_note(tx: Transaction, text: str) -> None:
     """A word from people, for every briefing from now on."""
     tx.ledger.insert("notes", tag=tx.tag, at=tx.now, text=printable(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from swarm.judge.race import STANDARD
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import ExperimentRow, ExperimentState
 from swarm.ledger.transaction import Transaction
@@ -28,6 +29,7 @@ FLAGGED_SOURCES = (
     f" WHERE status = 'keep' AND rung IN {FLAGGED} AND tag = ?)"
 )
 
+CLAIM = STANDARD.claim
 _LIVE = "('claimed', 'drafted', 'testing')"
 _TESTING = "WHERE tag = ? AND state = 'testing' AND baseline = 0"
 
@@ -88,6 +90,12 @@ def baseline(ledger: Ledger, tag: str) -> str:
 def baseline_of(tag: str, agent: str) -> str:
     """The id of the agent's own baseline experiment."""
     return f"{tag}-{agent}-0000"
+
+
+def is_claimed(row: ExperimentRow) -> bool:
+    """Whether a step of the trunk is called a gain: by its chance where there is one, for a champion's whole line is
+    confirmed, and not its last step."""
+    return row.rung is not Rung.CARRIED if row.real is None else row.real >= CLAIM
 
 
 def own_mean(ledger: Ledger, name: str) -> float | None:

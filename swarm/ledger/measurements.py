@@ -26,6 +26,7 @@ class Which(Enum):
     ALL = "1"
     OWN = "purpose IN ('first', 'replicate')"  # that its experiment is judged on
     UNSELECTED = "purpose NOT IN ('first', 'replicate')"  # that no keep was chosen by
+    BASELINE = "purpose = 'baseline'"
     CLOSING = "purpose = 'closing'"
 
 

@@ -149,6 +149,10 @@ class ExperimentRow:
     commit_sha: str | None
     restores: str | None
     quarantine: str
+    real: (
+        float | None
+    )  # the chance that it is a real gain, as all runs until now say; None where nobody reckons with it
+    real_at_verdict: float | None
 
     @property
     def idea(self) -> Idea:

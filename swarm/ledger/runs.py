@@ -190,6 +190,13 @@ def tried(tx: Transaction, source: str) -> int:
     )
 
 
+def refreshed(tx: Transaction) -> int:
+    """How many runs measured a step of the trunk again, or are about to; lost ones do not count."""
+    return tx.ledger.value(
+        "SELECT count(*) FROM runs WHERE tag = ? AND state != 'lost' AND purpose = 'refresh'", tx.tag
+    )
+
+
 def attempted(tx: Transaction, source: str) -> int:
     """How often a run of this code was tried, failed ones too; but for fillers that gave way, as they are meant to."""
     return tx.ledger.value(

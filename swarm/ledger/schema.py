@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x41525357  # "ARSW"
-VERSION = 6
+VERSION = 7
 OLDEST = 5  # the earliest format that can be brought up to date
 
-TABLES = """
+_TABLES = """
 CREATE TABLE swarms (
     tag TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL, status TEXT NOT NULL, stop TEXT NOT NULL DEFAULT '',
     base_commit TEXT NOT NULL, base_source TEXT NOT NULL, from_tag TEXT, key TEXT NOT NULL, device TEXT NOT NULL,
@@ -23,6 +23,7 @@ CREATE TABLE sources (
     sha TEXT NOT NULL, path TEXT NOT NULL, content BLOB NOT NULL, PRIMARY KEY (sha, path)) WITHOUT ROWID;
 CREATE TABLE trunk (
     tag TEXT NOT NULL, position INTEGER NOT NULL, source TEXT NOT NULL, experiment TEXT, at REAL NOT NULL,
+    measured INTEGER NOT NULL DEFAULT 0, -- runs of the swarm that had given a number by then
     PRIMARY KEY (tag, position)) WITHOUT ROWID;
 CREATE TABLE experiments (
     id TEXT PRIMARY KEY, tag TEXT NOT NULL, agent TEXT NOT NULL, owner TEXT NOT NULL, sequence INTEGER NOT NULL,
@@ -34,6 +35,7 @@ CREATE TABLE experiments (
     status TEXT, rung TEXT NOT NULL DEFAULT 'seen', gain REAL, se REAL, n INTEGER NOT NULL DEFAULT 0,
     outcome TEXT, failure TEXT, reason TEXT NOT NULL DEFAULT '', created REAL NOT NULL, started REAL, judged REAL,
     verdict INTEGER, commit_sha TEXT, restores TEXT, quarantine TEXT NOT NULL DEFAULT '',
+    real REAL, real_at_verdict REAL,
     UNIQUE (tag, agent, sequence));
 CREATE UNIQUE INDEX one_live_claim ON experiments (intent, key)
     WHERE baseline = 0 AND state IN ('claimed', 'drafted', 'testing');
@@ -59,7 +61,7 @@ CREATE TABLE runs (
     purpose TEXT NOT NULL, seed INTEGER NOT NULL, source TEXT NOT NULL, parent TEXT NOT NULL, state TEXT NOT NULL,
     fence INTEGER NOT NULL, started REAL NOT NULL, seconds REAL, training_seconds REAL,
     value REAL, steps REAL, audited INTEGER, sandboxed INTEGER, peak_vram_mb REAL, failure TEXT, result TEXT, late TEXT,
-    confirmation INTEGER,
+    confirmation INTEGER, recorded INTEGER, -- its number among the swarm's measured runs, in the order of their records
     PRIMARY KEY (id, attempt)) WITHOUT ROWID;
 CREATE UNIQUE INDEX one_run_per_agent ON runs (tag, agent) WHERE state = 'running';
 CREATE UNIQUE INDEX one_result_per_run ON runs (id) WHERE state IN ('running', 'measured', 'crashed');
@@ -67,6 +69,7 @@ CREATE INDEX runs_by_source ON runs (tag, source, state, seed);
 CREATE INDEX runs_by_experiment ON runs (experiment);
 CREATE INDEX runs_by_state ON runs (tag, state, purpose, seconds);
 CREATE INDEX runs_by_start ON runs (tag, started) WHERE state = 'measured';
+CREATE INDEX runs_in_order ON runs (tag, recorded) WHERE recorded IS NOT NULL;
 CREATE INDEX runs_by_confirmation ON runs (confirmation) WHERE confirmation IS NOT NULL;
 CREATE TABLE confirmations (
     id INTEGER PRIMARY KEY, tag TEXT NOT NULL, experiment TEXT NOT NULL, source TEXT NOT NULL,
@@ -86,17 +89,21 @@ CREATE TABLE events (
     id INTEGER PRIMARY KEY, tag TEXT NOT NULL, at REAL NOT NULL, agent TEXT NOT NULL, kind TEXT NOT NULL,
     text TEXT NOT NULL, experiment TEXT);
 CREATE INDEX events_by_tag ON events (tag, id);
--- What the board asks for at every step stands in the swarm's row: counting it anew takes longer with every run.
-CREATE TRIGGER measured_at_once AFTER INSERT ON runs WHEN new.state = 'measured' BEGIN
-    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + coalesce(new.seconds, 0),
-        closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
-END;
-CREATE TRIGGER measured_at_last AFTER UPDATE OF state ON runs WHEN new.state = 'measured' AND old.state != 'measured'
-BEGIN
-    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + coalesce(new.seconds, 0),
-        closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
-END;
 """
+
+# What the board asks for at every step stands in the swarm's row: counting it anew takes longer with every run.
+_COUNTED = """
+    UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + coalesce(new.seconds, 0),
+        closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
+    UPDATE runs SET recorded = (SELECT measured FROM swarms WHERE tag = new.tag)
+        WHERE id = new.id AND attempt = new.attempt;
+"""
+_TRIGGERS = f"""
+CREATE TRIGGER measured_at_once AFTER INSERT ON runs WHEN new.state = 'measured' BEGIN {_COUNTED} END;
+CREATE TRIGGER measured_at_last AFTER UPDATE OF state ON runs WHEN new.state = 'measured' AND old.state != 'measured'
+BEGIN {_COUNTED} END;
+"""
+TABLES = f"{_TABLES}{_TRIGGERS}"
 
 # What leads from one format to the next, by the format that it starts from.
 #
@@ -117,7 +124,25 @@ UPDATE experiments SET outcome = CASE
     WHERE state = 'judged';
 DELETE FROM answers;
 """
-STEPS = {5: _OUTCOMES}
+
+# Format 6 did not know in which order runs were recorded, which the levels of a trunk's states depend on.
+_ORDER = f"""
+ALTER TABLE experiments ADD COLUMN real REAL;
+ALTER TABLE experiments ADD COLUMN real_at_verdict REAL;
+ALTER TABLE runs ADD COLUMN recorded INTEGER;
+ALTER TABLE trunk ADD COLUMN measured INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET recorded = ranked.number FROM (
+    SELECT id, attempt, row_number() OVER (PARTITION BY tag ORDER BY started + coalesce(seconds, 0), id) AS number
+    FROM runs WHERE state = 'measured') AS ranked WHERE ranked.id = runs.id AND ranked.attempt = runs.attempt;
+UPDATE trunk SET measured = (SELECT count(*) FROM runs WHERE runs.tag = trunk.tag AND runs.state = 'measured'
+    AND runs.started + coalesce(runs.seconds, 0) <= trunk.at);
+CREATE INDEX runs_in_order ON runs (tag, recorded) WHERE recorded IS NOT NULL;
+DROP TRIGGER measured_at_once;
+DROP TRIGGER measured_at_last;
+{_TRIGGERS}
+DELETE FROM answers;
+"""
+STEPS = {5: _OUTCOMES, 6: _ORDER}
 
 
 def migration(version: int) -> str:

@@ -110,9 +110,9 @@ def set_verdict(tx: Transaction, name: str, verdict: Verdict, failure: Failure |
     order = 1 + (tx.ledger.value(newest, tx.tag) or 0)
     tx.ledger.execute(
         "UPDATE experiments SET state = 'judged', status = ?, rung = ?, gain = ?, se = ?, n = ?, reason = ?,"
-        " outcome = ?, failure = ?, judged = ?, verdict = ? WHERE id = ?",
+        " outcome = ?, failure = ?, judged = ?, verdict = ?, real = ?, real_at_verdict = ? WHERE id = ?",
         *(verdict.status, verdict.rung, verdict.gain, verdict.se, verdict.n, verdict.reason),
-        *(verdict.outcome, failure, tx.now, order, name),
+        *(verdict.outcome, failure, tx.now, order, verdict.real, verdict.real, name),
     )
 
 
@@ -144,8 +144,20 @@ def abandon_all(tx: Transaction, owner: str, reason: str, *states: ExperimentSta
 
 
 def confirm_kept(tx: Transaction, name: str) -> None:
-    """A kept experiment is confirmed; one on another rung stays there."""
-    tx.ledger.execute("UPDATE experiments SET rung = ? WHERE id = ? AND rung = ?", Rung.CONFIRMED, name, Rung.KEPT)
+    """An experiment that stands on the trunk is confirmed; one on another rung stays there."""
+    standing = (Rung.CARRIED, Rung.KEPT)
+    tx.ledger.execute(
+        "UPDATE experiments SET rung = ? WHERE id = ? AND rung IN (?, ?)", Rung.CONFIRMED, name, *standing
+    )
+
+
+def set_chance(tx: Transaction, name: str, real: float, claim: float) -> Rung | None:
+    """The chance, as it is known now, that a step is a real gain; gives the rung that it moved to, if it moved."""
+    rung = tx.ledger.one("SELECT rung FROM experiments WHERE id = ?", name)["rung"]
+    moved = Rung.KEPT if real >= claim else Rung.CARRIED
+    moves = rung in (Rung.CARRIED, Rung.KEPT) and rung != moved
+    tx.ledger.execute("UPDATE experiments SET real = ?, rung = ? WHERE id = ?", real, moved if moves else rung, name)
+    return moved if moves else None
 
 
 def crown(tx: Transaction, name: str) -> None:

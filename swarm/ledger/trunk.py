@@ -8,7 +8,9 @@ from swarm.ledger.agents import move_branch
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import FLAGGED_SOURCES
 from swarm.ledger.rows import ExperimentRow, TrunkStep
+from swarm.ledger.swarms import measured_runs
 from swarm.ledger.transaction import Transaction
+from swarm.records import Rung
 
 
 def steps(ledger: Ledger, tag: str) -> list[TrunkStep]:
@@ -39,6 +41,17 @@ def leader(ledger: Ledger, tag: str) -> TrunkStep:
 
 def source_at(tx: Transaction, position: int) -> str:
     return tx.ledger.value("SELECT source FROM trunk WHERE tag = ? AND position = ?", tx.tag, position)
+
+
+def standing(ledger: Ledger, tag: str) -> tuple[str, ...]:
+    """The experiments whose edits the newest state consists of, oldest first: without what was taken back."""
+    line: dict[str, str | None] = {}  # by source
+    for step in steps(ledger, tag):
+        if step.source not in line:
+            line[step.source] = step.experiment
+        while next(reversed(line)) != step.source:
+            line.popitem()
+    return tuple(filter(None, line.values()))
 
 
 def step_of(tx: Transaction, source: str) -> TrunkStep:
@@ -94,14 +107,18 @@ def categories_until(ledger: Ledger, tag: str, position: int | None) -> dict[str
 
 
 def newest_keep(ledger: Ledger, tag: str) -> float:
-    """When the trunk was advanced last, in unix seconds."""
-    return ledger.value("SELECT max(at) FROM trunk WHERE tag = ?", tag)
+    """When the trunk took the last step that is called a gain, in unix seconds; its beginning where there is none."""
+    return ledger.value(
+        "SELECT max(trunk.at) FROM trunk LEFT JOIN experiments ON experiments.id = trunk.experiment WHERE trunk.tag = ?"
+        " AND (trunk.position = 0 OR (experiments.restores IS NULL AND experiments.rung IN (?, ?, ?)))",
+        *(tag, Rung.KEPT, Rung.CONFIRMED, Rung.CHAMPION),
+    )
 
 
 def advance(tx: Transaction, experiment: ExperimentRow, position: int) -> None:
     """Keep, then fast-forward: the trunk takes the experiment, and its agent's branch with it."""
     step = {"position": position, "source": experiment.source, "experiment": experiment.id}
-    tx.ledger.insert("trunk", tag=tx.tag, at=tx.now, **step)
+    tx.ledger.insert("trunk", tag=tx.tag, at=tx.now, measured=measured_runs(tx), **step)
     tx.ledger.execute("UPDATE experiments SET position = ? WHERE id = ?", position, experiment.id)
     move_branch(tx, experiment.agent, position)
 

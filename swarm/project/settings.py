@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from swarm.errors import UsageError
-from swarm.judge.decide import read_policy
+from swarm.judge.decide import DEFAULT, read_policy
 from swarm.project.durations import Hours, Seconds, write_duration
 from swarm.project.flags import flag
 from swarm.project.researcher_options import SHORTHANDS, read_options
@@ -52,7 +52,7 @@ class Config:
     researcher: str = "auto"
     think_limit: Seconds = 1200.0  # how long a researcher may think about one step
     option: Mapping[str, str] = field(default_factory=dict)  # those of single researchers; each knows its own
-    policy: str = "race"
+    policy: str = DEFAULT
     sandbox: str = "auto"  # or require, off
     trial: str = "auto"  # the untouched code runs once before a swarm is founded; or always, off
     researcher_seed: int = 0  # of the researchers' choices; runs get theirs from the board

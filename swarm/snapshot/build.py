@@ -22,7 +22,7 @@ from swarm.ledger.measurements import HiddenRun, calibrated, corrected, runs_wit
 from swarm.ledger.payments import Paid
 from swarm.ledger.rows import AgentRow, EventRow, ExperimentRow, ExperimentState, RunRow, RunState, SwarmRow, TrunkStep
 from swarm.ledger.runs import JUDGED
-from swarm.ledger.trunk import leader, steps
+from swarm.ledger.trunk import leader, standing, steps
 from swarm.records import Failure, Purpose, Rung, Status
 from swarm.snapshot.comparable import comparable_swarms, opened
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
@@ -96,6 +96,7 @@ class Picture:
             saturated=self.saturated(),
             noiseless=self.noiseless,
             lost_policy=self.lost_policy(),
+            standing=standing(self.ledger, self.tag),
         )
 
     def lost_policy(self) -> str:
@@ -219,6 +220,7 @@ class Picture:
             baseline=bool(row.baseline),
             quarantine=row.quarantine,
             restores=row.restores,
+            real=row.real,
         )
 
     def _run(self, found: HiddenRun, experiment: ExperimentRow) -> RunView:

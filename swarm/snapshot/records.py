@@ -71,6 +71,7 @@ class ExperimentView:
     quarantine: str = ""  # why it may not be ranked: caught cheating after it was kept, or built on what was
     restores: str | None = None  # the experiment whose code it brought back: a step of the trunk, and no idea
     outcome: Outcome | None = None  # None before the verdict, and of imported results
+    real: float | None = None  # the chance that a step is a real gain, as all runs until now say
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +214,4 @@ class Snapshot:
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
     noiseless: bool = False  # equal code gives equal numbers, so that one run decides
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people
+    standing: tuple[str, ...] = ()  # the experiments whose edits the trunk's newest state consists of, oldest first

@@ -20,6 +20,7 @@ from swarm.wording.formatting import (
     shorten,
     sparkline,
 )
+from swarm.wording.standing import tally
 from swarm.wording.verdict_text import judged
 from swarm.wording.warnings import warnings
 
@@ -116,7 +117,7 @@ def _champion(snapshot: Snapshot, width: int) -> Text:
     if snapshot.champion is None:
         kept = len(snapshot.trunk) - 1
         confirms = not snapshot.noiseless
-        why = f"{kept} kept{', none confirmed' * confirms}" if kept > 0 else "nothing kept"
+        why = f"{tally(snapshot) or f'{kept} kept'}{', none confirmed' * confirms}" if kept > 0 else "nothing kept"
         left = Text(f"{'no champion yet: ' * confirms}{why}", "dim")
     else:
         titles = {experiment.id: experiment.title for experiment in snapshot.experiments}

@@ -27,6 +27,7 @@ from swarm.wording.formatting import (
 from swarm.wording.headline import headline, second_opinion, title
 from swarm.wording.markdown import code, escape, fenced, table
 from swarm.wording.recommendations import recommend
+from swarm.wording.standing import LADDER, is_weighed
 from swarm.wording.verdict_text import FAILURES, broke_guard, is_held, is_near_miss, judged, outcome_word
 
 _LISTED = 8  # titles named of each kind; the rest is counted
@@ -55,6 +56,7 @@ def write_report(
         "What did not work": _refused(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),
+        "The ladder of evidence": LADDER * is_weighed(snapshot),
         "What people said": _notes(snapshot),
         "What to try next": "\n".join(f"- {advice}" for advice in recommend(snapshot)),
         "Cost": cost(snapshot, usd_per_gpu_hour),

@@ -16,8 +16,8 @@ from swarm.wording.formatting import Scale, clean, clock, dollars, quantity, sha
 from swarm.wording.verdict_text import judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
-RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta", "undone": "red"}
-RUNG_STYLES |= {"invalid": "bold red", "tainted": "red"}
+RUNG_STYLES = {"seen": "dim", "carried": "blue", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta"}
+RUNG_STYLES |= {"undone": "red", "invalid": "bold red", "tainted": "red"}
 _STATES = {
     "training": ("●", "green"),
     "measuring": ("◐", "cyan"),

@@ -7,6 +7,7 @@ from collections import Counter
 from swarm.snapshot.records import Snapshot
 from swarm.wording.audit_marks import audit_text
 from swarm.wording.formatting import Scale, clean, duration, machine_hours, plural, share
+from swarm.wording.standing import tally_explained
 from swarm.wording.verdict_text import failures, judged
 
 UNMEASURED = "unmeasured: every repeat gave the same number, so seeds do not reach the code"
@@ -30,6 +31,8 @@ def facts(snapshot: Snapshot) -> dict[str, str]:
         "researcher": clean(snapshot.researcher),
         "rule and budget": f"{clean(snapshot.lost_policy or snapshot.policy)}, {snapshot.budget:g} s a run",
     }
+    if words := tally_explained(snapshot):
+        rows["at the end"] = words
     if why := why_it_ended(snapshot):
         rows["why it ended"] = why
     trust = Counter(audit_text(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)

@@ -9,6 +9,7 @@ from swarm.judge.closing import Headline
 from swarm.snapshot.records import Snapshot, TrunkView
 from swarm.wording.formatting import Scale, clean, is_exact, plural
 from swarm.wording.markdown import escape
+from swarm.wording.standing import tally, tally_explained
 from swarm.wording.verdict_text import judged
 
 NOTHING = "No improvement found."
@@ -142,6 +143,8 @@ def _strength(snapshot: Snapshot, leader: Leader) -> str:
         words = "All repeats gave the same number: seeds do not reach the code, and how much luck is in it is not seen."
     elif leader.fresh:
         words = "Its fresh runs did not suffice to confirm it."
+    elif tally(snapshot):
+        words = f"It has {tally_explained(snapshot)}; none is confirmed on fresh seeds."
     elif any(e.n < 2 for e in judged(snapshot) if e.status == "keep"):
         words = "Not every step was replicated and none is confirmed on fresh seeds: part of the gain may be luck."
     else:

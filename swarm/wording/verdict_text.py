@@ -88,6 +88,8 @@ def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
         return "Tainted: it was measured beside code that was found invalid later, so nothing is known of the idea."
     if experiment.status == "crash":
         return f"Crash: it {FAILURES.get(experiment.failure or '', 'gave no number')}."
+    if experiment.status == "keep" and experiment.real is not None and experiment.restores is None:
+        return _weighed(experiment)
     if experiment.status == "keep":
         kept = f"Kept after {plural(experiment.n, 'run')}, step {experiment.position} of the trunk."
         return f"{kept} {_evidence(experiment)}"
@@ -108,6 +110,18 @@ def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
     if is_refuted(experiment, sigma):
         return f"Refuted by {plural(experiment.n, 'run')}: a gain of even half a sigma is unlikely."
     return f"Discarded, unproven: {plural(experiment.n, 'run')} showed no gain, which does not rule out a small one."
+
+
+def _weighed(experiment: ExperimentView) -> str:
+    """Of a step whose chance all runs tell."""
+    if experiment.rung == "undone":
+        runs = plural(experiment.n, "run")
+        return f"Carried after {runs}, step {experiment.position} of the trunk, and undone: later runs made it a loss."
+    word = "Carried" if experiment.rung == "carried" else experiment.rung.capitalize()
+    real = f"all runs until now make it a real gain with p={experiment.real:.2f}"
+    less = ", so it is not claimed to be one" if experiment.rung == "carried" else ""
+    fresh = {"champion": ", the best of those confirmed on fresh seeds", "confirmed": " on fresh seeds"}
+    return f"{word}{fresh.get(experiment.rung, '')}: step {experiment.position} of the trunk; {real}{less}."
 
 
 def _evidence(experiment: ExperimentView) -> str:

@@ -101,9 +101,9 @@ def test_a_repeat_that_differs_is_told_and_the_swarm_reckons_with_noise_from_the
     night.swarm(max_experiments=1, settings=json.dumps({"policy": "exact"}))
     closing = night.measure("gpu0")
     night.record("gpu0", closing, 0.993)
-    assert night.board.swarm.policy == "race"
+    assert night.board.swarm.policy == "carry"
     told = night.ledger.one("SELECT * FROM events WHERE kind = 'warning'")
-    assert "0.99 to 0.993" in told["text"] and "policy race decides" in told["text"] and told["experiment"] == kept
+    assert "0.99 to 0.993" in told["text"] and "policy carry decides" in told["text"] and told["experiment"] == kept
     begun = 1
     while not isinstance(work := night.next("gpu0"), Stop):
         assert isinstance(work, Measure) and work.purpose == "closing"

@@ -99,7 +99,7 @@ def test_what_goes_with_it() -> None:
     assert not any((EXACT.confirms, EXACT.fills, EXACT.rolls_back))
     assert (EXACT.baseline_runs, EXACT.closing_runs, EXACT.noiseless) == (1, (1, 1), True)
     assert [name for name, policy in POLICIES.items() if policy.noiseless] == ["exact"]
-    assert fallback_of("exact") == "race" and fallback_of("exact:simpler_size=20") == "race:simpler_size=20"
+    assert fallback_of("exact") == "carry" and fallback_of("exact:simpler_size=20") == "carry:simpler_size=20"
     assert read_policy(fallback_of("exact:simpler_size=20")).rules.simpler_size == 20
 
 

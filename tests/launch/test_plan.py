@@ -417,5 +417,5 @@ def test_the_command_line_exits_with_2_and_leaves_no_trace(root: Path) -> None:
     before = tree(root)
     done = called("launch", "-C", str(root), "--device", "sim", "--policy", "hope")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "swarm: --policy 'hope': it is one of race, greedy, exact\n"
+    assert done.stderr == "swarm: --policy 'hope': it is one of carry, race, greedy, exact\n"
     assert tree(root) == before

@@ -60,7 +60,7 @@ def test_it_tells_the_timeout_beside_the_budget_and_what_it_comes_from(
     said = rows(root, capsys)
     settings.write_text(before)
     assert said["timeout"] == "45m for the whole of a run"
-    assert said["policy"] == "race"
+    assert said["policy"] == "carry"
     exact = rows(root, capsys, "--policy", "exact")["policy"]
     assert exact.startswith("exact: equal code gives equal numbers, so that one run decides")
 

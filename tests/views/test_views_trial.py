@@ -53,7 +53,7 @@ def test_the_policy_that_follows_is_said_with_its_reason(plan: Plan, monkeypatch
     monkeypatch.setitem(POLICIES, "exact", POLICIES["race"])
     tried = with_policy(replace(plan, trial=exact), chosen=False)
     assert "one run decides" in trial_rows(tried, exact)["policy"] and "no seed" in trial_rows(tried, exact)["policy"]
-    assert trial_rows(plan, exact)["policy"].startswith("race, as you chose; with --policy exact")
+    assert trial_rows(plan, exact)["policy"].startswith("carry, as you chose; with --policy exact")
     assert "policy" not in trial_rows(plan, trial_of(0.94721, (Repeat(1001, 0.9),)))
 
 

@@ -19,14 +19,15 @@ from typing import Any
 from swarm.agent.loop import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
+from swarm.judge.decide import DEFAULT
 from swarm.lab.simulation import clock
 from swarm.lab.simulation.landscape import Landscape
 from swarm.lab.simulation.problem import IdeaProblem, KnobProblem, Problem
 from swarm.ledger import trunk
 from swarm.ledger.confirmations import confirmed_codes
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import experiments, judged_ideas, own_mean
-from swarm.ledger.rows import RunState
+from swarm.ledger.experiments import experiments, is_claimed, judged_ideas, own_mean
+from swarm.ledger.rows import RunState, TrunkStep
 from swarm.ledger.runs import all_runs
 from swarm.ledger.sources import load_source
 from swarm.ledger.swarms import found
@@ -56,7 +57,7 @@ class SimulatedSwarm:
 
     landscape: Landscape
     sigma: float
-    policy: str = "race"
+    policy: str = DEFAULT
     gpus: int = 8
     hours: float = 12.0
     seed: int = 0
@@ -79,8 +80,10 @@ class Outcome:
     """What a swarm achieved, measured against the truth. Gains are in val_bpb and positive; optimism is in sigmas."""
 
     progress: tuple[tuple[float, float], ...]  # (hour, true gain of the trunk), from (0, 0) on
-    keeps: int
-    false_keeps: int  # that truly gain nothing over what they were put on
+    steps: int  # that the trunk took, those that went back among them
+    standing: int  # of these, under its tip at the end
+    keeps: int  # of these, called kept
+    false_keeps: int  # of these, truly no gain over what they were put on
     crowned: int  # states that won a confirmation
     false_champions: int  # of these, truly no better than the champion or baseline that they beat
     optimism: float | None  # of the headline: the claimed gain less the true one
@@ -212,8 +215,8 @@ class _Simulation:
             progress=tuple(
                 ((step.at - EPOCH) / HOUR, values[0] - value) for step, value in zip(steps, values, strict=True)
             ),
-            keeps=len(values) - 1,
-            false_keeps=sum(after >= before for before, after in pairwise(values)),
+            steps=len(values) - 1,
+            **self._kept(steps, values),
             crowned=len(crowns),
             false_champions=sum(value >= rival for value, rival in crowns),
             optimism=None if claimed is None else (claimed - gain) / self.swarm.sigma,
@@ -221,6 +224,16 @@ class _Simulation:
             **self._spent(),
             **self._novelty(),
         )
+
+    def _kept(self, steps: list[TrunkStep], values: list[float]) -> dict[str, int]:
+        """What stands at the end, what is called kept of it, and what of that truly gains nothing."""
+        standing = trunk.standing(self.ledger, TAG)
+        value = {step.experiment: value for step, value in zip(steps, values, strict=True)}
+        claimed = {row.id for row in experiments(self.ledger, TAG) if is_claimed(row)}
+        line = [(None, values[0]), *((name, value[name]) for name in standing)]
+        kept = [(before, after) for (_, before), (name, after) in pairwise(line) if name in claimed]
+        false = sum(after >= before for before, after in kept)
+        return {"standing": len(standing), "keeps": len(kept), "false_keeps": false}
 
     def _record_optimism(self, experiment: str | None, true: float) -> float | None:
         """How much better the trunk's newest step stands in the record than it is; None where there is no step."""
@@ -302,7 +315,7 @@ def swarm_columns(tag: str, **columns: Any) -> dict[str, Any]:
         "device": "sim: simulated",
         "metric": "val_bpb",
         "direction": "lower",
-        "policy": "race",
+        "policy": DEFAULT,
         "researcher": "simulated",
         "budget": 300.0,
         "deadline": None,

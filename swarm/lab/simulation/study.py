@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from swarm.errors import UsageError
-from swarm.judge.decide import read_policy
+from swarm.judge.decide import DEFAULT, read_policy
 from swarm.lab.simulation.figures import Figure, mean, ratio, share, speedup
 from swarm.lab.simulation.landscape import LANDSCAPES
 from swarm.lab.simulation.simulated_swarm import RESEARCHERS, Outcome, SimulatedSwarm, simulate
@@ -29,7 +29,7 @@ class Study:
     gpus: int = 8
     sigmas: tuple[float, ...] = (0.0006, 0.0012)
     landscapes: tuple[str, ...] = tuple(LANDSCAPES)
-    policy: str = "race"
+    policy: str = DEFAULT
     seed: int = 0
     repeats: float = 0.3
     offset: float = 0.5

@@ -17,12 +17,13 @@ SINGLE = (
 
 
 def outcome(swarm: SimulatedSwarm) -> Outcome:
-    """Race gains twice what greedy does, and one agent a sixth of what eight do in the same time."""
+    """Carry gains twice what greedy does, and one agent a sixth of what eight do in the same time."""
     rate = 0.006 * (1 if swarm.policy == "greedy" else 2) / (8 if swarm.gpus == 8 else 48)
     hours = range(int(swarm.hours) * 60 + 1)
     return Outcome(
         progress=tuple((minute / 60, rate * minute / 60) for minute in hours),
-        keeps=10, false_keeps=1 if swarm.policy == "race" else 4, crowned=int(swarm.landscape.gain > 0),
+        steps=12, standing=10, keeps=10, false_keeps=1 if swarm.policy == "carry" else 4,
+        crowned=int(swarm.landscape.gain > 0),
         false_champions=0, optimism=0.1, record_optimism=2.0, experiments=50, runs=80, new_share=0.7,
         new_ideas=100, wrongly_refused=1, repeats=40, repeats_run=2,
         proposals=200, refused=30, judged=(),

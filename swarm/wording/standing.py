@@ -1,0 +1,45 @@
+"""What stands on the trunk at the end, and how much of it is claimed to be a gain: the words of the ladder."""
+
+from __future__ import annotations
+
+from swarm.snapshot.records import ExperimentView, Snapshot
+from swarm.wording.formatting import plural
+
+LADDER = """\
+- **seen**: one run.
+- **carried**: a gain is to be expected of it, so the trunk goes on from it; what turns out to lose is undone.
+- **kept**: it stands on the trunk, and all runs make it at least as likely a real gain as none.
+- **confirmed**: better on fresh seeds.
+- **champion**: the best of the confirmed."""
+
+
+def standing(snapshot: Snapshot) -> list[ExperimentView]:
+    """The experiments whose edits the newest state of the trunk consists of, oldest first."""
+    known = {view.id: view for view in snapshot.experiments}
+    return [known[name] for name in snapshot.standing if name in known]
+
+
+def is_weighed(snapshot: Snapshot) -> bool:
+    """Whether the steps have chances: under a policy that carries, where there is noise."""
+    return any(view.real is not None for view in standing(snapshot))
+
+
+def is_kept(view: ExperimentView) -> bool:
+    """Whether a step is claimed to be a gain: by its chance, for a champion's line is confirmed as a whole."""
+    return view.rung != "carried" if view.real is None else view.real >= 0.5
+
+
+def tally(snapshot: Snapshot) -> str:
+    """How many steps stand, and how many of them are kept; empty where the steps have no chances."""
+    if not is_weighed(snapshot):
+        return ""
+    steps = standing(snapshot)
+    kept = sum(map(is_kept, steps))
+    return f"{plural(len(steps), 'step')} on the trunk, {kept} of them kept"
+
+
+def tally_explained(snapshot: Snapshot) -> str:
+    """The same with what kept means."""
+    words = tally(snapshot)
+    meaning = "at least even odds to be real gains; in simulation 1 to 6% of those are not"
+    return f"{words} ({meaning})" if words else ""
