@@ -70,6 +70,7 @@ class Candidate:
         self._watch: seal.Watch | None = None
         self._order: dict[str, Any] | None = None  # to load a model, which is not given yet
         self._found: object = None
+        self.compiled = False  # once it is ready: whether its model was
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -105,7 +106,7 @@ class Candidate:
         self.begin()
         return self._answer().get("context")
 
-    def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
+    def open(self, batch: int, context: int, vocab_size: int, device: torch.device, compiles: bool = False) -> None:
         """Fix the shape of all further calls, and where the tokens and logits are exchanged. The model is called once,
         on tokens drawn by lot: what it makes or compiles at its first call it makes now. Does not wait for that."""
         self._shape = [batch, context, vocab_size]
@@ -119,12 +120,13 @@ class Candidate:
         if lent is not None:
             socket.send_fds(self._hand, [b"."], [lent])
             os.close(lent)
-        self._tell(do="open", shape=self._shape, lent=lent is not None)
+        self._tell(do="open", shape=self._shape, lent=lent is not None, compiles=compiles)
 
     def ready(self) -> None:
         """Wait until it can be called; ask once. From now on a sealed one may only compute."""
         answer = self._answer()
         self._found = answer.get("found")
+        self.compiled = bool(answer.get("compiled"))
         if not answer.get("opened"):
             self._exchange.keep_to_host()
         if self._watch:
@@ -231,7 +233,8 @@ class Place:
             [*cage, sys.executable, "-m", "trainer.candidate", mode, *map(str, descriptors)],
             stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=descriptors, start_new_session=not sealed,
             # Nothing can be compiled where no program can be started: a model that compiles itself is read as it is.
-            env={**os.environ, "TORCH_COMPILE_DISABLE": "1"} if sealed else None,
+            # Elsewhere a compiler that does not try which of its kernels is fastest makes the same ones every time.
+            env=os.environ | ({"TORCH_COMPILE_DISABLE": "1"} if sealed else {"TORCHINDUCTOR_DETERMINISTIC": "1"}),
         )  # fmt: skip
         control.close()
         if self._speech:

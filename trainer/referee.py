@@ -14,7 +14,8 @@ The answer is `$SWARM_RUN_DIR/referee.json` (`referee-test.json` for that split)
 
     {"val_bpb": 1.87, "val_loss": 4.07, "tokens": 65536, "bytes": 209371, "seconds": 1.2, "overhead_seconds": 0.4,
      "split": "val", "corpus": "<hash>", "tokenizer": "<hash>", "checks": [...],
-     "readers": "sealed" or "in turn", "asked": 2112, "hint": 0.0, "hint_spread": 0.0, "hint_rounding": 1e-05}
+     "readers": "sealed" or "in turn", "asked": 2112, "hint": 0.0, "hint_spread": 0.0, "hint_rounding": 1e-05,
+     "moved": 0.0, "limit": 0.001, "floor": 0.0}    # logits: the most that any moved, may move, and moves by rounding
     {"invalid": "causality: ..."}                                  # the named check failed; exit code 3
 
 Environment: SWARM_RUN_DIR, SWARM_DEVICE, SWARM_THREADS, AUTORESEARCH_CACHE, AUTORESEARCH_CORPUS, TIME_BUDGET, as for
@@ -47,6 +48,7 @@ from trainer.readers import Crashed, Invalid
 
 WITNESSED = {"cpu": 64, "mps": 64, "cuda": 32}  # rows that the witness is asked about; on CUDA they stay in GPU memory
 TOLERANCE = {"cpu": 1e-3, "mps": 1e-2, "cuda": 5e-2}  # of logits, between answers that should agree
+MOST = {"cuda": 0.9}  # of logits, where two processes say different things about the very same rows: up to 0.3 was seen
 SPOTS, PER_SECOND = 2048, 4  # rows asked about in places where the model looks better than BAR; else, of the budget
 BAR = "REFEREE_BAR"
 LARGEST_MODEL = 64 * 2**30  # bytes
@@ -61,8 +63,10 @@ class Reader(Protocol):
     def begin(self) -> None: ...
     @property
     def context(self) -> object: ...
-    def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None: ...
+    def open(self, batch: int, context: int, vocab_size: int, device: torch.device, compiles: bool) -> None: ...
     def ready(self) -> None: ...
+    @property
+    def compiled(self) -> bool: ...
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor: ...
     def rest(self) -> None: ...
     def wake(self) -> None: ...
@@ -88,22 +92,26 @@ def measure(
     """
     sealed = measured.sealed and witness.sealed
     first = [measured, witness] if sealed else [measured]  # unsealed ones are never there at the same time
-    context, batch = _opened(first, device, corpus)
+    context, batch = _opened(first, device, corpus, device.type == "cuda")  # compiled, 21M tokens take seconds
     if sealed:
         witness.rest()
     rows = prepare.eval_rows(corpus, split, context, max_tokens)  # from here on there is something to tell
     here = _place(device)
     count = min(len(rows), WITNESSED[device.type])
-    drawn = Lot.draw(rows, batch, random.SystemRandom(), count, SPOTS, corpus.vocab_size)
+    tolerance = TOLERANCE[device.type]
+    most = MOST.get(device.type, tolerance)
+    drawn = Lot.draw(rows, batch, random.SystemRandom(), count, SPOTS, corpus.vocab_size, most > tolerance)
     found = prepare.evaluate_bpb(drawn.overhear(measured), here, split, batch, context, corpus, max_tokens, rows)
     if not math.isfinite(found.bpb):
         raise Invalid(f"finite: the metric of {found.tokens} tokens is {found.bpb}")
     measured.end()
     if sealed:
         witness.wake()
-    elif _opened([witness], device, corpus) != (context, batch):
+    elif _opened([witness], device, corpus, measured.compiled) != (context, batch):
         raise Invalid(f"memory: seq_len is {context} when the model is loaded first, and another one the second time")
-    hints = drawn.compare(witness, TOLERANCE[device.type], spots(found.bpb))
+    if witness.compiled != measured.compiled:
+        raise OSError("the model was compiled for one reader, and could not be for the other")
+    hints = drawn.compare(witness, tolerance, spots(found.bpb), most)
     return {
         "val_bpb": found.bpb,
         "val_loss": found.loss,
@@ -116,13 +124,16 @@ def measure(
         "checks": [*CHECKS, "sealed"] if sealed else CHECKS,
         "readers": "sealed" if sealed else "in turn",
         "asked": hints.asked,
+        "moved": hints.moved,
+        "floor": hints.floor,
+        "limit": hints.limit,
         "hint": hints.mean,
         "hint_spread": hints.spread,
         "hint_rounding": TOLERANCE[device.type] / 100,
     }
 
 
-def _opened(readers: list[Reader], device: torch.device, corpus: prepare.Corpus) -> tuple[int, int]:
+def _opened(readers: list[Reader], device: torch.device, corpus: prepare.Corpus, compiles: bool) -> tuple[int, int]:
     """Load the model in each of these readers, and let it be called once. Returns its context, and the rows of a call,
     which say nothing of what is measured."""
     for reader in readers:
@@ -134,7 +145,7 @@ def _opened(readers: list[Reader], device: torch.device, corpus: prepare.Corpus)
         )
     batch = max(1, prepare.EVAL_LOGITS[device.type] // (contexts[0] * corpus.vocab_size))
     for reader in readers:
-        reader.open(batch, contexts[0], corpus.vocab_size, _place(device))
+        reader.open(batch, contexts[0], corpus.vocab_size, _place(device), compiles)
     for reader in readers:
         reader.ready()
     return contexts[0], batch

@@ -471,7 +471,7 @@ class Optimizer:
         self.preset = preset
         apart = {model.embedding.weight, model.head.weight, model.x0_scale, model.stream_scale}
         others = [parameter for parameter in model.parameters() if parameter not in apart]
-        found = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
+        found: set[Any] = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
         tables = [parameter for parameter in others if parameter in found]
         matrices = [parameter for parameter in others if parameter not in found and parameter.ndim == 2]
         rest = [parameter for parameter in others if parameter not in found and parameter.ndim != 2]  # an edit's

@@ -80,7 +80,7 @@ class Endless(Honest):
 class Here:
     """A reader whose model is in this process: the rules are the same wherever it is."""
 
-    sealed = False
+    sealed = compiled = False
 
     def __init__(self, model: nn.Module) -> None:
         self.model, self.context = model, model.seq_len
@@ -93,7 +93,7 @@ class Here:
 
     def end(self) -> None: ...
 
-    def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
+    def open(self, batch: int, context: int, vocab_size: int, device: torch.device, compiles: bool) -> None:
         self.shape = (batch, context, vocab_size)
 
     def ready(self) -> None:
@@ -241,6 +241,37 @@ def test_logits_cross_from_one_side_to_the_other(monkeypatch: pytest.MonkeyPatch
         kept = logits.clone()
         reader(tokens + 1)
         assert torch.equal(logits, kept), "an answer must not change under its reader"
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_model_that_cannot_be_compiled_is_read_as_it_is_and_that_is_said(
+    works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiler(model: nn.Module, dynamic: bool) -> Callable[[torch.Tensor], torch.Tensor]:
+        def compiled(idx: torch.Tensor) -> torch.Tensor:
+            if not works:
+                raise RuntimeError("the compiler fails")
+            return model(idx)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    with served(Answers(lambda idx: torch.zeros(*idx.shape, 3)), monkeypatch) as reader:
+        assert reader.context == 8
+        reader.open(2, 8, 3, CPU, True)
+        reader.ready()
+        assert reader.compiled is works
+        assert reader(torch.zeros(2, 8, dtype=torch.int64)).shape == (2, 8, 3)
+
+
+class Compiled(Here):
+    compiled = True
+
+
+def test_readers_of_which_one_alone_is_compiled_measure_nothing(corpus: prepare.Corpus) -> None:
+    """That is the machine's failing: it is measured again."""
+    with pytest.raises(OSError, match="compiled for one reader"):
+        referee.measure(Compiled(Honest()), Here(Honest()), CPU, corpus, "val", 2048)
 
 
 @pytest.mark.parametrize(
