@@ -14,9 +14,7 @@ from typing import Protocol
 
 import torch
 
-
-class SetupError(Exception):
-    """The run cannot start; the message is one line and says what to do."""
+from trainer import SetupError
 
 
 class Phases:

@@ -132,12 +132,12 @@ def test_what_two_processes_round_differently_is_no_cheat() -> None:
 @pytest.mark.parametrize(("off", "hint"), [(0.2, 5.0), (0.2, 0.1), (0.5, 0.4)])
 def test_who_rounds_differently_and_looks_ahead_is_found(off: float, hint: float) -> None:
     lot = listened(Rounding(off, 1, hint), 16, 2048, 0, rounds=True)
-    with pytest.raises(Invalid, match="^causality: "):
+    with pytest.raises(Invalid, match=r"^causality: "):
         lot.compare(Rounding(off, 2, hint), 0.05, 2048, 0.9)
 
 
 def test_differences_beyond_the_most_are_no_rounding() -> None:
-    with pytest.raises(Invalid, match="^memory: "):
+    with pytest.raises(Invalid, match=r"^memory: "):
         listened(Rounding(1.5, 1), 16, 64, 0, rounds=True).compare(Rounding(1.5, 2), 0.05, 64, 0.9)
 
 
