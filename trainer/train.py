@@ -668,12 +668,13 @@ def warm_up(model: GPT, optimizer: Optimizer, loss_of: Any, rows: int, vocab_siz
     before = {name: value.clone() for name, value in model.state_dict().items()}
     dice = torch.Generator().manual_seed(0)
     idx = torch.randint(vocab_size, (rows, model.seq_len + 1), generator=dice).to(model.head.weight.device)
+    batch = idx[:, :-1].contiguous(), idx[:, 1:].contiguous(), 0
     try:
-        for _ in range(2):
-            inputs = idx[:, :-1].contiguous()
+        for progress in (0.0, 1.0):
+            inputs, targets, _epoch = batch
             grams = () if model.grams is None else (model.grams.gather(inputs),)
-            loss_of(model, inputs, idx[:, 1:].contiguous(), *grams).backward()
-            optimizer.step(0.0)
+            loss_of(model, inputs, targets, *grams).backward()
+            optimizer.step(progress)
     finally:
         model.zero_grad()
         model.load_state_dict(before)
