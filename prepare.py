@@ -2,6 +2,7 @@
 
     python prepare.py                          # the corpus for this machine: climbmix with a GPU, else stdlib
     python prepare.py --corpus tinystories     # or climbmix, stdlib, or the path of a folder or file of text
+    python prepare.py --corpus synthetic       # no text at all: ClimbMix's shape, to measure speed without a network
     python prepare.py --check --json           # what is prepared here, as one JSON object; exit code 2 if nothing
 
 Agents never edit this file. What it makes lies in `~/.cache/autoresearch` (or `AUTORESEARCH_CACHE`):
@@ -58,7 +59,11 @@ SPLITS = ("train", "val", "test")
 BOS = "<|bos|>"  # starts every document; the only special token, always the last id of the vocabulary
 SOURCES = ".sources.json"  # after the name of a split: the list of the files that its text came from
 MAX_CONTEXT = 2048  # tokens a model may look back on while it is measured
-EVAL_TOKENS = {"climbmix": 40 * 524_288, "tinystories": 1_048_576}  # target tokens the metric scores
+EVAL_TOKENS = {
+    "climbmix": 40 * 524_288,
+    "synthetic": 40 * 524_288,
+    "tinystories": 1_048_576,
+}  # target tokens the metric scores
 DEFAULT_EVAL_TOKENS = 65_536
 EVAL_LOGITS = {"cpu": 2**22, "mps": 2**25, "cuda": 2**28}  # a measuring batch; 2**28 in fp32 are 1 GiB
 
@@ -254,7 +259,52 @@ def tinystories_source(vocab_size: int | None = None, base_url: str = TINYSTORIE
     )
 
 
-DOWNLOADED = ("climbmix", "tinystories")  # corpora of which nothing lies on this machine but in the cache
+SYNTHETIC_TOKENS = {"train": 60_000_000, "val": 22_000_000, "test": 22_000_000}
+
+
+def write_synthetic(vocab_size: int | None = None, tokens: dict[str, int] = SYNTHETIC_TOKENS) -> Corpus:
+    """Make the corpus `synthetic` and activate it: random tokens in ClimbMix's vocabulary, with as many to score.
+
+    Frequencies fall as in text, so that what collides there collides here, and documents are as long; there is nothing
+    to learn but frequencies. A training's speed on it is that on ClimbMix, its loss says nothing.
+    """
+    vocab_size = vocab_size or 8192
+    if vocab_size < 512:
+        raise PrepareError(f"--vocab {vocab_size}: synthetic needs 512 tokens at least")
+    names = [bytes([byte]).hex() for byte in range(256)]
+    names += [number.to_bytes(4, "big").hex() for number in range(vocab_size - 257)]
+    cache, dice = cache_folder(), np.random.default_rng(0)
+    (cache / "corpora").mkdir(parents=True, exist_ok=True)
+    share = 1 / np.arange(10, vocab_size + 9)
+    with _locked(cache / "prepare.lock"):
+        folder = Path(tempfile.mkdtemp(prefix=".making-", dir=cache / "corpora"))
+        (folder / "tokenizer.json").write_text(json.dumps({"pattern": PATTERN, "bos": BOS, "tokens": names}))
+        for split, count in tokens.items():
+            dice.choice(vocab_size - 1, count, p=share / share.sum()).astype(np.uint16).tofile(folder / f"{split}.bin")
+            lengths = np.clip(dice.lognormal(6.0, 1.0, count // 8 + 1), 8, 20_000).astype(np.int64)
+            ends = np.cumsum(lengths)
+            offsets = np.concatenate([[0], ends[ends < count], [count]]).astype(np.int64)
+            offsets.tofile(folder / f"{split}.idx")
+        paths = sorted(folder.iterdir())
+        files = {path.name: {"bytes": path.stat().st_size, "sha256": _file_hash(path)} for path in paths}
+        hashes = json.dumps([files[f"{split}.bin"]["sha256"] for split in SPLITS])
+        manifest = {
+            "format": FORMAT, "corpus": "synthetic", "licence": "none: random numbers",
+            "corpus_hash": hashlib.sha256(hashes.encode()).hexdigest(),
+            "tokenizer_hash": files["tokenizer.json"]["sha256"], "vocab_size": vocab_size, "tokens": tokens,
+            "bytes": {split: 4 * count for split, count in tokens.items()}, "files": files,
+        }  # fmt: skip
+        key, index = _key_of(manifest), _read_index()
+        _write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
+        if (cache / "corpora" / key).exists():
+            shutil.rmtree(cache / "corpora" / key)
+        folder.replace(cache / "corpora" / key)
+        index = index | {"active": key, "names": index["names"] | {"synthetic": key}}
+        _write_atomically(cache / "index.json", json.dumps(index, indent=1).encode())
+    return load_corpus(key)
+
+
+DOWNLOADED = ("climbmix", "tinystories", "synthetic")  # corpora of which nothing lies on this machine but in the cache
 
 
 def find_source(corpus: str, vocab_size: int | None, shards: int | None) -> Source:
@@ -1039,6 +1089,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the command line asks; see the module's docstring."""
     if arguments.check:
         corpus = load_corpus(arguments.corpus)
+    elif arguments.corpus == "synthetic":
+        corpus = write_synthetic(arguments.vocab)
     else:
         source = find_source(arguments.corpus or default_corpus(), arguments.vocab, arguments.shards)
         _say(f"corpus {source.name}, licence: {source.licence}")
@@ -1052,7 +1104,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="prepare.py", description="Prepare a corpus: text, tokenizer, packed tokens, three splits."
     )
-    parser.add_argument("--corpus", metavar="NAME", help="stdlib, climbmix, tinystories, or a folder or file of text")
+    parser.add_argument(
+        "--corpus", metavar="NAME", help="stdlib, climbmix, tinystories, synthetic, or a folder or file of text"
+    )
     parser.add_argument("--vocab", type=int, metavar="N", help="tokens in the vocabulary (2048 for stdlib, else 8192)")
     parser.add_argument("--shards", type=int, metavar="N", help="climbmix files to train on, of about 90 MB (16)")
     parser.add_argument("--check", action="store_true", help="only say what is prepared; exit code 2 if nothing is")

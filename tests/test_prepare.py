@@ -609,3 +609,26 @@ def test_importing_prepare_does_no_work() -> None:
     )
     assert not {"torch", "pyarrow", "tiktoken", "rich"} & set(result.stdout.split())
     assert float(result.stdout.split()[0]) < 20.0
+
+
+# ---- synthetic
+
+
+def test_a_synthetic_corpus_needs_no_network_and_has_the_shape_of_text(cache: Path) -> None:
+    made = prepare.write_synthetic(600, {"train": 20_000, "val": 5_000, "test": 5_000})
+    made.verify("train.bin", "val.bin", "test.idx", "tokenizer.json")
+    assert (made.name, made.vocab_size, made.sources()) == ("synthetic", 600, 0)
+    assert prepare.load_corpus().key == prepare.load_corpus("synthetic").key == made.key
+    tokens, offsets = made.tokens("train"), made.offsets("train")
+    assert len(tokens) == offsets[-1] == 20_000 and offsets[0] == 0 and (np.diff(offsets) > 0).all()
+    counts = np.bincount(tokens, minlength=600)
+    assert counts[:20].sum() > 5 * counts[400:420].sum() > 0 and tokens.max() < made.bos
+    assert prepare.write_synthetic(600, {"train": 20_000, "val": 5_000, "test": 5_000}).key == made.key
+    inputs, targets, _ = next(prepare.TrainLoader(made, 2, 64, torch.device("cpu"), 1))
+    assert inputs.shape == targets.shape == (2, 64)
+    assert len(prepare.token_bytes(made.folder)) == 600
+
+
+def test_a_vocabulary_that_is_too_small_for_it_ends_in_one_line(cache: Path) -> None:
+    with pytest.raises(prepare.PrepareError, match="needs 512 tokens at least"):
+        prepare.write_synthetic(100)

@@ -63,11 +63,9 @@ def serve(channel: socket.socket, hand: socket.socket | None, memories: tuple[in
                 lent = order["lent"] and hand and exchange.borrow(socket.recv_fds(hand, 1, 1)[1][0])
                 if not lent:
                     exchange.keep_to_host()
-                if device.type == "cuda":  # compiled, 21M tokens take seconds
-                    torch._dynamo.config.suppress_errors = True  # what cannot be compiled is measured as it is
-                    model = torch.compile(model, dynamic=False)
                 # Once on tokens that say nothing: whatever is made at the first call is made now.
-                answer = {"opened": bool(lent), "found": _read(model, exchange, device)}
+                model, found = _first_read(model, exchange, device, order["compiles"])
+                answer = {"opened": bool(lent), "found": found, "compiled": model.compiled}
                 if hand is None:
                     _quieten()
             elif exchange is not None:
@@ -81,6 +79,29 @@ def _load(folder: Path, device: torch.device) -> Any:
     harness.Settings.from_environment().apply()
     model = train.load_model(folder, device)
     return model.eval()
+
+
+class _Model:
+    """A model that is compiled, or is not."""
+
+    def __init__(self, model: Any, compiled: bool) -> None:
+        self.call = torch.compile(model, dynamic=False) if compiled else model
+        self.compiled = compiled
+
+    def __call__(self, tokens: torch.Tensor) -> Any:
+        return self.call(tokens)
+
+
+def _first_read(model: Any, exchange: Exchange, device: torch.device, compiles: bool) -> tuple[_Model, object]:
+    """The model as it is read from now on, compiled where that works as a whole, and what it gave at its first call."""
+    if compiles:
+        try:
+            compiled = _Model(model, True)
+            return compiled, _read(compiled, exchange, device)
+        except Exception as error:  # compilers fail in every way; what is wrong with the model itself fails again
+            print(f"the model is read without compiling it: {type(error).__name__}: {error}", file=sys.stderr)
+    eager = _Model(model, False)
+    return eager, _read(eager, exchange, device)
 
 
 def _answered(model: Any, exchange: Exchange, device: torch.device) -> dict[str, Any]:
@@ -102,7 +123,7 @@ def _read(model: Any, exchange: Exchange, device: torch.device) -> object:
     if not isinstance(logits, torch.Tensor) or not logits.is_floating_point():
         return f"{type(logits).__name__} {getattr(logits, 'dtype', '')}".strip()
     if logits.shape == exchange.logits.shape:
-        exchange.logits.copy_(logits)
+        exchange.put(logits)
         if device.type == "cuda":
             torch.cuda.synchronize()
     return list(logits.shape)
@@ -145,6 +166,24 @@ def be_sealed(descriptors: list[int]) -> None:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0])
     seal.enter(descriptors[0], descriptors[1])
     serve(channel, None, (descriptors[2], descriptors[3]))
+
+
+def fork(descriptors: list[int]) -> int:
+    """Fork a sealed reader, which keeps nothing open but its four descriptors. Returns its process."""
+    reader = os.fork()
+    if reader:
+        return reader
+    try:
+        kept = {0, 1, 2, *descriptors}
+        for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+            if number not in kept:
+                with contextlib.suppress(OSError):  # the one that listed them
+                    os.close(number)
+        be_sealed(descriptors)
+    except Exception:  # what the candidate raised while it was loaded; its referee reads the last line
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 def host(control: int, numbers: list[int]) -> None:

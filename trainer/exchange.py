@@ -16,6 +16,8 @@ import torch
 
 from trainer import lending
 
+LARGEST = 65504.0  # that fp16 holds
+
 
 class Exchange:
     """Tokens [batch, context] and logits [batch, context, vocabulary] as tensors. On CUDA the logits lie in the
@@ -51,15 +53,30 @@ class Exchange:
         return True
 
     def keep_to_host(self) -> None:
-        """Exchange the logits through host memory, on CUDA pinned on this side: copied several times as fast."""
+        """Exchange the logits through host memory. On CUDA half as many bytes of them, in fp16, whose steps below 16
+        are 0.008 at most (bf16's are 0.06, more than logits may move), and pinned on this side: copied several times
+        as fast."""
         self.logits = self._host
         if self.device.type == "cuda":
+            self.halve()
             runtime: Any = torch.cuda.cudart()
-            runtime.cudaHostRegister(self._host.data_ptr(), self._host.nbytes, 0)
+            runtime.cudaHostRegister(self.logits.data_ptr(), self.logits.nbytes, 0)
+
+    def halve(self) -> None:
+        """Let the logits cross in fp16."""
+        shape = self._host.shape
+        self.logits = self._host.view(-1)[: math.ceil(shape.numel() / 2)].view(torch.float16)[: shape.numel()]
+        self.logits = self.logits.view(shape)
+
+    def put(self, logits: torch.Tensor) -> None:
+        """Answer with these. What fp16 does not hold becomes the largest number that it does; NaN and infinity stay."""
+        if self.logits.dtype == torch.float16:  # made so where they are, and half as much is copied
+            logits = torch.where(logits.isfinite(), logits.clamp(-LARGEST, LARGEST), logits).half()
+        self.logits.copy_(logits)
 
     def answer(self) -> torch.Tensor:
-        """A copy of the logits that is the caller's own."""
-        return self.logits.to(self.device, copy=True)
+        """A copy of the logits that is the caller's own, in fp32."""
+        return self.logits.to(self.device, copy=True).float()
 
     def _number(self) -> int:
         torch.cuda.synchronize(self.device)  # the driver's calls need the context that torch makes

@@ -34,6 +34,7 @@ from typing import Any
 
 import torch
 
+from trainer import candidate as hosting
 from trainer import seal
 from trainer.exchange import Exchange, memory, sizes
 from trainer.speech import Speech
@@ -66,10 +67,11 @@ class Candidate:
         self._hand, self.taker = socket.socketpair()  # for a descriptor of GPU memory, or of the seal's listener
         self._answers = self._here.makefile("r", encoding="utf-8", errors="replace")
         self.memories = memory("inputs"), memory("logits")
-        self._place: Place | None = None
+        self._place: Place | Forks | None = None
         self._watch: seal.Watch | None = None
         self._order: dict[str, Any] | None = None  # to load a model, which is not given yet
         self._found: object = None
+        self.compiled = False  # once it is ready: whether its model was
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -81,7 +83,7 @@ class Candidate:
         """Whether it can only compute while it is asked."""
         return self._watch is not None
 
-    def settle(self, place: Place) -> None:
+    def settle(self, place: Place | Forks) -> None:
         """Its process has started, in this place."""
         self.there.close()
         self.taker.close()
@@ -105,7 +107,7 @@ class Candidate:
         self.begin()
         return self._answer().get("context")
 
-    def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
+    def open(self, batch: int, context: int, vocab_size: int, device: torch.device, compiles: bool = False) -> None:
         """Fix the shape of all further calls, and where the tokens and logits are exchanged. The model is called once,
         on tokens drawn by lot: what it makes or compiles at its first call it makes now. Does not wait for that."""
         self._shape = [batch, context, vocab_size]
@@ -119,12 +121,13 @@ class Candidate:
         if lent is not None:
             socket.send_fds(self._hand, [b"."], [lent])
             os.close(lent)
-        self._tell(do="open", shape=self._shape, lent=lent is not None)
+        self._tell(do="open", shape=self._shape, lent=lent is not None, compiles=compiles)
 
     def ready(self) -> None:
         """Wait until it can be called; ask once. From now on a sealed one may only compute."""
         answer = self._answer()
         self._found = answer.get("found")
+        self.compiled = bool(answer.get("compiled"))
         if not answer.get("opened"):
             self._exchange.keep_to_host()
         if self._watch:
@@ -231,7 +234,8 @@ class Place:
             [*cage, sys.executable, "-m", "trainer.candidate", mode, *map(str, descriptors)],
             stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=descriptors, start_new_session=not sealed,
             # Nothing can be compiled where no program can be started: a model that compiles itself is read as it is.
-            env={**os.environ, "TORCH_COMPILE_DISABLE": "1"} if sealed else None,
+            # Elsewhere a compiler that does not try which of its kernels is fastest makes the same ones every time.
+            env=os.environ | ({"TORCH_COMPILE_DISABLE": "1"} if sealed else {"TORCHINDUCTOR_DETERMINISTIC": "1"}),
         )  # fmt: skip
         control.close()
         if self._speech:
@@ -293,10 +297,55 @@ class Place:
             _remove(self._kept)
 
 
+class Forks:
+    """Sealed readers that were forked from this process, which is in their cage and has nothing to hide yet."""
+
+    sealed = True
+
+    def __init__(self, candidates: list[Candidate]) -> None:
+        seal.hide()
+        self._readers: dict[Candidate, int] = {}
+        for candidate in candidates:
+            self._readers[candidate] = hosting.fork(list(candidate.descriptors))
+        for candidate in candidates:  # a thread each, so after the last fork
+            candidate.settle(self)
+
+    def tell(self, what: str, candidate: Candidate) -> None:
+        """Stop, wake or end a reader, and wait until that is done."""
+        if what == "end" and candidate not in self._readers:
+            return
+        os.kill(self._readers[candidate], hosting.SIGNALS[what])
+        if what == "end":
+            os.waitpid(self._readers.pop(candidate), 0)
+
+    def keep(self) -> None:
+        """Readers under the seal write nothing."""
+
+    def hush(self) -> None:
+        """Nor do they print anything."""
+
+    def end(self, candidate: Candidate) -> None:
+        self.tell("end", candidate)
+
+    def close(self) -> None:
+        for candidate in list(self._readers):
+            self.end(candidate)
+
+
 @contextlib.contextmanager
-def started(count: int, device: torch.device) -> Iterator[list[Candidate]]:
-    """`count` readers in processes apart, warming up; they are ended on leaving."""
+def started(count: int, device: torch.device, forked: bool = False) -> Iterator[list[Candidate]]:
+    """`count` readers in processes apart, warming up; they are ended on leaving. `forked`: from this process, where
+    they can be sealed, instead of from another one in their cage."""
     candidates = [Candidate() for _ in range(count)]
+    if forked:
+        place = Forks(candidates)
+        try:
+            yield candidates
+        finally:
+            place.close()
+            for candidate in candidates:
+                candidate.close()
+        return
     sealed = device.type == "cpu" and seal.works()
     if not sealed and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a reader leaves behind is found

@@ -4,17 +4,23 @@
     SWARM_RUN_DIR=run python -m trainer.referee --split test      # the split that training never opens
     SWARM_RUN_DIR=run python -m trainer.referee --wait            # gets ready, and begins at a line "go" on stdin
 
-This process runs no candidate's code. The model lives in processes of its own (readers.py), which turn inputs into
-logits; prepare.py's metric computes the bits here. One process reads the whole split; a second one, the witness, is
-asked about some of its rows, drawn by lot, in other company and with everything after a random place changed: what
-the two say before that place must agree. A model that reads ahead, that looks at other rows, or that learns from what
-it is measured on, does not know which of its answers somebody else is asked for as well, and cannot tell the other.
+This process runs no candidate's code, and neither does the judge (judge.py), which computes the bits by prepare.py's
+metric. The model lives in processes of its own (readers.py), which turn inputs into logits. One process reads the whole
+split; a second one, the witness, is asked about some of its rows, drawn by lot, in other company and with everything
+after a random place changed: what the two say before that place must agree. A model that reads ahead, that looks at
+other rows, or that learns from what it is measured on, does not know which of its answers somebody else is asked for as
+well, and cannot tell the other.
+
+On a CPU under Linux the judge and the two readers are forks of one process, as importing torch takes longer than
+measuring a small model. It starts in the readers' cage, where no held-out text can be read; this process hands the text
+to the judge once the two are sealed. Elsewhere this process becomes the judge.
 
 The answer is `$SWARM_RUN_DIR/referee.json` (`referee-test.json` for that split), which appears only when complete:
 
     {"val_bpb": 1.87, "val_loss": 4.07, "tokens": 65536, "bytes": 209371, "seconds": 1.2, "overhead_seconds": 0.4,
      "split": "val", "corpus": "<hash>", "tokenizer": "<hash>", "checks": [...],
-     "readers": "sealed" or "in turn", "asked": 2112, "hint": 0.0, "hint_spread": 0.0, "hint_rounding": 1e-05}
+     "readers": "sealed" or "in turn", "asked": 2112, "hint": 0.0, "hint_spread": 0.0, "hint_rounding": 1e-05,
+     "moved": 0.0, "limit": 0.001, "floor": 0.0}    # logits: the most that any moved, may move, and moves by rounding
     {"invalid": "causality: ..."}                                  # the named check failed; exit code 3
 
 Environment: SWARM_RUN_DIR, SWARM_DEVICE, SWARM_THREADS, AUTORESEARCH_CACHE, AUTORESEARCH_CORPUS, TIME_BUDGET, as for
@@ -27,140 +33,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
-import random
 import secrets
+import socket
 import stat
+import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
+from typing import Any
 
 import prepare
-from trainer import candidate, harness, lot, readers
-from trainer.lot import Lot
-from trainer.readers import Crashed, Invalid
+from trainer import SetupError, seal
 
-WITNESSED = {"cpu": 64, "mps": 64, "cuda": 32}  # rows that the witness is asked about; on CUDA they stay in GPU memory
-TOLERANCE = {"cpu": 1e-3, "mps": 1e-2, "cuda": 5e-2}  # of logits, between answers that should agree
-SPOTS, PER_SECOND = 2048, 4  # rows asked about in places where the model looks better than BAR; else, of the budget
-BAR = "REFEREE_BAR"
 LARGEST_MODEL = 64 * 2**30  # bytes
-CHECKS = ["context", "shape", "finite", "causality", "rows", "memory"]
-
-
-class Reader(Protocol):
-    """A loaded model somewhere: tokens [batch, context] in, logits [batch, context, vocabulary] out."""
-
-    @property
-    def sealed(self) -> bool: ...
-    def begin(self) -> None: ...
-    @property
-    def context(self) -> object: ...
-    def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None: ...
-    def ready(self) -> None: ...
-    def __call__(self, tokens: torch.Tensor) -> torch.Tensor: ...
-    def rest(self) -> None: ...
-    def wake(self) -> None: ...
-    def end(self) -> None: ...
-
-
-def measure(
-    measured: Reader,
-    witness: Reader,
-    device: torch.device,
-    corpus: prepare.Corpus,
-    split: str = "val",
-    max_tokens: int | None = None,
-    spots: Callable[[float], int] = lambda bpb: SPOTS,
-) -> dict[str, Any]:
-    """Measure a model with one reader, check it with the other. Returns the content of referee.json.
-
-    `spots` says, once the number is known, how many places the witness is asked about beside whole rows, at most SPOTS.
-
-    Raises:
-        Invalid: a check failed.
-        Crashed: a reader's process ended.
-    """
-    sealed = measured.sealed and witness.sealed
-    first = [measured, witness] if sealed else [measured]  # unsealed ones are never there at the same time
-    context, batch = _opened(first, device, corpus)
-    if sealed:
-        witness.rest()
-    rows = prepare.eval_rows(corpus, split, context, max_tokens)  # from here on there is something to tell
-    here = _place(device)
-    count = min(len(rows), WITNESSED[device.type])
-    drawn = Lot.draw(rows, batch, random.SystemRandom(), count, SPOTS, corpus.vocab_size)
-    found = prepare.evaluate_bpb(drawn.overhear(measured), here, split, batch, context, corpus, max_tokens, rows)
-    if not math.isfinite(found.bpb):
-        raise Invalid(f"finite: the metric of {found.tokens} tokens is {found.bpb}")
-    measured.end()
-    if sealed:
-        witness.wake()
-    elif _opened([witness], device, corpus) != (context, batch):
-        raise Invalid(f"memory: seq_len is {context} when the model is loaded first, and another one the second time")
-    hints = drawn.compare(witness, TOLERANCE[device.type], spots(found.bpb))
-    return {
-        "val_bpb": found.bpb,
-        "val_loss": found.loss,
-        "tokens": found.tokens,
-        "bytes": found.bytes,
-        "seconds": round(found.seconds, 3),
-        "split": split,
-        "corpus": corpus.manifest["corpus_hash"],
-        "tokenizer": corpus.manifest["tokenizer_hash"],
-        "checks": [*CHECKS, "sealed"] if sealed else CHECKS,
-        "readers": "sealed" if sealed else "in turn",
-        "asked": hints.asked,
-        "hint": hints.mean,
-        "hint_spread": hints.spread,
-        "hint_rounding": TOLERANCE[device.type] / 100,
-    }
-
-
-def _opened(readers: list[Reader], device: torch.device, corpus: prepare.Corpus) -> tuple[int, int]:
-    """Load the model in each of these readers, and let it be called once. Returns its context, and the rows of a call,
-    which say nothing of what is measured."""
-    for reader in readers:
-        reader.begin()
-    contexts = [_context(reader.context) for reader in readers]
-    if len({*contexts}) > 1:
-        raise Invalid(
-            f"memory: seq_len is {contexts[0]} when the model is loaded first, and another one the second time"
-        )
-    batch = max(1, prepare.EVAL_LOGITS[device.type] // (contexts[0] * corpus.vocab_size))
-    for reader in readers:
-        reader.open(batch, contexts[0], corpus.vocab_size, _place(device))
-    for reader in readers:
-        reader.ready()
-    return contexts[0], batch
-
-
-def _place(device: torch.device) -> torch.device:
-    """Where the bits are computed."""
-    return device if device.type == "cuda" else torch.device("cpu")
-
-
-def _context(told: object) -> int:
-    """How many tokens the model wants to read at once: its `seq_len`. Any choice is fair, all score the same tokens."""
-    if type(told) is not int or not 2 <= told <= prepare.MAX_CONTEXT:
-        raise Invalid(f"context: the model's seq_len is {told!r}, not a number from 2 to {prepare.MAX_CONTEXT}")
-    return told
-
-
-def spots_for(budget: float) -> Callable[[float], int]:
-    """How many places are asked about, by the number: thousands where it is better than BAR, and may be kept for that;
-    else what costs half a percent of the budget or so. Runs of one source add up, on the board."""
-    text = os.environ.get(BAR) or "-inf"
-    try:
-        bar = float(text)
-    except ValueError:
-        raise harness.SetupError(f"{BAR}={text!r} is not a number") from None
-    return lambda bpb: SPOTS if bpb < bar else min(SPOTS, int(PER_SECOND * budget))
+JUDGE = "trainer.judge"
+READY = b"sealed\n"  # what the judge says when it may know held-out text
 
 
 def write_answer(run_dir: Path, answer: dict[str, Any], split: str) -> None:
@@ -180,66 +67,103 @@ def check_model(path: Path) -> None:
     try:
         status = path.lstat()
     except OSError:
-        raise harness.SetupError(f"there is no model.pt in SWARM_RUN_DIR={path.parent}: train there first") from None
+        raise SetupError(f"there is no model.pt in SWARM_RUN_DIR={path.parent}: train there first") from None
     if not stat.S_ISREG(status.st_mode):
-        raise harness.SetupError("model.pt is no plain file: save the model into it")
+        raise SetupError("model.pt is no plain file: save the model into it")
     if status.st_size > LARGEST_MODEL:
-        raise harness.SetupError(f"model.pt is larger than {LARGEST_MODEL // 2**30} GB")
+        raise SetupError(f"model.pt is larger than {LARGEST_MODEL // 2**30} GB")
 
 
-def answer_for(settings: harness.Settings, split: str, wait: bool) -> dict[str, Any]:
-    """Get ready, wait for the word if asked to, and judge the model in the run's folder.
+def judged(split: str, wait: bool) -> dict[str, Any] | int:
+    """The answer of a judge that is forked with its readers; its exit code where it has none.
 
     Raises:
         SetupError, PrepareError: there is nothing to measure, or nothing to measure it with.
-        Crashed: the candidate's code failed.
     """
-    run_dir = settings.run_dir
-    if run_dir is None:
-        raise harness.SetupError("there is no model.pt in SWARM_RUN_DIR=: train there first")
-    with readers.started(2, settings.device) as (measured, witness):
-        corpus = prepare.load_corpus()
-        corpus.verify(f"{split}.bin", f"{split}.idx", "tokenizer.json")
-        prepare.token_bytes(corpus.folder)
-        if wait and sys.stdin.readline() != "go\n":
-            raise harness.SetupError("was not told to go")
-        started = time.perf_counter()
-        check_model(run_dir / "model.pt")
-        for reader in (measured, witness):
-            reader.load(run_dir, settings.device)
-        try:
-            answer = measure(measured, witness, settings.device, corpus, split, spots=spots_for(settings.budget))
-        except Invalid as violation:
-            return {"invalid": str(violation)}
-    return answer | {"overhead_seconds": round(time.perf_counter() - started - answer["seconds"], 3)}
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="trainer.referee", description="Measure the model in SWARM_RUN_DIR.")
-    parser.add_argument("--split", choices=("val", "test"), default="val", help="held-out text to measure on (val)")
-    parser.add_argument("--wait", action="store_true", help='get ready, and measure after a line "go" on stdin')
-    arguments = parser.parse_args(argv)
+    here, there = socket.socketpair()
+    cage = json.loads(os.environ.get("REFEREE_CAGE") or "[]")
+    process = subprocess.Popen(
+        [*cage, sys.executable, "-m", JUDGE, "--split", split, "--inside", str(there.fileno())],
+        stdin=subprocess.DEVNULL, pass_fds=[there.fileno()],
+        # Nothing can be compiled where no program can be started: a model that compiles itself is read as it is.
+        env={**os.environ, "TORCH_COMPILE_DISABLE": "1"},
+    )  # fmt: skip
+    there.close()
     try:
-        harness.check_imports(candidate, readers, lot)
-        settings = harness.Settings.from_environment()
-        settings.apply()
-        answer = answer_for(settings, arguments.split, arguments.wait)
-        assert settings.run_dir
-        write_answer(settings.run_dir, answer, arguments.split)
-    except (harness.SetupError, prepare.PrepareError) as error:
-        print(f"referee.py: {error}", file=sys.stderr)
-        return 2
-    except Crashed as error:
-        print(f"referee.py: {error}", file=sys.stderr)
-        return 1
-    except (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:  # no foreign code runs here
-        print(f"referee.py: this machine cannot measure now: {type(error).__name__}: {error}", file=sys.stderr)
-        return 4
+        with here, here.makefile("rb") as words:
+            corpus = prepare.load_corpus()
+            corpus.verify(f"{split}.bin", f"{split}.idx", "tokenizer.json")
+            if wait and sys.stdin.readline() != "go\n":
+                raise SetupError("was not told to go")
+            check_model(run_folder() / "model.pt")
+            here.sendall(b"go\n")
+            line = words.readline()
+            if line == READY:
+                hand_over(here, corpus.folder, split)
+                line = words.readline()
+            if line:
+                return json.loads(line)
+            return process.wait()
+    except (BrokenPipeError, ConnectionError):  # it says why itself
+        return process.wait()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def hand_over(channel: socket.socket, folder: Path, split: str) -> None:
+    """Let whoever is at the other end read a split's tokens and offsets."""
+    files = [(folder / f"{split}.{kind}").open("rb") for kind in ("bin", "idx")]
+    socket.send_fds(channel, [b"."], [file.fileno() for file in files])
+    for file in files:
+        file.close()
+
+
+def run_folder() -> Path:
+    """The folder of the run that is measured.
+
+    Raises:
+        SetupError: none is named.
+    """
+    if folder := os.environ.get("SWARM_RUN_DIR"):
+        return Path(folder)
+    raise SetupError("there is no model.pt in SWARM_RUN_DIR=: train there first")
+
+
+def tell(answer: dict[str, Any], split: str) -> int:
+    """Write the answer, and say it. Returns the exit code."""
+    write_answer(run_folder(), answer, split)
     if "invalid" in answer:
         print(f"invalid: {answer['invalid']}", file=sys.stderr)
         return 3
-    print(f"val_bpb: {answer['val_bpb']:.6f} ({arguments.split}, {answer['tokens']} tokens)")
+    print(f"val_bpb: {answer['val_bpb']:.6f} ({split}, {answer['tokens']} tokens)")
     return 0
+
+
+def arguments_of(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="trainer.referee", description="Measure the model in SWARM_RUN_DIR.")
+    parser.add_argument("--split", choices=("val", "test"), default="val", help="held-out text to measure on (val)")
+    parser.add_argument("--wait", action="store_true", help='get ready, and measure after a line "go" on stdin')
+    parser.add_argument("--inside", type=int, metavar="DESCRIPTOR", help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = arguments_of(argv)
+    if os.environ.get("SWARM_DEVICE") != "cpu" or not seal.works():
+        os.execv(sys.executable, [sys.executable, "-m", JUDGE, *(sys.argv[1:] if argv is None else argv)])
+    try:
+        run_folder()
+        found = judged(arguments.split, arguments.wait)
+        if isinstance(found, int):
+            return found if 0 < found <= 4 else 1
+        return tell(found, arguments.split)
+    except (SetupError, prepare.PrepareError) as error:
+        print(f"referee.py: {error}", file=sys.stderr)
+        return 2
+    except (OSError, MemoryError) as error:  # no foreign code runs here
+        print(f"referee.py: this machine cannot measure now: {type(error).__name__}: {error}", file=sys.stderr)
+        return 4
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import gc
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.optim.adamw import adamw
 
 import prepare
-from trainer import attention, harness, kernels
+from trainer import attention, harness, kernels, sparse_rows, start
 from trainer.kernels import cross_entropy, linear_relu2, polar
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -40,15 +40,23 @@ class Preset:
     `activation` (relu2, gelu, silu) its nonlinearity. A step reads `total_batch_size` tokens in rows of `seq_len`, in
     micro-batches of at most `device_batch_size` rows.
 
-    Attention: `window_pattern` repeats over the layers; L sees the whole row, S only the last `short_window` of it (a
-    share of `seq_len`); the last layer is always L. `rope_base` sets the slowest rotation of positions, `softcap`
-    bounds the logits (0: nothing does), `x0_init` is how much of the embedding every block gets to see at first, and
-    `init_scale` over the root of `width` the standard deviation of fresh matrices.
+    Attention: `window_pattern` repeats over the layers; L sees the last `long_window` of the row, S the last
+    `short_window` (shares of `seq_len`); the last layer is always L. `rope_base` sets the slowest rotation of
+    positions, `query_gain` multiplies the scores, `softcap` bounds the logits (0: nothing does), `x0_init` is how much
+    of the embedding every block gets to see at first, and `init_scale` over the root of `width` the standard deviation
+    of fresh matrices.
+
+    Beside each token's embedding: hashed tables of `bigram_rows` and `trigram_rows` rows (0: none), which are learned
+    at `ngram_lr` and also added to the values of the last `ngram_value_layers` layers; and, where `copy_features` is
+    1, what followed when the last two tokens, or the last one, stood in this document before (0: nothing).
 
     Learning rates: `matrix_lr` for the blocks' matrices (Muon), the rest for AdamW; `embedding_lr` and `head_lr` hold
     at width 768 and scale with its inverse root; `scalar_lr` is for the x0 and stream scales. Decay, all decoupled:
     `weight_decay` of matrices, falling to zero over the run, and `embedding_decay`, `head_decay`, `value_decay`.
-    `muon_momentum` is reached after `momentum_warmup` steps; `muon_steps` iterations orthogonalize an update.
+    AdamW's averages: `adam_beta1` and `adam_beta2`; `embedding_beta2` of all tables, `x0_beta1` of the x0 scales.
+    `muon_momentum` is reached after `momentum_warmup` steps, and goes to `momentum_end` during the warmdown;
+    `muon_steps` iterations orthogonalize an update, whose rows are made equally long before that where `muon_equalize`
+    is 1; `muon_beta2` averages the sizes of its rows.
 
     Schedule, in shares of the budget: up during `warmup`, level, down during `warmdown` to `final_lr` of the peak.
     """
@@ -63,10 +71,17 @@ class Preset:
     total_batch_size: int
     window_pattern: str
     short_window: float
+    long_window: float
     rope_base: float
+    query_gain: float
     softcap: float
     x0_init: float
     init_scale: float
+    bigram_rows: int
+    trigram_rows: int
+    ngram_value_layers: int
+    ngram_lr: float
+    copy_features: int
     embedding_lr: float
     head_lr: float
     matrix_lr: float
@@ -77,9 +92,14 @@ class Preset:
     value_decay: float
     adam_beta1: float
     adam_beta2: float
+    embedding_beta2: float
+    x0_beta1: float
     muon_momentum: float
     momentum_warmup: int
+    momentum_end: float
     muon_steps: int
+    muon_beta2: float
+    muon_equalize: int
     warmup: float
     warmdown: float
     final_lr: float
@@ -90,33 +110,49 @@ PRESETS = {
     "cuda": Preset(
         depth=9, width=640, head_dim=128, mlp_ratio=4.0, activation="relu2",
         seq_len=2048, device_batch_size=128, total_batch_size=2**18,
-        window_pattern="SSSSL", short_window=0.125, rope_base=200_000.0, softcap=15.0, x0_init=0.05, init_scale=0.68,
+        window_pattern="SSSSL", short_window=0.125, long_window=1.0, rope_base=200_000.0, query_gain=1.0, softcap=15.0,
+        x0_init=0.05, init_scale=0.68,
+        bigram_rows=0, trigram_rows=0, ngram_value_layers=0, ngram_lr=0.3, copy_features=0,
         embedding_lr=0.9, head_lr=0.005, matrix_lr=0.04, scalar_lr=0.5,
         weight_decay=0.2, embedding_decay=0.001, head_decay=0.01, value_decay=0.003,
-        adam_beta1=0.8, adam_beta2=0.95, muon_momentum=0.95, momentum_warmup=200, muon_steps=5,
+        adam_beta1=0.8, adam_beta2=0.95, embedding_beta2=0.95, x0_beta1=0.96,
+        muon_momentum=0.95, momentum_warmup=200, momentum_end=0.95, muon_steps=5, muon_beta2=0.95, muon_equalize=0,
         warmup=0.0, warmdown=0.75, final_lr=0.05,
     ),
     # 11.5M parameters: what an Apple GPU trains in five minutes; windows do not pay at this length.
     "mps": Preset(
         depth=4, width=256, head_dim=128, mlp_ratio=4.0, activation="relu2",
         seq_len=512, device_batch_size=16, total_batch_size=2**15,
-        window_pattern="L", short_window=0.5, rope_base=10_000.0, softcap=15.0, x0_init=0.1, init_scale=1.0,
+        window_pattern="L", short_window=0.5, long_window=1.0, rope_base=10_000.0, query_gain=1.0, softcap=15.0,
+        x0_init=0.1, init_scale=1.0,
+        bigram_rows=0, trigram_rows=0, ngram_value_layers=0, ngram_lr=0.2, copy_features=0,
         embedding_lr=0.6, head_lr=0.004, matrix_lr=0.04, scalar_lr=0.5,
         weight_decay=0.2, embedding_decay=0.0, head_decay=0.0, value_decay=0.0,
-        adam_beta1=0.8, adam_beta2=0.95, muon_momentum=0.95, momentum_warmup=100, muon_steps=5,
+        adam_beta1=0.8, adam_beta2=0.95, embedding_beta2=0.95, x0_beta1=0.96,
+        muon_momentum=0.95, momentum_warmup=100, momentum_end=0.95, muon_steps=5, muon_beta2=0.95, muon_equalize=0,
         warmup=0.0, warmdown=0.5, final_lr=0.0,
     ),
     # 0.5M parameters with a vocabulary of 2048: a deliberately plain start, for 20 CPU-seconds a run on one core.
     "cpu": Preset(
         depth=2, width=64, head_dim=32, mlp_ratio=4.0, activation="relu2",
         seq_len=128, device_batch_size=4, total_batch_size=2**12,
-        window_pattern="L", short_window=0.5, rope_base=10_000.0, softcap=15.0, x0_init=0.1, init_scale=1.0,
+        window_pattern="L", short_window=0.5, long_window=1.0, rope_base=10_000.0, query_gain=1.0, softcap=15.0,
+        x0_init=0.1, init_scale=1.0,
+        bigram_rows=0, trigram_rows=0, ngram_value_layers=0, ngram_lr=0.2, copy_features=0,
         embedding_lr=0.2, head_lr=0.004, matrix_lr=0.02, scalar_lr=0.5,
         weight_decay=0.2, embedding_decay=0.0, head_decay=0.0, value_decay=0.0,
-        adam_beta1=0.8, adam_beta2=0.95, muon_momentum=0.95, momentum_warmup=100, muon_steps=5,
+        adam_beta1=0.8, adam_beta2=0.95, embedding_beta2=0.95, x0_beta1=0.96,
+        muon_momentum=0.95, momentum_warmup=100, momentum_end=0.95, muon_steps=5, muon_beta2=0.95, muon_equalize=0,
         warmup=0.0, warmdown=0.3, final_lr=0.0,
     ),
 }  # fmt: skip
+
+# autoresearch's own default, for the bench alone (AUTORESEARCH_PRESET=upstream): the same model, to compare speed.
+PRESETS["upstream"] = replace(
+    PRESETS["cuda"], depth=8, width=512, total_batch_size=2**19, window_pattern="SSSL", short_window=0.5,
+    rope_base=10_000.0, x0_init=0.1, init_scale=1.0, embedding_lr=0.6, head_lr=0.004,
+    embedding_decay=0.0, head_decay=0.0, value_decay=0.0, momentum_warmup=300, warmdown=0.5, final_lr=0.0,
+)  # fmt: skip
 
 ACTIVATIONS = {"relu2": lambda x: F.relu(x).square(), "gelu": F.gelu, "silu": F.silu}
 
@@ -159,7 +195,9 @@ GATE_CHANNELS = 32  # channels of the stream that decide how much of its value e
 class Attention(nn.Module):
     """Multi-head attention with normalized queries and keys; some layers add a value looked up by token."""
 
-    def __init__(self, preset: Preset, window: int, value_vocab: int | None, attend: attention.Attend) -> None:
+    def __init__(
+        self, preset: Preset, window: int, value_vocab: int | None, attend: attention.Attend, grams: bool = False
+    ) -> None:
         super().__init__()
         width, std = preset.width, preset.init_scale * preset.width**-0.5
         self.head_dim, self.window, self.attend = preset.head_dim, window, attend
@@ -172,15 +210,24 @@ class Attention(nn.Module):
             self.table = nn.Embedding(value_vocab, width)
             self.gate = Linear(GATE_CHANNELS, width // preset.head_dim, 0.0)
             spread_evenly(self.table.weight, std)
+        self.gram_gate = Linear(GATE_CHANNELS, width // preset.head_dim, 0.0) if grams else None
 
-    def forward(self, x: torch.Tensor, idx: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-        heads = (-1, self.head_dim)
-        q, k, v = (matrix(x).unflatten(-1, heads) for matrix in (self.query, self.key, self.value))  # [B, T, H, D]
+    def forward(
+        self, x: torch.Tensor, idx: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, grams: torch.Tensor | None
+    ) -> torch.Tensor:
+        weight = torch.cat([self.query.weight, self.key.weight, self.value.weight])  # one product for all three
+        heads = F.linear(x, weight.to(x.dtype)).unflatten(-1, (3, -1, self.head_dim))
+        q, k, v = heads.unbind(-3)  # [B, T, H, D]
         if self.table is not None and self.gate is not None:
-            share = 2 * torch.sigmoid(self.gate(x[..., :GATE_CHANNELS]))  # [B, T, H], 1 at first
-            v = v + share.unsqueeze(-1) * self.table(idx).to(x.dtype).unflatten(-1, heads)
+            v = v + self.share(self.gate, x) * self.table(idx).to(x.dtype).unflatten(-1, v.shape[-2:])
+        if self.gram_gate is not None and grams is not None:
+            v = v + self.share(self.gram_gate, x) * grams.unflatten(-1, v.shape[-2:])
         q, k = rotate(norm(q), cos, sin), rotate(norm(k), cos, sin)  # in this order a compiler makes one pass of it
         return self.out(self.attend(q, k, v, self.window).flatten(2))
+
+    def share(self, gate: Linear, x: torch.Tensor) -> torch.Tensor:
+        """How much of what a table says each token and head gets: [B, T, H, 1], 1 at first."""
+        return 2 * torch.sigmoid(gate(x[..., :GATE_CHANNELS])).unsqueeze(-1)
 
 
 class MLP(nn.Module):
@@ -203,13 +250,13 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Attention, then MLP, each reading the normalized stream and adding to it."""
 
-    def __init__(self, preset: Preset, window: int, value_vocab: int | None, attend: attention.Attend) -> None:
+    def __init__(self, *of_attention: Any) -> None:
         super().__init__()
-        self.attention = Attention(preset, window, value_vocab, attend)
-        self.mlp = MLP(preset)
+        self.attention = Attention(*of_attention)
+        self.mlp = MLP(of_attention[0])
 
-    def forward(self, x: torch.Tensor, idx: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-        x = x + self.attention(norm(x), idx, cos, sin)
+    def forward(self, x: torch.Tensor, *beside: Any) -> torch.Tensor:
+        x = x + self.attention(norm(x), *beside)
         return x + self.mlp(norm(x))
 
 
@@ -221,9 +268,13 @@ class GPT(nn.Module):
         self.preset, self.attend, self.dtype = preset, attend, dtype
         self.seq_len, self.softcap = preset.seq_len, preset.softcap
         self.embedding = nn.Embedding(vocab_size, preset.width)
+        orders = {2: preset.bigram_rows, 3: preset.trigram_rows}
+        self.grams = sparse_rows.Tables(orders, preset.width, dtype) if any(orders.values()) else None
+        self.copied = sparse_rows.Copied(vocab_size, preset.width) if preset.copy_features else None
+        first = preset.depth - preset.ngram_value_layers if self.grams else preset.depth
         self.blocks = nn.ModuleList(
             # Every other layer has value embeddings, counted from the last, where they help most.
-            Block(preset, window, vocab_size if (preset.depth - layer) % 2 else None, attend)
+            Block(preset, window, vocab_size if (preset.depth - layer) % 2 else None, attend, layer >= first)
             for layer, window in enumerate(windows(preset))
         )
         self.stream_scale = nn.Parameter(torch.ones(preset.depth))  # of the stream as it enters each block
@@ -231,20 +282,28 @@ class GPT(nn.Module):
         self.head = Linear(preset.width, vocab_size, 0.001)
         frequency = preset.rope_base ** -torch.arange(0, 1, 2 / preset.head_dim)
         angles = torch.outer(torch.arange(preset.seq_len), frequency)[:, None, None]
-        self.cos = nn.Buffer(angles.cos().to(dtype), persistent=False)  # [T, 1, 1, D / 2]
-        self.sin = nn.Buffer(torch.cat([-angles.sin(), angles.sin()], dim=2).to(dtype), persistent=False)
+        gain = preset.query_gain**0.5  # of queries and of keys
+        self.cos = nn.Buffer((gain * angles.cos()).to(dtype), persistent=False)  # [T, 1, 1, D / 2]
+        self.sin = nn.Buffer((gain * torch.cat([-angles.sin(), angles.sin()], dim=2)).to(dtype), persistent=False)
 
     def forward(self, idx: torch.Tensor) -> torch.Tensor:
         logits, cap = self.head(self.features(idx)).float(), self.softcap
-        return cap * torch.tanh(logits / cap) if cap else logits
+        # cap * tanh(logits / cap), in half of tanh's time on a CPU
+        return torch.sigmoid(logits * (2 / cap)) * (2 * cap) - cap if cap else logits
 
-    def features(self, idx: torch.Tensor) -> torch.Tensor:
-        """What the head reads: the normalized stream after the last block, [B, T, width]."""
+    def features(self, idx: torch.Tensor, grams: torch.Tensor | None = None) -> torch.Tensor:
+        """What the head reads: the normalized stream after the last block, [B, T, width]. `grams` is what the n-gram
+        tables say of `idx`, where it was looked up already, to be trained."""
         cos, sin = self.cos[: idx.shape[1]], self.sin[: idx.shape[1]]
-        x = x0 = norm(self.embedding(idx).to(self.dtype))
+        x = self.embedding(idx).to(self.dtype)
+        if self.grams is not None:
+            x = x + (grams := self.grams(idx) if grams is None else grams)
+        if self.copied is not None:
+            x = x + self.copied(idx).to(x.dtype)
+        x = x0 = norm(x)
         stream_scale, x0_scale = self.stream_scale.to(x.dtype), self.x0_scale.to(x.dtype)
         for layer, block in enumerate(self.blocks):
-            x = block(stream_scale[layer] * x + x0_scale[layer] * x0, idx, cos, sin)
+            x = block(stream_scale[layer] * x + x0_scale[layer] * x0, idx, cos, sin, grams)
         return norm(x)
 
     def flops_per_token(self) -> float:
@@ -262,12 +321,15 @@ def windows(preset: Preset) -> list[int]:
     """The attention window of each layer: keys to the left, -1 for all."""
     pattern = preset.window_pattern
     letters = [pattern[layer % len(pattern)] for layer in range(preset.depth - 1)] + ["L"]
-    return [-1 if letter == "L" else max(1, int(preset.short_window * preset.seq_len)) for letter in letters]
+    shares = {"S": preset.short_window, "L": preset.long_window if preset.long_window < 1 else None}
+    return [-1 if (share := shares[letter]) is None else max(1, int(share * preset.seq_len)) for letter in letters]
 
 
-def training_loss(model: GPT, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def training_loss(
+    model: GPT, inputs: torch.Tensor, targets: torch.Tensor, grams: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean cross entropy of `model(inputs)` in nats, without ever holding all logits. The model sees no targets."""
-    features = model.features(inputs).flatten(0, 1)
+    features = model.features(inputs, grams).flatten(0, 1)
     return cross_entropy.head_loss(features, model.head.weight, targets.flatten(), model.softcap)
 
 
@@ -311,8 +373,8 @@ class Muon:
     Parameters of one shape are updated together: they are views of one stack, so that no weight is ever copied.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], iterations: int) -> None:
-        self.coefficients = POLAR_EXPRESS[:iterations]
+    def __init__(self, parameters: list[nn.Parameter], iterations: int, beta2: float, equalize: bool = False) -> None:
+        self.coefficients, self.beta2, self.equalize = POLAR_EXPRESS[:iterations], beta2, equalize
         shapes = sorted({parameter.shape for parameter in parameters})
         self.groups = [[p for p in parameters if p.shape == shape] for shape in shapes]
         self.stacks = [torch.stack([parameter.data for parameter in group]) for group in self.groups]
@@ -326,7 +388,7 @@ class Muon:
     def reset(self) -> None:
         """Forget all momentum."""
         self.momenta = [torch.zeros_like(stack) for stack in self.stacks]
-        self.squares = [torch.zeros_like(momentum[..., :1]) for momentum in self.momenta]
+        self.squares = [torch.zeros_like(mean.narrow(short_side(mean), 0, 1)) for mean in self.momenta]
 
     @torch.no_grad()
     def step(self, lr: Scalar, momentum: Scalar, decay: Scalar) -> None:
@@ -341,9 +403,12 @@ class Muon:
     ) -> None:  # fmt: skip
         """Update stacked `weights` [N, rows, columns], and with them the momenta, in place."""
         mean.lerp_(gradient, 1 - momentum)
-        update = polar.polar_express(gradient.lerp(mean, momentum), self.coefficients)  # Nesterov
+        update = gradient.lerp(mean, momentum)  # Nesterov
+        if self.equalize:
+            update = update / update.norm(dim=-1, keepdim=True).clamp_min(1e-10)
+        update = polar.polar_express(update, self.coefficients)
         size = update.norm(dim=(-2, -1), keepdim=True)
-        square.lerp_(update.square().mean(dim=-1, keepdim=True), 0.05)
+        square.lerp_(update.square().mean(dim=short_side(update), keepdim=True), 1 - self.beta2)
         update = update * square.clamp_min(1e-10).rsqrt()
         update = update * (size / update.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-10))
         rate = lr * max(1.0, weights.shape[-2] / weights.shape[-1]) ** 0.5
@@ -351,36 +416,52 @@ class Muon:
         weights.sub_(rate * (update + decay * same_sign * weights))
 
 
+def short_side(stack: torch.Tensor) -> int:
+    """The shorter dimension of stacked matrices, over which NorMuon averages: what is scaled are the rows of tall and
+    square ones and the columns of wide ones."""
+    return -1 if stack.shape[-2] >= stack.shape[-1] else -2
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that AdamW trains alike."""
+
+    parameters: list[nn.Parameter]
+    lr: float
+    decay: float = 0.0
+    beta1: float = 0.8
+    beta2: float = 0.95
+
+
 class AdamW:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), for groups of (parameters, learning rate, decay).
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
 
     torch.optim.AdamW does the same, but imports the whole compiler first: two seconds of every run on a CPU.
     """
 
-    def __init__(self, groups: list[tuple[list[nn.Parameter], float, float]], beta1: float, beta2: float) -> None:
-        self.groups, self.beta1, self.beta2 = groups, beta1, beta2
-        self.fused = groups[0][0][0].device.type != "mps"
+    def __init__(self, groups: list[Group]) -> None:
+        self.groups = [group for group in groups if group.parameters]
         self.reset()
 
     def reset(self) -> None:
         """Forget all momentum."""
         self.states: dict[torch.Tensor, tuple[torch.Tensor, ...]] = {
             parameter: (torch.zeros_like(parameter), torch.zeros_like(parameter), parameter.new_zeros(()).float())
-            for parameters, _, _ in self.groups
-            for parameter in parameters
+            for group in self.groups
+            for parameter in group.parameters
         }
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
         """Update the parameters that have a gradient, with `scale` times each group's learning rate."""
-        for parameters, lr, decay in self.groups:
-            trained: list[torch.Tensor] = [parameter for parameter in parameters if parameter.grad is not None]
+        for group in self.groups:
+            trained: list[torch.Tensor] = [parameter for parameter in group.parameters if parameter.grad is not None]
             gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
             means, squares, steps = ([self.states[parameter][i] for parameter in trained] for i in range(3))
             adamw(
                 trained, gradients, means, squares, [], steps,
-                amsgrad=False, maximize=False, fused=self.fused,
-                lr=scale * lr, beta1=self.beta1, beta2=self.beta2, eps=1e-10, weight_decay=decay,
+                amsgrad=False, maximize=False, fused=group.parameters[0].device.type != "mps",
+                lr=scale * group.lr, beta1=group.beta1, beta2=group.beta2, eps=1e-10, weight_decay=group.decay,
             )  # fmt: skip
 
 
@@ -389,21 +470,24 @@ class Optimizer:
 
     def __init__(self, model: GPT, preset: Preset) -> None:
         self.preset = preset
-        inner = dict(model.blocks.named_parameters())
-        tables = [parameter for name, parameter in inner.items() if "table" in name]
-        gates = [parameter for name, parameter in inner.items() if "gate" in name]
-        matrices = [p for name, p in inner.items() if "table" not in name and "gate" not in name]
-        width_scale = (preset.width / 768) ** -0.5
-        groups = [
-            ([model.embedding.weight], preset.embedding_lr * width_scale, preset.embedding_decay),
-            (tables, preset.embedding_lr * width_scale, preset.value_decay),
-            ([model.head.weight], preset.head_lr * width_scale, preset.head_decay),
-            (gates, preset.head_lr * width_scale, 0.0),
-            ([model.x0_scale], preset.scalar_lr, 0.0),
-            ([model.stream_scale], 0.01 * preset.scalar_lr, 0.0),  # it acts on all later layers at once
-        ]
-        self.adam = AdamW(groups, preset.adam_beta1, preset.adam_beta2)
-        self.muon = Muon(matrices, preset.muon_steps)
+        apart: set[Any] = {model.embedding.weight, model.head.weight, model.x0_scale, model.stream_scale}
+        others: list[nn.Parameter] = [parameter for parameter in model.parameters() if parameter not in apart]
+        found: set[Any] = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
+        tables = [parameter for parameter in others if parameter in found]
+        matrices = [parameter for parameter in others if parameter not in found and parameter.ndim == 2]
+        rest = [parameter for parameter in others if parameter not in found and parameter.ndim != 2]  # an edit's
+        scale, both = (preset.width / 768) ** -0.5, (preset.adam_beta1, preset.adam_beta2)
+        of_tables = preset.embedding_lr * scale
+        self.adam = AdamW([
+            Group([model.embedding.weight], of_tables, preset.embedding_decay, both[0], preset.embedding_beta2),
+            Group(tables, of_tables, preset.value_decay, both[0], preset.embedding_beta2),
+            Group([model.head.weight], preset.head_lr * scale, preset.head_decay, *both),
+            Group([model.x0_scale], preset.scalar_lr, 0.0, preset.x0_beta1, preset.adam_beta2),
+            Group([model.stream_scale], 0.01 * preset.scalar_lr, 0.0, *both),  # it acts on all later layers at once
+            Group(rest, 0.01 * preset.scalar_lr, 0.0, *both),
+        ])  # fmt: skip
+        start.check_trained(model.named_parameters(), [group.parameters for group in self.adam.groups] + [matrices])
+        self.muon = Muon(matrices, preset.muon_steps, preset.muon_beta2, bool(preset.muon_equalize))
         self.model, self.steps = model, 0
         device = model.head.weight.device
         self.scalars = [torch.zeros((), device=device) for _ in range(3)] if device.type == "cuda" else []
@@ -412,21 +496,30 @@ class Optimizer:
         """Forget everything learned about gradients, as after a warm-up."""
         self.adam.reset()
         self.muon.reset()
+        if self.model.grams is not None:
+            self.model.grams.reset()
         self.steps = 0
 
     def step(self, progress: float) -> None:
         """Update all weights from their gradients, and clear those. `progress` is the share of the budget used."""
         scale = lr_scale(self.preset, progress)
         self.adam.step(scale)
-        ramp = min(1.0, self.steps / max(1, self.preset.momentum_warmup))
-        momentum = self.preset.muon_momentum * ramp + min(0.85, self.preset.muon_momentum) * (1 - ramp)
-        numbers = scale * self.preset.matrix_lr, momentum, self.preset.weight_decay * (1 - progress)
+        if self.model.grams is not None:
+            self.model.grams.step(scale * self.preset.ngram_lr)
+        numbers = scale * self.preset.matrix_lr, self.momentum(progress), self.preset.weight_decay * (1 - progress)
         if self.scalars:
             self.muon.step(*(scalar.fill_(number) for scalar, number in zip(self.scalars, numbers, strict=True)))
         else:
             self.muon.step(*numbers)
         self.model.zero_grad()
         self.steps += 1
+
+    def momentum(self, progress: float) -> float:
+        """Muon's momentum: up from 0.85 in the first steps, towards `momentum_end` in the warmdown."""
+        full = self.preset.muon_momentum
+        ramp = min(1.0, self.steps / max(1, self.preset.momentum_warmup))
+        fall = max(0.0, 1 - (1 - progress) / self.preset.warmdown) if self.preset.warmdown else 0.0
+        return full * ramp + min(0.85, full) * (1 - ramp) + fall * (self.preset.momentum_end - full)
 
 
 def lr_scale(preset: Preset, progress: float) -> float:
@@ -471,6 +564,9 @@ def check_preset(preset: Preset) -> None:
             1 <= preset.muon_steps <= len(POLAR_EXPRESS)
         ),
         f"seq_len {preset.seq_len} is above {prepare.MAX_CONTEXT}": preset.seq_len > prepare.MAX_CONTEXT,
+        f"ngram_value_layers {preset.ngram_value_layers} need bigram_rows or trigram_rows": (
+            preset.ngram_value_layers and not (preset.bigram_rows or preset.trigram_rows)
+        ),
     }
     for problem, found in problems.items():
         if found:
@@ -481,20 +577,24 @@ def train(settings: harness.Settings) -> dict[str, Any]:
     """Train until the budget is spent. Returns the values of the `---` block, in order."""
     started = time.perf_counter()
     device = settings.device
-    preset = PRESETS[device.type]
+    preset = settings.chosen(PRESETS)
     check_preset(preset)
     corpus = prepare.load_corpus()
     model = build_model(preset, corpus.vocab_size, device)
     optimizer = Optimizer(model, preset)
-    rows = micro_batch_rows(preset, harness.memory_gib(device), model.dtype)
-    micro_batches = preset.total_batch_size // (rows * preset.seq_len)
-    loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, settings.seed)
     loss_of = torch.compile(training_loss, dynamic=False) if device.type == "cuda" else training_loss
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"data: {prepare.describe(corpus)}")
     print(f"model: {parameters / 1e6:.2f}M parameters, {preset.depth} layers of width {preset.width}, on {device}")
     print(f"attention: {model.attend.name}: {model.attend.reason}")
-    print(f"kernels: {kernels.describe(device)}")
+    print(f"kernels: {kernels.describe(device)}", flush=True)
+    settings.phases.mark("probes")
+    most = micro_batch_rows(preset, harness.memory_gib(device), model.dtype)
+    rows = start.fit(most, preset, lambda rows: warm_up(model, optimizer, loss_of, rows, corpus.vocab_size))
+    settings.phases.mark("warm-up")
+    print(f"start: {settings.phases}")
+    micro_batches = preset.total_batch_size // (rows * preset.seq_len)
+    loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, settings.seed)
     print(f"batch: {preset.total_batch_size} tokens, {micro_batches} x {rows} rows of {preset.seq_len}", flush=True)
 
     batch = next(loader)
@@ -505,14 +605,14 @@ def train(settings: harness.Settings) -> dict[str, Any]:
         total = torch.zeros((), device=device)
         for _ in range(micro_batches):
             inputs, targets, _epoch = batch
-            loss = loss_of(model, inputs, targets) / micro_batches
+            grams = () if model.grams is None else (model.grams.gather(inputs),)
+            loss = loss_of(model, inputs, targets, *grams) / micro_batches
             loss.backward()
             total += loss.detach()
             batch = next(loader)  # packed while a GPU still works on the last one
         optimizer.step(progress)
         return total
 
-    warm_up(model, optimizer, loss_of, batch)
     gc.collect()
     gc.freeze()  # a collection stalls the loop for up to half a second, and there are no cycles to collect
     gc.disable()
@@ -562,25 +662,34 @@ def train(settings: harness.Settings) -> dict[str, Any]:
     }
 
 
-def warm_up(model: GPT, optimizer: Optimizer, loss_of: Any, batch: tuple[torch.Tensor, torch.Tensor, int]) -> None:
-    """Compile and allocate everything outside the budget, then put the model back as it was: no step is free."""
+def warm_up(model: GPT, optimizer: Optimizer, loss_of: Any, rows: int, vocab_size: int) -> None:
+    """Compile and allocate everything outside the budget, with tokens drawn by lot, then put the model back as it was,
+    also where the memory does not suffice: no step is free."""
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    inputs, targets, _epoch = batch
-    for _ in range(2):
-        loss_of(model, inputs, targets).backward()
-        optimizer.step(0.0)
-    model.load_state_dict(before)
-    optimizer.reset()
-    if inputs.is_cuda:
+    dice = torch.Generator().manual_seed(0)
+    idx = torch.randint(vocab_size, (rows, model.seq_len + 1), generator=dice).to(model.head.weight.device)
+    batch = idx[:, :-1].contiguous(), idx[:, 1:].contiguous(), 0
+    try:
+        for progress in (0.0, 1.0):
+            inputs, targets, _epoch = batch
+            grams = () if model.grams is None else (model.grams.gather(inputs),)
+            loss_of(model, inputs, targets, *grams).backward()
+            optimizer.step(progress)
+    finally:
+        model.zero_grad()
+        model.load_state_dict(before)
+        optimizer.reset()
+    if idx.is_cuda:
         torch.cuda.synchronize()
 
 
 def save_model(model: GPT, vocab_size: int, folder: Path) -> None:
     """Write model.pt for `load_model`; it appears only when complete."""
     partial = folder / "model.pt.part"
-    torch.save({"preset": asdict(model.preset), "vocab_size": vocab_size, "state": model.state_dict()}, partial)
+    state = {name: value.bfloat16() if ".rows" in name else value for name, value in model.state_dict().items()}
+    torch.save({"preset": asdict(model.preset), "vocab_size": vocab_size, "state": state}, partial)
     partial.replace(folder / "model.pt")
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run(train, attention, kernels))
+    sys.exit(harness.run(train, attention, kernels, sparse_rows, start))

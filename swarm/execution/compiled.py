@@ -1,8 +1,8 @@
 """What tools compile and keep, for the next run on a slot: of the untouched code alone.
 
-A run gets a folder of its own, with a copy of what runs of the untouched code left, and its folder is thrown away with
-the next run's. Whatever else a run writes there, its weights, what it knows of held-out text, code for others to load,
-no other run finds.
+A run gets a folder of its own, with a copy of what runs of the untouched code left on this slot, or on another one of
+this machine, and its folder is thrown away with the next run's. Whatever else a run writes there, its weights, what it
+knows of held-out text, code for others to load, no other run finds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from swarm.execution.landlock import TEMPORARY
 from swarm.execution.removal import remove
 
+GROUPS = "__grp__*.json"  # in which Triton names, by their paths, the files that belong to one kernel
 LARGEST = 2**32  # bytes that are worth a copy for each run
 
 
@@ -33,13 +34,24 @@ class CompiledCode:
         remove(self.live)
 
     def fresh(self, step: str) -> Path:
-        """An own folder for a step of the run that begins: what the untouched code left there, and nothing else."""
-        live, kept = self.live / step, self._kept / step
+        """An own folder for a step of the run that begins: what the untouched code left there, and nothing else. Where
+        it has not run on this slot, what it left on another one: eight slots compile the same code once."""
+        live = self.live / step
         remove(live)
-        if kept.is_dir():
-            copy(kept, live)
+        for kept in (self._kept / step, *self._on_other_slots(step)):
+            try:
+                copy(kept, live)
+            except OSError:  # not there, or replaced by a newer one just now
+                remove(live)
+                continue
+            _name_paths(live, kept.parents[1] / "live" / step)
+            break
         live.mkdir(parents=True, exist_ok=True)
         return live
+
+    def _on_other_slots(self, step: str) -> list[Path]:
+        own = self._kept.parent
+        return sorted(path for path in own.parent.parent.glob(f"*/{own.name}/kept/{step}") if own not in path.parents)
 
     def keep(self) -> None:
         """Keep what the run that ended last left: it was one of the untouched code."""
@@ -58,6 +70,14 @@ def copy(source: Path, target: Path) -> None:
     to, never the files themselves: who owns a file may write to it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, target, symlinks=True, ignore=_special, copy_function=_copied)
+
+
+def _name_paths(live: Path, before: Path) -> None:
+    """Lets what compilers keep name `live` instead of the folder `before`, where it was made."""
+    if live != before:
+        for group in live.rglob(GROUPS):
+            if group.is_file() and not group.is_symlink():
+                group.write_text(group.read_text().replace(f"{before}{os.sep}", f"{live}{os.sep}"))
 
 
 def _copied(source: str, target: str) -> None:

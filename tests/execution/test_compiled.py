@@ -154,3 +154,41 @@ def test_too_much_is_not_copied_for_each_run(tmp_path: Path, monkeypatch: pytest
     (compiled.fresh("trainer") / "kernel").write_bytes(bytes(10_000))
     compiled.keep()
     assert list(compiled.fresh("trainer").iterdir()) == []
+
+
+def test_a_slot_begins_with_what_another_one_compiled_and_shares_no_file_with_it(tmp_path: Path) -> None:
+    """Eight slots would else compile the same baseline eight times. Triton names files by their paths."""
+    first, second = (CompiledCode(tmp_path / name / "compiled") for name in ("gpu0", "gpu1"))
+    live = first.fresh("trainer")
+    (live / "kernel").write_bytes(b"code")
+    (live / "__grp__kernel.json").write_text(json.dumps({"child_paths": {"kernel": str(live / "kernel")}}))
+    first.keep()
+    (live / "kernel").write_bytes(b"what an edit wrote later")
+    found = second.fresh("trainer")
+    assert (found / "kernel").read_bytes() == b"code"
+    paths = json.loads((found / "__grp__kernel.json").read_text())["child_paths"]
+    assert paths == {"kernel": str(found / "kernel")}
+    (found / "kernel").write_bytes(b"planted by an edit")
+    second.clear()
+    assert (first.fresh("trainer") / "kernel").read_bytes() == b"code"
+    second.fresh("trainer")
+    (second.live / "trainer" / "own").touch()
+    second.keep()
+    (first.fresh("trainer") / "newer").touch()
+    first.keep()
+    assert (second.fresh("trainer") / "own").exists() and not (second.live / "trainer" / "newer").exists()
+
+
+def test_a_folder_that_another_slot_replaces_just_now_is_as_if_it_was_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (CompiledCode(tmp_path / name / "compiled") for name in ("gpu0", "gpu1"))
+    (first.fresh("trainer") / "kernel").touch()
+    first.keep()
+
+    def vanishing(source: Path, target: Path) -> None:
+        copy(source, target)
+        raise FileNotFoundError(source)
+
+    monkeypatch.setattr("swarm.execution.compiled.copy", vanishing)
+    assert list(second.fresh("trainer").iterdir()) == []

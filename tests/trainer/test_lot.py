@@ -36,15 +36,21 @@ def rows() -> np.ndarray:
     return np.random.default_rng(3).integers(0, VOCAB, (ROWS, CONTEXT + 1)).astype(np.uint16)
 
 
-def caught(model: Rare, spots: int, seed: int) -> bool:
+def listened(model: Rare, count: int, spots: int, seed: int, rounds: bool = False) -> Lot:
+    """A lot that has heard the model about all rows."""
     text = rows()
-    lot = Lot.draw(text, BATCH, random.Random(seed), 0, spots, VOCAB)
+    lot = Lot.draw(text, BATCH, random.Random(seed), count, spots, VOCAB, rounds)
     read = lot.overhear(model)
     for first in range(0, ROWS, BATCH):
         block = np.zeros((BATCH, CONTEXT), dtype=np.int64)
         part = text[first : first + BATCH, :-1]
         block[: len(part)] = part
         read(torch.from_numpy(block))
+    return lot
+
+
+def caught(model: Rare, spots: int, seed: int) -> bool:
+    lot = listened(model, 0, spots, seed)
     try:
         lot.compare(model, 1e-3, spots)
     except Invalid as found:
@@ -98,3 +104,45 @@ def test_what_looks_far_ahead_is_found_as_well() -> None:
 def test_hints_are_counted_for_whoever_adds_them_up() -> None:
     assert Hints.of([]) == Hints(0, 0.0, 0.0)
     assert Hints.of([1.0, 3.0]) == Hints(2, 2.0, pytest.approx(2**0.5))
+
+
+class Rounding(Rare):
+    """In every process other kernels: logits that are off by up to `off`, to nobody's favour."""
+
+    def __init__(self, off: float, process: int, hint: float = 0.0) -> None:
+        super().__init__(1.0, hint)
+        self.off, self.process = off, process
+
+    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
+        logits = super().__call__(tokens)
+        phase = (logits * 1e4 + self.process * 1.7) * torch.arange(1, VOCAB + 1)
+        return logits + self.off / 2 * torch.sin(phase)
+
+
+def test_what_two_processes_round_differently_is_no_cheat() -> None:
+    lot = listened(Rounding(0.2, 1), 16, 64, 0, rounds=True)
+    told = lot.compare(Rounding(0.2, 2), 0.05, 64, 0.9)
+    assert 0.1 < told.floor <= 0.2
+    assert told.limit == pytest.approx(3 * told.floor)
+    assert 0.1 < told.moved <= 0.2
+    with pytest.raises(Invalid):
+        listened(Rounding(0.2, 1), 16, 64, 0).compare(Rounding(0.2, 2), 0.05, 64)
+
+
+@pytest.mark.parametrize(("off", "hint"), [(0.2, 5.0), (0.2, 0.1), (0.5, 0.4)])
+def test_who_rounds_differently_and_looks_ahead_is_found(off: float, hint: float) -> None:
+    lot = listened(Rounding(off, 1, hint), 16, 2048, 0, rounds=True)
+    with pytest.raises(Invalid, match=r"^causality: "):
+        lot.compare(Rounding(off, 2, hint), 0.05, 2048, 0.9)
+
+
+def test_differences_beyond_the_most_are_no_rounding() -> None:
+    with pytest.raises(Invalid, match=r"^memory: "):
+        listened(Rounding(1.5, 1), 16, 64, 0, rounds=True).compare(Rounding(1.5, 2), 0.05, 64, 0.9)
+
+
+def test_rows_that_are_asked_about_unchanged_are_asked_about_in_no_other_way() -> None:
+    lot = Lot.draw(rows(), BATCH, random.Random(0), 64, 500, VOCAB, rounds=True)
+    assert len(lot.calm) == 3  # of six batches
+    assert not {pick.row // BATCH for pick in (*lot.picks, *lot.spots)} & set(lot.calm)
+    assert Lot.draw(rows(), BATCH, random.Random(0), 64, 500, VOCAB).calm == []

@@ -22,7 +22,7 @@ from torch import nn
 
 import prepare
 from tests.trainer.conftest import edit
-from trainer import candidate, harness, readers, referee, train
+from trainer import candidate, harness, judge, readers, referee, seal, train
 
 CPU = torch.device("cpu")
 VOCAB = 512
@@ -80,7 +80,7 @@ class Endless(Honest):
 class Here:
     """A reader whose model is in this process: the rules are the same wherever it is."""
 
-    sealed = False
+    sealed = compiled = False
 
     def __init__(self, model: nn.Module) -> None:
         self.model, self.context = model, model.seq_len
@@ -93,7 +93,7 @@ class Here:
 
     def end(self) -> None: ...
 
-    def open(self, batch: int, context: int, vocab_size: int, device: torch.device) -> None:
+    def open(self, batch: int, context: int, vocab_size: int, device: torch.device, compiles: bool) -> None:
         self.shape = (batch, context, vocab_size)
 
     def ready(self) -> None:
@@ -107,7 +107,7 @@ class Here:
 
 def measure(model: nn.Module, corpus: prepare.Corpus) -> dict:
     readers = Here(model), Here(deepcopy(model))
-    return referee.measure(*readers, CPU, corpus, "val", max_tokens=2048, spots=lambda bpb: 64)
+    return judge.measure(*readers, CPU, corpus, "val", max_tokens=2048, spots=lambda bpb: 64)
 
 
 def test_an_honest_model_is_measured_as_by_the_metric(corpus: prepare.Corpus) -> None:
@@ -129,7 +129,7 @@ def test_an_honest_model_is_measured_as_by_the_metric(corpus: prepare.Corpus) ->
     ],
 )
 def test_a_model_that_breaks_a_rule_is_invalid_by_name(model: type[nn.Module], check: str, corpus) -> None:
-    with pytest.raises(referee.Invalid, match=f"^({check}): "):
+    with pytest.raises(judge.Invalid, match=f"^({check}): "):
         measure(model(), corpus)
 
 
@@ -162,7 +162,7 @@ def test_what_stays_below_the_tolerance_is_called_what_it_is(model: type[nn.Modu
     for _ in range(10):  # rows are drawn by lot, and now and then a lot shows too little
         try:
             measure(model(), corpus)
-        except referee.Invalid as invalid:
+        except judge.Invalid as invalid:
             said.append(str(invalid))
     assert sum(bool(re.match(told, words)) for words in said) >= 7, said
 
@@ -196,7 +196,7 @@ class Careful(Honest):
 
 @pytest.mark.parametrize("model", [Rarely, Careful])
 def test_reading_ahead_now_and_then_or_with_care_is_caught_all_the_same(model: type[nn.Module], corpus) -> None:
-    with pytest.raises(referee.Invalid, match=r"^(causality|rows|memory): "):
+    with pytest.raises(judge.Invalid, match=r"^(causality|rows|memory): "):
         measure(model(), corpus)
 
 
@@ -243,6 +243,37 @@ def test_logits_cross_from_one_side_to_the_other(monkeypatch: pytest.MonkeyPatch
         assert torch.equal(logits, kept), "an answer must not change under its reader"
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_a_model_that_cannot_be_compiled_is_read_as_it_is_and_that_is_said(
+    works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiler(model: nn.Module, dynamic: bool) -> Callable[[torch.Tensor], torch.Tensor]:
+        def compiled(idx: torch.Tensor) -> torch.Tensor:
+            if not works:
+                raise RuntimeError("the compiler fails")
+            return model(idx)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    with served(Answers(lambda idx: torch.zeros(*idx.shape, 3)), monkeypatch) as reader:
+        assert reader.context == 8
+        reader.open(2, 8, 3, CPU, True)
+        reader.ready()
+        assert reader.compiled is works
+        assert reader(torch.zeros(2, 8, dtype=torch.int64)).shape == (2, 8, 3)
+
+
+class Compiled(Here):
+    compiled = True
+
+
+def test_readers_of_which_one_alone_is_compiled_measure_nothing(corpus: prepare.Corpus) -> None:
+    """That is the machine's failing: it is measured again."""
+    with pytest.raises(OSError, match="compiled for one reader"):
+        judge.measure(Compiled(Honest()), Here(Honest()), CPU, corpus, "val", 2048)
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -256,7 +287,7 @@ def test_answers_of_the_wrong_shape_are_invalid(answer, told: str, monkeypatch: 
         assert reader.context == 8
         reader.open(2, 8, 3, CPU)
         reader.ready()
-        with pytest.raises(referee.Invalid, match=re.escape(told)):
+        with pytest.raises(judge.Invalid, match=re.escape(told)):
             reader(torch.zeros(2, 8, dtype=torch.int64))
 
 
@@ -409,3 +440,48 @@ def test_without_a_model_the_referee_says_so(workspace: Path, run, tmp_path: Pat
         assert result.returncode == 2
         assert "train there first" in result.stderr
         assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not seal.works(), reason="readers are sealed on Linux alone")
+def test_a_reader_holds_nothing_of_its_judge_and_the_text_comes_once_it_is_sealed(
+    workspace: Path, run, cache: Path, tmp_path: Path
+) -> None:
+    """They are forks of one process: what it has, it gets when they can only compute."""
+    load = "import os; held = map('/proc/self/fd/{}'.format, range(3, 99)); told = [*filter(os.path.exists, held)]; "
+    load += "maps = [name for name in open('/proc/self/maps') if '.bin' in name]; "
+    load += "peek = [os.access(f'/proc/{os.getppid()}/mem', os.R_OK), os.access(f'/proc/{os.getppid()}/fd', os.R_OK)]; "
+    load += "os.write(1, f'holds {len(told)} {len(maps)} {peek}\\n'.encode())"
+    result = measured(workspace, run, tmp_path, "torch.zeros(*idx.shape, 512)", load)
+    assert result.returncode == 0, result.stderr
+    lines = [line for line in result.stdout.splitlines() if line.startswith("holds")]
+    assert len(lines) == 2
+    for line in lines:  # its channel, two memories, and where its listener went; what lists them
+        count, mapped, peek = line.split(maxsplit=3)[1:]
+        assert int(count) <= 5 and mapped == "0", line
+        assert peek == "[False, False]" or os.geteuid() == 0, line
+    assert json.loads((tmp_path / "referee.json").read_text())["readers"] == "sealed"
+
+
+@pytest.mark.skipif(not seal.works(), reason="readers are sealed on Linux alone")
+def test_a_forked_reader_that_does_anything_but_compute_is_told_by_name(workspace: Path, run, tmp_path: Path) -> None:
+    forward = (
+        "(open('/proc/self/stat') if (idx == idx[0, 0]).all() or self.calls.append(0) or len(self.calls) > 1 else 0, "
+    )
+    forward += "torch.zeros(*idx.shape, 512))[1]"
+    result = measured(workspace, run, tmp_path, forward, "Model.calls = []")
+    assert result.returncode == 3, result.stderr
+    assert json.loads((tmp_path / "referee.json").read_text())["invalid"].startswith(
+        "sealed: the model asks the system"
+    )
+
+
+def test_importing_torch_once_serves_judge_and_readers(workspace: Path, run, tmp_path: Path) -> None:
+    """The referee itself never does, and neither reader again: it takes longer than measuring a small model."""
+    load = "import os; os.write(1, f'reader of {os.getppid()}\\n'.encode())"
+    (workspace / "trainer" / "train.py").write_text(BROKEN.format(forward="torch.zeros(*idx.shape, 512)", load=load))
+    (tmp_path / "model.pt").touch()
+    result = run(workspace, "trainer.referee", SWARM_RUN_DIR=str(tmp_path), PYTHONPROFILEIMPORTTIME="1")
+    assert result.returncode == 0, result.stderr[-2000:]
+    imports = [line for line in result.stderr.splitlines() if line.rpartition("|")[2] == " torch"]
+    assert len(imports) == 1
+    assert len({line for line in result.stdout.splitlines() if line.startswith("reader of")}) == 1

@@ -8,12 +8,13 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.trainer.conftest import ROOT, edit
-from trainer import harness, kernels, train
+from trainer import harness, train
 from trainer.kernels import polar
 
 CPU = torch.device("cpu")
@@ -87,9 +88,92 @@ def test_every_parameter_learns_and_belongs_to_one_optimizer() -> None:
     optimizer.step(0.0)
     unmoved = [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
     assert not unmoved
-    owned = [p for parameters, _, _ in optimizer.adam.groups for p in parameters]
+    owned = [p for group in optimizer.adam.groups for p in group.parameters]
     owned += [p for group in optimizer.muon.groups for p in group]
     assert len(owned) == len({id(p) for p in owned}) == len(before)
+
+
+class WithAll(train.GPT):
+    """An edit that adds a table, a matrix, a gain and a scalar."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        width = self.preset.width
+        self.extra = torch.nn.Embedding(64, width)
+        self.mixer = torch.nn.Parameter(torch.eye(width))
+        self.blocks[0].gain = torch.nn.Parameter(torch.ones(width))
+        self.bias = torch.nn.Parameter(torch.zeros(()))
+
+    def features(self, idx: torch.Tensor, grams: torch.Tensor | None = None) -> torch.Tensor:
+        mixed = (super().features(idx) + self.extra(idx)) @ self.mixer
+        return mixed * self.blocks[0].gain + self.bias
+
+
+def test_parameters_that_an_edit_adds_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "GPT", WithAll)
+    model = tiny_model()
+    optimizer = train.Optimizer(model, TINY)
+    stir(model)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    idx = torch.randint(64, (8, 33))
+    train.training_loss(model, idx[:, :-1], idx[:, 1:]).backward()
+    optimizer.step(0.0)
+    assert not [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
+    assert any(parameter is model.mixer for group in optimizer.muon.groups for parameter in group)
+
+
+def test_a_run_whose_optimizer_forgets_a_parameter_stops_with_its_name(workspace: Path, run) -> None:
+    edit(workspace, "            Group(tables, of_tables,", "            Group(tables[1:], of_tables,")
+    result = run(workspace, "trainer.train")
+    assert result.returncode == 2
+    told = "train.py: the parameter blocks.1.attention.table.weight is in no optimizer group"
+    assert result.stderr.startswith(told), result.stderr
+
+
+def test_all_levers_together_learn_and_survive_saving(tmp_path: Path) -> None:
+    preset = replace(
+        TINY, bigram_rows=500, trigram_rows=700, ngram_value_layers=1, copy_features=1, query_gain=1.3,
+        long_window=0.5, muon_equalize=1, momentum_end=0.8,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = train.build_model(preset, 64, CPU)
+    assert model.grams is not None
+    optimizer = train.Optimizer(model, preset)
+    idx = torch.randint(64, (8, 33), generator=torch.Generator().manual_seed(7))
+    inputs, targets = idx[:, :-1], idx[:, 1:]
+    train.warm_up(model, optimizer, train.training_loss, 8, 64)
+    assert not model.grams.table(2).any(), "a warm-up gives no free step"
+    losses = []
+    for step in range(15):
+        loss = train.training_loss(model, inputs, targets, model.grams.gather(inputs))
+        loss.backward()
+        optimizer.step(step / 15)
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert model.grams.table(2).any() and model.grams.table(3).any()
+    train.save_model(model, 64, tmp_path)
+    saved = torch.load(tmp_path / "model.pt", weights_only=True)["state"]
+    assert {value.dtype for name, value in saved.items() if "rows" in name} == {torch.bfloat16}
+    with torch.no_grad():
+        torch.testing.assert_close(train.load_model(tmp_path, "cpu")(inputs), model(inputs), atol=0.1, rtol=0.1)
+    later = inputs.clone()
+    later[:, 20:] = (later[:, 20:] + 1) % 63
+    with torch.no_grad():
+        torch.testing.assert_close(model(inputs)[:, :20], model(later)[:, :20])
+
+
+def test_normuon_scales_along_the_longer_side() -> None:
+    shapes = ((8, 32), (32, 8), (8, 8))
+    assert [train.short_side(torch.empty(1, *shape)) for shape in shapes] == [-2, -1, -1]
+    muon = train.Muon([torch.nn.Parameter(torch.randn(shape)) for shape in shapes], 5, 0.95)
+    assert sorted(tuple(square.shape[1:]) for square in muon.squares) == [(1, 32), (8, 1), (32, 1)]
+
+
+def test_momentum_goes_up_and_in_the_warmdown_to_its_end() -> None:
+    optimizer = train.Optimizer(tiny_model(), replace(TINY, momentum_warmup=10, momentum_end=0.9, warmdown=0.5))
+    assert optimizer.momentum(0.0) == pytest.approx(0.85)
+    optimizer.steps = 100
+    assert [optimizer.momentum(progress) for progress in (0.5, 0.75, 1.0)] == pytest.approx([0.95, 0.925, 0.9])
 
 
 def test_flops_count_only_the_keys_in_the_window() -> None:
@@ -107,7 +191,7 @@ def test_adamw_is_that_of_torch() -> None:
     torch.manual_seed(0)
     ours = [torch.nn.Parameter(torch.randn(5, 4)), torch.nn.Parameter(torch.randn(3))]
     theirs = [torch.nn.Parameter(parameter.detach().clone()) for parameter in ours]
-    optimizer = train.AdamW([([ours[0]], 0.1, 0.01), ([ours[1]], 0.2, 0.0)], 0.8, 0.95)
+    optimizer = train.AdamW([train.Group([ours[0]], 0.1, 0.01), train.Group([ours[1]], 0.2)])
     groups = [{"params": [theirs[0]], "lr": 0.05, "weight_decay": 0.01}, {"params": [theirs[1]], "lr": 0.1}]
     reference = torch.optim.AdamW(groups, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0)
     for _ in range(4):
@@ -184,7 +268,7 @@ def test_warm_up_gives_no_free_step() -> None:
     optimizer, other = train.Optimizer(model, TINY), train.Optimizer(twin, TINY)
     idx = torch.randint(64, (8, 33))
     batch = (idx[:, :-1], idx[:, 1:], 0)
-    train.warm_up(model, optimizer, train.training_loss, batch)
+    train.warm_up(model, optimizer, train.training_loss, 8, 64)
     for net, opt in ((model, optimizer), (twin, other)):
         for _ in range(3):
             train.training_loss(net, batch[0], batch[1]).backward()
@@ -210,12 +294,30 @@ def test_cards_without_bf16_hold_half_the_rows() -> None:
     assert train.micro_batch_rows(train.PRESETS["cuda"], 15, torch.float32) == 8
 
 
+def test_out_of_memory_in_the_warm_up_halves_the_micro_batch(workspace: Path, run, tmp_path: Path) -> None:
+    edit(
+        workspace,
+        "            loss_of(model, inputs, targets, *grams).backward()\n",
+        "            loss_of(model, inputs, targets, *grams).backward()\n"
+        "            if rows > 1:\n"
+        "                model.head.weight.data.add_(1.0)\n"
+        "                raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate')\n",
+    )
+    result = run(workspace, "trainer.train", SWARM_RUN_DIR=str(tmp_path / "run"))
+    assert result.returncode == 0, result.stderr
+    assert "batch: 4 rows do not fit into the GPU's memory, 2 are tried\n" in result.stdout
+    assert "batch: 4096 tokens, 32 x 1 rows of 128\n" in result.stdout
+    first = json.loads((tmp_path / "run" / "heartbeat.jsonl").read_text().splitlines()[0])
+    assert first["loss"] == pytest.approx(first["ignorant"], rel=0.01), "what a failed try changed is put back"
+    assert first["untimed"] == 1
+
+
 def test_micro_batches_divide_the_step() -> None:
     preset = replace(TINY, total_batch_size=32 * 10, device_batch_size=4)
     assert train.micro_batch_rows(preset, None, torch.float32) == 2
 
 
-@pytest.mark.parametrize("device", ["cuda", "mps", "cpu"])
+@pytest.mark.parametrize("device", list(train.PRESETS))
 def test_presets_are_consistent(device: str) -> None:
     train.check_preset(train.PRESETS[device])
 
@@ -230,6 +332,7 @@ def test_presets_are_consistent(device: str) -> None:
         ({"seq_len": 4096, "total_batch_size": 8192}, "seq_len 4096"),
         ({"width": 16}, "width 16 is below"),
         ({"muon_steps": 6}, "muon_steps 6"),
+        ({"ngram_value_layers": 1}, "ngram_value_layers 1 need bigram_rows"),
     ],
 )
 def test_presets_that_do_not_fit_are_named(change: dict[str, object], words: str) -> None:
@@ -356,14 +459,18 @@ def test_a_run_refuses_files_of_another_checkout(workspace: Path, run, tmp_path:
 
 
 @pytest.mark.gpu
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_gpu_trains_with_its_kernels_and_the_referee_agrees(workspace: Path, run, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    for names, expected in (("none", {"none"}), ("", {"polar,cross_entropy", ",".join(kernels.NAMES)})):
-        variables = {"SWARM_DEVICE": "cuda", "SWARM_RUN_DIR": str(folder), "TIME_BUDGET": "10"}
-        result = run(workspace, "trainer.train", **variables, AUTORESEARCH_KERNELS=names)
-        assert result.returncode == 0, result.stderr
-        assert summary_of(result.stdout)["kernels"] in expected
-        referee = run(workspace, "trainer.referee", **variables)
-        assert referee.returncode == 0, referee.stderr
-        assert 0.3 < json.loads((folder / "referee.json").read_text())["val_bpb"] < 2.0
+@pytest.mark.parametrize("names", ["none", ""])
+def test_a_gpu_trains_with_its_kernels_and_the_referee_agrees(workspace: Path, run, tmp_path: Path, names: str) -> None:
+    """The bounds were never tried: a large model learns a tiny corpus by heart, and says little of its val split."""
+    variables = {"SWARM_DEVICE": "cuda", "SWARM_RUN_DIR": str(tmp_path / "run"), "TIME_BUDGET": "10"}
+    result = run(workspace, "trainer.train", **variables, AUTORESEARCH_KERNELS=names)
+    assert result.returncode == 0, result.stderr
+    used = summary_of(result.stdout)["kernels"]
+    assert used == "none" if names else used.startswith("polar,cross_entropy"), result.stdout
+    referee = run(workspace, "trainer.referee", **variables)
+    assert referee.returncode == 0, referee.stderr
+    answer = json.loads((tmp_path / "run" / "referee.json").read_text())
+    assert 0.1 < answer["val_bpb"] < 6.0
+    assert answer["moved"] <= answer["limit"]

@@ -17,7 +17,7 @@ import prepare
 from tests.trainer.test_referee import served
 from tests.trust.edits import HONEST, MEASURED, Change
 from tests.trust.test_static_gate import told
-from trainer import referee, train
+from trainer import judge, train
 
 CPU = torch.device("cpu")
 
@@ -43,7 +43,7 @@ def measure(corpus: prepare.Corpus, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     def measure(model: nn.Module) -> dict:
         with served(model, monkeypatch) as measured, served(model, monkeypatch) as witness:
-            return referee.measure(measured, witness, CPU, corpus, "val", max_tokens=16384, spots=lambda bpb: 64)
+            return judge.measure(measured, witness, CPU, corpus, "val", max_tokens=16384, spots=lambda bpb: 64)
 
     return measure
 
@@ -52,7 +52,7 @@ def measure(corpus: prepare.Corpus, monkeypatch: pytest.MonkeyPatch) -> Callable
 def test_a_cheat_is_invalid_by_name(edited: ModuleType, request, model_folder: Path, measure) -> None:
     change: Change = request.node.callspec.params["edited"]
     assert told(change.code) == "", "the gate sees it already"
-    with pytest.raises(referee.Invalid, match=f"^({change.check}): "):
+    with pytest.raises(judge.Invalid, match=f"^({change.check}): "):
         measure(edited.load_model(model_folder, CPU))
 
 

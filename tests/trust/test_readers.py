@@ -16,7 +16,7 @@ from torch import nn
 import prepare
 from swarm.views.plan import _in_turn
 from tests.trainer.test_referee import BROKEN, CPU, VOCAB, Here, measured
-from trainer import referee, seal
+from trainer import judge, seal
 
 KNOWN = 10  # tokens that tell a row from all others
 
@@ -52,14 +52,14 @@ class Talking(Here):
 def test_readers_that_can_talk_make_a_champion_of_a_model_that_looks_ahead(corpus: prepare.Corpus) -> None:
     told: list[torch.Tensor] = []
     pair = Talking(Told(told, False)), Talking(Told(told, True))
-    answer = referee.measure(*pair, CPU, corpus, max_tokens=2048, spots=lambda bpb: 64)
+    answer = judge.measure(*pair, CPU, corpus, max_tokens=2048, spots=lambda bpb: 64)
     assert answer["val_bpb"] < 0.6
 
 
 def test_the_same_without_a_place_that_both_see_is_caught(corpus: prepare.Corpus) -> None:
     pair = Talking(Told([], False)), Talking(Told([], True))
-    with pytest.raises(referee.Invalid, match=r"^(causality|memory|rows): "):
-        referee.measure(*pair, CPU, corpus, max_tokens=2048, spots=lambda bpb: 64)
+    with pytest.raises(judge.Invalid, match=r"^(causality|memory|rows): "):
+        judge.measure(*pair, CPU, corpus, max_tokens=2048, spots=lambda bpb: 64)
 
 
 FILE = (  # both open a file while the model is loaded, and pass rows on through it

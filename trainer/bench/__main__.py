@@ -15,7 +15,7 @@ import torch
 
 import prepare
 from trainer import bench, harness, probing
-from trainer.bench import against, parts, processes, rows, whole
+from trainer.bench import against, parts, processes, profiling, rows, whole
 
 Section = Callable[[torch.device], Iterator[rows.Row]]
 
@@ -24,12 +24,13 @@ PARTS: dict[str, Section] = {
     "muon": parts.muon_rows,
     "fused": parts.fused_rows,
     "step": whole.step_rows,
+    "profile": profiling.profile_rows,
     "parity": parts.parity_rows,
     "startup": processes.startup_rows,
     "neighbours": processes.neighbour_rows,
 }
 DEFAULT = ("attention", "muon", "fused", "step")
-READ_TEXT = {"step", "startup", "neighbours"}
+READ_TEXT = {"step", "profile", "startup", "neighbours"}
 
 
 def measure(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,12 @@ def summary_of(output: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
 
 
+def phases_of(output: str) -> dict[str, float]:
+    """Seconds by phase, from the line `start: import 2.1 s, probes 0.1 s` that a training run prints."""
+    line = next((line for line in output.splitlines() if line.startswith("start: ")), "")
+    return {phase: float(seconds) for phase, seconds in re.findall(r"(\S+) ([\d.]+) s", line)}
+
+
 def startup_rows(device: torch.device) -> Iterator[Row]:
     """From starting Python to the end of the first step, with empty caches of compiled code and with full ones, and
     what the referee takes to measure the model."""
@@ -61,9 +68,11 @@ def startup_rows(device: torch.device) -> Iterator[Row]:
         }
         for what, note in (("cold", ""), ("warm", "aim 8")):
             began = time.time()
-            run_module("trainer.train", environment)
+            said = run_module("trainer.train", environment)
             first_step = (folder / "heartbeat.jsonl").stat().st_mtime  # this budget is one step: one heartbeat
             yield Row("start-up", f"{what}, Python to first step", first_step - began, "s", note)
+            for phase, seconds in phases_of(said).items():
+                yield Row("start-up", f"{what}, {phase}", seconds, "s")
         for what, note in (("first", ""), ("second", "aim 8 on an H100")):
             run_module("trainer.referee", environment)
             found = json.loads((folder / "referee.json").read_text())

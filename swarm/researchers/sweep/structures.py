@@ -86,7 +86,7 @@ PATCHES: tuple[Patch, ...] = (
         "normalization",
         "The cap bends every logit; a short run has no runaway logits to tame.",
         (
-            (Exchange("cap * torch.tanh(logits / cap) if cap else logits", "logits", "GPT"),),
+            (Exchange("torch.sigmoid(logits * (2 / cap)) * (2 * cap) - cap if cap else logits", "logits", "GPT"),),
             (Exchange("softcap * torch.tanh(logits / softcap)", "logits"),),
         ),
     ),
@@ -103,7 +103,6 @@ PATCHES: tuple[Patch, ...] = (
                     "self.embedding = PairEmbedding(vocab_size, preset.width)",
                     "GPT",
                 ),
-                Exchange("[model.embedding.weight]", "list(model.embedding.parameters())", "Optimizer"),
             ),
         ),
         weight=0.9,
@@ -166,8 +165,8 @@ PATCHES: tuple[Patch, ...] = (
             (
                 Exchange("x + self.mlp(norm(x))", "x", "Block"),
                 Exchange(
-                    "x + self.attention(norm(x), idx, cos, sin)",
-                    "x + self.attention((y := norm(x)), idx, cos, sin) + self.mlp(y)",
+                    "x + self.attention(norm(x), *beside)",
+                    "x + self.attention((y := norm(x)), *beside) + self.mlp(y)",
                     "Block",
                 ),
             ),
@@ -204,7 +203,10 @@ PATCHES: tuple[Patch, ...] = (
                     "range(parts := max(1, micro_batches // 2) if progress < 1 / 3 else micro_batches)",
                     "train",
                 ),
-                Exchange("loss_of(model, inputs, targets) / micro_batches", "loss_of(model, inputs, targets) / parts"),
+                Exchange(
+                    "loss_of(model, inputs, targets, *grams) / micro_batches",
+                    "loss_of(model, inputs, targets, *grams) / parts",
+                ),
                 Exchange("steps * preset.total_batch_size", "prepare.TrainLoader.tokens_handed_out", "train"),
             ),
         ),
@@ -217,12 +219,9 @@ PATCHES: tuple[Patch, ...] = (
         (
             (
                 Insertion("train", _CUT_ROWS),
-                Exchange("loss_of(model, inputs, targets)", "loss_of(model, *cut_rows(batch, progress))", "train"),
-                Exchange(
-                    "warm_up(model, optimizer, loss_of, batch)",
-                    "[warm_up(model, optimizer, loss_of, (*cut_rows(batch, share), 0)) for share in (0.0, 1.0)]",
-                    "train",
-                ),
+                Exchange("inputs, targets, _epoch = batch", "inputs, targets = cut_rows(batch, progress)", "train"),
+                Exchange("inputs, targets, _epoch = batch", "inputs, targets = cut_rows(batch, progress)", "warm_up"),
+                Exchange("(0.0, 1.0)", "(0.0, 0.0, 1.0, 1.0)", "warm_up"),
             ),
         ),
         weight=0.7,
@@ -264,11 +263,20 @@ PATCHES: tuple[Patch, ...] = (
         (
             (
                 Exchange(
-                    "(gates, preset.head_lr * width_scale, 0.0)",
-                    "(gates + matrices, preset.head_lr * width_scale, 0.0)",
+                    "Group(rest, 0.01 * preset.scalar_lr, 0.0, *both)",
+                    "Group(rest + matrices, preset.head_lr * scale, 0.0, *both)",
                     "Optimizer",
                 ),
-                Exchange("Muon(matrices, preset.muon_steps)", "Muon([], preset.muon_steps)", "Optimizer"),
+                Exchange(
+                    "[group.parameters for group in self.adam.groups] + [matrices]",
+                    "[group.parameters for group in self.adam.groups]",
+                    "Optimizer",
+                ),
+                Exchange(
+                    "Muon(matrices, preset.muon_steps, preset.muon_beta2, bool(preset.muon_equalize))",
+                    "Muon([], preset.muon_steps, preset.muon_beta2, bool(preset.muon_equalize))",
+                    "Optimizer",
+                ),
             ),
         ),
         weight=0.6,
