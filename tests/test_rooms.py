@@ -32,6 +32,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 GROUND = {
     "records",
     "errors",
+    "invoked",
     "codec",
     "text",
     "foreign",

@@ -17,7 +17,7 @@ from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
 from swarm.project.secrets import SECRETS, concealed
-from swarm.views.formatting import clean
+from swarm.views.formatting import clean, plural
 from swarm.views.plan_access import access_rows
 from swarm.views.plan_agents import agent_rows, knob_rows
 from swarm.views.trial import trial_json, trial_rows
@@ -192,6 +192,6 @@ def _limits(plan: Plan) -> str:
     config = plan.config
     parts = [
         f"{config.hours:g} h" if config.hours else "",
-        f"{config.max_experiments} experiments" if config.max_experiments else "",
+        plural(config.max_experiments, "experiment") if config.max_experiments else "",
     ]
     return ", ".join(filter(None, parts)) or "none: it runs until Ctrl-C (once drains, twice stops)"
