@@ -33,6 +33,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 GROUND = {
     "records",
     "errors",
+    "invoked",
     "codec",
     "text",
     "foreign",

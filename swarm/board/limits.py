@@ -12,6 +12,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.rows import ExperimentState, SwarmRow
 from swarm.ledger.swarms import measured_runs, usual_seconds
 from swarm.ledger.transaction import Transaction
+from swarm.text import plural
 
 PLATEAU = 150  # runs without a keep
 TIME_IS_UP = "time is up"
@@ -33,7 +34,7 @@ def limit(tx: Transaction, agents: int, drafting: bool = False) -> str:
         return TIME_IS_UP
     most = swarm.max_experiments
     if most is not None and experiments.begun(tx, *(DRAFTED if drafting else STARTED)) >= most:
-        return f"{most} experiments done"
+        return f"{plural(most, 'experiment')} done"
     return ""
 
 

@@ -23,6 +23,7 @@ from swarm.ledger.rows import ExperimentRow, RunRow, RunState
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.transaction import Transaction
 from swarm.records import Check, Failure, Outcome, Purpose, Run, Rung, Status, Verdict
+from swarm.text import plural
 
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
 INTERRUPTIONS = 10  # people may stop and resume a swarm; a training that always ends its own guard may not
@@ -273,7 +274,9 @@ def _baseline_runs(tx: Transaction) -> int:
 
 def settle_baseline(tx: Transaction, tested: ExperimentRow, done: int) -> Verdict:
     """The untouched code is known on this GPU, by so many runs of its own."""
-    reason = f"{done} runs of the untouched code" if done else "the untouched code, as another GPU measured it"
+    reason = "the untouched code, as another GPU measured it"
+    if done:
+        reason = f"{plural(done, 'run')} of the untouched code"
     verdict = Verdict(Status.KEEP, 0.0, None, done, reason, Outcome.BASELINE, Rung.KEPT)
     close(tx, tested, verdict)
     return verdict

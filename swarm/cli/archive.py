@@ -24,14 +24,14 @@ COLUMNS = 12  # other metrics of a file that are named at most
 
 
 def add_to(verbs: Any) -> None:
-    importing = add_verb(verbs, import_, json=True)
+    importing = add_verb(verbs, import_, json=True, examples=("results.tsv", "old.jsonl --metric val_loss"))
     importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv or autoresearch.jsonl files")
     importing.add_argument("--metric", metavar="NAME", help="the column to read (this project's own metric)")
-    exporting = add_verb(verbs, export, tag=True)
+    exporting = add_verb(verbs, export, tag=True, examples=("--format csv > swarm.csv", "--runs -o runs.parquet"))
     exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's extension, else tsv)")
     exporting.add_argument("--output", "-o", metavar="FILE", help="the file to write (stdout)")
     exporting.add_argument("--runs", action="store_true", help="one row per run, with seed and purpose")
-    pruning = add_verb(verbs, prune)
+    pruning = add_verb(verbs, prune, examples=("apr5", "apr5 --yes"))
     pruning.add_argument("name", metavar="TAG", help="the swarm to delete")
     pruning.add_argument("--yes", action="store_true", help="confirm the deletion")
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Any) -> None:
-    confirming = add_verb(verbs, confirm, tag=True, json=True)
+    confirming = add_verb(
+        verbs, confirm, tag=True, json=True, examples=("champion --against baseline", "gpu0-0007 --seeds 4")
+    )
     confirming.add_argument("what", metavar="ID", help="an experiment, its commit, or champion")
     confirming.add_argument("--seeds", type=int, default=8, help="fresh runs of each arm (%(default)s)")
     confirming.add_argument("--against", default="parent", help="parent, baseline, champion or an ID (%(default)s)")

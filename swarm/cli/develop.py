@@ -7,28 +7,29 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from swarm.cli.options import add_time, add_verb, root_of
+from swarm.cli.options import add_time, add_verb, root_of, swarm_root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 from swarm.project.durations import Unit
 
 
 def add_to(verbs: Any) -> None:
-    benching = add_verb(verbs, bench, json=True)
+    benching = add_verb(verbs, bench, json=True, examples=("--agents 1,2 --budget 4", "--startup"))
     benching.add_argument("--agents", default="1,2,4,8", help="numbers of agents to compare (%(default)s)")
     add_time(benching.add_argument, "--budget", default="4s", help="training time of a run (%(default)s)")
     add_time(benching.add_argument, "--think", default="0s", help="how long a researcher thinks (%(default)s)")
     benching.add_argument("--experiments", type=int, default=6, help="experiments per agent (%(default)s)")
     benching.add_argument("--overhead", action="store_true", help="instead: what sandbox and referee add to a run")
+    benching.add_argument("--startup", action="store_true", help="instead: how long verbs take to start and answer")
     _add_simulate(verbs)
-    injecting = add_verb(verbs, chaos, json=True)
+    injecting = add_verb(verbs, chaos, json=True, examples=("--faults 10 --seed 1", "--json"))
     injecting.add_argument("--faults", type=int, default=30, help="how many faults (%(default)s; about 6 s each)")
     injecting.add_argument("--seed", type=int, default=0, help="seed of the choice of faults (%(default)s)")
     injecting.add_argument("--agents", type=int, default=2, help="agents of the swarm (%(default)s)")
 
 
 def _add_simulate(verbs: Any) -> None:
-    parser = add_verb(verbs, simulate, json=True)
+    parser = add_verb(verbs, simulate, json=True, examples=("--quick", "--once --gpus 64"))
     add = parser.add_argument
     add("--quick", action="store_true", help="fewer and shorter swarms: the same figures in a minute, less exact")
     add("--once", action="store_true", help="one swarm only, shown in full; with --gpus 1000 as large as you like")
@@ -51,6 +52,8 @@ def bench(options: argparse.Namespace) -> int:
     """Measures experiments per hour and idle time on a synthetic problem."""
     if options.overhead:
         return _bench_overhead(options)
+    if options.startup:
+        return _bench_startup(options)
     from swarm.lab.bench.table import table
     from swarm.lab.bench.throughput import measure
 
@@ -67,6 +70,17 @@ def _bench_overhead(options: argparse.Namespace) -> int:
     from swarm.lab.bench.overhead import measure
 
     _print_flat(measure(root_of(options), options.budget), options.json)
+    return 0
+
+
+def _bench_startup(options: argparse.Namespace) -> int:
+    from swarm.lab.bench.startup import measure, startup_table
+
+    result = measure(swarm_root_of(options))
+    if options.json:
+        print_json(result)
+    else:
+        console().print(startup_table(result))
     return 0
 
 
@@ -93,7 +107,7 @@ def simulate(options: argparse.Namespace) -> int:
 
 
 def chaos(options: argparse.Namespace) -> int:
-    """Injects faults into a swarm of its own; checks that nothing is lost.
+    """Injects faults into a swarm of its own: nothing may be lost.
 
     The faults are killed processes, a full disk, cut connections, lost answers and more.
     """

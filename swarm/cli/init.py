@@ -16,6 +16,7 @@ from swarm.cli.answers import LISTED, SETTINGS, Answer, ask, guess, refuse, show
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import SwarmError, UsageError
+from swarm.invoked import program
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +31,7 @@ UNKNOWN = "(not known yet)"  # the metric, before it is asked for
 
 
 def add_to(verbs: Any) -> None:
-    parser = add_verb(verbs, init, json=True)
+    parser = add_verb(verbs, init, json=True, examples=("", "--example vision"))
     add = parser.add_argument
     add("--example", metavar="NAME", help="start from nothing: vision, function-speed, prompt or cpp")
     add("--yes", action="store_true", help="take the best guess for what is not clear, and say so")
@@ -73,7 +74,7 @@ def _start_in(options: argparse.Namespace) -> dict[str, Any]:
         raise problem
     if trial:
         _keep(root, trial)
-    print("next:  python -m swarm launch --dry-run     the plan\n       python -m swarm launch --hours 8")
+    print(f"next:  {program()} launch --dry-run     the plan\n       {program()} launch --hours 8")
     return {
         "project": {key: {"value": found.value, "origin": found.origin} for key, found in said.items()},
         "written": written,
@@ -218,7 +219,7 @@ def _start_from(options: argparse.Namespace) -> dict[str, Any]:
     else:
         found_repository(folder, files, f"The example {example}")
         print("made a git repository with them in one commit")
-    print("next:  python -m swarm launch --max-experiments 6")
+    print(f"next:  {program()} launch --max-experiments 6")
     return {"example": example, "written": [str(file) for file in files]}
 
 

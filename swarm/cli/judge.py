@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swarm.cli.options import add_verb
 from swarm.errors import UsageError
 from swarm.named_file import read_named
+from swarm.text import plural
 
 if TYPE_CHECKING:
     from swarm.history.earlier import Row
@@ -17,8 +19,9 @@ ENOUGH = 3  # numbers from which on a record can be judged
 
 
 def add_to(verbs: Any) -> None:
-    judging = verbs.add_parser("judge", description=(judge.__doc__ or "").strip())
-    judging.set_defaults(verb=judge)
+    judging = add_verb(
+        verbs, judge, json=True, repo=False, examples=("results.tsv", "results.tsv --sigma 0.001 --picture judged.png")
+    )
     judging.add_argument("file", metavar="RESULTS", help="results.tsv, autoresearch.jsonl or another tool's log")
     judging.add_argument("--metric", metavar="NAME", help="the column to judge (the only one there is)")
     judging.add_argument("--direction", metavar="lower|higher", help="which is better (known by the metric's name)")
@@ -26,7 +29,6 @@ def add_to(verbs: Any) -> None:
         "--sigma", type=float, metavar="NUMBER", help="how much one run of the same code differs from the next"
     )
     judging.add_argument("--picture", metavar="FILE", help="draw it as a PNG")
-    judging.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def judge(options: argparse.Namespace) -> int:
@@ -51,7 +53,8 @@ def judge(options: argparse.Namespace) -> int:
     chosen = ladder[len(ladder) // 2]
     scale = judged_record.scale_for(metric, direction, chosen)
     if options.picture:
-        title = f"{path.name}: {chosen.likely} of {len(chosen.keeps)} keeps stand out of a noise of {chosen.sigma:.2g}"
+        title = f"{path.name}: {chosen.likely} of {plural(len(chosen.keeps), 'keep')}"
+        title = f"{title} stand out of a noise of {chosen.sigma:.2g}"
         judged_record.draw(rows, chosen, scale, title, Path(options.picture))
     if options.json:
         judged = [judged_record.as_json(one, scale) for one in ladder]
@@ -93,7 +96,7 @@ def _read(path: Path, metric: str | None, direction: str | None) -> tuple[str, s
     recorded = _recorded(rows, 1.0 if better == "lower" else -1.0)
     if len(recorded) < ENOUGH:
         why = f"; line {aside[0].line}: {aside[0].reason}" if aside else ""
-        raise UsageError(f"{path} has {len(recorded)} rows with {metric}, too few to be judged{why}")
+        raise UsageError(f"{path} has {plural(len(recorded), 'row')} with {metric}, too few to be judged{why}")
     return metric, better, recorded
 
 

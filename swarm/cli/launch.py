@@ -17,6 +17,7 @@ from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import SwarmError, UsageError
+from swarm.invoked import program
 from swarm.project.flags import FORMER, flag
 
 if TYPE_CHECKING:
@@ -26,15 +27,16 @@ if TYPE_CHECKING:
     from swarm.project.settings import Config
 
 
+SETTINGS = """\
+Each flag is also a variable, as SWARM_MAX_USD, and a key in swarm.toml or
+[tool.swarm]. Times are written as 90s, 5m, 8h or 1h30m; a bare number is
+hours for --hours, else seconds."""
+
+
 def add_to(verbs: Any) -> None:
     """Flags without defaults and types: both are Config's, as variables and [tool.swarm] may say the same settings."""
-    parser = add_verb(verbs, launch, json=True)
-    parser.argument_default = argparse.SUPPRESS
-    parser.usage = "python -m swarm launch [FLAG ...]"
-    parser.epilog = (
-        "Each flag is also a variable, as SWARM_MAX_USD, and a key in swarm.toml or [tool.swarm]."
-        " Times are written as 90s, 5m, 8h or 1h30m; a bare number is hours for --hours, else seconds."
-    )
+    parser = add_verb(verbs, launch, json=True, examples=("--hours 8 --detach", "--device cpu --agents 2 --dry-run"))
+    _prepare(parser)
     add = parser.add_argument_group("what the swarm is called, and what it begins with").add_argument
     add("--tag", help="the swarm's name (today, such as nov20)")
     add("--from", dest="from_tag", metavar="TAG", help="start from what another swarm found")
@@ -43,7 +45,24 @@ def add_to(verbs: Any) -> None:
     add("--try", dest="trial", action="store_const", const="always", help="run the untouched code now; with --dry-run")
     add("--trial", metavar="WHEN", help="that run before a swarm: auto (where none is known), always, off (auto)")
     add("--detach", action="store_true", help="run without this terminal; come back with watch")
+    _add_settings(parser)
 
+    again = add_verb(verbs, resume, json=True, examples=("", "--tag apr5 --hours 2 --detach"))
+    _prepare(again)
+    again.add_argument("--tag", help="which swarm (the newest)")
+    again.add_argument("--dry-run", action="store_true", help="print the plan, touch nothing")
+    again.add_argument("--detach", action="store_true", help="run without this terminal; come back with watch")
+    _add_settings(again)
+
+
+def _prepare(parser: argparse.ArgumentParser) -> None:
+    parser.argument_default = argparse.SUPPRESS
+    parser.usage = f"{parser.prog} [FLAG ...]"
+    parser.epilog = f"{SETTINGS}\n\n{parser.epilog}"
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """What a launch and a swarm that goes on may both say."""
     add = parser.add_argument_group("when it ends").add_argument
     add("--hours", metavar="TIME", help="time limit, as 8h or 8; its end is kept for a closing wave")
     add("--max-experiments", metavar="N", help="stop after so many experiments")
@@ -119,14 +138,14 @@ def launch(options: argparse.Namespace) -> int:
     from swarm.cli.trial import tried
     from swarm.launch.plan import make_plan, researcher_options, with_policy
     from swarm.launch.trial_store import with_known_trial
-    from swarm.project.project import load_settings
+    from swarm.project.project import load_settings, settings_file
     from swarm.project.settings import read_config
     from swarm.researchers.auto import introduce
     from swarm.views.plan import describe, describe_settings
 
     root = root_of(options)
     flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory", "json")}
-    config, settings = read_config(flags, load_settings(root), os.environ)
+    config, settings = read_config(flags, load_settings(root), os.environ, settings_file(root))
     chosen = any(setting.name == "policy" and setting.origin != "default" for setting in settings)
     find_slots = _slot_finder(
         config.address or os.environ.get("RAY_ADDRESS"), sys.stderr if options.json else sys.stdout
@@ -144,9 +163,26 @@ def launch(options: argparse.Namespace) -> int:
     if config.detach:
         child, log = _detach(plan, flags)
         print(f"{plan.tag} runs on its own (pid {child}, log {log})")
-        print("see it:  python -m swarm watch     end it:  python -m swarm stop")
+        print(f"see it:  {program()} watch     end it:  {program()} stop")
         return 0
     return _run(plan, screen)
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Goes on with the newest swarm, after Ctrl-C, a crash or a reboot."""
+    from swarm.ledger.home import open_ledger
+    from swarm.ledger.swarms import newest_tag
+
+    if not getattr(options, "tag", None):
+        root = root_of(options)
+        with contextlib.closing(open_ledger(root)) as ledger:
+            tag = newest_tag(ledger)
+        if tag is None:
+            raise UsageError(f"no swarm was ever started in {root}: python -m swarm launch")
+        options.tag = tag
+        print(f"going on with {tag}", file=sys.stderr)
+    options.resume = True
+    return launch(options)
 
 
 def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str], SlotAssignment]:

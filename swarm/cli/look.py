@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 
 
 def add_to(verbs: Any) -> None:
-    watching = add_verb(verbs, watch, tag=True)
+    watching = add_verb(verbs, watch, tag=True, examples=("", "--svg leaderboard.svg"))
     watching.add_argument("--once", action="store_true", help="one frame, then exit")
     watching.add_argument("--svg", metavar="FILE", type=Path, help="one frame as a picture, for a README or a chat")
-    add_verb(verbs, status, tag=True, json=True)
-    showing = add_verb(verbs, show, tag=True, json=True)
-    showing.add_argument("what", metavar="ID", help="an experiment, its commit, champion, or an agent such as gpu0")
+    add_verb(verbs, status, tag=True, json=True, examples=("", "--tag apr5 --json"))
+    showing = add_verb(verbs, show, tag=True, json=True, examples=("gpu0-0007", "champion --patch > champion.patch"))
+    showing.add_argument(
+        "what", metavar="ID", help="an experiment, its commit, champion, baseline, or an agent such as gpu0"
+    )
     showing.add_argument("--patch", action="store_true", help="only the change, as a patch for git apply or git am")
     showing.add_argument("--transcript", action="store_true", help="the researcher's transcript, not the run's log")
     showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
-    reporting = add_verb(verbs, report, tag=True, json=True)
+    reporting = add_verb(verbs, report, tag=True, json=True, examples=("", "--gpu-usd-per-hour 2.50"))
     reporting.add_argument("--gpu-usd-per-hour", type=float, help="price of a GPU hour, for the report's cost")
-    add_verb(verbs, doctor, json=True)
+    add_verb(verbs, doctor, json=True, examples=("", "-C ../my-project"))
 
 
 def watch(options: argparse.Namespace) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import UsageError
+from swarm.invoked import program
 from swarm.project.durations import Unit, read_duration
 
 if TYPE_CHECKING:
@@ -16,14 +17,30 @@ if TYPE_CHECKING:
     from swarm.snapshot.records import ExperimentView, Snapshot
 
 
-def add_verb(verbs: Any, verb: Callable[..., int], tag: bool = False, json: bool = False) -> argparse.ArgumentParser:
-    """A subparser named and described after its function."""
+def add_verb(
+    verbs: Any,
+    verb: Callable[..., int],
+    tag: bool = False,
+    json: bool = False,
+    examples: Sequence[str] = (),
+    repo: bool = True,
+) -> argparse.ArgumentParser:
+    """A subparser named and described after its function; its help ends with `examples`: a verb's words, and after two
+    blanks what they do."""
     text = (verb.__doc__ or "").strip()
-    parser = verbs.add_parser(verb.__name__.strip("_"), description=text)
-    parser.set_defaults(verb=verb)
-    parser.add_argument(
-        "-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the folder that is researched (here)"
+    name = verb.__name__.strip("_")
+    lines = [f"  {program()} {name} {example}".rstrip() for example in examples]
+    parser = verbs.add_parser(
+        name,
+        description=text,
+        epilog="\n".join(["examples:", *lines]) if lines else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(verb=verb)
+    if repo:
+        parser.add_argument(
+            "-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the folder that is researched (here)"
+        )
     if tag:
         parser.add_argument("--tag", help="which swarm (the newest)")
     if json:
@@ -83,12 +100,14 @@ def reading(options: argparse.Namespace, tag: str | None = None) -> Iterator[tup
 
 
 def find(snapshot: Snapshot, what: str) -> ExperimentView:
-    """The experiment called `what`: an id, its end (gpu0-0007), a commit, or "champion"."""
+    """The experiment called `what`: an id, its end (gpu0-0007), a commit, "champion" or "baseline"."""
     if what == "champion":
         what = snapshot.champion or snapshot.trunk[-1].experiment
         if not what:
             raise UsageError(f"{snapshot.tag} has kept nothing yet: the baseline leads")
     for view in snapshot.experiments:
+        if what == "baseline" and view.baseline:
+            return view
         if what in (view.id, view.id.removeprefix(f"{snapshot.tag}-")) or (view.commit or "-").startswith(what):
             return view
     raise UsageError(f"{snapshot.tag} has no experiment {what}: see `python -m swarm status` for what there is")

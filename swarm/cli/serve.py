@@ -20,7 +20,7 @@ PORT = 8777
 
 
 def add_to(verbs: Any) -> None:
-    serving = add_verb(verbs, serve, tag=True)
+    serving = add_verb(verbs, serve, tag=True, examples=("", "--host 0.0.0.0 --port 8777"))
     serving.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0 for a free one ({PORT})")
     serving.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="listen here for other machines, with a token"

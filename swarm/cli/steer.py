@@ -12,14 +12,18 @@ from typing import Any
 from swarm.cli.options import add_verb, reading, swarm_root_of
 from swarm.cli.output import print_json
 from swarm.errors import UsageError
+from swarm.invoked import program
 
 
 def add_to(verbs: Any) -> None:
-    add_verb(verbs, tell, tag=True, json=True).add_argument("text", nargs="+", help="the note, as: try smaller batches")
-    stopping = add_verb(verbs, stop, tag=True, json=True)
+    telling = add_verb(
+        verbs, tell, tag=True, json=True, examples=("try smaller batches", "--tag apr5 look at the loader")
+    )
+    telling.add_argument("text", nargs="+", help="the note, as: try smaller batches")
+    stopping = add_verb(verbs, stop, tag=True, json=True, examples=("", "--now"))
     stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
     stopping.add_argument("--no-wait", action="store_true", help="return at once, before the swarm has ended")
-    attaching = add_verb(verbs, attach, tag=True, json=True)
+    attaching = add_verb(verbs, attach, tag=True, json=True, examples=("", "gpu0"))
     attaching.add_argument("agent", nargs="?", help="whose conversation to take over; none: windows on all")
 
 
@@ -55,7 +59,7 @@ def stop(options: argparse.Namespace) -> int:
         if snapshot.status not in ("running", "draining"):
             raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
         Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
-        how = "stopping" if options.now else "draining; `python -m swarm stop --now` ends it at once"
+        how = "stopping" if options.now else f"draining; `{program()} stop --now` ends it at once"
         if not options.json:
             print(f"{snapshot.tag}: {how}")
         while read().status in ("running", "draining") and not options.no_wait:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from swarm.judge import student
 from swarm.judge.confirm import around
 from swarm.judge.rounding import gain_over
 
@@ -52,11 +53,9 @@ def compare(candidate: Sequence[float], rival: Sequence[float]) -> Comparison:
 
 def _paired_t(gain: float, se: float, df: int) -> float:
     """As `scipy.stats.ttest_rel`, which has no answer where every pair differs by the same."""
-    from scipy.special import stdtr
-
     if se == 0:
         return float(gain == 0)
-    return float(2 * stdtr(df, -abs(gain) / se))
+    return 2 * student.cdf(df, -abs(gain) / se)
 
 
 def _wilcoxon(gains: Sequence[float]) -> float:

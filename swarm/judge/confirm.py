@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, variance
+from statistics import variance
 
+from swarm.judge import student
 from swarm.judge.noise import pooled
 from swarm.judge.rounding import gain_over
 
@@ -114,16 +115,10 @@ def _welch(candidate: Sequence[float], champion: Sequence[float]) -> tuple[float
 
 def _tail(gain: float, se: float, df: float) -> float:
     """The chance of such a gain, or a larger one, where there is none."""
-    from scipy.special import ndtr, stdtr  # heavy to import; confirmations are rare
-
     if se == 0:
         return 0.5 if gain == 0 else float(gain < 0)
-    return float(ndtr(-gain / se) if math.isinf(df) else stdtr(df, -gain / se))
+    return student.cdf(df, -gain / se)
 
 
 def _quantile(share: float, df: float) -> float:
-    if math.isinf(df):
-        return NormalDist().inv_cdf(share)
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, share))
+    return student.quantile(df, share)

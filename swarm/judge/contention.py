@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from swarm.judge import student
 from swarm.judge.noise import pooled
 
 USUAL = 0.01  # of the steps: what repeats of the same code may always be off
@@ -23,12 +24,10 @@ def bound(repeats: Iterable[Sequence[float]], others: int = 1) -> float:
     `repeats` are the steps of runs of the same code on the same GPU. Where a budget is counted in CPU time they
     scatter by more than a hundredth, and while there are few of them nobody knows how much is normal.
     """
-    from scipy.special import stdtrit  # heavy to import; most runs are repeats of nothing
-
     deviation, df = pooled([[math.log(steps) for steps in runs] for runs in repeats])
     if deviation is None:
         return math.inf
-    return max(USUAL, float(stdtrit(df, RARE)) * deviation * math.sqrt(1 + 1 / others))
+    return max(USUAL, student.quantile(df, RARE) * deviation * math.sqrt(1 + 1 / others))
 
 
 def slowed(steps: float, others: Sequence[float], allowed: float) -> bool:

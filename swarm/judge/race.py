@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
+from swarm.judge import student
 from swarm.judge.noise import pooled
 from swarm.judge.rounding import gain_over
 from swarm.records import Outcome, Rung, Status, Verdict
@@ -157,9 +158,7 @@ def _keep_z(evidence: _WeightedGain, rules: Rules) -> float:
 
 def _student(z: float, df: float) -> float:
     """The quantile of Student's t that is as rare as `z` is under the normal law."""
-    from scipy.special import stdtrit  # rare path: heavy to import, and the board judges without it otherwise
-
-    return float(stdtrit(df, NORMAL.cdf(z)))
+    return student.quantile(df, NORMAL.cdf(z))
 
 
 def _runs_needed(evidence: _WeightedGain, rules: Rules) -> int:

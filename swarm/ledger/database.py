@@ -15,8 +15,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-import psutil
-
 from swarm.codec import decode
 from swarm.errors import LedgerDamaged, UsageError
 from swarm.filelock import SHARED, take
@@ -311,6 +309,8 @@ def _keep_private(path: Path) -> None:
 
 def _journal_mode(path: Path) -> str:
     """WAL keeps readers and the writer out of each other's way; over a network file system it loses data."""
+    import psutil  # slow to import, and only a writer asks
+
     mounts = [p for p in psutil.disk_partitions(all=True) if path.absolute().is_relative_to(p.mountpoint)]
     kind = max(mounts, key=lambda p: len(p.mountpoint)).fstype if mounts else ""
     return "TRUNCATE" if kind.startswith(NETWORK_FILESYSTEMS) else "WAL"

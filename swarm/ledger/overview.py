@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from swarm.ledger.database import Ledger
 
 _SWARMS = """
-SELECT tag, key, device, budget, status, direction,
+SELECT tag, key, device, budget, status, metric, direction, started, ended,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged') AS experiments,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep'
         AND e.quarantine = '' AND e.restores IS NULL) AS kept,
@@ -26,8 +26,11 @@ class SwarmInShort:
     key: str
     device: str
     budget: float
-    status: str
+    status: str  # as it is stored: who leads a swarm is seen elsewhere
+    metric: str
     direction: str
+    started: float  # unix seconds
+    ended: float | None
     experiments: int
     kept: int
     baseline: float | None

@@ -167,6 +167,11 @@ def _table(path: Path) -> dict[str, Any]:
     return table
 
 
+def project_keys() -> set[str]:
+    """The keys of a project, whether or not they are given."""
+    return set(_hints())
+
+
 def _hints() -> dict[str, Any]:
     """The keys that a person may give, with their types."""
     return {

@@ -16,6 +16,7 @@ from swarm.errors import UsageError
 from swarm.judge.decide import DEFAULT, read_policy
 from swarm.project.durations import Hours, Seconds, write_duration
 from swarm.project.flags import flag
+from swarm.project.project import project_keys
 from swarm.project.researcher_options import SHORTHANDS, read_options
 from swarm.project.values import read_value, unit_of
 from swarm.text import one_line, printable
@@ -137,17 +138,19 @@ def renamed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_config(
-    flags: Mapping[str, Any], table: Mapping[str, Any], environ: Mapping[str, str]
+    flags: Mapping[str, Any], table: Mapping[str, Any], environ: Mapping[str, str], file: str = ""
 ) -> tuple[Config, tuple[Setting, ...]]:
-    """The checked Config and the origin of each value. `flags` holds only what was typed; `table` is [tool.swarm]."""
+    """The checked Config and the origin of each value. `flags` holds only what was typed; `table` is that of `file`,
+    which is blamed for what is wrong in it."""
     accepted = {*FIELDS, *SHORTHANDS}
+    said = file if file and not file.endswith("pyproject.toml") else " ".join(filter(None, (file, "[tool.swarm]")))
     for key in sorted(table.keys() - accepted):
-        raise _unknown("[tool.swarm] says", key, accepted)
+        raise _unknown(f"{said} says", key, accepted | project_keys())
     known = {variable(name) for name in accepted} | NO_SETTINGS.keys()
     for key in sorted(name for name in environ if name.startswith("SWARM_") and name not in known):
         raise _unknown("the environment has", key, known)
     places: tuple[tuple[Mapping[str, Any], Callable[[str], str]], ...] = (  # the nearest to the user last
-        (table, lambda name: f"[tool.swarm] {name}"),
+        (table, lambda name: f"{said} {name}"),
         ({name: environ[variable(name)] for name in accepted if variable(name) in environ}, variable),
         (flags, flag),
     )

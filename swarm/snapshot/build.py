@@ -26,6 +26,7 @@ from swarm.ledger.trunk import leader, standing, steps
 from swarm.records import Failure, Purpose, Rung, Status
 from swarm.snapshot.comparable import comparable_swarms, opened
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
+from swarm.text import plural
 
 CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title", "hidden"}
 
@@ -111,7 +112,7 @@ class Picture:
         hours = (swarm.deadline - swarm.started) / 3600 if swarm.deadline else None
         hours = hours and swarm.settings.get("hours", hours)  # a resumed swarm has another deadline
         experiments = swarm.max_experiments
-        parts = [f"{hours:.3g} h" if hours else "", f"{experiments} experiments" if experiments else ""]
+        parts = [f"{hours:.3g} h" if hours else "", plural(experiments, "experiment") if experiments else ""]
         return ", ".join(part for part in parts if part) or "until you stop it"
 
     def saturated(self) -> bool:

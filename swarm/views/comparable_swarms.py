@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from swarm.invoked import program
 from swarm.snapshot.records import Snapshot, SwarmView
 from swarm.wording.formatting import Scale, clean, plural
 from swarm.wording.markdown import escape, table
@@ -22,9 +23,7 @@ def unranked_line(snapshot: Snapshot) -> str:
     if not others:
         return ""
     why = ", ".join(sorted({name for swarm in others for name in swarm.differs}))
-    return (
-        f"{plural(len(others), 'other swarm')} not ranked with this one (different {why}): see `python -m swarm status`"
-    )
+    return f"{plural(len(others), 'other swarm')} not ranked with this one (different {why}): see `{program()} ls`"
 
 
 def render_swarms(snapshot: Snapshot) -> RenderableType:

@@ -1,20 +1,39 @@
-"""A swarm as a data frame for other tools: one row per experiment, or one per run."""
+"""A swarm as a table for other tools: one row per experiment, or one per run. Only Parquet needs pandas, which is slow
+to import."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swarm.snapshot.records import ExperimentView, RunView, Snapshot
+from swarm.views.strict_json import strict_json
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_TIMES = ("created", "judged", "started")
+_TIMES = frozenset(("created", "judged", "started"))
 
 
-def experiments(snapshot: Snapshot) -> DataFrame:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under their columns; None where something is not known, times as unix seconds."""
+
+    columns: Sequence[str]
+    rows: Sequence[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def experiments(snapshot: Snapshot) -> Table:
     """Every judged experiment, oldest first. The first columns are those of autoresearch's results.tsv.
 
     `gain` is over its parent and `low` to `high` its 95% interval, in units of the metric, above 0 where it is better;
@@ -22,27 +41,27 @@ def experiments(snapshot: Snapshot) -> DataFrame:
     """
     judged = [view for view in snapshot.experiments if view.status]
     rows = [_row(view, snapshot.metric) for view in judged]
-    return _frame(rows, list(_row(ExperimentView("", "", "", "", "", None, ""), snapshot.metric)))
+    return Table(list(_row(ExperimentView("", "", "", "", "", None, ""), snapshot.metric)), rows)
 
 
-def runs(snapshot: Snapshot) -> DataFrame:
+def runs(snapshot: Snapshot) -> Table:
     """Every run that was started, oldest first; `sha` and `parent` are commits where there are any."""
     rows = [dataclasses.asdict(run) for run in snapshot.runs]
-    return _frame(rows, [field.name for field in dataclasses.fields(RunView)])
+    return Table([field.name for field in dataclasses.fields(RunView)], rows)
 
 
-def write(frame: DataFrame, format: str, target: Path | None) -> str:
+def write(table: Table, format: str, target: Path | None) -> str:
     """The table as tsv, csv, json or parquet: into the file `target`, or, where that is None, as the answer."""
     match format:
         case "parquet":
             if target is None:
                 raise ValueError("parquet is no text")
-            frame.to_parquet(target, index=False)
+            _frame(table).to_parquet(target, index=False)
             return ""
         case "json":
-            text = (frame.to_json(orient="records", date_format="iso", double_precision=15, indent=2) or "") + "\n"
+            text = json.dumps(_plain(table), indent=2, allow_nan=False) + "\n"
         case _:
-            text = frame.to_csv(sep="\t" if format == "tsv" else ",", index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+            text = _separated(table, "\t" if format == "tsv" else ",")
     if target is not None:
         target.write_text(text, encoding="utf-8")
         return ""
@@ -62,10 +81,36 @@ def _row(view: ExperimentView, metric: str) -> dict[str, object]:
     return first | {"experiment": fields.pop("id")} | fields
 
 
-def _frame(rows: list[dict[str, object]], columns: list[str]) -> DataFrame:
+def _separated(table: Table, separator: str) -> str:
+    written = io.StringIO()
+    writer = csv.DictWriter(written, table.columns, delimiter=separator, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_plain(table))  # None is an empty cell
+    return written.getvalue()
+
+
+def _plain(table: Table) -> list[dict[str, Any]]:
+    """The rows as texts, numbers and None; times as people and other tools read them."""
+    return [
+        {name: _time(row[name]) if name in _TIMES else strict_json(row[name]) for name in table.columns}
+        for row in table.rows
+    ]
+
+
+def _time(at: float | None) -> str | None:
+    """A unix time in ISO 8601, UTC; None for one that no calendar has."""
+    if at is None:
+        return None
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _frame(table: Table) -> DataFrame:
     from pandas import DataFrame, to_datetime
 
-    frame = DataFrame(rows, columns=columns).convert_dtypes()
-    for name in set(_TIMES) & set(columns):
+    frame = DataFrame(table.rows, columns=list(table.columns)).convert_dtypes()
+    for name in _TIMES & set(table.columns):
         frame[name] = to_datetime(frame[name].astype("Float64"), unit="s", errors="coerce")
     return frame

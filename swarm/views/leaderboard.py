@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.live import Live
 from rich.text import Text
 
+from swarm.invoked import program
 from swarm.snapshot.records import Snapshot
 from swarm.views.comparable_swarms import unranked_line
 from swarm.views.event_lines import print_events
@@ -81,9 +82,9 @@ class Leaderboard:
     def _ending(self) -> str:
         snapshot = self.snapshot
         if snapshot.ended is not None:
-            return f"python -m swarm report --tag {clean(snapshot.tag)}"
+            return f"{program()} report --tag {clean(snapshot.tag)}"
         if snapshot.status == "interrupted":
-            return f"nobody leads it any more: python -m swarm launch --tag {clean(snapshot.tag)} --resume"
+            return f"nobody leads it any more: {program()} launch --tag {clean(snapshot.tag)} --resume"
         if snapshot.status == "draining":
             busy = [agent for agent in snapshot.agents if agent.state in ("training", "measuring")]
             longest = max((agent.budget - agent.seconds for agent in busy), default=0.0)

@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.execution.slot import UNTOUCHED, limits_for
+from swarm.execution import sandbox
+from swarm.execution.slot import UNTOUCHED, Slot, limits_for
 from swarm.judge.decide import read_policy
 from swarm.launch.data import named
 from swarm.launch.plan import no_trial
@@ -19,27 +20,58 @@ from swarm.project.environment import interpreter, own_environment
 from swarm.project.secrets import SECRETS, concealed
 from swarm.views.plan_access import access_rows
 from swarm.views.plan_agents import agent_rows, knob_rows
+from swarm.views.strict_json import strict_json
 from swarm.views.trial import trial_json, trial_rows
-from swarm.wording.formatting import clean
+from swarm.wording.formatting import clean, plural
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan
     from swarm.project.settings import Setting
 
+_OF_THE_PROJECT = (
+    *("command", "referee", "editable", "fixed", "program", "guards", "checks", "include", "readable", "pass_env"),
+    *("network", "origins"),
+)
 _NAMES = 10  # cells, at least, for the names of rows, so that tables below each other are aligned
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
-    """The plan as one JSON object: its lines as people read them, the agents with their researchers, what is missing,
-    and the values of the trial run, where there was one."""
+    """The plan as values for programs (swarm/cli/shapes.py tells their shape)."""
+    config, project = plan.config, plan.project
+    why_not = "it is switched off" if config.sandbox == "off" else sandbox.missing()
     return {
         "tag": plan.tag,
-        "researchers": dict(plan.researchers),
+        "resumes": config.resume,
+        "root": str(plan.root),
         "folder": str(plan.folder),
-        "plan": _rows(plan),
+        "base_commit": plan.base_commit,
+        "metric": project.metric,
+        "direction": project.direction,
+        "audited": bool(project.referee),
+        **{name: strict_json(getattr(project, name)) for name in _OF_THE_PROJECT},
+        "budget_seconds": plan.budget,
+        "timeout_seconds": project.timeout,
+        "policy": config.policy,
+        "limits": {name: getattr(config, name) for name in ("hours", "max_experiments", "max_usd", "max_tokens")},
+        "device": plan.device,
+        "agents": [_agent_json(agent, slot, plan.researchers.get(agent, "")) for agent, slot in plan.slots.items()],
+        "researchers": dict(plan.researchers),
+        "sandbox": {"asked": config.sandbox, "used": None if why_not else sandbox.name(), "why_not": why_not or None},
         "missing": list(plan.missing),
         "demonstration": plan.demonstration,
         "trial": trial_json(plan.trial) if plan.trial else None,
+    }
+
+
+def _agent_json(agent: str, slot: Slot, researcher: str) -> dict[str, object]:
+    return {
+        "agent": agent,
+        "researcher": researcher,
+        "device": slot.device,
+        "index": slot.index,
+        "cores": list(slot.cores),
+        "threads": slot.threads,
+        "memory_mb": slot.memory,
     }
 
 
@@ -192,6 +224,6 @@ def _limits(plan: Plan) -> str:
     config = plan.config
     parts = [
         f"{config.hours:g} h" if config.hours else "",
-        f"{config.max_experiments} experiments" if config.max_experiments else "",
+        plural(config.max_experiments, "experiment") if config.max_experiments else "",
     ]
     return ", ".join(filter(None, parts)) or "none: it runs until Ctrl-C (once drains, twice stops)"

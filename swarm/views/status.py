@@ -42,7 +42,7 @@ def render_status(snapshot: Snapshot) -> RenderableType:
     return _Status(snapshot)
 
 
-_COPIED = (
+COPIED = (
     *("tag", "status", "started", "now", "ended", "deadline", "limits", "folder", "branch", "policy", "researcher"),
     *("device", "budget", "metric", "direction", "baseline", "sigma", "best", "champion", "train_share", "gpu_hours"),
     *("spent_usd", "reserved_usd", "spend_limit_usd", "tokens", "token_limit", "cache_share", "warnings", "saturated"),
@@ -63,7 +63,7 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
     newest = snapshot.trunk[-1] if len(snapshot.trunk) > 1 else None
     return strict_json(
         {
-            **{name: getattr(snapshot, name) for name in _COPIED},
+            **{name: getattr(snapshot, name) for name in COPIED},
             **counts,
             "failures": failures(snapshot),
             "agents": len(snapshot.agents),

@@ -18,6 +18,7 @@ from rich.segment import Segment
 
 from swarm.snapshot.records import Snapshot
 from swarm.text import moment
+from swarm.text import plural as plural
 
 UNKNOWN = "–"
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -109,6 +110,11 @@ class Scale:
             decimals = max(decimals, min(9, 1 - math.floor(math.log10(min(exact)))))
         return Scale(clean(snapshot.metric), snapshot.direction, decimals)
 
+    @staticmethod
+    def for_value(metric: str, direction: str, typical: float | None) -> Scale:
+        """The scale of a metric of which only one value is known."""
+        return Scale(metric, direction, _decimals(typical))
+
     def value(self, value: float | None) -> str:
         return UNKNOWN if value is None or not math.isfinite(value) else f"{value:z.{self.decimals}f}"
 
@@ -159,10 +165,6 @@ def machine_hours(snapshot: Snapshot) -> str:
 
 def dollars(value: float | None) -> str:
     return UNKNOWN if value is None else f"${value:,.2f}"
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def duration(seconds: float | None) -> str:

@@ -75,7 +75,7 @@ def _fruitful(experiments: list[ExperimentView]) -> Iterator[str]:
     rates = {c: kept[c] / n for c, n in tried.items() if n >= _SAMPLE and kept[c]}
     if rates:
         best = max(rates, key=lambda category: rates[category])
-        yield f"Dig on in {escape(best)}: {kept[best]} of {tried[best]} experiments were kept, the best rate of all."
+        yield f"Dig on in {escape(best)}: {kept[best]} of {plural(tried[best], 'experiment')} kept: the best rate."
 
 
 def _drought(experiments: list[ExperimentView]) -> Iterator[str]:

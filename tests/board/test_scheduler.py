@@ -562,7 +562,7 @@ def test_the_closing_wave_measures_champion_and_baseline_alike_and_crowns(night:
     champion = night.keep("gpu0", 0, 0.99)
     night.swarm(max_experiments=1)
     ended = drive_with_truth(night, ["gpu0", "gpu1"])
-    assert set(ended.values()) == {"1 experiments done"}
+    assert set(ended.values()) == {"1 experiment done"}
     closing = night.runs("purpose = 'closing'")
     by_source = {source: sum(run["source"] == source for run in closing) for source in {r["source"] for r in closing}}
     assert set(by_source.values()) == {4} and len(by_source) == 2

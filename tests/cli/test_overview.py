@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 
@@ -19,9 +20,7 @@ def test_every_verb_is_listed_once_in_a_line_that_fits(capsys: pytest.CaptureFix
     overview = capsys.readouterr().out
     assert max(map(len, overview.splitlines())) <= 80
     listed = re.findall(r"(?m)^  ([a-z]+) +[A-Z].*\.$", overview)
-    with pytest.raises(SystemExit, match="2"):
-        cli.main(["no-such-verb"])
-    known = re.findall(r"'([a-z]+)'", capsys.readouterr().err.partition("choose from")[2])
+    known = list(cli.parser().verbs)
     assert sorted(listed) == sorted(known) and len(known) > 10
 
 
@@ -31,7 +30,20 @@ def test_each_verb_explains_itself_and_its_flags(capsys: pytest.CaptureFixture[s
             cli.main([name, "--help"])
         text = capsys.readouterr().out
         assert text.startswith(f"usage: python -m swarm {name} ")
-        assert ("--repo FOLDER" in text) == (name != "judge"), "which needs no repository"
+        assert ("--repo FOLDER" in text) == (name not in ("judge", "completion")), "which need no repository"
+
+
+def test_each_verbs_help_ends_with_two_examples_that_it_understands(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = cli.parser()
+    for name, verb in parser.verbs.items():
+        with pytest.raises(SystemExit, match="0"):
+            cli.main([name, "--help"])
+        shown = capsys.readouterr().out.rpartition("examples:\n")[2].splitlines()
+        assert len(shown) == 2 and shown[0] != shown[1], f"{name}: add_verb(..., examples=(one, another))"
+        for line in shown:
+            command = re.split(r" [>|] ", line.strip())[0]
+            words = shlex.split(command.removeprefix("python -m swarm "))
+            assert parser.parse_args(words).verb is verb.get_default("verb") and len(line) <= 80, line
 
 
 def test_the_help_of_launch_names_every_researcher_and_every_keep_rule(capsys: pytest.CaptureFixture[str]) -> None:

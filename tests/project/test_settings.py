@@ -23,6 +23,17 @@ def read(flags: dict[str, Any] | None = None, table: dict[str, Any] | None = Non
     return read_config(flags or {}, table or {}, environ)[0]
 
 
+def test_a_bad_key_is_blamed_on_the_file_it_stands_in() -> None:
+    """With the key of a launch or of a project that was meant."""
+    for table, file, said in (
+        ({"metrc": "loss"}, "swarm.toml", r"swarm\.toml says metrc, .*did you mean metric\?"),
+        ({"hurs": 8}, "pyproject.toml", r"pyproject\.toml \[tool\.swarm\] says hurs, .*did you mean hours\?"),
+        ({"agents": "two"}, "swarm.toml", r"swarm\.toml agents must be a whole number"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            read_config({}, table, {}, file)
+
+
 def test_what_is_nearer_to_the_user_wins_and_says_so() -> None:
     table = {"hours": 8, "researcher_seed": 1, "max_experiments": 5}
     environ = {"SWARM_RESEARCHER_SEED": "2", "SWARM_MAX_EXPERIMENTS": "6", "PATH": "/bin"}

@@ -75,7 +75,7 @@ def test_it_tells_where_each_setting_comes_from(
     code = cli.main(["launch", "-C", str(root), *flags])
     shown = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in _lines_of_settings(capsys)}
     assert code == 0 and shown["hours"] == "8h (SWARM_HOURS)"
-    assert shown["think_limit"] == "1m30s ([tool.swarm])"
+    assert shown["think_limit"] == "1m30s (swarm.toml)"
     assert shown["wait"] == "1m (--wait)" and not {"max_usd", "push"} & {*shown}
     assert {"max_usd", "push"} <= {*" ".join(shown.values()).replace(",", " ").split()}  # of the row `by default`
     assert shown["option.model"] == "m (SWARM_MODEL)"

@@ -1,0 +1,347 @@
+"""The shape of what each verb prints with --json. docs/json.md is made from it, and tests hold real output against it.
+
+A new verb with --json gets a class here and a line in SHAPES; then `python -m swarm.cli.json_docs > docs/json.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from swarm.judge.closing import Headline
+from swarm.launch.trial import EditableFile, GuardReading, Repeat
+from swarm.ledger.overview import SwarmInShort
+from swarm.snapshot.records import (
+    AgentView,
+    ConfirmationView,
+    ExperimentView,
+    RunView,
+    Snapshot,
+    SwarmView,
+    TrunkView,
+)
+from swarm.views.status import COPIED as STATUS_COPIES
+
+
+class Launched(TypedDict):
+    """`launch --detach --json` and `resume --detach --json`: a swarm that runs on its own."""
+
+    tag: str
+    pid: int  # of the process that leads it
+    log: str  # the file that it writes to
+
+
+class Limits(TypedDict):
+    """What ends a swarm; null where nothing was said."""
+
+    hours: float | None
+    max_experiments: int | None
+    max_usd: float | None  # for models, all agents together
+    max_tokens: int | None
+
+
+class PlannedAgent(TypedDict):
+    """One agent of a plan, and where it works."""
+
+    agent: str
+    researcher: str
+    device: str  # cpu, cuda, mps, sim
+    index: int
+    cores: list[int]  # all where empty
+    threads: int
+    memory_mb: float | None  # its share of the host's; no limit where null
+
+
+class SandboxPlan(TypedDict):
+    """What keeps edited code from the rest of the machine."""
+
+    asked: str  # auto, require, off
+    used: str | None  # bubblewrap or landlock; null where edited code has your rights
+    why_not: str | None  # for people
+
+
+class TrialSeconds(TypedDict):
+    """How long the trial run took, in seconds."""
+
+    whole: float
+    to_first_heartbeat: float | None
+    training: float | None
+    referee: float | None
+
+
+class TrialTold(TypedDict):
+    """What the trial run of the untouched code showed."""
+
+    metric: float | None
+    found: dict[str, float | str | None]  # every name that it printed with its newest value
+    seconds: TrialSeconds
+    guards: list[GuardReading]
+    checks: bool | None  # whether the project's checks ended well; null where there are none
+    editable: list[EditableFile]
+    repeats: list[Repeat]  # what more runs gave
+    repeatability: str  # exact, seeded, noisy, unsure, unknown
+    seed: int
+    started: float  # unix seconds
+    log: str
+
+
+class PlanTold(TypedDict):
+    """`launch --dry-run --json` and `resume --dry-run --json`: the plan, as values. Nothing was started."""
+
+    tag: str
+    resumes: bool
+    root: str  # the project's folder
+    folder: str  # where the swarm's files will be
+    base_commit: str  # full sha of the code that all ideas start from
+    metric: str
+    direction: str  # lower or higher
+    audited: bool  # whether a referee measures the metric, and not edited code itself
+    command: list[str]  # {python} stands for the project's interpreter
+    referee: list[str]
+    editable: list[str]
+    fixed: list[str]
+    program: str  # the file that tells researchers of the problem
+    guards: dict[str, str]
+    checks: list[str]
+    include: list[str]
+    readable: list[str]
+    pass_env: list[str]
+    network: bool
+    origins: dict[str, str]  # of each key that the settings do not give: where it was found
+    budget_seconds: float  # of training per run
+    timeout_seconds: float | None  # of a whole run; null: it follows from the untouched code
+    policy: str
+    limits: Limits
+    device: str
+    agents: list[PlannedAgent]
+    researchers: dict[str, str]  # by agent
+    sandbox: SandboxPlan
+    missing: list[str]  # what must be done before a launch, for people; empty where nothing
+    demonstration: str  # why edited code could read what it is measured on; empty where it cannot
+    trial: TrialTold | None
+
+
+class StatusMore(TypedDict):
+    """`status --json`: where a swarm stands."""
+
+    keep: int
+    discard: int
+    crash: int
+    invalid: int
+    duplicate: int
+    failures: dict[str, int]  # runs without a number, by kind
+    agents: int
+    experiments: int  # with a verdict, without the baseline
+    hidden_split: bool
+    hidden: Headline | None  # the closing runs on the hidden split
+    best_gain: float | None
+    best_interval: list[float | None] | None  # 95%
+    agent_list: list[AgentView]
+    experiment_list: list[ExperimentView]
+    trunk: list[TrunkView]
+    confirmations: list[ConfirmationView]
+    runs: list[RunView]
+    nights: list[ComparableSwarm]
+    notes: list[Note]  # what people told
+
+
+class ComparableSwarm(TypedDict):
+    """A swarm of the repository beside the one that was asked about."""
+
+    comparable: bool  # whether the two may be ranked
+
+
+class Note(TypedDict):
+    """What somebody told the researchers."""
+
+    at: float
+    text: str
+
+
+class Shown(TypedDict):
+    """`show ID --json`: one experiment."""
+
+    verdict: str  # for people
+    confirmations: list[ConfirmationView]
+    runs: list[RunView]
+    patch: str
+    clock: dict[str, float | str] | None  # seconds before, while and after its clock, and what counted them
+    parents_clock: dict[str, float | str] | None
+
+
+class Reported(TypedDict):
+    """`report --json`: the files that were written."""
+
+    tag: str
+    headline: str  # for people
+    report: str
+    picture: str
+
+
+class Finding(TypedDict):
+    """`doctor --json`: a list of these."""
+
+    name: str
+    ok: bool | None  # null: worth knowing, and no fault
+    told: str
+    remedy: str
+
+
+class Told(TypedDict):
+    """`tell --json`."""
+
+    tag: str
+    told: str
+
+
+class Stopped(TypedDict):
+    """`stop --json`, once the swarm has ended; with --no-wait at once."""
+
+    tag: str
+    status: str
+
+
+class Attached(TypedDict):
+    """`attach --json`: the tmux session that was opened."""
+
+    session: str
+    windows: list[str]
+
+
+class Compared(TypedDict):
+    """`confirm ID --json`. The interval is the 95% one of the gain, p-values are two-sided."""
+
+    experiment: str
+    against: str
+    metric: str
+    direction: str
+    budget: float
+    n: int  # runs of each arm
+    mean: float
+    std: float
+    rival_mean: float
+    rival_std: float
+    gain: float
+    low: float
+    high: float
+    t_p: float
+    wilcoxon_p: float
+    outcome: str  # better, worse, inconclusive
+    verdict: str  # for people
+
+
+class Keep(TypedDict):
+    """One keep of a judged record."""
+
+    line: int
+    description: str
+    value: float
+    claimed: float
+    gain: float
+    low: float
+    high: float
+    real: float  # the chance that it is a gain
+
+
+class Judged(TypedDict):
+    """A record, judged under one noise."""
+
+    sigma: float
+    experiments: int
+    keeps: list[Keep]
+    likely: int  # keeps that are more likely than not real
+    expected: float  # real gains among the keeps
+    recorded: float
+    level: float  # where the last state truly is
+    low: float
+    high: float
+    overstated: float | None
+
+
+class JudgedRecords(TypedDict):
+    """`judge --json`: one judgement, or one for each noise that may be."""
+
+    file: str
+    metric: str
+    direction: str
+    judged: list[Judged]
+
+
+class AsideTold(TypedDict):
+    """A line that was not understood with certainty."""
+
+    line: int
+    text: str
+    reason: str
+
+
+class Imported(TypedDict):
+    """`import --json`: a list of these, one for each file."""
+
+    file: str
+    imported: int
+    known: int  # already
+    aside: list[AsideTold]
+
+
+class Answer(TypedDict):
+    """A key of a project that `init` settled."""
+
+    value: Any
+    origin: str
+
+
+class TriedRun(TypedDict):
+    """The run that `init` made."""
+
+    seconds: float
+    printed: dict[str, float | str | None]
+
+
+class Begun(TypedDict):
+    """`init --json`."""
+
+    project: dict[str, Answer]
+    written: list[str]  # files
+    run: TriedRun | None
+
+
+class VerbStart(TypedDict):
+    """How long one verb takes to start and answer."""
+
+    ratio: float  # to `python -c pass`
+    seconds: float
+    aim: float
+
+
+class Startup(TypedDict):
+    """`bench --startup --json`."""
+
+    bare_seconds: float
+    verbs: dict[str, VerbStart]
+
+
+ALSO: Mapping[Any, tuple[Any, Sequence[str] | None]] = {  # what has the fields of a record too, all or these
+    StatusMore: (Snapshot, STATUS_COPIES),
+    Shown: (ExperimentView, None),
+    ComparableSwarm: (SwarmView, None),
+}
+SHAPES: Mapping[str, tuple[Any, ...]] = {  # what each verb may print
+    "init": (Begun,),
+    "launch": (PlanTold, Launched),
+    "resume": (PlanTold, Launched),
+    "ls": (list[SwarmInShort],),
+    "status": (StatusMore,),
+    "show": (Shown,),
+    "report": (Reported,),
+    "tell": (Told,),
+    "stop": (Stopped,),
+    "doctor": (list[Finding],),
+    "attach": (Attached,),
+    "confirm": (Compared,),
+    "judge": (JudgedRecords,),
+    "import": (list[Imported],),
+    "bench": (Startup, dict[str, Any]),
+    "simulate": (dict[str, Any],),
+    "chaos": (dict[str, Any],),
+}
