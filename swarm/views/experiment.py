@@ -14,7 +14,7 @@ from swarm.snapshot.records import ConfirmationView, ExperimentView, RunView, Sn
 from swarm.views.audit_marks import audit_text, is_unaudited, is_unsandboxed
 from swarm.views.columns import Column, fitting_table
 from swarm.views.confirmation_results import confirmation_sentence, confirmations_of
-from swarm.views.formatting import Portable, Scale, clean, clean_block, clock, quantity
+from swarm.views.formatting import Portable, Scale, clean, clean_block, clock, plural, quantity
 from swarm.views.strict_json import strict_json
 from swarm.views.tables import RUNG_STYLES, STATUS_STYLES
 from swarm.views.verdict_text import verdict_text
@@ -74,8 +74,12 @@ def _commits(view: ExperimentView) -> str:
 
 def _figures(view: ExperimentView, scale: Scale) -> Text:
     line = Text.assemble(f"{scale.metric} ", (scale.value(view.value), "bold"))
+    if view.value is not None:
+        line.append(f" (mean of {plural(view.value_n, 'fresh run' if view.fresh else 'run')})", "dim")
     if not view.baseline:
         line.append(f"  {scale.interval(view.gain, view.low, view.high)} against its parent")
+        if view.plain_gain is not None and scale.change(view.plain_gain) != scale.change(view.gain):
+            line.append(f", as judged; the runs as measured differ by {scale.change(view.plain_gain)}")
     line.append(f" ({scale.direction} is better, ± is a 95% interval)  peak memory {_memory(view)}", "dim")
     line.append_text(_trust(view))
     return line
@@ -103,6 +107,7 @@ class _Runs:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         scale = self.scale
+        corrected = any(scale.differs(run.corrected, run.metric) for run in self.runs)
         columns: list[Column[RunView]] = [
             Column("run", lambda r: Text(clean(r.id) + (f" (attempt {r.attempt})" if r.attempt > 1 else "")), 0),
             Column("started", lambda r: Text(clock(r.started, seconds=True)), 8),
@@ -110,6 +115,7 @@ class _Runs:
             Column("agent", lambda r: Text(clean(r.agent)), 9),
             Column("seed", lambda r: Text(str(r.seed)), 5, right=True),
             Column(scale.metric, lambda r: Text(scale.value(r.metric)), 1, right=True),
+            *([Column("corrected", lambda r: Text(scale.value(r.corrected)), 4, right=True)] if corrected else []),
             Column("seconds", lambda r: Text(quantity(r.seconds, "", 1)), 7, right=True),
             Column("hidden split", lambda r: Text(scale.value(r.hidden)), 4, right=True, optional=True),
             Column("outcome", lambda r: Text(clean(r.failure or r.state), "red" if r.failure else ""), 2),

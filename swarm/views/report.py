@@ -128,6 +128,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
 
     scale, experiments = Scale.of(snapshot), {e.id: e for e in snapshot.experiments}
     rows, details = [], []
+    corrected = any(scale.differs(step.corrected, step.value) for step in snapshot.trunk)
     for step in snapshot.trunk:
         view = experiments.get(step.experiment)
         if step.position == 0 or view is None or view.quarantine:
@@ -135,9 +136,11 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
         rows.append(
             {
                 "step": step.position,
-                "on its parent": scale.interval(view.gain, view.low, view.high),
-                "n": view.n,
+                scale.metric: scale.value(step.value),
+                "mean of": plural(step.n, "fresh run" if step.fresh else "run"),
                 "from the baseline": scale.interval(step.gain, step.low, step.high),
+                **({"corrected": scale.value(step.corrected)} if corrected else {}),
+                "on its parent, as judged": scale.interval(view.gain, view.low, view.high),
                 "rung": view.rung,
                 "trust": audit_text(view.audited, view.sandboxed),
                 "commit": code(view.commit[:7]) if view.commit else UNKNOWN,
