@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarm.board.verdicts import close
+from swarm.judge.confirm import around
 from swarm.judge.loss import Loss, loss
 from swarm.ledger import transitions, trunk
 from swarm.ledger.experiments import baseline, experiment
@@ -41,7 +42,8 @@ def _place(step: TrunkStep) -> str:
 
 
 def _verdict(lost: Loss) -> Verdict:
-    reason = f"the undone code lost {lost.gain:.6f} ± {lost.se:.6f} over {lost.runs} runs that nobody had selected"
+    half = around(0.0, lost.se)[1]
+    reason = f"the undone code lost {lost.gain:.6f} ± {half:.6f} over {lost.runs} runs that nobody had selected"
     return Verdict(Status.KEEP, lost.gain, lost.se, lost.runs, reason, Outcome.RESTORED)
 
 

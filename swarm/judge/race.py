@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
+from swarm.judge.confirm import around
 from swarm.judge.noise import pooled
 from swarm.judge.rounding import gain_over
 from swarm.records import Outcome, Rung, Status, Verdict
@@ -84,11 +85,12 @@ class _WeightedGain:
         runs = f"{self.runs} run" if self.runs == 1 else f"{self.runs} runs"
         if not self.se:
             return f"gain {self.gain:.4g} over {runs}, noise {'unknown' if self.se is None else 'unmeasured'}"
-        decimals = min(9, max(0, 1 - math.floor(math.log10(self.se))))
+        half = around(0.0, self.se)[1]
+        decimals = min(9, max(0, 1 - math.floor(math.log10(half))))
         toll = " after the toll for added code" if self.toll else ""
         z = f" (z {self.z:.1f}{toll})"
         own = "" if math.isinf(self.df) else ", noise judged from these runs alone"
-        return f"gain {self.gain:.{decimals}f} ± {self.se:.{decimals}f} over {runs}{z}{own}"
+        return f"gain {self.gain:.{decimals}f} ± {half:.{decimals}f} over {runs}{z}{own}"
 
 
 def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, added_size: int = 0) -> Verdict:

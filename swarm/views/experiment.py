@@ -29,11 +29,13 @@ def render_experiment(
     sigma: float | None = None,
     tests: Sequence[ConfirmationView] = (),
     clocked: str = "",
+    against: str = "",
 ) -> RenderableType:
     """An experiment in full: idea, verdict in plain words, every run, the diff against its parent, the log's end.
 
     `scale` is how the metric is written (`Scale.of(snapshot)`), `sigma` the noise that separates refuted from
-    unproven. `tests` are its confirmations, `clocked` says how its time was spent. `diff` and `log_tail` may be empty.
+    unproven. `tests` are its confirmations, `clocked` says how its time was spent, `against` what the
+    diff is against. `diff` and `log_tail` may be empty.
     """
     scale = scale or Scale()
     parts: list[RenderableType] = [
@@ -52,7 +54,7 @@ def render_experiment(
     parts += [Text(clean(clocked), "dim")] if clocked else []
     parts += [Text(), _Runs(runs, scale) if runs else Text("no run yet", "dim")]
     if diff.strip():
-        parts += [Text(), *_coloured(diff)]
+        parts += [Text(), *([Text(f"diff against {clean(against)}", "dim")] if against else []), *_coloured(diff)]
     if log_tail.strip():
         parts += [Text(), Text("end of the log", "dim"), Padding(Text(clean_block(log_tail)), (0, 0, 0, 2))]
     return Portable(Group(*parts))

@@ -188,3 +188,11 @@ def _sha(snapshot: Snapshot, position: int) -> str:
 
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")]
+
+
+def test_every_interval_of_a_gain_is_the_same_95_percent_one(snapshot: Snapshot) -> None:
+    view = next(view for view in snapshot.experiments if view.id == snapshot.trunk[1].experiment)
+    found = re.search(r"gain \S+ ± ([\d.]+)", view.reason)
+    assert found and view.low is not None and view.high is not None
+    decimals = len(found[1].partition(".")[2])
+    assert found[1] == f"{(view.high - view.low) / 2:.{decimals}f}", "the verdict's own words show no standard error"

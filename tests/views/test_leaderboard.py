@@ -16,6 +16,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from swarm.records import Outcome
 from swarm.views.leaderboard import OWNER, export_svg, render, watch
 
 HOSTILE = "[bold red]x[/] [link=http://a]\x1b[2J\x1b]0;owned\x07\r\nnew\tline \u202e 深い学習"
@@ -236,3 +237,14 @@ def test_the_picture_is_an_svg_of_the_real_thing(make_swarm, tmp_path):
     assert picture.lstrip().startswith("<svg")
     assert "gpu7" in picture
     assert "champion" in picture
+
+
+def test_a_near_miss_and_what_is_held_are_called_so_on_the_board(make_swarm, make_experiment, draw):
+    views = (
+        make_experiment(1, outcome=Outcome.NEAR_MISS, gain=0.0004, low=-0.001, high=0.0018, n=5),
+        make_experiment(2, outcome=Outcome.HELD, gain=0.4, low=0.39, high=0.41),
+        make_experiment(3),
+    )
+    drawn = draw(render(replace(make_swarm(2, now=0.2), experiments=views), 120, 30))
+    rungs = {line.split()[1]: line for line in drawn.splitlines() if line[:2].isdigit()}
+    assert "near miss" in rungs["gpu0-0001"] and " held " in rungs["gpu0-0002"] and " seen " in rungs["gpu0-0003"]
