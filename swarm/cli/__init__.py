@@ -21,7 +21,7 @@ trains it, keeps what is better, and shares what it learned with all others."""
 
 GROUPS = {  # the verbs as --help lists them
     "every day": ("init", "launch", "watch", "status", "show", "report", "tell", "stop", "doctor"),
-    "now and then": ("attach", "confirm", "judge", "export", "import", "prune"),
+    "now and then": ("accept", "reject", "attach", "confirm", "judge", "export", "import", "prune"),
     "for developers of the swarm": ("bench", "simulate", "chaos"),
 }
 FIRST = "A first swarm overnight:  python prepare.py && python -m swarm launch --hours 8"

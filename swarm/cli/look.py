@@ -181,8 +181,9 @@ def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool
     """Writes report.md and progress.png into the swarm's folder, and prints where they are."""
     from swarm.views.headline import headline
     from swarm.views.report import write_report
+    from swarm.views.verdict_text import is_held
 
-    kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
+    kept = {e.id: e for e in snapshot.experiments if (e.status == "keep" and not e.baseline) or is_held(e)}
     patches = {id: whole(_patch(root, snapshot, view, champion=False)) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
     if as_json:

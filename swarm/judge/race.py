@@ -42,7 +42,9 @@ class Rules:
     outlier: float = 10.0  # sigmas: a larger gain needs `outlier_runs`
     outlier_gain: float = 0.0  # the same limit in units of the metric, where the preset has one; the larger counts
     outlier_runs: int = 3
-    outlier_share: float = 0.1  # of the metric: what an outlier must exceed too before only a referee is believed
+    outlier_share: float = (
+        0.1  # of the metric: what an outlier must exceed too before it is marked where no referee measured it
+    )
     held_share: float = 0.25  # of the metric: a gain beyond it is held for a person even if a referee measured it
     simpler_size: int = 10  # removing so many nodes is simpler; less is another spelling of a number
     simpler_runs: int = 4
@@ -164,14 +166,12 @@ def _runs_needed(evidence: _WeightedGain, rules: Rules) -> int:
 
 
 def incredible(gain: float, level: float, sigma: float | None, rules: Rules) -> bool:
-    """Whether a gain over a parent at `level` is so large that only a referee's measurement of it is believed.
+    """Whether a gain over a parent at `level` is so large that a person should look, where no referee measured it.
 
     It is an outlier, and it is also a large part of the metric itself: where noise is small, honest gains of many
-    sigmas are common. Where no noise was seen, or the metric stands at 0, there is nothing to count it in.
+    sigmas are common. Where no noise was seen the share alone says it, and where the metric stands at 0 the noise.
     """
-    if not sigma or not level:
-        return False
-    return gain > max(rules.outlier * sigma, rules.outlier_gain, rules.outlier_share * abs(level))
+    return gain > max(rules.outlier * (sigma or 0.0), rules.outlier_gain, rules.outlier_share * abs(level)) > 0
 
 
 def impossible(gain: float, level: float, sigma: float | None, rules: Rules) -> bool:

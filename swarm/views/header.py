@@ -21,7 +21,7 @@ from swarm.views.formatting import (
     sparkline,
 )
 from swarm.views.tables import STATUS_STYLES, gain_style
-from swarm.views.verdict_text import judged
+from swarm.views.verdict_text import is_held, is_large, judged
 
 _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 
@@ -30,9 +30,28 @@ def header(snapshot: Snapshot, width: int) -> list[Text]:
     """What the swarm is, how far it came, what it cost: four lines, and one more where there is a warning."""
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
     newest = next(reversed(snapshot.warnings), "")
-    if warning := newest or snapshot.lost_policy or _standin(snapshot) or snapshot.saturated * SATURATED:
+    if (
+        warning := newest
+        or snapshot.lost_policy
+        or _for_a_person(snapshot)
+        or _standin(snapshot)
+        or snapshot.saturated * SATURATED
+    ):
         lines.append(Text(shorten("! " + clean(warning), width), "yellow"))
     return lines
+
+
+def _for_a_person(snapshot: Snapshot) -> str:
+    """The newest experiment that waits for a person, or should be looked at by one, with the verb that ends it."""
+    held = [experiment for experiment in judged(snapshot) if is_held(experiment)]
+    large = [experiment for experiment in judged(snapshot) if is_large(experiment)]
+    if held:
+        name = short_id(held[-1].id, snapshot.tag)
+        return f"{len(held)} held for a person: `swarm show {name}`, then `swarm accept {name}` if it is honest"
+    if large:
+        name = short_id(large[-1].id, snapshot.tag)
+        return f"large, unaudited gain: look at `swarm show {name}`; `swarm reject {name}` takes it back"
+    return ""
 
 
 def _standin(snapshot: Snapshot) -> str:

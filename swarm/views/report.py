@@ -27,7 +27,16 @@ from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
-from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_held, is_near_miss, is_refuted, judged
+from swarm.views.verdict_text import (
+    FAILURES,
+    broke_guard,
+    failures,
+    is_held,
+    is_large,
+    is_near_miss,
+    is_refuted,
+    judged,
+)
 
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a note of people
@@ -50,6 +59,7 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     picture = draw_progress(snapshot, folder / "progress.png")
     sections = {
+        "For a person to look at": _for_a_person(snapshot, patches),
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
         "Confirmations": confirmations_table(snapshot),
@@ -154,6 +164,21 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
     if not rows:
         return "Nothing was kept."
     return "\n\n".join([table(DataFrame(rows)), *details])
+
+
+def _for_a_person(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
+    """What is held, and large gains that no referee measured, each with its diff and the verb that decides it."""
+    scale, parts = Scale.of(snapshot), []
+    for view in [*filter(is_held, judged(snapshot)), *filter(is_large, judged(snapshot))]:
+        name = short_id(view.id, snapshot.tag)
+        gain = scale.interval(view.gain, view.low, view.high)
+        kind, way = "held, nothing is built on it", f"{code(f'swarm accept {name}')} keeps it"
+        if is_large(view):
+            way = f"{code(f'swarm reject {name}')} takes it back with what was built on it"
+            kind = "large, unaudited: kept and built on"
+        parts.append(f"**{escape(view.title)}** ({code(name)}, {gain} on its parent), {kind}; {way}.")
+        parts += [fenced(patches[view.id], "diff")] if patches.get(view.id) else []
+    return "\n\n".join(parts)
 
 
 def _quarantined(snapshot: Snapshot) -> str:

@@ -9,11 +9,12 @@ from functools import partial
 from rich.table import Table
 from rich.text import Text
 
+from swarm.records import Outcome
 from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
 from swarm.views.audit_marks import marks
 from swarm.views.columns import Column, fitting_table
 from swarm.views.formatting import Scale, clean, clock, dollars, quantity, share, short_id, shorten
-from swarm.views.verdict_text import is_held, is_near_miss, judged
+from swarm.views.verdict_text import is_held, is_large, is_near_miss, judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
 RUNG_STYLES = {"seen": "dim", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta", "undone": "red"}
@@ -146,6 +147,10 @@ def _rung(experiment: ExperimentView) -> Text:
     """How far it is proven; where the verdict says more than that it was seen, its word."""
     if is_near_miss(experiment) or is_held(experiment):
         return Text("held", "bold yellow") if is_held(experiment) else Text("near miss", "yellow")
+    if experiment.outcome is Outcome.REJECTED:
+        return Text("rejected", "bold red")
+    if is_large(experiment):
+        return Text(f"{clean(experiment.rung)} !", "bold yellow")
     return Text("" if experiment.status == "crash" else clean(experiment.rung), RUNG_STYLES.get(experiment.rung, ""))
 
 

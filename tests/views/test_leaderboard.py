@@ -18,6 +18,7 @@ from rich.console import Console
 
 from swarm.records import Outcome
 from swarm.views.leaderboard import OWNER, export_svg, render, watch
+from swarm.views.tables import experiments_table
 
 HOSTILE = "[bold red]x[/] [link=http://a]\x1b[2J\x1b]0;owned\x07\r\nnew\tline \u202e 深い学習"
 
@@ -245,6 +246,6 @@ def test_a_near_miss_and_what_is_held_are_called_so_on_the_board(make_swarm, mak
         make_experiment(2, outcome=Outcome.HELD, gain=0.4, low=0.39, high=0.41),
         make_experiment(3),
     )
-    drawn = draw(render(replace(make_swarm(2, now=0.2), experiments=views), 120, 30))
-    rungs = {line.split()[1]: line for line in drawn.splitlines() if line[:2].isdigit()}
-    assert "near miss" in rungs["gpu0-0001"] and " held " in rungs["gpu0-0002"] and " seen " in rungs["gpu0-0003"]
+    drawn = draw(experiments_table(make_swarm(2, now=0.2), views, 160), 160, 30)
+    rungs = {number: line for line in drawn.splitlines() for number in "123" if f"gpu0-000{number}" in line}
+    assert "near miss" in rungs["1"] and " held " in rungs["2"] and " seen " in rungs["3"]
