@@ -190,7 +190,7 @@ def test_a_large_gain_that_its_own_code_printed_is_kept_and_marked(make_night: M
         night.call("record", "gpu0", night.fences["gpu0"], run)
     row = night.row(experiment)
     assert row["status"] == "keep" and row["reason"].startswith("large, unaudited: gain 0.2")
-    assert night.row(night.keep("gpu1", 1, 0.8))["status"] == "keep", "the referee's word is believed"
+    assert night.row(night.keep("gpu1", 1, 0.7))["outcome"] == "gained", "the referee's word is believed"
 
 
 def test_edits_that_all_land_together_are_warned_of_once(night: Night) -> None:
