@@ -83,10 +83,12 @@ class Outcome(StrEnum):
     BASELINE = "baseline"  # the untouched code
     GAINED = "gained"  # kept: better than its parent
     SIMPLER = "simpler"  # kept: less code, and no worse
+    LARGE = "large"  # kept: it gained, and more than is taken from a number that only its own code printed
+    REJECTED = "rejected"  # kept once; a person took it back
     RESTORED = "restored"  # kept: the code of an earlier step, as the steps after it turned out to be worse
     NO_GAIN = "no gain"
     NEAR_MISS = "near miss"  # out of runs before it could be distinguished from its parent
-    UNBELIEVED = "unbelieved"  # so large a gain is believed only from a referee, and it has none
+    UNBELIEVED = "unbelieved"  # so large a gain was believed only from a referee: of swarms before version 0.2
     HELD = "held"  # a referee measured so large a gain, and no honest edit makes one: it waits for a person
     GIVEN_UP = "given up"  # ended before it was decided: the time was up, or its edit fits the trunk no more
     NO_EFFECT = "no effect"  # its losses are its parent's: the edit changed nothing
@@ -108,7 +110,7 @@ class Rung(StrEnum):
     CONFIRMED = "confirmed"  # better on fresh seeds
     CHAMPION = "champion"  # the best of the confirmed
     UNDONE = "undone"  # kept once; later runs showed a loss, and the trunk went back
-    INVALID = "invalid"  # kept once; a later run was caught cheating
+    INVALID = "invalid"  # kept once; a later run was caught cheating, or a person took it back
     TAINTED = "tainted"  # built on what was caught: its number says nothing
 
 

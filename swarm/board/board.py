@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from swarm.board import claims, scheduler, spending, trials
+from swarm.board import claims, person, scheduler, spending, trials
 from swarm.board.briefing import brief, dossier
 from swarm.board.findings import page_before
 from swarm.board.limits import limit
@@ -337,6 +337,17 @@ class Board:
             tx = self._now()
             add_note(tx, text)
             tx.event("you", "told", text)
+
+    def decide(self, word: str, name: str, why: str = "") -> None:
+        """A person's word on an experiment: "accept" what is held, or "reject" what was kept, for a reason.
+
+        Where the experiment is none for that word any more, people are told so.
+        """
+        with self.ledger.transaction():
+            tx = self._now()
+            refused = person.accept(tx, name) if word == "accept" else person.reject(tx, name, why)
+            if refused:
+                tx.event("you", "warning", refused, name)
 
     def stop(self, word: str) -> None:
         """Asks the swarm to end: "drain" (finish what runs) or "now". "now" is never taken back to "drain"."""

@@ -16,12 +16,12 @@ from swarm.records import Status
 
 STREAK = 5  # crashes in a row, of the whole swarm
 ENDS = ("finished", "stopped", "failed")
-SENT = ("champion", "held", "invalid", *ENDS)  # the kinds of events that are sent
+SENT = ("champion", "held", "large", "invalid", *ENDS)  # the kinds of events that are sent
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One message to people. `kind` is champion, held, crashes, limit, finished, stopped or failed."""
+    """One message to people. `kind` is champion, held, large, crashes, limit, finished, stopped or failed."""
 
     tag: str
     kind: str

@@ -31,13 +31,19 @@ def expose(tx: Transaction, row: RunRow, run: Run) -> None:
     known = culprit.rung in (Rung.INVALID, Rung.TAINTED)
     if known and trunk.tip(tx.ledger, tx.tag).source not in infected:
         return
-    _take_back(tx, infected, f"{culprit.id} was found invalid: {run.reason}")
-    transitions.taint_built_on(tx, infected, f"built on {culprit.id}, which was found invalid")
-    transitions.set_quarantine(tx, culprit.id, Rung.INVALID, f"{run.reason} (caught in run {run.run})")
+    isolate(tx, culprit, "found invalid", f"{run.reason} (caught in run {run.run})")
+    tx.event("swarm", "invalid", f"{culprit.title}: kept, and now found invalid: {run.reason}", culprit.id)
+
+
+def isolate(tx: Transaction, culprit: ExperimentRow, became: str, why: str) -> None:
+    """Takes a step of the trunk back with all that was built on it. `became` says what it was, `why` for what."""
+    infected = _infected(trunk.kept_experiments(tx), culprit.source or "")
+    _take_back(tx, infected, f"{culprit.id} was {became}: {why}")
+    transitions.taint_built_on(tx, infected, f"built on {culprit.id}, which was {became}")
+    transitions.set_quarantine(tx, culprit.id, Rung.INVALID, why)
     confirmations.void(tx, infected)
     if trunk.champion(tx.ledger, tx.tag) is None:  # it fell: the newest of those that stay confirmed leads
         transitions.crown_newest_confirmed(tx)
-    tx.event("swarm", "invalid", f"{culprit.title}: kept, and now found invalid: {run.reason}", culprit.id)
 
 
 def _is_caught(tx: Transaction, run: Run, source: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarm.board.verdicts import close
+from swarm.judge.confirm import around
 from swarm.judge.loss import Loss, loss
 from swarm.ledger import transitions, trunk
 from swarm.ledger.experiments import baseline, experiment
@@ -42,7 +43,8 @@ def place(step: TrunkStep) -> str:
 
 
 def _verdict(lost: Loss) -> Verdict:
-    reason = f"the undone code lost {lost.gain:.6f} ± {lost.se:.6f} over {lost.runs} runs that nobody had selected"
+    half = around(0.0, lost.se)[1]
+    reason = f"the undone code lost {lost.gain:.6f} ± {half:.6f} over {lost.runs} runs that nobody had selected"
     return Verdict(Status.KEEP, lost.gain, lost.se, lost.runs, reason, Outcome.RESTORED)
 
 

@@ -12,6 +12,8 @@ def close(tx: Transaction, row: ExperimentRow, verdict: Verdict, failure: Failur
     """The experiment is judged: status and evidence go into its row, and a line to whoever watches."""
     set_verdict(tx, row.id, verdict, failure)
     tx.event(row.agent, _kind(verdict), _text(row.title, verdict), row.id)
+    if verdict.outcome is Outcome.LARGE:
+        tx.event("swarm", "large", f"large, unaudited: look at its diff; `swarm reject {row.id}` takes it back", row.id)
 
 
 def _kind(verdict: Verdict) -> str:

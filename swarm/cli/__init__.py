@@ -24,20 +24,9 @@ trains it, keeps what is better, and shares what it learned with all others."""
 
 GROUPS = {  # the verbs as --help lists them
     "every day": (
-        "init",
-        "launch",
-        "resume",
-        "watch",
-        "serve",
-        "ls",
-        "status",
-        "show",
-        "report",
-        "tell",
-        "stop",
-        "doctor",
+        *("init", "launch", "resume", "watch", "serve", "ls", "status", "show", "report", "tell", "stop", "doctor"),
     ),
-    "now and then": ("attach", "confirm", "judge", "export", "import", "prune", "completion"),
+    "now and then": (*("accept", "reject", "attach", "confirm", "judge", "export", "import", "prune", "completion"),),
     "for developers of the swarm": ("bench", "simulate", "chaos"),
 }
 

@@ -87,10 +87,12 @@ def show(options: argparse.Namespace) -> int:
             from swarm.views.experiment import experiment_json
 
             clock = [clocked(run) for run in _with_parent(ledger, view)]
-            details = {"patch": whole(patch), "clock": clock[0], "parents_clock": clock[1]}
+            against = _against(snapshot, view, champion=options.what == "champion")
+            details = {"patch": whole(patch), "patch_against": against, "clock": clock[0], "parents_clock": clock[1]}
             print_json(experiment_json(snapshot, view) | details)
         else:
-            _show_experiment(snapshot, view, whole(patch), ledger)
+            against = _against(snapshot, view, champion=options.what == "champion")
+            _show_experiment(snapshot, view, whole(patch), against, ledger)
     return 0
 
 
@@ -114,7 +116,7 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if all(f.ok is not False for f in findings) else 1
 
 
-def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledger: Ledger) -> None:
+def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, against: str, ledger: Ledger) -> None:
     from swarm.views.clocked import clocked_line
     from swarm.views.experiment import render_experiment
     from swarm.wording.confirmation_results import confirmations_of
@@ -125,7 +127,7 @@ def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, ledge
     runs = [run for run in snapshot.runs if run.experiment == view.id]
     tests = confirmations_of(snapshot, view.id)
     scale, clock = Scale.of(snapshot), clocked_line(run, parent)
-    console().print(render_experiment(view, runs, patch, tail, scale, snapshot.sigma, tests, clock))
+    console().print(render_experiment(view, runs, patch, tail, scale, snapshot.sigma, tests, clock, against))
 
 
 def _with_parent(ledger: Ledger, view: ExperimentView) -> tuple[Run | None, Run | None]:
@@ -165,13 +167,27 @@ def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool)
     return History(root).diff(older, view.commit) + "\n" if older and view.commit and older != view.commit else ""
 
 
+def _against(snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
+    """What that patch is against, in words."""
+    from swarm.wording.formatting import plural
+
+    if champion:
+        steps = sum(0 < step.position <= view.position for step in snapshot.trunk)
+        return f"the baseline: all of {plural(steps, 'kept step')}"
+    parent = next((step for step in snapshot.trunk if step.commit and step.commit == view.parent), None)
+    if parent is None or parent.position == 0:
+        return "its parent" if parent is None else "its parent, the baseline"
+    return f"its parent, step {parent.position} ({parent.title})"
+
+
 def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool = False) -> None:
     """Writes report.md, progress.png and report.html into the swarm's folder, and prints where they are."""
     from swarm.views.report import write_report
     from swarm.web.report import write_page
     from swarm.wording.headline import headline
+    from swarm.wording.verdict_text import is_held
 
-    kept = {e.id: e for e in snapshot.experiments if e.status == "keep" and not e.baseline}
+    kept = {e.id: e for e in snapshot.experiments if (e.status == "keep" and not e.baseline) or is_held(e)}
     patches = {id: whole(_patch(root, snapshot, view, champion=False)) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
     page = write_page(root, snapshot, Path(snapshot.folder), usd)

@@ -7,12 +7,15 @@ import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, reading, swarm_root_of
+from swarm.cli.options import add_verb, find, reading, swarm_root_of
 from swarm.cli.output import print_json
 from swarm.errors import UsageError
 from swarm.invoked import program
+
+if TYPE_CHECKING:
+    from swarm.snapshot.records import Snapshot
 
 
 def add_to(verbs: Any) -> None:
@@ -20,6 +23,13 @@ def add_to(verbs: Any) -> None:
         verbs, tell, tag=True, json=True, examples=("try smaller batches", "--tag apr5 look at the loader")
     )
     telling.add_argument("text", nargs="+", help="the note, as: try smaller batches")
+    for verb, examples in (
+        (accept, ("gpu0-0007", "--tag apr5 gpu0-0007")),
+        (reject, ("gpu0-0007 it reads the answers", "--tag apr5 gpu0-0007")),
+    ):
+        judging = add_verb(verbs, verb, tag=True, json=True, examples=examples)
+        judging.add_argument("what", metavar="ID", help="an experiment, or its commit")
+    verbs.choices["reject"].add_argument("why", nargs="*", help="why, for researchers and the report")
     stopping = add_verb(verbs, stop, tag=True, json=True, examples=("", "--now"))
     stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
     stopping.add_argument("--no-wait", action="store_true", help="return at once, before the swarm has ended")
@@ -35,9 +45,7 @@ def tell(options: argparse.Namespace) -> int:
     with reading(options) as (read, _):
         snapshot = read()
     if snapshot.status in ("running", "draining"):
-        draft = Path(snapshot.folder, f".tell-{time.time_ns()}")
-        draft.write_text(text)
-        draft.rename(draft.with_name(f"{draft.name[1:]}.txt"))
+        _hand_over(snapshot, "tell", text)
     else:
         from swarm.board.board import Board
         from swarm.ledger.database import Ledger
@@ -50,6 +58,58 @@ def tell(options: argparse.Namespace) -> int:
     else:
         print(f"told {snapshot.tag}: it is in every briefing from now on")
     return 0
+
+
+def accept(options: argparse.Namespace) -> int:
+    """Keeps an experiment that is held for a person."""
+    return _decide(options, "accept", "")
+
+
+def reject(options: argparse.Namespace) -> int:
+    """Takes a kept experiment back, with what was built on it."""
+    return _decide(options, "reject", " ".join(options.why).strip())
+
+
+def _decide(options: argparse.Namespace, word: str, why: str) -> int:
+    """A running swarm's board does it within seconds; of one that has ended, this process does."""
+    from swarm.board.person import cannot_accept, cannot_reject
+    from swarm.ledger.experiments import experiment
+
+    with reading(options) as (read, ledger):
+        snapshot = read()
+        view = find(snapshot, options.what)
+        if refused := (cannot_accept if word == "accept" else cannot_reject)(experiment(ledger, view.id)):
+            raise UsageError(refused)
+    if snapshot.status in ("running", "draining"):
+        _hand_over(snapshot, "decide", f"{word}\n{view.id}\n{why}")
+    else:
+        _decide_here(swarm_root_of(options), snapshot, word, view.id, why)
+    if options.json:
+        print_json({"tag": snapshot.tag, "experiment": view.id, "decided": word})
+    else:
+        print(f"{view.id} ({view.title}): {word}ed")
+    return 0
+
+
+def _hand_over(snapshot: Snapshot, kind: str, text: str) -> None:
+    """Leaves a word for the head, which looks for it twice a second."""
+    draft = Path(snapshot.folder, f".{kind}-{time.time_ns()}")
+    draft.write_text(text)
+    draft.rename(draft.with_name(f"{draft.name[1:]}.txt"))
+
+
+def _decide_here(root: Path, snapshot: Snapshot, word: str, name: str, why: str) -> None:
+    """The same without a head: in the ledger, in git and in results.tsv."""
+    from swarm.board.board import Board
+    from swarm.history.projection import Projection
+    from swarm.history.repository import History
+    from swarm.ledger.database import Ledger
+    from swarm.ledger.home import ledger_path
+
+    with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
+        board = Board(ledger, snapshot.tag)
+        board.decide(word, name, why)
+        Projection(History(root), snapshot.tag, Path(snapshot.folder), board.projected).follow(ledger, whatever=True)
 
 
 def stop(options: argparse.Namespace) -> int:

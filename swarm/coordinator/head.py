@@ -198,6 +198,10 @@ class Swarm:
         for note in sorted(self.plan.folder.glob("tell-*.txt")):
             self._ask("tell", note.read_text(errors="replace"))
             note.unlink()
+        for decision in sorted(self.plan.folder.glob("decide-*.txt")):
+            word, name, why = [*decision.read_text(errors="replace").split("\n", 2), "", ""][:3]
+            self._ask("decide", word, name, why)
+            decision.unlink()
 
     def _is_stopped(self, ledger: Ledger) -> bool:
         """Whether the swarm is to end now. Where nobody said so, the board did: the baseline crashes on every agent."""

@@ -36,7 +36,7 @@ class Policy:
     confirms: bool = True  # the trunk's tip is tested against the champion on fresh seeds
     fills: bool = True  # an idle GPU measures the leader again
     rolls_back: bool = True  # a step that later runs show to be a loss is taken back
-    needs_referee: bool = True  # a gain that is too large to be believed is kept only if a referee measured it
+    needs_referee: bool = True  # a kept gain so large that only a referee's word is taken for it is marked
     holds: bool = True  # a gain that no honest edit makes waits for a person, even if a referee measured it
     baseline_runs: int = 2  # of the untouched code, on every GPU; a single one is enough for all of them
     closing_runs: tuple[int, int] = (FRESH_RUNS, CLOSING_RUNS)  # fewest and most, each of leader and baseline
@@ -92,8 +92,6 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
         return _discarded(verdict, Outcome.NO_EFFECT, NO_EFFECT)
     if verdict.status is not Status.KEEP:
         return verdict
-    if policy.needs_referee and evidence.unaudited and _exceeds(incredible, verdict, evidence, policy.rules):
-        return _discarded(verdict, Outcome.UNBELIEVED, UNBELIEVED)
     if policy.holds and not evidence.unaudited and _exceeds(impossible, verdict, evidence, policy.rules):
         return _discarded(verdict, Outcome.HELD, HELD)
     if evidence.trunk_moved:
@@ -102,6 +100,8 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
     if evidence.unchecked:  # last: they are asked for only where nothing else is missing
         reason = f"{verdict.reason}; the project's checks come first"
         return Verdict(None, verdict.gain, verdict.se, verdict.n, reason, Outcome.UNCHECKED)
+    if policy.needs_referee and evidence.unaudited and _exceeds(incredible, verdict, evidence, policy.rules):
+        return replace(verdict, outcome=Outcome.LARGE, reason=f"{LARGE}: {verdict.reason}")
     return verdict
 
 
@@ -113,13 +113,10 @@ def _verdict(evidence: Evidence, policy: Policy) -> Verdict:
 
 
 NO_EFFECT = "no-op: its losses are its parent's, step by step: look whether the edit is ever reached"
-UNBELIEVED = (
-    "near miss: so large a gain is believed only from a referee, and its own code alone printed it; look at its diff,"
-    " and give the project a `referee`"
-)
+LARGE = "large, unaudited"
 HELD = (
     "held for a person: no honest edit gains so much in one step, so it may have found the held-out text; look at its"
-    " diff, and if it is honest start a swarm from its commit"
+    " diff, and if it is honest `swarm accept` keeps it"
 )
 
 

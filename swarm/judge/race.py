@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
 from swarm.judge import student
+from swarm.judge.confirm import around
 from swarm.judge.noise import pooled
 from swarm.judge.rounding import gain_over
 from swarm.records import Outcome, Rung, Status, Verdict
@@ -42,7 +43,9 @@ class Rules:
     outlier: float = 10.0  # sigmas: a larger gain needs `outlier_runs`
     outlier_gain: float = 0.0  # the same limit in units of the metric, where the preset has one; the larger counts
     outlier_runs: int = 3
-    outlier_share: float = 0.1  # of the metric: what an outlier must exceed too before only a referee is believed
+    outlier_share: float = (
+        0.1  # of the metric: what an outlier must exceed too before it is marked where no referee measured it
+    )
     held_share: float = 0.25  # of the metric: a gain beyond it is held for a person even if a referee measured it
     simpler_size: int = 10  # removing so many nodes is simpler; less is another spelling of a number
     simpler_runs: int = 4
@@ -87,11 +90,12 @@ class _WeightedGain:
         runs = f"{self.runs} run" if self.runs == 1 else f"{self.runs} runs"
         if not self.se:
             return f"gain {self.gain:.4g} over {runs}, noise {'unknown' if self.se is None else 'unmeasured'}"
-        decimals = min(9, max(0, 1 - math.floor(math.log10(self.se))))
+        half = around(0.0, self.se)[1]
+        decimals = min(9, max(0, 1 - math.floor(math.log10(half))))
         toll = " after the toll for added code" if self.toll else ""
         z = f" (z {self.z:.1f}{toll})"
         own = "" if math.isinf(self.df) else ", noise judged from these runs alone"
-        return f"gain {self.gain:.{decimals}f} ± {self.se:.{decimals}f} over {runs}{z}{own}"
+        return f"gain {self.gain:.{decimals}f} ± {half:.{decimals}f} over {runs}{z}{own}"
 
 
 def race(arms: Sequence[Arm], sigma: float | None, rules: Rules = STANDARD, added_size: int = 0) -> Verdict:
@@ -168,14 +172,12 @@ def _runs_needed(evidence: _WeightedGain, rules: Rules) -> int:
 
 
 def incredible(gain: float, level: float, sigma: float | None, rules: Rules) -> bool:
-    """Whether a gain over a parent at `level` is so large that only a referee's measurement of it is believed.
+    """Whether a gain over a parent at `level` is so large that a person should look, where no referee measured it.
 
     It is an outlier, and it is also a large part of the metric itself: where noise is small, honest gains of many
-    sigmas are common. Where no noise was seen, or the metric stands at 0, there is nothing to count it in.
+    sigmas are common. Where no noise was seen the share alone says it, and where the metric stands at 0 the noise.
     """
-    if not sigma or not level:
-        return False
-    return gain > max(rules.outlier * sigma, rules.outlier_gain, rules.outlier_share * abs(level))
+    return gain > max(rules.outlier * (sigma or 0.0), rules.outlier_gain, rules.outlier_share * abs(level)) > 0
 
 
 def impossible(gain: float, level: float, sigma: float | None, rules: Rules) -> bool:

@@ -93,6 +93,7 @@ def _outcomes(agents: int, hours: float, seed: int) -> list[_Outcome]:
             id=f"apr5-{agent}-{index // agents + 1:04}", agent=agent, title=title, category=category, state="judged",
             status="crash" if crashed else "keep" if kept else "discard", rung="kept" if kept else "seen",
             rationale=rationale, commit=f"{dice.getrandbits(160):040x}", position=len(outcomes), n=0 if crashed else n,
+            value_n=0 if crashed else n,
             value=None if crashed else trunk - gain, gain=None if crashed else gain,
             low=None if crashed else gain - half, high=None if crashed else gain + half,
             peak_vram_mb=None if crashed else dice.uniform(40e3, 60e3), audited=not crashed, sandboxed=not crashed,

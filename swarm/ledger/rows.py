@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from swarm.judge.confirm import around
 from swarm.records import CATEGORIES, Failure, Idea, Outcome, Purpose, Rung, Status
 
 R = TypeVar("R")
@@ -164,7 +165,7 @@ class ExperimentRow:
         where nothing gives one."""
         if self.gain is None or self.se is None or not math.isfinite(self.se):
             return None, None
-        return self.gain - 1.96 * self.se, self.gain + 1.96 * self.se
+        return around(self.gain, self.se)
 
 
 @dataclass(frozen=True, slots=True)

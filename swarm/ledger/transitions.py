@@ -122,6 +122,15 @@ def set_commits(ledger: Ledger, commits: dict[str, str]) -> None:
         ledger.execute("UPDATE experiments SET commit_sha = ? WHERE id = ?", sha, name)
 
 
+def set_outcome(tx: Transaction, name: str, outcome: Outcome) -> None:
+    tx.ledger.execute("UPDATE experiments SET outcome = ? WHERE id = ?", outcome, name)
+
+
+def forget_commit(tx: Transaction, name: str) -> None:
+    """The history makes the experiment's commit anew: its verdict is another one now."""
+    tx.ledger.execute("UPDATE experiments SET commit_sha = NULL WHERE id = ?", name)
+
+
 def abandon(ledger: Ledger, name: str, reason: str) -> None:
     """The experiment is as if it had never been thought of: its idea and its code may be tried again."""
     ledger.execute("UPDATE experiments SET state = 'abandoned', reason = ? WHERE id = ?", reason, name)

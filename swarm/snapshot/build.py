@@ -7,9 +7,8 @@ from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
-from swarm.judge.closing import Headline, headline
-from swarm.judge.confirm import around
 from swarm.judge.decide import read_policy
 from swarm.judge.saturation import EDITS, indistinct
 from swarm.ledger import payments
@@ -18,17 +17,34 @@ from swarm.ledger.confirmations import Asker, confirmations
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import count_events, events, notes
 from swarm.ledger.experiments import experiments
-from swarm.ledger.measurements import HiddenRun, calibrated, corrected, runs_with_hidden
+from swarm.ledger.measurements import HiddenRun, calibrated, runs_with_hidden
 from swarm.ledger.payments import Paid
-from swarm.ledger.rows import AgentRow, EventRow, ExperimentRow, ExperimentState, RunRow, RunState, SwarmRow, TrunkStep
+from swarm.ledger.rows import (
+    AgentRow,
+    ConfirmationRow,
+    EventRow,
+    ExperimentRow,
+    ExperimentState,
+    RunRow,
+    RunState,
+    SwarmRow,
+    TrunkStep,
+)
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, standing, steps
 from swarm.records import Failure, Purpose, Rung, Status
 from swarm.snapshot.comparable import comparable_swarms, opened
+from swarm.snapshot.numbers import Numbers, StateMean
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
 from swarm.text import plural
 
-CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {"title", "rival", "rival_title", "hidden"}
+CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {
+    "title",
+    "rival",
+    "rival_title",
+    "hidden",
+    "corrected_gain",
+}
 
 
 class Picture:
@@ -46,10 +62,13 @@ class Picture:
         repeats = Counter(run.source for run in self.measured)
         self.noiseless = read_policy(swarm.policy).noiseless
         self.noise = calibrated(swarm, [run for run in self.measured if repeats[run.source] > 1])
+        self.numbers = Numbers(swarm, self.tries, self.noise, self.noiseless)
 
     def snapshot(self, folder: str, now: float) -> Snapshot:
         """The snapshot of a swarm of which nothing is known but the ledger: its agents are stopped."""
         swarm, trunk, experiments = self.swarm, self.trunk(), self.experiments()
+        best = leader(self.ledger, self.tag).source
+        plain, better = self.numbers.headline(best, swarm.base_source)
         return Snapshot(
             tag=self.tag,
             now=now,
@@ -70,8 +89,9 @@ class Picture:
             sigma=self.noise.sigma,
             best=trunk[-1].value,
             champion=next((e.id for e in reversed(experiments) if e.rung == Rung.CHAMPION), None),
-            headline=self.headline(),
-            hidden=self.hidden(leader(self.ledger, self.tag).source, swarm.base_source),
+            headline=plain,
+            corrected=better,
+            hidden=self.numbers.hidden(best, swarm.base_source),
             hidden_split=bool(swarm.settings.get("hidden")),
             agents=self.agents(experiments, trunk),
             trunk=trunk,
@@ -125,59 +145,28 @@ class Picture:
 
     def trunk(self) -> tuple[TrunkView, ...]:
         """Every step with the mean of its runs; where there are fresh ones, of those alone: nobody selected them."""
-        sources = {step.source for step in self.steps}
-        values, fresh = self.values(sources), self.values(sources, Purpose.CLOSING)
-        values.update({source: runs for source, runs in fresh.items() if len(runs) > 1})
-        base = values[self.swarm.base_source]
-        return tuple(self._step(step, values[step.source], base) for step in self.steps)
+        base = self.numbers.state(self.swarm.base_source)
+        return tuple(self._step(step, self.numbers.state(step.source), base) for step in self.steps)
 
-    def headline(self) -> Headline | None:
-        best, base = leader(self.ledger, self.tag).source, self.swarm.base_source
-        fresh = self.values({best, base}, Purpose.CLOSING)
-        return headline(fresh[best], fresh[base], self.noise.sigma, self.noise.df)
-
-    def hidden(self, source: str, rival: str, confirmation: int | None = None) -> Headline | None:
-        """What the hidden split says of two states: their runs of a confirmation, or else of the closing wave.
-
-        Its noise is not the metric's: it is judged from these runs alone.
-        """
-        hidden = [
-            (each.run.source, self.swarm.sign * each.hidden)
-            for each in self.tries
-            if each.hidden is not None and each.run.state is RunState.MEASURED and each.run.confirmation == confirmation
-        ]
-        ours, theirs = ([value for code, value in hidden if code == arm] for arm in (source, rival))
-        return headline(ours, theirs, 0.0 if self.noiseless else None)
-
-    def values(self, sources: set[str], purpose: Purpose | None = None) -> dict[str, list[float]]:
-        """What these sources measured, lower is better, GPU offsets removed."""
-        values = defaultdict(list)
-        for row in self.measured:
-            if row.source in sources and purpose in (None, row.purpose):
-                values[row.source].append(corrected(self.swarm, self.noise, row))
-        return values
-
-    def _step(self, step: TrunkStep, own: list[float], base: list[float]) -> TrunkView:
+    def _step(self, step: TrunkStep, own: StateMean | None, base: StateMean | None) -> TrunkView:
         row = self.ideas.get(step.experiment or "")
-        value = sum(own) / len(own) if own else None
-        gain = low = high = None
-        if row is not None and value is not None and base:
-            gain = sum(base) / len(base) - value
-            if self.noise.sigma or self.noiseless:
-                se = (self.noise.sigma or 0.0) * (1 / len(own) + 1 / len(base)) ** 0.5
-                low, high = around(gain, se, self.noise.df)
+        judged = self.numbers.gain(own, base) if row and own and base else (None, None, None)
         return TrunkView(
-            position=step.position,
-            experiment=step.experiment or "",
-            title=row.title if row is not None else "baseline",
-            value=None if value is None else self.swarm.sign * value,
-            n=len(own),
-            gain=gain,
-            low=low,
-            high=high,
+            step.position,
+            step.experiment or "",
+            row.title if row is not None else "baseline",
+            self._shown(own and own.value),
+            own.n if own else 0,
+            *judged,
             at=step.at,
             commit=row.commit_sha if row is not None else self.swarm.base_commit,
+            corrected=self._shown(own and own.corrected),
+            fresh=bool(own and own.fresh),
         )
+
+    def _shown(self, value: float | None) -> float | None:
+        """A sign-normalised value in the metric's own direction."""
+        return None if value is None else self.swarm.sign * value
 
     def experiments(self) -> tuple[ExperimentView, ...]:
         evidence = defaultdict(list)
@@ -192,7 +181,12 @@ class Picture:
         low, high = (None, None) if row.baseline else row.interval
         if row.baseline and row.status is Status.KEEP and not runs:  # another GPU's number is this one's too
             runs = [run for run in self.measured if run.purpose is Purpose.BASELINE]
-        own = [run.value or 0.0 for run in runs if run.source == row.source and run.purpose in JUDGED]
+        measured = None if row.baseline or not row.source or not runs else self.numbers.state(row.source)
+        if measured is None:
+            own = [run.value or 0.0 for run in runs if run.source == row.source and run.purpose in JUDGED]
+            value, count, fresh = sum(own) / len(own) if own else None, len(own), False
+        else:
+            value, count, fresh = self._shown(measured.value), measured.n, measured.fresh
         return ExperimentView(
             id=row.id,
             agent=row.agent,
@@ -206,7 +200,10 @@ class Picture:
             commit=row.commit_sha,
             parent=self.commits.get(row.parent),
             position=row.position,
-            value=sum(own) / len(own) if own else None,
+            value=value,
+            value_n=count,
+            fresh=fresh,
+            plain_gain=None if row.baseline or row.restores else self.numbers.gain_on_parent(runs, row.judged),
             gain=gain,
             low=low,
             high=high,
@@ -245,6 +242,8 @@ class Picture:
             audited=run.audited,
             sandboxed=run.sandboxed,
             hidden=found.hidden,
+            steps=run.steps,
+            corrected=self._shown(self.numbers.corrected(run)) if run.state is RunState.MEASURED else None,
         )
 
     def paid(self, agent: str | None = None) -> list[Paid]:
@@ -258,15 +257,25 @@ class Picture:
         return sum(row.cached for row in known) / prompt if prompt else None
 
     def confirmations(self) -> tuple[ConfirmationView, ...]:
-        return tuple(
-            ConfirmationView(
-                title=self.ideas[row.experiment].title,
-                rival_title=self.ideas[row.rival_experiment].title,
-                rival=row.rival_experiment,
-                hidden=self.hidden(row.source, row.rival, None if row.asked == Asker.CLOSING else row.id),
-                **{name: getattr(row, name) for name in CONFIRMATION},
-            )
-            for row in confirmations(self.ledger, self.tag)
+        return tuple(map(self._confirmation, confirmations(self.ledger, self.tag)))
+
+    def _confirmation(self, row: ConfirmationRow) -> ConfirmationView:
+        """A strict test with the plain gain of its runs; what decided is the corrected one."""
+        gain = self.numbers.confirmation_gain(row)
+        same = gain is None or row.gain is None or math.isclose(gain, row.gain, rel_tol=1e-9)
+        shift = 0.0 if gain is None or row.gain is None else gain - row.gain
+        plain: dict[str, Any] = {
+            "gain": gain,
+            "low": None if row.low is None else row.low + shift,
+            "high": None if row.high is None else row.high + shift,
+        }
+        return ConfirmationView(
+            title=self.ideas[row.experiment].title,
+            rival_title=self.ideas[row.rival_experiment].title,
+            rival=row.rival_experiment,
+            hidden=self.numbers.hidden(row.source, row.rival, None if row.asked == Asker.CLOSING else row.id),
+            corrected_gain=None if same else row.gain,
+            **{name: getattr(row, name) for name in CONFIRMATION} | plain,
         )
 
     def train_share(self) -> float | None:

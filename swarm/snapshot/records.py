@@ -42,7 +42,12 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentView:
-    """One experiment. `value` is the mean of its runs, `gain` the judged gain over its parent (positive is better)."""
+    """One experiment.
+
+    `value` is its code's one number, the plain mean of `value_n` runs: all of that code, or where there are several
+    fresh ones (the closing wave's), these alone. `gain` is the judged gain over its parent (positive is better), by
+    values corrected for GPUs and steps; `plain_gain` is the same of the values as they were measured.
+    """
 
     id: str
     agent: str
@@ -72,6 +77,9 @@ class ExperimentView:
     restores: str | None = None  # the experiment whose code it brought back: a step of the trunk, and no idea
     outcome: Outcome | None = None  # None before the verdict, and of imported results
     real: float | None = None  # the chance that a step is a real gain, as all runs until now say
+    value_n: int = 0
+    fresh: bool = False  # the value is of fresh runs alone
+    plain_gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,8 @@ class RunView:
     audited: bool | None = None  # None without a number
     sandboxed: bool | None = None  # None while it runs, and where nobody knows how it ended
     hidden: float | None = None  # the metric on the hidden split
+    steps: float | None = None
+    corrected: float | None = None  # the metric as an average GPU would have measured it, in the usual steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +115,21 @@ class TrunkView:
     position: int
     experiment: str
     title: str
-    value: float | None  # mean of all runs of this state, GPU offsets removed
+    value: float | None  # plain mean of all runs of this state, or, where there are several, of its fresh ones
     n: int
     gain: float | None  # over the baseline
     low: float | None
     high: float | None
     at: float  # unix seconds
     commit: str | None = None
+    corrected: float | None = None  # the same mean, corrected for GPUs and steps
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationView:
-    """One strict test on fresh seeds: `experiment` against `rival`. A gain above 0 is better in any direction."""
+    """One strict test on fresh seeds: `experiment` against `rival`. A gain above 0 is better in any direction. It is
+    the plain one of its runs; where a correction for GPUs and steps changed it, `corrected_gain` decided."""
 
     experiment: str
     title: str
@@ -134,6 +147,7 @@ class ConfirmationView:
     began: float
     ended: float | None
     hidden: Headline | None = None  # the same runs on the hidden split, which decided nothing
+    corrected_gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +201,9 @@ class Snapshot:
     sigma: float | None
     best: float | None  # the newest trunk state's mean
     champion: str | None  # experiment id, None while the baseline leads
-    headline: Headline | None = None  # the leader's closing runs, sign-normalised: lower is better in it
-    hidden: Headline | None = None  # the same of the hidden split
+    headline: Headline | None = None  # the leader's closing runs, sign-normalised: lower is better in it; plain means
+    corrected: Headline | None = None  # the same corrected for GPUs and steps, where that changes it
+    hidden: Headline | None = None  # the same of the hidden split, plain
     hidden_split: bool = False  # whether this project can measure one
     agents: tuple[AgentView, ...] = ()
     trunk: tuple[TrunkView, ...] = ()

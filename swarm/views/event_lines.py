@@ -24,7 +24,7 @@ def event_line(event: Event, snapshot: Snapshot) -> str:
 def _verdict(experiment: ExperimentView, scale: Scale, title: str) -> str:
     if experiment.status == "crash":
         return f"{experiment.failure or 'unknown'}: {title}"
-    runs = f", n={experiment.n}" if experiment.n > 1 else ""
+    runs = f", n={experiment.value_n}" if experiment.value_n > 1 else ""
     figures = f"{to_ascii(scale.value(experiment.value))} ({to_ascii(scale.change(experiment.gain))}{runs})"
     return f"{figures} {title}"
 

@@ -16,7 +16,7 @@ from swarm.views.strict_json import strict_json
 from swarm.views.tables import RUNG_STYLES, STATUS_STYLES
 from swarm.wording.audit_marks import audit_text, is_unaudited, is_unsandboxed
 from swarm.wording.confirmation_results import confirmation_sentence, confirmations_of
-from swarm.wording.formatting import Portable, Scale, clean, clean_block, clock, quantity
+from swarm.wording.formatting import Portable, Scale, clean, clean_block, clock, plural, quantity
 from swarm.wording.verdict_text import verdict_text
 
 
@@ -29,11 +29,13 @@ def render_experiment(
     sigma: float | None = None,
     tests: Sequence[ConfirmationView] = (),
     clocked: str = "",
+    against: str = "",
 ) -> RenderableType:
     """An experiment in full: idea, verdict in plain words, every run, the diff against its parent, the log's end.
 
     `scale` is how the metric is written (`Scale.of(snapshot)`), `sigma` the noise that separates refuted from
-    unproven. `tests` are its confirmations, `clocked` says how its time was spent. `diff` and `log_tail` may be empty.
+    unproven. `tests` are its confirmations, `clocked` says how its time was spent, `against` what the
+    diff is against. `diff` and `log_tail` may be empty.
     """
     scale = scale or Scale()
     parts: list[RenderableType] = [
@@ -52,7 +54,7 @@ def render_experiment(
     parts += [Text(clean(clocked), "dim")] if clocked else []
     parts += [Text(), _Runs(runs, scale) if runs else Text("no run yet", "dim")]
     if diff.strip():
-        parts += [Text(), *_coloured(diff)]
+        parts += [Text(), *([Text(f"diff against {clean(against)}", "dim")] if against else []), *_coloured(diff)]
     if log_tail.strip():
         parts += [Text(), Text("end of the log", "dim"), Padding(Text(clean_block(log_tail)), (0, 0, 0, 2))]
     return Portable(Group(*parts))
@@ -74,8 +76,12 @@ def _commits(view: ExperimentView) -> str:
 
 def _figures(view: ExperimentView, scale: Scale) -> Text:
     line = Text.assemble(f"{scale.metric} ", (scale.value(view.value), "bold"))
+    if view.value is not None:
+        line.append(f" (mean of {plural(view.value_n, 'fresh run' if view.fresh else 'run')})", "dim")
     if not view.baseline:
         line.append(f"  {scale.interval(view.gain, view.low, view.high)} against its parent")
+        if view.plain_gain is not None and scale.change(view.plain_gain) != scale.change(view.gain):
+            line.append(f", as judged; the runs as measured differ by {scale.change(view.plain_gain)}")
     line.append(f" ({scale.direction} is better, ± is a 95% interval)  peak memory {_memory(view)}", "dim")
     line.append_text(_trust(view))
     return line
@@ -103,6 +109,7 @@ class _Runs:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         scale = self.scale
+        corrected = any(scale.differs(run.corrected, run.metric) for run in self.runs)
         columns: list[Column[RunView]] = [
             Column("run", lambda r: Text(clean(r.id) + (f" (attempt {r.attempt})" if r.attempt > 1 else "")), 0),
             Column("started", lambda r: Text(clock(r.started, seconds=True)), 8),
@@ -110,6 +117,7 @@ class _Runs:
             Column("agent", lambda r: Text(clean(r.agent)), 9),
             Column("seed", lambda r: Text(str(r.seed)), 5, right=True),
             Column(scale.metric, lambda r: Text(scale.value(r.metric)), 1, right=True),
+            *([Column("corrected", lambda r: Text(scale.value(r.corrected)), 4, right=True)] if corrected else []),
             Column("seconds", lambda r: Text(quantity(r.seconds, "", 1)), 7, right=True),
             Column("hidden split", lambda r: Text(scale.value(r.hidden)), 4, right=True, optional=True),
             Column("outcome", lambda r: Text(clean(r.failure or r.state), "red" if r.failure else ""), 2),

@@ -69,6 +69,9 @@ def _best(snapshot: Snapshot, width: int) -> Text:
     else:
         line.append(scale.interval(newest.gain, newest.low, newest.high), gain_style(newest.gain, newest.low))
         line.append(f"  from baseline {scale.value(snapshot.baseline)}", "dim")
+        counted = f", mean of {plural(newest.n, 'fresh run' if newest.fresh else 'run')}"
+        if line.cell_len + len(counted) <= width:
+            line.append(counted, "dim")
     room = min(width - line.cell_len - 2, 48)
     if newest is not None and room >= 8:
         return _spread(line, Text(sparkline(_climb(snapshot, room)), "green"), width)

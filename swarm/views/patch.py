@@ -56,4 +56,4 @@ def _alone(view: ExperimentView, scale: Scale) -> list[str]:
     """One experiment on its parent."""
     lines = [f"Why: {clean(view.rationale)}", ""] if view.rationale else []
     verdict = f"{view.status or view.state}, {view.rung}: {clean(view.reason)}"
-    return [*lines, f"Measured: {scale.metric} {scale.value(view.value)} (n={view.n}). {verdict}.", ""]
+    return [*lines, f"Measured: {scale.metric} {scale.value(view.value)} (n={view.value_n}). {verdict}.", ""]

@@ -67,7 +67,7 @@ def _baseline(axes: Any, snapshot: Snapshot, scale: Scale) -> None:
     if snapshot.sigma:
         axes.axhspan(snapshot.baseline - snapshot.sigma, snapshot.baseline + snapshot.sigma, color="#f3f4f6", zorder=0)
     axes.axhline(snapshot.baseline, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    label = f"baseline {scale.value(snapshot.baseline)}" + (" ± sigma" if snapshot.sigma else "")
+    label = f"baseline {scale.value(snapshot.baseline)}" + (", grey: one sigma" if snapshot.sigma else "")
     axes.annotate(
         label, (1, snapshot.baseline), (-2, 4), xycoords=("axes fraction", "data"), textcoords="offset points",
         color=_FAINT, fontsize=8.5, ha="right", parse_math=False,
@@ -86,7 +86,7 @@ def _trunk(axes: Any, snapshot: Snapshot, experiments: Sequence[ExperimentView])
     bands.append(bands[-1])
     axes.fill_between(
         places_along, [low for low, _ in bands], [high for _, high in bands], step="post", color=_GREEN, alpha=0.10,
-        linewidth=0, zorder=1,
+        linewidth=0, zorder=1, label="95% interval of a kept state",
     )  # fmt: skip
     axes.step(places_along, values, where="post", color=_GREEN, linewidth=2, zorder=3, solid_joinstyle="round")
     beyond = -1 if snapshot.direction == "lower" else 1
@@ -132,7 +132,7 @@ def _points(axes: Any, experiments: Sequence[ExperimentView], window: Window, be
             axes.scatter(*zip(*groups[name], strict=True), **({"linewidths": 1.2, "zorder": 4} | style))
     if axes.get_legend_handles_labels()[1]:  # results beyond the picture's edge alone have no label
         axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4, frameon=False, fontsize=9, labelcolor=_FAINT,
+            loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=5, frameon=False, fontsize=9, labelcolor=_FAINT,
             handletextpad=0.2, columnspacing=1.2, borderpad=0,
         )  # fmt: skip
 

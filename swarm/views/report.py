@@ -28,7 +28,7 @@ from swarm.wording.headline import headline, second_opinion, title
 from swarm.wording.markdown import code, escape, fenced, table
 from swarm.wording.recommendations import recommend
 from swarm.wording.standing import LADDER, is_weighed
-from swarm.wording.verdict_text import FAILURES, broke_guard, is_held, is_near_miss, judged, outcome_word
+from swarm.wording.verdict_text import FAILURES, broke_guard, is_held, is_large, is_near_miss, judged, outcome_word
 
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a note of people
@@ -48,6 +48,7 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     picture = draw_progress(snapshot, folder / "progress.png")
     sections = {
+        "For a person to look at": _for_a_person(snapshot, patches),
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
         "Confirmations": confirmations_table(snapshot),
@@ -98,6 +99,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
 
     scale, experiments = Scale.of(snapshot), {e.id: e for e in snapshot.experiments}
     rows, details = [], []
+    corrected = any(scale.differs(step.corrected, step.value) for step in snapshot.trunk)
     for step in snapshot.trunk:
         view = experiments.get(step.experiment)
         if step.position == 0 or view is None or view.quarantine:
@@ -105,9 +107,11 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
         rows.append(
             {
                 "step": step.position,
-                "on its parent": scale.interval(view.gain, view.low, view.high),
-                "n": view.n,
+                scale.metric: scale.value(step.value),
+                "mean of": plural(step.n, "fresh run" if step.fresh else "run"),
                 "from the baseline": scale.interval(step.gain, step.low, step.high),
+                **({"corrected": scale.value(step.corrected)} if corrected else {}),
+                "on its parent, as judged": scale.interval(view.gain, view.low, view.high),
                 "rung": view.rung,
                 "trust": audit_text(view.audited, view.sandboxed),
                 "commit": code(view.commit[:7]) if view.commit else UNKNOWN,
@@ -121,6 +125,21 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
     if not rows:
         return "Nothing was kept."
     return "\n\n".join([table(DataFrame(rows)), *details])
+
+
+def _for_a_person(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
+    """What is held, and large gains that no referee measured, each with its diff and the verb that decides it."""
+    scale, parts = Scale.of(snapshot), []
+    for view in [*filter(is_held, judged(snapshot)), *filter(is_large, judged(snapshot))]:
+        name = short_id(view.id, snapshot.tag)
+        gain = scale.interval(view.gain, view.low, view.high)
+        kind, way = "held, nothing is built on it", f"{code(f'swarm accept {name}')} keeps it"
+        if is_large(view):
+            way = f"{code(f'swarm reject {name}')} takes it back with what was built on it"
+            kind = "large, unaudited: kept and built on"
+        parts.append(f"**{escape(view.title)}** ({code(name)}, {gain} on its parent), {kind}; {way}.")
+        parts += [fenced(patches[view.id], "diff")] if patches.get(view.id) else []
+    return "\n\n".join(parts)
 
 
 def _quarantined(snapshot: Snapshot) -> str:

@@ -9,11 +9,12 @@ from functools import partial
 from rich.table import Table
 from rich.text import Text
 
+from swarm.records import Outcome
 from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
 from swarm.views.columns import Column, fitting_table
 from swarm.wording.audit_marks import marks
 from swarm.wording.formatting import Scale, clean, clock, dollars, quantity, share, short_id, shorten
-from swarm.wording.verdict_text import judged
+from swarm.wording.verdict_text import is_held, is_large, is_near_miss, judged
 
 STATUS_STYLES = {"keep": "green", "discard": "dim", "crash": "red"}
 RUNG_STYLES = {"seen": "dim", "carried": "blue", "kept": "green", "confirmed": "bold cyan", "champion": "bold magenta"}
@@ -131,7 +132,7 @@ def experiments_table(snapshot: Snapshot, experiments: Sequence[ExperimentView],
         Column("status", lambda e: Text(e.status or "", STATUS_STYLES.get(e.status or "", "")), 2, cells=7),
         Column("rung", _rung, 4, cells=9),
         Column(scale.metric, partial(_value, scale=scale, room=room), 5, right=True),
-        Column("n", lambda e: Text(str(e.n), "dim"), 8, right=True),
+        Column("n", lambda e: Text(str(e.value_n), "dim"), 8, right=True),
         Column("vs parent", partial(_gain, scale=scale), 3, cells=16),
         Column("title", _title, 1, cells=max(18, width // 4), stretch=2),
         Column("category", lambda e: Text(clean(e.category), "dim"), 9),
@@ -143,6 +144,13 @@ def experiments_table(snapshot: Snapshot, experiments: Sequence[ExperimentView],
 
 
 def _rung(experiment: ExperimentView) -> Text:
+    """How far it is proven; where the verdict says more than that it was seen, its word."""
+    if is_near_miss(experiment) or is_held(experiment):
+        return Text("held", "bold yellow") if is_held(experiment) else Text("near miss", "yellow")
+    if experiment.outcome is Outcome.REJECTED:
+        return Text("rejected", "bold red")
+    if is_large(experiment):
+        return Text(f"{clean(experiment.rung)} !", "bold yellow")
     return Text("" if experiment.status == "crash" else clean(experiment.rung), RUNG_STYLES.get(experiment.rung, ""))
 
 

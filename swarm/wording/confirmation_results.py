@@ -25,7 +25,11 @@ def confirmation_sentence(test: ConfirmationView, scale: Scale) -> str:
     word = "confirmed" if test.state == "confirmed" else "not confirmed"
     interval = scale.interval(test.gain, test.low, test.high)
     second = f"; on the hidden split {hidden_gain(test.hidden, scale)}" if test.hidden else ""
-    return f"{word} {against}: {interval} on {test.n} + {test.m} fresh runs, p {_probability(test.p)}{second}"
+    decided = ""
+    if test.corrected_gain is not None and scale.change(test.corrected_gain) != scale.change(test.gain):
+        decided = f" (corrected for GPUs and steps {scale.change(test.corrected_gain)}, which decided)"
+    runs = f"{test.n} + {test.m} fresh runs"
+    return f"{word} {against}: {interval}{decided} on {runs}, p {_probability(test.p)}{second}"
 
 
 def hidden_gain(hidden: Headline | None, scale: Scale) -> str:
@@ -38,12 +42,17 @@ def confirmations_table(snapshot: Snapshot) -> str:
     from pandas import DataFrame
 
     scale = Scale.of(snapshot)
+    corrected = any(
+        test.corrected_gain is not None and scale.change(test.corrected_gain) != scale.change(test.gain)
+        for test in snapshot.confirmations
+    )
     rows = [
         {
             "experiment": code(short_id(test.experiment, snapshot.tag)),
             "against": escape(test.rival_title),
             "asked": _ASKED[test.asked],
             "gain": scale.interval(test.gain, test.low, test.high),
+            **({"corrected": scale.change(test.corrected_gain)} if corrected else {}),
             "fresh runs": UNKNOWN if test.n is None else f"{test.n} + {test.m}",
             "p": _probability(test.p),
             **({"hidden split": hidden_gain(test.hidden, scale)} if snapshot.hidden_split else {}),

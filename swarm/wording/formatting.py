@@ -127,6 +127,16 @@ class Scale:
             text = "±" + text[1:]  # neither better nor worse at this precision
         return text.replace("-", "−")
 
+    def differs(self, corrected: float | None, plain: float | None) -> bool:
+        """Whether a corrected value is known and reads otherwise than the plain one."""
+        return corrected is not None and self.value(corrected) != self.value(plain)
+
+    def corrected(self, value: float | None, gain: float | None, plain: float | None, plain_gain: float | None) -> str:
+        """A corrected value and its gain, labelled; "" where neither reads otherwise than the plain one."""
+        if (self.value(value), self.change(gain)) == (self.value(plain), self.change(plain_gain)):
+            return ""
+        return f"corrected for GPUs and steps: {self.value(value)}, {self.change(gain)}"
+
     def interval(self, gain: float | None, low: float | None, high: float | None) -> str:
         """The change with half its 95% interval: "−0.0047 ± 0.0009"; alone where it is exact."""
         if gain is None or not math.isfinite(gain):

@@ -28,6 +28,7 @@ class Leader:
     baseline: float | None
     baseline_n: int
     fresh: bool
+    corrected: str = ""  # the same corrected for GPUs and steps, where that is another number: what decided
 
     @property
     def better(self) -> bool:
@@ -41,15 +42,25 @@ def leading(snapshot: Snapshot) -> Leader | None:
     if not steps:
         return None
     step = next((step for step in steps if step.experiment == snapshot.champion), steps[-1])
-    fresh = snapshot.headline
+    fresh, better, scale = snapshot.headline, snapshot.corrected, Scale.of(snapshot)
+    sign = 1 if snapshot.direction == "lower" else -1
     if fresh is not None:
-        sign = 1 if snapshot.direction == "lower" else -1
         gain, low, high = fresh.gain, fresh.gain_low, fresh.gain_high
+        other = "" if better is None else scale.corrected(sign * better.mean, better.gain, sign * fresh.mean, gain)
         return Leader(
-            step, sign * fresh.mean, fresh.n, gain, low, high, sign * (fresh.mean + fresh.gain), fresh.m, fresh=True
+            *(step, sign * fresh.mean, fresh.n, gain, low, high, sign * (fresh.mean + fresh.gain), fresh.m),
+            fresh=True,
+            corrected=other,
         )
     base = snapshot.trunk[0]
-    return Leader(step, step.value, step.n, step.gain, step.low, step.high, snapshot.baseline, base.n, fresh=False)
+    other = ""
+    if step.corrected is not None and base.corrected is not None:
+        other = scale.corrected(step.corrected, sign * (base.corrected - step.corrected), step.value, step.gain)
+    return Leader(
+        *(step, step.value, step.n, step.gain, step.low, step.high, snapshot.baseline, base.n),
+        fresh=False,
+        corrected=other,
+    )
 
 
 def title(snapshot: Snapshot) -> str:
@@ -124,7 +135,8 @@ def _measured(leader: Leader, scale: Scale) -> str:
     if not is_exact(leader.low, leader.high):
         interval += " (95% interval)"
     baseline = f"the baseline's mean of {scale.value(leader.baseline)} ({plural(leader.baseline_n, 'run')})"
-    return f"{scale.value(leader.value)} over {runs}, {interval} against {baseline}"
+    corrected = f" ({leader.corrected})" if leader.corrected else ""
+    return f"{scale.value(leader.value)} over {runs}, {interval} against {baseline}{corrected}"
 
 
 def _since(snapshot: Snapshot, champion: Leader, scale: Scale) -> str:

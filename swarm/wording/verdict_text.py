@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from swarm.board.repeats import Standing, standing
-from swarm.records import Failure, Purpose
+from swarm.records import Failure, Outcome, Purpose, Rung
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.wording.formatting import is_exact, plural
 
@@ -56,6 +56,11 @@ def is_held(experiment: ExperimentView) -> bool:
     return _standing(experiment, None) is Standing.HELD
 
 
+def is_large(experiment: ExperimentView) -> bool:
+    """Whether it stands on the trunk with a gain so large that a person should look at it: no referee measured it."""
+    return experiment.outcome is Outcome.LARGE and experiment.rung in (Rung.KEPT, Rung.CONFIRMED, Rung.CHAMPION)
+
+
 def is_refuted(experiment: ExperimentView, sigma: float | None) -> bool:
     """Even the upper 95% bound of its gain is under half a sigma. A losing run alone refutes nothing."""
     return _standing(experiment, sigma) is Standing.REFUTED
@@ -82,10 +87,12 @@ def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
         return f"The baseline, the untouched code that all gains are counted from; {plural(experiment.n, 'run')}."
     if experiment.status is None:
         return f"No verdict yet: the experiment is {experiment.state}, with {plural(experiment.n, 'run')} so far."
+    if experiment.outcome is Outcome.REJECTED:
+        return "Rejected: it was kept, and a person took it back, with all that was built on it."
     if experiment.rung == "invalid":
         return "Invalid: it was kept, and a later run was caught cheating. The trunk went back to before it."
     if experiment.rung == "tainted":
-        return "Tainted: it was measured beside code that was found invalid later, so nothing is known of the idea."
+        return "Tainted: it was measured beside code that was taken back later, so nothing is known of the idea."
     if experiment.status == "crash":
         return f"Crash: it {FAILURES.get(experiment.failure or '', 'gave no number')}."
     if experiment.status == "keep" and experiment.real is not None and experiment.restores is None:

@@ -179,7 +179,7 @@ def test_less_code_of_no_effect_is_not_refused_for_having_none(night: Night) -> 
     assert verdict and verdict.status is None
 
 
-def test_a_gain_that_nobody_believes_needs_a_referee(make_night: MakeNight) -> None:
+def test_a_large_gain_that_its_own_code_printed_is_kept_and_marked(make_night: MakeNight) -> None:
     night = make_night()
     night.baselines()
     experiment = night.draft("gpu0", 0)
@@ -189,8 +189,8 @@ def test_a_gain_that_nobody_believes_needs_a_referee(make_night: MakeNight) -> N
         run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=Metrics(value, audited=False))
         night.call("record", "gpu0", night.fences["gpu0"], run)
     row = night.row(experiment)
-    assert row["status"] == "discard" and row["reason"].startswith("near miss: so large a gain")
-    assert night.row(night.keep("gpu1", 1, 0.8))["status"] == "keep", "the referee's word is believed"
+    assert row["status"] == "keep" and row["reason"].startswith("large, unaudited: gain 0.2")
+    assert night.row(night.keep("gpu1", 1, 0.7))["outcome"] == "gained", "the referee's word is believed"
 
 
 def test_edits_that_all_land_together_are_warned_of_once(night: Night) -> None:

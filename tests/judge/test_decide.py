@@ -58,7 +58,14 @@ def test_a_gain_too_large_to_be_believed_needs_a_referee() -> None:
     huge = Evidence([Arm((0.8, 0.8, 0.8), (1.0,) * 6)], 0.001)
     assert decide(huge, RACE).outcome is Outcome.GAINED
     alone = decide(replace(huge, unaudited=True), RACE)
-    assert (alone.status, alone.outcome, alone.outcome.is_near_miss) == (Status.DISCARD, Outcome.UNBELIEVED, True)
+    assert (alone.status, alone.outcome, alone.rung) == (Status.KEEP, Outcome.LARGE, Rung.KEPT), "marked for a person"
+    assert alone.reason.startswith("large, unaudited: ")
+    small = Evidence([Arm((0.995,) * 3, (1.0,) * 6)], 0.001, unaudited=True)
+    assert decide(small, RACE).outcome is Outcome.GAINED
+    exact_repeats = Evidence([Arm((0.8,) * 3, (1.0,) * 6)], 0.0, unaudited=True)
+    assert decide(exact_repeats, RACE).outcome is Outcome.LARGE, (
+        "where no noise was seen its share of the metric says it"
+    )
     assert decide(replace(huge, unaudited=True), GREEDY).outcome is Outcome.GAINED, "it takes every number as it is"
 
 

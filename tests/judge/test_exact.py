@@ -124,7 +124,7 @@ def test_race_keeps_a_gain_over_zero_where_all_repeats_are_equal() -> None:
     found = Evidence([Arm((-0.02, -0.02), (0.0,) * 4)], 0.0, unaudited=True)
     assert decide(found, RACE).outcome is Outcome.GAINED
     noisy = Evidence([Arm((-0.2, -0.21, -0.2), (0.0,) * 4)], 0.001, unaudited=True)
-    assert decide(noisy, RACE).outcome is Outcome.GAINED, "a tenth of nothing is no measure of what can be believed"
+    assert decide(noisy, RACE).outcome is Outcome.LARGE, "two hundred sigmas are worth a look, and kept"
 
 
 @pytest.mark.parametrize("runs", [1, 2, 3, 5])

@@ -59,7 +59,7 @@ def test_a_replicated_gain_is_kept():
         pytest.approx(0.015),
         pytest.approx(0.01 * math.sqrt(1 / 2 + 1 / 6)),
         2,
-        "gain 0.0150 ± 0.0082 over 2 runs (z 1.8)",
+        "gain 0.015 ± 0.016 over 2 runs (z 1.8)",
         Outcome.GAINED,
         Rung.KEPT,
     )

@@ -65,7 +65,7 @@ def experiment(number: int, **changes: object) -> ExperimentView:
     """A judged experiment with one run, discarded unless `changes` say otherwise."""
     view = ExperimentView(
         id=f"apr5-gpu0-{number:04}", agent="gpu0", title=f"idea {number}", category="schedule", state="judged",
-        status="discard", rung="seen", value=0.9985, gain=-0.0006, n=1, audited=True, sandboxed=True,
+        status="discard", rung="seen", value=0.9985, gain=-0.0006, n=1, value_n=1, audited=True, sandboxed=True,
         created=1000.0 + number, judged=2000.0 + number,
     )  # fmt: skip
     return replace(view, **changes)

@@ -111,3 +111,17 @@ def test_a_narrow_terminal_shows_each_run_on_a_line_of_its_own(make_swarm, draw)
     for run in runs:
         (line,) = [line for line in lines if run.id in line]
         assert run.purpose in line and f"{run.metric:.4f}" in line and "measured" in line and "…" not in line
+
+
+def test_a_diff_says_what_it_is_against(make_swarm, draw):
+    from swarm.cli.look import _against
+
+    snapshot = make_swarm(4, ended=True)
+    view = next(e for e in snapshot.experiments if e.id == snapshot.champion)
+    whole = _against(snapshot, view, champion=True)
+    assert whole == f"the baseline: all of {view.position} kept steps"
+    before = next(step for step in snapshot.trunk if step.position == view.position - 1)
+    alone = _against(snapshot, replace(view, parent=before.commit), champion=False)
+    assert alone == f"its parent, step {before.position} ({before.title})"
+    drawn = draw(render_experiment(view, [], DIFF, "", Scale.of(snapshot), against=alone), 120, 60)
+    assert f"diff against its parent, step {before.position}" in drawn

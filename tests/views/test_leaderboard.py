@@ -16,7 +16,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from swarm.records import Outcome
 from swarm.views.leaderboard import OWNER, export_svg, render, watch
+from swarm.views.tables import experiments_table
 
 HOSTILE = "[bold red]x[/] [link=http://a]\x1b[2J\x1b]0;owned\x07\r\nnew\tline \u202e 深い学習"
 
@@ -236,3 +238,14 @@ def test_the_picture_is_an_svg_of_the_real_thing(make_swarm, tmp_path):
     assert picture.lstrip().startswith("<svg")
     assert "gpu7" in picture
     assert "champion" in picture
+
+
+def test_a_near_miss_and_what_is_held_are_called_so_on_the_board(make_swarm, make_experiment, draw):
+    views = (
+        make_experiment(1, outcome=Outcome.NEAR_MISS, gain=0.0004, low=-0.001, high=0.0018, n=5),
+        make_experiment(2, outcome=Outcome.HELD, gain=0.4, low=0.39, high=0.41),
+        make_experiment(3),
+    )
+    drawn = draw(experiments_table(make_swarm(2, now=0.2), views, 160), 160, 30)
+    rungs = {number: line for line in drawn.splitlines() for number in "123" if f"gpu0-000{number}" in line}
+    assert "near miss" in rungs["1"] and " held " in rungs["2"] and " seen " in rungs["3"]

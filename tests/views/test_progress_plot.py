@@ -58,3 +58,18 @@ def test_an_outlier_does_not_flatten_the_staircase(make_swarm, make_experiment, 
     green = share_of(pixels(snapshot, tmp_path / "a.png"), 0x2A, 0x9D, 0x5C)
     wild = replace(snapshot, experiments=(*snapshot.experiments, make_experiment(9999, value=50.0, judged=9e9)))
     assert share_of(pixels(wild, tmp_path / "b.png"), 0x2A, 0x9D, 0x5C) > 0.8 * green
+
+
+def test_the_band_around_the_steps_is_explained(make_swarm, tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    labels = []
+    legend = Axes.legend
+
+    def noted(axes, *arguments, **options):
+        labels.extend(axes.get_legend_handles_labels()[1])
+        return legend(axes, *arguments, **options)
+
+    monkeypatch.setattr(Axes, "legend", noted)
+    draw_progress(make_swarm(4, ended=True), tmp_path / "progress.png")
+    assert "95% interval of a kept state" in labels
