@@ -12,7 +12,8 @@ from pathlib import Path
 
 from swarm.records import Briefing, Edit, Failure, Idea, Run
 from swarm.researchers.protocol import BoardAccess, Exhausted, Profile
-from swarm.researchers.sweep.constraints import canonical, settle
+from swarm.project.knob_names import canonical
+from swarm.researchers.sweep.constraints import settle
 from swarm.researchers.sweep.history import History
 from swarm.researchers.sweep.joint_moves import fine_moves, joint_moves, patched_moves
 from swarm.researchers.sweep.knob_findings import KnobFindings
