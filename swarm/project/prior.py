@@ -6,9 +6,9 @@ A file of JSON lines, one record each:
      "terms": ["..."], "metric": "val_bpb", "device": "cuda", "scale": "...", "hardware": "...", "where": "...",
      "source": "..."}
 
-`what` and `source` must be there. `gain` is in the metric's units, above 0 is better; without it the effect is not known.
-An idea is like it where it turns a knob the same way (`up`, `down`, `any`), or where each of its `terms` is found in the
-idea's words: one of those between `|`.
+`what` and `source` must be there. `gain` is in the metric's units, above 0 is better; without it the effect is not
+known. An idea is like it where it turns a knob the same way (`up`, `down`, `any`), or where each of its `terms` is
+found in the idea's words: one of those between `|`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 from swarm.errors import UsageError
 from swarm.named_file import read_named
+from swarm.project.knob_names import canonical
 from swarm.records import Idea, Prior
 from swarm.text import one_line, printable, read_text
 
@@ -32,7 +33,7 @@ MOST = 500  # records of one swarm
 LONGEST = 300  # characters of one text
 WAYS = ("up", "down", "any")
 
-_TURN = re.compile(r"(?P<name>[\w.:/-]+) (?P<old>\S+) -> (?P<new>\S+)")
+_TURN = re.compile(r"(?P<name>[\w.:/\[\]-]+) (?P<old>\S+) -> (?P<new>\S+)")
 _POWER = re.compile(r"(\d{1,4})(?:\*\*|\^)(\d{1,3})")
 
 
@@ -66,15 +67,30 @@ def prior_art(root: Path, metric: str) -> tuple[Prior, ...]:
     return tuple(found)[:MOST]
 
 
+def stored(settings: Mapping[str, Any]) -> tuple[Prior, ...]:
+    """What a swarm was founded with, from its settings in the ledger."""
+    rows = settings.get("prior") or ()
+    return tuple(Prior(**{**row, "terms": tuple(row["terms"]), "turn": tuple(map(tuple, row["turn"]))}) for row in rows)
+
+
 def keep_imported(root: Path, name: str, content: bytes) -> Read:
-    """Puts a file beside those imported before, one of the same name in its place. UsageError where it holds nothing."""
-    read = read_prior(content)
-    if not read.records:
-        why = f" ({'; '.join(read.aside[:3])})" if read.aside else ""
-        raise UsageError(f"{name} holds no record of prior art{why}; each is a JSON object with `what` and `source`")
+    """Puts a file beside those imported before, in place of one of its name. UsageError where it holds nothing."""
+    read = some_prior(name, content)
     folder = root / ".swarm" / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{Path(name).stem}.jsonl").write_bytes(content)
+    return read
+
+
+def some_prior(name: str, content: bytes) -> Read:
+    """The records of a file that a person named; UsageError where there is none."""
+    read = read_prior(content)
+    if not read.records:
+        why = f" ({'; '.join(read.aside[:3])})" if read.aside else ""
+        raise UsageError(
+            f"{name} holds no record of prior art{why}; each is a JSON object with `what` and `source`;"
+            " nothing was imported"
+        )
     return read
 
 
@@ -99,7 +115,7 @@ def _record(value: Any) -> Prior:
         category=_text(value, "category") or "other",
         gain=None if gain is None else float(gain),
         terms=tuple(term[:LONGEST].lower() for term in terms[:8]),
-        turn=tuple((_plain(str(name)[:80]), str(way)) for name, way in list(turn.items())[:8]),
+        turn=tuple((canonical(str(name)[:80]), str(way)) for name, way in list(turn.items())[:8]),
         **{name: _text(value, name) for name in ("metric", "device", "scale", "hardware", "where")},
     )
 
@@ -112,19 +128,19 @@ def _text(value: Mapping[str, Any], name: str) -> str:
 # -- which idea is like which record -------------------------------------------------------------------------------
 
 
-def like(idea: Idea, prior: Sequence[Prior], canonical: Mapping[str, str] | None = None) -> tuple[Prior, ...]:
-    """The records that the idea is like. `canonical` says what its knobs are called there, where that is not as here."""
+def like(idea: Idea, prior: Sequence[Prior]) -> tuple[Prior, ...]:
+    """The records that the idea is like."""
     words = f"{idea.title} {' '.join(idea.knobs)}".lower()
-    ways = {name: way for name, way in _turns(idea, canonical or {})}
+    ways = dict(_turns(idea))
     return tuple(record for record in prior if _is_like(record, words, ways))
 
 
-def label(idea: Idea, prior: Sequence[Prior], canonical: Mapping[str, str] | None = None) -> str:
+def label(idea: Idea, prior: Sequence[Prior]) -> str:
     """What prior art says of the idea: `known` where it paid somewhere, `known-negative` where it only lost or did
     nothing, else `new`; "" where there is no prior art to hold it against."""
     if not prior:
         return ""
-    found = like(idea, prior, canonical)
+    found = like(idea, prior)
     if not found:
         return "new"
     return "known" if any(record.gain is None or record.gain > 0 for record in found) else "known-negative"
@@ -132,7 +148,7 @@ def label(idea: Idea, prior: Sequence[Prior], canonical: Mapping[str, str] | Non
 
 def _is_like(record: Prior, words: str, ways: Mapping[str, str]) -> bool:
     turned = bool(record.turn) and all(
-        way == "any" and name in ways or ways.get(name) == way for name, way in record.turn
+        (way == "any" and name in ways) or ways.get(name) == way for name, way in record.turn
     )
     said = bool(record.terms) and all(any(_says(words, term) for term in terms.split("|")) for terms in record.terms)
     return turned or said
@@ -144,17 +160,13 @@ def _says(words: str, term: str) -> bool:
     return place >= 0 and (place == 0 or not words[place - 1].isalnum() or not term[:1].isalnum())
 
 
-def _turns(idea: Idea, canonical: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def _turns(idea: Idea) -> Iterable[tuple[str, str]]:
     """Each knob that the title turns, by its plain name, and which way."""
     for found in _TURN.finditer(idea.title):
         old, new = _number(found["old"]), _number(found["new"])
         if old is not None and new is not None and old != new:
             name = found["name"]
-            yield _plain(canonical.get(name, name.rpartition(":")[2].rpartition(".")[2])), "up" if new > old else "down"
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "_")
+            yield canonical(name.rpartition(":")[2].rpartition(".")[2]), "up" if new > old else "down"
 
 
 def _number(text: str) -> float | None:

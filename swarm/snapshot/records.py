@@ -71,6 +71,7 @@ class ExperimentView:
     quarantine: str = ""  # why it may not be ranked: caught cheating after it was kept, or built on what was
     restores: str | None = None  # the experiment whose code it brought back: a step of the trunk, and no idea
     outcome: Outcome | None = None  # None before the verdict, and of imported results
+    novelty: str = ""  # by prior art: new, known (it paid elsewhere), known-negative; "" where there is none
 
 
 @dataclass(frozen=True, slots=True)

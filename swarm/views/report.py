@@ -25,6 +25,7 @@ from swarm.views.formatting import (
 )
 from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
+from swarm.views.prior_text import prior_section
 from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
 from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_held, is_near_miss, is_refuted, judged
@@ -56,6 +57,7 @@ def write_report(
         "In quarantine": _quarantined(snapshot),
         "Better, and not kept": _guarded(snapshot),
         "What did not work": _refused(snapshot),
+        "Prior art": prior_section(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),
         "What people said": _notes(snapshot),
