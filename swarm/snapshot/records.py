@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from swarm.judge.closing import Headline
+from swarm.judge.ladder import Ladder
 from swarm.records import Outcome
 
 
@@ -137,6 +138,16 @@ class ConfirmationView:
 
 
 @dataclass(frozen=True, slots=True)
+class LadderView:
+    """One experiment beside its rival at several budgets, sign-normalised: lower is better in it."""
+
+    experiment: str
+    title: str
+    rival: str
+    ladder: Ladder
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmView:
     """One swarm of the repository in short. `differs` names what keeps its results from being compared with those of
     the snapshot's own swarm; empty where they may be. `baseline` and `best` (the newest trunk) are plain means."""
@@ -213,4 +224,5 @@ class Snapshot:
     demonstration: str = ""  # why edited code could read what it is measured on
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
     noiseless: bool = False  # equal code gives equal numbers, so that one run decides
+    ladders: tuple[LadderView, ...] = ()  # of `confirm --budgets`
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people

@@ -24,6 +24,7 @@ from swarm.views.formatting import (
     shorten,
 )
 from swarm.views.headline import headline, second_opinion, title
+from swarm.views.ladder import ladders_section
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.prior_text import prior_section
 from swarm.views.progress_plot import draw_progress
@@ -54,6 +55,7 @@ def write_report(
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
         "Confirmations": confirmations_table(snapshot),
+        "Scale ladder": ladders_section(snapshot),
         "In quarantine": _quarantined(snapshot),
         "Better, and not kept": _guarded(snapshot),
         "What did not work": _refused(snapshot),
