@@ -6,20 +6,18 @@ What is measured under another budget can never be compared with the swarm's res
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from swarm.coordinator.pair_runs import paired, run_pairs
 from swarm.errors import SwarmError, UsageError
-from swarm.execution.runner import LocalRunner
-from swarm.execution.sandbox import wanted
 from swarm.judge.ladder import LEAST_PAIRS, Ladder
-from swarm.launch.plan import Plan, base_tree, environment, make_plan
+from swarm.launch.plan import Plan, make_plan
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import experiment
 from swarm.ledger.home import ledger_path
@@ -27,12 +25,10 @@ from swarm.ledger.ladders import LadderRun, ladder_file, ladder_of, read_ladder_
 from swarm.ledger.sources import load_source
 from swarm.ledger.transaction import of_swarm
 from swarm.project.settings import Config
-from swarm.records import Failure, Measure, Purpose, Source
+from swarm.records import Run, Source
 
 SEEDS = 50_000_000  # of the first pair: no run of a swarm ever has such a seed
 MOST = 500  # seeds
-TRIES = 3  # of a run that the machine lost
-_LOST = (Failure.INFRASTRUCTURE, Failure.STALL, Failure.CONTENTION, Failure.INTERRUPTED)
 
 Say = Callable[[str], None]
 
@@ -55,7 +51,6 @@ def climb_ladder(root: Path, tag: str, question: LadderQuestion, places: Config,
     plan = make_plan(root, config, thinks=False)
     if plan.code.unread:
         raise UsageError(f"--budgets: {plan.code.unread}, so that no budget reaches it")
-    os.environ.update(environment(plan))
     with contextlib.closing(Ledger(ledger_path(plan.root), write=True)) as ledger:  # held: no swarm starts meanwhile
         sign = of_swarm(ledger, tag).swarm.sign
         sources = {name: load_source(ledger, experiment(ledger, name).source or "") for name in _arms(question)}
@@ -78,7 +73,7 @@ def _arms(question: LadderQuestion) -> tuple[str, str]:
 
 
 class LadderRuns:
-    """The runs of one ladder on all slots of the plan; a pair is made on one slot, the arms in alternating order."""
+    """The runs of one ladder, rung by rung."""
 
     def __init__(self, plan: Plan, question: LadderQuestion, sources: Mapping[str, Source], say: Say) -> None:
         self._plan, self._question, self._sources, self._say = plan, question, sources, say
@@ -88,51 +83,21 @@ class LadderRuns:
 
     def work(self) -> None:
         for budget in sorted(set(self._question.budgets)):
-            missing = list(self._missing(budget))
-            if missing:
-                asyncio.run(self._rung(replace(self._plan, budget=budget), missing))
+            seeds = range(SEEDS, SEEDS + self._question.seeds)
+            pairs = [self._missing(budget, pair) for pair in paired(_arms(self._question), seeds)]
+            if any(pairs):
+                plan = replace(self._plan, budget=budget)
+                run_pairs(plan, plan.folder / "ladder", self._sources, pairs, partial(self._hear, budget))
 
-    def _missing(self, budget: float) -> Iterator[tuple[str, int]]:
-        for pair in range(self._question.seeds):
-            arms = _arms(self._question)
-            for name in arms if pair % 2 else reversed(arms):
-                if (name, budget, SEEDS + pair) not in self._done:
-                    yield name, SEEDS + pair
+    def _missing(self, budget: float, pair: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        return [(name, seed) for name, seed in pair if (name, budget, seed) not in self._done]
 
-    async def _rung(self, plan: Plan, missing: Sequence[tuple[str, int]]) -> None:
-        """One budget: the slots take one pair after another."""
-        pairs = iter([[work for work in missing if work[1] == seed] for seed in dict.fromkeys(s for _, s in missing)])
-        base, sandboxed = base_tree(plan), wanted(plan.config.sandbox)
-
-        async def work_on(agent: str) -> None:
-            place = plan.folder / "ladder" / agent
-            runner = LocalRunner(plan.project, base, place, plan.slots[agent], sandboxed=sandboxed, checkout=plan.root)
-            for left in await asyncio.to_thread(runner.leftovers):
-                runner.acknowledge(left.run, left.attempt)
-            for pair in pairs:
-                for name, seed in pair:
-                    await self._run(plan, agent, runner, name, seed)
-
-        async with asyncio.TaskGroup() as slots:
-            for agent in plan.slots:
-                slots.create_task(work_on(agent))
-
-    async def _run(self, plan: Plan, agent: str, runner: LocalRunner, name: str, seed: int) -> None:
-        """One run, again where the machine lost it."""
-        source = self._sources[name]
-        for attempt in range(1, TRIES + 1):
-            work = Measure(
-                f"ladder.{name}.{seed}", attempt, name, name, Purpose.CONFIRM, seed, source.sha, source.sha, plan.budget
-            )
-            run = await runner.run(work, source, lambda progress: None)
-            runner.acknowledge(run.run, run.attempt)
-            if run.failure not in _LOST:
-                break
+    def _hear(self, budget: float, agent: str, name: str, seed: int, run: Run) -> None:
         value = run.metrics.value if run.metrics else None
         against = self._question.rival if name == self._question.experiment else ""
-        self._write(LadderRun(name, plan.budget, seed, value, run.reason if run.failure else "", against))
-        told = f"{plan.project.metric} {value:.6f}" if value is not None else f"{run.failure}: {run.reason}"
-        self._say(f"{agent} {name} at {plan.budget:g} s, seed {seed - SEEDS + 1}: {told}")
+        self._write(LadderRun(name, budget, seed, value, run.reason if run.failure else "", against))
+        told = f"{self._plan.project.metric} {value:.6f}" if value is not None else f"{run.failure}: {run.reason}"
+        self._say(f"{agent} {name} at {budget:g} s, seed {seed - SEEDS + 1}: {told}")
 
     def _write(self, run: LadderRun) -> None:
         with self._file.open("a", encoding="utf-8") as file:
