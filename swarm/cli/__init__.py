@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from swarm import __version__
-from swarm.cli import archive, confirm, develop, init, judge, launch, look, steer
+from swarm.cli import archive, capsule, confirm, develop, init, judge, launch, look, steer
 from swarm.errors import SwarmError
 from swarm.text import printable
 
@@ -21,7 +21,7 @@ trains it, keeps what is better, and shares what it learned with all others."""
 
 GROUPS = {  # the verbs as --help lists them
     "every day": ("init", "launch", "watch", "status", "show", "report", "tell", "stop", "doctor"),
-    "now and then": ("attach", "confirm", "judge", "export", "import", "prune"),
+    "now and then": ("attach", "confirm", "capsule", "verify", "judge", "export", "import", "prune"),
     "for developers of the swarm": ("bench", "simulate", "chaos"),
 }
 FIRST = "A first swarm overnight:  python prepare.py && python -m swarm launch --hours 8"
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"swarm {__version__}")
     verbs = parser.add_subparsers(prog=parser.prog, metavar="VERB", required=True, help=argparse.SUPPRESS)
-    for module in (init, launch, look, steer, confirm, judge, archive, develop):
+    for module in (init, launch, look, steer, confirm, capsule, judge, archive, develop):
         module.add_to(verbs)
     parser.epilog = "\n\n".join([*_overview(verbs.choices), "`python -m swarm VERB --help` explains a verb.", FIRST])
     return parser
