@@ -38,7 +38,7 @@ def add_to(verbs: Any) -> None:
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Adds earlier results (TSV, JSON lines), or prior art, to what researchers see."""
+    """Adds earlier results, or prior art, to what researchers see."""
     if options.prior:
         return _import_prior(options)
     from swarm.history.import_results import import_results, metrics_in, read_results

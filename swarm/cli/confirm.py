@@ -34,7 +34,7 @@ def add_to(verbs: Any) -> None:
 
 
 def confirm(options: argparse.Namespace) -> int:
-    """Compares an experiment with its rival on fresh seeds, also at longer budgets."""
+    """Compares an experiment with its rival on fresh seeds."""
     from swarm.coordinator.confirmation import Question, answer
     from swarm.project.settings import Config
     from swarm.views.comparison import comparison_json, render_comparison

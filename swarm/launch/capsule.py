@@ -141,9 +141,8 @@ def read_capsule(folder: Path) -> tuple[Capsule, dict[str, bytes]]:
     """What it says, and its files. UsageError where it is malformed, or was changed since it was written."""
     record = foreign.parse_object(read_named(folder / SUMMARY, LARGEST, f"{folder.name}/{SUMMARY}"))
     if record.get("format") != FORMAT:
-        raise UsageError(
-            f"{folder.name} is no capsule that this version reads: format {str(record.get('format'))[:20]}"
-        )
+        shown = str(record.get("format"))[:20]
+        raise UsageError(f"{folder.name} is no capsule that this version reads: its format is {shown}")
     try:
         capsule = msgspec.convert(record, Capsule)
     except (msgspec.ValidationError, OverflowError) as error:
