@@ -384,6 +384,23 @@ class Dossier:
 
 
 @dataclass(frozen=True, slots=True)
+class Prior:
+    """What somebody elsewhere found out about an idea (swarm/project/prior.py): a hint, and never evidence."""
+
+    what: str
+    source: str
+    category: str = "other"
+    gain: float | None = None  # in the metric's units, above 0 is better; None where nobody says
+    terms: tuple[str, ...] = ()  # of each, one word between its | stands in an idea like it
+    turn: tuple[tuple[str, str], ...] = ()  # knobs, and which way an idea like it turns them: up, down, any
+    metric: str = ""
+    device: str = ""  # cuda, mps or cpu; "" where it does not matter
+    scale: str = ""
+    hardware: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Briefing:
     """All that a researcher knows before it has an idea."""
 
@@ -409,3 +426,4 @@ class Briefing:
     plateau: bool = False
     last: Dossier | None = None  # this agent's newest verdict
     experiment: str = ""  # the id of the idea's experiment, once it has one: for an edit and a repair
+    prior: tuple[Prior, ...] = ()  # what is known elsewhere, and untested here until a finding says so

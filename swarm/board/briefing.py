@@ -14,6 +14,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.events import notes
 from swarm.ledger.sources import load_source
 from swarm.ledger.transaction import Transaction
+from swarm.project.prior import stored
 from swarm.records import Briefing, Dossier, Idea, Run
 
 
@@ -46,6 +47,7 @@ def brief(tx: Transaction, agent: str, text: str) -> Briefing:
         plateau=plateau(ledger, tx.tag),
         last=_last(tx, agent),
         tally=tally,
+        prior=stored(swarm.settings),
     )
 
 

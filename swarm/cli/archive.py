@@ -27,6 +27,7 @@ def add_to(verbs: Any) -> None:
     importing = add_verb(verbs, import_, json=True, examples=("results.tsv", "old.jsonl --metric val_loss"))
     importing.add_argument("files", nargs="+", metavar="RESULTS", help="results.tsv or autoresearch.jsonl files")
     importing.add_argument("--metric", metavar="NAME", help="the column to read (this project's own metric)")
+    importing.add_argument("--prior", action="store_true", help="they are prior art, JSON lines (docs/prior-art.md)")
     exporting = add_verb(verbs, export, tag=True, examples=("--format csv > swarm.csv", "--runs -o runs.parquet"))
     exporting.add_argument("--format", help=f"{', '.join(EXPORTS)} (by the file's extension, else tsv)")
     exporting.add_argument("--output", "-o", metavar="FILE", help="the file to write (stdout)")
@@ -37,7 +38,9 @@ def add_to(verbs: Any) -> None:
 
 
 def import_(options: argparse.Namespace) -> int:
-    """Adds earlier results (TSV, JSON lines) to what researchers see."""
+    """Adds earlier results, or prior art, to what researchers see."""
+    if options.prior:
+        return _import_prior(options)
     from swarm.history.import_results import import_results, metrics_in, read_results
     from swarm.ledger.database import Ledger
     from swarm.ledger.home import ledger_path, make_home
@@ -70,6 +73,27 @@ def import_(options: argparse.Namespace) -> int:
             print(f"  line {line.line}: {line.reason}")
         if len(aside) > ASIDE:
             print(f"  and {len(aside) - ASIDE} more: see them with --json")
+    return 0
+
+
+def _import_prior(options: argparse.Namespace) -> int:
+    """Keeps what is known elsewhere beside the ledger; the next swarm reads it."""
+    from swarm.ledger.home import ledger_path, make_home
+    from swarm.project.prior import keep_imported, some_prior
+
+    root = root_of(options)
+    contents = {name: _bytes(Path(name)) for name in options.files}
+    for name, content in contents.items():
+        some_prior(name, content)  # raises: before any file is kept
+    make_home(ledger_path(root).parent)
+    read = {name: keep_imported(root, name, content) for name, content in contents.items()}
+    if options.json:
+        print_json([{"file": name, "records": len(one.records), "aside": one.aside} for name, one in read.items()])
+        return 0
+    for name, one in read.items():
+        print(f"{name}: {len(one.records)} records of prior art, {len(one.aside)} lines set aside")
+        for line in one.aside[:ASIDE]:
+            print(f"  {line}")
     return 0
 
 

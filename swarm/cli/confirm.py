@@ -21,7 +21,12 @@ def add_to(verbs: Any) -> None:
     )
     confirming.add_argument("what", metavar="ID", help="an experiment, its commit, or champion")
     confirming.add_argument("--seeds", type=int, default=8, help="fresh runs of each arm (%(default)s)")
-    confirming.add_argument("--against", default="parent", help="parent, baseline, champion or an ID (%(default)s)")
+    confirming.add_argument(
+        "--against", help="parent, baseline, champion or an ID (parent; with --budgets the baseline)"
+    )
+    confirming.add_argument(
+        "--budgets", metavar="TIMES", help="several training times, as 5m,10m,20m: whether the gain holds at scale"
+    )
     confirming.add_argument("--gpus", help="how many GPUs or which (those of the swarm)")
     confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores (as the swarm)")
     confirming.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
@@ -39,7 +44,10 @@ def confirm(options: argparse.Namespace) -> int:
     with reading(options) as (read, ledger):
         snapshot = read()
         view = find(snapshot, options.what)
-        rival = find(snapshot, _rival(snapshot, view, options.against, ledger))
+        against = options.against or ("baseline" if options.budgets else "parent")
+        rival = find(snapshot, _rival(snapshot, view, against, ledger))
+    if options.budgets:
+        return _climb(options, snapshot, view, rival)
     question = Question(view.id, rival.id, options.seeds)
     places = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
     comparison = answer(
@@ -49,6 +57,30 @@ def confirm(options: argparse.Namespace) -> int:
         print_json(comparison_json(snapshot, view, rival, comparison))
     else:
         console().print(render_comparison(snapshot, view, rival, comparison))
+    return 0
+
+
+def _climb(options: argparse.Namespace, snapshot: Snapshot, view: ExperimentView, rival: ExperimentView) -> int:
+    """The same at several budgets."""
+    from swarm.coordinator.ladder import LadderQuestion, climb_ladder
+    from swarm.project.durations import read_duration
+    from swarm.project.settings import Config
+    from swarm.snapshot.records import LadderView
+    from swarm.views.ladder import ladder_json, render_ladder
+
+    if options.address:
+        raise UsageError("--budgets runs on this machine: leave out --address")
+    budgets = tuple(read_duration(text, "--budgets") for text in options.budgets.split(","))
+    question = LadderQuestion(view.id, rival.id, budgets, options.seeds)
+    places = Config(gpus=options.gpus, agents=options.agents)
+    ladder = climb_ladder(
+        swarm_root_of(options), snapshot.tag, question, places, lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    found = LadderView(view.id, view.title, rival.id, ladder)
+    if options.json:
+        print_json(ladder_json(snapshot, found))
+    else:
+        console().print(render_ladder(snapshot, found))
     return 0
 
 

@@ -77,7 +77,7 @@ def show(options: argparse.Namespace) -> int:
         view = find(snapshot, options.what)
         if options.transcript:
             return _show_transcript(snapshot, view)
-        patch = _patch(swarm_root_of(options), snapshot, view, champion=options.what == "champion")
+        patch = patch_of(swarm_root_of(options), snapshot, view, champion=options.what == "champion")
         if options.patch:
             from swarm.views.patch import mail
 
@@ -159,7 +159,7 @@ def _show_transcript(snapshot: Snapshot, view: ExperimentView) -> int:
     return 0
 
 
-def _patch(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
+def patch_of(root: Path, snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
     """The experiment's change as a patch: against its parent; the champion's against the baseline."""
     from swarm.history.repository import History
 
@@ -188,7 +188,7 @@ def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool
     from swarm.wording.verdict_text import is_held
 
     kept = {e.id: e for e in snapshot.experiments if (e.status == "keep" and not e.baseline) or is_held(e)}
-    patches = {id: whole(_patch(root, snapshot, view, champion=False)) for id, view in kept.items()}
+    patches = {id: whole(patch_of(root, snapshot, view, champion=False)) for id, view in kept.items()}
     document, picture = write_report(snapshot, Path(snapshot.folder), usd, patches)
     page = write_page(root, snapshot, Path(snapshot.folder), usd)
     if as_json:

@@ -37,6 +37,7 @@ def enter_ledger(plan: Plan, path: Path) -> None:
                 "guards": dict(plan.project.guards),
                 "categories": plan.code.categories,
                 "checks": list(plan.project.checks),
+                "prior": [dataclasses.asdict(record) for record in plan.prior],
                 "hidden": bool(plan.project.hidden),
                 "demonstration": plan.demonstration,
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),

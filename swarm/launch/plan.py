@@ -26,8 +26,10 @@ from swarm.launch.files import find_files
 from swarm.launch.slots import SlotAssignment, local_slots, unfit
 from swarm.launch.start import Start, find_project, find_start, refuse_changes
 from swarm.launch.trial import Repeatability, Trial
+from swarm.project.prior import prior_art
 from swarm.project.project import Project
 from swarm.project.settings import Config, check_url
+from swarm.records import Prior
 from swarm.researchers.auto import refuse_unknown, resolve
 from swarm.researchers.mix import assign
 from swarm.researchers.registry import create, look_in
@@ -62,6 +64,7 @@ class Plan:
     demonstration: str = ""  # why edited code can read what it is measured on; "" where it cannot
     missing: tuple[str, ...] = ()  # each in one line with its remedy
     trial: Trial | None = None
+    prior: tuple[Prior, ...] = ()  # what is known elsewhere: it orders what is tried
 
     @property
     def idle(self) -> bool:
@@ -127,6 +130,7 @@ def make_plan(
         key=json.dumps(key, sort_keys=True),
         demonstration=demonstration(project, data, root, access.held, config.sandbox),
         missing=missing,
+        prior=prior_art(root, project.metric),
     )
 
 

@@ -32,6 +32,7 @@ from swarm.ledger.rows import (
 )
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, standing, steps
+from swarm.project.prior import label, stored
 from swarm.records import Failure, Purpose, Rung, Status
 from swarm.snapshot.comparable import comparable_swarms, opened
 from swarm.snapshot.numbers import Numbers, StateMean
@@ -60,6 +61,7 @@ class Picture:
         self.payments = payments.paid(ledger, self.tag)
         self.measured = [each.run for each in self.tries if each.run.state is RunState.MEASURED]
         repeats = Counter(run.source for run in self.measured)
+        self.prior = stored(swarm.settings)
         self.noiseless = read_policy(swarm.policy).noiseless
         self.noise = calibrated(swarm, [run for run in self.measured if repeats[run.source] > 1])
         self.numbers = Numbers(swarm, self.tries, self.noise, self.noiseless)
@@ -219,6 +221,7 @@ class Picture:
             quarantine=row.quarantine,
             restores=row.restores,
             real=row.real,
+            novelty="" if row.baseline or row.restores else label(row.idea, self.prior),
         )
 
     def _run(self, found: HiddenRun, experiment: ExperimentRow) -> RunView:

@@ -15,9 +15,10 @@ from swarm.errors import UsageError
 from swarm.ledger.database import Ledger, locked
 from swarm.ledger.events import EXHAUSTED
 from swarm.ledger.home import ledger_path
+from swarm.ledger.ladders import ladder_of, questions, read_ladder_runs
 from swarm.ledger.swarms import swarms
 from swarm.snapshot.build import Picture
-from swarm.snapshot.records import AgentView, Snapshot
+from swarm.snapshot.records import AgentView, LadderView, Snapshot
 
 FRESH = 600.0  # seconds for which a warning of the head stands in the header
 STALE = 10.0  # seconds after which live.json says nothing about now
@@ -37,8 +38,17 @@ def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None
         now=now,
         status=status,
         agents=tuple(_live(agent, Path(stored.folder), now) for agent in stored.agents) if running else stored.agents,
+        ladders=_ladders(stored),
         warnings=stored.warnings if status in ("failed", "interrupted") else warnings,
     )
+
+
+def _ladders(snapshot: Snapshot) -> tuple[LadderView, ...]:
+    """The scale ladders that were climbed, from the file beside the ledger."""
+    runs, sign = read_ladder_runs(Path(snapshot.folder)), 1 if snapshot.direction == "lower" else -1
+    titles = {view.id: view.title for view in snapshot.experiments}
+    found = ((name, rival, ladder_of(runs, name, rival, sign)) for name, rival in questions(runs))
+    return tuple(LadderView(name, titles[name], rival, it) for name, rival, it in found if it and name in titles)
 
 
 def _fresh_warnings(snapshot: Snapshot, now: float) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from swarm.judge.closing import Headline
+from swarm.judge.ladder import Ladder
 from swarm.records import Outcome
 
 
@@ -80,6 +81,7 @@ class ExperimentView:
     value_n: int = 0
     fresh: bool = False  # the value is of fresh runs alone
     plain_gain: float | None = None
+    novelty: str = ""  # by prior art: new, known (it paid elsewhere), known-negative; "" where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,16 @@ class ConfirmationView:
     ended: float | None
     hidden: Headline | None = None  # the same runs on the hidden split, which decided nothing
     corrected_gain: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LadderView:
+    """One experiment beside its rival at several budgets, sign-normalised: lower is better in it."""
+
+    experiment: str
+    title: str
+    rival: str
+    ladder: Ladder
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,5 +240,6 @@ class Snapshot:
     demonstration: str = ""  # why edited code could read what it is measured on
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
     noiseless: bool = False  # equal code gives equal numbers, so that one run decides
+    ladders: tuple[LadderView, ...] = ()  # of `confirm --budgets`
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people
     standing: tuple[str, ...] = ()  # the experiments whose edits the trunk's newest state consists of, oldest first

@@ -40,7 +40,7 @@ def render_experiment(
     scale = scale or Scale()
     parts: list[RenderableType] = [
         Text.assemble((clean(view.id), "bold"), "  ", _word(view), f"  {clean(view.title)}"),
-        Text(f"{clean(view.category)} · {clean(view.agent)} · {_commits(view)}", "dim"),
+        Text(f"{clean(view.category)} · {clean(view.agent)} · {_commits(view)}{_novelty(view)}", "dim"),
     ]
     if view.rationale:
         parts += [Text(), Text(clean(view.rationale))]
@@ -72,6 +72,10 @@ def _word(view: ExperimentView) -> Text:
 def _commits(view: ExperimentView) -> str:
     commit = f"commit {view.commit[:7]}" if view.commit else "no commit yet"
     return f"{commit} on {view.parent[:7]}" if view.parent else commit
+
+
+def _novelty(view: ExperimentView) -> str:
+    return f" · {view.novelty} by prior art" if view.novelty else ""
 
 
 def _figures(view: ExperimentView, scale: Scale) -> Text:

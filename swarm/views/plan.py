@@ -127,6 +127,7 @@ def _rows(plan: Plan) -> dict[str, str]:
         "limits": _limits(plan),
         **({"DEMONSTRATION ONLY": plan.demonstration} if plan.demonstration else {}),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
+        **({"prior art": f"{len(plan.prior)} records, which order what is tried"} if plan.prior else {}),
         "files": str(plan.folder.relative_to(plan.root)),
     }
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.comparable_swarms import swarms_markdown
+from swarm.views.ladder import ladders_section
+from swarm.views.prior_text import prior_section
 from swarm.views.progress_plot import draw_progress
 from swarm.wording.audit_marks import audit_text
 from swarm.wording.confirmation_results import confirmations_table
@@ -52,9 +54,11 @@ def write_report(
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
         "Confirmations": confirmations_table(snapshot),
+        "Scale ladder": ladders_section(snapshot),
         "In quarantine": _quarantined(snapshot),
         "Better, and not kept": _guarded(snapshot),
         "What did not work": _refused(snapshot),
+        "Prior art": prior_section(snapshot),
         "Near misses": _near_misses(snapshot),
         "Crashes": _crashes(snapshot),
         "The ladder of evidence": LADDER * is_weighed(snapshot),

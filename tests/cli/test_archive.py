@@ -13,12 +13,14 @@ from swarm import cli
 from swarm.execution.removal import ASIDE
 from swarm.history.repository import History
 from swarm.history.results_writer import write_results
+from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.ledger.swarms import found
 from swarm.novelty.code import fingerprint
 from swarm.records import Source
 from tests.execution.trees import TREES
+from tests.verbs import called
 
 LINES = """{"type":"config","name":"faster","metricName":"total_ms","metricUnit":"ms","bestDirection":"lower"}
 {"run":1,"commit":"c09e722","metric":38.5,"metrics":{"parse_ms":27},"status":"keep","description":"Baseline"}
@@ -153,3 +155,17 @@ def test_prune_removes_whatever_runs_left_and_what_was_set_aside(root: Path, cap
     assert cli.main(["prune", "-C", str(root), "apr5"]) == 2 and left.exists()
     assert cli.main(["prune", "-C", str(root), "apr5", "--yes"]) == 0
     assert not (root / ".swarm" / "apr5").exists() and "the ledger keeps its results" in capsys.readouterr().out
+
+
+def test_prior_art_is_imported_whole_or_not_at_all(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "project")
+    good, bad = tmp_path / "notes.jsonl", tmp_path / "bad.jsonl"
+    good.write_text('{"what": "halve the batch", "source": "us", "gain": 0.01}\n{"what": "no source"}\n')
+    bad.write_text("[]\n")
+    refused = called("import", "-C", str(root), "--prior", str(good), str(bad))
+    assert refused.returncode == 2 and "bad.jsonl holds no record of prior art" in refused.stderr
+    assert "nothing was imported" in refused.stderr and not (root / ".swarm").exists()
+    done = called("import", "-C", str(root), "--prior", str(good))
+    assert done.returncode == 0 and "1 records of prior art, 1 lines set aside" in done.stdout
+    plan = called("launch", "-C", str(root), "--dry-run", "--device", "sim", "--agents", "1")
+    assert "68 records, which order what is tried" in plan.stdout  # beside the 67 that ship for val_bpb

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 
+from swarm.project.prior import like
 from swarm.records import Briefing, Dossier, Finding, Idea, Run, Rung
 from swarm.researchers.llm.run_comparison import change, training
 from swarm.text import read_text
@@ -24,6 +25,7 @@ HEAD = 150  # ... of what a finding is about, so that no title hides its outcome
 NOTE = 2_000  # ... and of one note from a person
 KEPT, NEAR, OWN = 20, 10, 20  # findings shown in a line each: kept ones, near misses, of the agent's own category, ...
 FINDINGS = 40  # ... and the newest others
+PRIOR = 24  # records of prior art
 REFUSALS = 3  # refusals shown in full, the newest, ...
 REFUSAL = 2_500  # ... with so many characters each
 OTHERS = 32  # live ideas, refusals, notes and counts shown at most, of each kind
@@ -91,6 +93,7 @@ def briefing_text(briefing: Briefing) -> str:
     if briefing.last:
         parts.append(f"# Your last experiment\n\n{experiment_text(briefing.last, log=False)}")
     parts += _record(briefing)
+    parts += _quoted_list("Known elsewhere, untested here: hints, and no evidence", "prior art", _prior(briefing))
     return "\n\n".join([*parts, *_refusals(briefing.refused)])
 
 
@@ -169,6 +172,17 @@ def _record(briefing: Briefing) -> list[str]:
             group.sort(key=lambda finding: -(finding.gain or 0.0))
         parts += _quoted_list(title, "findings", map(finding_line, group[:limit]))
     return parts
+
+
+def _prior(briefing: Briefing) -> Iterator[str]:
+    """What no finding is about yet: the agent's own category first, then by how much it gained there."""
+    tried = {record for known in briefing.findings for record in like(Idea(known.title), briefing.prior)}
+    untested = [record for record in briefing.prior if record not in tried]
+    untested.sort(key=lambda record: (record.category != briefing.category, -(record.gain or 0.0)))
+    for record in untested[:PRIOR]:
+        gain = "effect not known" if record.gain is None else f"gain {record.gain:+.4g}"
+        there = ", ".join(filter(None, (record.where, record.scale, record.hardware)))
+        yield line(f"[{record.category}] {record.what}: {gain}; {there}; {record.source}")
 
 
 def _counts(findings: Iterable[Finding]) -> Counter[tuple[str, str]]:

@@ -5,26 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from swarm.project.knob_names import canonical
 from swarm.researchers.sweep.literals import Value
 
-# autoresearch's names for knobs that this project's train.py calls otherwise.
-_ALIASES = {
-    "unembedding_lr": "head_lr",
-    "warmup_ratio": "warmup",
-    "warmdown_ratio": "warmdown",
-    "final_lr_frac": "final_lr",
-    "adam_betas[0]": "adam_beta1",
-    "adam_betas[1]": "adam_beta2",
-    "max_seq_len": "seq_len",
-}
 # Where the file does not say how long a sequence is, it is autoresearch's prepare.py that does; shorter ones of its
 # forks divide it.
 _FOREIGN_SEQ_LEN = 2048
-
-
-def canonical(name: str) -> str:
-    """The name under which the playbook knows a knob, whatever its file calls it."""
-    return _ALIASES.get(name.lower(), name.lower())
 
 
 def settle(knobs: Mapping[str, Value], changes: Mapping[str, Value]) -> dict[str, Value] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from swarm.researchers.sweep.constraints import canonical
+from swarm.project.knob_names import canonical
 from swarm.researchers.sweep.families import family_rule
 from swarm.researchers.sweep.knobs import Knob, Value
 from swarm.researchers.sweep.rules import Grid, Rule, significant

@@ -10,9 +10,11 @@ from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 
+from swarm.project.knob_names import canonical
 from swarm.records import Briefing, Edit, Failure, Idea, Run
 from swarm.researchers.protocol import BoardAccess, Exhausted, Profile
-from swarm.researchers.sweep.constraints import canonical, settle
+from swarm.researchers.sweep.by_prior import ranked
+from swarm.researchers.sweep.constraints import settle
 from swarm.researchers.sweep.history import History
 from swarm.researchers.sweep.joint_moves import fine_moves, joint_moves, patched_moves
 from swarm.researchers.sweep.knob_findings import KnobFindings
@@ -134,7 +136,7 @@ class Sweep:
     def _openings(self, space: KnobSpace, briefing: Briefing, share: _Share) -> Iterator[Idea]:
         """The device's best-known first moves: one of the agent's own category first, then its share of the others."""
         moves = OPENINGS.get(briefing.device, OPENINGS["cuda"])
-        ideas = [idea for move in moves for idea in _opening(move, space)]
+        ideas = ranked([idea for move in moves for idea in _opening(move, space)], briefing)
         if not self._proposed:
             yield from (idea for idea in ideas if idea.category == briefing.category)
         if not briefing.live:  # all agents begin at once: each begins at its own place in the list
