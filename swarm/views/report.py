@@ -27,7 +27,7 @@ from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
-from swarm.views.standing import LADDER, is_weighed, tally_explained
+from swarm.views.standing import LADDER, is_kept, is_weighed, tally_explained
 from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_held, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
@@ -298,7 +298,7 @@ def _thinking(snapshot: Snapshot) -> str:
 
 def _per_gain(snapshot: Snapshot, usd: float) -> str:
     """What a step cost that was kept, and one that was confirmed on fresh seeds."""
-    kept = [e for e in judged(snapshot) if e.status == "keep" and not e.quarantine]
+    kept = [e for e in judged(snapshot) if e.status == "keep" and not e.quarantine and is_kept(e)]
     confirmed = sum(e.rung in ("confirmed", "champion") for e in kept)
     parts = [f", {dollars(usd / len(kept))} for each kept step"] if kept else []
     parts += [f", {dollars(usd / confirmed)} for each confirmed gain"] if confirmed else []

@@ -26,7 +26,7 @@ def is_weighed(snapshot: Snapshot) -> bool:
 
 def is_kept(view: ExperimentView) -> bool:
     """Whether a step is claimed to be a gain: by its chance, for a champion's line is confirmed as a whole."""
-    return view.rung != "carried" if view.real is None else view.real >= 0.5
+    return view.real is None or (view.real >= 0.5 and view.rung != "undone")
 
 
 def tally(snapshot: Snapshot) -> str:
