@@ -27,7 +27,7 @@ from swarm.views.headline import headline, second_opinion, title
 from swarm.views.markdown import code, escape, fenced, table
 from swarm.views.progress_plot import draw_progress
 from swarm.views.recommendations import recommend
-from swarm.views.standing import LADDER, is_kept, is_weighed, tally_explained
+from swarm.views.standing import LADDER, is_kept, is_weighed, rung_text, tally_explained
 from swarm.views.verdict_text import FAILURES, broke_guard, failures, is_held, is_near_miss, is_refuted, judged
 
 _LISTED = 8  # titles named of each kind; the rest is counted
@@ -142,7 +142,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
                 "on its parent": scale.interval(view.gain, view.low, view.high),
                 "n": view.n,
                 "from the baseline": scale.interval(step.gain, step.low, step.high),
-                "rung": view.rung,
+                "rung": rung_text(view),
                 "trust": audit_text(view.audited, view.sandboxed),
                 "commit": code(view.commit[:7]) if view.commit else UNKNOWN,
                 "what": escape(view.title),

@@ -29,6 +29,11 @@ def is_kept(view: ExperimentView) -> bool:
     return view.real is None or (view.real >= 0.5 and view.rung != "undone")
 
 
+def rung_text(view: ExperimentView) -> str:
+    """A step's rung, with its chance where it has one."""
+    return view.rung if view.real is None else f"{view.rung} (p={view.real:.2f})"
+
+
 def tally(snapshot: Snapshot) -> str:
     """How many steps stand, and how many of them are kept; empty where the steps have no chances."""
     if not is_weighed(snapshot):
