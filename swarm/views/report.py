@@ -29,7 +29,7 @@ from swarm.wording.formatting import (
 from swarm.wording.headline import headline, second_opinion, title
 from swarm.wording.markdown import code, escape, fenced, table
 from swarm.wording.recommendations import recommend
-from swarm.wording.standing import LADDER, is_weighed
+from swarm.wording.standing import LADDER, is_weighed, rung_text
 from swarm.wording.verdict_text import FAILURES, broke_guard, is_held, is_large, is_near_miss, judged, outcome_word
 
 _LISTED = 8  # titles named of each kind; the rest is counted
@@ -116,7 +116,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
                 "from the baseline": scale.interval(step.gain, step.low, step.high),
                 **({"corrected": scale.value(step.corrected)} if corrected else {}),
                 "on its parent, as judged": scale.interval(view.gain, view.low, view.high),
-                "rung": view.rung,
+                "rung": rung_text(view),
                 "trust": audit_text(view.audited, view.sandboxed),
                 "commit": code(view.commit[:7]) if view.commit else UNKNOWN,
                 "what": escape(view.title),

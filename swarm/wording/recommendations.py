@@ -13,6 +13,7 @@ from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.wording.formatting import Scale, clean, plural, share
 from swarm.wording.headline import leading
 from swarm.wording.markdown import code, escape
+from swarm.wording.standing import is_kept
 from swarm.wording.verdict_text import FAILURES, is_near_miss, judged
 
 _FEW = 30  # experiments; fewer say little about what does not work
@@ -71,7 +72,7 @@ def _untried(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[
 
 def _fruitful(experiments: list[ExperimentView]) -> Iterator[str]:
     tried = Counter(e.category for e in experiments)
-    kept = Counter(e.category for e in experiments if e.status == "keep")
+    kept = Counter(e.category for e in experiments if e.status == "keep" and is_kept(e))
     rates = {c: kept[c] / n for c, n in tried.items() if n >= _SAMPLE and kept[c]}
     if rates:
         best = max(rates, key=lambda category: rates[category])
@@ -79,7 +80,9 @@ def _fruitful(experiments: list[ExperimentView]) -> Iterator[str]:
 
 
 def _drought(experiments: list[ExperimentView]) -> Iterator[str]:
-    since = next((k for k, e in enumerate(reversed(experiments)) if e.status == "keep"), len(experiments))
+    since = next(
+        (k for k, e in enumerate(reversed(experiments)) if e.status == "keep" and is_kept(e)), len(experiments)
+    )
     if since >= _DROUGHT:
         yield (
             f"The last {since} experiments brought no keep: change the direction (program.md is re-read live), "
@@ -93,7 +96,7 @@ def _saturation(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _noise(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[str]:
-    gains = [e.gain for e in experiments if e.status == "keep" and e.gain is not None]
+    gains = [e.gain for e in experiments if e.status == "keep" and is_kept(e) and e.gain is not None]
     if gains and snapshot.sigma and median(gains) < 1.5 * snapshot.sigma:
         scale = Scale.of(snapshot)
         budget = code(f"--budget {2 * snapshot.budget:g}")

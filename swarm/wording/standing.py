@@ -26,7 +26,12 @@ def is_weighed(snapshot: Snapshot) -> bool:
 
 def is_kept(view: ExperimentView) -> bool:
     """Whether a step is claimed to be a gain: by its chance, for a champion's line is confirmed as a whole."""
-    return view.rung != "carried" if view.real is None else view.real >= 0.5
+    return view.real is None or (view.real >= 0.5 and view.rung != "undone")
+
+
+def rung_text(view: ExperimentView) -> str:
+    """A step's rung, with its chance where it has one."""
+    return view.rung if view.real is None else f"{view.rung} (p={view.real:.2f})"
 
 
 def tally(snapshot: Snapshot) -> str:
