@@ -24,6 +24,7 @@ from swarm.execution.spec import write_whole
 SOURCES = ".sources.json"  # how the lists end
 COPIES = "val.copies.json"  # what was found of a library on this machine, beside its list and as closed as that
 DAY = 86_400.0  # seconds for which that holds: somebody may install another Python
+MANY = 300  # folders of a root from which on what was found in it is remembered
 SYSTEM = ("/usr", "/opt", "/snap", "/nix")  # where programs are installed, beside what the sandbox opens
 PRUNED = frozenset((".git", "node_modules", "locale", "man", "icons", "fonts", "zoneinfo", "terminfo", "include"))
 SKETCH, ALIKE = 64, 0.35  # as prepare.py tells near-duplicates: lines compared, and the share that is the same
@@ -105,23 +106,41 @@ def closed_sources(held_out: Iterable[Path], opened: Sequence[Path]) -> tuple[Pa
 
 
 def _remembered(source: Path, known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]:
-    """The copies in `roots`, looked for once a day on each machine, as that takes seconds."""
-    asked = hashlib.sha256(repr((known, roots, os.uname().nodename)).encode()).hexdigest()
-    try:
+    """The copies in `roots`. Those of a large root are looked for once a day on each machine, as that takes seconds;
+    each root is remembered on its own, as every run opens small folders that no other one does."""
+    asked, now = hashlib.sha256(repr((known, os.uname().nodename)).encode()).hexdigest(), time.time()
+    places: dict[str, list[str]] = {}
+    ages: dict[str, float] = {}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         stored = json.loads((source.parent / COPIES).read_bytes())
-        if stored["asked"] == asked and 0 <= time.time() - stored["at"] < DAY:
-            return frozenset(map(Path, stored["paths"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    found = copies(known, roots)
-    with contextlib.suppress(OSError):  # a cache that is not ours to write: they are looked for again
-        write_whole(source.parent / COPIES, {"asked": asked, "at": time.time(), "paths": sorted(map(str, found))})
-    return found
+        for root, held in stored["roots"].items() if stored["asked"] == asked else ():
+            if 0 <= now - held["at"] < DAY:
+                places[root], ages[root] = [str(path) for path in held["paths"]], held["at"]
+    found: set[str] = set()
+    new = False
+    for root in map(str, roots):
+        if root not in places:
+            copied, folders = _searched(known, Path(root))
+            found |= copied
+            if folders < MANY:
+                continue
+            places[root], ages[root], new = sorted(copied), now, True
+        found |= set(places[root])
+    if new:
+        kept = {root: {"at": ages[root], "paths": paths} for root, paths in places.items()}
+        with contextlib.suppress(OSError):  # a cache that is not ours to write: they are looked for again
+            write_whole(source.parent / COPIES, {"asked": asked, "roots": kept})
+    return frozenset(map(Path, found))
 
 
 def copies(known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]:
     """Files in `roots` that are one of `known`, by content or as another version of it, compiled or packed. Reads all
     folders below: a second or so for each hundred thousand files."""
+    return frozenset(Path(path) for root in roots for path in _searched(known, root)[0])
+
+
+def _searched(known: tuple[Known, ...], root: Path) -> tuple[set[str], int]:
+    """The copies in a root, and how many folders it has."""
     names = defaultdict(list)
     for file in known:
         names[file.module].append(file)
@@ -129,7 +148,9 @@ def copies(known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]
     for file in known:
         sizes[file.size].add(file.sha256)
     found: set[str] = set()
-    for folder, files in _folders(roots):
+    count = 0
+    for folder, files in _folders((root,)):
+        count += 1
         compiled = []
         for name, entry in files.items():
             stem, _, ending = name.rpartition(".")
@@ -143,7 +164,7 @@ def copies(known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]
                 found.add(entry.path)
         if compiled:
             found |= _orphans(compiled)
-    return frozenset(map(Path, found))
+    return found, count
 
 
 def _folders(roots: Iterable[Path]) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:

@@ -241,3 +241,33 @@ def test_what_a_run_cannot_see_anyway_is_not_closed_once_more(system, tmp_path, 
     assert text / "a.txt" not in box.bounds((), ()).secret, "/tmp is closed"
     assert text / "a.txt" in box.bounds((), (), (text,)).secret
     assert text / "a.txt" in box.bounds((), (tmp_path,)).secret
+
+
+def test_large_roots_are_searched_once_a_day_whatever_folders_of_its_own_a_run_opens(
+    system, tmp_path, listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every run opens its own; searching a whole machine twice for each took longer than a short training."""
+    monkeypatch.setattr(held_out_text, "MANY", 3)
+    own, copy = library(tmp_path / "python" / "lib"), library(system / "lib", version=3)
+    source, folders = listed(own), list(held_out_text._folders([tmp_path]))
+    searched: list[str] = []
+    real = held_out_text._searched
+
+    def seen(known: tuple[held_out_text.Known, ...], root: Path) -> tuple[set[str], int]:
+        searched.append(root.name)
+        return real(known, root)
+
+    monkeypatch.setattr(held_out_text, "_searched", seen)
+    assert folders
+    for run in ("one", "two", "three"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "snake.py").write_bytes((own / "turtle.py").read_bytes())
+        found = closed_sources([source], [own.parent, tmp_path / "runs" / run])
+        assert tmp_path / "runs" / run / "snake.py" in found
+        assert {"turtle.py", "tkinter"} <= below(copy, found)
+    assert sorted(searched) == ["one", "python", "three", "two", "usr"]
+    monkeypatch.setattr(held_out_text.time, "time", lambda: 2 * held_out_text.DAY + 1e12)
+    closed_sources([source], [own.parent])
+    assert sorted(searched)[-2:] == ["usr", "usr"], "after a day it is searched again"
+    (source.parent / held_out_text.COPIES).write_text('{"asked": 1, "roots": [3]}')
+    assert {"turtle.py", "tkinter"} <= below(copy, closed_sources([source], [own.parent]))
