@@ -209,7 +209,8 @@ HONEST = [
     Change("a helper from the standard library", IMPORTS, f"from functools import partial\n{IMPORTS}"),
     Change("numpy", IMPORTS, f"import numpy as np\n{IMPORTS}"),
     Change("gradient clipping", "        optimizer.step(progress)\n        return total\n",
-           "        nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n        optimizer.step(progress)\n        return total\n"),
+           "        nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n        optimizer.step(progress)\n"
+           "        return total\n"),
     Change("another loop around the same clock", LOOP,
            "    while True:\n        if clock.spent:\n            break\n"),
     Change("a line on the terminal", LOOP, f'    print("begins", flush=True)\n{LOOP}'),
