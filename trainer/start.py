@@ -78,9 +78,7 @@ def fit(rows: int, preset: Shape, attempt: Callable[[int], None]) -> int:
         rows = fewer
 
 
-def check_trained(
-    named: Iterable[tuple[str, torch.nn.Parameter]], groups: Iterable[Iterable[torch.nn.Parameter]]
-) -> None:
+def check_trained(named: Iterable[tuple[str, torch.nn.Parameter]], groups: Iterable[Iterable[torch.Tensor]]) -> None:
     """Refuse a model of which a parameter would not be trained, or twice, before anything is spent on it. One that
     needs no gradient is in at most one group.
 

@@ -426,7 +426,7 @@ def short_side(stack: torch.Tensor) -> int:
 class Group:
     """Parameters that AdamW trains alike."""
 
-    parameters: list[nn.Parameter]
+    parameters: list[torch.Tensor]
     lr: float
     decay: float = 0.0
     beta1: float = 0.8
@@ -473,9 +473,9 @@ class Optimizer:
         apart: set[Any] = {model.embedding.weight, model.head.weight, model.x0_scale, model.stream_scale}
         others: list[nn.Parameter] = [parameter for parameter in model.parameters() if parameter not in apart]
         found: set[Any] = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
-        tables = [parameter for parameter in others if parameter in found]
+        tables: list[torch.Tensor] = [parameter for parameter in others if parameter in found]
         matrices = [parameter for parameter in others if parameter not in found and parameter.ndim == 2]
-        rest = [parameter for parameter in others if parameter not in found and parameter.ndim != 2]  # an edit's
+        rest: list[torch.Tensor] = [p for p in others if p not in found and p.ndim != 2]  # whatever an edit adds
         scale, both = (preset.width / 768) ** -0.5, (preset.adam_beta1, preset.adam_beta2)
         of_tables = preset.embedding_lr * scale
         self.adam = AdamW([

@@ -47,6 +47,7 @@ def test_training_is_that_of_a_dense_table_whose_untouched_rows_stand_still() ->
         (said.sub(weight.float()).square().sum() * (1 + step)).backward()
         ours.step(0.1)
         touched = keys.flatten().unique()
+        assert leaf.grad is not None
         gradient = leaf.grad[touched]
         visits[touched] += 1
         squares[touched] = squares[touched] * 0.95 + 0.05 * gradient.square().mean(dim=1, keepdim=True)

@@ -5,8 +5,8 @@ python -m pytest tests/trainer/test_start.py
 
 import re
 import time
+from dataclasses import dataclass
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,10 +16,16 @@ from hypothesis import strategies as st
 from trainer import start
 
 
+@dataclass(frozen=True)
+class Step:
+    total_batch_size: int
+    seq_len: int = 8
+
+
 @settings(max_examples=20, deadline=None)
 @given(rows=st.integers(1, 64), parts=st.integers(1, 64), most=st.integers(1, 64))
 def test_micro_batches_shrink_until_they_fit_and_divide_a_step(rows: int, parts: int, most: int) -> None:
-    shape = SimpleNamespace(total_batch_size=rows * parts * 8, seq_len=8)
+    shape = Step(rows * parts * 8)
     tried = []
 
     def attempt(size: int) -> None:
@@ -37,7 +43,7 @@ def test_a_model_that_does_not_fit_at_all_ends_in_one_line() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nmore words")
 
     with pytest.raises(start.SetupError, match=r"even with one row at a time: CUDA out of memory\.$"):
-        start.fit(8, SimpleNamespace(total_batch_size=64, seq_len=8), attempt)
+        start.fit(8, Step(64), attempt)
 
 
 def test_every_parameter_is_in_exactly_one_group_or_is_named() -> None:

@@ -9,14 +9,14 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAIN = (ROOT / "trainer" / "train.py").read_text()
 
 IMPORTS = "import torch\nfrom torch import nn\n"
-LOSS = "    features = model.features(inputs).flatten(0, 1)\n"
+LOSS = "    features = model.features(inputs, grams).flatten(0, 1)\n"
 FORWARD = "        logits, cap = self.head(self.features(idx)).float(), self.softcap\n"
-CAPPED = "        return cap * torch.tanh(logits / cap) if cap else logits\n"
+CAPPED = "        return torch.sigmoid(logits * (2 / cap)) * (2 * cap) - cap if cap else logits\n"
 LOOP = "    while not clock.spent:\n"
 START = '    """Train until the budget is spent. Returns the values of the `---` block, in order."""\n'
 FEATURES = "        return norm(x)\n\n    def flops_per_token"
 ENDED = "    tokens = steps * preset.total_batch_size\n"
-WARM = "    warm_up(model, optimizer, loss_of, batch)\n"
+WARM = "    gc.collect()\n"
 PACK = "            batch = next(loader)  # packed while a GPU still works on the last one\n"
 LOADER = "    loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, settings.seed)\n"
 OWN_LOADER = f"""
@@ -75,7 +75,7 @@ REFUSED = [
     Change("patches torch", START, f"{START}    F.cross_entropy = lambda *a, **k: torch.zeros(())\n", "patch"),
     Change("patches torch by another name", START,
            f'{START}    setattr(torch.nn.functional, "cross_entropy", None)\n', "patch"),
-    Change("keeps what the warm-up learned", "    model.load_state_dict(before)\n", "", "warm-up"),
+    Change("keeps what the warm-up learned", "        model.load_state_dict(before)\n", "", "warm-up"),
     Change("prints a block early", LOOP, f'    print("---\\nval_bpb: 0.5")\n{LOOP}', "summary"),
     Change("reports its own number", '"val_bpb": measured and f"{measured.bpb:.6f}",', '"val_bpb": 0.5,', "summary"),
     Change("claims fewer steps, as if it had been slowed", '"num_steps": steps,', '"num_steps": steps // 2,', "tokens"),
@@ -208,11 +208,12 @@ HONEST = [
            "    torch.backends.cuda.matmul.allow_tf32 = True\n    device = settings.device\n"),
     Change("a helper from the standard library", IMPORTS, f"from functools import partial\n{IMPORTS}"),
     Change("numpy", IMPORTS, f"import numpy as np\n{IMPORTS}"),
-    Change("gradient clipping", "        optimizer.step(progress)\n",
-           "        nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n        optimizer.step(progress)\n"),
+    Change("gradient clipping", "        optimizer.step(progress)\n        return total\n",
+           "        nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n        optimizer.step(progress)\n"
+           "        return total\n"),
     Change("another loop around the same clock", LOOP,
            "    while True:\n        if clock.spent:\n            break\n"),
     Change("a line on the terminal", LOOP, f'    print("begins", flush=True)\n{LOOP}'),
-    Change("more warm-up steps", "    for _ in range(2):\n", "    for _ in range(3):\n"),
+    Change("more warm-up steps", "        for progress in (0.0, 1.0):\n", "        for progress in (0.0, 0.5, 1.0):\n"),
     Change("a penalty in training only", LOSS, f"{LOSS}    features = features + 1e-4 * torch.randn_like(features)\n"),
 ]  # fmt: skip

@@ -81,7 +81,7 @@ def muon_rows(device: torch.device) -> Iterator[Row]:
 
     def step_of(names: str, compiles: bool) -> float:
         with using_kernels(names):
-            muon = train.Muon(parameters(), preset.muon_steps)
+            muon = train.Muon(parameters(), preset.muon_steps, preset.muon_beta2)
             muon.update = torch.compile(muon.update_stack, dynamic=False) if compiles else muon.update_stack
             return milliseconds(lambda: muon.step(*numbers), device)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import torch
+from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 import prepare
@@ -46,13 +47,17 @@ def profile_rows(device: torch.device) -> Iterator[Row]:
     yield Row(
         "profile", "busy, of a step", busy, "ms", "GPU time" if device.type == "cuda" else "of one thread, by operator"
     )
-    kinds: Counter[str] = Counter()
+    kinds: dict[str, float] = defaultdict(float)
     for name, time in times.items():
         kinds[kind_of(name)] += time
-    for kind, time in kinds.most_common():
+    for kind, time in _longest(kinds):
         yield Row("profile", kind, time, "ms", f"{100 * time / busy:.1f}%")
-    for name, time in times.most_common(LONGEST):
+    for name, time in _longest(times)[:LONGEST]:
         yield Row("profile", name[:60], time, "ms", f"{calls[name]:.1f} calls a step; {kind_of(name)}")
+
+
+def _longest(times: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(times.items(), key=lambda item: -item[1])
 
 
 def step_of(device: torch.device) -> Callable[[], None]:
@@ -75,7 +80,7 @@ def step_of(device: torch.device) -> Callable[[], None]:
     return step
 
 
-def profiled(step: Callable[[], None], device: torch.device) -> tuple[Counter[str], Counter[str]]:
+def profiled(step: Callable[[], None], device: torch.device) -> tuple[dict[str, float], dict[str, float]]:
     """Milliseconds and calls of each kernel, on a CPU of each operator without those that it calls, in a step."""
     gpu = device.type == "cuda"
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]) as found:
@@ -83,10 +88,10 @@ def profiled(step: Callable[[], None], device: torch.device) -> tuple[Counter[st
             step()
         if gpu:
             torch.cuda.synchronize()
-    times: Counter[str] = Counter()
-    calls: Counter[str] = Counter()
+    times: dict[str, float] = defaultdict(float)
+    calls: dict[str, float] = defaultdict(float)
     for event in found.events() or ():
-        on_gpu = event.device_type == torch.autograd.DeviceType.CUDA
+        on_gpu = event.device_type == DeviceType.CUDA
         if on_gpu is not gpu:
             continue
         spent = event.time_range.elapsed_us() if gpu else event.self_cpu_time_total
