@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import UsageError
-from swarm.views import follow as module
 from swarm.snapshot.agent_files import LOGS, TRANSCRIPTS
+from swarm.views import follow as module
 from swarm.views.follow import follow
 
 
