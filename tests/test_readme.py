@@ -102,6 +102,10 @@ def test_every_command_is_one_that_exists(command):
         case ["python", "prepare.py", *flags]:
             source = (ROOT / "prepare.py").read_text()
             assert all(f'add_argument("{name}"' in source for name in flags if name.startswith("--"))
+        case ["sbatch", *options, script, "--hours", hours, "--researcher", who] if script.endswith(".sbatch"):
+            assert all(option.startswith(("--job-name=", "--nodes=")) for option in options)
+            assert "swarm launch" in (ROOT / script).read_text()
+            cli.parser().parse_args(["launch", "--hours", hours, "--researcher", who])
         case ["npm", "install", "-g", package]:
             assert package in (ROOT / ".ci/run").read_text()
         case ["git", "apply", patch]:
@@ -132,7 +136,7 @@ def test_every_flag_in_the_prose_exists():
     for paper in ("README.md", "program.md", *(f"docs/{name}" for name in DOCS)):
         prose = (ROOT / paper).read_text().replace(key_table(), "")  # a project's commands have flags of their own
         for quoted in re.findall(r"`([^`\n]+)`", prose):
-            if not quoted.startswith("ray "):
+            if not quoted.startswith(("ray ", "sbatch ", "#SBATCH ", "docker ", "apptainer ")):
                 assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", quoted)) <= flags, quoted
 
 

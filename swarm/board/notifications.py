@@ -30,6 +30,7 @@ class Notification:
     experiment: str | None = None
     metric: str = ""
     value: float | None = None  # of the experiment
+    link: str = ""  # where it can be seen in a browser, if anywhere; it holds no token
 
 
 class NotificationFeed:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from swarm.board.notifications import NotificationFeed
+from swarm.board.notifications import Notification, NotificationFeed
 from swarm.coordinator.webhook import place, send
 from swarm.errors import SwarmError
 from swarm.history.repository import History
 from swarm.ledger.database import Ledger
+from swarm.ledger.served import served_at
 from swarm.project.secrets import concealed, without_addresses
 
 LOOK = 1.0  # seconds between looks at the ledger
 TRIES = 3  # of one delivery
 PAUSE = 60.0  # seconds before a push that failed is tried again
 PARTING = 20.0  # seconds for the last notifications
+
+
+def linked(root: Path, news: Notification) -> Notification:
+    """The notification with a link to its experiment on the page that `swarm serve` shows; as it is without one."""
+    base = served_at(root)
+    place = f"#{news.experiment.removeprefix(f'{news.tag}-')}" if news.experiment else ""
+    return dataclasses.replace(news, link=base + place) if base else news
 
 
 class Notifier:
@@ -56,7 +65,7 @@ class Notifier:
             last = False
             while not last:
                 last = self._closing.wait(LOOK)
-                for news in feed.look() if self._notify else ():
+                for news in (linked(self._root, each) for each in (feed.look() if self._notify else ())):
                     self._deliver(lambda news=news: send(self._notify or "", news))
                 if self._remote and (last or time.monotonic() > self._pause_until):
                     self._push(history, self._remote)

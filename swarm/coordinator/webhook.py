@@ -26,13 +26,15 @@ def request(url: str, notification: Notification) -> urllib.request.Request:
     if parts.scheme.startswith("ntfy+") or "ntfy" in (parts.hostname or ""):
         priority = "high" if notification.kind in _URGENT else "default"
         headers = {"Title": title, "Priority": priority, "Tags": "warning" if priority == "high" else "test_tube"}
+        headers |= {"Click": notification.link} if notification.link else {}
         return urllib.request.Request(url.removeprefix("ntfy+"), text.encode(), headers, method="POST")
+    link = f"\n{notification.link}" if notification.link else ""
     if "/api/webhooks/" in parts.path:  # Discord; no word of a title may ping anybody
-        body: dict[str, object] = {"content": f"**{title}**\n{text}", "allowed_mentions": {"parse": []}}
+        body: dict[str, object] = {"content": f"**{title}**\n{text}{link}", "allowed_mentions": {"parse": []}}
     elif parts.hostname == "hooks.slack.com" or parts.path.startswith("/services/"):
         for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
             text = text.replace(sign, entity)
-        body = {"text": f"*{title}*\n{text}"}
+        body = {"text": f"*{title}*\n{text}{link}"}
     else:
         body = {"title": title, **dataclasses.asdict(notification)}
     return urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST")

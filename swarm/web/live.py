@@ -25,7 +25,8 @@ def agents(snapshot: Snapshot, transcripts: Mapping[str, str]) -> Html:
 
 
 def _card(agent: AgentView, scale: Scale, transcript: str) -> Html:
-    state = clean(agent.purpose if agent.state == "training" and agent.purpose else agent.state)
+    state = "first run" if agent.purpose == "first" else clean(agent.purpose)
+    state = clean(agent.state) if agent.state != "training" or not agent.purpose else state
     now = [
         f"step {agent.step:,}" if agent.step is not None and agent.experiment else "",
         f"loss {agent.loss:.3f}" if agent.loss is not None else "",
@@ -38,14 +39,17 @@ def _card(agent: AgentView, scale: Scale, transcript: str) -> Html:
         dollars(agent.usd) if agent.usd else "",
     ]
     tally = f"{agent.keep} keep · {agent.discard} discard · {agent.crash} crash"
-    best = f" · best {scale.interval(agent.gain, agent.low, agent.high)}" if agent.gain is not None else ""
+    best = f"best {scale.interval(agent.gain, agent.low, agent.high)}" if agent.gain is not None else ""
     return el(
         "div",
         el("h3", clean(agent.agent), el("span", state)),
         el("p", clean(agent.title or agent.note or agent.device), class_="tries"),
         el("progress", value=f"{_used(agent):.3f}", max="1") if agent.experiment and agent.budget > 0 else None,
-        *(el("p", " · ".join(filter(None, line)), class_="about") for line in (now, machine) if any(line)),
-        el("p", tally + best, class_="about"),
+        *(
+            el("p", " · ".join(filter(None, line)), class_="about")
+            for line in (now, machine, [tally], [best])
+            if any(line)
+        ),
         el("p", f"the sweep thinks for it: {clean(agent.standin)}", class_="about") if agent.standin else None,
         el("details", el("summary", "transcript"), el("pre", transcript), data_key=f"transcript {clean(agent.agent)}")
         if transcript

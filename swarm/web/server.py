@@ -59,6 +59,7 @@ class Site:
         with contextlib.suppress(ConnectionError, TimeoutError):  # the tab was closed, or does not listen
             await _send(response, "retry: 2000\n\n")
             async with self.feed.listening():
+                await self.feed.look()  # a server that was just started has seen nothing yet
                 while not self.feed.closed:
                     message = self.feed.message(version)
                     if message is not None:
@@ -84,7 +85,7 @@ class Site:
 
     def _exchange(self, request: web.Request) -> web.Response:
         """The token becomes a cookie and leaves the address, and with it the browser's history."""
-        answer = web.Response(status=303, headers={"Location": request.path})
+        answer = web.Response(status=303, headers={"Location": "./"})
         answer.set_cookie(
             self.cookie, self.access.cookie, max_age=_COOKIE_LIFE, httponly=True, samesite="Lax", path="/",
             secure=request.headers.get("X-Forwarded-Proto") == "https",

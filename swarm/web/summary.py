@@ -88,10 +88,13 @@ def _cards(snapshot: Snapshot, leader: Leader | None, scale: Scale) -> Iterator[
     yield _card("held for a person", str(len(held)), "" if held else "nothing waits", *_held(snapshot, held, scale))
     limit = "" if snapshot.spend_limit_usd is None else f" of ${snapshot.spend_limit_usd:g}"
     yield _card("models", f"{dollars(snapshot.spent_usd)}{limit}", f"{machine_hours(snapshot)} of machine time")
-    why = why_it_ended(snapshot)
-    ended = snapshot.status if snapshot.ended is not None or snapshot.status == "interrupted" else "goes on"
     limits = f"limits: {clean(snapshot.limits)}" if snapshot.limits else ""
-    yield _card("ended" if why else "time", ended if why else times(snapshot), why or limits)
+    if why := why_it_ended(snapshot):
+        yield _card("ended", clean(snapshot.status), why)
+    elif snapshot.ended is None and snapshot.deadline is not None and snapshot.status != "interrupted":
+        yield _card("time", f"{duration(snapshot.deadline - snapshot.now)} left", limits)
+    else:
+        yield _card("time", times(snapshot), limits)
 
 
 def _held(snapshot: Snapshot, held: list[ExperimentView], scale: Scale) -> Iterator[Html]:

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from swarm.board.notifications import STREAK, Notification, NotificationFeed
-from swarm.coordinator.notifier import Notifier
+from swarm.coordinator.notifier import Notifier, linked
 from swarm.coordinator.webhook import request
 from swarm.errors import UsageError
 from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import make_plan
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import make_home
+from swarm.ledger.served import announced
 from swarm.ledger.swarms import found
 from swarm.ledger.transitions import add_baseline
 from swarm.project.settings import Config, check_url
@@ -220,3 +221,16 @@ def test_mistyped_targets_are_refused_before_anything_starts(root: Path) -> None
         with pytest.raises(UsageError, match=error):
             make_plan(root, Config(device="sim", agents=1, **settings))
     assert not (root / ".swarm").exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ntfy.sh/x", "https://hooks.slack.com/services/x", "https://d.com/api/webhooks/1", "https://x.com"]
+)
+def test_a_message_carries_the_link_to_its_experiment_while_a_server_shows_it(root: Path, url: str) -> None:
+    assert linked(root, NOTIFICATION) is NOTIFICATION
+    link = "http://127.0.0.1:8777/#gpu0-0001"
+    with announced(root, "http://127.0.0.1:8777/"):
+        sent = request(url, linked(root, NOTIFICATION))
+        told = f"{sent.headers} {(sent.data or b'').decode()}"  # type: ignore[union-attr]
+        assert link in told and "token" not in told
+    assert link not in str(request(url, linked(root, NOTIFICATION)).data)

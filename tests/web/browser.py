@@ -51,7 +51,8 @@ class Page:
         return result["result"].get("value")
 
     async def until(self, expression: str) -> Any:
-        """The first value of the expression that is true."""
+        """The first value of the expression that is true; true for an element."""
+        expression = f"(() => {{ const found = ({expression}); return found instanceof Node ? true : found; }})()"
         ends = time.monotonic() + PATIENCE
         while not (value := await self.look(expression)):
             assert time.monotonic() < ends, f"never true: {expression}"
@@ -59,6 +60,8 @@ class Page:
         return value
 
     async def go(self, url: str) -> None:
+        await self.call("Page.navigate", url="about:blank")
+        await self.until("location.href == 'about:blank'")
         await self.call("Page.navigate", url=url)
         await self.until(
             f"location.href.startsWith({url.split('?')[0].split('#')[0]!r}) && document.readyState == 'complete'"
