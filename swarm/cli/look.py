@@ -40,6 +40,7 @@ def watch(options: argparse.Namespace) -> int:
     """Shows the live leaderboard of a swarm, from any terminal."""
     from swarm.views.leaderboard import VISITOR, export_svg, render
     from swarm.views.leaderboard import watch as follow
+    from swarm.views.status import WIDEST
 
     screen = console()
     with reading(options) as (read, _):
@@ -49,9 +50,13 @@ def watch(options: argparse.Namespace) -> int:
             except OSError as error:
                 raise UsageError(f"--svg {options.svg} cannot be written: {error.strerror}") from error
         elif options.once:
-            screen.print(render(read(), screen.width, screen.height, VISITOR))
+            screen.print(render(read(), min(screen.width, WIDEST), screen.height, VISITOR))
         else:
-            follow(read, screen)
+            from swarm.cli.keyboard import keyboard
+            from swarm.views.browser import Browser
+
+            with keyboard() as keys:
+                follow(read, screen, keys=keys, browser=Browser(VISITOR) if keys else None)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -23,6 +24,7 @@ from swarm.views.formatting import (
 from swarm.views.tables import STATUS_STYLES, gain_style
 from swarm.views.verdict_text import judged
 
+MESSAGE_LINES = 3
 _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 
 
@@ -31,8 +33,14 @@ def header(snapshot: Snapshot, width: int) -> list[Text]:
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
     newest = next(reversed(snapshot.warnings), "")
     if warning := newest or snapshot.lost_policy or _standin(snapshot) or snapshot.saturated * SATURATED:
-        lines.append(Text(shorten("! " + clean(warning), width), "yellow"))
+        lines += [Text(line, "yellow") for line in _wrapped("! " + clean(warning), width)]
     return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A message on at most three lines; where it is longer, what it ends with, the remedy, is kept."""
+    lines = textwrap.wrap(text, max(width, 2))
+    return lines if len(lines) <= MESSAGE_LINES else [lines[0], *lines[1 - MESSAGE_LINES :]]
 
 
 def _standin(snapshot: Snapshot) -> str:
