@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, find, reading, root_of, swarm_root_of
+from swarm.cli.options import add_verb, find, folder_of, in_repository, reading, swarm_root_of
 from swarm.cli.output import console, print_json, write_exactly
 from swarm.errors import UsageError
 from swarm.text import whole
@@ -108,9 +108,10 @@ def report(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Checks what a swarm needs on this machine, and says how to fix it."""
-    from swarm.launch.doctor import examine
+    from swarm.launch.doctor import examine, examine_machine
 
-    findings = examine(root_of(options))
+    folder = folder_of(options)
+    findings = examine(folder) if in_repository(folder) else examine_machine(folder)
     if options.json:
         print_json([{"name": f.name, "ok": f.ok, "told": f.text, "remedy": f.remedy} for f in findings])
     else:
