@@ -1,4 +1,4 @@
-"""What a person starts from: the small projects of examples/, and the skill for their coding agent. The links `examples`
+"""What a person starts from: the small projects of examples/, and the skill for a coding agent. The links `examples`
 and `skill` beside this file are for the wheel."""
 
 from __future__ import annotations
