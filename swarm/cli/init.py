@@ -34,6 +34,7 @@ def add_to(verbs: Any) -> None:
     parser = add_verb(verbs, init, json=True, examples=("", "--example vision"))
     add = parser.add_argument
     add("--example", metavar="NAME", help="start from nothing: vision, function-speed, prompt or cpp")
+    add("--skill", action="store_true", help="only: the skill with which a coding agent runs swarms here")
     add("--yes", action="store_true", help="take the best guess for what is not clear, and say so")
     add("--no-run", action="store_true", help="only look: do not run the code")
 
@@ -42,7 +43,8 @@ def init(options: argparse.Namespace) -> int:
     """Looks at a repository, runs it, asks, and writes its swarm.toml."""
     aside = contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext()
     with aside:  # what people read; programs get one object in the end
-        told = _start_from(options) if options.example else _start_in(options)
+        start = _start_from if options.example else _add_skill if options.skill else _start_in
+        told = start(options)
     if options.json:
         print_json(told)
     return 0
@@ -221,6 +223,15 @@ def _start_from(options: argparse.Namespace) -> dict[str, Any]:
         print("made a git repository with them in one commit")
     print(f"next:  {program()} launch --max-experiments 6")
     return {"example": example, "written": [str(file) for file in files]}
+
+
+def _add_skill(options: argparse.Namespace) -> dict[str, Any]:
+    """The skill for coding agents, where they look for it."""
+    from swarm.project.example import copy_skill
+
+    written = copy_skill(root_of(options))
+    print(f'wrote {written}: tell your coding agent to "run autoresearch overnight"')
+    return {"written": [written]}
 
 
 # -- what is said, and by whom -------------------------------------------------------------------------------------

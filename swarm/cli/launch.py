@@ -201,6 +201,7 @@ def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str],
 def _run(plan: Any, screen: Console) -> int:
     """The swarm in the foreground, with its leaderboard, and the report at the end."""
     from swarm.cli.attach import followed
+    from swarm.cli.keyboard import keyboard
     from swarm.coordinator.foreground import run
     from swarm.judge.decide import read_policy
     from swarm.ledger.home import open_ledger
@@ -208,6 +209,7 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.project.settings import variable
     from swarm.researchers.cli.scratch import clear
     from swarm.snapshot.read import read_snapshot
+    from swarm.views.browser import Browser
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
     from swarm.wording.formatting import plural
@@ -215,8 +217,9 @@ def _run(plan: Any, screen: Console) -> int:
     def show(done: Callable[[], bool]) -> None:
         with contextlib.closing(open_ledger(plan.root)) as ledger:
             read = functools.partial(read_snapshot, plan.root, ledger, plan.tag)
-            with followed(plan.root, read()):
-                follow(read, screen, stopping=OWNER, done=done)
+            with followed(plan.root, read()), keyboard() as keys:
+                browser = Browser(OWNER, leads=True) if keys else None
+                follow(read, screen, stopping=OWNER, done=done, keys=keys, browser=browser)
 
     for name in SECRETS:  # the plan has them; agents, and the tools that they start, need not
         os.environ.pop(variable(name), None)

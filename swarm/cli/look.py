@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_verb, find, reading, root_of, swarm_root_of
+from swarm.cli.options import add_verb, find, folder_of, in_repository, reading, swarm_root_of
 from swarm.cli.output import console, print_json, write_exactly
 from swarm.errors import UsageError
 from swarm.text import whole
@@ -40,6 +40,7 @@ def watch(options: argparse.Namespace) -> int:
     """Shows the live leaderboard of a swarm, from any terminal."""
     from swarm.views.leaderboard import VISITOR, export_svg, render
     from swarm.views.leaderboard import watch as follow
+    from swarm.views.status import WIDEST
 
     screen = console()
     with reading(options) as (read, _):
@@ -49,9 +50,13 @@ def watch(options: argparse.Namespace) -> int:
             except OSError as error:
                 raise UsageError(f"--svg {options.svg} cannot be written: {error.strerror}") from error
         elif options.once:
-            screen.print(render(read(), screen.width, screen.height, VISITOR))
+            screen.print(render(read(), min(screen.width, WIDEST), screen.height, VISITOR))
         else:
-            follow(read, screen)
+            from swarm.cli.keyboard import keyboard
+            from swarm.views.browser import Browser
+
+            with keyboard() as keys:
+                follow(read, screen, keys=keys, browser=Browser(VISITOR) if keys else None)
     return 0
 
 
@@ -105,9 +110,10 @@ def report(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Checks what a swarm needs on this machine, and says how to fix it."""
-    from swarm.launch.doctor import examine
+    from swarm.launch.doctor import examine, examine_machine
 
-    findings = examine(root_of(options))
+    folder = folder_of(options)
+    findings = examine(folder) if in_repository(folder) else examine_machine(folder)
     if options.json:
         print_json([{"name": f.name, "ok": f.ok, "told": f.text, "remedy": f.remedy} for f in findings])
     else:

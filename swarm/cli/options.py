@@ -55,16 +55,26 @@ def add_time(add: Callable[..., Any], name: str, unit: Unit = Unit.SECONDS, **mo
 
 def root_of(options: argparse.Namespace) -> Path:
     """The folder that is researched: that of -C, or the current one. It may be a part of its repository."""
+    start = folder_of(options)
+    if not in_repository(start):
+        raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with -C FOLDER")
+    return start
+
+
+def folder_of(options: argparse.Namespace) -> Path:
+    """The folder of -C, or the current one, in a repository or not."""
     start = Path(options.directory).absolute()
     try:
         there = start.is_dir()
-    except OSError:  # a name of thousands of characters
+    except (OSError, ValueError):  # a name of thousands of characters, or with a null in it
         there = False
     if not there:
         raise UsageError(f"-C {options.directory:.200}: there is no such folder")
-    if not _around(start):
-        raise UsageError(f"{start} is not in a git repository: run `git init` there, or name one with -C FOLDER")
     return start
+
+
+def in_repository(folder: Path) -> bool:
+    return bool(_around(folder))
 
 
 def swarm_root_of(options: argparse.Namespace) -> Path:

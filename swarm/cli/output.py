@@ -10,10 +10,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+PIPED = 10_000  # cells of a line that goes into a pipe or a file: nothing is cropped or wrapped there
+
+
 def console() -> Console:
+    """Where verbs print for people; what is no terminal gets every line in full."""
     from rich.console import Console
 
-    return Console()
+    screen = Console()
+    if not screen.is_terminal:
+        screen.width = PIPED
+    return screen
 
 
 def write_exactly(text: str) -> None:

@@ -284,6 +284,19 @@ class Imported(TypedDict):
     aside: list[AsideTold]
 
 
+class Written(TypedDict):
+    """`init --skill --json`."""
+
+    written: list[str]  # files
+
+
+class FromExample(TypedDict):
+    """`init --example NAME --json`."""
+
+    example: str
+    written: list[str]  # files
+
+
 class Answer(TypedDict):
     """A key of a project that `init` settled."""
 
@@ -327,7 +340,7 @@ ALSO: Mapping[Any, tuple[Any, Sequence[str] | None]] = {  # what has the fields 
     ComparableSwarm: (SwarmView, None),
 }
 SHAPES: Mapping[str, tuple[Any, ...]] = {  # what each verb may print
-    "init": (Begun,),
+    "init": (Begun, FromExample, Written),
     "launch": (PlanTold, Launched),
     "resume": (PlanTold, Launched),
     "ls": (list[SwarmInShort],),

@@ -47,6 +47,12 @@ class Examined:
             yield Text(f"                {self.remedy}", "cyan")
 
 
+def examine_machine(folder: Path) -> list[Examined]:
+    """The checks that need no repository; `folder` says which disk is meant."""
+    nowhere = Examined("repository", None, "none here: this is about the machine", "name one with -C FOLDER")
+    return [_python(), _git(), nowhere, _ray(), _torch(), _gpus(None), *_researchers(), _disk(folder), _sandbox()]
+
+
 def examine(root: Path) -> list[Examined]:
     """All checks on the repository at `root`; none of them changes anything or starts Ray."""
     checks: list[Callable[[], Examined]] = [
@@ -64,7 +70,7 @@ def examine(root: Path) -> list[Examined]:
 
 def _python() -> Examined:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Examined("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer, then `make setup`")
+    return Examined("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
 
 
 def _git() -> Examined:
@@ -116,11 +122,11 @@ def _torch() -> Examined:
 
 def _package(name: str, module: str) -> Examined:
     if importlib.util.find_spec(module) is None:
-        return Examined(name, False, "not installed", "make setup")
+        return Examined(name, False, "not installed", f"{Path(sys.executable).name} -m pip install {name}")
     return Examined(name, True, importlib.metadata.version(name))
 
 
-def _gpus(root: Path) -> Examined:
+def _gpus(root: Path | None) -> Examined:
     cards, kind = gpu.gpus(), gpu.device_kind()
     if gpu.names_instances():
         problem = "CUDA_VISIBLE_DEVICES names MIG instances, and only whole GPUs are supported"
@@ -128,7 +134,7 @@ def _gpus(root: Path) -> Examined:
     if not cards:
         kinds = {"mps": "the Apple GPU will be used", "cpu": "none: agents run on CPU cores, with a small model"}
         return Examined("gpus", True if kind == "mps" else None, kinds.get(kind, "none"))
-    if why := gpu.unfit(cards, _refereed(root)):
+    if why := gpu.unfit(cards, root is not None and _refereed(root)):
         return Examined("gpus", False, why)
     busy = [
         f"gpu {card.index} is used by {', '.join(name for _, name in card.holders)}" for card in cards if card.holders

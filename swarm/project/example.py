@@ -1,4 +1,5 @@
-"""The small projects of examples/, to start from nothing. The link `examples` beside this file is for the wheel."""
+"""What a person starts from: the small projects of examples/, and the skill for a coding agent. The links `examples`
+and `skill` beside this file are for the wheel."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from pathlib import Path
 from swarm.errors import UsageError
 
 EXAMPLES = Path(__file__).with_name("examples")
+SKILL = Path(__file__).with_name("skill") / "SKILL.md"
+SKILL_PLACE = ".agents/skills/autoresearch/SKILL.md"  # where coding agents look for it
 
 
 def example_names() -> list[str]:
@@ -25,3 +28,13 @@ def copy_example(name: str, folder: Path) -> list[str]:
     for path in files:
         shutil.copyfile(path, folder / path.name)
     return [path.name for path in files]
+
+
+def copy_skill(folder: Path) -> str:
+    """Copies the skill into `folder`; its name there. UsageError where one is there, and another."""
+    place, text = folder / SKILL_PLACE, SKILL.read_bytes()
+    if place.exists() and place.read_bytes() != text:
+        raise UsageError(f"{place} is there already, and another: move it away first")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(text)
+    return SKILL_PLACE

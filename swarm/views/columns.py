@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from rich.table import Table
@@ -12,6 +12,7 @@ from rich.text import Text
 from swarm.wording.formatting import UNKNOWN
 
 Row = TypeVar("Row")
+UNBOUNDED = 1000  # cells; a screen so wide is none, and cells are as wide as what stands in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Column(Generic[Row]):
     stretch: int = 0
     right: bool = False
     optional: bool = False
+    foreign: bool = False  # named by the project: it gives way where a column of ours has that name
 
     def width(self, cells: Sequence[Text]) -> int:
         """Enough for every cell; a stretching column cuts its cells and asks for its minimum only."""
@@ -37,9 +39,19 @@ class Column(Generic[Row]):
         return max(self.cells, len(self.heading), *(cell.cell_len for cell in cells), 0)
 
 
+def _told_apart(columns: Sequence[Column[Row]]) -> list[Column[Row]]:
+    """The columns, no two under one name: a metric may be called as anything."""
+    ours = {column.heading for column in columns if not column.foreign}
+    return [
+        replace(column, heading=f"{column.heading} (metric)") if column.foreign and column.heading in ours else column
+        for column in columns
+    ]
+
+
 def fitting_table(columns: Sequence[Column[Row]], rows: Sequence[Row], width: int) -> Table:
     """`rows` under one line of headings, exactly one line each, at most `width` cells wide."""
     gap = 2 if width >= 100 else 1
+    columns = _told_apart(columns)
     drawn = {column.heading: [column.cell(row) for row in rows] for column in columns}
     room, widths = width, {}
     for column in sorted(columns, key=lambda column: column.priority):
@@ -56,7 +68,9 @@ def fitting_table(columns: Sequence[Column[Row]], rows: Sequence[Row], width: in
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     for column in shown:
         cells = widths[column.heading]
-        if column.stretch:
+        if column.stretch and width >= UNBOUNDED:
+            cells = max(cells, len(column.heading), *(cell.cell_len for cell in drawn[column.heading]))
+        elif column.stretch:
             cells += room * column.stretch // shares
         justify = "right" if column.right else "left"
         table.add_column(column.heading, width=max(min(cells, width), 1), no_wrap=True, justify=justify)

@@ -120,7 +120,7 @@ class _Runs:
             Column("purpose", lambda r: Text(clean(r.purpose)), 3),
             Column("agent", lambda r: Text(clean(r.agent)), 9),
             Column("seed", lambda r: Text(str(r.seed)), 5, right=True),
-            Column(scale.metric, lambda r: Text(scale.value(r.metric)), 1, right=True),
+            Column(scale.metric, lambda r: Text(scale.value(r.metric)), 1, right=True, foreign=True),
             *([Column("corrected", lambda r: Text(scale.value(r.corrected)), 4, right=True)] if corrected else []),
             Column("seconds", lambda r: Text(quantity(r.seconds, "", 1)), 7, right=True),
             Column("hidden split", lambda r: Text(scale.value(r.hidden)), 4, right=True, optional=True),

@@ -19,6 +19,7 @@ from swarm.views.strict_json import strict_json
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_FIRST = ("commit", "memory_gb", "status", "description", "experiment")
 _TIMES = frozenset(("created", "judged", "started"))
 
 
@@ -70,10 +71,11 @@ def write(table: Table, format: str, target: Path | None) -> str:
 
 def _row(view: ExperimentView, metric: str) -> dict[str, object]:
     fields = dataclasses.asdict(view)
+    name = f"{metric} (metric)" if metric in {*fields, *_FIRST} else metric  # no two columns under one name
     memory, value = fields.pop("peak_vram_mb"), fields.pop("value")
     first = {
         "commit": fields.pop("commit"),
-        metric: value,
+        name: value,
         "memory_gb": None if memory is None else round(memory / 1024, 3),
         "status": fields.pop("status"),
         "description": fields.pop("title"),

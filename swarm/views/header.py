@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -24,6 +25,7 @@ from swarm.wording.standing import tally
 from swarm.wording.verdict_text import judged
 from swarm.wording.warnings import warnings
 
+MESSAGE_LINES = 3
 _SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 
 
@@ -31,8 +33,14 @@ def header(snapshot: Snapshot, width: int) -> list[Text]:
     """What the swarm is, how far it came, what it cost: four lines, and one more where there is a warning."""
     lines = [_identity(snapshot, width), _best(snapshot, width), _counts(snapshot, width), _champion(snapshot, width)]
     if found := warnings(snapshot):
-        lines.append(Text(shorten("! " + found[0], width), "yellow"))
+        lines += [Text(line, "yellow") for line in _wrapped("! " + found[0], width)]
     return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A message on at most three lines; where it is longer, what it ends with, the remedy, is kept."""
+    lines = textwrap.wrap(text, max(width, 2))
+    return lines if len(lines) <= MESSAGE_LINES else [lines[0], *lines[1 - MESSAGE_LINES :]]
 
 
 def _identity(snapshot: Snapshot, width: int) -> Text:

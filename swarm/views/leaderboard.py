@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
@@ -22,7 +24,7 @@ from swarm.views.event_lines import print_events
 from swarm.views.header import header
 from swarm.views.tables import agents_beyond, agents_table, experiments_table, last_judged
 from swarm.wording.audit_marks import legend
-from swarm.wording.formatting import Portable, Scale, clean, duration, plural, shorten, shorten_start
+from swarm.wording.formatting import Portable, Scale, clean, duration, keep_remedy, plural, shorten, shorten_start
 
 OWNER = "Ctrl-C drains, twice stops now"
 VISITOR = "Ctrl-C leaves this view, the swarm runs on"
@@ -40,6 +42,7 @@ class Leaderboard:
     width: int
     height: int
     stopping: str = OWNER
+    keys: str = ""  # what stands before the last line, where somebody can press keys
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Portable(Group(*self._parts()))
@@ -76,8 +79,9 @@ class Leaderboard:
         only = ["DEMONSTRATION ONLY"] if snapshot.demonstration else []
         notes = ", ".join(only + legend(snapshot.experiments) + meant)
         folder = shorten_start(clean(snapshot.folder), max(self.width - len(notes) - 5, self.width // 3))
-        lines = (f"{folder} · {notes}", unranked_line(snapshot), self._ending())
-        return [Text(shorten(line, self.width), "dim") for line in filter(None, lines)]
+        told = shorten(f"{folder} · {notes}", self.width)
+        lines = (told, unranked_line(snapshot), self.keys + self._ending())
+        return [Text(keep_remedy(line, self.width), "dim") for line in filter(None, lines)]
 
     def _ending(self) -> str:
         snapshot = self.snapshot
@@ -93,9 +97,19 @@ class Leaderboard:
         return f"program.md is re-read live · {self.stopping}"
 
 
-def render(snapshot: Snapshot, width: int, height: int, stopping: str = OWNER) -> RenderableType:
+def render(snapshot: Snapshot, width: int, height: int, stopping: str = OWNER, keys: str = "") -> RenderableType:
     """The leaderboard as something rich can print, in at most `width` x `height` cells."""
-    return Leaderboard(snapshot, width, height, stopping)
+    return Leaderboard(snapshot, width, height, stopping, keys)
+
+
+class Browsing(Protocol):
+    """What keys do in a leaderboard (browser.py)."""
+
+    left: bool
+    paused: bool
+
+    def press(self, key: str, snapshot: Snapshot) -> None: ...
+    def draw(self, snapshot: Snapshot, width: int, height: int) -> RenderableType: ...
 
 
 def watch(
@@ -104,11 +118,14 @@ def watch(
     refresh: float = 4.0,
     stopping: str = VISITOR,
     done: Callable[[], bool] = lambda: False,
+    keys: Callable[[float], list[str]] | None = None,
+    browser: Browsing | None = None,
 ) -> Snapshot:
     """Shows what `read` gives, `refresh` times a second, until the swarm has ended or `done()`; returns the last one.
 
     On a terminal this is the live leaderboard, and its last frame stays behind; where the output is a pipe or a dumb
-    terminal, it is one line per event. KeyboardInterrupt passes through with the terminal restored.
+    terminal, it is one line per event. KeyboardInterrupt passes through with the terminal restored. `keys` waits so
+    many seconds and gives what was pressed; the `browser` says what that does, and when somebody leaves.
     """
     if not console.is_terminal or console.is_dumb_terminal:
         return print_events(read, lambda line: console.print(Portable(Text(line)), soft_wrap=True), done)
@@ -116,12 +133,25 @@ def watch(
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while snapshot.ended is None and not done():
-                live.update(render(snapshot, *console.size, stopping), refresh=True)
-                time.sleep(1 / refresh)
-                snapshot = read()
+                picture = browser.draw if browser else functools.partial(render, stopping=stopping)
+                live.update(picture(snapshot, *console.size), refresh=True)
+                for key in _pressed(keys, 1 / refresh):
+                    if browser:
+                        browser.press(key, snapshot)
+                if browser and browser.left:
+                    break
+                if not (browser and browser.paused):
+                    snapshot = read()
     finally:
         console.print(render(snapshot, console.width, console.height - 1, stopping))
     return snapshot
+
+
+def _pressed(keys: Callable[[float], list[str]] | None, seconds: float) -> list[str]:
+    if keys:
+        return keys(seconds)
+    time.sleep(seconds)
+    return []
 
 
 def export_svg(snapshot: Snapshot, path: Path, width: int = 120, height: int = 40) -> Path:

@@ -17,6 +17,7 @@ from swarm.wording.formatting import Portable, clean
 from swarm.wording.verdict_text import failures, judged
 
 _LISTED = 5  # experiments
+WIDEST = 120  # cells, of the header where no screen is its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class _Status:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         snapshot, width = self.snapshot, options.max_width
-        parts: list[RenderableType] = [*header(snapshot, width)]
+        parts: list[RenderableType] = [*header(snapshot, min(width, WIDEST))]
         if snapshot.agents:
             parts += [Text(), agents_table(snapshot, snapshot.agents, width)]
         newest = last_judged(snapshot, _LISTED)

@@ -86,6 +86,15 @@ def shorten_start(text: str, cells: int) -> str:
     return shorten(text[::-1], cells)[::-1]
 
 
+def keep_remedy(text: str, cells: int) -> str:
+    """A message in at most `cells` terminal cells; its middle gives way, because it ends with what to do."""
+    if cell_len(text) <= cells:
+        return text
+    start = shorten(text, max(cells // 3, 1))
+    room = cells - cell_len(start)
+    return start + (set_cell_size(text[::-1], room)[::-1] if room > 0 else "")
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # Numbers
 

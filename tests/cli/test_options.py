@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def test_the_folder_that_is_named_is_the_project(root: Path) -> None:
         root_of(options(root / "three"))
     with pytest.raises(UsageError, match="not in a git repository"):
         root_of(options(root.parent))
+
+
+def test_doctor_looks_at_the_machine_where_there_is_no_repository(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["doctor", "-C", str(root.parent), "--json"]) in (0, 1)
+    findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert findings["repository"]["ok"] is None and {"python", "git", "ray", "disk", "sandbox"} <= set(findings)
 
 
 def test_verbs_that_look_find_the_nearest_swarm_around(root: Path, tmp_path: Path) -> None:
