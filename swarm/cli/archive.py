@@ -99,7 +99,7 @@ def prune(options: argparse.Namespace) -> int:
 
     with reading(options, tag=options.name) as (read, _):
         snapshot = read()
-    if snapshot.status in ("running", "draining"):
+    if snapshot.is_led:
         raise UsageError(f"the swarm {snapshot.tag} is running: `python -m swarm stop` first")
     if not options.yes:
         raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: confirm with --yes")

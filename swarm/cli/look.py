@@ -71,7 +71,7 @@ def show(options: argparse.Namespace) -> int:
     with reading(options) as (read, ledger):
         snapshot = read()
         if options.what in [agent.agent for agent in snapshot.agents]:
-            return _show_agent(snapshot, options, lambda: read().status in ("running", "draining"))
+            return _show_agent(snapshot, options, lambda: read().is_led)
         view = find(snapshot, options.what)
         if options.transcript:
             return _show_transcript(snapshot, view)

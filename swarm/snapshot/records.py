@@ -185,7 +185,7 @@ class Snapshot:
     now: float
     started: float
     ended: float | None
-    status: str  # "running", "draining", "finished", "stopped", "failed", "interrupted"
+    status: str  # "starting", "running", "draining", "finished", "stopped", "failed", "interrupted"
     folder: str  # where the files are
     branch: str  # the trunk
     metric: str
@@ -228,3 +228,8 @@ class Snapshot:
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
     noiseless: bool = False  # equal code gives equal numbers, so that one run decides
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people
+
+    @property
+    def is_led(self) -> bool:
+        """Whether its head lives: it can be told something, and stopped."""
+        return self.status in ("starting", "running", "draining")

@@ -23,7 +23,7 @@ from swarm.views.formatting import (
 from swarm.views.tables import STATUS_STYLES, gain_style
 from swarm.views.verdict_text import is_held, is_large, judged
 
-_SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
+_SWARM_STYLES = {"starting": "cyan", "running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 
 
 def header(snapshot: Snapshot, width: int) -> list[Text]:
