@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import add_verb, reading, root_of, swarm_root_of
-from swarm.cli.output import print_json
+from swarm.cli.output import print_json, write_exactly
 from swarm.errors import SwarmError, UsageError
 from swarm.named_file import read_named
 
@@ -45,6 +45,10 @@ def import_(options: argparse.Namespace) -> int:
     from swarm.project.project import load_project
 
     root = root_of(options)
+    own = ledger_path(swarm_root_of(options)).parent.resolve()
+    for name in options.files:
+        if Path(name).resolve().is_relative_to(own):
+            raise UsageError(f"{name} is of a swarm of this repository, whose results are known; nothing was imported")
     project = load_project(root)
     metric = options.metric or project.metric
     contents = {name: _bytes(Path(name)) for name in options.files}
@@ -86,7 +90,7 @@ def export(options: argparse.Namespace) -> int:
     with reading(options) as (read, _):
         snapshot = read()
     try:
-        print(write(runs(snapshot) if options.runs else experiments(snapshot), format, target), end="")
+        write_exactly(write(runs(snapshot) if options.runs else experiments(snapshot), format, target))
     except OSError as error:
         raise UsageError(f"--output {target} cannot be written: {error.strerror}") from error
     return 0

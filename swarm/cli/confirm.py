@@ -37,6 +37,8 @@ def confirm(options: argparse.Namespace) -> int:
     with reading(options) as (read, ledger):
         snapshot = read()
         view = find(snapshot, options.what)
+        if options.what == "champion" and snapshot.champion is None:
+            print(f"{snapshot.tag} has no champion yet: this is the newest kept step, {view.id}", file=sys.stderr)
         rival = find(snapshot, _rival(snapshot, view, options.against, ledger))
     question = Question(view.id, rival.id, options.seeds)
     places = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)

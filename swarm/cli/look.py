@@ -40,6 +40,8 @@ def watch(options: argparse.Namespace) -> int:
     from swarm.views.leaderboard import watch as follow
 
     screen = console()
+    if options.svg and options.svg.suffix.lower() != ".svg":
+        raise UsageError(f"--svg {options.svg}: an SVG picture is written, so its name ends in .svg")
     with reading(options) as (read, _):
         if options.svg:
             try:
@@ -72,7 +74,11 @@ def show(options: argparse.Namespace) -> int:
         snapshot = read()
         if options.what in [agent.agent for agent in snapshot.agents]:
             return _show_agent(snapshot, options, lambda: read().is_led)
+        if options.follow:
+            raise UsageError(f"--follow goes with an agent, such as gpu0: {options.what:.40} is none")
         view = find(snapshot, options.what)
+        if options.what == "champion" and snapshot.champion is None and not options.patch:
+            print(f"{snapshot.tag} has no champion yet: this is the newest kept step, {view.id}", file=sys.stderr)
         if options.transcript:
             return _show_transcript(snapshot, view)
         patch = _patch(swarm_root_of(options), snapshot, view, champion=options.what == "champion")
@@ -96,6 +102,9 @@ def show(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Writes report.md and progress.png, and says where they are."""
+    usd = options.gpu_usd_per_hour
+    if usd is not None and not (0 <= usd < float("inf")):
+        raise UsageError(f"--gpu-usd-per-hour {usd:g}: a price is 0 or more")
     with reading(options) as (read, _):
         save_report(swarm_root_of(options), read(), options.gpu_usd_per_hour, options.json)
     return 0

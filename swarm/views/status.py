@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from swarm.snapshot.records import Snapshot
+from swarm.views.audit_marks import legend
 from swarm.views.comparable_swarms import render_swarms
 from swarm.views.formatting import Portable, clean
 from swarm.views.header import header
@@ -31,6 +32,8 @@ class _Status:
         newest = last_judged(snapshot, _LISTED)
         if newest:
             parts += [Text(), experiments_table(snapshot, newest, width)]
+        if meant := legend(newest):
+            parts.append(Text(", ".join(meant), "dim"))
         if len(snapshot.swarms) > 1:
             parts += [Text(), render_swarms(snapshot)]
         parts += [Text(), Text(clean(snapshot.folder), "dim")]
