@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.cli.options import add_verb, reading, root_of, swarm_root_of
-from swarm.cli.output import print_json
+from swarm.cli.output import print_json, write_exactly
 from swarm.errors import SwarmError, UsageError
 from swarm.named_file import read_named
 
@@ -48,6 +48,10 @@ def import_(options: argparse.Namespace) -> int:
     from swarm.project.project import load_project
 
     root = root_of(options)
+    own = ledger_path(swarm_root_of(options)).parent.resolve()
+    for name in options.files:
+        if Path(name).resolve().is_relative_to(own):
+            raise UsageError(f"{name} is of a swarm of this repository, whose results are known; nothing was imported")
     project = load_project(root)
     metric = options.metric or project.metric
     contents = {name: _bytes(Path(name)) for name in options.files}
@@ -110,7 +114,7 @@ def export(options: argparse.Namespace) -> int:
     with reading(options) as (read, _):
         snapshot = read()
     try:
-        print(write(runs(snapshot) if options.runs else experiments(snapshot), format, target), end="")
+        write_exactly(write(runs(snapshot) if options.runs else experiments(snapshot), format, target))
     except OSError as error:
         raise UsageError(f"--output {target} cannot be written: {error.strerror}") from error
     return 0
@@ -123,7 +127,7 @@ def prune(options: argparse.Namespace) -> int:
 
     with reading(options, tag=options.name) as (read, _):
         snapshot = read()
-    if snapshot.status in ("running", "draining"):
+    if snapshot.is_led:
         raise UsageError(f"the swarm {snapshot.tag} is running: `python -m swarm stop` first")
     if not options.yes:
         raise UsageError(f"this deletes the branches, refs and files of {snapshot.tag}: confirm with --yes")

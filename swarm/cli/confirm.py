@@ -44,6 +44,8 @@ def confirm(options: argparse.Namespace) -> int:
     with reading(options) as (read, ledger):
         snapshot = read()
         view = find(snapshot, options.what)
+        if options.what == "champion" and snapshot.champion is None:
+            print(f"{snapshot.tag} has no champion yet: this is the newest kept step, {view.id}", file=sys.stderr)
         against = options.against or ("baseline" if options.budgets else "parent")
         rival = find(snapshot, _rival(snapshot, view, against, ledger))
     if options.budgets:

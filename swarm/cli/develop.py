@@ -48,6 +48,14 @@ def _add_simulate(verbs: Any) -> None:
     add("--workers", type=int, help="processes (one per core)")
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    """Numbers of agents, as 1,2,4; UsageError where they are none."""
+    counts = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
+    if len(counts) != len(text.split(",")) or not all(counts):
+        raise UsageError(f"--agents {text:.40}: it is numbers of agents, as 1,2,4")
+    return counts
+
+
 def bench(options: argparse.Namespace) -> int:
     """Measures experiments per hour and idle time on a synthetic problem."""
     if options.overhead:
@@ -57,7 +65,7 @@ def bench(options: argparse.Namespace) -> int:
     from swarm.lab.bench.table import table
     from swarm.lab.bench.throughput import measure
 
-    agents = tuple(int(count) for count in options.agents.split(","))
+    agents = _numbers(options.agents)
     result = measure(agents, budget=options.budget, think=options.think, experiments=options.experiments)
     if options.json:
         print_json(result)

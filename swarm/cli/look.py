@@ -43,6 +43,8 @@ def watch(options: argparse.Namespace) -> int:
     from swarm.views.status import WIDEST
 
     screen = console()
+    if options.svg and options.svg.suffix.lower() != ".svg":
+        raise UsageError(f"--svg {options.svg}: an SVG picture is written, so its name ends in .svg")
     with reading(options) as (read, _):
         if options.svg:
             try:
@@ -78,8 +80,12 @@ def show(options: argparse.Namespace) -> int:
     with reading(options) as (read, ledger):
         snapshot = read()
         if options.what in [agent.agent for agent in snapshot.agents]:
-            return _show_agent(snapshot, options, lambda: read().status in ("running", "draining"))
+            return _show_agent(snapshot, options, lambda: read().is_led)
+        if options.follow:
+            raise UsageError(f"--follow goes with an agent, such as gpu0: {options.what:.40} is none")
         view = find(snapshot, options.what)
+        if options.what == "champion" and snapshot.champion is None and not options.patch:
+            print(f"{snapshot.tag} has no champion yet: this is the newest kept step, {view.id}", file=sys.stderr)
         if options.transcript:
             return _show_transcript(snapshot, view)
         patch = patch_of(swarm_root_of(options), snapshot, view, champion=options.what == "champion")
@@ -103,6 +109,9 @@ def show(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """Writes report.md, progress.png and report.html, and says where they are."""
+    usd = options.gpu_usd_per_hour
+    if usd is not None and not (0 <= usd < float("inf")):
+        raise UsageError(f"--gpu-usd-per-hour {usd:g}: a price is 0 or more")
     with reading(options) as (read, _):
         save_report(swarm_root_of(options), read(), options.gpu_usd_per_hour, options.json)
     return 0

@@ -44,8 +44,13 @@ def tell(options: argparse.Namespace) -> int:
         raise UsageError('there is nothing to tell: python -m swarm tell "try smaller batches"')
     with reading(options) as (read, _):
         snapshot = read()
-    if snapshot.status in ("running", "draining"):
+    if snapshot.is_led:
         _hand_over(snapshot, "tell", text)
+    elif snapshot.ended is not None:
+        raise UsageError(
+            f"the swarm {snapshot.tag} is over ({snapshot.status}), nobody would hear it: write it into program.md, or"
+            f" go on with `python -m swarm launch --tag {snapshot.tag} --resume` and tell it then"
+        )
     else:
         from swarm.board.board import Board
         from swarm.ledger.database import Ledger
@@ -80,7 +85,7 @@ def _decide(options: argparse.Namespace, word: str, why: str) -> int:
         view = find(snapshot, options.what)
         if refused := (cannot_accept if word == "accept" else cannot_reject)(experiment(ledger, view.id)):
             raise UsageError(refused)
-    if snapshot.status in ("running", "draining"):
+    if snapshot.is_led:
         _hand_over(snapshot, "decide", f"{word}\n{view.id}\n{why}")
     else:
         _decide_here(swarm_root_of(options), snapshot, word, view.id, why)
@@ -116,13 +121,19 @@ def stop(options: argparse.Namespace) -> int:
     """Lets a swarm finish what runs, then ends it; --now ends it at once."""
     with reading(options) as (read, _):
         snapshot = read()
-        if snapshot.status not in ("running", "draining"):
+        if snapshot.status == "stopped":
+            print_json({"tag": snapshot.tag, "status": "stopped"}) if options.json else print(
+                f"{snapshot.tag}: it is stopped already"
+            )
+            return 0
+        if not snapshot.is_led:
             raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
+        again = "already " * (snapshot.status == "draining" or Path(snapshot.folder, "stop").exists())
         Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
-        how = "stopping" if options.now else f"draining; `{program()} stop --now` ends it at once"
+        how = "stopping" if options.now else f"{again}draining; `{program()} stop --now` ends it at once"
         if not options.json:
             print(f"{snapshot.tag}: {how}")
-        while read().status in ("running", "draining") and not options.no_wait:
+        while read().is_led and not options.no_wait:
             time.sleep(0.5)
         if options.json:
             print_json({"tag": snapshot.tag, "status": read().status})
@@ -135,7 +146,7 @@ def attach(options: argparse.Namespace) -> int:
 
     with reading(options) as (read, _):
         snapshot = read()
-    if snapshot.status not in ("running", "draining"):
+    if not snapshot.is_led:
         raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
     if options.agent:
         agents = {agent.agent: agent for agent in snapshot.agents}

@@ -18,6 +18,7 @@ from swarm.agent.loop import Agent
 from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.board.server import BoardServer
+from swarm.coordinator.keys import keys
 from swarm.coordinator.log_shipping import LogShipper
 from swarm.errors import HostFault, MachineFault, SwarmError, Unavailable, UsageError, is_of_the_machine
 from swarm.execution import sandbox
@@ -32,7 +33,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
 from swarm.records import Source
-from swarm.researchers.registry import create, look_in, secrets, stand_in
+from swarm.researchers.registry import create, look_in, secrets, stand_in, uses_keys
 from swarm.researchers.watchdog import Watched
 from swarm.text import read_text
 
@@ -60,6 +61,7 @@ class AgentSpec:
     think_limit: float  # seconds for one thought
     environment: dict[str, str]  # added to the agent's, and so to its runs'
     passed: dict[str, str] = field(default_factory=dict, repr=False)  # the same, of `pass_env`: keys too
+    keys: dict[str, str] = field(default_factory=dict, repr=False)  # of the head's, for its researcher alone
     included: str = ""  # the key of the data that is included from the checkout, or ""
 
     @classmethod
@@ -83,6 +85,7 @@ class AgentSpec:
             think_limit=plan.config.think_limit,
             environment=environment(plan),
             passed=passed(plan),
+            keys=keys(os.environ) if researcher and uses_keys(researcher) else {},
             included=plan.access.included.key,
         )
 
@@ -112,6 +115,7 @@ class AgentActor:
     def __init__(self, spec: AgentSpec, base: bytes, call: Callable[..., Awaitable[Any]]):
         end_with_parent()
         os.environ.update(spec.environment | spec.passed)
+        os.environ.update({name: value for name, value in spec.keys.items() if name not in os.environ})
         self._spec, self._base, self._call = spec, base, call
         self._agent: Agent | None = None
         self._log_shipper = log_shipper_of(spec)

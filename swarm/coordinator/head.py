@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from swarm.coordinator.actors import AgentSpec, clock_start
 from swarm.coordinator.agent_supervisor import START_LIMIT, AgentSupervisor
@@ -34,6 +34,7 @@ from swarm.launch.plan import Plan, base_tree
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import is_exhausted
 from swarm.ledger.experiments import newest_verdicts
+from swarm.ledger.head_lock import lead
 from swarm.ledger.home import ledger_path
 from swarm.ledger.runs import finished_runs
 from swarm.ledger.swarms import stop_word
@@ -64,6 +65,7 @@ class Swarm:
         self._clock = clock_start()
         self._board: BoardHandle | None = None
         self._reaper: Reaper | None = None
+        self._lead: IO[str] | None = None
         self._warnings: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
         self._passed_on, self._crashing, self._hopeless = "", False, False
         self._cut_off: float | None = None  # when what still runs is ended by force
@@ -73,6 +75,7 @@ class Swarm:
         if not self.plan.config.resume:
             self._history.reserve(self.tag, self.plan.base_commit)
         make_folder(self.plan.folder)
+        self._lead = lead(self.plan.folder)  # from now on people see that it is starting, and can stop it
         enter_ledger(self.plan, self.path)
         self._reaper = Reaper(self.plan.folder)
         try:
@@ -121,6 +124,8 @@ class Swarm:
         self._cluster.close()
         if self._reaper:
             self._reaper.close()
+        if self._lead:
+            self._lead.close()
 
     def drain(self) -> None:
         """Finish what runs, start nothing new."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from swarm.coordinator.keys import without_keys
 from swarm.coordinator.reaper import own_mark
 from swarm.errors import SwarmError
 from swarm.execution import process_table
@@ -73,7 +74,7 @@ def start(resources: dict[str, Any], say: Callable[[str], None], session: Callab
     for attempt in range(1, STARTS + 1):
         wait = _Wait(say, session)
         try:
-            with _telling(wait), _waiting(wait):
+            with _telling(wait), _waiting(wait), without_keys():
                 ray.init(address="local", include_dashboard=False, **resources)
             return OwnRay(tuple(wait.vital()), wait.folder)
         except Exception as error:  # Ray has no class of its own for it

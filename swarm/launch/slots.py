@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ def local_slots(config: Config, device: str = "") -> SlotAssignment:
 
 def local_slots_on(config: Config, kind: str) -> SlotAssignment:
     """The same on one kind of device: cuda, mps, cpu or sim."""
+    if kind == "mps" and sys.platform != "darwin":
+        raise UsageError(f"--device mps is a Mac's GPU, and this is {sys.platform}: use --device auto")
     slots, model = _slots_here(config, kind)
     return SlotAssignment(slots, f"{kind}: {model}")
 

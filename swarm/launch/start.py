@@ -15,6 +15,7 @@ from swarm.history.repository import History
 from swarm.launch.resume import limit_reached, resumed
 from swarm.ledger.database import Ledger, founded, locked
 from swarm.ledger.experiments import experiment
+from swarm.ledger.head_lock import is_led
 from swarm.ledger.home import ledger_path
 from swarm.ledger.rows import SwarmRow
 from swarm.ledger.swarms import swarms
@@ -42,7 +43,7 @@ def find_start(config: Config, history: History, today: datetime.date, moves_bra
     tag = choose_tag(config, history, known, today)
     if moves_branches:
         refuse_blocking_branches(history, tag)
-    if locked(ledger_path(root)):
+    if locked(ledger_path(root)) or any(is_led(root / ".swarm" / name) for name in known):
         raise UsageError(
             "a swarm is already running on this repository: see it with `python -m swarm watch`,"
             " end it with `python -m swarm stop`"

@@ -48,6 +48,13 @@ def profile_of(name: str) -> Profile:
     return profile if isinstance(profile, Profile) else UNKNOWN
 
 
+def uses_keys(name: str) -> bool:
+    """Whether the researcher may need variables that hold keys: somebody's own, one with a login, or with a command."""
+    profile = profile_of(name)
+    named = any(option.name == "environment" for option in profile.options or ())
+    return profile.options is None or named or bool(profile.secrets)
+
+
 def secrets(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     """The options that the researcher needs on any host and nobody may see: handed over in memory, never written."""
     variables = profile_of(name).secrets

@@ -14,6 +14,7 @@ from swarm import foreign
 from swarm.errors import UsageError
 from swarm.ledger.database import Ledger, locked
 from swarm.ledger.events import EXHAUSTED
+from swarm.ledger.head_lock import is_led
 from swarm.ledger.home import ledger_path
 from swarm.ledger.ladders import ladder_of, questions, read_ladder_runs
 from swarm.ledger.swarms import swarms
@@ -31,7 +32,8 @@ def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None
     with ledger.reading():
         stored = _stored(root, ledger, tag, ledger.version())
     running = stored.ended is None and locked(ledger_path(root))
-    status = stored.status if stored.ended is not None or running else "interrupted"
+    led = stored.ended is None and not running and is_led(Path(stored.folder))
+    status = stored.status if stored.ended is not None or running else _without_board(stored, led)
     warnings = _fresh_warnings(stored, now) if running else ()
     return replace(
         stored,
@@ -49,6 +51,13 @@ def _ladders(snapshot: Snapshot) -> tuple[LadderView, ...]:
     titles = {view.id: view.title for view in snapshot.experiments}
     found = ((name, rival, ladder_of(runs, name, rival, sign)) for name, rival in questions(runs))
     return tuple(LadderView(name, titles[name], rival, it) for name, rival, it in found if it and name in titles)
+
+
+def _without_board(stored: Snapshot, led: bool) -> str:
+    """The status of a swarm that has not ended and whose board does not live: Ray is being started, or nobody leads."""
+    if not led:
+        return "interrupted"
+    return stored.status if stored.status == "draining" else "starting"
 
 
 def _fresh_warnings(snapshot: Snapshot, now: float) -> tuple[str, ...]:

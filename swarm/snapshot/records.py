@@ -198,7 +198,7 @@ class Snapshot:
     now: float
     started: float
     ended: float | None
-    status: str  # "running", "draining", "finished", "stopped", "failed", "interrupted"
+    status: str  # "starting", "running", "draining", "finished", "stopped", "failed", "interrupted"
     folder: str  # where the files are
     branch: str  # the trunk
     metric: str
@@ -243,3 +243,8 @@ class Snapshot:
     ladders: tuple[LadderView, ...] = ()  # of `confirm --budgets`
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people
     standing: tuple[str, ...] = ()  # the experiments whose edits the trunk's newest state consists of, oldest first
+
+    @property
+    def is_led(self) -> bool:
+        """Whether its head lives: it can be told something, and stopped."""
+        return self.status in ("starting", "running", "draining")

@@ -12,9 +12,10 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from swarm.invoked import program
+from swarm.snapshot.agent_files import LOGS, TRANSCRIPTS
 from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
 from swarm.views.experiment import render_experiment
-from swarm.views.follow import LOGS, TAIL, TRANSCRIPTS
+from swarm.views.follow import TAIL
 from swarm.views.leaderboard import render
 from swarm.views.tables import agents_table, experiments_table
 from swarm.wording.formatting import Portable, Scale, clean, clean_block, shorten

@@ -26,7 +26,7 @@ from swarm.wording.verdict_text import judged
 from swarm.wording.warnings import warnings
 
 MESSAGE_LINES = 3
-_SWARM_STYLES = {"running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
+_SWARM_STYLES = {"starting": "cyan", "running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 
 
 def header(snapshot: Snapshot, width: int) -> list[Text]:
@@ -108,12 +108,19 @@ def _counts(snapshot: Snapshot, width: int) -> Text:
         tally.append(f" {counts.get(status, 0)} {status}", STATUS_STYLES[status])
     details = [
         tally,
+        Text(_rate(snapshot)),
         Text(_noise(snapshot)),
         Text("" if snapshot.train_share is None else f"{share(snapshot.train_share)} training"),
         *(Text(f"{counts[name]} {name}") for name in ("duplicate", "invalid") if counts.get(name)),
         Text(f"limits {clean(snapshot.limits)}" if snapshot.limits else ""),
     ]
     return _joined(details, width)
+
+
+def _rate(snapshot: Snapshot) -> str:
+    """Experiments an hour, once there are some to count by."""
+    done, hours = len(judged(snapshot)), ((snapshot.ended or snapshot.now) - snapshot.started) / 3600
+    return f"{done / hours:.3g} an hour" if done > 1 and hours > 0 else ""
 
 
 def _noise(snapshot: Snapshot) -> str:

@@ -93,7 +93,8 @@ class Leaderboard:
             busy = [agent for agent in snapshot.agents if agent.state in ("training", "measuring")]
             longest = max((agent.budget - agent.seconds for agent in busy), default=0.0)
             again = "Ctrl-C again stops now" if self.stopping == OWNER else self.stopping
-            return f"draining: {plural(len(busy), 'run')} to finish, up to {duration(longest)} · {again}"
+            left = f", about {duration(longest)}" if longest > 0 else ", being measured" if busy else ""
+            return f"draining: {plural(len(busy), 'run')} to finish{left} · {again}"
         return f"program.md is re-read live · {self.stopping}"
 
 

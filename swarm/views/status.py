@@ -13,6 +13,7 @@ from swarm.views.comparable_swarms import render_swarms
 from swarm.views.header import header
 from swarm.views.strict_json import strict_json
 from swarm.views.tables import agents_table, experiments_table, last_judged
+from swarm.wording.audit_marks import legend
 from swarm.wording.formatting import Portable, clean
 from swarm.wording.verdict_text import failures, judged
 
@@ -32,6 +33,8 @@ class _Status:
         newest = last_judged(snapshot, _LISTED)
         if newest:
             parts += [Text(), experiments_table(snapshot, newest, width)]
+        if meant := legend(newest):
+            parts.append(Text(", ".join(meant), "dim"))
         if len(snapshot.swarms) > 1:
             parts += [Text(), render_swarms(snapshot)]
         parts += [Text(), Text(clean(snapshot.folder), "dim")]

@@ -136,6 +136,9 @@ def test_our_own_results_are_recognised_and_carry_the_metric_of_the_project(root
     assert own.read_text().startswith(
         "commit\tacc\tmemory_gb\tstatus\tdescription\n" + history.head()[:7] + "\t0.000000\t0.0\t"
     )
+    assert cli.main(["import", "-C", str(root), str(own)]) == 2, "this repository's own results are known"
+    capsys.readouterr()
+    own = own.rename(root.parent / "results.tsv")  # those of another repository
     assert cli.main(["import", "-C", str(root), str(own)]) == 0
     assert "0 imported, 1 known already" in capsys.readouterr().out and len(rows(root)) == 1
 

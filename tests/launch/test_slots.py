@@ -95,7 +95,8 @@ def test_one_agent_per_core(seen: list[Gpu]) -> None:
     refused(Config(agents=17), "cpu", "--agents 17", "16 cores")
 
 
-def test_a_mac_has_one_agent(seen: list[Gpu]) -> None:
+def test_a_mac_has_one_agent(seen: list[Gpu], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
     assert list(local_slots_on(Config(), "mps").slots) == ["gpu0"]
     refused(Config(agents=2), "mps", "--agents 2", "one GPU")
 

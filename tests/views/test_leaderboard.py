@@ -156,9 +156,16 @@ def test_ascii_terminals_get_ascii_in_the_same_places(make_swarm, draw, make_exp
     assert "-0.0014" in "".join(plain) or "+-0.0014" in "".join(plain)
 
 
+def test_a_run_past_its_budget_is_being_measured_and_not_up_to_nothing(make_swarm, draw):
+    snapshot = make_swarm(2, now=6.0)
+    late = tuple(replace(agent, state="measuring", seconds=400.0, budget=300.0) for agent in snapshot.agents)
+    drawn = draw(render(replace(snapshot, status="draining", agents=late), 80, 24))
+    assert "2 runs to finish, being measured" in drawn and "0:00 ·" not in drawn
+
+
 def test_draining_tells_what_is_left(make_swarm, draw):
     drawn = draw(render(replace(make_swarm(8, now=6.0), status="draining"), 80, 24))
-    assert re.search(r"draining: \d runs to finish, up to \d:\d\d · Ctrl-C again stops now", drawn)
+    assert re.search(r"draining: \d runs to finish, about \d:\d\d · Ctrl-C again stops now", drawn)
     ended = draw(render(make_swarm(8, ended=True), 80, 24))
     assert "python -m swarm report --tag apr5" in ended
     assert "took 8:00:00" in ended

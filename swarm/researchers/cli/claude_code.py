@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import time
@@ -45,6 +46,11 @@ _TOOLS = "Read,Edit,Write,Grep,Glob"
 _FORBIDDEN = "Bash,WebFetch,WebSearch,Task,NotebookEdit"
 _SECRETS = (KEY, "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 _PLACES = (ADDRESS, "CLAUDE_CONFIG_DIR")
+_CLOUDS = {  # with this variable set, it logs in by those that begin so, as in the user's shell
+    "CLAUDE_CODE_USE_BEDROCK": ("AWS_", "ANTHROPIC_BEDROCK_", "CLAUDE_CODE_SKIP_BEDROCK_"),
+    "CLAUDE_CODE_USE_VERTEX": ("GOOGLE_", "GCLOUD_", "CLOUDSDK_", "CLOUD_ML_", "ANTHROPIC_VERTEX_", "VERTEX_",
+                               "CLAUDE_CODE_SKIP_VERTEX_"),
+}  # fmt: skip
 _QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
@@ -52,6 +58,7 @@ _QUIET = {
     "CLAUDE_CODE_MAX_RETRIES": "2",  # 2 s; ten take minutes, in which the GPU waits and the sweep could think
 }
 _INSTRUCTIONS = ("CLAUDE.md", "CLAUDE.local.md", ".claude/**")  # of a folder around its own: whoever wrote them
+_HIDDEN = re.compile("KEY|TOKEN|SECRET")
 _LOST_SESSION = "No conversation found"
 
 
@@ -67,7 +74,8 @@ class State:
 STATES = (
     State(
         r"/login|not logged in|invalid api key|authentication|oauth",
-        f"not logged in: run `claude` once, or set {KEY}",
+        f"not logged in: run `claude` once, or set {KEY}; another variable that it needs is named by"
+        " --researcher-command-env (--command-env)",
         300,
     ),
     State(r"credit balance|billing", "the account has no credit left", 600),
@@ -216,7 +224,7 @@ class ClaudeCode(Command):
 
     def _environment(self) -> dict[str, str]:
         own = {name: value for name, value in self._own.items() if value}
-        return process.environment((*_SECRETS, *_PLACES, *self.allowed)) | own | _QUIET
+        return process.environment((*_SECRETS, *_PLACES, *_cloud_login(os.environ), *self.allowed)) | own | _QUIET
 
     def _close(self, ended: process.Ended, result: Mapping[str, Any]) -> Away:
         """The named state, with the CLI's own words; it is left alone until that can have passed."""
@@ -232,7 +240,15 @@ class ClaudeCode(Command):
         return Away(self._why_closed)
 
     def _secrets(self, environment: Mapping[str, str]) -> list[str]:
-        return [environment.get(name, "") for name in (*_SECRETS, *self.allowed)]
+        names = (*_SECRETS, *(name for name in _cloud_login(environment) if _HIDDEN.search(name)), *self.allowed)
+        return [environment.get(name, "") for name in names]
+
+
+def _cloud_login(environment: Mapping[str, str]) -> list[str]:
+    """The variables of the clouds that the user has told the CLI to log in by."""
+    chosen = [switch for switch in _CLOUDS if environment.get(switch, "") not in ("", "0", "false")]
+    begin = tuple(prefix for switch in chosen for prefix in _CLOUDS[switch])
+    return [*chosen, *(name for name in environment if begin and name.startswith(begin))]
 
 
 def _result(output: str) -> Mapping[str, Any]:

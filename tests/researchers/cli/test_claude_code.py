@@ -414,3 +414,20 @@ def test_the_real_cli_gives_up_soon_and_says_what_it_waits_for(
     print(program, gone, seen, time.monotonic() - began)
     assert len(server.requests) == (0 if gone else 3) and researcher.waits == ""
     assert any(words.startswith("claude retries (") for words in seen) and (gone or "claude retries (529)" in seen)
+
+
+def test_a_cloud_login_reaches_it_as_in_the_users_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    from swarm.researchers.cli.claude_code import ClaudeCode
+
+    cloud = {"AWS_REGION": "eu-west-1", "AWS_SECRET_ACCESS_KEY": "s" * 40, "GOOGLE_CLOUD_PROJECT": "p"}
+    for name, value in cloud.items():
+        monkeypatch.setenv(name, value)
+    researcher = ClaudeCode("gpu0", 0, {"claude": sys.executable})
+    assert not cloud.keys() & researcher._environment().keys(), "nobody asked for a cloud"
+    monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    seen = researcher._environment()
+    assert seen["AWS_REGION"] == "eu-west-1" and seen["CLAUDE_CODE_USE_BEDROCK"] == "1"
+    assert "GOOGLE_CLOUD_PROJECT" not in seen
+    assert "s" * 40 in researcher._secrets(seen), "it is hidden in what people read"
+    monkeypatch.setenv("CLAUDE_CODE_USE_VERTEX", "1")
+    assert researcher._environment()["GOOGLE_CLOUD_PROJECT"] == "p"
