@@ -121,7 +121,7 @@ def test_every_verb_is_shown_and_no_other():
 
 
 def test_the_commands_of_help_parse():
-    shown = re.findall(r"python -m swarm ((?:(?!&&).)+)", cli.FIRST)
+    shown = re.findall(r"A first swarm:  python -m swarm (.+)", cli.parser().epilog)
     assert shown
     for arguments in shown:
         cli.parser().parse_args(shlex.split(arguments))
@@ -342,6 +342,8 @@ def test_readmes_commands_run_on_a_finished_night(night, capsys):
     assert told.pop("python -m swarm doctor")[0] in (0, 1)
     code, text = told.pop("python -m swarm stop")
     assert code == 2 and "not running" in text
+    code, text = told.pop('python -m swarm tell "try smaller batches"')
+    assert code == 2 and "is over" in text
     assert {command: code for command, (code, _) in told.items() if code} == {}
     assert "apr5-gpu0-0001" in told["python -m swarm show gpu0-0007"][1]
     assert "apr5" in told["python -m swarm status"][1]

@@ -108,7 +108,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Writes report.md, progress.png and report.html, and says where they are."""
+    """Writes report.md, progress.png and report.html, and names them."""
     usd = options.gpu_usd_per_hour
     if usd is not None and not (0 <= usd < float("inf")):
         raise UsageError(f"--gpu-usd-per-hour {usd:g}: a price is 0 or more")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import signal
 import socket
@@ -32,6 +31,8 @@ def add_to(verbs: Any) -> None:
 
 def serve(options: argparse.Namespace) -> int:
     """Shows a swarm in a browser, live and read-only, until Ctrl-C."""
+    import asyncio
+
     from swarm.web.access import Access, is_local, stored_token
     from swarm.web.server import listen
 
@@ -49,6 +50,8 @@ def serve(options: argparse.Namespace) -> int:
 
 
 async def _serve(options: argparse.Namespace, root: Path, listener: socket.socket, access: Access, base: str) -> None:
+    import asyncio
+
     from swarm.ledger.served import announced
     from swarm.web.feed import Feed
     from swarm.web.reader import Reader

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from swarm.judge.closing import Headline
+from swarm.judge.ladder import LadderRung
 from swarm.launch.trial import EditableFile, GuardReading, Repeat
 from swarm.ledger.overview import SwarmInShort
 from swarm.snapshot.records import (
@@ -165,6 +166,7 @@ class Shown(TypedDict):
     confirmations: list[ConfirmationView]
     runs: list[RunView]
     patch: str
+    patch_against: str  # what the patch is against, for people
     clock: dict[str, float | str] | None  # seconds before, while and after its clock, and what counted them
     parents_clock: dict[str, float | str] | None
 
@@ -176,6 +178,7 @@ class Reported(TypedDict):
     headline: str  # for people
     report: str
     picture: str
+    page: str  # report.html
 
 
 class Finding(TypedDict):
@@ -228,6 +231,62 @@ class Compared(TypedDict):
     wilcoxon_p: float
     outcome: str  # better, worse, inconclusive
     verdict: str  # for people
+
+
+class Climbed(TypedDict):
+    """`confirm ID --budgets ... --json`: both at several budgets, means in the metric's own direction, gains above 0
+    better."""
+
+    experiment: str
+    against: str
+    metric: str
+    direction: str
+    rungs: list[LadderRung]
+    verdict: str  # holds, shrinks, gone, unclear
+
+
+class Capsuled(TypedDict):
+    """`capsule ID --json`: what was written, and what it promises: a mean with its 95% interval."""
+
+    capsule: str
+    experiment: str
+    mean: float
+    low: float
+    high: float
+
+
+class Expected(TypedDict):
+    """What a capsule promises."""
+
+    mean: float
+    low: float
+    high: float
+    gain: float
+
+
+class VerifiedTold(TypedDict):
+    """`verify CAPSULE --json`: what it promises, and what was measured here."""
+
+    experiment: str
+    metric: str
+    direction: str
+    expected: Expected
+    mean: float
+    gain: float
+    low: float
+    high: float
+    n: int  # runs of each arm
+    differs: list[str]  # of machine and data; where any does, only the gain is compared
+    key: dict[str, Any]  # what this machine's results can be compared with
+    claim: str  # for programs: holds or fails
+
+
+class Decided(TypedDict):
+    """`accept ID --json` and `reject ID --json`."""
+
+    tag: str
+    experiment: str
+    decided: str  # accept, reject
 
 
 class Keep(TypedDict):
@@ -350,8 +409,12 @@ SHAPES: Mapping[str, tuple[Any, ...]] = {  # what each verb may print
     "tell": (Told,),
     "stop": (Stopped,),
     "doctor": (list[Finding],),
+    "accept": (Decided,),
+    "reject": (Decided,),
     "attach": (Attached,),
-    "confirm": (Compared,),
+    "confirm": (Compared, Climbed),
+    "capsule": (Capsuled,),
+    "verify": (VerifiedTold,),
     "judge": (JudgedRecords,),
     "import": (list[Imported],),
     "bench": (Startup, dict[str, Any]),

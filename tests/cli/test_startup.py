@@ -38,7 +38,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {  # packages, and slow parts of
 PROGRAM = """
 import contextlib, io, json, sys
 from swarm import cli
-with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())), contextlib.redirect_stderr(io.StringIO()):
     code = cli.main(sys.argv[1:])
 print(json.dumps([code, sorted(sys.modules)]))
 """

@@ -115,5 +115,5 @@ def test_every_field_of_an_experiment_was_thought_of():
     texts = {field.name for field in fields(type(demo_swarm(1).experiments[0])) if field.type in ("str", "str | None")}
     assert texts <= {
         "id", "agent", "title", "category", "state", "status", "rung", "rationale", "commit", "parent", "reason",
-        "failure", "quarantine", "restores",
+        "failure", "quarantine", "restores", "novelty",
     }  # fmt: skip
