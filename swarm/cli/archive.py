@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def import_(options: argparse.Namespace) -> int:
     root = root_of(options)
     own = ledger_path(swarm_root_of(options)).parent.resolve()
     for name in options.files:
-        if Path(name).resolve().is_relative_to(own):
+        if Path(os.path.realpath(name)).is_relative_to(own):
             raise UsageError(f"{name} is of a swarm of this repository, whose results are known; nothing was imported")
     project = load_project(root)
     metric = options.metric or project.metric

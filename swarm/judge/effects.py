@@ -21,6 +21,7 @@ WORTH = 20.0  # ideas that the prior counts for when the shares are learned
 _SHARES = (0.40, 0.15, 0.15, 0.15, 0.075, 0.075)  # nothing, losses, gains
 _FAR = -6.0  # deviations from which on the normal tail is taken by its continued fraction
 _ROOT = math.sqrt(2.0)
+_EXTREME = 1e12  # sigmas; further out every part falls alike, and squares would overflow
 _LOG_2PI = math.log(2.0 * math.pi)
 _LEAST = 1e-12  # of a variance, in units of s^2
 
@@ -103,7 +104,7 @@ class Effects:
 
 
 def _densities(seen: Seen) -> list[_Density]:
-    x, s = seen.x, seen.s
+    x, s = max(-_EXTREME, min(seen.x, _EXTREME)), seen.s
     return [
         _normal(x, NOTHING**2 + s**2),
         *((log, -score, curve) for log, score, curve in (_exponential(-x, s, size) for size in LOSSES)),

@@ -389,7 +389,7 @@ def test_an_idea_that_failed_holds_no_place_among_the_last(make_room: Callable[.
             raise RuntimeError("not today")
         return turned(briefing.parent, 0, 2)
 
-    assert room.live(room.agent(room.thinker(edit=edit))) == ["1 experiments done"]
+    assert room.live(room.agent(room.thinker(edit=edit))) == ["1 experiment done"]
 
 
 def test_a_researcher_with_nothing_to_propose_lets_the_fallback_think_and_is_asked_again(room: Room) -> None:
@@ -433,7 +433,7 @@ def test_without_a_fallback_a_researcher_that_is_away_is_waited_for(make_room: C
             raise Away("nothing yet")
         return Idea("k0 -> 2", knobs={"k0": 2})
 
-    assert room.live(room.agent(room.thinker(propose=propose))) == ["1 experiments done"]
+    assert room.live(room.agent(room.thinker(propose=propose))) == ["1 experiment done"]
     assert room.diary.count("sleep 30") == 3
     assert not room.events("warning"), "that is no failure"
 
