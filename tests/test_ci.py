@@ -18,6 +18,8 @@ def clone(tmp_path: Path) -> Path:
     """A clone with nothing but .ci/run; `make` does nothing there, and fails where FAILS names its target."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    (tmp_path / ".ci" / "wheel").write_text("#!/bin/sh\necho the wheel was tried\n")
+    (tmp_path / ".ci" / "wheel").chmod(0o755)
     programs = {"make": 'echo "made $*"; [[ " $FAILS " != *" $1 "* ]]', "claude": "", "id": "echo 1000"}
     for name, body in programs.items():
         path = tmp_path / "bin" / name
@@ -34,8 +36,8 @@ def clone(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("fails", "parts", "failed"),
     [
-        ("", ["make lint", "make test", "make chaos", "make demo", "make test-cluster"], []),
-        ("demo", ["make lint", "make test", "make chaos", "make demo"], ["make demo"]),
+        ("", ["make lint", "make test", "the wheel", "make chaos", "make demo", "make test-cluster"], []),
+        ("demo", ["make lint", "make test", "the wheel", "make chaos", "make demo"], ["make demo"]),
         ("test", ["make lint", "make test", "what failed again"], ["make test", "what failed again"]),
     ],
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,9 +19,21 @@ def console() -> Console:
     from rich.console import Console
 
     screen = Console()
-    if not screen.is_terminal:
-        screen.width = PIPED
-    return screen
+    return screen if screen.is_terminal else Console(file=cast(IO[str], _Trimmed(sys.stdout)), width=PIPED)
+
+
+class _Trimmed:
+    """A text file without the blanks that fill the lines of a table."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        self._file.write(re.sub(r" +$", "", text, flags=re.MULTILINE) if text.endswith("\n") else text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def write_exactly(text: str) -> None:
