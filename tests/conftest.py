@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,10 @@ settings.load_profile("any-machine")  # a machine that is slow is no fault of th
 # Containers mostly say "write no bytecode". Hundreds of Pythons start here, and each would compile all it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell has its background jobs ignore Ctrl-C, and so would every program that is started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Who thinks where a test does not say: never a program that happens to be installed here, or a key that is set.
 os.environ["SWARM_RESEARCHER"] = "sweep"
