@@ -27,9 +27,10 @@ settings.load_profile("any-machine")  # a machine that is slow is no fault of th
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A shell has its background jobs ignore Ctrl-C, and so would every program that is started here.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell has its background jobs ignore Ctrl-C, and nohup a hang-up, and so would every program that is started here.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # Who thinks where a test does not say: never a program that happens to be installed here, or a key that is set.
 os.environ["SWARM_RESEARCHER"] = "sweep"

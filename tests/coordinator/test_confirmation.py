@@ -158,7 +158,7 @@ def test_a_night_on_cores_is_confirmed_on_no_cluster(
 ) -> None:
     """Whose address is set in the shell, say: it is told how to do without."""
     root = make_project(tmp_path / "project", budget=0.2)
-    plan = make_plan(root, Config(tag="apr5", device="cpu", agents=1))
+    plan = make_plan(root, Config(tag="apr5", device="cpu", agents=1, policy="race"))
     make_folder(plan.folder)
     enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:

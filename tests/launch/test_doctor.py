@@ -91,10 +91,12 @@ def test_a_researcher_that_cannot_work_here_is_told_with_what_mends_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(home))
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    for key in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(key, raising=False)
     lines = {line.name: (line.ok, line.text, line.remedy.split(",")[0]) for line in doctor._researchers()}
     assert lines == {
         "claude": (None, "ANTHROPIC_API_KEY is not set", "export ANTHROPIC_API_KEY=..."),
+        "openai": (None, "OPENAI_API_KEY is not set", "export OPENAI_API_KEY=..."),
         "claude-code": (None, "`claude` is not on the PATH", "npm install -g @anthropic-ai/claude-code"),
     }
     (home / "claude").write_text("#!/bin/sh\necho 2.1.197 of it\necho more\n")
@@ -103,5 +105,6 @@ def test_a_researcher_that_cannot_work_here_is_told_with_what_mends_it(
     lines = {line.name: (line.ok, line.text) for line in doctor._researchers()}
     assert lines == {
         "claude": (True, "ANTHROPIC_API_KEY is set"),
+        "openai": (None, "OPENAI_API_KEY is not set"),
         "claude-code": (True, "`claude` is on the PATH: 2.1.197 of it; tried up to 2.1.332"),
     }

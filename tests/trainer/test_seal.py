@@ -138,7 +138,7 @@ TALK = {
     "keys that all processes share": (call("add_key", b"user", b"x", b"rows", 4, -3), "add_key"),
     "another process's memory": (call("process_vm_readv", 1, None, 0, None, 0, 0), "process_vm_readv"),
     "another process's files": (call("pidfd_getfd", 3, 1, 0), "pidfd_getfd"),
-    "a process": (os.fork, "clone|fork"),
+    "a process": (os.fork, "getpid|clone|fork"),
     "a program": (call("execve", b"/bin/true", None, None), "execve"),
     "a thread": (lambda: threading.Thread(target=int).start(), "clone3?"),
     "a file as memory": (lambda: mmap.mmap(FILE, 10, prot=mmap.PROT_READ), "fcntl|fstat|mmap|newfstatat"),

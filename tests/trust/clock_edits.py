@@ -151,7 +151,7 @@ LONGER_START = (
 HONEST = [
     Edit("nothing", ()),
     Edit("takes twice as long to start", ((WARM, LONGER_START),)),
-    Edit("has more to compile", (("    for _ in range(2):\n", "    for _ in range(12):\n"),)),
+    Edit("has more to compile", (("in (0.0, 1.0):\n", "in (0.0, 1.0) * 6:\n"),)),
     Edit("packs in a thread", (
         (IMPORTS, f"import queue\nimport threading\n{IMPORTS}"),
         ("    batch = next(loader)\n\n", """    ahead = queue.Queue(maxsize=2)

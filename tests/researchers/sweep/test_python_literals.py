@@ -155,7 +155,7 @@ def test_the_knobs_of_the_known_files_keep_their_names(trainer: str, foreign: st
         *("ASPECT_RATIO", "HEAD_DIM", "WINDOW_PATTERN", "TOTAL_BATCH_SIZE", "UNEMBEDDING_LR", "MATRIX_LR"),
         *("ADAM_BETAS[0]", "ADAM_BETAS[1]", "WARMUP_RATIO", "WARMDOWN_RATIO", "DEPTH", "DEVICE_BATCH_SIZE"),
     ]
-    assert len(space(trainer, "trainer/train.py").knobs) == 30
+    assert len(space(trainer, "trainer/train.py").knobs) == 40
     assert not [name for name in space(trainer, "trainer/train.py").knobs if ":" in name]
 
 

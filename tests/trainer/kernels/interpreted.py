@@ -68,7 +68,7 @@ def optimizer_steps() -> None:
     for functions in ((gram, polynomial), (polar.gram_eager, polar.polynomial_eager)):
         polar.gram, polar.polynomial = functions
         parameters = [torch.nn.Parameter(draw(*shape)) for shape in ((20, 36), (36, 20), (20, 36), (33, 33))]
-        muon = train.Muon(parameters, 5)
+        muon = train.Muon(parameters, 5, 0.95)
         for step in range(3):
             for number, parameter in enumerate(parameters):
                 parameter.grad = draw(*parameter.shape).roll(step + number, 0)

@@ -207,7 +207,7 @@ def test_the_compiled_muon_takes_any_number_without_compiling_anew() -> None:
     def weights_after(compiles: bool) -> torch.Tensor:
         torch.manual_seed(0)
         parameters = [torch.nn.Parameter(torch.randn(6, 4)) for _ in range(3)]
-        muon = train.Muon(parameters, 5)
+        muon = train.Muon(parameters, 5, 0.95)
         if compiles:
             muon.update = torch.compile(muon.update_stack, backend=counter, dynamic=False)
         for step in range(4):
