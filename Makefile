@@ -17,7 +17,7 @@ setup: .venv/ready
 
 demo: setup  ## the embedded corpus, 2 agents, 12 experiments without any model, a report: about five minutes
 	$(BIN)/python prepare.py --corpus stdlib
-	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 4 --max-experiments 12 --policy race:max_runs=3
+	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 4 --max-experiments 12
 
 chaos: setup  ## hurts a swarm ten times and checks that nothing was lost: about a minute
 	$(BIN)/python -m swarm chaos --faults 10 --seed 1

@@ -29,7 +29,8 @@ from trainer.referee import READY, arguments_of, check_model, tell
 WITNESSED = {"cpu": 64, "mps": 64, "cuda": 32}  # rows that the witness is asked about; on CUDA they stay in GPU memory
 TOLERANCE = {"cpu": 1e-3, "mps": 1e-2, "cuda": 5e-2}  # of logits, between answers that should agree
 MOST = {"cuda": 0.9}  # of logits, where two processes say different things about the very same rows: up to 0.3 was seen
-SPOTS, PER_SECOND = 2048, 4  # rows asked about in places where the model looks better than BAR; else, of the budget
+SPOTS = 2048  # rows asked about in places, at most
+DOUBTED, PER_SECOND = 64, 4  # rows for each second of the budget: where the model looks better than BAR, and else
 BAR = "REFEREE_BAR"
 CHECKS = ["context", "shape", "finite", "causality", "rows", "memory"]
 
@@ -150,7 +151,7 @@ def spots_for(budget: float) -> Callable[[float], int]:
         bar = float(text)
     except ValueError:
         raise harness.SetupError(f"{BAR}={text!r} is not a number") from None
-    return lambda bpb: SPOTS if bpb < bar else min(SPOTS, int(PER_SECOND * budget))
+    return lambda bpb: min(SPOTS, int((DOUBTED if bpb < bar else PER_SECOND) * budget))
 
 
 class Told(prepare.Corpus):

@@ -485,3 +485,9 @@ def test_importing_torch_once_serves_judge_and_readers(workspace: Path, run, tmp
     imports = [line for line in result.stderr.splitlines() if line.rpartition("|")[2] == " torch"]
     assert len(imports) == 1
     assert len({line for line in result.stdout.splitlines() if line.startswith("reader of")}) == 1
+
+
+def test_more_places_are_asked_about_where_a_run_may_be_kept_as_far_as_its_budget_goes(monkeypatch) -> None:
+    monkeypatch.setenv(judge.BAR, "2.0")
+    assert [judge.spots_for(4.0)(bpb) for bpb in (1.9, 2.1)] == [256, 16]
+    assert [judge.spots_for(300.0)(bpb) for bpb in (1.9, 2.1)] == [2048, 1200]
