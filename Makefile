@@ -15,7 +15,7 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: setup  ## the embedded corpus, 2 agents, 12 experiments without any model, a report: about five minutes
+demo: setup  ## the embedded corpus, 2 agents, 12 experiments without any model, a report: about ten minutes
 	$(BIN)/python prepare.py --corpus stdlib
 	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 4 --max-experiments 12
 
