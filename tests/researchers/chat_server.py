@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Body = dict[str, Any]
+from tests.researchers.scripted_server import Body, Fails, ScriptedHandler, ScriptedServer
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,6 @@ class Says:
     raw: bytes = b""
 
 
-@dataclass(frozen=True)
-class Fails:
-    status: int
-    message: str = "scripted failure"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Request:
-    path: str
-    headers: Mapping[str, str]
-    body: Body
-
-
 Reply = Says | Fails
 Script = Sequence[Reply] | Callable[[Body], Reply]
 
@@ -72,56 +56,16 @@ def calls(*tools: tuple[str, object], **other: Any) -> Says:
     return Says(calls=tools, **{"finish": "tool_calls", **other})
 
 
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients may go away when they like."""
-
-
-class ChatServer:
+class ChatServer(ScriptedServer[Says]):
     """The server, on a port of its own while the `with` lasts."""
 
-    def __init__(self, script: Script = (), port: int = 0) -> None:
-        self.script = script
-        self.requests: list[Request] = []
-        self._lock = threading.Lock()
-        self._server = _Quiet(("127.0.0.1", port), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    base = "/v1"
 
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
+    def handler(self) -> type[ScriptedHandler]:
+        return _handler(self)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    @property
-    def bodies(self) -> list[Body]:
-        return [request.body for request in self.requests]
-
-    def __enter__(self) -> ChatServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """The service goes away: from now on connections are refused."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def reply(self, request: Request) -> Reply:
-        with self._lock:
-            self.requests.append(request)
-            if wrong := complaint(request.body):
-                return Fails(400, wrong)
-            if callable(self.script):
-                return self.script(request.body)
-            place = len(self.requests) - 1
-            return self.script[place] if place < len(self.script) else Fails(500, "the script is over")
+    def complaint(self, body: Body) -> str:
+        return complaint(body)
 
 
 def complaint(body: Body) -> str:
@@ -149,70 +93,37 @@ def complaint(body: Body) -> str:
     return "calls without tool messages" if open_calls else ""
 
 
-def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler(server: ChatServer) -> type[ScriptedHandler]:
+    class Handler(ScriptedHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
+            request = self.asked()
             if self.path != "/v1/chat/completions":
-                self._send(404, b"<html>nothing here</html>", {"content-type": "text/html"})
+                self.send(404, b"<html>nothing here</html>", {"content-type": "text/html"})
                 return
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = server.reply(Request(self.path, headers, body))
+            reply = server.reply(request)
             with contextlib.suppress(ConnectionError):
                 if isinstance(reply, Fails):
                     error = {"error": {"message": reply.message, "type": "scripted", "code": None}}
-                    self._send(reply.status, json.dumps(error).encode(), reply.headers)
+                    self.send(reply.status, json.dumps(error).encode(), reply.headers)
                 elif reply.raw:
-                    self._send(200, reply.raw)
-                elif body.get("stream"):
-                    self._stream(reply)
+                    self.send(200, reply.raw)
+                elif request.body.get("stream"):
+                    self.send_events(_told(reply), reply.cut)
                 else:
-                    self._whole(reply)
-
-        def _whole(self, reply: Says) -> None:
-            content = json.dumps({"id": "c", "object": "chat.completion", "choices": [_choice(reply)], "usage": reply.usage}).encode()  # fmt: skip # noqa: E501
-            if not reply.cut:
-                self._send(200, content)
-                return
-            self._head(200, {"content-length": str(len(content))})
-            self.wfile.write(content[: len(content) // 2])
-            self._hang_up()
-
-        def _stream(self, reply: Says) -> None:
-            events = list(_events(reply))
-            if reply.cut or reply.error:
-                events = events[: max(len(events) // 2, 1)]
-            if reply.error:
-                events.append({"error": {"message": "scripted failure", "code": reply.error, "type": "x"}})
-            self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
-            for event in [*map(json.dumps, events), *([] if reply.cut or reply.error else ["[DONE]"])]:
-                data = f"data: {event}\n\n".encode()
-                self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-            if reply.cut:
-                self._hang_up()
-            else:
-                self.wfile.write(b"0\r\n\r\n")
-
-        def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
-            self._head(status, {"content-length": str(len(content)), **(headers or {})})
-            self.wfile.write(content)
-
-        def _head(self, status: int, headers: Mapping[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-
-        def _hang_up(self) -> None:
-            self.wfile.flush()
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
+                    answer = {"id": "c", "object": "chat.completion", "choices": [_choice(reply)], "usage": reply.usage}
+                    self.send_whole(answer, reply.cut)
 
     return Handler
+
+
+def _told(reply: Says) -> Iterator[str]:
+    events = list(_events(reply))
+    if reply.cut or reply.error:
+        events = events[: max(len(events) // 2, 1)]
+    if reply.error:
+        events.append({"error": {"message": "scripted failure", "code": reply.error, "type": "x"}})
+    for event in [*map(json.dumps, events), *([] if reply.cut or reply.error else ["[DONE]"])]:
+        yield f"data: {event}"
 
 
 def _arguments(given: object) -> str:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.researchers.scripted_server import Body, Fails, ScriptedHandler, ScriptedServer
 
 Block = dict[str, Any]
 REFUSED_PARAMETERS = {"temperature", "top_p", "top_k"}
@@ -32,22 +32,6 @@ class Says:
     error: str = ""
     details: Mapping[str, Any] | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Fails:
-    """An error, with headers (retry-after) and a message."""
-
-    status: int
-    message: str = "scripted failure"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Request:
-    path: str
-    headers: Mapping[str, str]
-    body: dict[str, Any]
 
 
 Reply = Says | Fails
@@ -69,58 +53,18 @@ def calls(*tools: tuple[str, object], stop: str = "tool_use", **other: Any) -> S
     return Says([thinking, *blocks], stop, **other)
 
 
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients may go away when they like."""
-
-
-class MessagesServer:
+class MessagesServer(ScriptedServer[Says]):
     """The server, on a port of its own while the `with` lasts."""
 
     def __init__(self, script: Script = (), port: int = 0) -> None:
-        self.script = script
-        self.requests: list[Request] = []
-        self._lock = threading.Lock()
+        super().__init__(script, port)
         self._identities = iter(range(1_000_000))
-        self._server = _Quiet(("127.0.0.1", port), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
+    def handler(self) -> type[ScriptedHandler]:
+        return _handler(self)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def bodies(self) -> list[dict[str, Any]]:
-        """What was asked for, in the order of the requests."""
-        return [request.body for request in self.requests]
-
-    def __enter__(self) -> MessagesServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """The service goes away: from now on connections are refused."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def reply(self, request: Request) -> Reply:
-        with self._lock:
-            self.requests.append(request)
-            if wrong := complaint(request.body):
-                return Fails(400, wrong)
-            if callable(self.script):
-                return self.script(request.body)
-            place = len(self.requests) - 1
-            return self.script[place] if place < len(self.script) else Fails(500, "the script is over")
+    def complaint(self, body: Body) -> str:
+        return complaint(body)
 
     def numbered(self, name: str) -> str:
         return f"{name}_{next(self._identities):06d}"
@@ -159,75 +103,39 @@ def complaint(body: Mapping[str, Any]) -> str:
     return "tool_use without tool_result" if open_calls else ""
 
 
-def _handler(server: MessagesServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler(server: MessagesServer) -> type[ScriptedHandler]:
+    class Handler(ScriptedHandler):
         def do_GET(self) -> None:
-            self._send(404, json.dumps(_error("not_found_error", "nothing here")).encode())
+            self.send(404, json.dumps(_error("not_found_error", "nothing here")).encode())
 
         do_HEAD = do_GET
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
+            request = self.asked()
             if "/messages" not in self.path or "count_tokens" in self.path:
-                self._send(404, json.dumps(_error("not_found_error", "nothing here")).encode())
+                self.send(404, json.dumps(_error("not_found_error", "nothing here")).encode())
                 return
-            reply = server.reply(
-                Request(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-            )
+            reply = server.reply(request)
             with contextlib.suppress(ConnectionError):
                 if isinstance(reply, Fails):
                     kind = {429: "rate_limit_error", 529: "overloaded_error"}.get(reply.status, "api_error")
-                    self._send(reply.status, json.dumps(_error(kind, reply.message)).encode(), reply.headers)
-                elif body.get("stream"):
-                    self._stream(_message(server, reply, body), reply)
+                    self.send(reply.status, json.dumps(_error(kind, reply.message)).encode(), reply.headers)
+                elif request.body.get("stream"):
+                    self.send_events(_told(_message(server, reply, request.body), reply), reply.cut)
                 else:
-                    self._whole(_message(server, reply, body), reply)
-
-        def _whole(self, message: Block, reply: Says) -> None:
-            content = json.dumps(message).encode()
-            if not reply.cut:
-                self._send(200, content)
-                return
-            self._head(200, {"content-length": str(len(content))})
-            self.wfile.write(content[: len(content) // 2])
-            self._hang_up()
-
-        def _stream(self, message: Block, reply: Says) -> None:
-            events = list(_events(message))
-            if reply.cut or reply.error:
-                events = events[: max(len(events) // 2, 2)]
-            if reply.error:
-                events.append(_error(reply.error, "scripted failure"))
-            self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
-            for event in events:
-                data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-                self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-            if reply.cut:
-                self._hang_up()
-            else:
-                self.wfile.write(b"0\r\n\r\n")
-
-        def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
-            self._head(status, {"content-length": str(len(content)), **(headers or {})})
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        def _head(self, status: int, headers: Mapping[str, str]) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-
-        def _hang_up(self) -> None:
-            self.wfile.flush()
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
+                    self.send_whole(_message(server, reply, request.body), reply.cut)
 
     return Handler
+
+
+def _told(message: Block, reply: Says) -> Iterator[str]:
+    events = list(_events(message))
+    if reply.cut or reply.error:
+        events = events[: max(len(events) // 2, 2)]
+    if reply.error:
+        events.append(_error(reply.error, "scripted failure"))
+    for event in events:
+        yield f"event: {event['type']}\ndata: {json.dumps(event)}"
 
 
 def _error(kind: str, message: str) -> Block:
