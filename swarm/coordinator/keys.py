@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
 
+from swarm.execution.slot import passes
+
 _NAMES = re.compile(
     r"key|token|secret|passw|credential|auth|cookie|signature|private|webhook|notify|_push$|dsn$"
     r"|^aws_|^anthropic_|^google_",
@@ -20,12 +22,14 @@ _RAYS = "RAY_"  # its own settings, a token of its cluster among them
 
 
 def keys(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables whose name or value looks like a key."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name not in _OPEN and not name.startswith(_RAYS) and (_NAMES.search(name) or _VALUES.search(value))
-    }
+    """The variables whose name or value looks like a key. What every run is given anyway is none."""
+    return {name: value for name, value in environment.items() if _is_key(name, value)}
+
+
+def _is_key(name: str, value: str) -> bool:
+    if name in _OPEN or name.startswith(_RAYS) or passes(name, value):
+        return False
+    return bool(_NAMES.search(name) or _VALUES.search(value))
 
 
 @contextlib.contextmanager

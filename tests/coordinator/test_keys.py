@@ -44,6 +44,7 @@ own_ray.end()
         ("SSH_AUTH_SOCK", "/tmp/agent", False),
         ("RAY_gcs_server_port_wait_time_s", "1800", False),
         ("CUDA_VISIBLE_DEVICES", "0,1", False),
+        ("TOKENIZERS_PARALLELISM", "false", False),  # runs get it, so that agents have to have it
     ],
 )
 def test_what_looks_like_a_key(name: str, value: str, is_key: bool) -> None:
