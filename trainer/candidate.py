@@ -190,20 +190,7 @@ def host(control: int, numbers: list[int]) -> None:
     """Fork a sealed reader for each four descriptors, and do to them what the referee says, until it is gone. No
     candidate's code runs in this process."""
     seal.hide()
-    readers = []
-    parts = [numbers[at : at + 4] for at in range(0, len(numbers), 4)]
-    for part in parts:
-        reader = os.fork()
-        if reader == 0:
-            for other in {control, *numbers} - set(part):
-                os.close(other)
-            try:
-                be_sealed(part)
-            except Exception:  # what the candidate raised while it was loaded; its referee reads the last line
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        readers.append(reader)
+    readers = [fork(numbers[at : at + 4]) for at in range(0, len(numbers), 4)]
     for number in numbers:
         os.close(number)
     with socket.socket(fileno=control) as channel, channel.makefile("rw") as words:
