@@ -10,9 +10,8 @@ import torch
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-import prepare
-from trainer import harness, train
 from trainer.bench.rows import Row
+from trainer.bench.training_step import TrainingStep
 
 STEPS, LONGEST = 3, 12  # steps that are looked at, and kernels that are named
 # The first pattern that is found in a kernel's name says its kind; cuBLAS calls its newer kernels nvjet.
@@ -39,7 +38,7 @@ def kind_of(name: str) -> str:
 
 def profile_rows(device: torch.device) -> Iterator[Row]:
     """Milliseconds of a step by kind with their share, and the longest kernels by name."""
-    step = step_of(device)
+    step = TrainingStep.of(device)
     for _ in range(3):
         step()
     times, calls = profiled(step, device)
@@ -58,26 +57,6 @@ def profile_rows(device: torch.device) -> Iterator[Row]:
 
 def _longest(times: dict[str, float]) -> list[tuple[str, float]]:
     return sorted(times.items(), key=lambda item: -item[1])
-
-
-def step_of(device: torch.device) -> Callable[[], None]:
-    """A training step of the device's preset."""
-    preset, corpus = train.PRESETS[device.type], prepare.load_corpus()
-    model = train.build_model(preset, corpus.vocab_size, device)
-    optimizer = train.Optimizer(model, preset)
-    rows = train.micro_batch_rows(preset, harness.memory_gib(device), model.dtype)
-    count = preset.total_batch_size // (rows * preset.seq_len)
-    loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, 42)
-    loss_of = torch.compile(train.training_loss, dynamic=False) if device.type == "cuda" else train.training_loss
-
-    def step() -> None:
-        for _ in range(count):
-            inputs, targets, _epoch = next(loader)
-            grams = () if model.grams is None else (model.grams.gather(inputs),)
-            (loss_of(model, inputs, targets, *grams) / count).backward()
-        optimizer.step(0.1)
-
-    return step
 
 
 def profiled(step: Callable[[], None], device: torch.device) -> tuple[dict[str, float], dict[str, float]]:

@@ -11,27 +11,13 @@ import prepare
 from trainer import harness, train
 from trainer.bench.plain import PlainGPT, PlainOptimizer
 from trainer.bench.rows import Row, milliseconds, missing, steady_milliseconds
+from trainer.bench.training_step import TrainingStep
 
 
 def step_rows(device: torch.device) -> Iterator[Row]:
     """Tokens per second of whole steps, their parts in ms, MFU and peak memory; on a CPU beside plain torch.nn."""
-    preset, corpus = train.PRESETS[device.type], prepare.load_corpus()
-    model = train.build_model(preset, corpus.vocab_size, device)
-    optimizer = train.Optimizer(model, preset)
-    rows = train.micro_batch_rows(preset, harness.memory_gib(device), model.dtype)
-    count = preset.total_batch_size // (rows * preset.seq_len)
-    loader = prepare.TrainLoader(corpus, rows, preset.seq_len, device, 42)
-    loss_of = torch.compile(train.training_loss, dynamic=False) if device.type == "cuda" else train.training_loss
-
-    def compute() -> None:
-        for _ in range(count):
-            inputs, targets, _epoch = next(loader)
-            (loss_of(model, inputs, targets) / count).backward()
-
-    def step() -> None:
-        compute()
-        optimizer.step(0.1)
-
+    step = TrainingStep.of(device)
+    preset, corpus, model, loader, count = step.preset, step.corpus, step.model, step.loader, step.count
     step()  # what it compiles may take memory of its own
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -44,7 +30,7 @@ def step_rows(device: torch.device) -> Iterator[Row]:
     peak = harness.peak_memory_mb(device)  # now: the parts below hold gradients that a step has long dropped
     speed = 1000 * preset.total_batch_size / whole
     yield Row("step", "tokens/s", speed, "tokens/s", note)
-    yield Row("step", "whole step", whole, "ms", f"{preset.total_batch_size} tokens, {count} x {rows} rows")
+    yield Row("step", "whole step", whole, "ms", f"{preset.total_batch_size} tokens, {count} x {step.rows} rows")
     yield Row(
         "step",
         "peak memory",
@@ -55,7 +41,7 @@ def step_rows(device: torch.device) -> Iterator[Row]:
 
     def compute_afresh() -> None:
         model.zero_grad()  # as a step leaves them: the first micro-batch adds to nothing
-        compute()
+        step.compute()
 
     yield Row("step", "forward and backward", milliseconds(compute_afresh, device, 1.0), "ms")
 
@@ -64,7 +50,7 @@ def step_rows(device: torch.device) -> Iterator[Row]:
     def update() -> None:
         for parameter, gradient in gradients.items():
             parameter.grad = gradient
-        optimizer.step(0.1)
+        step.optimizer.step(0.1)
 
     yield Row("step", "optimizer", milliseconds(update, device), "ms")
     mfu = harness.mfu_percent(speed * model.flops_per_token(), device)
