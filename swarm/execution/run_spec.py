@@ -122,7 +122,7 @@ class SpecBuilder:
         if self._sandboxed:
             box, opened = self._sandbox(), self._opened(environment)
             bounds = box.bounds(training, (copy, artifacts, compiled), opened)
-            inside = box.command(training, (copy, artifacts, compiled), opened)
+            inside = box.within(bounds, training)
             training = [*inside[: -len(training)], *self._confined(training, limits)]
             cage = box.command((), scratch, (*opened, referee_copy, artifacts))
             measuring["REFEREE_CAGE"] = json.dumps(cage)

@@ -78,7 +78,11 @@ class Sandbox:
     def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
         even below what is hidden."""
-        return [*_MECHANISMS[self.mechanism or name()](self.bounds(argv, writable, readable)), *argv]
+        return self.within(self.bounds(argv, writable, readable), argv)
+
+    def within(self, bounds: Bounds, argv: Sequence[str]) -> list[str]:
+        """`argv` as it runs inside these bounds."""
+        return [*_MECHANISMS[self.mechanism or name()](bounds), *argv]
 
     def bounds(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> Bounds:
         """What `argv` can access inside. Credentials in a folder that is open are closed, unless they are named; and so
