@@ -83,27 +83,26 @@ def show(options: argparse.Namespace) -> int:
             return _show_agent(snapshot, options, lambda: read().is_led)
         if options.follow:
             raise UsageError(f"--follow goes with an agent, such as gpu0: {options.what:.40} is none")
-        view = find(snapshot, options.what)
-        if options.what == "champion" and snapshot.champion is None and not options.patch:
+        view, champion = find(snapshot, options.what), options.what == "champion"
+        if champion and snapshot.champion is None and not options.patch:
             print(f"{snapshot.tag} has no champion yet: this is the newest kept step, {view.id}", file=sys.stderr)
         if options.transcript:
             return _show_transcript(snapshot, view)
-        patch = patch_of(swarm_root_of(options), snapshot, view, champion=options.what == "champion")
+        patch = patch_of(swarm_root_of(options), snapshot, view, champion)
         if options.patch:
             from swarm.views.patch import mail
 
-            write_exactly(mail(snapshot, view, patch, champion=options.what == "champion"))
+            write_exactly(mail(snapshot, view, patch, champion))
         elif options.json:
             from swarm.views.clocked import clocked
             from swarm.views.experiment import experiment_json
 
             clock = [clocked(run) for run in _with_parent(ledger, view)]
-            against = _against(snapshot, view, champion=options.what == "champion")
+            against = _against(snapshot, view, champion)
             details = {"patch": whole(patch), "patch_against": against, "clock": clock[0], "parents_clock": clock[1]}
             print_json(experiment_json(snapshot, view) | details)
         else:
-            against = _against(snapshot, view, champion=options.what == "champion")
-            _show_experiment(snapshot, view, whole(patch), against, ledger)
+            _show_experiment(snapshot, view, whole(patch), _against(snapshot, view, champion), ledger)
     return 0
 
 
@@ -113,7 +112,7 @@ def report(options: argparse.Namespace) -> int:
     if usd is not None and not (0 <= usd < float("inf")):
         raise UsageError(f"--gpu-usd-per-hour {usd:g}: a price is 0 or more")
     with reading(options) as (read, _):
-        save_report(swarm_root_of(options), read(), options.gpu_usd_per_hour, options.json)
+        save_report(swarm_root_of(options), read(), usd, options.json)
     return 0
 
 

@@ -122,9 +122,10 @@ def stop(options: argparse.Namespace) -> int:
     with reading(options) as (read, _):
         snapshot = read()
         if snapshot.status == "stopped":
-            print_json({"tag": snapshot.tag, "status": "stopped"}) if options.json else print(
-                f"{snapshot.tag}: it is stopped already"
-            )
+            if options.json:
+                print_json({"tag": snapshot.tag, "status": "stopped"})
+            else:
+                print(f"{snapshot.tag}: it is stopped already")
             return 0
         if not snapshot.is_led:
             raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")

@@ -9,11 +9,11 @@ from rich.text import Text
 
 from swarm.snapshot.records import Snapshot, TrunkView
 from swarm.views.tables import STATUS_STYLES, gain_style
+from swarm.wording.facts import times
 from swarm.wording.formatting import (
     Scale,
     clean,
     dollars,
-    duration,
     machine_hours,
     plural,
     share,
@@ -50,16 +50,7 @@ def _identity(snapshot: Snapshot, width: int) -> Text:
     for detail in (snapshot.device, snapshot.researcher, snapshot.policy):
         if detail and left.cell_len + len(detail) + 40 <= width:
             left.append(f" · {clean(detail)}", "dim")
-    return _spread(left, Text(_times(snapshot)), width)
-
-
-def _times(snapshot: Snapshot) -> str:
-    if snapshot.ended is not None:
-        return f"took {duration(snapshot.ended - snapshot.started)}"
-    elapsed = f"{duration(snapshot.now - snapshot.started)} elapsed"
-    if snapshot.deadline is None:
-        return elapsed
-    return f"{elapsed} · {duration(snapshot.deadline - snapshot.now)} left"
+    return _spread(left, Text(times(snapshot, " · ")), width)
 
 
 def _best(snapshot: Snapshot, width: int) -> Text:

@@ -8,7 +8,7 @@ from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.web.html import Html, el, inline
 from swarm.wording.confirmation_results import hidden_gain
 from swarm.wording.cost import cost
-from swarm.wording.facts import why_it_ended
+from swarm.wording.facts import times, why_it_ended
 from swarm.wording.formatting import Scale, clean, dollars, duration, machine_hours, plural, short_id
 from swarm.wording.headline import Leader, headline, hidden_of, leading, second_opinion
 from swarm.wording.verdict_text import is_held, judged
@@ -27,16 +27,6 @@ def top(snapshot: Snapshot) -> Html:
         el("p", " · ".join([*details, times(snapshot)]), class_="about"),
         id="top",
     )  # fmt: skip
-
-
-def times(snapshot: Snapshot) -> str:
-    """How long it took, or how long it runs and what is left."""
-    if snapshot.ended is not None:
-        return f"took {duration(snapshot.ended - snapshot.started)}"
-    elapsed = f"{duration(snapshot.now - snapshot.started)} elapsed"
-    if snapshot.deadline is None:
-        return elapsed
-    return f"{elapsed}, {duration(snapshot.deadline - snapshot.now)} left"
 
 
 def warned(snapshot: Snapshot) -> Html:

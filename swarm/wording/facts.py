@@ -40,6 +40,16 @@ def facts(snapshot: Snapshot) -> dict[str, str]:
     return rows
 
 
+def times(snapshot: Snapshot, between: str = ", ") -> str:
+    """How long it took, or how long it runs and what is left."""
+    if snapshot.ended is not None:
+        return f"took {duration(snapshot.ended - snapshot.started)}"
+    elapsed = f"{duration(snapshot.now - snapshot.started)} elapsed"
+    if snapshot.deadline is None:
+        return elapsed
+    return f"{elapsed}{between}{duration(snapshot.deadline - snapshot.now)} left"
+
+
 def why_it_ended(snapshot: Snapshot) -> str:
     """The reason in a line; "" of a swarm that goes on, or whose end nobody noted."""
     last = snapshot.events[-1] if snapshot.events else None

@@ -237,3 +237,11 @@ def without_holds(make_night: Callable[..., Night]) -> Night:
     night = make_night(policy="race:held_share=1")
     night.baselines()
     return night
+
+
+def leave_a_kept_step(ledger: Path, agents: int) -> None:
+    """A swarm in this ledger, which nobody leads: its baselines, and one step that was kept."""
+    night = Night(ledger, agents=agents)
+    night.baselines()
+    night.keep("gpu0", 0, 0.99)
+    night.ledger.close()

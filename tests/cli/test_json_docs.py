@@ -12,7 +12,7 @@ from swarm.cli.json_docs import faults, page
 from swarm.cli.shapes import SHAPES, PlanTold
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.home import ledger_path
-from tests.board.nights import Night
+from tests.board.nights import leave_a_kept_step
 from tests.verbs import called
 
 RESULTS = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n" + "".join(
@@ -25,10 +25,7 @@ RESULTS = "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n" + "".join(
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a swarm in its ledger, which nobody leads."""
     root = make_project(tmp_path_factory.mktemp("json") / "project", budget=0.1)
-    night = Night(ledger_path(root), agents=2)
-    night.baselines()
-    night.keep("gpu0", 0, 0.99)
-    night.ledger.close()
+    leave_a_kept_step(ledger_path(root), agents=2)
     (root.parent / "results.tsv").write_text(RESULTS)
     return root
 

@@ -13,7 +13,7 @@ from swarm import cli
 from swarm.lab.bench.startup import AIMS, measure
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.home import ledger_path
-from tests.board.nights import Night
+from tests.board.nights import leave_a_kept_step
 
 LOOKS = {"msgspec", "rich"}  # records from text, and the terminal
 SLOW = ("asyncio", "multiprocessing", "urllib.request", "http.client", "ssl", "email", "xml", "unittest", "concurrent")
@@ -48,10 +48,7 @@ print(json.dumps([code, sorted(sys.modules)]))
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a swarm in its ledger, which nobody leads."""
     root = make_project(tmp_path_factory.mktemp("startup") / "project", budget=0.1)
-    night = Night(ledger_path(root), agents=2)
-    night.baselines()
-    night.keep("gpu0", 0, 0.99)
-    night.ledger.close()
+    leave_a_kept_step(ledger_path(root), agents=2)
     return root
 
 

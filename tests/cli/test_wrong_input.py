@@ -14,7 +14,7 @@ import pytest
 from swarm import cli
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.home import ledger_path
-from tests.board.nights import Night
+from tests.board.nights import leave_a_kept_step
 
 LAUNCH = ("launch", "--dry-run", "--trial", "off", "--device", "sim")
 DIGITS = "9" * 5000
@@ -215,10 +215,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def night(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a swarm in its ledger."""
     root = shutil.copytree(made, tmp_path_factory.mktemp("damage") / "project", symlinks=True)
-    night = Night(ledger_path(root), agents=1)
-    night.baselines()
-    night.keep("gpu0", 0, 0.99)
-    night.ledger.close()
+    leave_a_kept_step(ledger_path(root), agents=1)
     return root
 
 
