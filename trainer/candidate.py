@@ -45,32 +45,41 @@ def serve(channel: socket.socket, hand: socket.socket | None, memories: tuple[in
     A sealed reader may write to its channel and nowhere else: then nothing else is written to, from the first answer
     on.
     """
+    with hand or contextlib.nullcontext(), channel:
+        try:
+            with contextlib.suppress(ConnectionError):
+                _converse(channel, hand, memories)
+        except Exception:  # said before the channel closes: whoever hears that it has may end this process at once
+            traceback.print_exc()
+            raise SystemExit(1) from None
+
+
+def _converse(channel: socket.socket, hand: socket.socket | None, memories: tuple[int, int]) -> None:
     model: Any = None
     exchange: Exchange | None = None
     device = torch.device("cpu")
-    with contextlib.suppress(ConnectionError), hand or contextlib.nullcontext(), channel:
-        orders = open(channel.fileno(), "rb", closefd=False)  # noqa: SIM115  plain reads, which the seal lets through
-        for line in orders:
-            order = json.loads(line)
-            answer: dict[str, Any] = {}
-            if order["do"] == "load":
-                device = torch.device(order["device"])
-                model = _load(Path(order["folder"]), device)
-                context = getattr(model, "seq_len", None)
-                answer = {"context": context if isinstance(context, int | float | str) else repr(context)}
-            elif order["do"] == "open":
-                exchange = Exchange(memories, order["shape"], device if device.type == "cuda" else torch.device("cpu"))
-                lent = order["lent"] and hand and exchange.borrow(socket.recv_fds(hand, 1, 1)[1][0])
-                if not lent:
-                    exchange.keep_to_host()
-                # Once on tokens that say nothing: whatever is made at the first call is made now.
-                model, found = _first_read(model, exchange, device, order["compiles"])
-                answer = {"opened": bool(lent), "found": found, "compiled": model.compiled}
-                if hand is None:
-                    _quieten()
-            elif exchange is not None:
-                answer = _answered(model, exchange, device)
-            os.write(channel.fileno(), json.dumps(answer).encode() + b"\n")
+    orders = open(channel.fileno(), "rb", closefd=False)  # noqa: SIM115  plain reads, which the seal lets through
+    for line in orders:
+        order = json.loads(line)
+        answer: dict[str, Any] = {}
+        if order["do"] == "load":
+            device = torch.device(order["device"])
+            model = _load(Path(order["folder"]), device)
+            context = getattr(model, "seq_len", None)
+            answer = {"context": context if isinstance(context, int | float | str) else repr(context)}
+        elif order["do"] == "open":
+            exchange = Exchange(memories, order["shape"], device if device.type == "cuda" else torch.device("cpu"))
+            lent = order["lent"] and hand and exchange.borrow(socket.recv_fds(hand, 1, 1)[1][0])
+            if not lent:
+                exchange.keep_to_host()
+            # Once on tokens that say nothing: whatever is made at the first call is made now.
+            model, found = _first_read(model, exchange, device, order["compiles"])
+            answer = {"opened": bool(lent), "found": found, "compiled": model.compiled}
+            if hand is None:
+                _quieten()
+        elif exchange is not None:
+            answer = _answered(model, exchange, device)
+        os.write(channel.fileno(), json.dumps(answer).encode() + b"\n")
 
 
 def _load(folder: Path, device: torch.device) -> Any:

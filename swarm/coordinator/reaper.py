@@ -24,6 +24,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import swarm
@@ -37,6 +38,7 @@ EVERY = 2.0  # seconds between two looks at what descends from a living head
 SESSION, BYE = b"session ", b"bye"  # what the head says: a folder that Ray made for it; that it ends in order
 _LOOK = 0.05  # seconds between two looks at what is left
 _ENDS = b"\n"
+_DEAF_TO = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 Known = dict[int, str]  # processes by pid, with the birth of each
 
@@ -74,16 +76,27 @@ class Reaper:
     def _start(self) -> subprocess.Popen[bytes]:
         os.environ[HEAD] = own_mark()
         environment = {"PYTHONPATH": str(Path(swarm.__file__).parents[1]), "PATH": os.environ.get("PATH", os.defpath)}
-        return subprocess.Popen(
-            [sys.executable, "-S", "-P", "-m", "swarm.coordinator.reaper", str(os.getpid()), f"{HEAD}={own_mark()}",
-             str(self._folder)], cwd="/", env=environment, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        with _blocked(_DEAF_TO):  # inherited: no signal ends it before it has said that it ignores them
+            return subprocess.Popen(
+                [sys.executable, "-S", "-P", "-m", "swarm.coordinator.reaper", str(os.getpid()), f"{HEAD}={own_mark()}",
+                 str(self._folder)], cwd="/", env=environment, bufsize=0, stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
 
     def _say(self, line: bytes) -> None:
         assert self._process.stdin
         with contextlib.suppress(OSError):  # it was killed: `revive` starts another, which is told anew
             self._process.stdin.write(line + _ENDS)
+
+
+@contextlib.contextmanager
+def _blocked(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
+    """Keeps `signals` from this thread, and from what it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @functools.cache
@@ -97,8 +110,9 @@ def own_mark() -> str:
 
 def main() -> None:
     head, mark = int(sys.argv[1]), sys.argv[2]
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # it ends when the head has, not with its terminal
+    for number in _DEAF_TO:  # it ends when the head has, not with its terminal
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _DEAF_TO)
     known: Known = {}
     sessions, in_order = _listen(head, known)
     end_marked(mark, known)

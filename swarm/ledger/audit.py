@@ -6,8 +6,12 @@ Asked from outside, of a ledger that nobody writes to: `python -m swarm chaos` d
 from __future__ import annotations
 
 from swarm.ledger.database import Ledger
+from swarm.records import Rung
 
-_TRIED = "FROM experiments WHERE baseline = 0 AND state != 'abandoned'"
+# A step that goes back to earlier code tries nothing.
+_TRIED = "FROM experiments WHERE baseline = 0 AND state != 'abandoned' AND restores IS NULL"
+# What may be tried again (board/repeats.py): with a reason, and what was judged beside a false number.
+_UNASKED = f"again = '' AND coalesce(rung, '') != '{Rung.TAINTED}'"
 
 
 def left_open(ledger: Ledger) -> list[str]:
@@ -35,10 +39,12 @@ def counted_twice(ledger: Ledger) -> list[str]:
 
 
 def tried_twice(ledger: Ledger) -> list[str]:
-    """Ideas and codes of more than one experiment."""
-    return _ids(ledger, f"SELECT max(id) AS id {_TRIED} GROUP BY intent, key HAVING count(*) > 1") + _ids(
-        ledger, f"SELECT max(id) AS id {_TRIED} AND source IS NOT NULL GROUP BY source, key HAVING count(*) > 1"
-    )
+    """Ideas and codes of more than one experiment, without a reason to try them again."""
+    ideas = f"{_TRIED} AND {_UNASKED} GROUP BY intent, key"
+    codes = f"{_TRIED} AND source IS NOT NULL GROUP BY source, key"
+    return [
+        name for group in (ideas, codes) for name in _ids(ledger, f"SELECT max(id) AS id {group} HAVING count(*) > 1")
+    ]
 
 
 def given_up(ledger: Ledger) -> list[str]:

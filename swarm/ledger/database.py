@@ -82,6 +82,8 @@ class Ledger:
             else:
                 self._read_a_copy()
         if not write:
+            if not tables:  # its first writer is about to make them, or was killed before it did
+                raise UsageError(f"{self.path} holds no swarm yet: start one with `python -m swarm launch`")
             return
         if not tables:  # before anything else is written: the file is empty, or a ledger
             self._change_format(f"{TABLES} PRAGMA application_id = {APPLICATION_ID};")

@@ -101,6 +101,13 @@ def test_an_empty_file_is_founded_and_not_mistaken_for_a_ledger(path: Path) -> N
     assert founded(path)
 
 
+def test_who_reads_before_the_first_writer_is_done_hears_that_there_is_nothing_yet(path: Path) -> None:
+    path.touch()
+    with pytest.raises(UsageError, match="holds no swarm yet"):
+        Ledger(path)
+    assert path.stat().st_size == 0
+
+
 def test_only_one_process_writes(path: Path) -> None:
     first = Ledger(path, write=True)
     assert locked(path)

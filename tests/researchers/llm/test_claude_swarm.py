@@ -108,7 +108,9 @@ def test_a_night_with_claude_goes_on_without_it_and_nobody_learns_the_key(
     assert statuses["a shallow model"] == statuses["cool embeddings"] == "discard"
     assert len(statuses.keys() - EDITS.keys()) == EXPERIMENTS - len(EDITS)  # what the sweep thought of
     assert any("the sweep thinks until the researcher is back: the API" in text for text in warnings)
-    assert {row["agent"] for row in payments} == {"gpu0", "gpu1"}
+    talks = list(root.glob(".swarm/apr5/gpu*/transcripts/apr5-gpu*-0*.md"))
+    served = {talk.parents[1].name for talk in talks if "[submit_idea]" in talk.read_text()}  # one may be late for all
+    assert served == {row["agent"] for row in payments}
     assert {row["state"] for row in payments} == {"settled"}
 
     status = json.loads(called("status", "-C", str(root), "--json").stdout)
@@ -124,7 +126,6 @@ def test_a_night_with_claude_goes_on_without_it_and_nobody_learns_the_key(
     assert CANARY in str(server.requests[0].headers)  # the service did get it
     logs = [path for path in root.rglob("*.log") if ORDER in path.read_text(errors="replace")]
     assert logs and "'SWARM_SEED':" in logs[0].read_text()  # the trainer's environment was printed there
-    talks = list(root.glob(".swarm/apr5/gpu*/transcripts/apr5-gpu*-0*.md"))
     assert sum("[submit_edit]" in talk.read_text() for talk in talks) >= len(EDITS)
     assert not list(places_with(CANARY, root, began))
     assert CANARY not in done.stdout + done.stderr + git(root, "log", "--all", "-p") + json.dumps(server.bodies)
