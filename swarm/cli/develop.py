@@ -64,9 +64,11 @@ def bench(options: argparse.Namespace) -> int:
         return _bench_startup(options)
     from swarm.lab.bench.table import table
     from swarm.lab.bench.throughput import measure
+    from swarm.lab.unwinding import unwinding
 
     agents = _numbers(options.agents)
-    result = measure(agents, budget=options.budget, think=options.think, experiments=options.experiments)
+    with unwinding():
+        result = measure(agents, budget=options.budget, think=options.think, experiments=options.experiments)
     if options.json:
         print_json(result)
     else:
@@ -120,12 +122,18 @@ def chaos(options: argparse.Namespace) -> int:
     The faults are killed processes, a full disk, cut connections, lost answers and more.
     """
     from swarm.lab.chaos.drill import drill, sound
+    from swarm.lab.unwinding import unwinding
 
     if options.faults < 1 or options.agents < 1:
         raise UsageError("--faults and --agents must be at least 1")
-    result = drill(options.faults, options.seed, options.agents, lambda line: print(line, file=sys.stderr, flush=True))
+    with unwinding():
+        result = drill(options.faults, options.seed, options.agents, _tell)
     _print_flat(result, options.json)
     return 0 if sound(result) else 1
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print_flat(result: Mapping[str, Any], as_json: bool) -> None:
