@@ -55,7 +55,7 @@ class Elimination:
 
     def next(self) -> Next:
         """What is to be made or run next, or what came of it."""
-        if self.full.fault and self.level is None:  # nothing can be compared with code that does not run
+        if not self.line or (self.full.fault and self.level is None):  # nothing compares with what does not run
             return Done((), NOTHING, None)
         return self._full() or self._alone() or self._on_top() or self._verify()
 
