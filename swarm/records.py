@@ -37,6 +37,7 @@ class Purpose(StrEnum):
     REFRESH = "refresh"  # the parent again, so that it is known as well as its challenger
     CONFIRM = "confirm"  # a candidate for champion on fresh seeds
     CLOSING = "closing"  # champion and baseline at the swarm's end: the headline
+    ABLATE = "ablate"  # the leader's code without some of its steps, and that code itself beside it
     CHECK = "check"  # the project's own checks on code that would be kept: it trains nothing and gives no number
     FILLER = "filler"  # the leader again, while the next idea is late: ended as soon as that is there
 
@@ -256,6 +257,17 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """Work: make the code that the line comes to without the `wanted` steps, and tell the board. The line's steps are
+    (experiment, code before, code after), oldest first. What `verifies` is only made to be run on fresh seeds."""
+
+    ablation: int
+    wanted: tuple[str, ...]
+    line: tuple[tuple[str, str, str], ...]
+    verifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Nothing to run right now; ask again when the draft is ready or after `seconds`."""
 
@@ -270,7 +282,7 @@ class Stop:
     reason: str
 
 
-Work = Measure | Rebase | Repair | Rest | Stop
+Work = Measure | Rebase | Repair | LeaveOut | Rest | Stop
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any
 
 from swarm.agent.drafting import Drafting, Drafts, cancel
 from swarm.agent.edit_check import fault
+from swarm.agent.leave_out import LineCode, leave_out, refused
 from swarm.agent.merge import merge
 from swarm.board.client import BoardClient
 from swarm.errors import Fenced, MachineFault, SwarmError
@@ -24,6 +25,7 @@ from swarm.project.project import Project
 from swarm.records import (
     Edit,
     Failure,
+    LeaveOut,
     Measure,
     Outcome,
     Progress,
@@ -99,6 +101,8 @@ class Agent:
                 await self._rebase(work)
             case Repair():
                 self.drafting.mend(work)
+            case LeaveOut():
+                await self._leave_out(work)
             case Rest():
                 await self._rest(work)
 
@@ -172,6 +176,17 @@ class Agent:
             await self.board.rebase(self.name, self.fence, work, None)
             return
         await self.board.rebase(self.name, self.fence, work, code_of(theirs, merged))
+
+    async def _leave_out(self, work: LeaveOut) -> None:
+        """The line without some of its steps; or why such code may not run."""
+        self.state, self.note = "drafting", "leaving out what may not matter"
+        line = [
+            LineCode(name, await self.board.source(before), await self.board.source(after))
+            for name, before, after in work.line
+        ]
+        made, steps = await asyncio.to_thread(leave_out, line, work.wanted)
+        why = refused(made, line[-1].after, self.project)
+        await self.board.left_out(self.name, self.fence, work, made, steps, why)
 
     async def _rest(self, work: Rest) -> None:
         """Waits, at most until the draft is ready or the crash is repaired."""

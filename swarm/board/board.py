@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from swarm.board import claims, person, scheduler, spending, trials
+from swarm.board import ablations, claims, person, scheduler, spending, trials
 from swarm.board.briefing import brief, dossier
 from swarm.board.findings import page_before
 from swarm.board.limits import limit
@@ -36,6 +36,7 @@ from swarm.records import (
     Entered,
     Finding,
     Idea,
+    LeaveOut,
     Rebase,
     Rest,
     Run,
@@ -289,6 +290,14 @@ class Board:
             return
         transitions.set_code(tx, order.experiment, code)
         transitions.set_parent(tx, order.experiment, order.onto, order.position)
+
+    @once
+    def left_out(
+        self, agent: str, fence: int, order: LeaveOut, made: Source | None, steps: tuple[str, ...], fault: str
+    ) -> None:
+        """The answer to LeaveOut: the code and all that it leaves out; with a `fault`, why it may not run."""
+        self._check(agent, fence)
+        ablations.enter(self._now(), order, made, steps, fault)
 
     @once
     def mend(self, agent: str, fence: int, experiment: str, code: Code | None) -> None:

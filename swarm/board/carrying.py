@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from swarm.board.rollback import go_back, place
 from swarm.judge.trunk_levels import Belief, TrunkLevels
-from swarm.ledger import events, runs, transitions, trunk
+from swarm.ledger import ablations, events, runs, transitions, trunk
+from swarm.ledger.ablations import AblationState
 from swarm.ledger.experiments import experiment
 from swarm.ledger.swarms import measured_runs
 from swarm.ledger.transaction import Transaction
@@ -82,6 +83,8 @@ def uncertain(tx: Transaction) -> str | None:
 def _undo(tx: Transaction) -> None:
     newest, best = trunk.tip(tx.ledger, tx.tag), trunk.champion(tx.ledger, tx.tag)
     if newest.position == 0 or runs.begun_closing(tx, [newest.source]):  # its last word is being asked for
+        return
+    if ablations.newest(tx.ledger, tx.tag, AblationState.OPEN, AblationState.ENDED, source=newest.source):  # the same
         return
     levels = levels_of(tx)
     source = levels.losing(best.source if best else tx.swarm.base_source)

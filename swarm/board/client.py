@@ -17,6 +17,7 @@ from swarm.records import (
     Entered,
     Finding,
     Idea,
+    LeaveOut,
     Rebase,
     Run,
     Source,
@@ -88,6 +89,11 @@ class BoardClient:
 
     async def rebase(self, agent: str, fence: int, order: Rebase, code: Code | None) -> None:
         await self._once("rebase", agent, fence, order, code)
+
+    async def left_out(
+        self, agent: str, fence: int, order: LeaveOut, made: Source | None, steps: tuple[str, ...], fault: str
+    ) -> None:
+        await self._once("left_out", agent, fence, order, made, steps, fault)
 
     async def mend(self, agent: str, fence: int, experiment: str, code: Code | None) -> None:
         await self._once("mend", agent, fence, experiment, code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from swarm.board import confirmations
+from swarm.board import ablations, confirmations
 from swarm.judge.confirm import FRESH_RUNS
 from swarm.ledger import experiments, runs, trunk
 from swarm.ledger.confirmations import open_confirmation
@@ -78,11 +78,12 @@ def time_to_confirm(tx: Transaction, agents: int) -> bool:
 
 
 def _end(tx: Transaction, agents: int, confirming: int = 0) -> float:
-    """How long the end of the swarm takes: the closing wave where there is anything to measure, and so many pairs of
-    a confirmation."""
+    """How long the end of the swarm takes: the closing wave and the ablation where there is anything to measure, and so
+    many pairs of a confirmation."""
     moved = trunk.tip(tx.ledger, tx.tag).source != tx.swarm.base_source
     pairs = (confirmations.closing_runs(tx) if moved else 0, confirming)
-    return usual_seconds(tx) * sum(2 * math.ceil(count / max(1, agents)) for count in pairs)
+    left_out = math.ceil(ablations.end_runs(tx) / max(1, agents)) if moved else 0
+    return usual_seconds(tx) * (left_out + sum(2 * math.ceil(count / max(1, agents)) for count in pairs))
 
 
 def _will_confirm(tx: Transaction) -> bool:

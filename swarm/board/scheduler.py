@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarm.board import carrying, confirmations, trials
+from swarm.board import ablations, carrying, confirmations, trials
 from swarm.board.limits import TIME_IS_UP, is_dawn, limit, past_deadline, time_to_confirm
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.pairs import Half, next_half
@@ -42,6 +42,7 @@ def next_work(
         or choice.dawn()
         or choice.own_draft()
         or choice.closing()
+        or choice.ablation()
         or choice.filler(late)
         or choice.nothing()
     )
@@ -176,6 +177,12 @@ class Choice:
             return None
         row, seed = experiment(self.ledger, names[half.arm]), runs.CLOSING_SEEDS + half.pair
         return self._measure(row, Purpose.CLOSING, sources[half.arm], seed)
+
+    def ablation(self) -> Work | None:
+        """After the closing wave: the leader's code without its steps, each in turn, to see what of it matters."""
+        if not self.over or open_confirmation(self.ledger, self.tag) or experiments.any_tested(self.tx):
+            return None
+        return ablations.at_the_end(self.tx, self.agent, self.fence, len(self.alive))
 
     def filler(self, late: float) -> Work | None:
         """While the next idea is late: the swarm's leader again, then the trunk's tip, until both are well known.

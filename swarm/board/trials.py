@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarm import foreign
-from swarm.board import carrying, confirmations, drifting, own_word, quarantine, rollback
+from swarm.board import ablations, carrying, confirmations, drifting, own_word, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
@@ -166,6 +166,8 @@ def _fresh(tx: Transaction, run: RunRow) -> None:
     elif run.purpose is Purpose.CLOSING:
         confirmations.close(tx)
         drifting.watch(tx, run)
+    if run.purpose in (Purpose.CLOSING, Purpose.ABLATE):
+        ablations.settle(tx, run)
     if run.purpose in (Purpose.REFRESH, Purpose.CONFIRM, Purpose.FILLER):
         rollback.reconsider(tx)
     carrying.follow(tx)

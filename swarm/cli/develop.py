@@ -33,6 +33,7 @@ def _add_simulate(verbs: Any) -> None:
     add = parser.add_argument
     add("--quick", action="store_true", help="fewer and shorter swarms: the same figures in a minute, less exact")
     add("--once", action="store_true", help="one swarm only, shown in full; with --gpus 1000 as large as you like")
+    add("--ablation", action="store_true", help="instead: what an ablation at the end drops, and what that loses")
     add("--nights", dest="swarms", metavar="NIGHTS", type=int, help="simulated swarms of each kind (100)")
     add_time(add, "--hours", Unit.HOURS, help="how long a swarm runs (12h)")
     add("--gpus", type=int, help="GPUs of a swarm (8)")
@@ -106,6 +107,11 @@ def simulate(options: argparse.Namespace) -> int:
 
         swarm = study.first()
         console().print(swarm_table(swarm, *simulate_and_time(swarm)))
+        return 0
+    if options.ablation:
+        from swarm.lab.simulation.ablation_study import run_ablations
+
+        _print_flat(run_ablations(study, _progress), options.json)
         return 0
     results = studies.run(study, _progress)
     flat = results.flat() | (measure(1.0, 10_000) if options.quick else measure())

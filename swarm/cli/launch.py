@@ -85,6 +85,14 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="the keep rule: carry, race, greedy or exact (carry); with parameters: race:max_runs=3 (docs/judging.md)",
     )
 
+    add(
+        "--no-ablation",
+        dest="ablation",
+        action="store_const",
+        const=False,
+        help="no runs at the end that show which of the kept steps matter (a tenth of all at most)",
+    )
+
     add = parser.add_argument_group("who thinks").add_argument
     add(
         "--researcher",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swarm.cli.ablate import write_minimal
 from swarm.cli.options import add_verb, find, folder_of, in_repository, reading, swarm_root_of
 from swarm.cli.output import console, print_json, write_exactly
 from swarm.errors import UsageError
@@ -29,6 +30,7 @@ def add_to(verbs: Any) -> None:
         "what", metavar="ID", help="an experiment, its commit, champion, baseline, or an agent such as gpu0"
     )
     showing.add_argument("--patch", action="store_true", help="only the change, as a patch for git apply or git am")
+    showing.add_argument("--minimal", action="store_true", help="with champion --patch: without what does not matter")
     showing.add_argument("--transcript", action="store_true", help="the researcher's transcript, not the run's log")
     showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
     reporting = add_verb(verbs, report, tag=True, json=True, examples=("", "--gpu-usd-per-hour 2.50"))
@@ -84,6 +86,11 @@ def show(options: argparse.Namespace) -> int:
         if options.follow:
             raise UsageError(f"--follow goes with an agent, such as gpu0: {options.what:.40} is none")
         view, champion = find(snapshot, options.what), options.what == "champion"
+        if options.minimal:
+            if not (champion and options.patch):
+                raise UsageError("--minimal goes with a champion's patch: show champion --patch --minimal")
+            write_minimal(swarm_root_of(options), snapshot, view, ledger)
+            return 0
         if champion and snapshot.champion is None and not options.patch:
             print(f"{snapshot.tag} has no champion yet: this is the newest kept step, {view.id}", file=sys.stderr)
         if options.transcript:

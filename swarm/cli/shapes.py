@@ -13,6 +13,7 @@ from swarm.judge.ladder import LadderRung
 from swarm.launch.trial import EditableFile, GuardReading, Repeat
 from swarm.ledger.overview import SwarmInShort
 from swarm.snapshot.records import (
+    AblationView,
     AgentView,
     ConfirmationView,
     ExperimentView,
@@ -245,6 +246,15 @@ class Climbed(TypedDict):
     verdict: str  # holds, shrinks, gone, unclear
 
 
+class AblatedMore(TypedDict):
+    """`ablate TAG --json`: which steps of the leader matter. Gains above 0 are better."""
+
+    tag: str
+    metric: str
+    direction: str
+    verdict: str  # for people
+
+
 class Capsuled(TypedDict):
     """`capsule ID --json`: what was written, and what it promises: a mean with its 95% interval."""
 
@@ -397,6 +407,7 @@ ALSO: Mapping[Any, tuple[Any, Sequence[str] | None]] = {  # what has the fields 
     StatusMore: (Snapshot, STATUS_COPIES),
     Shown: (ExperimentView, None),
     ComparableSwarm: (SwarmView, None),
+    AblatedMore: (AblationView, None),
 }
 SHAPES: Mapping[str, tuple[Any, ...]] = {  # what each verb may print
     "init": (Begun, FromExample, Written),
@@ -413,6 +424,7 @@ SHAPES: Mapping[str, tuple[Any, ...]] = {  # what each verb may print
     "reject": (Decided,),
     "attach": (Attached,),
     "confirm": (Compared, Climbed),
+    "ablate": (AblatedMore,),
     "capsule": (Capsuled,),
     "verify": (VerifiedTold,),
     "judge": (JudgedRecords,),

@@ -163,6 +163,11 @@ class History:
         patch = self._git.text("diff-tree", *options, "--text", *places)
         return self._git.text("diff-tree", *options, "--binary", *places) if "\0" in patch else patch
 
+    def diff_to(self, older: str, files: Mapping[str, bytes]) -> str:
+        """The same to a commit with these files in it, which nobody made; "" where they change nothing. Their content
+        stays in git's objects until it collects its garbage."""
+        return self.diff(older, self._write_tree(older, files)) if files else ""
+
     def diffs(self, pairs: Mapping[str, str]) -> dict[str, str]:
         """Of each newer commit its difference from the older one, as `diff` gives it, all from one process. Commits
         that nobody has any more are left out, and so are files with null bytes."""

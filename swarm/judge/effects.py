@@ -83,6 +83,12 @@ class Effects:
             curve=curve,
         )
 
+    def log_density(self, seen: Seen) -> float:
+        """How likely it was to see the effect there, as the logarithm of a density."""
+        logs = self._logs(_densities(seen))
+        highest = max(logs)
+        return highest + math.log(math.fsum(math.exp(log - highest) for log in logs))
+
     def parts(self, seen: Seen) -> list[float]:
         """The chance of each part, given where the effect was seen; they add up to 1."""
         return self._weights(_densities(seen))
@@ -96,11 +102,14 @@ class Effects:
         return self.from_totals(totals)
 
     def _weights(self, densities: Sequence[_Density]) -> list[float]:
-        logs = [math.log(share) + density[0] for share, density in zip(self.shares, densities, strict=True)]
+        logs = self._logs(densities)
         highest = max(logs)
         weights = [math.exp(log - highest) for log in logs]
         whole = math.fsum(weights)
         return [weight / whole for weight in weights]
+
+    def _logs(self, densities: Sequence[_Density]) -> list[float]:
+        return [math.log(share) + density[0] for share, density in zip(self.shares, densities, strict=True)]
 
 
 def _densities(seen: Seen) -> list[_Density]:

@@ -218,6 +218,65 @@ class ConfirmationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationRow:
+    """One ablation of the leader `experiment` (its code `source`): every step of its line left out in turn. `minimal`
+    is the code without what does not matter, and `loss` what it measured worse on `pairs` fresh seeds."""
+
+    id: int
+    tag: str
+    experiment: str
+    source: str
+    asked: str  # swarm, people
+    room: int | None  # runs that it may take
+    level: float | None  # of the leader beforehand, lower is better
+    deviation: float | None
+    shares: str  # of effects, as the swarm learned them: JSON
+    state: str  # open, ended, void
+    minimal: str | None
+    loss: float | None
+    low: float | None
+    high: float | None
+    pairs: int
+    verified: bool
+    began: float
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AblationStepRow:
+    """One step of the line: the code before and after it, its gain (x, with error s, in sigmas) as it was put on, and
+    its gain in the final stack once that is known. `together` names the steps that go with it, with blanks between."""
+
+    ablation: int
+    place: int
+    experiment: str
+    before: str
+    source: str
+    x: float | None
+    s: float | None
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    runs: int = 0
+    dropped: bool = False
+    together: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AblationCodeRow:
+    """One code: without the `wanted` steps, and so without all `steps` (names with blanks between). A `fault` says why
+    it may not run."""
+
+    ablation: int
+    number: int
+    wanted: str
+    steps: str
+    source: str | None
+    fault: str
+    verifies: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     """One line for whoever watches."""
 
@@ -236,6 +295,9 @@ TABLES: Mapping[type, str] = {
     ExperimentRow: "experiments",
     RunRow: "runs",
     ConfirmationRow: "confirmations",
+    AblationRow: "ablations",
+    AblationStepRow: "ablation_steps",
+    AblationCodeRow: "ablation_codes",
     EventRow: "events",
 }
 

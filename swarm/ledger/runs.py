@@ -15,6 +15,7 @@ from swarm.records import Failure, Measure, Metrics, Purpose, Run
 # Run k of anything has seed 1000 + k. Fresh evidence never shares a seed with what was selected, nor with other fresh
 # evidence: the closing wave has seeds of its own, and so has every confirmation.
 SELECTION_SEEDS, CLOSING_SEEDS, CONFIRM_SEEDS = 1000, 9001, 10_000
+ABLATION_SEEDS = 5_000_000  # of those that people ask for; at a swarm's end the closing wave's, beside its runs
 CHECK_SEED = 1000  # of the project's checks, which are no evidence
 SEEDS_EACH = 1000  # of a confirmation
 
@@ -78,7 +79,7 @@ def begin(
 def _next_seed(tx: Transaction, source: str) -> int:
     earlier = tx.ledger.value(
         "SELECT count(DISTINCT id) FROM runs WHERE tag = ? AND source = ? AND purpose NOT IN"
-        " ('closing', 'confirm', 'check')",
+        " ('closing', 'confirm', 'ablate', 'check')",
         *(tx.tag, source),
     )
     return SELECTION_SEEDS + earlier + 1

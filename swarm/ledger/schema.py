@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x41525357  # "ARSW"
-VERSION = 7
+VERSION = 8
 OLDEST = 5  # the earliest format that can be brought up to date
 
-_TABLES = """
+_ABLATIONS = """
+CREATE TABLE ablations (
+    id INTEGER PRIMARY KEY, tag TEXT NOT NULL, experiment TEXT NOT NULL, source TEXT NOT NULL, asked TEXT NOT NULL,
+    room INTEGER, level REAL, deviation REAL, shares TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open',
+    minimal TEXT, loss REAL, low REAL, high REAL, pairs INTEGER NOT NULL DEFAULT 0, verified INTEGER NOT NULL DEFAULT 0,
+    began REAL NOT NULL, ended REAL);
+CREATE INDEX ablations_by_tag ON ablations (tag, state);
+CREATE TABLE ablation_steps (
+    ablation INTEGER NOT NULL, place INTEGER NOT NULL, experiment TEXT NOT NULL, before TEXT NOT NULL,
+    source TEXT NOT NULL, x REAL, s REAL, gain REAL, low REAL, high REAL, runs INTEGER NOT NULL DEFAULT 0,
+    dropped INTEGER NOT NULL DEFAULT 0, together TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (ablation, place)) WITHOUT ROWID;
+CREATE TABLE ablation_codes (
+    ablation INTEGER NOT NULL, number INTEGER NOT NULL, wanted TEXT NOT NULL, steps TEXT NOT NULL, source TEXT,
+    fault TEXT NOT NULL DEFAULT '', verifies INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (ablation, number)) WITHOUT ROWID;
+"""
+_TABLES = f"""
 CREATE TABLE swarms (
     tag TEXT PRIMARY KEY, started REAL NOT NULL, ended REAL, status TEXT NOT NULL, stop TEXT NOT NULL DEFAULT '',
     base_commit TEXT NOT NULL, base_source TEXT NOT NULL, from_tag TEXT, key TEXT NOT NULL, device TEXT NOT NULL,
@@ -77,7 +94,7 @@ CREATE TABLE confirmations (
     state TEXT NOT NULL DEFAULT 'open', gain REAL, low REAL, high REAL, p REAL, n INTEGER, m INTEGER,
     began REAL NOT NULL, ended REAL);
 CREATE INDEX confirmations_by_tag ON confirmations (tag, state);
-CREATE TABLE answers (request TEXT PRIMARY KEY, at REAL NOT NULL, answer TEXT NOT NULL) WITHOUT ROWID;
+{_ABLATIONS}CREATE TABLE answers (request TEXT PRIMARY KEY, at REAL NOT NULL, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (at);
 CREATE TABLE payments (
     id INTEGER PRIMARY KEY, tag TEXT NOT NULL, agent TEXT NOT NULL, model TEXT NOT NULL, at REAL NOT NULL,
@@ -94,7 +111,7 @@ CREATE INDEX events_by_tag ON events (tag, id);
 # What the board asks for at every step stands in the swarm's row: counting it anew takes longer with every run.
 _COUNTED = """
     UPDATE swarms SET measured = measured + 1, measured_seconds = measured_seconds + coalesce(new.seconds, 0),
-        closing = closing + (new.purpose = 'closing') WHERE tag = new.tag;
+        closing = closing + (new.purpose IN ('closing', 'ablate')) WHERE tag = new.tag;
     UPDATE runs SET recorded = (SELECT measured FROM swarms WHERE tag = new.tag)
         WHERE id = new.id AND attempt = new.attempt;
 """
@@ -142,7 +159,16 @@ DROP TRIGGER measured_at_last;
 {_TRIGGERS}
 DELETE FROM answers;
 """
-STEPS = {5: _OUTCOMES, 6: _ORDER}
+
+# Format 7 knew of no ablations, whose runs are at the swarm's end as the closing ones are.
+_LEFT_OUT = f"""
+{_ABLATIONS}
+DROP TRIGGER measured_at_once;
+DROP TRIGGER measured_at_last;
+{_TRIGGERS}
+DELETE FROM answers;
+"""
+STEPS = {5: _OUTCOMES, 6: _ORDER, 7: _LEFT_OUT}
 
 
 def migration(version: int) -> str:

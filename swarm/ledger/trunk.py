@@ -45,13 +45,21 @@ def source_at(tx: Transaction, position: int) -> str:
 
 def standing(ledger: Ledger, tag: str) -> tuple[str, ...]:
     """The experiments whose edits the newest state consists of, oldest first: without what was taken back."""
-    line: dict[str, str | None] = {}  # by source
+    line = line_to(ledger, tag, tip(ledger, tag).position)
+    return tuple(step.experiment for step in line if step.experiment)
+
+
+def line_to(ledger: Ledger, tag: str, position: int) -> list[TrunkStep]:
+    """The steps that the state at a position consists of, oldest first, the baseline before them: without those that
+    were taken back."""
+    line: dict[str, TrunkStep] = {}  # by source
     for step in steps(ledger, tag):
-        if step.source not in line:
-            line[step.source] = step.experiment
+        if step.position > position:
+            break
+        line.setdefault(step.source, step)
         while next(reversed(line)) != step.source:
             line.popitem()
-    return tuple(filter(None, line.values()))
+    return list(line.values())
 
 
 def step_of(tx: Transaction, source: str) -> TrunkStep:

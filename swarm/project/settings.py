@@ -54,6 +54,7 @@ class Config:
     think_limit: Seconds = 1200.0  # how long a researcher may think about one step
     option: Mapping[str, str] = field(default_factory=dict)  # those of single researchers; each knows its own
     policy: str = DEFAULT
+    ablation: bool = True  # at the swarm's end each step of the leader is left out in turn, to see what matters
     sandbox: str = "auto"  # or require, off
     trial: str = "auto"  # the untouched code runs once before a swarm is founded; or always, off
     researcher_seed: int = 0  # of the researchers' choices; runs get theirs from the board

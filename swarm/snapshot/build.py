@@ -34,6 +34,7 @@ from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, standing, steps
 from swarm.project.prior import label, stored
 from swarm.records import Failure, Purpose, Rung, Status
+from swarm.snapshot.ablation import leaders_ablation
 from swarm.snapshot.comparable import comparable_swarms, opened
 from swarm.snapshot.numbers import Numbers, StateMean
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
@@ -119,6 +120,7 @@ class Picture:
             saturated=self.saturated(),
             noiseless=self.noiseless,
             lost_policy=self.lost_policy(),
+            ablation=leaders_ablation(self.ledger, swarm, {name: row.title for name, row in self.ideas.items()}),
             standing=standing(self.ledger, self.tag),
         )
 

@@ -163,6 +163,38 @@ class LadderView:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationStepView:
+    """One step of the leader's line: its gain in the final stack with the 95% interval; null where it is not known."""
+
+    experiment: str
+    title: str
+    gain: float | None
+    low: float | None
+    high: float | None
+    runs: int  # of the code without it; 0 where there were none left
+    dropped: bool  # it does not matter
+    together: tuple[str, ...]  # steps that only go with it
+
+
+@dataclass(frozen=True, slots=True)
+class AblationView:
+    """Which steps of the leader matter. `loss` is what the code without the others measured worse on fresh seeds."""
+
+    experiment: str  # the leader
+    asked: str  # by whom: "swarm" at its end, "people" (the verb ablate)
+    steps: tuple[AblationStepView, ...]  # oldest first
+    minimal: str | None  # sha of the source without what does not matter; null where all of it matters
+    verified: bool  # fresh runs show no loss of the minimal code
+    loss: float | None
+    low: float | None
+    high: float | None
+    pairs: int  # of fresh runs
+    lines: int  # that the whole patch removes and adds
+    minimal_lines: int
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmView:
     """One swarm of the repository in short. `differs` names what keeps its results from being compared with those of
     the snapshot's own swarm; empty where they may be. `baseline` and `best` (the newest trunk) are plain means."""
@@ -241,6 +273,7 @@ class Snapshot:
     saturated: bool = False  # the newest edits cannot be distinguished (swarm/judge/saturation.py)
     noiseless: bool = False  # equal code gives equal numbers, so that one run decides
     ladders: tuple[LadderView, ...] = ()  # of `confirm --budgets`
+    ablation: AblationView | None = None  # of the leader: which of its steps matter
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people
     standing: tuple[str, ...] = ()  # the experiments whose edits the trunk's newest state consists of, oldest first
 

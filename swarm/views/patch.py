@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from email.utils import format_datetime
 
-from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
+from swarm.snapshot.records import AblationStepView, AblationView, ExperimentView, Snapshot, TrunkView
 from swarm.text import moment
+from swarm.wording.ablation import ablation_sentence
 from swarm.wording.formatting import Scale, clean, plural
 from swarm.wording.headline import headline
 
 AUTHOR = "autoresearch swarm <swarm@autoresearch.invalid>"
 
 
-def mail(snapshot: Snapshot, view: ExperimentView, diff: str, champion: bool) -> str:
-    """The diff with a message: of the champion all kept steps up to it, else the one experiment. "" without a diff."""
+def mail(
+    snapshot: Snapshot, view: ExperimentView, diff: str, champion: bool, minimal: AblationView | None = None
+) -> str:
+    """The diff with a message: of the champion all kept steps up to it, else the one experiment. "" without a diff.
+
+    Of the `minimal` patch it names the steps that are in it, and what those left out would bring.
+    """
     if not diff:
         return ""
     scale = Scale.of(snapshot)
     at = moment(view.judged or snapshot.now)
     message = _steps(snapshot, view, scale) if champion else _alone(view, scale)
+    message = _what_matters(snapshot, minimal, scale) if minimal and minimal.minimal else message
     head = [
         f"From {view.commit} Mon Sep 17 00:00:00 2001",  # the date that marks a mail made by git format-patch
         f"From: {AUTHOR}",
@@ -45,6 +52,26 @@ def _steps(snapshot: Snapshot, view: ExperimentView, scale: Scale) -> list[str]:
     lines = [f"Found by the swarm {clean(snapshot.tag)}. {headline(snapshot)}", ""]
     lines += [f"{clean(snapshot.metric)} by step, from a baseline of {scale.value(snapshot.baseline)}:", ""]
     return [*lines, *(f"* {_step(step, scale)}" for step in steps), ""]
+
+
+def _what_matters(snapshot: Snapshot, minimal: AblationView, scale: Scale) -> list[str]:
+    """The steps that are in the minimal patch, and those that are not."""
+    stays, goes = ([step for step in minimal.steps if step.dropped is out] for out in (False, True))
+    lines = [f"Found by the swarm {clean(snapshot.tag)}. {headline(snapshot)}", ""]
+    lines += [ablation_sentence(minimal, scale, snapshot.tag), "", "What is in it, by gain in the final stack:", ""]
+    lines += [f"* {_left(step, scale)}" for step in stays]
+    return [
+        *lines,
+        "",
+        "Left out, as nothing is lost without it:",
+        "",
+        *(f"* {_left(step, scale)}" for step in goes),
+        "",
+    ]
+
+
+def _left(step: AblationStepView, scale: Scale) -> str:
+    return f"{clean(step.title)}: {scale.interval(step.gain, step.low, step.high)} ({clean(step.experiment)})"
 
 
 def _step(step: TrunkView, scale: Scale) -> str:

@@ -125,11 +125,17 @@ def _rows(plan: Plan) -> dict[str, str]:
         "timeout": _timeout(plan),
         "policy": _policy(config.policy),
         "limits": _limits(plan),
+        **({"ablation": ABLATION} if config.ablation and read_policy(config.policy).levels else {}),
         **({"DEMONSTRATION ONLY": plan.demonstration} if plan.demonstration else {}),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         **({"prior art": f"{len(plan.prior)} records, which order what is tried"} if plan.prior else {}),
         "files": str(plan.folder.relative_to(plan.root)),
     }
+
+
+ABLATION = (
+    "at the end at most a tenth of the runs, from 100 on, show which steps of the champion matter (`--no-ablation`)"
+)
 
 
 def _program(plan: Plan) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarm.snapshot.records import ExperimentView, Snapshot
+from swarm.views.ablation import ablation_section
 from swarm.views.comparable_swarms import swarms_markdown
 from swarm.views.ladder import ladders_section
 from swarm.views.prior_text import prior_section
@@ -54,6 +55,7 @@ def write_report(
         "What ran": _ran(snapshot),
         "What was discovered": _discovered(snapshot, patches),
         "Confirmations": confirmations_table(snapshot),
+        "What of it matters": ablation_section(snapshot),
         "Scale ladder": ladders_section(snapshot),
         "In quarantine": _quarantined(snapshot),
         "Better, and not kept": _guarded(snapshot),

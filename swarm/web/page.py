@@ -12,6 +12,7 @@ from pathlib import Path
 
 from swarm.snapshot.records import AgentView, Snapshot
 from swarm.web import summary
+from swarm.web.ablation import matters
 from swarm.web.details import Detail
 from swarm.web.experiments import rows, table
 from swarm.web.html import Html, el, inline, join
@@ -43,6 +44,7 @@ def parts(snapshot: Snapshot, usd_per_gpu_hour: float | None, live: bool = False
         "agents": _agents(snapshot),
         **({"newest": newest(snapshot)} if live else {}),
         "stairs": _stairs(snapshot),
+        "matters": matters(snapshot),
         "take": _take(snapshot),
         "counts": _filters(snapshot),
         "next": _section(

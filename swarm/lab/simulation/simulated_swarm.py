@@ -22,6 +22,7 @@ from swarm.board.client import BoardClient
 from swarm.judge.decide import DEFAULT
 from swarm.lab.simulation import clock
 from swarm.lab.simulation.landscape import Landscape
+from swarm.lab.simulation.left_out import LeftOut, left_out
 from swarm.lab.simulation.problem import IdeaProblem, KnobProblem, Problem
 from swarm.ledger import trunk
 from swarm.ledger.confirmations import confirmed_codes
@@ -68,6 +69,7 @@ class SimulatedSwarm:
     open_end: bool = False
     researcher: str = "simulated"
     max_experiments: int | None = None
+    ablation: bool = False
 
     def problem(self) -> Problem:
         if self.researcher == "sweep":
@@ -98,6 +100,7 @@ class Outcome:
     proposals: int
     refused: int  # of these, as duplicates by whatever look
     judged: tuple[float, ...]  # the hour of every verdict on an idea
+    left_out: LeftOut | None = None  # what the ablation at its end came to
 
     @property
     def gain(self) -> float:
@@ -161,6 +164,7 @@ class _Simulation:
             sigma_prior=swarm.sigma,
             max_experiments=swarm.max_experiments,
             device=device,
+            settings='{"ablation": true}' if swarm.ablation else "{}",
         )
         found(self.ledger, base, enlisted, fingerprint(base), EPOCH, **row)
         board = Board(self.ledger, TAG, now=lambda: EPOCH + loop.time(), monotonic=loop.time)
@@ -223,6 +227,7 @@ class _Simulation:
             record_optimism=self._record_optimism(steps[-1].experiment, values[-1]),
             **self._spent(),
             **self._novelty(),
+            left_out=left_out(self.ledger, TAG, self.problem.value) if self.swarm.ablation else None,
         )
 
     def _kept(self, steps: list[TrunkStep], values: list[float]) -> dict[str, int]:

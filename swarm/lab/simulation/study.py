@@ -61,6 +61,10 @@ class Study:
         """The study's very first swarm."""
         return replace(_first(self, self.policy)[0])
 
+    def cell(self, sigma: float, landscape: str) -> list[SimulatedSwarm]:
+        """The swarms of one cell, under the study's own policy."""
+        return _cell(self, sigma, landscape, self.policy)
+
     @property
     def cells(self) -> list[tuple[float, str]]:
         return [(sigma, landscape) for landscape in self.landscapes for sigma in self.sigmas]

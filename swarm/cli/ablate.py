@@ -1,0 +1,95 @@
+"""The verb ablate, and the champion's patch without what does not matter."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.cli.options import add_time, add_verb, reading, swarm_root_of
+from swarm.cli.output import console, print_json, write_exactly
+from swarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from swarm.ledger.database import Ledger
+    from swarm.snapshot.records import AblationView, ExperimentView, Snapshot
+
+
+def add_to(verbs: Any) -> None:
+    ablating = add_verb(verbs, ablate, json=True, examples=("", "apr5 --gpus 4 --json"))
+    ablating.add_argument("tag", metavar="TAG", nargs="?", help="which swarm (the newest)")
+    ablating.add_argument("--tag", dest="named", metavar="TAG", help="the same")
+    ablating.add_argument("--gpus", help="how many GPUs or which (those of the swarm)")
+    ablating.add_argument("--agents", type=int, help="how many runs at a time on CPU cores (as the swarm)")
+    ablating.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
+    add_time(
+        ablating.add_argument, "--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)"
+    )
+
+
+def ablate(options: argparse.Namespace) -> int:
+    """Measures which steps of the champion matter, on an ended swarm.
+
+    Each step is left out of the final code and run twice beside it; what is
+    left without the weak ones is then verified on fresh seeds.
+    """
+    from swarm.coordinator.ablation import ablate_line
+    from swarm.ledger.ablations import ablation
+    from swarm.ledger.transaction import of_swarm
+    from swarm.project.settings import Config
+    from swarm.snapshot.ablation import ablation_view
+    from swarm.views.ablation import ablation_json, render_ablation
+
+    if options.named and options.tag and options.named != options.tag:
+        raise UsageError(f"{options.tag} and --tag {options.named} are two swarms: name one of them")
+    options.tag = options.tag or options.named
+    with reading(options) as (read, _):
+        tag = read().tag
+    places = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
+    number = ablate_line(swarm_root_of(options), tag, places, lambda line: print(line, file=sys.stderr, flush=True))
+    with reading(options, tag) as (read, ledger):
+        snapshot = read()
+        titles = {view.id: view.title for view in snapshot.experiments}
+        found = ablation_view(ledger, of_swarm(ledger, tag).swarm, ablation(ledger, number), titles)
+    if options.json:
+        print_json(ablation_json(snapshot, found))
+    else:
+        console().print(render_ablation(snapshot, found))
+    return 0
+
+
+def write_minimal(root: Path, snapshot: Snapshot, view: ExperimentView, ledger: Ledger) -> None:
+    """Prints the champion's patch without what does not matter. UsageError where no fresh runs have verified it."""
+    from swarm.history.repository import History
+    from swarm.ledger.sources import load_source
+    from swarm.ledger.transaction import of_swarm
+    from swarm.views.patch import mail
+
+    found, swarm = snapshot.ablation, of_swarm(ledger, snapshot.tag).swarm
+    remedy = f"`python -m swarm ablate --tag {snapshot.tag}` measures it"
+    if found is None:
+        raise UsageError(f"nobody has measured yet which steps of {snapshot.tag} matter: {remedy}")
+    if any(step.dropped for step in found.steps) and not (found.minimal and found.verified):
+        raise UsageError(f"no fresh runs have verified the patch without what does not matter: {remedy}")
+    minimal = load_source(ledger, found.minimal or _full(ledger, view))
+    before = load_source(ledger, swarm.base_source)
+    changed = {path: content for path, content in minimal.files.items() if content != before.files.get(path)}
+    patch = History(root).diff_to(swarm.base_commit, changed)
+    write_exactly(mail(snapshot, view, f"{patch}\n" if patch else "", champion=True, minimal=found))
+    print(_told(found), file=sys.stderr)
+
+
+def _full(ledger: Ledger, view: ExperimentView) -> str:
+    from swarm.ledger.experiments import experiment
+
+    return experiment(ledger, view.id).source or ""
+
+
+def _told(found: AblationView) -> str:
+    if not found.minimal:
+        return "every step matters, as far as was measured: this is the whole patch"
+    dropped = sum(step.dropped for step in found.steps)
+    return (
+        f"without {dropped} of {len(found.steps)} steps: {found.minimal_lines} changed lines instead of {found.lines}"
+    )

@@ -1,0 +1,327 @@
+"""Which steps of a line its final state can do without: backward elimination, one step after the other.
+
+Every step is left out of the full code alone, and what that costs is measured beside the full code on the same seeds.
+The weakest are then left out one on top of the other, as two steps that do the same are each worth nothing only while
+the other one is there. What is left is run on fresh seeds beside the full code: simpler code at equal results wins.
+
+Pure, and without a memory: all of it follows from the codes that were made and the runs that were recorded, so that
+whoever starts again goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from swarm.judge.ablation import (
+    FRESH,
+    FULL,
+    LOSS,
+    NOTHING,
+    RUNS,
+    WORTH,
+    Again,
+    Done,
+    Left,
+    LineStep,
+    Make,
+    Next,
+    StepResult,
+    Steps,
+    Verified,
+    Wait,
+)
+from swarm.judge.confirm import around
+from swarm.judge.effects import Effects, Seen
+from swarm.judge.stack_gain import StackGain, StackLevel, stack_gain
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """One line's elimination as far as it is. `level` (mean and deviation) is what is known of the full code
+    beforehand; `sigma` the noise of one run, 0 where there is none; `room` how many runs it may take."""
+
+    line: Sequence[LineStep]
+    full: Left
+    codes: Sequence[Left]
+    sigma: float
+    effects: Effects = field(default_factory=Effects)
+    level: tuple[float, float] | None = None
+    room: int | None = None
+    given: int = 0  # runs in `full` that others pay for
+
+    def next(self) -> Next:
+        """What is to be made or run next, or what came of it."""
+        if not self.line or (self.full.fault and self.level is None):  # nothing compares with what does not run
+            return Done((), NOTHING, None)
+        return self._full() or self._alone() or self._on_top() or self._verify()
+
+    # -- each step alone -----------------------------------------------------------------------------------------
+
+    def _full(self) -> Next | None:
+        """The full code first, where its level is not known."""
+        if self.level is not None or not self.line:
+            return None
+        return self._unbegun(self.full, range(self._times(FULL)))
+
+    def _alone(self) -> Next | None:
+        """Every step left out of the full code, the most doubtful ones first, as far as there is room."""
+        for code in self._singles:
+            if ask := self._unbegun(code, self._seeds()):
+                return ask
+        for step in self._by_doubt:
+            if self._single(step.name) is None and self._has_room():
+                return Make(frozenset((step.name,)))
+        return None if all(map(self._ended, self._singles)) and self._level_known() else Wait()
+
+    @functools.cached_property
+    def _by_doubt(self) -> list[LineStep]:
+        """The steps of which least is expected first; of the same, the newer one."""
+
+        def doubt(place: int) -> tuple[float, int]:
+            seen = self.line[place].seen
+            return self.effects.of(seen).mean if seen and seen.s else 0.0, -place
+
+        return [self.line[place] for place in sorted(range(len(self.line)), key=doubt)]
+
+    @functools.cached_property
+    def _singles(self) -> list[Left]:
+        return [code for step in self._by_doubt if (code := self._single(step.name))]
+
+    def _single(self, name: str) -> Left | None:
+        wanted = frozenset((name,))
+        return next((code for code in self.codes if code.wanted == wanted and not code.verifies), None)
+
+    def alone(self, name: str) -> StackGain | None:
+        """What a step is worth by itself in the full code, with all that goes with it; None where nothing is known."""
+        if name not in self._known:
+            self._known[name] = self._alone_in_full(name)
+        return self._known[name]
+
+    @functools.cached_property
+    def _known(self) -> dict[str, StackGain | None]:
+        return {}
+
+    def _alone_in_full(self, name: str) -> StackGain | None:
+        code = self._single(name)
+        if code is None or code.fault or not code.values:
+            seen = self._first(frozenset((name,)))
+            return None if seen is None else stack_gain(seen, (), self.effects)
+        return stack_gain(self._first(code.steps), [self._seen(code)], self.effects)
+
+    def _first(self, steps: Steps) -> Seen | None:
+        """What these steps gained when they were put on, all together."""
+        looks = [step.seen for step in self.line if step.name in steps]
+        if not looks or any(seen is None for seen in looks):
+            return None
+        known = [seen for seen in looks if seen]
+        return Seen(math.fsum(seen.x for seen in known), math.sqrt(math.fsum(seen.s**2 for seen in known)))
+
+    def _seen(self, code: Left) -> Seen:
+        return self._full_level.seen_to(self._chosen_by(code), self._noise)
+
+    # -- one on top of the other -----------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _weak(self) -> list[Left]:
+        """The steps that are not worth their lines, each alone: the weakest first."""
+        found: list[tuple[float, Left]] = []
+        for code in self._singles:
+            gain = None if code.fault else self.alone(next(iter(code.wanted)))
+            if gain is not None and self._is_weak(gain):
+                found.append((gain.mean, code))
+        return [code for _, code in sorted(found, key=lambda one: one[0])]
+
+    @functools.cached_property
+    def _can_go(self) -> Steps:
+        """All that goes with one of the weak steps."""
+        return NOTHING.union(*(code.steps for code in self._weak))
+
+    def _is_weak(self, gain: StackGain) -> bool:
+        return gain.mean < WORTH if self.sigma else gain.mean <= 0
+
+    def _on_top(self) -> Next | None:
+        """Runs for the codes that leave out one weak step more than the one before."""
+        waits = False
+        for wanted, code in self._walk[1]:
+            if code is None:
+                return Make(wanted)
+            if ask := self._unbegun(code, self._seeds()):
+                return ask
+            waits = waits or not self._ended(code)
+        return Wait() if waits else None
+
+    @functools.cached_property
+    def _walk(self) -> tuple[list[tuple[Steps, StackGain]], list[tuple[Steps, Left | None]]]:
+        """(what is left out, and the gain of what was left out last) step by step; and the codes that this asks for.
+        While one of them is not measured, the next ones are asked for as if it were found weak too."""
+        at, level = NOTHING, self._full_level
+        taken: list[tuple[Steps, StackGain]] = []
+        asked: list[tuple[Steps, Left | None]] = []
+        lacking = 0
+        can_go = self._can_go
+        for single in self._weak:
+            if single.steps <= at:
+                continue
+            wanted = at | single.steps
+            code = self._code(wanted)
+            gain = self.alone(next(iter(single.wanted)))
+            assert gain is not None
+            if code is None and not self._has_room(lacking + 1):  # all together, and the fresh runs judge that
+                at = wanted
+            elif code is None:
+                lacking += 1
+                asked.append((wanted, None))
+                at = wanted
+            elif code.fault or not code.steps <= can_go:
+                continue
+            elif not self._ended(code):
+                asked.append((wanted, code))
+                at = code.steps
+            else:
+                values = self._chosen_by(code)
+                if code is not single:
+                    looks = [self._seen(single), level.seen_to(values, self._noise)]
+                    gain = stack_gain(self._first(single.steps), looks, self.effects)
+                    if not self._is_weak(gain):
+                        continue
+                level, at = level.after(gain, values, self._noise), code.steps
+            taken.append((at, gain))
+        return taken, asked
+
+    # -- the minimal code on fresh seeds -----------------------------------------------------------------------------
+
+    def _verify(self) -> Next:
+        """The code without all weak steps beside the full one; where that loses, beside fewer."""
+        taken, _ = self._walk
+        count = len(taken)
+        while count:
+            steps = taken[count - 1][0]
+            code = self._code(steps, verifies=True)
+            if not self._can_verify(code):
+                break
+            if code is None:
+                return Make(steps, verifies=True)
+            if not code.fault and code.steps <= self._can_go:
+                if ask := self._unbegun(code, self._fresh()) or self._unbegun(self.full, self._fresh()):
+                    return ask
+                verified = self._verified(code)
+                if verified is None:
+                    return Wait()
+                if verified.holds:
+                    return self._done(code.steps, verified)
+            count = count * 3 // 4
+        return self._done(taken[count - 1][0] if count else NOTHING, None)
+
+    def _can_verify(self, code: Left | None) -> bool:
+        return self.room is None or self._spent() + self._missing(code) + self._missing(self.full) <= self.room
+
+    def _missing(self, code: Left | None) -> int:
+        """How many fresh runs a code lacks."""
+        return len({*self._fresh()} - (code.begun if code else NOTHING))
+
+    def _verified(self, code: Left) -> Verified | None:
+        """What the fresh pairs say; None while one is missing that may still come."""
+        pairs = [seed for seed in self._fresh() if seed in code.values and seed in self.full.values]
+        if not pairs or (len(pairs) < len(self._fresh()) and not self.full.fault):
+            return Verified(code.steps, 0.0, 0.0, 0.0, 0, holds=False) if self.full.fault else None
+        loss = fmean(code.values[seed] for seed in pairs) - fmean(self.full.values[seed] for seed in pairs)
+        s = self.sigma * math.sqrt(2 / len(pairs))
+        low, high = around(loss, s)
+        expected = self.effects.of(Seen(loss / self.sigma, s / self.sigma)).mean if self.sigma else loss
+        holds = expected <= (LOSS if self.sigma else 0.0)
+        return Verified(code.steps, loss, low, high, len(pairs), holds)
+
+    # -- what came of it ---------------------------------------------------------------------------------------------
+
+    def so_far(self) -> Done:
+        """What is known where no further run can be made."""
+        ended = self._singles and self._level_known() and all(map(self._ended, self._singles))
+        taken = self._walk[0] if ended else []
+        return self._done(taken[-1][0] if taken else NOTHING, None)
+
+    def _done(self, steps: Steps, verified: Verified | None) -> Done:
+        return Done(tuple(self._results(steps)), steps, verified)
+
+    def _results(self, dropped: Steps) -> Iterator[StepResult]:
+        unit = self.sigma or 1.0
+        if self.level is None and not self.full.values:
+            return
+        last = {name: gain for steps, gain in reversed(self._walk[0]) for name in steps}
+        for step in self.line:
+            code = self._single(step.name)
+            gain = last.get(step.name) if step.name in dropped else None
+            gain = gain or self.alone(step.name)
+            result = StepResult(step.name, step.name in dropped, len(self._chosen_by(code)) if code else 0)
+            if code:
+                together = tuple(one.name for one in self.line if one.name in code.steps - code.wanted)
+                result = replace(result, together=together)
+            if gain is not None and not (code and code.fault):
+                low, high = gain.interval
+                result = replace(result, gain=unit * gain.mean, low=unit * low, high=unit * high)
+            yield result
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _noise(self) -> float:
+        """The variance of one run, in sigmas."""
+        return 1.0 if self.sigma else 0.0
+
+    def _times(self, runs: int) -> int:
+        """So many runs; one where it is the truth."""
+        return runs if self.sigma else 1
+
+    def _seeds(self) -> range:
+        """The seeds on which a code is chosen."""
+        return range(self._times(RUNS))
+
+    def _fresh(self) -> range:
+        """The seeds that nothing is chosen by."""
+        return range(self._times(RUNS), self._times(RUNS) + self._times(FRESH))
+
+    def _chosen_by(self, code: Left) -> list[float]:
+        """The values that a code is chosen by, in sigmas."""
+        return [code.values[seed] / (self.sigma or 1.0) for seed in self._seeds() if seed in code.values]
+
+    @functools.cached_property
+    def _full_level(self) -> StackLevel:
+        """As it was known before, or by the full code's first runs: fresh ones, later on, move nothing."""
+        unit = self.sigma or 1.0
+        values = [value / unit for seed, value in self.full.values.items() if seed < FULL]
+        if self.level is None:
+            return StackLevel(fmean(values), self._noise / len(values))
+        return StackLevel(self.level[0] / unit, (self.level[1] / unit) ** 2)
+
+    def _level_known(self) -> bool:
+        return self.level is not None or self.full.fault or len(self.full.values) >= self._times(FULL)
+
+    def _code(self, steps: Steps, verifies: bool = False) -> Left | None:
+        """The code that leaves out these steps, or was asked to; one that only verifies takes no part in choosing."""
+        able = [code for code in self.codes if verifies or not code.verifies]
+        return next((code for code in able if steps in (code.steps, code.wanted)), None)
+
+    def _unbegun(self, code: Left, seeds: range) -> Again | None:
+        if code.fault:
+            return None
+        return next((Again(code.steps, seed) for seed in seeds if seed not in code.begun), None)
+
+    def _ended(self, code: Left) -> bool:
+        return code.fault or all(seed in code.values for seed in self._seeds())
+
+    def _spent(self) -> int:
+        """The runs that were begun, or are going to be for the codes that are there."""
+        own = {code.steps: code for code in self.codes}.values()
+        seeds = {*self._seeds()}
+        wanted = sum(len(code.begun if code.fault or code.verifies else code.begun | seeds) for code in own)
+        return wanted + max(0, len(self.full.begun) - self.given)
+
+    def _has_room(self, codes: int = 1) -> bool:
+        """Whether so many further codes leave enough for the fresh runs at the end."""
+        if self.room is None:
+            return True
+        reserve = self._missing(None) + self._missing(self.full)
+        return self._spent() + self._times(RUNS) * codes + reserve <= self.room

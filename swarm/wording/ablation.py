@@ -1,0 +1,50 @@
+"""What an ablation says, in words: which steps of the leader matter, and what the patch without the others loses."""
+
+from __future__ import annotations
+
+from swarm.snapshot.records import AblationStepView, AblationView
+from swarm.wording.formatting import UNKNOWN, Scale, clean, plural, short_id
+
+HEADINGS = ("step", "gain in the final stack", "runs", "verdict", "what")
+ABOUT = (
+    "Each step was left out of the final code, and run beside it on the same seeds. The gain is what all runs say of"
+    " the step there, with its 95% interval."
+)
+
+
+def cells(step: AblationStepView, scale: Scale, tag: str) -> tuple[str, ...]:
+    """One row of the table."""
+    with_it = ", ".join(short_id(clean(name), tag) for name in step.together)
+    what = clean(step.title) + (f" (together with {with_it})" if with_it else "")
+    gain = scale.interval(step.gain, step.low, step.high) if step.gain is not None else UNKNOWN
+    return short_id(clean(step.experiment), tag), gain, str(step.runs or UNKNOWN), verdict(step), what
+
+
+def verdict(step: AblationStepView) -> str:
+    """`drop`, `keep`, or why nobody knows."""
+    if step.dropped:
+        return "drop"
+    if not step.runs:
+        return "keep: not measured" if step.gain is not None else "keep: does not run without it"
+    return "keep" if step.gain is not None else "keep: does not run without it"
+
+
+def ablation_sentence(found: AblationView, scale: Scale, tag: str) -> str:
+    """What can go, what that loses, and how to have it."""
+    dropped, whole = sum(step.dropped for step in found.steps), len(found.steps)
+    if not dropped:
+        unmeasured = sum(not step.runs for step in found.steps)
+        beyond = f"; for {unmeasured} of them there were no runs left" if unmeasured else ""
+        return f"Every one of the {plural(whole, 'step')} matters, as far as was measured{beyond}."
+    saved = found.lines - found.minimal_lines
+    can = f"{dropped} of {plural(whole, 'step')} can go, and with {'it' if dropped == 1 else 'them'} {saved} of"
+    can += f" {plural(found.lines, 'changed line')}"
+    if not found.verified:
+        return f"{can}, but no fresh runs say so yet: `python -m swarm ablate --tag {clean(tag)}` makes them."
+    lost = scale.interval(None if found.loss is None else -found.loss, _less(found.high), _less(found.low))
+    fresh = f"on {found.pairs} fresh seeds the rest measures {lost} beside all of it"
+    return f"{can}: {fresh}. `python -m swarm show champion --tag {clean(tag)} --patch --minimal` gives the rest."
+
+
+def _less(value: float | None) -> float | None:
+    return None if value is None else -value
