@@ -32,6 +32,14 @@ def _add_simulate(verbs: Any) -> None:
     parser = add_verb(verbs, simulate, json=True, examples=("--quick", "--once --gpus 64"))
     add = parser.add_argument
     add("--quick", action="store_true", help="fewer and shorter swarms: the same figures in a minute, less exact")
+    add(
+        "--from",
+        dest="source",
+        metavar="TAG",
+        help="the next swarm, on what this one showed of its project; or on a results.tsv or autoresearch.jsonl",
+    )
+    add("--metric", metavar="NAME", help="with --from FILE: the column that was measured (the only one there is)")
+    add("--direction", metavar="lower|higher", help="with --from FILE: which is better (known by the metric's name)")
     add("--once", action="store_true", help="one swarm only, shown in full; with --gpus 1000 as large as you like")
     add("--nights", dest="swarms", metavar="NIGHTS", type=int, help="simulated swarms of each kind (100)")
     add_time(add, "--hours", Unit.HOURS, help="how long a swarm runs (12h)")
@@ -94,6 +102,10 @@ def _bench_startup(options: argparse.Namespace) -> int:
 
 def simulate(options: argparse.Namespace) -> int:
     """Simulates swarms whose true gains are known, to compare keep rules."""
+    if options.source:
+        from swarm.cli.forecast import foretell
+
+        return foretell(options, _progress)
     from swarm.lab.bench.board_load import measure
     from swarm.lab.simulation import study as studies
     from swarm.lab.simulation.tables import swarm_table, tables

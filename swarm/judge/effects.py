@@ -103,6 +103,16 @@ class Effects:
         return [weight / whole for weight in weights]
 
 
+def log_density_of_normal(x: float, variance: float) -> float:
+    """Of a normal effect about none, with the noise in that variance too, seen at x."""
+    return _normal(x, variance)[0]
+
+
+def log_density_of_exponential(x: float, s: float, size: float) -> float:
+    """Of an exponential effect of that mean size, seen at x through N(0, s^2)."""
+    return _exponential(x, s, size)[0]
+
+
 def _densities(seen: Seen) -> list[_Density]:
     x, s = max(-_EXTREME, min(seen.x, _EXTREME)), seen.s
     return [

@@ -122,9 +122,10 @@ class Effort:
     snapshot: Snapshot
 
 
-def simulate(swarm: SimulatedSwarm) -> Outcome:
-    """Runs the swarm from its first baseline run to its end; takes seconds."""
-    return clock.run(_Simulation(swarm).run())
+def simulate(swarm: SimulatedSwarm, ledger: Ledger | None = None) -> Outcome:
+    """Runs the swarm from its first baseline run to its end; takes seconds. What it writes down stands in `ledger`,
+    where one is given."""
+    return clock.run(_Simulation(swarm, ledger).run())
 
 
 def simulate_and_time(swarm: SimulatedSwarm) -> tuple[Outcome, Effort]:
@@ -136,14 +137,14 @@ def simulate_and_time(swarm: SimulatedSwarm) -> tuple[Outcome, Effort]:
 
 
 class _Simulation:
-    def __init__(self, swarm: SimulatedSwarm):
+    def __init__(self, swarm: SimulatedSwarm, ledger: Ledger | None = None):
         self.swarm = swarm
         self.problem = swarm.problem()
         editable = tuple(self.problem.base.files)
         self.project = Project(command=("never run",), editable=editable, budget=swarm.budget)
         self.refused: list[Idea] = []
         self.proposals = 0
-        self.ledger = Ledger(None)
+        self.ledger = ledger or Ledger(None)
         self.calls: list[float] = []  # seconds that each call to the board took
 
     async def run(self) -> Outcome:
