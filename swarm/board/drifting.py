@@ -1,5 +1,6 @@
-"""The untouched code and the champion at a swarm's end against their first runs, inside the board's transaction: has the
-metric moved by itself, as with a machine that grows warm or data that changes?"""
+"""The untouched code and the champion at a swarm's end against their first runs, inside the board's transaction.
+
+Has the metric moved by itself, as with a machine that grows warm or data that changes?"""
 
 from __future__ import annotations
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from swarm.cli.options import add_time, add_verb, root_of, swarm_root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 from swarm.project.durations import Unit
+from swarm.text import plural
 
 
 def add_to(verbs: Any) -> None:
@@ -31,7 +34,12 @@ def add_to(verbs: Any) -> None:
 def _add_simulate(verbs: Any) -> None:
     parser = add_verb(verbs, simulate, json=True, examples=("--quick", "--once --gpus 64"))
     add = parser.add_argument
-    add("--quick", action="store_true", help="fewer and shorter swarms: the same figures in a minute, less exact")
+    add(
+        "--quick",
+        action="store_true",
+        help="what a minute is enough for: fewer swarms, and which figures they do not give",
+    )
+    add("--resume-study", metavar="FILE", help="keep every outcome in this file, and go on from what is there")
     add(
         "--from",
         dest="source",
@@ -108,6 +116,7 @@ def simulate(options: argparse.Namespace) -> int:
         return foretell(options, _progress)
     from swarm.lab.bench.board_load import measure
     from swarm.lab.simulation import study as studies
+    from swarm.lab.simulation.store import Store
     from swarm.lab.simulation.tables import swarm_table, tables
 
     study = studies.read_study(vars(options))
@@ -117,7 +126,11 @@ def simulate(options: argparse.Namespace) -> int:
         swarm = study.first()
         console().print(swarm_table(swarm, *simulate_and_time(swarm)))
         return 0
-    results = studies.run(study, _progress)
+    store = Store(Path(options.resume_study)) if options.resume_study else None
+    if store and store.others:
+        told = f"{options.resume_study}: {plural(store.others, 'swarm')} of other code, which do not count"
+        print(told, file=sys.stderr)
+    results = studies.run(study, _progress, store, studies.MINUTE if options.quick else math.inf)
     flat = results.flat() | (measure(1.0, 10_000) if options.quick else measure())
     if options.json:
         print_json(flat)
