@@ -12,7 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from swarm import __version__
-from swarm.cli import archive, capsule, completion, confirm, develop, init, judge, launch, look, overview, serve, steer
+from swarm.cli import (
+    archive,
+    capsule,
+    completion,
+    confirm,
+    develop,
+    init,
+    judge,
+    launch,
+    look,
+    overview,
+    replay,
+    serve,
+    steer,
+)
 from swarm.cli.parsing import Parser, VerbParser, check_verb
 from swarm.errors import SwarmError
 from swarm.invoked import as_typed, program
@@ -27,7 +41,7 @@ GROUPS = {  # the verbs as --help lists them
         *("init", "launch", "resume", "watch", "serve", "ls", "status", "show", "report", "tell", "stop", "doctor"),
     ),
     "now and then": (
-        *("accept", "reject", "attach", "confirm", "capsule", "verify", "judge", "export", "import", "prune"),
+        *("accept", "reject", "attach", "confirm", "capsule", "verify", "judge", "replay", "export", "import", "prune"),
         "completion",
     ),
     "for developers of the swarm": ("bench", "simulate", "chaos"),
@@ -72,7 +86,21 @@ def parser() -> _Swarm:
     verbs = parser.add_subparsers(
         prog=parser.prog, metavar="VERB", required=True, help=argparse.SUPPRESS, parser_class=VerbParser
     )
-    for module in (init, launch, look, overview, serve, steer, confirm, capsule, judge, archive, completion, develop):
+    for module in (
+        init,
+        launch,
+        look,
+        overview,
+        serve,
+        steer,
+        confirm,
+        capsule,
+        judge,
+        replay,
+        archive,
+        completion,
+        develop,
+    ):
         module.add_to(verbs)
     parser.verbs = verbs.choices
     explained = f"`{program()} VERB --help` explains a verb."

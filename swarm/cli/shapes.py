@@ -326,6 +326,29 @@ class JudgedRecords(TypedDict):
     judged: list[Judged]
 
 
+class ReplayedExperiment(TypedDict):
+    """One experiment under another policy."""
+
+    experiment: str
+    description: str
+    kept: bool  # by the swarm itself
+    status: str | None  # what the policy decides; null where it asks for runs that were not made
+    gain: float | None
+    reason: str  # for people
+    allowed: bool  # whether both trunks were the same until then
+
+
+class ReplayedSwarm(TypedDict):
+    """`replay TAG --json`: a swarm's runs, judged by another policy."""
+
+    tag: str
+    policy: str  # that the swarm ran under
+    replayed: str
+    parts_at: str | None  # the experiment from which on the runs no longer allow it; null where all do
+    why: str  # for people
+    experiments: list[ReplayedExperiment]
+
+
 class AsideTold(TypedDict):
     """A line that was not understood with certainty."""
 
@@ -467,6 +490,7 @@ SHAPES: Mapping[str, tuple[Any, ...]] = {  # what each verb may print
     "capsule": (Capsuled,),
     "verify": (VerifiedTold,),
     "judge": (JudgedRecords,),
+    "replay": (ReplayedSwarm,),
     "import": (list[Imported],),
     "bench": (Startup, dict[str, Any]),
     "simulate": (dict[str, Any], Foretold),
