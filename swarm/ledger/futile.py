@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from swarm.judge.futility import Paired, in_tenths, touches_time
-from swarm.ledger.curves import left_by_runs
-from swarm.ledger.experiments import experiments
+from swarm.ledger.experiments import experiment
 from swarm.ledger.transaction import Transaction
-from swarm.records import Purpose, Status
+from swarm.records import Status
+
+NEWEST = 200  # first runs that are looked back at: a long swarm teaches no more, and is as quick as a short one
+
+Curve = tuple[tuple[float, float], ...]
 
 
 def paired_curves(tx: Transaction) -> list[Paired]:
-    """Of every first run with a whole curve whose parent ran on that seed too, and whose edit is not about time."""
-    curves, firsts = dict[tuple[str, int], tuple[float, ...]](), []
-    for run in left_by_runs(tx.ledger, tx.tag):
-        tenths = in_tenths(run.curve) if run.measured else None
-        if tenths:
-            curves[run.source, run.seed] = tenths
-            if run.purpose == Purpose.FIRST:
-                firsts.append(run)
-    rows = {row.id: row for row in experiments(tx.ledger, tx.tag) if row.gain is not None and not row.baseline}
+    """The newest first runs with a whole curve whose parent ran on that seed too, but for edits about time."""
+    rows = tx.ledger.rows(
+        "SELECT experiment, parent, seed, result FROM runs WHERE tag = ? AND purpose = 'first' AND state = 'measured'"
+        " ORDER BY recorded DESC LIMIT ?",
+        *(tx.tag, NEWEST),
+    )
     found = []
-    for run in firsts:
-        row, parent = rows.get(run.experiment), curves.get((run.parent, run.seed))
-        if row is not None and row.gain is not None and parent and not touches_time(row.diff):
-            found.append(Paired(curves[run.source, run.seed], parent, row.gain, row.status is Status.KEEP))
+    for row in rows:
+        tested = experiment(tx.ledger, row["experiment"])
+        if tested.gain is None or tested.status is None or touches_time(tested.diff):
+            continue
+        own = in_tenths(tx.ledger.decoded(row["result"]).curve)
+        parent = in_tenths(curve_of(tx, row["parent"], row["seed"]))
+        if own and parent:
+            found.append(Paired(own, parent, tested.gain, tested.status is Status.KEEP))
     return found
+
+
+def curve_of(tx: Transaction, source: str, seed: int) -> Curve:
+    """The curve of that code on that seed; empty where there is none."""
+    result = tx.ledger.value(
+        "SELECT result FROM runs INDEXED BY runs_by_source WHERE tag = ? AND source = ? AND seed = ?"
+        " AND state = 'measured' AND result IS NOT NULL ORDER BY started",
+        *(tx.tag, source, seed),
+    )
+    return tx.ledger.decoded(result).curve if result else ()
