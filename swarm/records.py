@@ -56,6 +56,7 @@ class Failure(StrEnum):
     INFRASTRUCTURE = "infrastructure"
     CONTENTION = "contention"  # measured, and not believed: fewer steps than other runs of the same code
     INTERRUPTED = "interrupted"
+    FUTILE = "futile"  # ended half way: so far behind its parent on the same seed, no run here ended better
 
     @property
     def blames_the_idea(self) -> bool:
@@ -95,6 +96,7 @@ class Outcome(StrEnum):
     NO_EFFECT = "no effect"  # its losses are its parent's: the edit changed nothing
     BROKE_GUARD = "broke a guard"
     CRASHED = "crashed"
+    FUTILE = "futile"  # its first run was ended half way, as hopeless: it has no number
 
     @property
     def is_near_miss(self) -> bool:
@@ -217,9 +219,19 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A run whose mean training loss from `begin` to `end` (counted seconds) lies above `most` is ended there."""
+
+    begin: float
+    end: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """Work: train `source` once. `run` and `attempt` name the run; a repeated attempt is a new one. What comes out
-    better than `bar` may be kept for it, and is checked more closely by a referee."""
+    better than `bar` may be kept for it, and is checked more closely by a referee. At the first of the `checkpoints`
+    that it fails it is ended, as futile."""
 
     run: str
     attempt: int
@@ -231,6 +243,7 @@ class Measure:
     parent: str
     budget: float
     bar: float | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

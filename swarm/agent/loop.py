@@ -59,7 +59,9 @@ class Agent:
         researcher: Researcher,
         fallback: Researcher | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        heartbeat: float = HEARTBEAT,
     ):
+        self.heartbeat = heartbeat
         self.name, self.project, self.board = name, project, board
         self.runner, self.sleep = runner, sleep
         self.drafting = Drafting(name, project, board, drafts, researcher, fallback, sleep)
@@ -212,7 +214,7 @@ class Agent:
                 word = "now"
             if word == "now":
                 await self.runner.stop()
-            await self.sleep(HEARTBEAT)
+            await self.sleep(self.heartbeat)
 
     async def halt(self) -> None:
         """Ends the running training; the next question to the board is answered with Stop."""

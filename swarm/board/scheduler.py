@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarm.board import ablations, carrying, confirmations, trials
+from swarm.board import ablations, carrying, confirmations, futility, trials
 from swarm.board.limits import TIME_IS_UP, is_dawn, limit, past_deadline, time_to_confirm
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.pairs import Half, next_half
@@ -212,7 +212,8 @@ class Choice:
     # -- pieces ------------------------------------------------------------------------------------------------
 
     def _measure(self, row: ExperimentRow, purpose: Purpose, source: str | None, seed: int | None = None) -> Measure:
-        return runs.begin(self.tx, self.agent, self.fence, row, purpose, source or "", seed=seed)
+        work = runs.begin(self.tx, self.agent, self.fence, row, purpose, source or "", seed=seed)
+        return futility.watched(self.tx, row, work) if purpose is Purpose.FIRST else work
 
     def _rebase(self, row: ExperimentRow) -> Rebase:
         newest = trunk.tip(self.ledger, self.tag)

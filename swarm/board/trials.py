@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarm import foreign
-from swarm.board import ablations, carrying, confirmations, drifting, own_word, quarantine, rollback
+from swarm.board import ablations, carrying, confirmations, drifting, futility, own_word, quarantine, rollback
 from swarm.board.contention import steps_of, undisturbed
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
@@ -60,6 +60,8 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     tested = experiment(tx.ledger, row.experiment)
     if tested.baseline:
         return _judge_baseline(tx, tested, run)
+    if run.failure is Failure.FUTILE:
+        return futility.end(tx, tested, run)
     if state is RunState.CRASHED:
         return _crashed(tx, tested, run)
     return judge(tx, tested)

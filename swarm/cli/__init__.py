@@ -24,6 +24,7 @@ from swarm.cli import (
     launch,
     look,
     overview,
+    replay,
     serve,
     steer,
 )
@@ -41,7 +42,8 @@ GROUPS = {  # the verbs as --help lists them
         *("init", "launch", "resume", "watch", "serve", "ls", "status", "show", "report", "tell", "stop", "doctor"),
     ),
     "now and then": (
-        *("accept", "reject", "attach", "confirm", "ablate", "capsule", "verify", "judge", "export", "import", "prune"),
+        *("accept", "reject", "attach", "confirm", "ablate", "capsule", "verify", "judge", "replay", "export"),
+        *("import", "prune"),
         "completion",
     ),
     "for developers of the swarm": ("bench", "simulate", "chaos"),
@@ -97,6 +99,7 @@ def parser() -> _Swarm:
         ablate,
         capsule,
         judge,
+        replay,
         archive,
         completion,
         develop,

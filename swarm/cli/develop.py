@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from swarm.cli.options import add_time, add_verb, root_of, swarm_root_of
 from swarm.cli.output import console, print_json
 from swarm.errors import UsageError
 from swarm.project.durations import Unit
+from swarm.text import plural
 
 
 def add_to(verbs: Any) -> None:
@@ -31,7 +34,20 @@ def add_to(verbs: Any) -> None:
 def _add_simulate(verbs: Any) -> None:
     parser = add_verb(verbs, simulate, json=True, examples=("--quick", "--once --gpus 64"))
     add = parser.add_argument
-    add("--quick", action="store_true", help="fewer and shorter swarms: the same figures in a minute, less exact")
+    add(
+        "--quick",
+        action="store_true",
+        help="what a minute is enough for: fewer swarms, and which figures they do not give",
+    )
+    add("--resume-study", metavar="FILE", help="keep every outcome in this file, and go on from what is there")
+    add(
+        "--from",
+        dest="source",
+        metavar="TAG",
+        help="the next swarm, on what this one showed of its project; or on a results.tsv or autoresearch.jsonl",
+    )
+    add("--metric", metavar="NAME", help="with --from FILE: the column that was measured (the only one there is)")
+    add("--direction", metavar="lower|higher", help="with --from FILE: which is better (known by the metric's name)")
     add("--once", action="store_true", help="one swarm only, shown in full; with --gpus 1000 as large as you like")
     add("--ablation", action="store_true", help="instead: what an ablation at the end drops, and what that loses")
     add("--nights", dest="swarms", metavar="NIGHTS", type=int, help="simulated swarms of each kind (100)")
@@ -97,8 +113,13 @@ def _bench_startup(options: argparse.Namespace) -> int:
 
 def simulate(options: argparse.Namespace) -> int:
     """Simulates swarms whose true gains are known, to compare keep rules."""
+    if options.source:
+        from swarm.cli.forecast import foretell
+
+        return foretell(options, _progress)
     from swarm.lab.bench.board_load import measure
     from swarm.lab.simulation import study as studies
+    from swarm.lab.simulation.store import Store
     from swarm.lab.simulation.tables import swarm_table, tables
 
     study = studies.read_study(vars(options))
@@ -113,7 +134,11 @@ def simulate(options: argparse.Namespace) -> int:
 
         _print_flat(run_ablations(study, _progress), options.json)
         return 0
-    results = studies.run(study, _progress)
+    store = Store(Path(options.resume_study)) if options.resume_study else None
+    if store and store.others:
+        told = f"{options.resume_study}: {plural(store.others, 'swarm')} of other code, which do not count"
+        print(told, file=sys.stderr)
+    results = studies.run(study, _progress, store, studies.MINUTE if options.quick else math.inf)
     flat = results.flat() | (measure(1.0, 10_000) if options.quick else measure())
     if options.json:
         print_json(flat)

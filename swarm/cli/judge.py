@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,8 @@ def judge(options: argparse.Namespace) -> int:
     if options.sigma is not None and not 0 < options.sigma < float("inf"):
         raise UsageError(f"--sigma {options.sigma}: give a number above 0, in the metric's own units")
     path = Path(options.file)
-    metric, direction, rows = _read(path, options.metric, options.direction)
+    record = read_record(path, options.metric, options.direction)
+    metric, direction, rows = record.metric, record.direction, record.rows
     most = most_noise(rows)
     if not most and options.sigma is None:
         raise UsageError(f"{path}: equal numbers tell no noise; give --sigma NUMBER")
@@ -74,8 +76,18 @@ def judge(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(path: Path, metric: str | None, direction: str | None) -> tuple[str, str, list[Recorded]]:
-    """The record's metric, its direction, and its lines with a number; UsageError where one of them is open."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a file says: its metric, the direction that is better, its lines with a number, and how many crashed."""
+
+    metric: str
+    direction: str
+    rows: list[Recorded]
+    crashed: int
+
+
+def read_record(path: Path, metric: str | None, direction: str | None) -> Record:
+    """The record in a file that a person named; UsageError where metric or direction is open."""
     from swarm.history.import_results import metrics_in, read_results
     from swarm.project.directions import direction_of, read_direction
 
@@ -97,7 +109,7 @@ def _read(path: Path, metric: str | None, direction: str | None) -> tuple[str, s
     if len(recorded) < ENOUGH:
         why = f"; line {aside[0].line}: {aside[0].reason}" if aside else ""
         raise UsageError(f"{path} has {plural(len(recorded), 'row')} with {metric}, too few to be judged{why}")
-    return metric, better, recorded
+    return Record(metric, better, recorded, sum(row.status == "crash" for row in rows))
 
 
 def _recorded(rows: tuple[Row, ...], sign: float) -> list[Recorded]:

@@ -336,6 +336,29 @@ class JudgedRecords(TypedDict):
     judged: list[Judged]
 
 
+class ReplayedExperiment(TypedDict):
+    """One experiment under another policy."""
+
+    experiment: str
+    description: str
+    kept: bool  # by the swarm itself
+    status: str | None  # what the policy decides; null where it asks for runs that were not made
+    gain: float | None
+    reason: str  # for people
+    allowed: bool  # whether both trunks were the same until then
+
+
+class ReplayedSwarm(TypedDict):
+    """`replay TAG --json`: a swarm's runs, judged by another policy."""
+
+    tag: str
+    policy: str  # that the swarm ran under
+    replayed: str
+    parts_at: str | None  # the experiment from which on the runs no longer allow it; null where all do
+    why: str  # for people
+    experiments: list[ReplayedExperiment]
+
+
 class AsideTold(TypedDict):
     """A line that was not understood with certainty."""
 
@@ -403,6 +426,57 @@ class Startup(TypedDict):
     verbs: dict[str, VerbStart]
 
 
+class Fitted(TypedDict):
+    """One number that was fitted, with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class FittedShape(TypedDict):
+    """What edits do in a project. Sizes are in the metric's units."""
+
+    gain_share: Fitted
+    loss_share: Fitted
+    mean_gain: Fitted
+    mean_loss: Fitted
+    sigma: Fitted
+    offset_sigmas: Fitted | None  # how far GPUs lie apart; null where no code ran on two
+
+
+class ForeseenPolicy(TypedDict):
+    """The simulated swarms of one policy; `low` and `high` hold 95% of them."""
+
+    policy: str
+    gain: float  # true gain of the trunk, mean
+    low: float
+    high: float
+    over_greedy: float | None  # the same ideas, paired
+    se_over_greedy: float | None
+    standing: float  # steps of the trunk at the end
+    kept: float
+    false_kept: float  # share of the kept that truly gain nothing
+    ideas: float
+
+
+class Foretold(TypedDict):
+    """`simulate --from TAG --json`: the next swarm, simulated on what an earlier one showed."""
+
+    source: str  # the tag or the file
+    metric: str
+    direction: str
+    ideas: int  # with a number
+    crashed: int
+    fitted: FittedShape
+    gpus: int
+    hours: float
+    run_seconds: float
+    swarms: int  # of each policy
+    policies: list[ForeseenPolicy]
+    unknown: list[str]  # what this cannot know, for people
+
+
 ALSO: Mapping[Any, tuple[Any, Sequence[str] | None]] = {  # what has the fields of a record too, all or these
     StatusMore: (Snapshot, STATUS_COPIES),
     Shown: (ExperimentView, None),
@@ -428,8 +502,9 @@ SHAPES: Mapping[str, tuple[Any, ...]] = {  # what each verb may print
     "capsule": (Capsuled,),
     "verify": (VerifiedTold,),
     "judge": (JudgedRecords,),
+    "replay": (ReplayedSwarm,),
     "import": (list[Imported],),
     "bench": (Startup, dict[str, Any]),
-    "simulate": (dict[str, Any],),
+    "simulate": (dict[str, Any], Foretold),
     "chaos": (dict[str, Any],),
 }

@@ -17,6 +17,7 @@ import swarm
 from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
 from swarm.execution.checkout import Checkout
+from swarm.execution.checkpoints import Checkpoints
 from swarm.execution.included import Included
 from swarm.execution.outcome import read_run
 from swarm.execution.plain_file import is_plain
@@ -110,9 +111,10 @@ class LocalRunner:
                 return _lost(work, in_use, machine=True)
             folder = await asyncio.to_thread(self._prepare, work, source)
             watch = await asyncio.to_thread(_watch, self._slot)
-            if not await self._guarded(folder, work.budget, on_progress):
+            checkpoints = Checkpoints(work.checkpoints)
+            if not await self._guarded(folder, work.budget, on_progress, checkpoints):
                 await asyncio.to_thread(cleanup.end_guard, folder)
-            run = await asyncio.to_thread(self._read, folder, work.purpose)
+            run = checkpoints.settled(await asyncio.to_thread(self._read, folder, work.purpose))
             fault = await asyncio.to_thread(watch.fault) if watch else ""
             if run.failure and fault:
                 reason = f"{fault}; the run: {run.reason}"[:300]
@@ -233,7 +235,9 @@ class LocalRunner:
             return replace(run, failure=Failure.CHECKS, reason=f"guard: {reason}")
         return replace(run, metrics=None, failure=Failure.INVALID, reason=reason)
 
-    async def _guarded(self, folder: Path, budget: float, on_progress: Callable[[Progress], None]) -> bool:
+    async def _guarded(
+        self, folder: Path, budget: float, on_progress: Callable[[Progress], None], checkpoints: Checkpoints
+    ) -> bool:
         """Runs a guard: True when it has reported its end, False where it died or hangs."""
         started = time.monotonic()
         spec = Spec.read(folder)
@@ -252,7 +256,10 @@ class LocalRunner:
                     late = spec.checks or bool(state and state.step in ("referee", SECOND))
                     phase = "measuring" if late else "starting"
                     elapsed = time.monotonic() - started
-                    on_progress(_progress(heartbeat, log, budget, phase, elapsed))
+                    progress = _progress(heartbeat, log, budget, phase, elapsed)
+                    on_progress(progress)
+                    if checkpoints.due(progress) and await asyncio.to_thread(checkpoints.failed, heartbeat):
+                        self._send_stop()
                 return bool(reported.result())
             finally:
                 reported.cancel()

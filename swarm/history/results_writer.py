@@ -12,7 +12,7 @@ from swarm.ledger.imported import SHORT
 from swarm.ledger.rows import ExperimentRow
 from swarm.ledger.runs import peak_memory_mb
 from swarm.ledger.transaction import of_swarm
-from swarm.records import Status
+from swarm.records import Outcome, Status
 from swarm.text import one_line
 
 
@@ -45,6 +45,7 @@ def _line(ledger: Ledger, row: ExperimentRow) -> str:
     gigabytes = memory / 1024 if memory and not crashed else 0.0
     known = [f"n={row.n}"] if row.n > 1 else []
     known += [f"p={row.real_at_verdict:.2f}"] if row.real_at_verdict is not None and not row.quarantine else []
+    known += ["ended half way as hopeless, so without a number"] if row.outcome is Outcome.FUTILE else []
     runs = f" ({', '.join(known)})" if known else ""
     value = mean if mean is not None else 0.0 if crashed else math.nan  # 0.0 would be everybody's best
     return f"{(row.commit_sha or '')[:SHORT]}\t{value:.6f}\t{gigabytes:.1f}\t{status}\t{one_line(row.title)}{runs}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import add
 
 NOTHING = 0.2  # the deviation of effects that are next to none
 LOSSES, GAINS = (1.0, 4.0, 16.0), (1.0, 4.0)  # mean sizes of the others
@@ -69,29 +70,33 @@ class Effects:
     def of(self, seen: Seen) -> Effect:
         """What is known of an effect after it was seen."""
         densities = _densities(seen)
-        weights = self._weights(densities)
+        parts = weights(self.logs(), [density[0] for density in densities])
         score = second = 0.0
-        for weight, (_, slope, bend) in zip(weights, densities, strict=True):
+        for weight, (_, slope, bend) in zip(parts, densities, strict=True):
             score += weight * slope
             second += weight * (bend + slope * slope)
         curve, square = second - score**2, seen.s**2
         return Effect(
             mean=seen.x + square * score,
             variance=max(_LEAST * square, square + square**2 * curve),
-            real=min(1.0, math.fsum(weights[-len(GAINS) :])),
+            real=min(1.0, math.fsum(parts[-len(GAINS) :])),
             score=score,
             curve=curve,
         )
 
     def log_density(self, seen: Seen) -> float:
         """How likely it was to see the effect there, as the logarithm of a density."""
-        logs = self._logs(_densities(seen))
+        logs = list(map(add, self.logs(), log_densities(seen)))
         highest = max(logs)
         return highest + math.log(math.fsum(math.exp(log - highest) for log in logs))
 
     def parts(self, seen: Seen) -> list[float]:
         """The chance of each part, given where the effect was seen; they add up to 1."""
-        return self._weights(_densities(seen))
+        return weights(self.logs(), log_densities(seen))
+
+    def logs(self) -> list[float]:
+        """The logarithms of the shares."""
+        return [math.log(share) for share in self.shares]
 
     def learned(self, seen: Iterable[Seen]) -> Effects:
         """The shares after one step of expectation maximisation over these effects."""
@@ -101,15 +106,35 @@ class Effects:
                 totals[place] += weight
         return self.from_totals(totals)
 
-    def _weights(self, densities: Sequence[_Density]) -> list[float]:
-        logs = self._logs(densities)
-        highest = max(logs)
-        weights = [math.exp(log - highest) for log in logs]
-        whole = math.fsum(weights)
-        return [weight / whole for weight in weights]
 
-    def _logs(self, densities: Sequence[_Density]) -> list[float]:
-        return [math.log(share) + density[0] for share, density in zip(self.shares, densities, strict=True)]
+def weights(shares: Sequence[float], densities: Sequence[float]) -> list[float]:
+    """The chance of each part where these are the logarithms of its share and its density; they add up to 1."""
+    logs = list(map(add, shares, densities))
+    highest = max(logs)
+    parts = [math.exp(log - highest) for log in logs]
+    whole = math.fsum(parts)
+    return [part / whole for part in parts]
+
+
+def log_densities(seen: Seen) -> list[float]:
+    """The logarithm of each part's density where the effect was seen: what `parts` needs, whatever the shares are."""
+    x, s = max(-_EXTREME, min(seen.x, _EXTREME)), seen.s
+    losses = [log_density_of_exponential(-x, s, size) for size in LOSSES]
+    gains = [log_density_of_exponential(x, s, size) for size in GAINS]
+    return [log_density_of_normal(x, NOTHING**2 + s**2), *losses, *gains]
+
+
+def log_density_of_normal(x: float, variance: float) -> float:
+    """Of a normal effect about none, with the noise in that variance too, seen at x."""
+    return -0.5 * (x * x / variance + math.log(variance) + _LOG_2PI)
+
+
+def log_density_of_exponential(x: float, s: float, size: float) -> float:
+    """Of an exponential effect of that mean size, seen at x through N(0, s^2)."""
+    z = x / s - s / size
+    if z < _FAR:  # f = n s Mills(-z) / b, in which nothing under- or overflows
+        return -0.5 * (x / s) ** 2 - math.log(s) - 0.5 * _LOG_2PI + math.log(s * _mills(-z) / size)
+    return 0.5 * (s / size) ** 2 - x / size + math.log(0.5 * math.erfc(-z / _ROOT) / size)
 
 
 def _densities(seen: Seen) -> list[_Density]:
@@ -122,7 +147,7 @@ def _densities(seen: Seen) -> list[_Density]:
 
 
 def _normal(x: float, variance: float) -> _Density:
-    return -0.5 * (x * x / variance + math.log(variance) + _LOG_2PI), -x / variance, -1.0 / variance
+    return log_density_of_normal(x, variance), -x / variance, -1.0 / variance
 
 
 def _exponential(x: float, s: float, size: float) -> _Density:
@@ -130,12 +155,8 @@ def _exponential(x: float, s: float, size: float) -> _Density:
 
     As f' = (n - f) / b with n = N(x; 0, s^2), all that is needed beside log f is n / f.
     """
-    z = x / s - s / size
     log_normal = -0.5 * (x / s) ** 2 - math.log(s) - 0.5 * _LOG_2PI
-    if z < _FAR:  # f = n s Mills(-z) / b, in which nothing under- or overflows
-        log = log_normal + math.log(s * _mills(-z) / size)
-    else:
-        log = 0.5 * (s / size) ** 2 - x / size + math.log(0.5 * math.erfc(-z / _ROOT) / size)
+    log = log_density_of_exponential(x, s, size)
     ratio = math.exp(log_normal - log)
     score = (ratio - 1.0) / size
     return log, score, (-x / s**2 * ratio - score) / size - score**2

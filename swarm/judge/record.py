@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from swarm.judge.confirm import around
-from swarm.judge.effects import Effects
+from swarm.judge.effects import Effects, Seen
 from swarm.judge.levels import Levels
 
 ROUNDS = 6  # of learning how often ideas help here: the shares hardly change any more
@@ -77,15 +77,17 @@ class JudgedRecord:
 
 def judge_record(rows: Sequence[Recorded], sigma: float) -> JudgedRecord:
     """Judges a record whose runs have this noise, above 0. The first row of each block is its baseline."""
-    effects = Effects()
-    for _ in range(ROUNDS - 1):
-        effects = effects.learned(_replayed(rows, sigma, effects)[0].seen())
-    levels, kept, tips = _replayed(rows, sigma, effects)
+    levels, kept, tips = _learned(rows, sigma)
     level = levels.level(str(tips[rows[-1].block].line))
     low, high = around(level.mean, level.deviation)
     keeps = tuple(_judged(levels, row, before, sigma) for row, before in kept)
     ideas = len(rows) - len({row.block for row in rows})
     return JudgedRecord(sigma, ideas, keeps, _newest_keep(rows), level.mean, low, high)
+
+
+def effects_of(rows: Sequence[Recorded], sigma: float) -> list[Seen]:
+    """What each idea of the record does, as all of its runs together show it, in sigmas."""
+    return _learned(rows, sigma)[0].seen()
 
 
 def most_noise(rows: Sequence[Recorded]) -> float:
@@ -106,9 +108,18 @@ def _newest_keep(rows: Sequence[Recorded]) -> float:
     return next((row.value for row in reversed(block) if row.kept), block[0].value)
 
 
-def _replayed(
-    rows: Sequence[Recorded], sigma: float, effects: Effects
-) -> tuple[Levels, list[tuple[Recorded, Recorded]], dict[int, Recorded]]:
+_Replayed = tuple[Levels, list[tuple[Recorded, Recorded]], dict[int, Recorded]]
+
+
+def _learned(rows: Sequence[Recorded], sigma: float) -> _Replayed:
+    """The record replayed, once it is known how often ideas help in it."""
+    effects = Effects()
+    for _ in range(ROUNDS - 1):
+        effects = effects.learned(_replayed(rows, sigma, effects)[0].seen())
+    return _replayed(rows, sigma, effects)
+
+
+def _replayed(rows: Sequence[Recorded], sigma: float, effects: Effects) -> _Replayed:
     """The levels after all of it, every keep with the keep before it, and the last state of each block."""
     levels, tips, kept = Levels(sigma, effects), dict[int, Recorded](), list[tuple[Recorded, Recorded]]()
     for row in rows:

@@ -227,19 +227,34 @@ class Ledger:
         with self._whole():
             return decode(text)
 
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
+    def _whole(self) -> _Whole:
         """LedgerDamaged for what no writer of ours wrote: pages, texts, words of states and JSON that are none."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:  # the disk's doing: full, locked, gone
-                raise
-            raise LedgerDamaged(self.path or "the ledger", error) from error  # a table or a column is not there
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-            raise
-        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise LedgerDamaged(self.path or "the ledger", error) from error
+        return _Whole(self)
+
+
+class _Whole:
+    """The context of one read or write. A class, as it is entered at every statement: a generator takes as long as the
+    statement itself."""
+
+    __slots__ = ("_ledger",)
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(
+            error, (sqlite3.DatabaseError, ValueError, KeyError, TypeError, RecursionError)
+        ):
+            return
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+            return
+        code = getattr(error, "sqlite_errorcode", None)
+        if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
+            return  # the disk's doing: full, locked, gone; the other is a table or a column that is not there
+        raise LedgerDamaged(self._ledger.path or "the ledger", error) from error
 
 
 def founded(path: Path) -> bool:

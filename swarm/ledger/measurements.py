@@ -27,6 +27,7 @@ class Which(Enum):
     OWN = "purpose IN ('first', 'replicate')"  # that its experiment is judged on
     UNSELECTED = "purpose NOT IN ('first', 'replicate')"  # that no keep was chosen by
     BASELINE = "purpose = 'baseline'"
+    CONFIRMING = "purpose = 'confirm'"  # fresh seeds, before the swarm's end
     CLOSING = "purpose = 'closing'"
 
 

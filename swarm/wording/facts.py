@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from statistics import median
 
+from swarm.records import Failure
 from swarm.snapshot.records import Snapshot
 from swarm.wording.audit_marks import audit_text
 from swarm.wording.formatting import Scale, clean, duration, machine_hours, plural, share
@@ -23,6 +25,7 @@ def facts(snapshot: Snapshot) -> dict[str, str]:
         "experiments": f"{counts.total()}: {counts['keep']} keep, {counts['discard']} discard, {counts['crash']} crash",
         "runs": f"{len(snapshot.runs)}: {tally(purposes)}" if purposes else "0",
         "runs without a number": tally(failures(snapshot)) or "none",
+        **_ended_early(snapshot),
         "refused as repetitions": str(snapshot.counts.get("duplicate", 0)),
         "time": f"{duration(end - snapshot.started)}, {snapshot.status}",
         "machines": f"{plural(len(snapshot.agents), 'agent')}, {clean(snapshot.device)}",
@@ -38,6 +41,16 @@ def facts(snapshot: Snapshot) -> dict[str, str]:
     trust = Counter(audit_text(run.audited, run.sandboxed) for run in snapshot.runs if run.metric is not None)
     rows["runs with a number"] = tally(trust) or "none"
     return rows
+
+
+def _ended_early(snapshot: Snapshot) -> dict[str, str]:
+    """What ending hopeless runs half way has saved; nothing where none was."""
+    ended = [run.seconds or 0.0 for run in snapshot.runs if run.failure == Failure.FUTILE]
+    whole = [run.seconds for run in snapshot.runs if run.metric is not None and run.seconds is not None]
+    if not ended or not whole:
+        return {}
+    saved = sum(max(0.0, median(whole) - seconds) for seconds in ended)
+    return {"ended half way as hopeless": f"{plural(len(ended), 'run')}, which saved {duration(saved)} of machine time"}
 
 
 def times(snapshot: Snapshot, between: str = ", ") -> str:

@@ -35,7 +35,20 @@ from swarm.ledger.swarms import found
 from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
 from swarm.project.project import Project
-from swarm.records import CATEGORIES, Duplicate, Failure, Idea, Measure, Metrics, Progress, Purpose, Run, Source
+from swarm.records import (
+    CATEGORIES,
+    Code,
+    Duplicate,
+    Failure,
+    Idea,
+    Measure,
+    Metrics,
+    Progress,
+    Purpose,
+    Rebase,
+    Run,
+    Source,
+)
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 
@@ -43,7 +56,7 @@ TAG = "simulated"
 EPOCH = 1_700_000_000.0  # unix seconds at which every simulated swarm starts
 RESEARCHERS = ("simulated", "sweep")
 HOUR = 3600.0
-EXPIRY_INTERVAL = 20.0  # seconds between the head's looks for leases that ran out
+HEARTBEAT, EXPIRY_INTERVAL = 50.0, 120.0  # rarer than in life, as nobody dies here: leases are 60 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +65,9 @@ class SimulatedSwarm:
     the same.
 
     `sigma` is in val_bpb, `offset` (the spread of the GPUs' offsets) in sigmas, `budget` (a run) and `think` (an idea)
-    in seconds. A swarm with an `open_end` has no deadline and no closing wave: it is cut off. The `researcher` draws
-    ideas out of thousands, or is the sweep, which turns the knobs of a landscape of its own.
+    in seconds. A share `conflicts` of the edits that must be carried onto a trunk that moved cannot be. A swarm with an
+    `open_end` has no deadline and no closing wave: it is cut off. The `researcher` draws ideas out of thousands, or is
+    the sweep, which turns the knobs of a landscape of its own.
     """
 
     landscape: Landscape
@@ -63,6 +77,7 @@ class SimulatedSwarm:
     hours: float = 12.0
     seed: int = 0
     repeats: float = 0.3
+    conflicts: float = 0.05
     offset: float = 0.5
     budget: float = 300.0
     think: float = 60.0
@@ -100,6 +115,8 @@ class Outcome:
     proposals: int
     refused: int  # of these, as duplicates by whatever look
     judged: tuple[float, ...]  # the hour of every verdict on an idea
+    rebases: int = 0  # edits that were carried onto a trunk that moved
+    conflicts: int = 0  # of these, edits that could not be
     left_out: LeftOut | None = None  # what the ablation at its end came to
 
     @property
@@ -125,9 +142,10 @@ class Effort:
     snapshot: Snapshot
 
 
-def simulate(swarm: SimulatedSwarm) -> Outcome:
-    """Runs the swarm from its first baseline run to its end; takes seconds."""
-    return clock.run(_Simulation(swarm).run())
+def simulate(swarm: SimulatedSwarm, ledger: Ledger | None = None) -> Outcome:
+    """Runs the swarm from its first baseline run to its end; takes seconds. What it writes down stands in `ledger`,
+    where one is given."""
+    return clock.run(_Simulation(swarm, ledger).run())
 
 
 def simulate_and_time(swarm: SimulatedSwarm) -> tuple[Outcome, Effort]:
@@ -139,14 +157,14 @@ def simulate_and_time(swarm: SimulatedSwarm) -> tuple[Outcome, Effort]:
 
 
 class _Simulation:
-    def __init__(self, swarm: SimulatedSwarm):
+    def __init__(self, swarm: SimulatedSwarm, ledger: Ledger | None = None):
         self.swarm = swarm
         self.problem = swarm.problem()
         editable = tuple(self.problem.base.files)
         self.project = Project(command=("never run",), editable=editable, budget=swarm.budget)
         self.refused: list[Idea] = []
-        self.proposals = 0
-        self.ledger = Ledger(None)
+        self.proposals = self.rebases = self.conflicts = 0
+        self.ledger = ledger or Ledger(None)
         self.calls: list[float] = []  # seconds that each call to the board took
 
     async def run(self) -> Outcome:
@@ -183,12 +201,15 @@ class _Simulation:
         offset = swarm.offset * swarm.sigma * random.Random(f"offset {swarm.seed} {name}").gauss()
         runner = _SimulatedRunner(swarm, offset, self.problem.value)
         researcher = self.problem.researcher(name)
-        return Agent(name, self.project, BoardClient(self._caller(board)), runner, _NoWorkspace(), researcher)
+        client = BoardClient(self._caller(board))
+        return Agent(name, self.project, client, runner, _NoWorkspace(), researcher, heartbeat=HEARTBEAT)
 
     def _caller(self, board: Board) -> Callable[..., Any]:
         """Passes calls on to the board, times them, and notes which ideas it refused as duplicates."""
 
         async def call(method: str, *arguments: Any, **keywords: Any) -> Any:
+            if method == "rebase":
+                arguments = self._carried(*arguments)
             begun = time.perf_counter()
             answer = getattr(board, method)(*arguments, **keywords)
             self.calls.append(time.perf_counter() - begun)
@@ -199,6 +220,13 @@ class _Simulation:
             return answer
 
         return call
+
+    def _carried(self, agent: str, fence: int, order: Rebase, code: Code | None) -> tuple[Any, ...]:
+        """The same, or without the code where it does not fit the new trunk: here all edits would."""
+        fits = random.Random(f"fits {self.swarm.seed} {order.source} {order.onto}").random() >= self.swarm.conflicts
+        self.rebases += 1
+        self.conflicts += not fits
+        return agent, fence, order, code if fits else None
 
     def snapshot(self) -> Snapshot:
         """What the leaderboard shows."""
@@ -258,7 +286,7 @@ class _Simulation:
         judged = sorted((row.judged - EPOCH) / HOUR for row in ideas if row.judged is not None)
         novelty = self.problem.novelty(self.refused, [row.idea for row in ideas if row.id in ran])
         counts = {"proposals": self.proposals, "refused": len(self.refused), "judged": tuple(judged)}
-        return asdict(novelty) | counts
+        return asdict(novelty) | counts | {"rebases": self.rebases, "conflicts": self.conflicts}
 
 
 class _SimulatedRunner:
