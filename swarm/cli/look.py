@@ -187,7 +187,7 @@ def _against(snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
 
     if champion:
         steps = sum(0 < step.position <= view.position for step in snapshot.trunk)
-        return f"the baseline: all of {plural(steps, 'kept step')}"
+        return f"the baseline: all of {plural(steps, 'step')}"
     parent = next((step for step in snapshot.trunk if step.commit and step.commit == view.parent), None)
     if parent is None or parent.position == 0:
         return "its parent" if parent is None else "its parent, the baseline"

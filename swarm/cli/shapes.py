@@ -133,6 +133,11 @@ class StatusMore(TypedDict):
     failures: dict[str, int]  # runs without a number, by kind
     agents: int
     experiments: int  # with a verdict, without the baseline
+    steps: int  # that the trunk's newest state consists of
+    kept: int  # of these, those that are claimed to be gains
+    experiments_per_hour: float | None  # by the newest verdicts; of a swarm that has ended, by all
+    seconds_left: float | None  # until it ends by itself, estimated; null where it runs until told, or nobody knows
+    money_seconds: float | None  # how long the money for models lasts at the pace until now
     hidden_split: bool
     hidden: Headline | None  # the closing runs on the hidden split
     best_gain: float | None

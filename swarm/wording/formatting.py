@@ -197,6 +197,15 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def about(seconds: float) -> str:
+    """A span that is only estimated, in one unit: "40 s", "6 min", "2.5 h", "3 days"."""
+    if seconds < 90:
+        return f"{max(math.ceil(seconds), 1)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.2g} h" if seconds < 72 * 3600 else f"{round(seconds / 86400)} days"
+
+
 def clock(at: float, seconds: bool = False) -> str:
     """Local time of day of a unix time."""
     return moment(at, None).strftime("%H:%M:%S" if seconds else "%H:%M")

@@ -35,6 +35,7 @@ def test_ls_names_every_swarm_with_its_own_metric(root: Path, capsys: pytest.Cap
     newer, older = json.loads(capsys.readouterr().out)
     assert (newer["tag"], newer["status"], newer["metric"]) == ("apr6", "interrupted", "val_bpb"), "nobody leads it"
     assert (older["tag"], older["status"], older["metric"], older["kept"]) == ("apr5", "finished", "loss", 1)
+    assert (older["keep"], older["experiments"]) == (1, 1)
     assert older["best"] == pytest.approx(0.99) and newer["best"] is None
     assert cli.main(["ls", "-C", str(root)]) == 0
     lines = capsys.readouterr().out.splitlines()
