@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from swarm.cli.leaving import leavable
 from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
@@ -163,9 +164,11 @@ def launch(options: argparse.Namespace) -> int:
     if config.detach:
         child, log = _detach(plan, flags)
         print(f"{plan.tag} runs on its own (pid {child}, log {log})")
-        print(f"see it:  {program()} watch     end it:  {program()} stop")
+        print(_come_back())
         return 0
-    return _run(plan, screen)
+    log = plan.folder / "launch.log"
+    told = f"{plan.tag} goes on without this terminal ({log})\n{_come_back()}"
+    return leavable(functools.partial(_run, plan, screen), log, told)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -198,8 +201,13 @@ def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str],
     return functools.partial(cluster_slots, address, say)
 
 
-def _run(plan: Any, screen: Console) -> int:
-    """The swarm in the foreground, with its leaderboard, and the report at the end."""
+def _come_back() -> str:
+    """How a swarm is reached that has no terminal."""
+    return f"see it:  {program()} watch     end it:  {program()} stop"
+
+
+def _run(plan: Any, screen: Console, leave: Callable[[], None] | None) -> int:
+    """The swarm in the foreground, with its leaderboard, and the report at the end. Who looks on may `leave` it."""
     from swarm.cli.attach import followed
     from swarm.cli.keyboard import keyboard
     from swarm.coordinator.foreground import run
@@ -212,14 +220,17 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.views.browser import Browser
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
+    from swarm.views.sign_of_life import sign_of_life
     from swarm.wording.formatting import plural
 
     def show(done: Callable[[], bool]) -> None:
         with contextlib.closing(open_ledger(plan.root)) as ledger:
             read = functools.partial(read_snapshot, plan.root, ledger, plan.tag)
             with followed(plan.root, read()), keyboard() as keys:
-                browser = Browser(OWNER, leads=True) if keys else None
+                browser = Browser(OWNER, leads=True) if keys and leave else None
                 follow(read, screen, stopping=OWNER, done=done, keys=keys, browser=browser)
+        if leave and browser and browser.left:
+            leave()
 
     for name in SECRETS:  # the plan has them; agents, and the tools that they start, need not
         os.environ.pop(variable(name), None)
@@ -230,7 +241,7 @@ def _run(plan: Any, screen: Console) -> int:
     first = "" if plan.config.resume else f"; first the baseline {baseline}{counted}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)
     with _awake():
-        code, reason = run(plan, show)
+        code, reason = run(plan, show, functools.partial(sign_of_life, screen))
     for agent in plan.slots:
         clear(plan.folder / agent)
     with contextlib.closing(open_ledger(plan.root)) as ledger:

@@ -18,7 +18,7 @@ class AgentView:
     branch: str  # "autoresearch/apr5-gpu0"
     device: str  # "cpu", "cuda:3 NVIDIA H200", ...
     researcher: str
-    state: str  # "training", "measuring", "drafting", "resting", "stopped", "lost", "fenced"
+    state: str  # starting, training, measuring, drafting, resting, stopped, lost, fenced
     note: str = ""  # one line about the state, where it needs one
     standin: str = ""  # where the sweep thinks in the researcher's place: why
     experiment: str | None = None

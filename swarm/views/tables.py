@@ -23,6 +23,7 @@ _STATES = {
     "training": ("●", "green"),
     "measuring": ("◐", "cyan"),
     "drafting": ("○", "yellow"),
+    "starting": ("○", "cyan"),
     "resting": ("·", "dim"),
     "stopped": ("■", "dim"),
     "lost": ("×", "bold red"),
