@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from swarm.launch.slots import SlotAssignment
-    from swarm.project.settings import Config
+    from swarm.project.settings import Config, Setting
 
 
 SETTINGS = """\
@@ -153,10 +153,10 @@ def launch(options: argparse.Namespace) -> int:
     )
     plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots)), chosen)
     if options.json:
-        return _launch_for_programs(tried(plan, chosen), flags)
+        return _launch_for_programs(tried(plan, chosen), flags, settings)
     screen = console()
     print(introduce(plan.config.researcher, plan.researchers.values(), researcher_options(plan.config, plan.project)))
-    screen.print(describe(plan))
+    screen.print(describe(plan, settings))
     plan = tried(plan, chosen, screen)
     if config.dry_run:
         screen.print(describe_settings(settings))
@@ -251,12 +251,12 @@ def _run(plan: Any, screen: Console, leave: Callable[[], None] | None) -> int:
     return code if snapshot.runs else 4
 
 
-def _launch_for_programs(plan: Any, flags: Mapping[str, Any]) -> int:
+def _launch_for_programs(plan: Any, flags: Mapping[str, Any], settings: Sequence[Setting]) -> int:
     """The plan as JSON, or the detached launch with where to find it."""
     from swarm.views.plan import plan_json
 
     if plan.config.dry_run:
-        print_json(plan_json(plan))
+        print_json(plan_json(plan, settings))
         return 0
     if not plan.config.detach:
         raise UsageError("launch --json goes with --dry-run, which prints the plan, or with --detach")

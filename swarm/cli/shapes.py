@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from swarm.judge.closing import Headline
 from swarm.judge.ladder import LadderRung
+from swarm.launch.estimate import Estimate
 from swarm.launch.trial import EditableFile, GuardReading, Repeat
 from swarm.ledger.overview import SwarmInShort
 from swarm.snapshot.records import (
@@ -109,6 +110,7 @@ class PlanTold(TypedDict):
     pass_env: list[str]
     network: bool
     origins: dict[str, str]  # of each key that the settings do not give: where it was found
+    came_from: dict[str, str]  # of each value and setting: a file, a flag, a variable, or default
     budget_seconds: float  # of training per run
     timeout_seconds: float | None  # of a whole run; null: it follows from the untouched code
     policy: str
@@ -117,6 +119,7 @@ class PlanTold(TypedDict):
     agents: list[PlannedAgent]
     researchers: dict[str, str]  # by agent
     sandbox: SandboxPlan
+    estimate: Estimate  # of a quiet machine
     missing: list[str]  # what must be done before a launch, for people; empty where nothing
     demonstration: str  # why edited code could read what it is measured on; empty where it cannot
     trial: TrialTold | None
