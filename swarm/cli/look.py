@@ -209,5 +209,5 @@ def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool
         files = {"report": str(document), "picture": str(picture), "page": str(page)}
         print_json({"tag": snapshot.tag, "headline": headline(snapshot)} | files)
     else:
-        print(headline(snapshot))
+        console().print(headline(snapshot), markup=False, highlight=False)
         print(f"report: {document}\npicture: {picture}\npage: {page}")

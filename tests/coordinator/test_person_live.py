@@ -17,16 +17,17 @@ from tests.verbs import called
 
 pytestmark = pytest.mark.long
 
+SMALL = 200  # ideas, so that nobody has had them all before a person has spoken
 PATIENCE = 1200.0  # seconds: ten times what a quiet machine needs
 TRAIN = """\
 import os, random
 from pathlib import Path
 
 LEVEL = 1.0
-STEP = 0
 
+SWITCHES
 noise = random.Random(int(os.environ.get("SWARM_SEED", "1"))).gauss(0, 0.002)
-loss = LEVEL - 0.02 * STEP + noise
+loss = LEVEL - 0.02 * sum(value for name, value in globals().items() if name.startswith("a_")) + noise
 Path(os.environ["SWARM_RUN_DIR"], "model.txt").write_text(str(loss))
 print(f"loss: {loss}")
 """
@@ -47,17 +48,23 @@ budget = 1
 """
 
 
+def step(title: str, old: str, new: str, think: float) -> dict[str, Any]:
+    """A step of a script for the scripted researcher."""
+    return {"title": title, "category": "other", "path": "train.py", "replace": [old, new], "think": think}
+
+
 class Live:
     """A swarm of one agent, which tries a great gain first and then small ones, a few seconds apart."""
 
     def __init__(self, root: Path, referee: bool, environ: Mapping[str, str]) -> None:
         root.mkdir()
-        steps: list[dict[str, Any]] = [{"title": "great", "category": "optimizer", "knobs": {"LEVEL": 0.4}}]
-        steps += [{"title": f"small {n}", "category": "batch", "knobs": {"STEP": n}, "think": 1} for n in range(1, 12)]
-        steps += [{"title": f"idle {n}", "category": "batch", "knobs": {"STEP": -n}, "think": 2} for n in range(1, 400)]
+        names = [f"a_{number}" for number in range(SMALL)]
+        steps = [step("great", "LEVEL = 1.0", "LEVEL = 0.4", think=0.0)]
+        steps += [step(f"small {name}", f"{name} = 0", f"{name} = 1", think=2.0) for name in names]
+        train = TRAIN.replace("SWITCHES", "\n\n".join(f"{name} = 0" for name in names) + "\n")
         referees = 'referee = ["{python}", "measure.py"]\n' if referee else ""
         for name, text in {
-            "train.py": TRAIN, "measure.py": REFEREE, "swarm.toml": SETTINGS + referees, "program.md": "Less loss.\n",
+            "train.py": train, "measure.py": REFEREE, "swarm.toml": SETTINGS + referees, "program.md": "Less loss.\n",
             "script.json": json.dumps({"steps": steps}),
         }.items():  # fmt: skip
             (root / name).write_text(text)
