@@ -153,7 +153,7 @@ class Scale:
         if is_exact(low, high):
             return self.change(gain)
         half = None if low is None or high is None else (high - low) / 2
-        return f"{self.change(gain)} ± {self.value(half)}"
+        return f"{self.change(gain).removeprefix('±')} ± {self.value(half)}"
 
 
 def is_exact(low: float | None, high: float | None) -> bool:
