@@ -7,6 +7,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import Any, cast
 
 _MARKS = (  # byte order marks; that of UTF-16 begins that of UTF-32, which is therefore looked for first
     (codecs.BOM_UTF8, "utf-8"),
@@ -113,6 +114,29 @@ def is_unicode(text: str) -> bool:
 def whole(text: str) -> str:
     """Text with a mark in the place of every byte that was not UTF-8, fit to be written and shown."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+class _LazyPattern:
+    """A regular expression by its text, until it is first used."""
+
+    def __init__(self, text: str, flags: int) -> None:
+        self._text, self._flags = text, flags
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        compiled = re.compile(self._text, self._flags)
+        found = {each: getattr(compiled, each) for each in dir(compiled) if not each.startswith("__")}
+        self.__dict__.update(found)  # from now on nothing stands between
+        return found[name]
+
+
+def lazy_pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    """A regular expression that is compiled when it is first used: a verb loads hundreds of them and uses a few.
+
+    It has the methods of `re.Pattern`; functions of `re` do not take it.
+    """
+    return cast("re.Pattern[str]", _LazyPattern(text, flags))
 
 
 def plural(count: int, noun: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from swarm.text import read_text, written_like
+from swarm.text import lazy_pattern, read_text, written_like
 
 WORDS = "größe = 1\nzweite = 2\n"
 
@@ -83,3 +84,13 @@ def test_text_in_any_encoding_is_proper_and_data_is_not(encoding):
     assert not read_text("a\0b".encode(encoding)).is_proper
     assert not read_text(b"\xff\xfe" + bytes(range(256)) * 2).is_proper
     assert not read_text(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").is_proper
+
+
+def test_a_lazy_pattern_is_a_pattern() -> None:
+    lazy, eager = (make(r"(?P<word>\w+) (\d+)", re.IGNORECASE) for make in (lazy_pattern, re.compile))
+    assert "search" not in vars(lazy), "nothing is compiled yet"
+    for text in ("loss 12", "none", "a 1 b 2"):
+        assert (lazy.search(text) is None) == (eager.search(text) is None)
+        assert lazy.findall(text) == eager.findall(text) and lazy.sub("x", text) == eager.sub("x", text)
+    assert (lazy.pattern, lazy.flags, lazy.groups) == (eager.pattern, eager.flags, eager.groups)
+    assert "search" in vars(lazy), "and then nothing stands between"

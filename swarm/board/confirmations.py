@@ -11,6 +11,7 @@ from collections.abc import Collection
 from statistics import fmean
 
 from swarm.board.carrying import levels_of
+from swarm.judge import closing
 from swarm.judge.comparison import Comparison, compare
 from swarm.judge.confirm import EARNED, FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
 from swarm.judge.levels import Level
@@ -69,9 +70,8 @@ def _stands_out(ours: Level | None, theirs: Level | None, sigma: float) -> bool:
 
 
 def closing_runs(tx: Transaction) -> int:
-    """How many closing runs each of champion and baseline gets: a part of all, within the policy's bounds."""
-    fewest, most = tx.policy.closing_runs
-    return max(fewest, min(most, measured_before_closing(tx) // tx.policy.closing_part))
+    """How many closing runs each of champion and baseline gets."""
+    return closing.closing_runs(tx.policy.closing_runs, tx.policy.closing_part, measured_before_closing(tx))
 
 
 def next_run(tx: Transaction, test: ConfirmationRow, agent: str, fence: int, alive: Collection[str]) -> Measure | None:

@@ -9,14 +9,13 @@ from swarm.judge.confirm import FRESH_RUNS
 from swarm.ledger import experiments, runs, trunk
 from swarm.ledger.confirmations import open_confirmation
 from swarm.ledger.database import Ledger
-from swarm.ledger.rows import ExperimentState, SwarmRow
+from swarm.ledger.rows import STARTED, ExperimentState, SwarmRow
 from swarm.ledger.swarms import measured_runs, usual_seconds
 from swarm.ledger.transaction import Transaction
 from swarm.text import plural
 
 PLATEAU = 150  # runs without a keep
 TIME_IS_UP = "time is up"
-STARTED = (ExperimentState.TESTING, ExperimentState.JUDGED)
 DRAFTED = (ExperimentState.CLAIMED, ExperimentState.DRAFTED, *STARTED)
 
 

@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from swarm.cli.leaving import leavable
 from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from swarm.launch.slots import SlotAssignment
-    from swarm.project.settings import Config
+    from swarm.project.settings import Config, Setting
 
 
 SETTINGS = """\
@@ -160,10 +161,10 @@ def launch(options: argparse.Namespace) -> int:
     )
     plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots)), chosen)
     if options.json:
-        return _launch_for_programs(tried(plan, chosen), flags)
+        return _launch_for_programs(tried(plan, chosen), flags, settings)
     screen = console()
     print(introduce(plan.config.researcher, plan.researchers.values(), researcher_options(plan.config, plan.project)))
-    screen.print(describe(plan))
+    screen.print(describe(plan, settings))
     plan = tried(plan, chosen, screen)
     if config.dry_run:
         screen.print(describe_settings(settings))
@@ -171,9 +172,11 @@ def launch(options: argparse.Namespace) -> int:
     if config.detach:
         child, log = _detach(plan, flags)
         print(f"{plan.tag} runs on its own (pid {child}, log {log})")
-        print(f"see it:  {program()} watch     end it:  {program()} stop")
+        print(_come_back())
         return 0
-    return _run(plan, screen)
+    log = plan.folder / "launch.log"
+    told = f"{plan.tag} goes on without this terminal ({log})\n{_come_back()}"
+    return leavable(functools.partial(_run, plan, screen), log, told)
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -206,8 +209,13 @@ def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str],
     return functools.partial(cluster_slots, address, say)
 
 
-def _run(plan: Any, screen: Console) -> int:
-    """The swarm in the foreground, with its leaderboard, and the report at the end."""
+def _come_back() -> str:
+    """How a swarm is reached that has no terminal."""
+    return f"see it:  {program()} watch     end it:  {program()} stop"
+
+
+def _run(plan: Any, screen: Console, leave: Callable[[], None] | None) -> int:
+    """The swarm in the foreground, with its leaderboard, and the report at the end. Who looks on may `leave` it."""
     from swarm.cli.attach import followed
     from swarm.cli.keyboard import keyboard
     from swarm.coordinator.foreground import run
@@ -220,14 +228,17 @@ def _run(plan: Any, screen: Console) -> int:
     from swarm.views.browser import Browser
     from swarm.views.leaderboard import OWNER
     from swarm.views.leaderboard import watch as follow
+    from swarm.views.sign_of_life import sign_of_life
     from swarm.wording.formatting import plural
 
     def show(done: Callable[[], bool]) -> None:
         with contextlib.closing(open_ledger(plan.root)) as ledger:
             read = functools.partial(read_snapshot, plan.root, ledger, plan.tag)
             with followed(plan.root, read()), keyboard() as keys:
-                browser = Browser(OWNER, leads=True) if keys else None
+                browser = Browser(OWNER, leads=True) if keys and leave else None
                 follow(read, screen, stopping=OWNER, done=done, keys=keys, browser=browser)
+        if leave and browser and browser.left:
+            leave()
 
     for name in SECRETS:  # the plan has them; agents, and the tools that they start, need not
         os.environ.pop(variable(name), None)
@@ -238,7 +249,7 @@ def _run(plan: Any, screen: Console) -> int:
     first = "" if plan.config.resume else f"; first the baseline {baseline}{counted}"
     print(f"starting Ray and {plural(len(plan.slots), 'agent')}{first}", flush=True)
     with _awake():
-        code, reason = run(plan, show)
+        code, reason = run(plan, show, functools.partial(sign_of_life, screen))
     for agent in plan.slots:
         clear(plan.folder / agent)
     with contextlib.closing(open_ledger(plan.root)) as ledger:
@@ -248,12 +259,12 @@ def _run(plan: Any, screen: Console) -> int:
     return code if snapshot.runs else 4
 
 
-def _launch_for_programs(plan: Any, flags: Mapping[str, Any]) -> int:
+def _launch_for_programs(plan: Any, flags: Mapping[str, Any], settings: Sequence[Setting]) -> int:
     """The plan as JSON, or the detached launch with where to find it."""
     from swarm.views.plan import plan_json
 
     if plan.config.dry_run:
-        print_json(plan_json(plan))
+        print_json(plan_json(plan, settings))
         return 0
     if not plan.config.detach:
         raise UsageError("launch --json goes with --dry-run, which prints the plan, or with --detach")

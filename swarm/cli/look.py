@@ -194,7 +194,7 @@ def _against(snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
 
     if champion:
         steps = sum(0 < step.position <= view.position for step in snapshot.trunk)
-        return f"the baseline: all of {plural(steps, 'kept step')}"
+        return f"the baseline: all of {plural(steps, 'step')}"
     parent = next((step for step in snapshot.trunk if step.commit and step.commit == view.parent), None)
     if parent is None or parent.position == 0:
         return "its parent" if parent is None else "its parent, the baseline"
@@ -216,5 +216,5 @@ def save_report(root: Path, snapshot: Snapshot, usd: float | None, as_json: bool
         files = {"report": str(document), "picture": str(picture), "page": str(page)}
         print_json({"tag": snapshot.tag, "headline": headline(snapshot)} | files)
     else:
-        print(headline(snapshot))
+        console().print(headline(snapshot), markup=False, highlight=False)
         print(f"report: {document}\npicture: {picture}\npage: {page}")

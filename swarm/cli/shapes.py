@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from swarm.judge.closing import Headline
 from swarm.judge.ladder import LadderRung
+from swarm.launch.estimate import Estimate
 from swarm.launch.trial import EditableFile, GuardReading, Repeat
 from swarm.ledger.overview import SwarmInShort
 from swarm.snapshot.records import (
@@ -110,6 +111,7 @@ class PlanTold(TypedDict):
     pass_env: list[str]
     network: bool
     origins: dict[str, str]  # of each key that the settings do not give: where it was found
+    came_from: dict[str, str]  # of each value and setting: a file, a flag, a variable, or default
     budget_seconds: float  # of training per run
     timeout_seconds: float | None  # of a whole run; null: it follows from the untouched code
     policy: str
@@ -118,6 +120,7 @@ class PlanTold(TypedDict):
     agents: list[PlannedAgent]
     researchers: dict[str, str]  # by agent
     sandbox: SandboxPlan
+    estimate: Estimate  # of a quiet machine
     missing: list[str]  # what must be done before a launch, for people; empty where nothing
     demonstration: str  # why edited code could read what it is measured on; empty where it cannot
     trial: TrialTold | None
@@ -134,6 +137,11 @@ class StatusMore(TypedDict):
     failures: dict[str, int]  # runs without a number, by kind
     agents: int
     experiments: int  # with a verdict, without the baseline
+    steps: int  # that the trunk's newest state consists of
+    kept: int  # of these, those that are claimed to be gains
+    experiments_per_hour: float | None  # by the newest verdicts; of a swarm that has ended, by all
+    seconds_left: float | None  # until it ends by itself, estimated; null where it runs until told, or nobody knows
+    money_seconds: float | None  # how long the money for models lasts at the pace until now
     hidden_split: bool
     hidden: Headline | None  # the closing runs on the hidden split
     best_gain: float | None

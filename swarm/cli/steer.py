@@ -131,14 +131,23 @@ def stop(options: argparse.Namespace) -> int:
             raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
         again = "already " * (snapshot.status == "draining" or Path(snapshot.folder, "stop").exists())
         Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
-        how = "stopping" if options.now else f"{again}draining; `{program()} stop --now` ends it at once"
         if not options.json:
-            print(f"{snapshot.tag}: {how}")
+            print(f"{snapshot.tag}: {'stopping' if options.now else _drains(snapshot, again)}", flush=True)
         while read().is_led and not options.no_wait:
             time.sleep(0.5)
         if options.json:
             print_json({"tag": snapshot.tag, "status": read().status})
+        elif not options.no_wait:
+            print(f"{snapshot.tag}: it has ended ({read().status})")
     return 0
+
+
+def _drains(snapshot: Snapshot, again: str) -> str:
+    """What is waited for, with how long that usually takes, and how it is ended at once."""
+    from swarm.wording.pace import drain, drain_text
+
+    waited = f": {drain_text(snapshot)}" if drain(snapshot).runs else ""
+    return f"{again}draining{waited}; `{program()} stop --now` ends it at once"
 
 
 def attach(options: argparse.Namespace) -> int:

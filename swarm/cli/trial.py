@@ -26,16 +26,22 @@ def tried(plan: Plan, chosen: bool, screen: Console | None = None) -> Plan:
 
     SwarmError where nothing can be founded on what it showed, after the end of the log of what crashed.
     """
+    from swarm.launch.plan import no_trial
+
+    asked = plan.config.trial == "always"
+    if no_trial(plan) or (not asked and (plan.config.dry_run or plan.trial)):
+        return plan
+    return _made(plan, chosen, asked, screen)
+
+
+def _made(plan: Plan, chosen: bool, asked: bool, screen: Console | None) -> Plan:
     from swarm.errors import UsageError
-    from swarm.launch.plan import no_trial, nothing_to_turn, with_policy
+    from swarm.launch.plan import nothing_to_turn, with_policy
     from swarm.launch.trial import refusal
     from swarm.launch.trial_run import editable_files, make_trial
     from swarm.launch.trial_store import store
     from swarm.views.plan import describe_trial
 
-    asked = plan.config.trial == "always"
-    if no_trial(plan) or (not asked and (plan.config.dry_run or plan.trial)):
-        return plan
     editable = editable_files(plan)
     try:
         with progress_shown(plan, screen) as report:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import FrameType
 
 from swarm.coordinator.ending import Ended
@@ -14,16 +15,24 @@ from swarm.coordinator.head import Swarm
 from swarm.errors import SwarmError
 from swarm.launch.plan import Plan
 
+Starting = Callable[[Callable[[], str]], AbstractContextManager[None]]
 
-def run(plan: Plan, show: Callable[[Callable[[], bool]], None]) -> tuple[int, str]:
-    """Runs the swarm to its end; gives the exit code and the reason. `show(done)` draws until `done()`.
+
+def run(
+    plan: Plan,
+    show: Callable[[Callable[[], bool]], None],
+    starting: Starting = lambda waits_for: contextlib.nullcontext(),
+) -> tuple[int, str]:
+    """Runs the swarm to its end; gives the exit code and the reason. `show(done)` draws until `done()`, or returns
+    earlier. While it starts, `starting` shows what is waited for.
 
     The first Ctrl-C drains, the second stops at once, a third leaves whatever happens. A closed terminal changes
     nothing. SIGTERM stops. SwarmError, with what to type, where the head itself fails.
     """
     swarm = Swarm(plan)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by Ray's processes, which a closed terminal would end
-    swarm.start()
+    with starting(lambda: swarm.waits_for):
+        swarm.start()
     outcome: list[Ended | Exception] = []
 
     def supervise() -> None:

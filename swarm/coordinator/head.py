@@ -55,6 +55,7 @@ class Swarm:
     def __init__(self, plan: Plan):
         self.plan, self.tag, self.word = plan, plan.tag, ""
         self.path = ledger_path(plan.root)
+        self.waits_for = "the ledger is opened"  # while it starts, for people
         self._notifier: Notifier | None = None
         self._tracking: Tracking | None = None
         self.ended = threading.Event()
@@ -79,7 +80,9 @@ class Swarm:
         enter_ledger(self.plan, self.path)
         self._reaper = Reaper(self.plan.folder)
         try:
+            self.waits_for = "Ray is loaded, and its processes are started"
             self._cluster.start(self._base, partial(print, flush=True), self._reaper.session)
+            self.waits_for = "Ray runs, and the board's first answer is waited for"
             self._board = self._place_board()
             self._await_board()
         except BaseException:

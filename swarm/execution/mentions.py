@@ -14,22 +14,23 @@ from dataclasses import dataclass
 from swarm.execution.printed_object import Objects
 from swarm.execution.printed_table import BEHIND, newest_cell
 from swarm.execution.printed_value import QUALIFIERS, Claim, claim_at
+from swarm.text import lazy_pattern
 
 _BETWEEN = r"[ \t_-]{1,3}"
 _QUOTES = ("'", '"')
 _KEY = r"""(?=["'][ \t]*:)"""
-_KEY_END = re.compile(_KEY)
+_KEY_END = lazy_pattern(_KEY)
 _MOST = 10_000  # places without a value after which no further one is looked at
 _SHOWN = 200  # characters of a line that people are shown
 _ENDS = r"(?![\w@])(?![./-]\w)"
-_PART_OF_NAME = re.compile(r"[\w./@-]")
-_WORD_BEFORE = re.compile(
+_PART_OF_NAME = lazy_pattern(r"[\w./@-]")
+_WORD_BEFORE = lazy_pattern(
     r"""(?<![\w./@-])(?P<word>[A-Za-z]{1,20}+)(?P<mark>["'`*)\]]{0,2}:?)[ \t\xa0]{1,4}["'`*(\[]{0,3}$"""
 )
 _SUPPOSED = frozenset(("if", "when", "whenever", "unless", "suppose", "assuming"))  # it is not said to be so
-_VALUE = re.compile(r"\W{0,8}[\d.]\S*")  # behind a name in a sentence
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_PAIRS = re.compile(r"[:=|\[\]{}\t]")  # what is between names and values, and in no sentence
+_VALUE = lazy_pattern(r"\W{0,8}[\d.]\S*")  # behind a name in a sentence
+_WORD = lazy_pattern(r"[^\W\d_]{2,}")
+_PAIRS = lazy_pattern(r"[:=|\[\]{}\t]")  # what is between names and values, and in no sentence
 _BEFORE = 48  # characters before a name in which that word is looked for
 NEUTRAL = frozenset(  # words that may stand before a name in prose and leave it what it is
     re.findall(

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from swarm.execution.printed_value import CELL, Claim, read_value
+from swarm.text import lazy_pattern
 
 LONGEST = 2000  # characters of a line that can be part of a table
 _AHEAD = 4  # lines below a heading within which its first row stands, and below a row another one of the same table
-_BARS = re.compile(rf"[{CELL}]")
+_BARS = lazy_pattern(rf"[{CELL}]")
 BEHIND = rf"""(?=["'`*]{{0,2}}(?:[ \t]?[{CELL},\t\n]|\Z|[ ]{{2}}))"""  # what follows the name of a column
-_NAME = re.compile(r"[^\W\d][^\n:=]{0,60}")
-_NUMBER = re.compile(
+_NAME = lazy_pattern(r"[^\W\d][^\n:=]{0,60}")
+_NUMBER = lazy_pattern(
     r"[+\-−$]?(?:[0-9][0-9.,_:/]*(?:e[+-]?[0-9]+)?|\.[0-9]+) ?[%a-z]{0,3}|[+-]?(?:nan|inf)|n/a|none", re.IGNORECASE
 )
 _WRAPPING = " \t\"'`*"

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from swarm import foreign
+from swarm.text import lazy_pattern
 
 Value = float | int | str | None
 
@@ -38,40 +39,40 @@ _UNIT = (
 )
 _QUOTES = r"""(?:\\?["'`]|\*{1,2})"""
 _ASIDE = r"\((?P<{0}>[^()\n]{{1,40}})\)|\[(?P<{1}>[^][\n]{{1,40}})\]"
-_STRONG = re.compile(
+_STRONG = lazy_pattern(
     rf"(?:{_QUOTES}|[\])]){{0,3}}[ \t\xa0]*(?:{_ASIDE.format('round', 'square')})?"
     rf"{_QUOTES}{{0,2}}[ \t\xa0]*(?::=|[:=：](?![:=>~])){_QUOTES}{{0,2}}[ \t\xa0]*"
 )
-_WEAK = re.compile(
+_WEAK = lazy_pattern(
     rf"(?:{_QUOTES}|[\])]){{0,3}}[ \t\xa0]*(?:(?P<cell>(?:[{CELL}][ \t\xa0]*[↑↓]?[ \t\xa0]*){{1,3}})"
     r"|(?:->|-->|=>|→|⇒|\.{2,}+|-{3,}+|(?:is|of|now)[ \t]+|(?<=[\"']),)[ \t\xa0]*|(?P<blank>(?<=[ \t\xa0]))"
     r"|(?=[(\[]))"
 )
-_OPENING = re.compile(
+_OPENING = lazy_pattern(
     rf"{_QUOTES}{{0,3}}[$€£]?(?P<bracket>(?:(?:\w{{1,20}}\.){{0,3}}"
     r"(?:[Tt]ensor|[Aa]rray|DeviceArray|b?float\d*|double|u?int\d*|Decimal|Some|Ok|scalar)\(|[(\[])[(\[]*"
     r"|<tf\.Tensor:[^<>\n]{0,80}numpy=)?[\"']?"
 )
 _SHOWN = 60  # characters of a value that is no number
-_TOKEN = re.compile(rf"(?P<number>{_NUMBER})", re.IGNORECASE)
-_MISSING = re.compile(r"(?:n/?a|none|null|nil)(?!\w)", re.IGNORECASE)
-_FAILED = re.compile(r"(?:n/?a|none|null|nil|fail(?:ed)?|error|crash(?:ed)?|oom)(?!\w)|(?:-{1,3}|—)(?!\w)", re.I)
-_NO_VALUE_WORD = re.compile(r"n/a(?!\w)", re.IGNORECASE)
-_UNIT_HERE = re.compile(_UNIT)
-_ATTACHED = re.compile(  # what may stand directly behind a number, beside a unit
+_TOKEN = lazy_pattern(rf"(?P<number>{_NUMBER})", re.IGNORECASE)
+_MISSING = lazy_pattern(r"(?:n/?a|none|null|nil)(?!\w)", re.IGNORECASE)
+_FAILED = lazy_pattern(r"(?:n/?a|none|null|nil|fail(?:ed)?|error|crash(?:ed)?|oom)(?!\w)|(?:-{1,3}|—)(?!\w)", re.I)
+_NO_VALUE_WORD = lazy_pattern(r"n/a(?!\w)", re.IGNORECASE)
+_UNIT_HERE = lazy_pattern(_UNIT)
+_ATTACHED = lazy_pattern(  # what may stand directly behind a number, beside a unit
     r"""(?:$|[ \t\xa0]|±|\+/?-|[)\]}}|"'`;!(>]|\*(?!\d)|[.,](?!\w)|:(?![^\s])|</?[a-z]|\\[nrt"'])"""
     r"|[^\x00-\x7f\w]"
 )
-_SECOND = re.compile(  # a second number, of which the first is only a part
+_SECOND = lazy_pattern(  # a second number, of which the first is only a part
     r"[ \t\xa0]*(?:(?:->|→|=>|to|vs\.?|versus|or|out of|of|[/–—×x*])[ \t\xa0]+)?[+\-−]?\.?[0-9]"
     r"|[ \t\xa0]*(?:h|hrs?|hours?|min|mins|minutes?)[ \t,]*[0-9]|[ \t]*(?:->|→|=>)"
 )
-_MULTIPLIER = re.compile(r"[ \t\xa0]?(?:[kKMBGTm](?!\w)|(?:thousand|million|billion)s?(?!\w))")
-_INSIDE = re.compile(rf"[\"']?[ \t]*(?:{_UNIT})?[ \t]*(?:[)\]}}>]|±|\+/?-|,[ \t]*[A-Za-z_]\w*[ \t]*=)")
-_COUNTED = re.compile(  # what follows a whole number that is a value, where only a blank leads to it
+_MULTIPLIER = lazy_pattern(r"[ \t\xa0]?(?:[kKMBGTm](?!\w)|(?:thousand|million|billion)s?(?!\w))")
+_INSIDE = lazy_pattern(rf"[\"']?[ \t]*(?:{_UNIT})?[ \t]*(?:[)\]}}>]|±|\+/?-|,[ \t]*[A-Za-z_]\w*[ \t]*=)")
+_COUNTED = lazy_pattern(  # what follows a whole number that is a value, where only a blank leads to it
     rf"(?:{_UNIT})?[ \t]*(?:$|[,;)\]}}(\[±*\"'`{CELL}]|[^\w\s]|{_UNIT}|[A-Za-z_][\w./-]*[ \t]*[:=]?[ \t]*[+-]?\.?[0-9])"
 )
-_GROUPED = re.compile(r"[+\-−]?(?:[1-9][0-9]{0,2}(?P<mark>[,_'’])[0-9]{3}(?:(?P=mark)[0-9]{3})*+)(?P<rest>\.[0-9]*)?")
+_GROUPED = lazy_pattern(r"[+\-−]?(?:[1-9][0-9]{0,2}(?P<mark>[,_'’])[0-9]{3}(?:(?P=mark)[0-9]{3})*+)(?P<rest>\.[0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)

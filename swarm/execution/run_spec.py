@@ -17,16 +17,16 @@ from swarm.execution.checks import check_name
 from swarm.execution.clock_check import phases_of
 from swarm.execution.closed import described
 from swarm.execution.compiled import CompiledCode
+from swarm.execution.held_out import cache_of, held_out_of
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
-from swarm.execution.slot import UNTOUCHED, Limits, Overhead, Slot, timeout_from
+from swarm.execution.slot import COLD_START, END, START, TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, mark_of, write_whole
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
 
-_USUAL_CACHE = "~/.cache/autoresearch"
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
@@ -34,10 +34,6 @@ CLOSELY = (Purpose.REPLICATE, Purpose.REFRESH, Purpose.CONFIRM, Purpose.CLOSING)
 HARNESS = "trainer/harness.py"  # the fixed file by which our own trainer is known: it counts, and starts no process
 
 FREE_START = "SWARM_START"  # what it calls the seconds of a start that are no training
-
-START, COLD_START = "start.json", "cold.json"  # seconds until the first heartbeat of a baseline run on this slot
-END = "end.json"  # and after its last one
-TOOK = "took.json"  # and seconds that it took in all
 
 
 class SpecBuilder:
@@ -296,25 +292,3 @@ def _number(file: Path) -> float | None:
 def _in_group(limits: Limits) -> bool:
     """Whether a control group counts the CPU time of a training, where that is limited."""
     return limits.cpu is not None and cpu_group.is_available()
-
-
-def cache_of(environment: Mapping[str, str]) -> Path:
-    """The folder of the prepared data for a program with this environment."""
-    return Path(environment.get("AUTORESEARCH_CACHE") or _USUAL_CACHE).expanduser().resolve()
-
-
-def held_out_of(project: Project, environment: Mapping[str, str], root: Path | None = None) -> tuple[Path, ...]:
-    """The project's held-out data, as far as it is prepared for a program with this environment, or is included from
-    the checkout at `root`; and what else was prepared here, where it is known which corpus runs use: another split of
-    the same text trains on what this one holds out."""
-    cache, usual = cache_of(environment), Path(_USUAL_CACHE).expanduser().resolve()
-    places = (cache, *((root,) if root and project.include else ()))
-    found = {path.resolve() for place in places for pattern in project.held_out for path in place.glob(pattern)}
-    used = environment.get("AUTORESEARCH_CORPUS") or ""
-    corpora = {path.parent for path in found if path.is_file() and path.parent != cache and cache in path.parents}
-    if any(folder.name == used for folder in corpora):
-        others = {folder for folder in corpora if folder.name != used}
-        found = {path for path in found if path.parent not in others} | others
-    if project.held_out and usual.is_dir() and not cache.is_relative_to(usual) and not usual.is_relative_to(cache):
-        found.add(usual)  # caches are open to runs, and this one's held-out data is as good
-    return tuple(sorted(found))

@@ -31,6 +31,9 @@ _SECRET = re.compile(r"KEY|TOKEN(?!IZERS_PARALLELISM)|SECRET|PASSWORD|PASSWD|CRE
 _SECRET_VALUE = re.compile(  # a password in an address, and how keys of well-known services begin
     r"://[^/\s:@]*:[^/\s@]+@|\b(?:hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA|AIza)[A-Za-z0-9_-]{8}"
 )
+START, COLD_START = "start.json", "cold.json"  # seconds until the first heartbeat of a baseline run on this slot
+END = "end.json"  # and after its last one
+TOOK = "took.json"  # and seconds that it took in all
 
 
 def passes(name: str, value: str) -> bool:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from swarm.execution.logs import without_escapes
 from swarm.execution.mentions import NEUTRAL, Output, normal
 from swarm.execution.printed_value import QUALIFIERS, VALUES, Value, claim_at
+from swarm.text import lazy_pattern
 
 NAMES = 200  # other names that are kept at most: the newest
 _LINES, _KINDS = 1000, 2000  # last lines that are looked at for names, and kinds of lines above them
 _LONGEST = 2000  # characters of a line that are looked at for names
 _WORD = r"[^\W\d]\w*+(?:[./@-]\w++)*+"
-_PHRASE = re.compile(rf"(?<![\w./@-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}+)")
-_SIGN = re.compile(r"[\"'`*)\]]{0,3}[ \t]*[:=]")
+_PHRASE = lazy_pattern(rf"(?<![\w./@-])(?P<name>{_WORD}(?: {_WORD}){{0,3}}+)")
+_SIGN = lazy_pattern(r"[\"'`*)\]]{0,3}[ \t]*[:=]")
 _JOINING = frozenset(
     re.findall(
         r"\w+",
@@ -25,7 +26,7 @@ _JOINING = frozenset(
         one or over per than that the then there this to under up was were when with""",
     )
 )
-_TEXT = re.compile(r"[ \t]*([A-Za-z_][\w./-]*)[ \t]*:(?:[ \t]+(.*))?")
+_TEXT = lazy_pattern(r"[ \t]*([A-Za-z_][\w./-]*)[ \t]*:(?:[ \t]+(.*))?")
 _DIGITS = str.maketrans("123456789", "000000000")
 
 

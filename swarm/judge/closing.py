@@ -28,6 +28,12 @@ class Headline:
     m: int
 
 
+def closing_runs(bounds: tuple[int, int], part: int, measured: int) -> int:
+    """How many closing runs each of leader and baseline gets: one in so many of the swarm's runs, within bounds."""
+    fewest, most = bounds
+    return max(fewest, min(most, measured // part))
+
+
 def headline(
     champion: Sequence[float], baseline: Sequence[float], sigma: float | None, df: float = math.inf
 ) -> Headline | None:

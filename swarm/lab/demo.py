@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -65,12 +65,14 @@ def demo_swarm(
         baseline=BASELINE if known else None, sigma=SIGMA if known else None, best=trunk[-1].value if known else None,
         champion=champion.id if champion else None, agents=_rows(agents, outcomes, judged, at),
         trunk=trunk if known else (),
-        experiments=tuple(o.view if o in judged else _running(o.view) for o in outcomes),
-        runs=tuple(run for o in judged for run in o.runs), events=tuple(_event(o.view) for o in judged),
+        experiments=tuple(o.view if (o.view.judged or 0.0) <= at else _running(o.view) for o in outcomes),
+        runs=(*(run for o in judged for run in o.runs), *_under_way(outcomes, at)),
+        events=tuple(_event(o.view) for o in judged),
         notes=((_STARTED + 5400, "try smaller batches"), (_STARTED + 9000, "what about rotary base 50k?")),
         counts={s: sum(o.view.status == s for o in judged) for s in ("keep", "discard", "crash")} | {"duplicate": 11},
         spent_usd=0.031 * len(judged), spend_limit_usd=20.0, gpu_hours=agents * (at - _STARTED) / 3600,
-        train_share=0.97, categories=CATEGORIES,
+        train_share=0.97, categories=CATEGORIES, usual_seconds=BUDGET * 1.15 if judged else None,
+        standing=tuple(step.experiment for step in trunk[1:]),
     )  # fmt: skip
 
 
@@ -119,6 +121,15 @@ def _runs(view: ExperimentView, index: int) -> tuple[RunView, ...]:
         )
         for k in range(max(view.n, 1))
     )  # fmt: skip
+
+
+def _under_way(outcomes: Sequence[_Outcome], at: float) -> Iterator[RunView]:
+    """What every agent runs now; nothing is known of it."""
+    unknown = {"metric": None, "status": None, "seconds": None, "failure": None, "audited": None, "sandboxed": None}
+    for outcome in outcomes:
+        begun = [run for run in outcome.runs if run.started <= at]
+        if begun and (outcome.view.judged or 0.0) > at:
+            yield replace(begun[-1], state="running", **unknown)
 
 
 def _with_trunk(outcomes: Sequence[_Outcome]) -> list[_Outcome]:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from swarm.execution.held_out import cache_of, held_out_of
 from swarm.execution.held_out_text import SOURCES, Origin, read
-from swarm.execution.run_spec import cache_of, held_out_of
 from swarm.execution.sandbox import wanted
 from swarm.project.project import Project
 

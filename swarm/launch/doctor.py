@@ -18,8 +18,8 @@ from rich.text import Text
 
 from swarm.errors import SwarmError
 from swarm.execution import gpu, sandbox
+from swarm.execution.held_out import cache_of, held_out_of
 from swarm.execution.probe import ProbeError, probe
-from swarm.execution.run_spec import cache_of, held_out_of
 from swarm.history.repository import History
 from swarm.launch.access import refuse_access, unset
 from swarm.launch.data import named, prepared

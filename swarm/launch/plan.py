@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm.errors import UsageError
-from swarm.execution.runner import Slot
 from swarm.execution.sandbox import wanted
 from swarm.execution.seed_and_budget import with_budget
+from swarm.execution.slot import Slot
 from swarm.history.repository import History
 from swarm.judge.decide import POLICIES
 from swarm.launch.access import Access, find_access

@@ -7,10 +7,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from swarm.board.limits import STARTED
 from swarm.ledger.confirmations import open_confirmation
 from swarm.ledger.experiments import begun
-from swarm.ledger.rows import ExperimentState
+from swarm.ledger.rows import STARTED, ExperimentState
 from swarm.ledger.swarms import seconds_left, usual_seconds
 from swarm.ledger.transaction import Transaction
 from swarm.project.durations import write_duration

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from swarm.errors import HostFault, UsageError
 from swarm.execution import cgroup, gpu
-from swarm.execution.runner import Slot
+from swarm.execution.slot import Slot
 from swarm.project.project import Project
 from swarm.project.settings import Config
 

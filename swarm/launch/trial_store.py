@@ -15,8 +15,8 @@ import msgspec
 
 from swarm import foreign
 from swarm.errors import UsageError
-from swarm.execution.run_spec import START, TOOK
 from swarm.execution.sandbox import wanted
+from swarm.execution.slot import START, TOOK
 from swarm.execution.spec import write_whole
 from swarm.filelock import take
 from swarm.launch.plan import Plan, no_trial

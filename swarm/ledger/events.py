@@ -7,6 +7,7 @@ from swarm.ledger.rows import EventRow
 from swarm.ledger.transaction import Transaction
 from swarm.text import printable
 
+RESUMED = "resumed"  # the kind of the event that says that a swarm was opened again
 EXHAUSTED = "exhausted"  # the kind of the event that says so: no researcher has anything left to propose
 
 
@@ -26,8 +27,8 @@ def count_events(ledger: Ledger, tag: str, kind: str) -> int:
 
 def is_exhausted(ledger: Ledger, tag: str) -> bool:
     """Whether nothing was left to try, and nobody opened the swarm again since."""
-    kinds = "SELECT kind FROM events WHERE tag = ? AND kind IN (?, 'resumed') ORDER BY id DESC LIMIT 1"
-    return ledger.value(kinds, tag, EXHAUSTED) == EXHAUSTED
+    kinds = "SELECT kind FROM events WHERE tag = ? AND kind IN (?, ?) ORDER BY id DESC LIMIT 1"
+    return ledger.value(kinds, tag, EXHAUSTED, RESUMED) == EXHAUSTED
 
 
 def was_warned(tx: Transaction, text: str) -> bool:

@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarm.ledger.database import Ledger
+from swarm.ledger.experiments import experiment, is_claimed
+from swarm.ledger.trunk import standing
 
-_SWARMS = """
+_MEAN = """CASE WHEN total(purpose = 'closing') > 1 THEN avg(CASE WHEN purpose = 'closing' THEN value END)
+        ELSE avg(value) END"""  # as everywhere: of a state's fresh runs alone, where there are several
+_SWARMS = f"""
 SELECT tag, key, device, budget, status, metric, direction, started, ended,
-    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged') AS experiments,
+    (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged'
+        AND e.restores IS NULL) AS experiments,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep'
-        AND e.quarantine = '' AND e.restores IS NULL) AS kept,
-    (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.source = s.base_source AND r.state = 'measured') AS base,
-    (SELECT avg(value) FROM runs r WHERE r.tag = s.tag AND r.state = 'measured' AND r.source =
+        AND e.restores IS NULL) AS keep,
+    (SELECT {_MEAN} FROM runs r WHERE r.tag = s.tag AND r.source = s.base_source AND
+        r.state = 'measured') AS baseline,
+    (SELECT {_MEAN} FROM runs r WHERE r.tag = s.tag AND r.state = 'measured' AND r.source =
         (SELECT source FROM trunk t WHERE t.tag = s.tag ORDER BY position DESC LIMIT 1)) AS best
 FROM swarms s ORDER BY started
 """
@@ -20,7 +26,7 @@ FROM swarms s ORDER BY started
 
 @dataclass(frozen=True, slots=True)
 class SwarmInShort:
-    """One swarm; `baseline` and `best` (the newest trunk) are plain means of their runs."""
+    """One swarm; `baseline` and `best` (the newest trunk) are plain means of their runs, or of their fresh ones."""
 
     tag: str
     key: str
@@ -32,11 +38,16 @@ class SwarmInShort:
     started: float  # unix seconds
     ended: float | None
     experiments: int
-    kept: int
+    keep: int  # verdicts
+    kept: int  # steps of the trunk's newest state that are claimed to be gains
     baseline: float | None
     best: float | None
 
 
 def swarms_in_short(ledger: Ledger) -> list[SwarmInShort]:
     """All of them, oldest first."""
-    return [SwarmInShort(*row) for row in ledger.rows(_SWARMS)]
+    return [SwarmInShort(**dict(row), kept=_kept(ledger, row["tag"])) for row in ledger.rows(_SWARMS)]
+
+
+def _kept(ledger: Ledger, tag: str) -> int:
+    return sum(is_claimed(experiment(ledger, name)) for name in standing(ledger, tag))

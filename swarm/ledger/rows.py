@@ -29,6 +29,9 @@ class ExperimentState(StrEnum):
     ABANDONED = "abandoned"  # as if it had never been thought of
 
 
+STARTED = (ExperimentState.TESTING, ExperimentState.JUDGED)  # ideas that count toward a swarm's limit
+
+
 class RunState(StrEnum):
     """Where one attempt at a run is."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarm.ledger.agents import enlist
 from swarm.ledger.database import Ledger
+from swarm.ledger.events import RESUMED
 from swarm.ledger.experiments import baseline_of
 from swarm.ledger.rows import ExperimentRow, SwarmRow
 from swarm.ledger.sources import store_source
@@ -73,7 +74,7 @@ def reopen(
         for agent in agents:
             add_baseline(ledger, tag, agent, look.swarm.key, look.swarm.base_source, at)
         enlist(ledger, tag, agents)
-        look.event("swarm", "resumed", "")
+        look.event("swarm", RESUMED, "")
 
 
 def seconds_left(tx: Transaction, hours: float | None) -> float | None:

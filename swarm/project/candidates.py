@@ -11,6 +11,7 @@ from swarm.project.commands import SETTING_UP
 from swarm.project.found import Found, Question
 from swarm.project.running import is_code
 from swarm.project.scope import measures
+from swarm.text import lazy_pattern
 
 _LIKELY = (  # by how plainly the name says it
     re.compile(r"train\w*\.py"),
@@ -20,7 +21,7 @@ _LIKELY = (  # by how plainly the name says it
     ),
     re.compile(r"(?:system_)?prompt\.(?:txt|md)"),
 )
-_BESIDE = re.compile(  # code that no experiment changes, by its name
+_BESIDE = lazy_pattern(  # code that no experiment changes, by its name
     r"(?:^|/)(?:docs?|examples?|demos?|scripts?|tools?|ci|vendored)/|(?:^|[/_.-])(?:test\w*|conftest|conf|config|version|setup|manage"
     r"|plot\w*|visuali\w+|log\w*|utils?|helpers?|types|constants|build|install|index)\.\w+$|\.(?:config|test|spec|d|min)\.\w+$"
     r"|(?:^|/)__\w+__\.py$|(?:^|/)\.|\.(?:sh|bash|sql|html|h|hpp)$",

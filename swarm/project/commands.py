@@ -11,17 +11,17 @@ from pathlib import Path, PurePosixPath
 from swarm.errors import UsageError
 from swarm.project.environment import is_environment, own_environment
 from swarm.project.found import Found, Question
-from swarm.text import one_line, printable
+from swarm.text import lazy_pattern, one_line, printable
 
 PYTHON = "{python}"
-_NEEDS_A_SHELL = re.compile(r"[|&;<>$`*?~#()\n]|^\s*\w+=|^\s*(cd|export|source|\.)\s")
-_TO_A_LOG = re.compile(r"\s+(?:2>&1\s*)?(?:&?>>?\s*[\w./${}-]+|\|\s*tee\s+(?:-a\s+)?[\w./${}-]+)\s*(?:2>&1)?\s*$")
-SETTING_UP = re.compile(  # a word of its own, also between underscores: fetch_data.py
+_NEEDS_A_SHELL = lazy_pattern(r"[|&;<>$`*?~#()\n]|^\s*\w+=|^\s*(cd|export|source|\.)\s")
+_TO_A_LOG = lazy_pattern(r"\s+(?:2>&1\s*)?(?:&?>>?\s*[\w./${}-]+|\|\s*tee\s+(?:-a\s+)?[\w./${}-]+)\s*(?:2>&1)?\s*$")
+SETTING_UP = lazy_pattern(  # a word of its own, also between underscores: fetch_data.py
     r"(?<![a-z])(?:prepare|set_?up|install|sync|download(?:s|er)?|fetch|(?:get|make|gen|generate|build)_data(?:sets?)?)"
     r"(?![a-z])|\b(?:plot\w*|dashboard|pytest|baseline|analy[sz]e\w*|lint|format|help)\b|--help",
     re.IGNORECASE,
 )
-_A_PYTHON = re.compile(r"(?:\S*/)?python(?:3(?:\.\d+)?)?")
+_A_PYTHON = lazy_pattern(r"(?:\S*/)?python(?:3(?:\.\d+)?)?")
 
 
 def as_argv(text: str, called: str) -> tuple[str, ...]:

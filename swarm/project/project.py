@@ -167,6 +167,12 @@ def _table(path: Path) -> dict[str, Any]:
     return table
 
 
+def keys_given(root: Path) -> set[str]:
+    """The keys of the project that its settings file says."""
+    table = _table(root / "swarm.toml") or _table(root / "pyproject.toml")
+    return {*table} & {*_hints()}
+
+
 def project_keys() -> set[str]:
     """The keys of a project, whether or not they are given."""
     return set(_hints())

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from swarm.text import lazy_pattern
+
 _CHANGE = (
     r"(?:edit|modif(?:y|ies|ied)|chang(?:e|es|ing|ed)|touch|alter|mutat(?:e|es|ing)|optimi[sz]es?|tunes?)(?:s|ing)?\b"
 )
 _CHANGED = r"(?:edited|modified|changed|touched|altered|mutated|rewritten|editable|mutable)\b"
 _DO = r"(?:edit|modify|change|touch|alter|mutate|optimi[sz]e|tune)s?\b"
-_MAY = re.compile(
+_MAY = lazy_pattern(
     rf"\b(?:only|single|sole|one|the)\b[^.`]{{0,20}}\bfiles?\b[^.`]{{0,20}}\b(?:you|agents?|LLM|model|it|we|to)\b"
     rf"[^.`]{{0,15}}\b{_CHANGE}"
     rf"|\b{_DO}\s+\W*only\b|\bonly\W+(?:ever\s+)?{_DO}|\b(?:mutable|editable)\b"
@@ -20,50 +22,50 @@ _MAY = re.compile(
 )
 _FILE = "\0"  # stands for a path in a sentence, so that its full stop and its quotes end nothing
 _FILES = rf"{_FILE}(?:(?:,|,? and|,? or|,? &|,? plus) ?{_FILE})*"
-_ONLY_THESE = re.compile(  # only `a.py` may be changed; `a.py` is what you edit; `a.py` is the only file that is edited
+_ONLY_THESE = lazy_pattern(  # only `a.py` may be changed; `a.py` is what you edit, is the only file that is edited
     rf"\bonly {_FILES} (?:(?:may|can|should|must|will|to|is|are|gets?|ever|be) )+(?:{_CHANGE}|{_CHANGED})"
     rf"|{_FILES} (?:is|are) (?:what|all(?: that)?) (?:you|we|it|(?:the |an )?agents?)(?: may| can| should)? {_CHANGE}"
     rf"|\b(?:only|single|sole|one) files?\b[^.{_FILE}]{{0,30}}\b{_CHANGED}",
     re.IGNORECASE,
 )
-_IN_SCOPE = re.compile(  # files in scope: `a.py` and `b.py`, in one line
+_IN_SCOPE = lazy_pattern(  # files in scope: `a.py` and `b.py`, in one line
     rf"(?<!read )(?<!read the )\b(?:files? in[- ]scope|in[- ]scope files?|editable files?|mutable files?)"
     rf"(?: is| are)?:? {_FILES}",
     re.IGNORECASE,
 )
-_ONLY = re.compile(r"\b(?:only|single|sole|the file)\b|edits? this", re.IGNORECASE)
-_IMPERATIVE = re.compile(r"[\s\d.*+-]*(?:you (?:may|can|should)\s+)?(?:modify|edit)\s+\W*`", re.IGNORECASE)
-_AT_TIMES = re.compile(r"\bonly (?:when|if|for)\b|\bunless\b", re.IGNORECASE)
-_MUST_NOT = re.compile(
+_ONLY = lazy_pattern(r"\b(?:only|single|sole|the file)\b|edits? this", re.IGNORECASE)
+_IMPERATIVE = lazy_pattern(r"[\s\d.*+-]*(?:you (?:may|can|should)\s+)?(?:modify|edit)\s+\W*`", re.IGNORECASE)
+_AT_TIMES = lazy_pattern(r"\bonly (?:when|if|for)\b|\bunless\b", re.IGNORECASE)
+_MUST_NOT = lazy_pattern(
     rf"\b(?:do not|don['’]?t|never|must not|cannot|can['’]?t|should not|shouldn['’]?t|not allowed to|may not|not)\b"
     rf"[^.`]{{0,30}}\b(?:{_CHANGE}|{_CHANGED})|read[- ]only|\bimmutable\b|\boff[- ]limits\b|\bfrozen\b"
     r"|(?:[—–:-]\s*|\b(?:is|are|stays?|remains?) |\()(?:fixed|unchanged|untouched|as (?:it is|they are|is))\b",
     re.IGNORECASE,
 )
-_MAY_LIST = re.compile(
+_MAY_LIST = lazy_pattern(
     r"in[- ]scope|files? (?:in|to|you)\b|target files?|editable|writable|mutable"
     rf"|you (?:may|can|should) (?:{_CHANGE}|do)|may be (?:{_CHANGE}|{_CHANGED})|what (?:you|the agent) can",
     re.IGNORECASE,
 )
-_MUST_NOT_LIST = re.compile(
+_MUST_NOT_LIST = lazy_pattern(
     r"off[- ]limits|out of scope|cannot|can['’]?t|(?:do|should|must|may) not|don['’]?t|never|read[- ]only|immutable"
     r"|frozen|forbidden|protected|not allowed|\bNOT\b",
     re.IGNORECASE,
 )
-_ASIDE = re.compile(  # said of a file in such a list that is there to be read, or that measures
+_ASIDE = lazy_pattern(  # said of a file in such a list that is there to be read, or that measures
     r"harness|evaluat|benchmark|instrument|reference|read[- ]only|\bscorer|do not|\bnot the\b", re.IGNORECASE
 )
-_SESSION = re.compile(r"\bautoresearch\.(?:md|sh|jsonl|checks|ideas)")  # where an item names the loop's own files
-_MEASURES = re.compile(  # the name of a file that measures
+_SESSION = lazy_pattern(r"\bautoresearch\.(?:md|sh|jsonl|checks|ideas)")  # where an item names the loop's own files
+_MEASURES = lazy_pattern(  # the name of a file that measures
     r"(?:^|/)(?:tests?|spec|bench(?:mark|e)?s?)/|(?:^|[/_.-])(?:eval|evaluate|evaluator|evaluation|bench|benchmark|harness"
     r"|score|scorer|referee|tests?)(?:[_.-]|$)",
     re.IGNORECASE,
 )
 _PATH = r"[\w@./*+\[\]{},-]+"
 _SUFFIX = r"(?:py|md|sh|[mc]?[jt]s|[jt]sx|rs|go|c|cc|cpp|h|cu|jl|json|ya?ml|toml|txt|exs?|rb|java|sql|html|lua|zig|ini)"
-_QUOTED = re.compile(rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.{_SUFFIX})(?![\w/`])")
-_TREE = re.compile(r"[\s│├└─|+-]*[\w/-]+\.[a-z]{1,4}\s+[—–#<←-]")  # a file and what it is, in a drawn folder
-_ITEM = re.compile(r"\s*(?:(?:[-*+]|\d+[.)])\s+|\|\s*)")
+_QUOTED = lazy_pattern(rf"`({_PATH})(?::\d+(?:-\d+)?)?`|\[`?({_PATH})`?\]\(|(?<![\w/.`])([\w/-]+\.{_SUFFIX})(?![\w/`])")
+_TREE = lazy_pattern(r"[\s│├└─|+-]*[\w/-]+\.[a-z]{1,4}\s+[—–#<←-]")  # a file and what it is, in a drawn folder
+_ITEM = lazy_pattern(r"\s*(?:(?:[-*+]|\d+[.)])\s+|\|\s*)")
 
 
 @dataclass(frozen=True, slots=True)

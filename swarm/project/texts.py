@@ -12,6 +12,7 @@ from swarm.project.commands import SETTING_UP, without_log
 from swarm.project.directions import HIGHER, LOWER, direction_of, is_time_or_resource, read_direction
 from swarm.project.reading import text_of
 from swarm.project.scope import WrittenScope, scope_of
+from swarm.text import lazy_pattern
 
 LEADING = ("autoresearch.md", "program.md")
 NAMES = ("program.md", "README.md", "CLAUDE.md", "AGENTS.md")
@@ -37,7 +38,7 @@ _PRIMARY = (  # plainly the metric
     re.compile(rf"{_QUOTED}[^.\n`]{{0,60}}?\b(?:optimi[sz]ation target|primary metric)", re.IGNORECASE),
     re.compile(rf"\b(?:number|figure|value|score|result) that (?:counts|matters)\W+(?:is\W+)?{_SMALL}{_QUOTED}", re.I),
 )
-_PRIMARY_IN_PROSE = re.compile(
+_PRIMARY_IN_PROSE = lazy_pattern(
     r"\b(?:primary|main|target|key|official|headline) (?:metric|number|figure)\b([^.\n]{0,120})", re.IGNORECASE
 )
 _GOALS = (  # what is to be improved, among other things maybe
@@ -45,24 +46,24 @@ _GOALS = (  # what is to be improved, among other things maybe
     re.compile(rf"\b(?:lowest|highest)\s+{_SMALL}[`*\"]*((?:[A-Za-z]+_)+\w+)", re.IGNORECASE),
     re.compile(rf"\b(?:lower|higher|smaller|larger|fewer|more)\s+{_SMALL}{_QUOTED}\s+(?:is|are|=)\s+better", re.I),
 )
-_BETTER = re.compile(  # of which it is said which way is better; a look ahead, so that a file before it hides no name
+_BETTER = lazy_pattern(  # of which it is said which way is better; a look ahead, so that a file before it hides no name
     rf"(?={_QUOTED}(?:[^.\n]|\.(?! )){{0,60}}?(?:{_WAYS[LOWER]}|{_WAYS[HIGHER]}))", re.IGNORECASE
 )
-_DENIED = re.compile(r"\b(?:instead of|no longer|not|never|rather than|without)\b[^.;\n]*$", re.IGNORECASE)
-_GREP = re.compile(r"""\b(?:[ef]?grep|rg)\b((?:[^\n`|;"']|"[^"\n]*"|'[^'\n]*')*)""")
-_GREPPED = re.compile(rf"(?:\^\s*(?:METRIC )?({_NAME})(?:[:=]|\\s|\s|\[|$)|(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[))")
-_NO_METRIC = re.compile(
+_DENIED = lazy_pattern(r"\b(?:instead of|no longer|not|never|rather than|without)\b[^.;\n]*$", re.IGNORECASE)
+_GREP = lazy_pattern(r"""\b(?:[ef]?grep|rg)\b((?:[^\n`|;"']|"[^"\n]*"|'[^'\n]*')*)""")
+_GREPPED = lazy_pattern(rf"(?:\^\s*(?:METRIC )?({_NAME})(?:[:=]|\\s|\s|\[|$)|(?:METRIC )?({_NAME})(?:[:=]|\\s|\s*\[))")
+_NO_METRIC = lazy_pattern(
     r"(?:init|run|log)_experiment|.*\.(?:py|md|tsv|csv|json|jsonl|toml|ya?ml|txt|log|sh|js|ts|rs|go|c|cpp|jl|npy|pt)|.*/.*/.*|the|and|or|is|on"
     r"|(?:minimi|maximi|optimi|lower|higher|improve|reduce|increase)\w* .*|.* (?:is|are|the|a|of|to|and|or|in|for) .*",
     re.IGNORECASE,
 )
 
-_RUNS = re.compile(
+_RUNS = lazy_pattern(
     r"(?:cd \S+ && )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(?:python[\d.]*|uv run|bash|sh|node|npm (?:run|test)|npx|bun|deno"
     r"|pnpm|yarn|cargo (?:run|bench)|make|just|go (?:run|test)|julia|Rscript|poetry run|pixi run|ruby)\s+\S"
     r"|(?:[A-Z_]+=\S+ )*\./\S*\w(?:\s|$)"
 )
-_ASKS_TO_RUN = re.compile(
+_ASKS_TO_RUN = lazy_pattern(
     r"\b(?:run|execute)(?: it)?:? `|\b(?:build|run|evaluate|measure|score|benchmark|test)\w*"
     r"(?: (?:it|them|yours?|everything))? (?:with|by|via|using):? `"
     r"|` (?:then )?(?:prints|reports|outputs|measures|scores|evaluates|shows)\b"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from swarm.errors import UsageError
 from swarm.project.researcher_options import SHORTHANDS
-from swarm.researchers.llm.money import MAX_USD
+from swarm.researchers.options import MAX_USD
 from swarm.researchers.protocol import Profile, Researcher
 from swarm.researchers.registry import REGISTRY, create, profile_of
 

@@ -37,3 +37,6 @@ class Option(Generic[T]):
             least = "0 or more" if self.zero else "above 0"
             raise UsageError(f"the option {self.name}={text!r} must be a number {least}: {self.help}")
         return type(self.default)(value)
+
+
+MAX_USD = Option("max_usd", 20.0, "money limit of a researcher on its own")

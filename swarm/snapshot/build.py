@@ -15,14 +15,13 @@ from swarm.ledger import payments
 from swarm.ledger.agents import agents
 from swarm.ledger.confirmations import Asker, confirmations
 from swarm.ledger.database import Ledger
-from swarm.ledger.events import count_events, events, notes
+from swarm.ledger.events import RESUMED, count_events, events, notes
 from swarm.ledger.experiments import experiments
 from swarm.ledger.measurements import HiddenRun, calibrated, runs_with_hidden
 from swarm.ledger.payments import Paid
 from swarm.ledger.rows import (
     AgentRow,
     ConfirmationRow,
-    EventRow,
     ExperimentRow,
     ExperimentState,
     RunRow,
@@ -36,6 +35,7 @@ from swarm.project.prior import label, stored
 from swarm.records import Failure, Purpose, Rung, Status
 from swarm.snapshot.ablation import leaders_ablation
 from swarm.snapshot.comparable import comparable_swarms, opened
+from swarm.snapshot.end_runs import end_runs
 from swarm.snapshot.numbers import Numbers, StateMean
 from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
 from swarm.text import plural
@@ -121,6 +121,9 @@ class Picture:
             noiseless=self.noiseless,
             lost_policy=self.lost_policy(),
             ablation=leaders_ablation(self.ledger, swarm, {name: row.title for name, row in self.ideas.items()}),
+            max_experiments=swarm.max_experiments,
+            usual_seconds=swarm.measured_seconds / swarm.measured if swarm.measured else None,
+            end_runs=end_runs(swarm, self.tries, best, self.resumed()),
             standing=standing(self.ledger, self.tag),
         )
 
@@ -291,7 +294,7 @@ class Picture:
         swarm was founded is left out: nobody waited for the GPU in between.
         """
         spans, busy = defaultdict(list), 0.0
-        resumed = [event.at for event in self.resumptions()]
+        resumed = self.resumed()
         for run in (each.run for each in self.tries):
             if run.seconds and run.started >= self.swarm.started:
                 spans[run.agent, bisect(resumed, run.started)].append((run.started, run.seconds))
@@ -299,9 +302,9 @@ class Picture:
         wall = sum(max(start + seconds for start, seconds in own) - min(own)[0] for own in spans.values())
         return min(1.0, busy / wall) if wall > 0 else None
 
-    def resumptions(self) -> list[EventRow]:
-        """When the swarm was opened again."""
-        return [event for event in events(self.ledger, self.tag) if event.kind == "resumed"]
+    def resumed(self) -> list[float]:
+        """When the swarm was opened again, each time."""
+        return [event.at for event in events(self.ledger, self.tag) if event.kind == RESUMED]
 
     # -- who did it, and what people saw -----------------------------------------------------------------------
 
@@ -310,7 +313,7 @@ class Picture:
         rows = agents(self.ledger, self.tag)
         own = defaultdict(list)
         for view in experiments:
-            if not view.baseline:
+            if not view.baseline and view.restores is None:
                 own[view.agent].append(view)
         return tuple(self._agent(row, own[row.agent], gains) for row in rows)
 
@@ -338,7 +341,7 @@ class Picture:
         )
 
     def counts(self, experiments: tuple[ExperimentView, ...]) -> dict[str, int]:
-        ideas = [e for e in experiments if not e.baseline]
+        ideas = [e for e in experiments if not e.baseline and e.restores is None]
         status = Counter(e.status for e in ideas)
         return {
             **{word.value: status[word] for word in Status},

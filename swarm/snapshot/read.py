@@ -13,7 +13,7 @@ import msgspec
 from swarm import foreign
 from swarm.errors import UsageError
 from swarm.ledger.database import Ledger, locked
-from swarm.ledger.events import EXHAUSTED
+from swarm.ledger.events import EXHAUSTED, RESUMED
 from swarm.ledger.head_lock import is_led
 from swarm.ledger.home import ledger_path
 from swarm.ledger.ladders import ladder_of, questions, read_ladder_runs
@@ -39,7 +39,7 @@ def read_snapshot(root: Path, ledger: Ledger, tag: str, now: float | None = None
         stored,
         now=now,
         status=status,
-        agents=tuple(_live(agent, Path(stored.folder), now) for agent in stored.agents) if running else stored.agents,
+        agents=_live_agents(stored, now) if running else stored.agents,
         ladders=_ladders(stored),
         warnings=stored.warnings if status in ("failed", "interrupted") else warnings,
     )
@@ -77,15 +77,24 @@ def _stored(root: Path, ledger: Ledger, tag: str, version: tuple[int, int]) -> S
     return replace(stored, status="draining") if known[tag].stop and stored.ended is None else stored
 
 
-def _live(agent: AgentView, folder: Path, now: float) -> AgentView:
-    """The agent with what it said a moment ago; as it stands where it never said anything that can be read."""
+def _live_agents(stored: Snapshot, now: float) -> tuple[AgentView, ...]:
+    since = max([stored.started, *(event.at for event in stored.events if event.kind == RESUMED)])
+    return tuple(_live(agent, Path(stored.folder), now, since) for agent in stored.agents)
+
+
+def _live(agent: AgentView, folder: Path, now: float, since: float) -> AgentView:
+    """The agent with what it said a moment ago; it is starting where it said nothing in this life of the swarm, which
+    began at `since`, and stands as it is where what it says cannot be read."""
     try:
         live = foreign.parse_object((folder / agent.agent / "live.json").read_bytes())
     except OSError:
-        return agent
+        return replace(agent, state="starting", note="its process is started")
     if not live:
         return agent
-    if now - (foreign.finite(live.get("at")) or 0.0) > STALE:
+    at = foreign.finite(live.get("at")) or 0.0
+    if at < since:
+        return replace(agent, state="starting", note="its process is started")
+    if now - at > STALE:
         return replace(agent, state="lost", note="no word from it")
     return replace(agent, **{name: live[name] for name in LIVE.keys() & live.keys() if _fits(live[name], LIVE[name])})
 

@@ -18,7 +18,7 @@ class AgentView:
     branch: str  # "autoresearch/apr5-gpu0"
     device: str  # "cpu", "cuda:3 NVIDIA H200", ...
     researcher: str
-    state: str  # "training", "measuring", "drafting", "resting", "stopped", "lost", "fenced"
+    state: str  # starting, training, measuring, drafting, resting, stopped, lost, fenced
     note: str = ""  # one line about the state, where it needs one
     standin: str = ""  # where the sweep thinks in the researcher's place: why
     experiment: str | None = None
@@ -205,10 +205,22 @@ class SwarmView:
     budget: float
     status: str
     experiments: int
-    keep: int
+    keep: int  # verdicts
+    kept: int  # steps of the trunk's newest state that are claimed to be gains
     baseline: float | None
     best: float | None
     differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndRuns:
+    """The runs with which a swarm that found anything ends: steps in doubt once more, then its leader and the baseline
+    on fresh seeds."""
+
+    doubts: int  # runs of steps in doubt that are still to come
+    wanted: int  # closing runs of leader and baseline together
+    done: int  # of these, those that have ended
+    begun: bool  # whether they are being made now
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +287,9 @@ class Snapshot:
     ladders: tuple[LadderView, ...] = ()  # of `confirm --budgets`
     ablation: AblationView | None = None  # of the leader: which of its steps matter
     lost_policy: str = ""  # that the policy it was launched with did not hold, for people
+    max_experiments: int | None = None  # its limit
+    usual_seconds: float | None = None  # what a run takes; None while none has given a number
+    end_runs: EndRuns | None = None  # None where there is nothing to close, and of a swarm that has ended
     standing: tuple[str, ...] = ()  # the experiments whose edits the trunk's newest state consists of, oldest first
 
     @property

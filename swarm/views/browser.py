@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from swarm.invoked import program
 from swarm.snapshot.agent_files import LOGS, TRANSCRIPTS
 from swarm.snapshot.records import AgentView, ExperimentView, Snapshot
 from swarm.views.experiment import render_experiment
@@ -61,7 +60,7 @@ class Browser:
     """Where somebody is who looks on: `press` is told of keys, `draw` gives the picture, `left` says they leave."""
 
     stopping: str
-    leads: bool = False  # whether the swarm lives in this terminal, which is not left with a key then
+    leads: bool = False  # whether the swarm was started in this terminal: who leaves it is asked
     left: bool = False
     paused: bool = False
     _asked: bool = False
@@ -76,11 +75,11 @@ class Browser:
     _page: int = 10
 
     def press(self, key: str, snapshot: Snapshot) -> None:
-        """What a key does. None of them changes anything but the picture."""
+        """What a key does. None of them changes anything of the swarm."""
         if self._typing:
             self._type(key)
         elif self._asked:
-            self._asked = False
+            self._asked, self.left = False, key in ("q", "y")
         elif key in ("q", "escape"):
             self._back(key)
         elif key in ("?", "h"):
@@ -104,7 +103,7 @@ class Browser:
         """The picture at `width` x `height` cells."""
         self._page = max(height - _FRAME - 1, 1)
         if self._asked:
-            return _screen("this terminal leads the swarm", Text(LEADS), "any key: back", width)
+            return _screen("leave this terminal?", Text(LEADS), "q: leave   any other key: back", width)
         if self._help:
             return _screen("keys", Text(HELP), "q: back", width)
         if self._table == TABLES[0] and not self._opened:
@@ -191,11 +190,11 @@ class Browser:
             self._row = max(min(self._row + step, len(self._rows(snapshot)) - 1), 0)
 
 
-LEADS = f"""\
-Ctrl-C drains it: what runs is finished, nothing new begins; twice stops it now.
-A terminal that is closed changes nothing: the swarm goes on, and
-`{program()} watch` shows it from any other one. A swarm that is
-started with --detach needs no terminal at all."""
+LEADS = """\
+q leaves: the swarm goes on without this terminal, and you are told how to
+come back to it.
+Ctrl-C ends it instead: what runs is finished, nothing new begins; twice
+stops it now."""
 
 
 def _screen(title: str, body: RenderableType, keys: str, width: int) -> RenderableType:

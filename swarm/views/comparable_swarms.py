@@ -14,7 +14,7 @@ from swarm.snapshot.records import Snapshot, SwarmView
 from swarm.wording.formatting import Scale, clean, plural
 from swarm.wording.markdown import escape, table
 
-COLUMNS = ("swarm", "experiments", "keep", "baseline", "newest trunk")
+COLUMNS = ("swarm", "experiments", "keep", "kept", "baseline", "newest trunk")
 
 
 def unranked_line(snapshot: Snapshot) -> str:
@@ -68,4 +68,11 @@ def _heading(swarm: SwarmView) -> str:
 def _row(swarm: SwarmView, snapshot: Snapshot) -> Sequence[str]:
     scale = Scale.of(snapshot)
     name = f"{swarm.tag} (this one)" if swarm.tag == snapshot.tag else swarm.tag
-    return name, str(swarm.experiments), str(swarm.keep), scale.value(swarm.baseline), scale.value(swarm.best)
+    return (
+        name,
+        str(swarm.experiments),
+        str(swarm.keep),
+        str(swarm.kept),
+        scale.value(swarm.baseline),
+        scale.value(swarm.best),
+    )

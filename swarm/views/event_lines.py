@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from swarm.ledger.events import RESUMED
 from swarm.snapshot.records import Event, ExperimentView, Snapshot
 from swarm.wording.formatting import Scale, clean, clock, to_ascii
 
@@ -16,6 +17,8 @@ def event_line(event: Event, snapshot: Snapshot) -> str:
     """`14:02:11 gpu3 keep 0.9932 (-0.0011) raise embedding lr`, the change being that over the parent."""
     experiment = next((e for e in snapshot.experiments if e.id == event.experiment), None)
     text = clean(event.text)
+    if event.kind == RESUMED:
+        return f"{clock(event.at, seconds=True)} swarm resumed; what stands above is from before"
     if experiment and event.kind in _VERDICTS:
         text = _verdict(experiment, Scale.of(snapshot), text if event.kind == "keep" else clean(experiment.title))
     return f"{clock(event.at, seconds=True)} {clean(event.agent) or 'swarm'} {clean(event.kind)} {text}".rstrip()

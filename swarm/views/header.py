@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from swarm.snapshot.records import Snapshot, TrunkView
 from swarm.views.tables import STATUS_STYLES, gain_style
-from swarm.wording.facts import times
+from swarm.wording.facts import elapsed
 from swarm.wording.formatting import (
     Scale,
+    about,
     clean,
     dollars,
     machine_hours,
@@ -21,11 +23,13 @@ from swarm.wording.formatting import (
     shorten,
     sparkline,
 )
-from swarm.wording.standing import tally
-from swarm.wording.verdict_text import judged
+from swarm.wording.pace import money_seconds, per_hour, remaining
+from swarm.wording.standing import is_weighed, kept_steps, standing, tally
+from swarm.wording.verdict_text import tried
 from swarm.wording.warnings import warnings
 
 MESSAGE_LINES = 3
+_TITLE = 20  # cells that a title gets before what a swarm cost
 _SWARM_STYLES = {"starting": "cyan", "running": "green", "draining": "yellow", "interrupted": "red", "failed": "red"}
 
 
@@ -44,38 +48,39 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _identity(snapshot: Snapshot, width: int) -> Text:
-    left = Text.assemble(
-        (clean(snapshot.tag), "bold"), "  ", (f"● {snapshot.status}", _SWARM_STYLES.get(snapshot.status, "bold"))
-    )
+    state = Text(f"● {snapshot.status}", _SWARM_STYLES.get(snapshot.status, "bold"))
+    name = shorten(clean(snapshot.tag), max(width - state.cell_len - 2, 1))
+    left, ran, to_come = Text.assemble((name, "bold"), "  ", state), elapsed(snapshot), remaining(snapshot)
+    right = _fitting([*(f"{ran} · {text}" for text in to_come[:1]), *to_come, ran], width - left.cell_len - 2)
     for detail in (snapshot.device, snapshot.researcher, snapshot.policy):
-        if detail and left.cell_len + len(detail) + 40 <= width:
+        if detail and left.cell_len + len(detail) + right.cell_len + 5 <= width:
             left.append(f" · {clean(detail)}", "dim")
-    return _spread(left, Text(times(snapshot, " · ")), width)
+    return _spread(left, right, width)
 
 
 def _best(snapshot: Snapshot, width: int) -> Text:
     scale = Scale.of(snapshot)
     if snapshot.baseline is None:
-        return Text(shorten(f"{scale.metric}: the baseline is being measured", width), "bold")
-    line = Text.assemble(
-        (f"{scale.metric} ", ""),
-        (scale.value(snapshot.baseline if snapshot.best is None else snapshot.best), "bold"),
-        "  ",
-    )
+        waits = "the baseline is being measured"
+        return Text(f"{shorten(scale.metric, max(width - len(waits) - 2, 1))}: {waits}", "bold")
+    value = scale.value(snapshot.baseline if snapshot.best is None else snapshot.best)
+    metric = shorten(scale.metric, max(width - len(value) - 1, 1))
+    line = Text.assemble(f"{metric} ", (value, "bold"))
     newest = snapshot.trunk[-1] if len(snapshot.trunk) > 1 else None
     if newest is None:
-        line.append("the baseline, nothing kept yet", "dim")
-    else:
-        line.append(scale.interval(newest.gain, newest.low, newest.high), gain_style(newest.gain, newest.low))
-        line.append(f"  from baseline {scale.value(snapshot.baseline)}", "dim")
-        counted = f", mean of {plural(newest.n, 'fresh run' if newest.fresh else 'run')}"
-        if line.cell_len + len(counted) <= width:
-            line.append(counted, "dim")
+        return _appended(line, [("  the baseline, nothing kept yet", "dim")], width)
+    counted = plural(newest.n, "fresh run" if newest.fresh else "run")
+    line = _appended(
+        line,
+        [
+            (f"  {scale.interval(newest.gain, newest.low, newest.high)}", gain_style(newest.gain, newest.low)),
+            (f"  from baseline {scale.value(snapshot.baseline)}", "dim"),
+            (f", {counted}" if newest.n == 1 else f", mean of {counted}", "dim"),
+        ],
+        width,
+    )
     room = min(width - line.cell_len - 2, 48)
-    if newest is not None and room >= 8:
-        return _spread(line, Text(sparkline(_climb(snapshot, room)), "green"), width)
-    line.truncate(width, overflow="ellipsis")
-    return line
+    return _spread(line, Text(sparkline(_climb(snapshot, room)), "green"), width) if room >= 8 else line
 
 
 def _climb(snapshot: Snapshot, buckets: int) -> list[float | None]:
@@ -94,7 +99,9 @@ def _gain_at(trunk: Sequence[TrunkView], moment: float) -> float | None:
 
 def _counts(snapshot: Snapshot, width: int) -> Text:
     counts = snapshot.counts
-    tally = Text(plural(len(judged(snapshot)), "experiment") + " ·")
+    number = plural(len(tried(snapshot)), "experiment")
+    limit = f" of {snapshot.max_experiments}" if snapshot.max_experiments and snapshot.ended is None else ""
+    tally = Text(f"{number.replace(' ', f'{limit} ', 1)} ·")
     for status in ("keep", "discard", "crash"):
         tally.append(f" {counts.get(status, 0)} {status}", STATUS_STYLES[status])
     details = [
@@ -110,8 +117,8 @@ def _counts(snapshot: Snapshot, width: int) -> Text:
 
 def _rate(snapshot: Snapshot) -> str:
     """Experiments an hour, once there are some to count by."""
-    done, hours = len(judged(snapshot)), ((snapshot.ended or snapshot.now) - snapshot.started) / 3600
-    return f"{done / hours:.3g} an hour" if done > 1 and hours > 0 else ""
+    rate = per_hour(snapshot)
+    return "" if rate is None else f"{rate:.3g} an hour"
 
 
 def _noise(snapshot: Snapshot) -> str:
@@ -121,27 +128,60 @@ def _noise(snapshot: Snapshot) -> str:
 
 
 def _champion(snapshot: Snapshot, width: int) -> Text:
-    limit = "" if snapshot.spend_limit_usd is None else f" of ${snapshot.spend_limit_usd:g}"
-    resources = f"{dollars(snapshot.spent_usd)}{limit} · {machine_hours(snapshot)}"
+    """Who leads, and what it cost: where there is no room for both, the cost gives way word by word."""
     if snapshot.champion is None:
-        kept = len(snapshot.trunk) - 1
-        confirms = not snapshot.noiseless
-        why = f"{tally(snapshot) or f'{kept} kept'}{', none confirmed' * confirms}" if kept > 0 else "nothing kept"
-        left = Text(f"{'no champion yet: ' * confirms}{why}", "dim")
-    else:
-        titles = {experiment.id: experiment.title for experiment in snapshot.experiments}
-        title = clean(titles.get(snapshot.champion, ""))
-        left = Text.assemble(("champion", "bold magenta"), f" {short_id(snapshot.champion, snapshot.tag)}  {title}")
-    return _spread(left, Text(resources, "dim"), width)
+        texts = _no_champion(snapshot)
+        right = _fitting(_costs(snapshot), width - cell_len(texts[-1]) - 2)
+        room = width - right.cell_len - 2 * bool(right)
+        return _spread(Text(next((text for text in texts if cell_len(text) <= room), ""), "dim"), right, width)
+    titles = {experiment.id: experiment.title for experiment in snapshot.experiments}
+    title = clean(titles.get(snapshot.champion, ""))
+    left = Text.assemble(("champion", "bold magenta"), f" {short_id(snapshot.champion, snapshot.tag)}")
+    right = _fitting(_costs(snapshot), width - left.cell_len - 2 - min(cell_len(title), _TITLE) - 2)
+    room = width - left.cell_len - 2 - right.cell_len - 2 * bool(right)
+    if room >= min(cell_len(title), _TITLE):  # somebody else's words: as much of them as there is room for
+        left.append(f"  {shorten(title, room)}")
+    return _spread(left, right, width)
+
+
+def _no_champion(snapshot: Snapshot) -> list[str]:
+    """What stands on the trunk, in full and then shorter."""
+    steps, kept = standing(snapshot), kept_steps(snapshot)
+    if not steps:
+        return ["nothing kept"] if snapshot.noiseless else ["no champion yet: nothing kept", "nothing kept"]
+    count = f"{len(kept)} of {plural(len(steps), 'step')} kept" if is_weighed(snapshot) else f"{len(kept)} kept"
+    long = tally(snapshot) or count
+    if snapshot.noiseless:
+        return [long, count]
+    return [f"no champion yet: {long}, none confirmed", long, f"{count}, none confirmed", count]
+
+
+def _costs(snapshot: Snapshot) -> list[str]:
+    """What it cost, in full and then shorter."""
+    limit = "" if snapshot.spend_limit_usd is None else f" of ${snapshot.spend_limit_usd:g}"
+    spent, held = f"{dollars(snapshot.spent_usd)}{limit}", machine_hours(snapshot)
+    lasts = money_seconds(snapshot)
+    money = [] if lasts is None or not snapshot.is_led else [f"{spent}, enough for {about(lasts)} · {held}"]
+    return [*money, f"{spent} · {held}", spent]
+
+
+def _fitting(texts: Sequence[str], room: int) -> Text:
+    """The first of `texts`, dimly, that `room` cells hold whole; nothing where none does."""
+    return Text(next((text for text in texts if cell_len(text) <= room), ""), "dim")
+
+
+def _appended(line: Text, parts: Sequence[tuple[str, str]], width: int) -> Text:
+    """The line with as many of the parts, first things first, as it holds whole."""
+    for text, style in parts:
+        if line.cell_len + cell_len(text) > width:
+            break
+        line.append(text, style)
+    return line
 
 
 def _spread(left: Text, right: Text, width: int) -> Text:
-    """`left` and `right` at the two ends of one line; `left` gives way."""
-    if right.cell_len + 12 > width:
-        left.truncate(width, overflow="ellipsis")
-        return left
-    left.truncate(width - right.cell_len - 2, overflow="ellipsis")
-    return Text.assemble(left, " " * (width - left.cell_len - right.cell_len), right)
+    """`left` and `right` at the two ends of one line, which holds both."""
+    return Text.assemble(left, " " * max(width - left.cell_len - right.cell_len, 0), right) if right else left
 
 
 def _joined(details: Sequence[Text], width: int) -> Text:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.text import Text
@@ -24,13 +25,15 @@ from swarm.views.event_lines import print_events
 from swarm.views.header import header
 from swarm.views.tables import agents_beyond, agents_table, experiments_table, last_judged
 from swarm.wording.audit_marks import legend
-from swarm.wording.formatting import Portable, Scale, clean, duration, keep_remedy, plural, shorten, shorten_start
+from swarm.wording.formatting import Portable, Scale, clean, keep_remedy, shorten, shorten_start
+from swarm.wording.pace import drain_text
 
 OWNER = "Ctrl-C drains, twice stops now"
 VISITOR = "Ctrl-C leaves this view, the swarm runs on"
 
 _HEADINGS = 2  # a blank line and a line of column names above each table
 _LOW = 16  # rows; below, the header shrinks to its first two lines
+_FOLDER = 8  # cells; of a name that is shorter nothing is left to read
 _FEWEST_EXPERIMENTS = 3  # that stay in sight however many agents there are
 
 
@@ -77,10 +80,10 @@ class Leaderboard:
         snapshot, scale = self.snapshot, Scale.of(self.snapshot)
         meant = [f"{scale.direction} {scale.metric} is better", "± is a 95% interval"]
         only = ["DEMONSTRATION ONLY"] if snapshot.demonstration else []
-        notes = ", ".join(only + legend(snapshot.experiments) + meant)
-        folder = shorten_start(clean(snapshot.folder), max(self.width - len(notes) - 5, self.width // 3))
-        told = shorten(f"{folder} · {notes}", self.width)
-        lines = (told, unranked_line(snapshot), self.keys + self._ending())
+        notes = shorten(", ".join(only + legend(snapshot.experiments) + meant), self.width)
+        room = self.width - cell_len(notes) - 3
+        folder = f"{shorten_start(clean(snapshot.folder), room)} · " if room >= _FOLDER else ""
+        lines = (folder + notes, unranked_line(snapshot), self.keys + self._ending())
         return [Text(keep_remedy(line, self.width), "dim") for line in filter(None, lines)]
 
     def _ending(self) -> str:
@@ -90,11 +93,8 @@ class Leaderboard:
         if snapshot.status == "interrupted":
             return f"nobody leads it any more: {program()} launch --tag {clean(snapshot.tag)} --resume"
         if snapshot.status == "draining":
-            busy = [agent for agent in snapshot.agents if agent.state in ("training", "measuring")]
-            longest = max((agent.budget - agent.seconds for agent in busy), default=0.0)
             again = "Ctrl-C again stops now" if self.stopping == OWNER else self.stopping
-            left = f", about {duration(longest)}" if longest > 0 else ", being measured" if busy else ""
-            return f"draining: {plural(len(busy), 'run')} to finish{left} · {again}"
+            return f"draining: {drain_text(snapshot)} · {again}"
         return f"program.md is re-read live · {self.stopping}"
 
 

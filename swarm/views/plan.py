@@ -14,18 +14,22 @@ from swarm.execution import sandbox
 from swarm.execution.slot import UNTOUCHED, Slot, limits_for
 from swarm.judge.decide import read_policy
 from swarm.launch.data import named
+from swarm.launch.estimate import estimate
 from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
+from swarm.project.project import keys_given, project_keys, settings_file
 from swarm.project.secrets import SECRETS, concealed
 from swarm.views.plan_access import access_rows
 from swarm.views.plan_agents import agent_rows, knob_rows
+from swarm.views.plan_estimate import estimate_rows
 from swarm.views.strict_json import strict_json
 from swarm.views.trial import trial_json, trial_rows
 from swarm.wording.formatting import clean, plural
 
 if TYPE_CHECKING:
     from swarm.launch.plan import Plan
+    from swarm.project.project import Project
     from swarm.project.settings import Setting
 
 _OF_THE_PROJECT = (
@@ -35,8 +39,8 @@ _OF_THE_PROJECT = (
 _NAMES = 10  # cells, at least, for the names of rows, so that tables below each other are aligned
 
 
-def plan_json(plan: Plan) -> dict[str, object]:
-    """The plan as values for programs (swarm/cli/shapes.py tells their shape)."""
+def plan_json(plan: Plan, settings: Sequence[Setting] = ()) -> dict[str, object]:
+    """The plan as values for programs (swarm/cli/shapes.py tells their shape), with where each came from."""
     config, project = plan.config, plan.project
     why_not = "it is switched off" if config.sandbox == "off" else sandbox.missing()
     return {
@@ -49,6 +53,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "direction": project.direction,
         "audited": bool(project.referee),
         **{name: strict_json(getattr(project, name)) for name in _OF_THE_PROJECT},
+        "came_from": came_from(plan, settings),
         "budget_seconds": plan.budget,
         "timeout_seconds": project.timeout,
         "policy": config.policy,
@@ -57,6 +62,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "agents": [_agent_json(agent, slot, plan.researchers.get(agent, "")) for agent, slot in plan.slots.items()],
         "researchers": dict(plan.researchers),
         "sandbox": {"asked": config.sandbox, "used": None if why_not else sandbox.name(), "why_not": why_not or None},
+        "estimate": strict_json(estimate(plan)),
         "missing": list(plan.missing),
         "demonstration": plan.demonstration,
         "trial": trial_json(plan.trial) if plan.trial else None,
@@ -75,9 +81,9 @@ def _agent_json(agent: str, slot: Slot, researcher: str) -> dict[str, object]:
     }
 
 
-def describe(plan: Plan) -> RenderableType:
-    """The plan in a few lines, with its trial where that is known."""
-    parts: list[RenderableType] = [_table(_rows(plan))]
+def describe(plan: Plan, settings: Sequence[Setting] = ()) -> RenderableType:
+    """The plan in a few lines, each with where its values came from, and with its trial where that is known."""
+    parts: list[RenderableType] = [_table(_rows(plan, came_from(plan, settings)))]
     if plan.missing:
         parts.append(_table({"missing": "; ".join(plan.missing)}, "bold yellow"))
     if plan.trial:
@@ -103,29 +109,45 @@ def _origin_of(setting: Setting) -> tuple[str, str]:
     return setting.name, f"{value} ({setting.origin})"
 
 
-def _rows(plan: Plan) -> dict[str, str]:
+def came_from(plan: Plan, settings: Sequence[Setting]) -> dict[str, str]:
+    """Where each value of the project and each setting came from: a file, a flag, a variable, or "default"."""
+    given, file = keys_given(plan.root), settings_file(plan.root)
+    keys = {key: file if key in given else plan.project.origins.get(key, "default") for key in project_keys()}
+    said = {setting.name: setting.origin for setting in settings if setting.origin != "default"}
+    return {setting.name: setting.origin for setting in settings} | keys | said
+
+
+def _rows(plan: Plan, labels: Mapping[str, str]) -> dict[str, str]:
     config, project = plan.config, plan.project
+
+    def by(*names: str) -> str:
+        """Where these came from, after what they are; nothing where nobody knows."""
+        found = list(dict.fromkeys(labels[name] for name in names if name in labels))
+        said = [origin for origin in found if origin != "default"] or found
+        return f" ({', '.join(said)})" if said else ""
+
     return {
         **({"project": f"{project.prefix.rstrip('/')}, a part of its repository"} if project.prefix else {}),
         "swarm": f"{plan.tag}" + (" (resumed)" if config.resume else ""),
-        **agent_rows(plan),
+        **_labelled(agent_rows(plan), {"researcher": by("researcher"), "agents": by("agents", "gpus", "device")}),
         "branches": f"autoresearch/{plan.tag} and autoresearch/{plan.tag}-gpu<k>, from {plan.base_commit[:7]}",
-        "runs": f"{_command(plan)}{_origin(plan, 'command')}",
-        "edits": f"{', '.join(project.editable)}; {_program(plan)}",
-        "fixed": f"{_few(project.fixed) or 'nothing'}{_origin(plan, 'fixed')}",
+        "runs": f"{_command(plan)}{by('command')}",
+        "edits": f"{', '.join(project.editable)}{by('editable')}; {_program(plan)}",
+        "fixed": f"{_few(project.fixed) or 'nothing'}{by('fixed')}",
         **({"missing": "; ".join(plan.access.gaps)} if plan.access.gaps else {}),
-        "metric": f"{project.metric}{_origin(plan, 'metric')}, {project.direction} is better; {_measured(plan)}",
+        "metric": f"{_metric(project, by('metric'), by('direction'))}; {_measured(plan)}",
         **knob_rows(plan),
-        "guards": ", ".join(f"{name} {bound}" for name, bound in project.guards.items()) or "none",
-        **({"checks": f"{'; '.join(project.checks)}{_origin(plan, 'checks')}"} if project.checks else {}),
+        "guards": f"{_guards(project.guards)}{by('guards')}" if project.guards else "none",
+        **({"checks": f"{'; '.join(project.checks)}{by('checks')}"} if project.checks else {}),
         **access_rows(plan),
         "trial": _trial(plan),
         "seed": plan.code.seed,
-        "budget": plan.code.unread or f"{plan.budget:g} s of training per run{_budget_origin(plan)}",
-        "timeout": _timeout(plan),
-        "policy": _policy(config.policy),
-        "limits": _limits(plan),
+        "budget": plan.code.unread or f"{plan.budget:g} s of training per run{by('budget')}",
+        "timeout": _timeout(plan, by("timeout")),
+        "policy": f"{config.policy}{by('policy')}{_exact(config.policy)}",
+        "limits": _limits(plan, labels),
         **({"ablation": ABLATION} if config.ablation and read_policy(config.policy).levels else {}),
+        **estimate_rows(plan),
         **({"DEMONSTRATION ONLY": plan.demonstration} if plan.demonstration else {}),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
         **({"prior art": f"{len(plan.prior)} records, which order what is tried"} if plan.prior else {}),
@@ -170,11 +192,11 @@ def _origin(plan: Plan, key: str) -> str:
     return f" ({plan.project.origins[key]})" if key in plan.project.origins else ""
 
 
-def _timeout(plan: Plan) -> str:
+def _timeout(plan: Plan, label: str) -> str:
     """When a run is ended whatever it does, and what that comes from."""
     project = plan.project
     if project.timeout is not None:
-        return f"{write_duration(project.timeout)} for the whole of a run{_origin(plan, 'timeout')}"
+        return f"{write_duration(project.timeout)} for the whole of a run{label}"
     if not project.referee:
         most = write_duration(UNTOUCHED)
         return f"by what the untouched code takes, which may take {most} (`timeout` in swarm.toml says it)"
@@ -183,15 +205,25 @@ def _timeout(plan: Plan) -> str:
     return f"{write_duration(limits.wall)}{cpu} for training, by the budget; the referee has its own"
 
 
-def _policy(text: str) -> str:
-    """The keep rule; where nothing is run twice, that too."""
-    if not read_policy(text).noiseless:
-        return text
-    return f"{text}: equal code gives equal numbers, so that one run decides and only the newest state is run again"
+def _exact(policy: str) -> str:
+    """Of a keep rule under which nothing is run twice, that and why."""
+    if not read_policy(policy).noiseless:
+        return ""
+    return ": equal code gives equal numbers, so that one run decides and only the newest state is run again"
 
 
-def _budget_origin(plan: Plan) -> str:
-    return _origin(plan, "budget") if plan.budget == plan.project.budget else ""
+def _metric(project: Project, metric: str, direction: str) -> str:
+    """What is measured and which way is better, with where both came from, which is said once where that is one."""
+    same = metric == direction
+    return f"{project.metric}{'' if same else metric}, {project.direction} is better{direction}"
+
+
+def _guards(bounds: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {bound}" for name, bound in bounds.items())
+
+
+def _labelled(rows: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: f"{text}{labels.get(name, '')}" for name, text in rows.items()}
 
 
 def _table(rows: Mapping[str, str], style: str = "") -> Table:
@@ -227,10 +259,11 @@ def _in_turn(device: str, referee: Sequence[str]) -> str:
     return ", whose two readers run one after the other, as nothing seals them here"
 
 
-def _limits(plan: Plan) -> str:
+def _limits(plan: Plan, labels: Mapping[str, str]) -> str:
     config = plan.config
+    said = {name: f" ({labels[name]})" if name in labels else "" for name in ("hours", "max_experiments")}
     parts = [
-        f"{config.hours:g} h" if config.hours else "",
-        plural(config.max_experiments, "experiment") if config.max_experiments else "",
+        f"{config.hours:g} h{said['hours']}" if config.hours else "",
+        f"{plural(config.max_experiments, 'experiment')}{said['max_experiments']}" if config.max_experiments else "",
     ]
     return ", ".join(filter(None, parts)) or "none: it runs until Ctrl-C (once drains, twice stops)"

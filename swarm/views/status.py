@@ -15,7 +15,9 @@ from swarm.views.strict_json import strict_json
 from swarm.views.tables import agents_table, experiments_table, last_judged
 from swarm.wording.audit_marks import legend
 from swarm.wording.formatting import Portable, clean
-from swarm.wording.verdict_text import failures, judged
+from swarm.wording.pace import money_seconds, per_hour, seconds_left
+from swarm.wording.standing import kept_steps, standing
+from swarm.wording.verdict_text import failures, tried
 
 _LISTED = 5  # experiments
 WIDEST = 120  # cells, of the header where no screen is its end
@@ -49,7 +51,18 @@ def render_status(snapshot: Snapshot) -> RenderableType:
 COPIED = (
     *("tag", "status", "started", "now", "ended", "deadline", "limits", "folder", "branch", "policy", "researcher"),
     *("device", "budget", "metric", "direction", "baseline", "sigma", "best", "champion", "train_share", "gpu_hours"),
-    *("spent_usd", "reserved_usd", "spend_limit_usd", "tokens", "token_limit", "cache_share", "warnings", "saturated"),
+    *(
+        "end_runs",
+        "usual_seconds",
+        "spent_usd",
+        "reserved_usd",
+        "spend_limit_usd",
+        "tokens",
+        "token_limit",
+        "cache_share",
+        "warnings",
+        "saturated",
+    ),
 )
 
 
@@ -71,7 +84,12 @@ def status_json(snapshot: Snapshot) -> dict[str, Any]:
             **counts,
             "failures": failures(snapshot),
             "agents": len(snapshot.agents),
-            "experiments": len(judged(snapshot)),
+            "experiments": len(tried(snapshot)),
+            "steps": len(standing(snapshot)),
+            "kept": len(kept_steps(snapshot)),
+            "experiments_per_hour": per_hour(snapshot),
+            "seconds_left": seconds_left(snapshot),
+            "money_seconds": money_seconds(snapshot),
             "hidden_split": snapshot.hidden_split,
             "hidden": snapshot.hidden,
             "best_gain": newest.gain if newest else None,

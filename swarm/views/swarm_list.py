@@ -29,6 +29,7 @@ class SwarmList:
             Column("status", lambda s: Text(clean(self.statuses[s.tag])), 1),
             Column("started", lambda s: Text(moment(s.started, None).strftime("%b %d %H:%M"), "dim"), 4),
             Column("experiments", lambda s: Text(str(s.experiments)), 5, right=True),
+            Column("keep", lambda s: Text(str(s.keep)), 6, right=True),
             Column("kept", lambda s: Text(str(s.kept)), 3, right=True),
             Column("metric", lambda s: Text(clean(s.metric)), 6),
             Column("baseline", lambda s: Text(_scale(s).value(s.baseline)), 7, right=True),

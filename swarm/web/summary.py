@@ -11,14 +11,14 @@ from swarm.wording.cost import cost
 from swarm.wording.facts import times, why_it_ended
 from swarm.wording.formatting import Scale, clean, dollars, duration, machine_hours, plural, short_id
 from swarm.wording.headline import Leader, headline, hidden_of, leading, second_opinion
-from swarm.wording.verdict_text import is_held, judged
+from swarm.wording.verdict_text import is_held, judged, tried
 from swarm.wording.warnings import warnings
 
 
 def top(snapshot: Snapshot) -> Html:
     """Name, state and time."""
     status = clean(snapshot.status)
-    details = [plural(len(judged(snapshot)), "experiment"), plural(len(snapshot.agents), "agent")]
+    details = [plural(len(tried(snapshot)), "experiment"), plural(len(snapshot.agents), "agent")]
     if snapshot.device:
         details.append(clean(snapshot.device))
     return el(

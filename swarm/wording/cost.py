@@ -5,8 +5,7 @@ from __future__ import annotations
 from swarm.snapshot.records import Snapshot
 from swarm.wording.formatting import dollars, machine_hours, share
 from swarm.wording.markdown import code
-from swarm.wording.standing import is_kept
-from swarm.wording.verdict_text import judged
+from swarm.wording.standing import kept_steps
 
 
 def cost(snapshot: Snapshot, usd_per_gpu_hour: float | None) -> str:
@@ -31,7 +30,7 @@ def _thinking(snapshot: Snapshot) -> str:
 
 def _per_gain(snapshot: Snapshot, usd: float) -> str:
     """What a step cost that was kept, and one that was confirmed on fresh seeds."""
-    kept = [e for e in judged(snapshot) if e.status == "keep" and not e.quarantine and is_kept(e)]
+    kept = kept_steps(snapshot)
     confirmed = sum(e.rung in ("confirmed", "champion") for e in kept)
     parts = [f", {dollars(usd / len(kept))} for each kept step"] if kept else []
     parts += [f", {dollars(usd / confirmed)} for each confirmed gain"] if confirmed else []

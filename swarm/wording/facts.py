@@ -9,8 +9,9 @@ from swarm.records import Failure
 from swarm.snapshot.records import Snapshot
 from swarm.wording.audit_marks import audit_text
 from swarm.wording.formatting import Scale, clean, duration, machine_hours, plural, share
+from swarm.wording.pace import remaining
 from swarm.wording.standing import tally_explained
-from swarm.wording.verdict_text import failures, judged
+from swarm.wording.verdict_text import failures, tried
 
 UNMEASURED = "unmeasured: every repeat gave the same number, so seeds do not reach the code"
 NOISELESS = "none: equal code gives equal numbers, so that one run decides"
@@ -18,7 +19,7 @@ NOISELESS = "none: equal code gives equal numbers, so that one run decides"
 
 def facts(snapshot: Snapshot) -> dict[str, str]:
     """Label and text, harmless on one line each but not escaped for any format."""
-    counts, scale = Counter(e.status for e in judged(snapshot)), Scale.of(snapshot)
+    counts, scale = Counter(e.status for e in tried(snapshot)), Scale.of(snapshot)
     purposes = Counter(run.purpose for run in snapshot.runs)
     end = snapshot.ended or snapshot.now
     rows = {
@@ -54,13 +55,15 @@ def _ended_early(snapshot: Snapshot) -> dict[str, str]:
 
 
 def times(snapshot: Snapshot, between: str = ", ") -> str:
-    """How long it took, or how long it runs and what is left."""
+    """How long it took, or how long it runs and what is left of it."""
+    return between.join([elapsed(snapshot), *remaining(snapshot)[:1]])
+
+
+def elapsed(snapshot: Snapshot) -> str:
+    """How long it took, or runs by now."""
     if snapshot.ended is not None:
         return f"took {duration(snapshot.ended - snapshot.started)}"
-    elapsed = f"{duration(snapshot.now - snapshot.started)} elapsed"
-    if snapshot.deadline is None:
-        return elapsed
-    return f"{elapsed}{between}{duration(snapshot.deadline - snapshot.now)} left"
+    return f"{duration(snapshot.now - snapshot.started)} elapsed"
 
 
 def why_it_ended(snapshot: Snapshot) -> str:

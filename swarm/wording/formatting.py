@@ -153,7 +153,7 @@ class Scale:
         if is_exact(low, high):
             return self.change(gain)
         half = None if low is None or high is None else (high - low) / 2
-        return f"{self.change(gain)} ± {self.value(half)}"
+        return f"{self.change(gain).removeprefix('±')} ± {self.value(half)}"
 
 
 def is_exact(low: float | None, high: float | None) -> bool:
@@ -195,6 +195,15 @@ def duration(seconds: float | None) -> str:
     if hours >= 72:
         return f"{hours // 24}d {hours % 24:02}:{minute:02}"
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def about(seconds: float) -> str:
+    """A span that is only estimated, in one unit: "40 s", "6 min", "2.5 h", "3 days"."""
+    if seconds < 90:
+        return f"{max(math.ceil(seconds), 1)} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.2g} h" if seconds < 72 * 3600 else f"{round(seconds / 86400)} days"
 
 
 def clock(at: float, seconds: bool = False) -> str:

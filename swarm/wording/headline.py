@@ -9,8 +9,8 @@ from swarm.judge.closing import Headline
 from swarm.snapshot.records import Snapshot, TrunkView
 from swarm.wording.formatting import Scale, clean, is_exact, plural
 from swarm.wording.markdown import escape
-from swarm.wording.standing import tally, tally_explained
-from swarm.wording.verdict_text import judged
+from swarm.wording.standing import kept_steps, tally, tally_explained
+from swarm.wording.verdict_text import judged, tried
 
 NOTHING = "No improvement found."
 
@@ -110,13 +110,14 @@ def _finding(snapshot: Snapshot, safe: Callable[[str], str]) -> tuple[str, str]:
     if snapshot.baseline is None:
         return NOTHING, "The baseline gave no number, so there was nothing to compare with."
     if leader is None:
-        tried = plural(len(judged(snapshot)), "experiment")
+        number = plural(len(tried(snapshot)), "experiment")
         runs = plural(snapshot.trunk[0].n if snapshot.trunk else 0, "run")
         stays = f"{safe(scale.metric)} stays at the baseline's mean of {scale.value(snapshot.baseline)} ({runs})"
-        return NOTHING, f"None of {tried} was kept; {stays}."
+        return NOTHING, f"None of {number} was kept; {stays}."
     measured = _measured(leader, scale)
     if not leader.better:
-        return NOTHING, f"{plural(len(snapshot.trunk) - 1, 'step')} kept, but together they measure {measured}."
+        steps = tally(snapshot) or f"{plural(len(kept_steps(snapshot)), 'step')} kept"
+        return NOTHING, f"{steps}, but together they measure {measured}."
     name = f"{safe(leader.step.title)} ({safe(leader.step.experiment)})"
     if leader.step.experiment == snapshot.champion:
         words = f"The champion, {name}, has {_one(safe(scale.metric))} of {measured}."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from swarm.ledger.experiments import CLAIM
+from swarm.records import Rung
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.wording.formatting import plural
 
@@ -26,7 +28,15 @@ def is_weighed(snapshot: Snapshot) -> bool:
 
 def is_kept(view: ExperimentView) -> bool:
     """Whether a step is claimed to be a gain: by its chance, for a champion's line is confirmed as a whole."""
-    return view.real is None or (view.real >= 0.5 and view.rung != "undone")
+    if view.real is None:
+        return view.rung not in (Rung.CARRIED, Rung.UNDONE)
+    return view.real >= CLAIM and view.rung != Rung.UNDONE
+
+
+def kept_steps(snapshot: Snapshot) -> list[ExperimentView]:
+    """The steps that are called kept, wherever that word stands with a number: they stand on the trunk, and are claimed
+    to be gains. A verdict `keep` alone is none: what was carried, undone or rejected since is not among them."""
+    return [view for view in standing(snapshot) if is_kept(view)]
 
 
 def rung_text(view: ExperimentView) -> str:
@@ -38,9 +48,7 @@ def tally(snapshot: Snapshot) -> str:
     """How many steps stand, and how many of them are kept; empty where the steps have no chances."""
     if not is_weighed(snapshot):
         return ""
-    steps = standing(snapshot)
-    kept = sum(map(is_kept, steps))
-    return f"{plural(len(steps), 'step')} on the trunk, {kept} of them kept"
+    return f"{plural(len(standing(snapshot)), 'step')} on the trunk, {len(kept_steps(snapshot))} of them kept"
 
 
 def tally_explained(snapshot: Snapshot) -> str:

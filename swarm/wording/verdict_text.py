@@ -30,6 +30,11 @@ def judged(snapshot: Snapshot) -> list[ExperimentView]:
     return sorted(done, key=lambda e: e.judged or e.created)
 
 
+def tried(snapshot: Snapshot) -> list[ExperimentView]:
+    """Those of them that were ideas, which is what is counted: a step that brings earlier code back is none."""
+    return [view for view in judged(snapshot) if view.restores is None]
+
+
 def failures(snapshot: Snapshot) -> Counter[str]:
     """How many runs gave no number, by kind; without fillers that gave way to an idea, as they should."""
     return Counter(

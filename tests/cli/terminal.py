@@ -14,13 +14,14 @@ import termios
 import time
 from collections.abc import Iterator, Sequence
 
+SWARM = (sys.executable, "-m", "swarm")
 LONG = 600.0  # seconds: ten times what a quiet machine needs
 
 
 class Terminal:
-    """A running `python -m swarm`, with everything that it has drawn so far."""
+    """A running program, `python -m swarm` if no other, with everything that it has drawn so far."""
 
-    def __init__(self, words: Sequence[str], rows: int = 24, columns: int = 80) -> None:
+    def __init__(self, words: Sequence[str], rows: int = 24, columns: int = 80, program: Sequence[str] = SWARM) -> None:
         self.ours, self.theirs = pty.openpty()
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(self.theirs)
@@ -28,13 +29,21 @@ class Terminal:
             name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "swarm", *words],
+            [*program, *words],
             stdin=self.theirs, stdout=self.theirs, stderr=self.theirs, start_new_session=True,
             env={**environment, "TERM": "xterm-256color"},
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         self.drawn = ""
         self.seen = 0
+        self.closed = False
+
+    def close(self) -> None:
+        """The terminal goes: whoever still has it is told so (SIGHUP)."""
+        if not self.closed:
+            os.close(self.ours)
+            os.close(self.theirs)
+        self.closed = True
 
     def press(self, keys: str) -> None:
         self.seen = len(self.drawn)
@@ -44,7 +53,11 @@ class Terminal:
         """Until the text is drawn, after the last keys."""
         until = time.monotonic() + LONG
         while text not in self.drawn[self.seen :]:
-            assert time.monotonic() < until and self.process.poll() is None, f"no {text!r} in {self.drawn[-3000:]!r}"
+            running = self.process.poll() is None
+            self._draw(0)
+            assert time.monotonic() < until and (running or text in self.drawn[self.seen :]), (
+                f"no {text!r} in {self.drawn[-3000:]!r}"
+            )
             self._draw(0.5)
 
     def end(self) -> int:
@@ -66,13 +79,12 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(*words: str, rows: int = 24, columns: int = 80) -> Iterator[Terminal]:
-    opened = Terminal(words, rows, columns)
+def terminal(*words: str, rows: int = 24, columns: int = 80, program: Sequence[str] = SWARM) -> Iterator[Terminal]:
+    opened = Terminal(words, rows, columns, program)
     try:
         yield opened
     finally:
         if opened.process.poll() is None:
             opened.process.kill()
             opened.process.wait()
-        os.close(opened.ours)
-        os.close(opened.theirs)
+        opened.close()

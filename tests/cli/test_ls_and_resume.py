@@ -35,11 +35,36 @@ def test_ls_names_every_swarm_with_its_own_metric(root: Path, capsys: pytest.Cap
     newer, older = json.loads(capsys.readouterr().out)
     assert (newer["tag"], newer["status"], newer["metric"]) == ("apr6", "interrupted", "val_bpb"), "nobody leads it"
     assert (older["tag"], older["status"], older["metric"], older["kept"]) == ("apr5", "finished", "loss", 1)
+    assert (older["keep"], older["experiments"]) == (1, 1)
     assert older["best"] == pytest.approx(0.99) and newer["best"] is None
     assert cli.main(["ls", "-C", str(root)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("swarm") and lines[1].startswith("apr6") and lines[2].startswith("apr5")
     assert "0.9900" in lines[2]
+
+
+def test_a_state_has_the_number_that_it_has_everywhere_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".git").mkdir()
+    night = Night(ledger_path(tmp_path), agents=1)
+    night.baselines()
+    night.keep("gpu0", 0, 0.99)
+    tip = night.ledger.value("SELECT source FROM trunk ORDER BY position DESC LIMIT 1")
+    for source, shift in ((tip, 0.003), (night.base.sha, -0.004)):
+        for row in night.runs(f"source = '{source}' AND state = 'measured'")[:1] * 2:
+            copied = {
+                **row,
+                "id": f"{row['id']}-{len(night.runs())}",
+                "purpose": "closing",
+                "value": row["value"] + shift,
+            }
+            night.ledger.insert("runs", **copied)
+    night.ledger.close()
+    for verb in ("ls", "status"):
+        assert cli.main([verb, "-C", str(tmp_path), "--json"]) == 0
+    told = capsys.readouterr().out.split("\n]\n")
+    [short], status = json.loads(f"{told[0]}]"), json.loads(told[1])
+    assert (short["baseline"], short["best"]) == (pytest.approx(status["baseline"]), pytest.approx(status["best"]))
+    assert (short["keep"], short["kept"]) == (status["keep"], status["kept"]) == (1, 1)
 
 
 def test_resume_goes_on_with_the_newest(

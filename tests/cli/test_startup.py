@@ -17,7 +17,9 @@ from tests.board.nights import leave_a_kept_step
 
 LOOKS = {"msgspec", "rich"}  # records from text, and the terminal
 SLOW = ("asyncio", "multiprocessing", "urllib.request", "http.client", "ssl", "email", "xml", "unittest", "concurrent")
-PLAN = {"asyncio", "concurrent", "ssl", "email"}  # as runs are made, and a webhook's address is read
+PLAN = {"email"}  # as importlib.metadata reads what is installed
+FAR = ("swarm.coordinator", "swarm.agent", "swarm.web", "swarm.lab")  # of no verb below
+RUNS = ("swarm.execution.runner", "swarm.execution.outcome", "swarm.launch.trial_run", "swarm.researchers.llm")
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {  # packages, and slow parts of Python
     "status": (LOOKS, set()),
     "status --json": (LOOKS, set()),
@@ -67,6 +69,11 @@ def test_a_verb_imports_no_more_than_it_needs(verb: str, root: Path) -> None:
     extra = {package for package in packages if not package.startswith(("_", "cython_", "typing_ext"))} - allowed
     assert not extra, f"{verb} need not wait for these; import them where they are used"
     assert {part for part in SLOW if part in modules} <= parts, "nor for these parts of Python"
+    rooms = FAR if name == "report" else (*FAR, *RUNS)
+    far = [
+        module for module in modules if module.startswith(rooms) and not (name == "report" and "swarm.web" in module)
+    ]
+    assert not far, "nor for what runs experiments, of which it runs none"
 
 
 def test_the_bench_tells_every_verb_as_a_multiple_of_a_bare_python(

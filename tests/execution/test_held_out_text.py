@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 import prepare
 from swarm.execution import held_out_text, sandbox
+from swarm.execution.held_out import held_out_of
 from swarm.execution.held_out_text import WHOLE, closed_sources, sketch
-from swarm.execution.run_spec import held_out_of
 from swarm.execution.sandbox import Sandbox
 from swarm.project.project import Project
 

@@ -18,7 +18,7 @@ import pytest
 
 import prepare
 from swarm.execution import sandbox
-from swarm.execution.run_spec import held_out_of
+from swarm.execution.held_out import held_out_of
 from swarm.execution.sandbox import Sandbox
 from swarm.project.project import load_project
 

@@ -48,3 +48,8 @@ def test_what_happens_while_the_swarm_ends_is_still_written(make_swarm):
     finished = iter([True])
     print_events(iter([full]).__next__, written.append, finished.__next__)
     assert len(written) == len(full.events) > len(quiet.events)
+
+
+def test_what_happened_before_a_resumption_is_set_apart(make_swarm, make_event, make_experiment) -> None:
+    event = replace(make_event(make_experiment(1)), kind="resumed", text="", agent="swarm")
+    assert event_line(event, make_swarm(1, now=1.0)).endswith("swarm resumed; what stands above is from before")

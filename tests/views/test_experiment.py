@@ -119,7 +119,7 @@ def test_a_diff_says_what_it_is_against(make_swarm, draw):
     snapshot = make_swarm(4, ended=True)
     view = next(e for e in snapshot.experiments if e.id == snapshot.champion)
     whole = _against(snapshot, view, champion=True)
-    assert whole == f"the baseline: all of {view.position} kept steps"
+    assert whole == f"the baseline: all of {view.position} steps"
     before = next(step for step in snapshot.trunk if step.position == view.position - 1)
     alone = _against(snapshot, replace(view, parent=before.commit), champion=False)
     assert alone == f"its parent, step {before.position} ({before.title})"

@@ -156,11 +156,13 @@ def test_ascii_terminals_get_ascii_in_the_same_places(make_swarm, draw, make_exp
     assert "-0.0014" in "".join(plain) or "+-0.0014" in "".join(plain)
 
 
-def test_a_run_past_its_budget_is_being_measured_and_not_up_to_nothing(make_swarm, draw):
-    snapshot = make_swarm(2, now=6.0)
-    late = tuple(replace(agent, state="measuring", seconds=400.0, budget=300.0) for agent in snapshot.agents)
-    drawn = draw(render(replace(snapshot, status="draining", agents=late), 80, 24))
-    assert "2 runs to finish, being measured" in drawn and "0:00 ·" not in drawn
+def test_a_run_that_is_late_is_said_to_be_late_and_not_up_to_nothing(make_swarm, draw):
+    snapshot = replace(make_swarm(2, now=6.0), status="draining")
+    late = replace(snapshot, now=max(run.started for run in snapshot.runs) + snapshot.usual_seconds + 22)
+    drawn = draw(render(late, 80, 24))
+    assert "to finish, 0:22 later than usual" in drawn and "0:00 ·" not in drawn
+    written = replace(snapshot, runs=tuple(run for run in snapshot.runs if run.state != "running"))
+    assert "draining: the last results are written down" in draw(render(written, 80, 24))
 
 
 def test_draining_tells_what_is_left(make_swarm, draw):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +32,7 @@ def rows(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[st
 def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(root, capsys)["researcher"].startswith("sweep: knows a playbook")
     plan = rows(root, capsys, "--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
-    assert plan["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3"
+    assert plan["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3 (--researcher)"
     assert "roles" not in plan
 
 
@@ -59,10 +62,10 @@ def test_it_tells_the_timeout_beside_the_budget_and_what_it_comes_from(
     settings.write_text(before + '\ntimeout = "45m"\n')
     said = rows(root, capsys)
     settings.write_text(before)
-    assert said["timeout"] == "45m for the whole of a run"
-    assert said["policy"] == "carry"
+    assert said["timeout"] == "45m for the whole of a run (swarm.toml)"
+    assert said["policy"] == "carry (default)"
     exact = rows(root, capsys, "--policy", "exact")["policy"]
-    assert exact.startswith("exact: equal code gives equal numbers, so that one run decides")
+    assert exact.startswith("exact (--policy): equal code gives equal numbers, so that one run decides")
 
 
 def test_it_tells_where_each_setting_comes_from(
@@ -80,6 +83,61 @@ def test_it_tells_where_each_setting_comes_from(
     assert {"max_usd", "push"} <= {*" ".join(shown.values()).replace(",", " ").split()}  # of the row `by default`
     assert shown["option.model"] == "m (SWARM_MODEL)"
     assert "secret" not in shown["notify"]
+
+
+def test_each_row_says_where_its_value_came_from(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARM_HOURS", "8h")
+    plan = rows(root, capsys, "--budget", "30", "--max-experiments", "7")
+    assert plan["runs"].endswith("(swarm.toml)") and "val_bpb, lower is better (swarm.toml)" in plan["metric"]
+    assert plan["budget"] == "30 s of training per run (--budget)" and plan["policy"] == "carry (default)"
+    assert plan["limits"] == "8 h (SWARM_HOURS), 7 experiments (--max-experiments)"
+    assert plan["agents"].endswith("(--agents, --device)")
+    told = planned(root, capsys, "--budget", "30")["came_from"]
+    assert (told["command"], told["budget"], told["policy"]) == ("swarm.toml", "--budget", "default")
+    settings = root / "swarm.toml"
+    before = settings.read_text()
+    settings.write_text(before.replace('metric = "val_bpb"', "").replace('direction = "lower"', ""))
+    found = planned(root, capsys)["came_from"]
+    settings.write_text(before)
+    assert found["metric"] not in ("default", "swarm.toml"), "found in the code"
+
+
+def planned(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, Any]:
+    code = cli.main(["launch", "-C", str(root), "--dry-run", "--json", "--device", "sim", "--agents", "4", *flags])
+    assert code == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_estimates_what_a_launch_comes_to(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hours = planned(root, capsys, "--budget", "60", "--hours", "2", "--gpu-usd-per-hour", "3")["estimate"]
+    assert hours["run_seconds"] == pytest.approx(72) and not hours["measured"]
+    assert hours["experiments_per_hour"] == pytest.approx(200) and 300 < hours["experiments"] < 400
+    assert 6000 < hours["seconds"] <= 7200 and hours["machine_usd"] == pytest.approx(3 * 4 * hours["seconds"] / 3600)
+    assert hours["models_usd"] == 0 and 72 * 2 < hours["first_verdict_seconds"] < 72 * 6
+    few = planned(root, capsys, "--budget", "60", "--max-experiments", "16")["estimate"]
+    assert few["experiments"] == 16 and 4 * 72 < few["seconds"] < 20 * 72
+    endless = planned(root, capsys, "--budget", "60")["estimate"]
+    assert endless["experiments"] is endless["seconds"] is endless["machine_usd"] is None
+    flags = ("--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
+    assert planned(root, capsys, *flags)["estimate"]["models_usd"] is None, "a CLI has a contract of its own"
+    shown = rows(root, capsys, "--budget", "60", "--max-experiments", "16", "--gpu-usd-per-hour", "3")
+    assert shown["estimate"].startswith("a run of about 72 s (its budget and a fifth); the first verdict after about ")
+    assert "16 experiments (200 an hour), over in about " in shown["estimate"]
+    assert shown["costs"].startswith("models nothing; the machine at most $")
+    assert "until you stop it" in rows(root, capsys)["estimate"]
+
+
+def test_where_nobody_knows_how_long_a_run_takes_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_project(tmp_path / "project")
+    (root / "prepare.py").write_text((root / "prepare.py").read_text().replace("TIME_BUDGET", "SECONDS"))
+    (root / "train.py").write_text((root / "train.py").read_text().replace("TIME_BUDGET", "SECONDS"))
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "x"], cwd=root, check=True)
+    estimate = planned(root, capsys)["estimate"]
+    assert estimate["run_seconds"] is estimate["experiments_per_hour"] is None
+    shown = rows(root, capsys)
+    assert shown["estimate"].endswith("`--dry-run --try` runs it now") and "–" not in " ".join(shown.values())
 
 
 def _lines_of_settings(capsys: pytest.CaptureFixture[str]) -> list[str]:

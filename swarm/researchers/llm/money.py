@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from swarm.researchers.options import Option
+from swarm.researchers.options import MAX_USD as MAX_USD
 from swarm.researchers.protocol import BoardAccess, Exhausted
 
-MAX_USD = Option("max_usd", 20.0, "money limit of a researcher on its own")
 PATIENCE = 120.0  # seconds that a call waits for money which others have set aside
 
 _MILLION = 1_000_000

@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from swarm.researchers.sweep.literals import Literal, Place, Value
+from swarm.text import lazy_pattern
 
 LONGEST = 16  # a longer list is data
 DEEPEST = 40  # levels of nesting; deeper is no file of settings
 
-_NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][-+]?\d+)?")
-_WHOLE = re.compile(r"[-+]?\d[\d_]*")
+_NUMBER = lazy_pattern(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][-+]?\d+)?")
+_WHOLE = lazy_pattern(r"[-+]?\d[\d_]*")
 _SWITCH = {"true": True, "false": False}
-_PLAIN = re.compile(r"[A-Za-z_][\w.+-]{0,39}")
+_PLAIN = lazy_pattern(r"[A-Za-z_][\w.+-]{0,39}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -62,7 +63,7 @@ def _dotted(path: tuple[str, ...]) -> str:
 # JSON, with the comments and trailing commas that people write
 
 
-_JSON = re.compile(
+_JSON = lazy_pattern(
     r'(?P<space>\s+)|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<string>"(?:[^"\\\n]|\\.)*")'
     r"|(?P<scalar>-?\d[\d.eE+-]*|true|false|null)|(?P<mark>[{}\[\],:])",
     re.DOTALL,
@@ -117,7 +118,7 @@ def _json_value(tokens: list[re.Match[str]], at: int, path: tuple[str, ...], dep
 # YAML: block mappings and lists by indentation, flow ones in a line
 
 
-_YAML_LINE = re.compile(r" *(?P<dashes>(?:- +)*)(?:(?P<key>[\w.$/-]+|\"[^\"]*\"|'[^']*') *:(?= |$))?(?P<rest>.*)")
+_YAML_LINE = lazy_pattern(r" *(?P<dashes>(?:- +)*)(?:(?P<key>[\w.$/-]+|\"[^\"]*\"|'[^']*') *:(?= |$))?(?P<rest>.*)")
 
 
 def _yaml(text: str) -> Iterator[Literal]:
@@ -231,8 +232,8 @@ def _uncommented(rest: str, marks: str = "#") -> tuple[str, str]:
 # TOML and INI
 
 
-_TABLE = re.compile(r"\s*(?P<open>\[\[?)\s*(?P<name>[^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
-_PAIR = re.compile(r"\s*(?P<key>[\w.-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[\w-]+)*\s*=(?P<rest>.*)")
+_TABLE = lazy_pattern(r"\s*(?P<open>\[\[?)\s*(?P<name>[^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
+_PAIR = lazy_pattern(r"\s*(?P<key>[\w.-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[\w-]+)*\s*=(?P<rest>.*)")
 
 
 def _toml(text: str) -> Iterator[Literal]:

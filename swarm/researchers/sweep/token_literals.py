@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from swarm.researchers.sweep.literals import Literal, Place, Value
+from swarm.text import lazy_pattern
 
 _SLASHES = r"//[^\n]*|/\*.*?\*/"
 _STRINGS = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)'"
@@ -35,7 +36,7 @@ _NUMBER = (
     r"-?(?:0[xX][0-9a-fA-F_']+|0[bB][01_']+|(?:\d[\d_']*(?:\.(?!\.)[\d_']*)?|\.\d[\d_]*)(?:[eE][-+]?\d+)?)"
     r"(?:_?(?:[fiu](?:8|16|32|64|128|size)|f16|bf16)|[fFlLuUdDn]{1,3})?"
 )
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     rf"(?P<define>#[ \t]*define[ \t]+)|(?P<directive>#[ \t]*\w+[^\n]*)|(?P<name>[A-Za-z_$][\w$]*)"
     rf"|(?P<number>(?<![\w.)\]])-?{_NUMBER[2:]})|(?P<mark>=>|->|::|:=|[-+*/%&|^<>=!]=|<<|>>|&&|\|\||\+\+|--|.)",
     re.DOTALL,
@@ -43,8 +44,8 @@ _TOKEN = re.compile(
 _DECLARED = frozenset(("const", "let", "var", "val", "static", "final", "constexpr", "constinit", "readonly"))
 _CALLED = frozenset(("if", "for", "while", "switch", "match", "catch", "return", "else", "do", "loop", "try", "sizeof"))
 _TYPES = frozenset(("fn", "func", "function", "class", "struct", "impl", "trait", "enum", "interface", "namespace"))
-_NAMED = re.compile(r"[A-Za-z_$][\w$]*")
-_DEFINED = re.compile(rf"(\w+)[ \t]+(\(?)({_NUMBER})(\)?)[ \t]*(?=\r?\n|$)")
+_NAMED = lazy_pattern(r"[A-Za-z_$][\w$]*")
+_DEFINED = lazy_pattern(rf"(\w+)[ \t]+(\(?)({_NUMBER})(\)?)[ \t]*(?=\r?\n|$)")
 _ENDS = frozenset(";,)}\n")
 
 

@@ -1,0 +1,67 @@
+"""A terminal that can be left: what is done in it goes on in a process that the shell does not wait for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+_LEFT = b"q"
+
+
+def leavable(work: Callable[[Callable[[], None] | None], int], log: Path, told: str) -> int:
+    """Does the work, and gives its exit code.
+
+    The work is handed a function: from its call on it goes on without this terminal, writes to `log`, and whoever
+    waits for this process reads `told` and gets 0. Where nobody can press a key, None is handed.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return work(None)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ours, theirs = os.pipe()
+    child = os.fork()  # before there is any thread
+    if child == 0:
+        os.close(ours)
+        return work(partial(_leave, theirs, log))
+    os.close(theirs)
+    with _signals(child):
+        left = os.read(ours, 1) == _LEFT  # else its end is closed, because it has ended
+        if left:
+            print(told, flush=True)
+            return 0
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+def _leave(word: int, log: Path) -> None:
+    """This process no longer belongs to its terminal, whose shell goes on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with log.open("ab") as file, Path(os.devnull).open("rb") as nothing:
+        for stream, target in ((0, nothing), (1, file), (2, file)):
+            os.dup2(target.fileno(), stream)
+    os.setsid()  # Ctrl-C and the end of the terminal are others' from now on
+    os.write(word, _LEFT)
+    os.close(word)
+
+
+@contextlib.contextmanager
+def _signals(child: int) -> Iterator[None]:
+    """The child answers for both: a Ctrl-C of the terminal reaches it anyway, and it is handed a SIGTERM."""
+
+    def pass_on(number: int, frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    wanted = {signal.SIGINT: signal.SIG_IGN, signal.SIGHUP: signal.SIG_IGN, signal.SIGTERM: pass_on}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
