@@ -391,6 +391,7 @@ class Prior:
     source: str
     category: str = "other"
     gain: float | None = None  # in the metric's units, above 0 is better; None where nobody says
+    estimated: bool = False  # the source measured no such gain: whoever wrote the record reckoned it
     terms: tuple[str, ...] = ()  # of each, one word between its | stands in an idea like it
     turn: tuple[tuple[str, str], ...] = ()  # knobs, and which way an idea like it turns them: up, down, any
     metric: str = ""

@@ -18,6 +18,7 @@ from swarm.launch.plan import no_trial
 from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
 from swarm.project.secrets import SECRETS, concealed
+from swarm.records import Prior
 from swarm.views.plan_access import access_rows
 from swarm.views.plan_agents import agent_rows, knob_rows
 from swarm.views.strict_json import strict_json
@@ -127,9 +128,14 @@ def _rows(plan: Plan) -> dict[str, str]:
         "limits": _limits(plan),
         **({"DEMONSTRATION ONLY": plan.demonstration} if plan.demonstration else {}),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
-        **({"prior art": f"{len(plan.prior)} records, which order what is tried"} if plan.prior else {}),
+        **({"prior art": _prior(plan.prior)} if plan.prior else {}),
         "files": str(plan.folder.relative_to(plan.root)),
     }
+
+
+def _prior(records: Sequence[Prior]) -> str:
+    estimated = sum(record.estimated for record in records)
+    return f"{len(records)} records, {estimated} of them with an estimated effect: they order what is tried"
 
 
 def _program(plan: Plan) -> str:

@@ -16,6 +16,7 @@ from swarm.web.html import Html, block, el, join
 from swarm.wording.audit_marks import audit_text, marks
 from swarm.wording.confirmation_results import confirmation_sentence, confirmations_of
 from swarm.wording.formatting import UNKNOWN, Scale, clean, clock, duration, quantity, short_id
+from swarm.wording.prior_art import known_text
 from swarm.wording.verdict_text import judged, outcome_word, verdict_text
 
 _TITLE, _RATIONALE, _PATCH, _LOG = 200, 1500, 6000, 1500  # characters of a full row; of a short one:
@@ -102,6 +103,7 @@ def _body(
         el("p", el("b", verdict), f" {clean(view.reason)[:300]}" if view.reason else ""),
         caught,
         _about(view),
+        el("p", f"{view.novelty}, by prior art: {known_text(view.known)}", class_="about") if view.known else None,
         *(el("p", confirmation_sentence(test, scale)) for test in tests),
         curves(detail.curve, detail.parents_curve),
         _runs(runs, scale, any(run.hidden is not None for run in runs)),
