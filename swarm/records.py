@@ -84,7 +84,7 @@ class Outcome(StrEnum):
     GAINED = "gained"  # kept: better than its parent
     SIMPLER = "simpler"  # kept: less code, and no worse
     LARGE = "large"  # kept: it gained, and more than is taken from a number that only its own code printed
-    REJECTED = "rejected"  # kept once; a person took it back
+    REJECTED = "rejected"  # kept or held once; a person said no
     RESTORED = "restored"  # kept: the code of an earlier step, as the steps after it turned out to be worse
     NO_GAIN = "no gain"
     NEAR_MISS = "near miss"  # out of runs before it could be distinguished from its parent
