@@ -24,6 +24,7 @@ from tests.cluster.slurm import Slurm, lacking, slurm
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "slurm.sbatch"
+ENDED = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL")
 PATIENCE = 900.0  # seconds for anything that a quiet machine does in one minute and a half
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
@@ -49,7 +50,9 @@ def project(tmp_path: Path) -> Path:
     """A project as the script's first lines ask for: with its environment, in a folder that every node sees."""
     root = make_project(tmp_path / "project", budget=1.0)
     (root / ".venv").symlink_to(sys.prefix)
-    (root / ".git" / "info" / "exclude").write_text(".venv\n*.out\n*.sbatch\n")
+    exclude = root / ".git" / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.write_text(".venv\n*.out\n*.sbatch\n")
     script = SCRIPT.read_text().replace("#SBATCH --gpus-per-node=8\n", "")  # as its comment says: there are none here
     assert script != SCRIPT.read_text()
     (root / "job.sbatch").write_text(script)
@@ -92,7 +95,11 @@ def test_a_swarm_goes_on_after_its_time_limit_and_after_preemption(
     def restarts() -> int:
         return int(cluster.job(job)["Restarts"])
 
-    eventually(lambda: verdicts(project) >= 2, "two verdicts")
+    def judged(number: int) -> bool:
+        assert cluster.job(job)["JobState"] not in ENDED, out.read_text()[-3000:]
+        return verdicts(project) >= number
+
+    eventually(lambda: judged(2), "two verdicts")
     spent = cluster.job(job)["RunTime"].split(":")
     minutes = 60 * int(spent[-3][-2:]) + int(spent[-2])
     cluster.call("scontrol", "update", f"jobid={job}", f"timelimit={minutes + 3}")  # less than three minutes are left
@@ -100,17 +107,17 @@ def test_a_swarm_goes_on_after_its_time_limit_and_after_preemption(
     assert "the time limit is near" in out.read_text()
     before = verdicts(project)
     cluster.call("scontrol", "update", f"jobid={job}", "timelimit=08:00:00")
-    eventually(lambda: verdicts(project) > before, "it goes on")
+    eventually(lambda: judged(before + 1), "it goes on")
 
     cpus = f"--ntasks={os.cpu_count()}"
     cluster.call("sbatch", "--partition=urgent", cpus, f"--chdir={tmp_path}", "--wrap=true")
     eventually(lambda: restarts() == 2, "it was preempted, and is queued again")
     before = verdicts(project)
-    eventually(lambda: verdicts(project) > before, "it goes on")
+    eventually(lambda: judged(before + 1), "it goes on")
 
     stopped = [sys.executable, "-m", "swarm", "stop", "-C", str(project), "--tag", "apr5"]
     subprocess.run(stopped, check=True, capture_output=True)
-    eventually(lambda: cluster.job(job)["JobState"] in ("COMPLETED", "FAILED", "TIMEOUT"), "the job has ended")
+    eventually(lambda: cluster.job(job)["JobState"] in ENDED, "the job has ended")
     ended = cluster.job(job)
     assert (ended["JobState"], ended["ExitCode"]) == ("COMPLETED", "0:0"), out.read_text()[-3000:]
 
