@@ -24,6 +24,17 @@ from tests.cluster.slurm import Slurm, lacking, slurm
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "slurm.sbatch"
+RAY = """\
+#!{python}
+import sys
+sys.path.insert(0, "{root}")
+from ray._private import node, services
+from ray.scripts.scripts import main
+from tests.shared_ray import patient
+services.get_node = patient(services.get_node)
+node.wait_for_persisted_port = patient(node.wait_for_persisted_port)
+main()
+"""
 ENDED = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL")
 PATIENCE = 900.0  # seconds for anything that a quiet machine does in one minute and a half
 
@@ -49,7 +60,7 @@ def cluster(tmp_path: Path) -> Iterator[Slurm]:
 def project(tmp_path: Path) -> Path:
     """A project as the script's first lines ask for: with its environment, in a folder that every node sees."""
     root = make_project(tmp_path / "project", budget=1.0)
-    (root / ".venv").symlink_to(sys.prefix)
+    _furnish(root / ".venv")
     exclude = root / ".git" / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text(".venv\n*.out\n*.sbatch\n")
@@ -57,6 +68,17 @@ def project(tmp_path: Path) -> Path:
     assert script != SCRIPT.read_text()
     (root / "job.sbatch").write_text(script)
     return root
+
+
+def _furnish(environment: Path) -> None:
+    """This very environment, but with a `ray` that is as patient as this machine may be slow."""
+    (environment / "bin").mkdir(parents=True)
+    for name in ("lib", "pyvenv.cfg"):
+        (environment / name).symlink_to(Path(sys.prefix, name))
+    (environment / "bin" / "python").symlink_to(sys.executable)
+    ray = environment / "bin" / "ray"
+    ray.write_text(RAY.format(python=environment / "bin" / "python", root=ROOT))
+    ray.chmod(0o755)
 
 
 def eventually(true: Callable[[], bool], what: str) -> None:
