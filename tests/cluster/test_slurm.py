@@ -30,9 +30,10 @@ import sys
 sys.path.insert(0, "{root}")
 from ray._private import node, services
 from ray.scripts.scripts import main
-from tests.shared_ray import patient
+from tests.shared_ray import patient, with_ports_told
 services.get_node = patient(services.get_node)
 node.wait_for_persisted_port = patient(node.wait_for_persisted_port)
+services.start_raylet = with_ports_told(services.start_raylet)
 main()
 """
 ENDED = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL")
