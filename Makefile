@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo chaos test wild test-all test-cluster test-scale lint format constraints clean
+.PHONY: setup demo chaos test wild test-all test-cluster test-slurm test-scale lint format constraints clean
 
 setup: .venv/ready
 
@@ -31,8 +31,11 @@ test-all: setup  ## with the tests that take minutes
 wild: setup  ## fifteen foreign repositories, looked at and researched as they are: some minutes
 	$(BIN)/python -m tests.wild
 
-test-cluster: setup  ## three hosts on this machine: needs root on Linux, iproute2, openssh-server and rsync; three minutes
-	$(BIN)/python -m pytest -rs -m cluster tests/cluster/test_three_hosts.py
+test-cluster: setup  ## three hosts on this machine, and a browser on another: needs root on Linux, iproute2, openssh-server and rsync; five minutes
+	$(BIN)/python -m pytest -rs -m cluster tests/cluster/test_three_hosts.py tests/cluster/test_watched.py
+
+test-slurm: setup  ## examples/slurm.sbatch on a Slurm of its own: needs root on Linux and slurm-wlm; five minutes
+	$(BIN)/python -m pytest -rs -m cluster tests/cluster/test_slurm.py
 
 test-scale: setup  ## 64 agents on one Ray cluster of this machine: six minutes and 8 GB on two cores
 	$(BIN)/python -m pytest -m cluster tests/cluster/test_scale.py

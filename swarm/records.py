@@ -86,7 +86,7 @@ class Outcome(StrEnum):
     GAINED = "gained"  # kept: better than its parent
     SIMPLER = "simpler"  # kept: less code, and no worse
     LARGE = "large"  # kept: it gained, and more than is taken from a number that only its own code printed
-    REJECTED = "rejected"  # kept once; a person took it back
+    REJECTED = "rejected"  # kept or held once; a person said no
     RESTORED = "restored"  # kept: the code of an earlier step, as the steps after it turned out to be worse
     NO_GAIN = "no gain"
     NEAR_MISS = "near miss"  # out of runs before it could be distinguished from its parent
@@ -416,6 +416,7 @@ class Prior:
     source: str
     category: str = "other"
     gain: float | None = None  # in the metric's units, above 0 is better; None where nobody says
+    estimated: bool = False  # the source measured no such gain: whoever wrote the record reckoned it
     terms: tuple[str, ...] = ()  # of each, one word between its | stands in an idea like it
     turn: tuple[tuple[str, str], ...] = ()  # knobs, and which way an idea like it turns them: up, down, any
     metric: str = ""

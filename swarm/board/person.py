@@ -1,4 +1,5 @@
-"""A person's word on an experiment, inside the board's transaction: what is held is accepted, what is kept rejected."""
+"""A person's word on an experiment, inside the board's transaction: what is held is accepted or rejected, what is kept
+is rejected."""
 
 from __future__ import annotations
 
@@ -36,10 +37,14 @@ def accept(tx: Transaction, name: str) -> str:
 
 
 def reject(tx: Transaction, name: str, why: str = "") -> str:
-    """Takes a kept experiment back with all that was built on it. Gives why not, or ""."""
+    """Takes a kept experiment back with all that was built on it; what is held waits no longer. Gives why not."""
     row = experiment(tx.ledger, name)
     if refused := cannot_reject(row):
         return refused
+    if row.outcome is Outcome.HELD:
+        transitions.set_outcome(tx, name, Outcome.REJECTED)
+        tx.event("you", "rejected", f"{row.title}: {why or 'it was held, and is not kept'}", name)
+        return ""
     quarantine.isolate(tx, row, "rejected by a person", why or "a person looked at it")
     transitions.set_outcome(tx, name, Outcome.REJECTED)
     tx.event("you", "rejected", f"{row.title}: {why or 'taken back, with what was built on it'}", name)
@@ -54,9 +59,11 @@ def cannot_accept(row: ExperimentRow) -> str:
 
 
 def cannot_reject(row: ExperimentRow) -> str:
-    """Why this experiment is none that a person can take back; "" where it is one."""
+    """Why this experiment is none that a person can take back or turn down; "" where it is one."""
     if row.baseline or row.restores:
         return f"{row.id} is {'the baseline' if row.baseline else 'a step back'}: there is nothing to take back"
+    if row.outcome is Outcome.HELD:
+        return ""
     if row.status is not Status.KEEP:
         return f"{row.id} was not kept (it is {row.status or row.state}): there is nothing to take back"
     return f"{row.id} is {row.rung} already: the trunk went back before it" if row.rung in GONE else ""

@@ -33,15 +33,19 @@ def serve(options: argparse.Namespace) -> int:
     """Shows a swarm in a browser, live and read-only, until Ctrl-C."""
     import asyncio
 
-    from swarm.web.access import Access, is_local, stored_token
+    from swarm.web.access import Access, is_local, reached_as, stored_token
     from swarm.web.server import listen
 
     root = swarm_root_of(options)
     with listen(options.host, _port(options.port)) as listener:
         guarded = options.token or not is_local(options.host)
         token = stored_token(_home(root)) if guarded else ""
-        base = _base(options.url) or f"http://{_name(options.host)}:{listener.getsockname()[1]}"
-        print(f"the swarms of {root}, read-only: {base}/{f'?token={token}' if token else ''}", flush=True)
+        given, port = _base(options.url), listener.getsockname()[1]
+        base, *others = [given] if given else [f"http://{name}:{port}" for name in reached_as(options.host)]
+        secret = f"/?token={token}" if token else "/"
+        print(f"the swarms of {root}, read-only: {base}{secret}", flush=True)
+        for other in others:
+            print(f"where that name is not known: {other}{secret}", flush=True)
         if guarded and not base.startswith("https://"):
             print("whoever has this link can look; what is sent is not encrypted", flush=True)
         print("Ctrl-C ends the server; the swarm runs on", flush=True)
@@ -80,11 +84,11 @@ def _home(root: Path) -> Path:
     return root / ".swarm"
 
 
-def _name(host: str) -> str:
-    """How the address is written in a link: a machine that listens everywhere is called by its name."""
-    if host in ("", "0.0.0.0", "::"):
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host
+def _names(base: str) -> frozenset[str]:
+    """Under which names this machine may be asked."""
+    from urllib.parse import urlsplit
+
+    return frozenset(filter(None, (urlsplit(base).hostname, socket.gethostname(), socket.getfqdn())))
 
 
 def _base(url: str | None) -> str:
@@ -97,10 +101,3 @@ def _base(url: str | None) -> str:
         if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
             return url.rstrip("/")
     raise UsageError(f"--url {url:.200}: an address such as https://swarm.example.org")
-
-
-def _names(base: str) -> frozenset[str]:
-    """Under which names this machine may be asked."""
-    from urllib.parse import urlsplit
-
-    return frozenset(filter(None, (urlsplit(base).hostname, socket.gethostname(), socket.getfqdn())))

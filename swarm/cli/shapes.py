@@ -290,13 +290,15 @@ class VerifiedTold(TypedDict):
     direction: str
     expected: Expected
     mean: float
+    baseline: float  # of the untouched code, here
     gain: float
     low: float
     high: float
     n: int  # runs of each arm
     differs: list[str]  # of machine and data; where any does, only the gain is compared
+    shifted: bool  # the untouched code measures otherwise here, as on a busy machine: only the gain is compared
     key: dict[str, Any]  # what this machine's results can be compared with
-    claim: str  # for programs: holds or fails
+    claim: str  # for programs: holds, does not hold, unclear
 
 
 class Decided(TypedDict):

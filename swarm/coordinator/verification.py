@@ -35,13 +35,16 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A capsule beside its runs here: `differs` names the parts of the comparability key that are others; where there
-    are some, means cannot be compared, and the gain alone tells."""
+    """A capsule beside its runs here: `differs` names the parts of the comparability key that are others. Where
+    there are some, or the untouched code itself measures otherwise (`shifted`), means cannot be compared, and the gain
+    alone tells."""
 
     capsule: Capsule
     key: Mapping[str, Any]
     differs: tuple[str, ...]
     mean: float
+    baseline: float
+    shifted: bool
     comparison: Comparison  # lower is better in it
     claim: Claim
 
@@ -95,8 +98,16 @@ def conclude(capsule: Capsule, plan: Plan, values: Mapping[tuple[str, int], floa
     key = json.loads(plan.key)
     differs = tuple(sorted(name for name in {*key, *capsule.key} if key.get(name) != capsule.key.get(name)))
     comparison = compare(ours, theirs)
-    mean = sign * fmean(ours)
-    return Verified(capsule, key, differs, mean, comparison, claim(capsule, mean, comparison, bool(differs)))
+    mean, baseline = sign * fmean(ours), sign * fmean(theirs)
+    shifted = not differs and is_shifted(capsule, baseline)
+    verdict = claim(capsule, mean, comparison, elsewhere=bool(differs) or shifted)
+    return Verified(capsule, key, differs, mean, baseline, shifted, comparison, verdict)
+
+
+def is_shifted(capsule: Capsule, baseline: float) -> bool:
+    """Whether the untouched code measures otherwise here, beyond the noise that the capsule knows of: a busy processor
+    does less in the same CPU time, for every code alike."""
+    return capsule.baseline is not None and abs(baseline - capsule.baseline) > (capsule.high - capsule.low) / 2
 
 
 def claim(capsule: Capsule, mean: float, comparison: Comparison, elsewhere: bool) -> Claim:

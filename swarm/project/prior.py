@@ -2,13 +2,14 @@
 
 A file of JSON lines, one record each:
 
-    {"what": "halve the batch", "category": "batch", "gain": 0.0119, "turn": {"total_batch_size": "down"},
-     "terms": ["..."], "metric": "val_bpb", "device": "cuda", "scale": "...", "hardware": "...", "where": "...",
-     "source": "..."}
+    {"what": "halve the batch", "category": "batch", "gain": 0.0119, "effect": "measured", "source": "...",
+     "turn": {"total_batch_size": "down"}, "terms": ["..."], "metric": "val_bpb", "device": "cuda", "scale": "...",
+     "hardware": "...", "where": "..."}
 
 `what` and `source` must be there. `gain` is in the metric's units, above 0 is better; without it the effect is not
-known. An idea is like it where it turns a knob the same way (`up`, `down`, `any`), or where each of its `terms` is
-found in the idea's words: one of those between `|`.
+known, and with `"effect": "estimated"` the source measured none: somebody reckoned it. An idea is like it where it
+turns a knob the same way (`up`, `down`, `any`), or where each of its `terms` is found in the idea's words: one of those
+between `|`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ FOLDER = "prior_art"  # of a project's own, in its folder; what was imported is 
 MOST = 500  # records of one swarm
 LONGEST = 300  # characters of one text
 WAYS = ("up", "down", "any")
+EFFECTS = ("measured", "estimated")  # how the gain is known; the first where a record does not say
 
 _TURN = re.compile(r"(?P<name>[\w.:/\[\]-]+) (?P<old>\S+) -> (?P<new>\S+)")
 _POWER = re.compile(r"(\d{1,4})(?:\*\*|\^)(\d{1,3})")
@@ -104,6 +106,9 @@ def _record(value: Any) -> Prior:
     gain = value.get("gain")
     if gain is not None and (isinstance(gain, bool) or not isinstance(gain, (int, float)) or not math.isfinite(gain)):
         raise ValueError("`gain` must be a number")
+    effect = value.get("effect") or EFFECTS[0]
+    if effect not in EFFECTS:
+        raise ValueError(f"`effect` must be {' or '.join(EFFECTS)}")
     turn, terms = value.get("turn") or {}, value.get("terms") or []
     if not isinstance(turn, dict) or not set(map(str, turn.values())) <= set(WAYS):
         raise ValueError(f"`turn` must be an object of knobs and {', '.join(WAYS)}")
@@ -114,6 +119,7 @@ def _record(value: Any) -> Prior:
         source=source,
         category=_text(value, "category") or "other",
         gain=None if gain is None else float(gain),
+        estimated=effect == "estimated",
         terms=tuple(term[:LONGEST].lower() for term in terms[:8]),
         turn=tuple((canonical(str(name)[:80]), str(way)) for name, way in list(turn.items())[:8]),
         **{name: _text(value, name) for name in ("metric", "device", "scale", "hardware", "where")},
@@ -135,15 +141,23 @@ def like(idea: Idea, prior: Sequence[Prior]) -> tuple[Prior, ...]:
     return tuple(record for record in prior if _is_like(record, words, ways))
 
 
-def label(idea: Idea, prior: Sequence[Prior]) -> str:
-    """What prior art says of the idea: `known` where it paid somewhere, `known-negative` where it only lost or did
-    nothing, else `new`; "" where there is no prior art to hold it against."""
-    if not prior:
-        return ""
+def weigh(idea: Idea, prior: Sequence[Prior]) -> tuple[str, Prior | None]:
+    """What prior art says of the idea, and the record that says most of it.
+
+    `known` where it paid somewhere, `known-negative` where it only lost or did nothing, else `new`; "" where there is
+    no prior art to hold it against. A record that was measured says more than any that was estimated, then the one with
+    the largest effect.
+    """
     found = like(idea, prior)
     if not found:
-        return "new"
-    return "known" if any(record.gain is None or record.gain > 0 for record in found) else "known-negative"
+        return "new" if prior else "", None
+    paid = [record for record in found if _paid(record)]
+    most = max(paid or found, key=lambda record: (not record.estimated, abs(record.gain or 0.0)))
+    return "known" if paid else "known-negative", most
+
+
+def _paid(record: Prior) -> bool:
+    return record.gain is None or record.gain > 0
 
 
 def _is_like(record: Prior, words: str, ways: Mapping[str, str]) -> bool:

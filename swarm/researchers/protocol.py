@@ -101,6 +101,7 @@ class Profile:
     secrets: Mapping[str, str] = field(default_factory=dict)  # options from variables, handed over in memory only
     options: tuple[Option[Any], ...] | None = ()  # those of `--option`; None: it takes any
     check: Callable[[Mapping[str, str]], Check] | None = None  # by options; None: there is nothing to check
+    costs: Callable[[Mapping[str, str]], str] | None = None  # by options: what it is billed by, and who says so
 
 
 UNKNOWN = Profile(options=None)  # of a class that declares nothing

@@ -31,13 +31,22 @@ from swarm.ledger.rows import (
 )
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.trunk import leader, standing, steps
-from swarm.project.prior import label, stored
+from swarm.project.prior import stored, weigh
 from swarm.records import Failure, Purpose, Rung, Status
 from swarm.snapshot.ablation import leaders_ablation
 from swarm.snapshot.comparable import comparable_swarms, opened
 from swarm.snapshot.end_runs import end_runs
 from swarm.snapshot.numbers import Numbers, StateMean
-from swarm.snapshot.records import AgentView, ConfirmationView, Event, ExperimentView, RunView, Snapshot, TrunkView
+from swarm.snapshot.records import (
+    AgentView,
+    ConfirmationView,
+    Event,
+    ExperimentView,
+    KnownView,
+    RunView,
+    Snapshot,
+    TrunkView,
+)
 from swarm.text import plural
 
 CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {
@@ -194,6 +203,7 @@ class Picture:
             value, count, fresh = sum(own) / len(own) if own else None, len(own), False
         else:
             value, count, fresh = self._shown(measured.value), measured.n, measured.fresh
+        novelty, known = self._prior(row)
         return ExperimentView(
             id=row.id,
             agent=row.agent,
@@ -226,8 +236,16 @@ class Picture:
             quarantine=row.quarantine,
             restores=row.restores,
             real=row.real,
-            novelty="" if row.baseline or row.restores else label(row.idea, self.prior),
+            novelty=novelty,
+            known=known,
         )
+
+    def _prior(self, row: ExperimentRow) -> tuple[str, KnownView | None]:
+        """How prior art labels it, and by what."""
+        if row.baseline or row.restores:
+            return "", None
+        novelty, most = weigh(row.idea, self.prior)
+        return novelty, KnownView(most.what, most.source, most.gain, most.estimated) if most else None
 
     def _run(self, found: HiddenRun, experiment: ExperimentRow) -> RunView:
         run = found.run

@@ -42,6 +42,16 @@ class AgentView:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownView:
+    """What somebody elsewhere found out about such an idea."""
+
+    what: str
+    source: str
+    gain: float | None  # there, in units of the metric; None where nobody says
+    estimated: bool  # reckoned from what the source tells, which measured no such gain
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentView:
     """One experiment.
 
@@ -82,6 +92,7 @@ class ExperimentView:
     fresh: bool = False  # the value is of fresh runs alone
     plain_gain: float | None = None
     novelty: str = ""  # by prior art: new, known (it paid elsewhere), known-negative; "" where there is none
+    known: KnownView | None = None  # what prior art says of it most of all
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from swarm.views.tables import RUNG_STYLES, STATUS_STYLES
 from swarm.wording.audit_marks import audit_text, is_unaudited, is_unsandboxed
 from swarm.wording.confirmation_results import confirmation_sentence, confirmations_of
 from swarm.wording.formatting import Portable, Scale, clean, clean_block, clock, plural, quantity
+from swarm.wording.prior_art import known_text
 from swarm.wording.verdict_text import verdict_text
 
 
@@ -41,6 +42,7 @@ def render_experiment(
     parts: list[RenderableType] = [
         Text.assemble((clean(view.id), "bold"), "  ", _word(view), f"  {clean(view.title)}"),
         Text(f"{clean(view.category)} · {clean(view.agent)} · {_commits(view)}{_novelty(view)}", "dim"),
+        *([Text(f"known elsewhere: {known_text(view.known)}", "dim")] if view.known else []),
     ]
     if view.rationale:
         parts += [Text(), Text(clean(view.rationale))]

@@ -20,6 +20,7 @@ from swarm.project.durations import write_duration
 from swarm.project.environment import interpreter, own_environment
 from swarm.project.project import keys_given, project_keys, settings_file
 from swarm.project.secrets import SECRETS, concealed
+from swarm.records import Prior
 from swarm.views.plan_access import access_rows
 from swarm.views.plan_agents import agent_rows, knob_rows
 from swarm.views.plan_estimate import estimate_rows
@@ -150,7 +151,7 @@ def _rows(plan: Plan, labels: Mapping[str, str]) -> dict[str, str]:
         **estimate_rows(plan),
         **({"DEMONSTRATION ONLY": plan.demonstration} if plan.demonstration else {}),
         "data": "not prepared" if plan.missing else named(plan.data) or "whatever the project brings",
-        **({"prior art": f"{len(plan.prior)} records, which order what is tried"} if plan.prior else {}),
+        **({"prior art": _prior(plan.prior)} if plan.prior else {}),
         "files": str(plan.folder.relative_to(plan.root)),
     }
 
@@ -158,6 +159,11 @@ def _rows(plan: Plan, labels: Mapping[str, str]) -> dict[str, str]:
 ABLATION = (
     "at the end at most a tenth of the runs, from 100 on, show which steps of the champion matter (`--no-ablation`)"
 )
+
+
+def _prior(records: Sequence[Prior]) -> str:
+    estimated = sum(record.estimated for record in records)
+    return f"{len(records)} records, {estimated} of them with an estimated effect: they order what is tried"
 
 
 def _program(plan: Plan) -> str:

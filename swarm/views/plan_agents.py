@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarm.board.program import roles
-from swarm.launch.plan import nothing_to_turn
+from swarm.launch.plan import nothing_to_turn, researcher_options
 from swarm.researchers.registry import profile_of
 from swarm.text import read_text
 
@@ -17,6 +17,7 @@ def agent_rows(plan: Plan) -> dict[str, str]:
     """Who thinks, for whom the program has sections, and where the agents work, by what each row is about."""
     return {
         "researcher": _researcher(plan),
+        **_prices(plan),
         **_roles(plan),
         "agents": f"{len(plan.slots)} on {plan.device}: {_names(list(plan.slots))}{_hosts(plan)}",
     }
@@ -45,6 +46,13 @@ def _researcher(plan: Plan) -> str:
         return ": ".join(filter(None, (names[0], profile_of(names[0]).about)))
     agents_of = {name: [agent for agent, own in plan.researchers.items() if own == name] for name in names}
     return "; ".join(f"{name} for {_names(agents)}" for name, agents in agents_of.items())
+
+
+def _prices(plan: Plan) -> dict[str, str]:
+    """What thoughts are billed by: a limit on money is as good as that."""
+    options = researcher_options(plan.config, plan.project)
+    told = {name: costs(options) for name in plan.researchers.values() if (costs := profile_of(name).costs)}
+    return {"prices": "; ".join(f"{name}: {price}" for name, price in told.items())} if told else {}
 
 
 def _roles(plan: Plan) -> dict[str, str]:

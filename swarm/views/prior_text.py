@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.wording.formatting import plural, share, short_id
 from swarm.wording.markdown import escape
+from swarm.wording.prior_art import known_text
 from swarm.wording.verdict_text import judged
 
 KINDS = ("known", "known-negative", "new")
@@ -26,11 +27,23 @@ def prior_section(snapshot: Snapshot) -> str:
     ]
     if keeps:
         part = f"{len(known)} ({share(len(known) / len(keeps))})"
-        lines.append(f"Of {plural(len(keeps), 'keep')}, {part} came from what was known: {_counted(keeps)}.")
-    lines += [f"- {short_id(view.id, snapshot.tag)} {escape(view.title)}: {view.novelty}" for view in keeps]
+        lines.append(
+            f"Of {plural(len(keeps), 'keep')}, {part} came from what was known: {_counted(keeps)}.{_estimates(known)}"
+        )
+    lines += [f"- {short_id(view.id, snapshot.tag)} {escape(view.title)}: {_label(view)}" for view in keeps]
     return "\n".join([lines[0], "", *lines[1:2], "", *lines[2:]]).strip()
 
 
 def _counted(views: Iterable[ExperimentView]) -> str:
     counts = Counter(view.novelty for view in views)
     return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+
+
+def _label(view: ExperimentView) -> str:
+    return f"{view.novelty} ({escape(known_text(view.known))})" if view.known else view.novelty
+
+
+def _estimates(known: Sequence[ExperimentView]) -> str:
+    """How much of what was known nobody measured."""
+    number = sum(view.known is not None and view.known.estimated for view in known)
+    return f" Of {number} of these the effect elsewhere is an estimate." if number else ""

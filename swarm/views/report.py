@@ -16,6 +16,7 @@ from swarm.views.progress_plot import draw_progress
 from swarm.wording.audit_marks import audit_text
 from swarm.wording.confirmation_results import confirmations_table
 from swarm.wording.cost import cost
+from swarm.wording.decision import decisions
 from swarm.wording.facts import facts, tally
 from swarm.wording.formatting import (
     UNKNOWN,
@@ -139,10 +140,8 @@ def _for_a_person(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
     for view in [*filter(is_held, judged(snapshot)), *filter(is_large, judged(snapshot))]:
         name = short_id(view.id, snapshot.tag)
         gain = scale.interval(view.gain, view.low, view.high)
-        kind, way = "held, nothing is built on it", f"{code(f'swarm accept {name}')} keeps it"
-        if is_large(view):
-            way = f"{code(f'swarm reject {name}')} takes it back with what was built on it"
-            kind = "large, unaudited: kept and built on"
+        kind = "large, unaudited: kept and built on" if is_large(view) else "held, nothing is built on it"
+        way = ", ".join(f"{code(verb)} {does}" for verb, does in decisions(view, name).items())
         parts.append(f"**{escape(view.title)}** ({code(name)}, {gain} on its parent), {kind}; {way}.")
         parts += [fenced(patches[view.id], "diff")] if patches.get(view.id) else []
     return "\n\n".join(parts)

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.coordinator.verification import Verified
+from swarm.coordinator.verification import Claim, Verified
 from swarm.wording.formatting import UNKNOWN, Portable, clean
 
 _STYLES = {"holds": "green", "does not hold": "red", "unclear": "yellow"}
@@ -22,6 +22,10 @@ def render_verified(verified: Verified) -> RenderableType:
         f"mean {capsule.metric}": (
             f"{capsule.mean:.6g} ({capsule.low:.6g} to {capsule.high:.6g} expected)",
             f"{verified.mean:.6g}",
+        ),
+        "the baseline's": (
+            UNKNOWN if capsule.baseline is None else f"{capsule.baseline:.6g}",
+            f"{verified.baseline:.6g}",
         ),
         "gain over the baseline": (
             UNKNOWN if capsule.gain is None else f"{capsule.gain:.3g}",
@@ -40,11 +44,17 @@ def render_verified(verified: Verified) -> RenderableType:
 
 
 def sentence(verified: Verified) -> str:
-    """The verdict in words."""
+    """The verdict in words, and what it rests on."""
+    more = "; more --seeds would tell" if verified.claim == Claim.UNCLEAR else ""
+    if verified.shifted:
+        return (
+            f"{verified.claim}: the untouched code itself measures otherwise here, as on a busy machine, so that only"
+            f" the gain over the baseline is compared{more}"
+        )
     if not verified.differs:
         return f"{verified.claim}: the mean here is held against the interval, as machine and data are the same"
     others = ", ".join(map(clean, verified.differs))
-    return f"{verified.claim}: another {others}, so that only the gain over the baseline is compared"
+    return f"{verified.claim}: another {others}, so that only the gain over the baseline is compared{more}"
 
 
 def verified_json(verified: Verified) -> dict[str, Any]:
@@ -55,9 +65,11 @@ def verified_json(verified: Verified) -> dict[str, Any]:
         "direction": capsule.direction,
         "expected": {"mean": capsule.mean, "low": capsule.low, "high": capsule.high, "gain": capsule.gain},
         "mean": verified.mean,
+        "baseline": verified.baseline,
         **{name: value for name, value in dataclasses.asdict(found).items() if name in ("gain", "low", "high")},
         "n": found.pairs,
         "differs": list(verified.differs),
+        "shifted": verified.shifted,
         "key": dict(verified.key),
         "claim": verified.claim,
     }

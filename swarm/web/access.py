@@ -8,12 +8,19 @@ import hmac
 import ipaddress
 import os
 import secrets
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+# What listens on all addresses, and one (of those for documents) that is surely elsewhere.
+_EVERYWHERE = {
+    "": (socket.AF_INET, "192.0.2.1"),
+    "0.0.0.0": (socket.AF_INET, "192.0.2.1"),
+    "::": (socket.AF_INET6, "2001:db8::1"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,24 @@ def is_address(host: str) -> bool:
 def is_local(host: str) -> bool:
     """Whether only programs of this machine reach a server that listens there."""
     return host in LOCAL or (is_address(host) and ipaddress.ip_address(host.partition("%")[0]).is_loopback)
+
+
+def reached_as(host: str) -> list[str]:
+    """How a server that listens at `host` is called in a link, the best first. One that listens everywhere is called by
+    its machine's name, and by its address: phones, for one, often do not know the name."""
+    if host not in _EVERYWHERE:
+        return [_written(host)]
+    family, outside = _EVERYWHERE[host]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((outside, 9))  # sends nothing: the kernel chooses the address that leads outside
+        except OSError:  # no network at all
+            return [socket.gethostname()]
+        return [socket.gethostname(), _written(probe.getsockname()[0])]
+
+
+def _written(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def stored_token(folder: Path) -> str:

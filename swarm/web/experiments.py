@@ -15,7 +15,9 @@ from swarm.web.details import Detail
 from swarm.web.html import Html, block, el, join
 from swarm.wording.audit_marks import audit_text, marks
 from swarm.wording.confirmation_results import confirmation_sentence, confirmations_of
+from swarm.wording.decision import decisions
 from swarm.wording.formatting import UNKNOWN, Scale, clean, clock, duration, quantity, short_id
+from swarm.wording.prior_art import known_text
 from swarm.wording.verdict_text import judged, outcome_word, verdict_text
 
 _TITLE, _RATIONALE, _PATCH, _LOG = 200, 1500, 6000, 1500  # characters of a full row; of a short one:
@@ -95,19 +97,29 @@ def _body(
     caught = el("p", f"In quarantine: {clean(view.quarantine)[:300]}", class_="bad") if view.quarantine else None
     if not full:
         name = short_id(clean(view.id), snapshot.tag)
-        return [why, el("p", el("b", verdict), " ", clean(view.category)), caught, el("code", f"swarm show {name}")]
+        about = el("p", el("b", verdict), " ", clean(view.category))
+        return [why, about, *_decisions(snapshot, view), caught, el("code", f"swarm show {name}")]
     tests: list[ConfirmationView] = confirmations_of(snapshot, view.id)
     return [
         why,
         el("p", el("b", verdict), f" {clean(view.reason)[:300]}" if view.reason else ""),
+        *_decisions(snapshot, view),
         caught,
         _about(view),
+        el("p", f"{view.novelty}, by prior art: {known_text(view.known)}", class_="about") if view.known else None,
         *(el("p", confirmation_sentence(test, scale)) for test in tests),
         curves(detail.curve, detail.parents_curve),
         _runs(runs, scale, any(run.hidden is not None for run in runs)),
         _patch(detail.patch),
         el("pre", block(detail.log_tail[-_LOG:], _LOG), class_="log") if detail.log_tail.strip() else None,
     ]
+
+
+def _decisions(snapshot: Snapshot, view: ExperimentView) -> list[Html]:
+    """What waits for a person, with the commands that decide it."""
+    tag = clean(snapshot.tag)
+    ways = decisions(view, f"{short_id(clean(view.id), snapshot.tag)} --tag {tag}")
+    return [el("p", el("code", f"python -m {command}"), f" {does}") for command, does in ways.items()]
 
 
 def _about(view: ExperimentView) -> Html:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from swarm.errors import UsageError
-from swarm.web.access import Access
+from swarm.web.access import Access, is_local
 from swarm.web.feed import Feed
 from swarm.web.page import document
 
@@ -25,7 +25,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Content-Security-Policy": "frame-ancestors 'none'",
 }
 _PAGE = ("page.js", "live.js")
@@ -88,9 +87,13 @@ class Site:
         answer = web.Response(status=303, headers={"Location": "./"})
         answer.set_cookie(
             self.cookie, self.access.cookie, max_age=_COOKIE_LIFE, httponly=True, samesite="Lax", path="/",
-            secure=request.headers.get("X-Forwarded-Proto") == "https",
+            secure=_behind_tls(request),
         )  # fmt: skip
         return answer
+
+
+def _behind_tls(request: web.Request) -> bool:
+    return request.headers.get("X-Forwarded-Proto") == "https"
 
 
 async def _send(response: web.StreamResponse, text: str) -> None:
@@ -100,6 +103,8 @@ async def _send(response: web.StreamResponse, text: str) -> None:
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    if _behind_tls(request) or is_local(request.url.host or ""):  # elsewhere browsers ignore it, and complain
+        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     response.headers["Server"] = "swarm"
 
 

@@ -92,6 +92,8 @@ def verdict_text(experiment: ExperimentView, sigma: float | None) -> str:
         return f"The baseline, the untouched code that all gains are counted from; {plural(experiment.n, 'run')}."
     if experiment.status is None:
         return f"No verdict yet: the experiment is {experiment.state}, with {plural(experiment.n, 'run')} so far."
+    if experiment.outcome is Outcome.REJECTED and experiment.status != "keep":
+        return "Rejected: it was held for a person, who turned it down. Nothing was built on it."
     if experiment.outcome is Outcome.REJECTED:
         return "Rejected: it was kept, and a person took it back, with all that was built on it."
     if experiment.rung == "invalid":

@@ -15,6 +15,7 @@ from swarm.snapshot.build import Picture
 from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.views.header import header
 from swarm.views.report import write_report
+from swarm.wording.verdict_text import verdict_text
 from tests.board.nights import Night
 
 
@@ -108,6 +109,19 @@ def test_what_is_held_is_kept_once_a_person_accepts_it(night: Night) -> None:
     assert night.trunk()[-1] == later, "it is not held"
 
 
+def test_what_is_held_waits_no_longer_once_a_person_rejects_it(night: Night) -> None:
+    held = night.draft("gpu0", 0)
+    while night.state(held) != "judged":
+        night.run("gpu0", 0.4)
+    night.board.decide("reject", held, "it reads the answers")
+    row = night.row(held)
+    assert (row["status"], row["outcome"], night.trunk()) == ("discard", "rejected", [None])
+    assert "held for a person" not in "\n".join(line.plain for line in header(look(night), 160))
+    assert "turned it down" in verdict_text(view(night, held), None)
+    night.board.decide("accept", held)
+    assert night.trunk() == [None], "it is not held any more"
+
+
 def test_both_verbs_act_on_a_swarm_that_has_ended(
     night: Night, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +143,7 @@ def test_both_verbs_act_on_a_swarm_that_has_ended(
         code = cli.main([words[0], "-C", str(tmp_path), *words[1:]])
         return code, "".join(capsys.readouterr())
 
-    assert swarm("reject", "gpu0-0001")[0] == 2, "it was not kept"
+    assert swarm("reject", "gpu0-0000")[0] == 2, "the baseline"
     assert swarm("accept", "gpu0-0001") == (0, f"{held} (k0 -> 2): accepted\n")
     code, said = swarm("accept", "gpu0-0001")
     assert code == 2 and "not held" in said

@@ -6,15 +6,18 @@ Needs root on Linux and Debian's iproute2, openssh-server and rsync. Traffic sta
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -22,6 +25,9 @@ SSHD = "/usr/sbin/sshd"
 HOME = "/mnt"  # where each host sees its own home: root's real one may hold the Python that all of them share
 TOOLS = ("ip", "rsync", "unshare", "nsenter", "ps", "pkill", "ssh", "ssh-keygen", SSHD)
 MEMORY = 5.0  # GB that three hosts with Ray take, and some room
+NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+
+Answer = TypeVar("Answer")
 
 
 def lacking(folder: Path) -> str:
@@ -70,6 +76,17 @@ class Host:
 
     def mend(self) -> None:
         _call("ip", "netns", "exec", self.name, "ip", "link", "set", "eth0", "up")
+
+    def within(self, function: Callable[[], Answer]) -> Answer:
+        """What the function gives when the network that it sees, and every process it starts, is this host's."""
+        with ThreadPoolExecutor(1, initializer=self._enter_network) as thread:
+            return thread.submit(function).result()
+
+    def _enter_network(self) -> None:
+        """The calling thread alone leaves this machine's network for the host's."""
+        with Path("/run/netns", self.name).open("rb") as space:
+            if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), NEW_NETWORK):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def processes(self) -> list[str]:
         """The command lines of all that runs on the host."""

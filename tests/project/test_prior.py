@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.errors import UsageError
-from swarm.project.prior import SHIPPED, keep_imported, label, like, prior_art, read_prior, stored
+from swarm.project.prior import SHIPPED, keep_imported, like, prior_art, read_prior, stored, weigh
 from swarm.records import Idea, Prior
 from swarm.researchers.sweep.playbook import RULES
 
@@ -49,7 +49,7 @@ def test_nothing_in_a_file_raises(values: list[object]) -> None:
     text = "\n".join(value if isinstance(value, str) else json.dumps(value) for value in values)
     for one in read_prior(text.encode()).records:
         assert one.what and one.source
-        assert label(Idea(one.what), [one]) in ("new", "known", "known-negative")
+        assert weigh(Idea(one.what), [one])[0] in ("new", "known", "known-negative")
 
 
 @given(st.binary(max_size=60))
@@ -76,16 +76,40 @@ def test_no_bytes_raise(content: bytes) -> None:
     ],
 )
 def test_an_idea_is_labelled_by_what_it_turns_or_says(title: str, word: str) -> None:
-    assert label(Idea(title), prior_art(Path("/nowhere"), "val_bpb")) == word
+    assert weigh(Idea(title), prior_art(Path("/nowhere"), "val_bpb"))[0] == word
 
 
 def test_all_terms_must_be_there_and_a_gain_anywhere_makes_it_known() -> None:
     lost, won = record(gain=-1, terms=["mlp|feed", "relu"]), record(gain=None, terms=["relu"])
     assert like(Idea("ReLU in the feed-forward"), [lost]) == (lost,)
     assert not like(Idea("a wider MLP"), [lost])
-    assert label(Idea("relu mlp"), [lost]) == "known-negative"
-    assert label(Idea("relu mlp"), [lost, won]) == "known"
-    assert label(Idea("relu mlp"), []) == ""
+    assert weigh(Idea("relu mlp"), [lost])[0] == "known-negative"
+    assert weigh(Idea("relu mlp"), [lost, won])[0] == "known"
+    assert weigh(Idea("relu mlp"), [])[0] == ""
+
+
+def test_what_was_measured_says_more_than_what_was_estimated() -> None:
+    assert not record().estimated and not record(effect="measured").estimated
+    guess, seen, lost = (
+        record(terms=["relu"], gain=0.5, effect="estimated"),
+        record(terms=["relu"], gain=0.01),
+        record(terms=["relu"], gain=-3),
+    )
+    assert weigh(Idea("relu"), [guess, seen, lost]) == ("known", seen)
+    assert weigh(Idea("relu"), [lost, guess]) == ("known", guess)
+    assert weigh(Idea("relu"), [lost]) == ("known-negative", lost)
+    assert weigh(Idea("gelu"), [lost]) == ("new", None)
+    wrong = read_prior(lines({"what": "w", "source": "s", "effect": "guessed"}))
+    assert wrong.aside == ("line 1: `effect` must be measured or estimated",)
+
+
+def test_what_ships_says_of_every_effect_how_it_is_known() -> None:
+    """A gain of a source that measures another thing (time to a loss, a whole recipe) is an estimate."""
+    shipped = [json.loads(line) for file in SHIPPED.glob("*.jsonl") for line in file.read_text().splitlines()]
+    assert all(one["effect"] in ("measured", "estimated") for one in shipped)
+    elsewhere = [one for one in shipped if "modded-nanogpt" in one["source"] or "Hyra" in one["source"]]
+    assert elsewhere and all(one["effect"] == "estimated" for one in elsewhere)
+    assert all(one["effect"] == "estimated" for one in shipped if one["where"] == "not measured")
 
 
 def test_a_projects_own_files_and_imported_ones_are_read_by_metric(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,24 @@ def rows(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[st
 
 def test_it_tells_the_researcher(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(root, capsys)["researcher"].startswith("sweep: knows a playbook")
+    assert "prices" not in rows(root, capsys)
     plan = rows(root, capsys, "--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
     assert plan["researcher"] == "command for gpu0; sweep for gpu1, gpu2, gpu3 (--researcher)"
     assert "roles" not in plan
+
+
+def test_it_tells_what_tokens_are_billed_by_and_who_says_so(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    asked = ("--researcher", "openai", "--model")
+    known = rows(root, capsys, *asked, "gpt-5")["prices"]
+    assert re.fullmatch(r"openai: \$1.25 in and \$10 out per million tokens, as quoted in \w+ 20\d\d; .*", known), known
+    given = rows(root, capsys, *asked, "m", "--usd-per-mtok", "0.6,2.2")["prices"]
+    assert given == "openai: $0.6 in and $2.2 out per million tokens, as given"
+    local = rows(root, capsys, *asked, "m", "--base-url", "http://localhost:11434/v1")["prices"]
+    assert local == "openai: nothing: the service is on this machine"
 
 
 def test_it_tells_what_the_sweep_may_turn_and_where(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

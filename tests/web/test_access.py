@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.web.access import Access, is_local, stored_token
+from swarm.web.access import Access, is_local, reached_as, stored_token
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,20 @@ def test_the_token_outlives_the_server_and_is_its_users_alone(tmp_path):
 def test_what_only_this_machine_reaches():
     assert is_local("127.0.0.1") and is_local("::1") and is_local("localhost") and is_local("127.9.9.9")
     assert not is_local("0.0.0.0") and not is_local("::") and not is_local("10.0.0.1") and not is_local("box")
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [("10.0.0.7", ["10.0.0.7"]), ("fd00::7", ["[fd00::7]"]), ("box.example.org", ["box.example.org"])],
+)
+def test_a_server_at_one_address_is_called_by_it(host, names):
+    assert reached_as(host) == names
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_one_that_listens_everywhere_is_called_by_name_and_by_an_address_that_others_reach(host):
+    name, *addresses = reached_as(host)
+    assert name == socket.gethostname()
+    for address in addresses:  # none where there is no network
+        found = ipaddress.ip_address(address.strip("[]"))
+        assert not found.is_unspecified and found.version == (6 if host == "::" else 4)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarm.lab.demo import demo_swarm
-from swarm.snapshot.records import Event
+from swarm.snapshot.records import Event, KnownView
 from swarm.web.details import Detail
 from swarm.web.html import Html, el, inline, join
 from swarm.web.page import page
@@ -57,7 +57,16 @@ def foreign_snapshot(text: str):
     """A swarm in which everything that others write is this text."""
     snapshot = demo_swarm(2, hours=1.0, ended=True)
     views = tuple(
-        replace(view, title=text, category=text, rationale=text, reason=text, quarantine=text if place == 3 else "")
+        replace(
+            view,
+            title=text,
+            category=text,
+            rationale=text,
+            reason=text,
+            quarantine=text if place == 3 else "",
+            novelty=text,
+            known=KnownView(text, text, 0.1, True) if place else None,
+        )
         for place, view in enumerate(snapshot.experiments)
     )
     snapshot = replace(

@@ -94,6 +94,10 @@ def test_held_experiments_stand_on_the_first_screen(make_swarm):
     first = html.split('id="stairs"')[0]
     assert "held for a person" in first and "too good to be true" in first
     assert 'class="x held"' in html
+    name = views[place].id.removeprefix("apr5-")
+    row = html.split(f'id="{name}"')[1].split("</details>")[0]
+    assert f"<code>python -m swarm accept {name} --tag apr5</code> keeps it" in row
+    assert f"<code>python -m swarm reject {name} --tag apr5</code> turns it down" in row
 
 
 def test_a_swarm_that_has_nothing_yet_has_a_page(make_swarm, quiet_swarm):

@@ -85,6 +85,9 @@ def test_it_only_reads(night, tmp_path):
             status, headers, text = await get(base)
             assert status == 200 and "apr5" in text
             assert headers["Cache-Control"] == "no-store" and headers["X-Frame-Options"] == "DENY"
+            assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            _, plain, _ = await get(base, headers={"Host": "10.0.0.7:8777"})
+            assert "Cross-Origin-Opener-Policy" not in plain, "browsers ignore it there, and complain"
             assert (await get(f"{base}/events", "HEAD"))[0] == 200
             assert (await get(f"{base}/../../etc/passwd"))[0] == 404
             assert (await get(f"{base}/.swarm/ledger.sqlite"))[0] == 404

@@ -17,7 +17,6 @@ PATIENCE = 120.0  # seconds that a call waits for money which others have set as
 
 _MILLION = 1_000_000
 _LOOK = 1.0  # seconds between two looks at it
-_LONG = 100_000  # tokens of prompt from which on a model with a `long` price costs that
 
 
 class OutOfMoney(Exhausted):
@@ -77,7 +76,7 @@ NOTHING = Usage()
 @dataclass(frozen=True, slots=True)
 class Price:
     """USD per million tokens of a model. Reading from the cache and writing to it (for five minutes, for an hour) are
-    in units of `input`; `long` holds for prompts over 100,000 tokens."""
+    in units of `input`; `long` holds for prompts over `long_from` tokens."""
 
     input: float
     output: float
@@ -85,10 +84,11 @@ class Price:
     long: Price | None = None
     write_5m: float = 1.25
     write_1h: float = 2.0
+    long_from: int = 100_000
 
     def of(self, usage: Usage) -> float:
         """USD for `usage`."""
-        if self.long and usage.prompt > _LONG:
+        if self.long and usage.prompt > self.long_from:
             return self.long.of(usage)
         written = self.write_5m * usage.cache_write_5m + self.write_1h * usage.cache_write_1h
         weighted = usage.input + written + self.cached * usage.cache_read

@@ -180,7 +180,8 @@ def _prior(briefing: Briefing) -> Iterator[str]:
     untested = [record for record in briefing.prior if record not in tried]
     untested.sort(key=lambda record: (record.category != briefing.category, -(record.gain or 0.0)))
     for record in untested[:PRIOR]:
-        gain = "effect not known" if record.gain is None else f"gain {record.gain:+.4g}"
+        known = "estimated" if record.estimated else "measured"
+        gain = "effect not known" if record.gain is None else f"gain {record.gain:+.4g}, {known}"
         there = ", ".join(filter(None, (record.where, record.scale, record.hardware)))
         yield line(f"[{record.category}] {record.what}: {gain}; {there}; {record.source}")
 

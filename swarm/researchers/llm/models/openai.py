@@ -6,6 +6,7 @@ python -m swarm launch --researcher openai --model qwen3 --base-url http://local
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import ipaddress
 import json
@@ -40,18 +41,27 @@ RETRIES = Option("retries", 4, "how often a request is repeated that the API cou
 PROTOCOLS = ("auto", "tools", "text")
 MUTE = 3  # first answers without any tool call, after which a model is taken to know none
 
-# Copied in November 2026 from what https://developers.openai.com/api/docs/pricing was quoted to say, standard tier, and
-# only for OpenAI's own address. By the model's whole name; a date behind it is the same model.
+
+def _with_long(price: Price) -> Price:
+    """The price of a model whose requests of more than 272,000 tokens cost twice for the prompt and half again for the
+    answer, as a whole."""
+    beyond = dataclasses.replace(price, input=2 * price.input, output=1.5 * price.output)
+    return dataclasses.replace(price, long=beyond, long_from=272_000)
+
+
+# What OpenAI asks at its own address, standard tier, as others quoted https://developers.openai.com/api/docs/pricing:
+# the page itself was not read. By the model's whole name; a date behind it is the same model.
+QUOTED = "November 2026"
 PRICES: Mapping[str, Price] = {
-    "gpt-6-astra": Price(10.0, 50.0),
-    "gpt-6.1-sol": Price(2.0, 10.0, 0.05),
-    "gpt-6-sol": Price(2.0, 10.0),
-    "gpt-6-luna": Price(0.1, 0.5),
-    "gpt-5.6-sol": Price(4.0, 20.0),
-    "gpt-5.6-terra": Price(2.0, 12.0),
-    "gpt-5.6-luna": Price(0.2, 1.2),
-    "gpt-5.5": Price(5.0, 30.0),
-    "gpt-5.4": Price(2.5, 15.0),
+    "gpt-6-astra": _with_long(Price(10.0, 50.0)),
+    "gpt-6.1-sol": _with_long(Price(2.0, 10.0, 0.05)),
+    "gpt-6-sol": _with_long(Price(2.0, 10.0)),
+    "gpt-6-luna": _with_long(Price(0.1, 0.5)),
+    "gpt-5.6-sol": _with_long(Price(4.0, 20.0)),
+    "gpt-5.6-terra": _with_long(Price(2.0, 12.0)),
+    "gpt-5.6-luna": _with_long(Price(0.2, 1.2)),
+    "gpt-5.5": _with_long(Price(5.0, 30.0)),
+    "gpt-5.4": _with_long(Price(2.5, 15.0)),
     "gpt-5.4-mini": Price(0.75, 4.5),
     "gpt-5.4-nano": Price(0.2, 1.25),
     "gpt-5.2": Price(1.75, 14.0),
@@ -93,6 +103,21 @@ def needs(options: Mapping[str, str]) -> Check:
     return Check(met, f"{KEY} is {'set' if met else 'not set'}", f"export {KEY}=..., or name a server of this machine")
 
 
+def costs(options: Mapping[str, str]) -> str:
+    """What its tokens cost, and who says so."""
+    model, address = MODEL.read(options), address_of(options)
+    if given := read_price(PRICE.read(options)):
+        return f"{_dollars(given)}, as given"
+    if is_local(address):
+        return "nothing: the service is on this machine"
+    price = known_price(model, address)
+    return f"{_dollars(price)}, as quoted in {QUOTED}; --usd-per-mtok IN,OUT where it is another"
+
+
+def _dollars(price: Price) -> str:
+    return f"${price.input:g} in and ${price.output:g} out per million tokens"
+
+
 class OpenAI(LanguageModel):
     """The language model researcher with a Chat Completions service behind it."""
 
@@ -103,6 +128,7 @@ class OpenAI(LanguageModel):
         secrets={"api_key": KEY, "address": ADDRESS},
         options=(MODEL, URL, PRICE, PROTOCOL, OUTPUT, TURNS, RETRIES),
         check=needs,
+        costs=costs,
     )
 
     def open_service(self, key: str, options: Mapping[str, str]) -> ChatService:

@@ -320,6 +320,9 @@ def test_prices_are_those_of_openai_alone() -> None:
     assert known_price("gpt-5-2025-08-07", "https://api.openai.com/v1").output == 10.0
     for local in ("http://localhost:1/v1", "http://127.0.0.1:1", "http://[::1]:8000/v1"):
         assert known_price("anything", local).of(Usage(10**6, 10**6)) == 0
+    sol = known_price("gpt-6-sol", "https://api.openai.com/v1")
+    assert sol.of(Usage(100_000, 1000)) == pytest.approx(0.21)
+    assert sol.of(Usage(300_000, 1000)) == pytest.approx(1.215), "a long prompt costs more, as a whole"
     for unknown in ("gpt-5-max", "gpt-5-20250807"):
         with pytest.raises(UsageError):
             known_price(unknown, "https://api.openai.com/v1")
