@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from swarm.execution.secret_variables import is_secret
+
 COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: minutes where cores are few
 SAVING = 60.0  # seconds to save a model and end, on a slow disk too
 
@@ -27,15 +29,11 @@ _ALLOWED = re.compile(
     r"|NODE_(?:PATH|OPTIONS|ENV)|NVM_\w+|VOLTA_HOME|FNM_\w+|PNPM_HOME|BUN_INSTALL|CARGO_\w+|RUST\w+|GO(?:PATH|ROOT|FLAGS|"
     r"MODCACHE|TOOLCHAIN)|JULIA_\w+|JULIAUP_\w+|JAVA_HOME|R_LIBS\w*|PERL5LIB|RUBYLIB|AUTORESEARCH_\w+)"
 )
-_SECRET = re.compile(r"KEY|TOKEN(?!IZERS_PARALLELISM)|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH|_PAT$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(  # a password in an address, and how keys of well-known services begin
-    r"://[^/\s:@]*:[^/\s@]+@|\b(?:hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA|AIza)[A-Za-z0-9_-]{8}"
-)
 
 
 def passes(name: str, value: str) -> bool:
     """Whether runs get a variable of the host without being told to: a known one, that holds no key and no token."""
-    return bool(_ALLOWED.fullmatch(name)) and not _SECRET.search(name) and not _SECRET_VALUE.search(value)
+    return bool(_ALLOWED.fullmatch(name)) and not is_secret(name, value)
 
 
 @dataclass(frozen=True, slots=True)
