@@ -1,7 +1,7 @@
 """Whether a variable of the environment is a secret, by its name or by its value: the one rule of all that give
 variables to programs.
 
-Where in doubt it is one: a secret in the wrong place is worse than a setting that is missing, and `pass_env` gives that.
+Where in doubt it is one: a secret in the wrong place is worse than a setting that is missing. `pass_env` gives that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ _NAME = re.compile(
 _PLACES = frozenset(["SSH_AUTH_SOCK", "XAUTHORITY", "GPG_AGENT_INFO"])  # without which tools ask for passwords
 _LONG = r"[A-Za-z0-9_-]{8}"
 _BEGINS = (  # keys of well-known services; folders are called hf_models and the like
-    rf"(?:hf_[A-Za-z0-9]{{12}}|(?:sk-|gh[opsu]_|github_pat_|glpat-|xox[abp]-|AKIA|ASIA|AIza){_LONG}|eyJ[A-Za-z0-9_-]{{12}})"
+    rf"(?:hf_[A-Za-z0-9]{{12}}|eyJ[A-Za-z0-9_-]{{12}}"
+    rf"|(?:sk-|gh[opsu]_|github_pat_|glpat-|xox[abp]-|AKIA|ASIA|AIza){_LONG})"
 )
 _VALUE = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@"  # a password in an address
