@@ -87,6 +87,7 @@ class Limits:
     cold: float | None = None  # the same for one that had to compile something; no other where None
     free: float | None = None  # of a start; what it takes longer counts as training; none does where None
     slack: float = 3.0  # beyond the budget: for saving the model, and for the process to end
+    end: float | None = None  # what of that the untouched code needs, where CPU-seconds are counted
     grace: float = 2.0  # from SIGTERM to SIGKILL
     lock_wait: float = 60.0
     disk: float | None = 20_000.0  # written by one step, a single file included
@@ -121,14 +122,14 @@ def limits_for(budget: float, device: str, known: Overhead | None = None, timeou
     """
     if timeout is not None:
         limits = limits_for(budget, device, known)
-        return replace(limits, wall=timeout, cpu=None, silence=None, check=max(limits.check, timeout))
+        return replace(limits, wall=timeout, cpu=None, silence=None, end=None, check=max(limits.check, timeout))
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
     start, cold, free = _start(budget, device, known)
     slack = UNKNOWN_END[device == "cuda"] if known is None else _longer(known.end, budget, device)
     if device == "cpu":
         silence, wall = max(120.0, 3 * budget), 6 * budget + 120
-        limits = Limits(wall=wall, cpu=end, referee=3 * referee, silence=silence)
+        limits = Limits(wall=wall, cpu=end, referee=3 * referee, silence=silence, end=known and known.end)
     elif device == "cuda":  # where what compiling takes says nothing of the idea: also the referee's processes compile
         wall = 2 * budget + max((cold or start) + SAVING, budget)
         limits = Limits(wall=wall, cpu=None, referee=COLD + referee, silence=allowance)

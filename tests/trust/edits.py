@@ -172,9 +172,9 @@ COUNTED = [
            f"{WARM}    for inputs, targets, _ in [next(loader) for _ in range(15)] * 6:\n"
            "        loss_of(model, inputs, targets).backward()\n        optimizer.step(0.0)\n", "warm-up"),
     Change("starts the clock again and again", LAP,
-           f"        if steps < 4:\n            clock.start()\n{LAP}", "clock"),
+           f"        if steps < 20:\n            clock.start()\n{LAP}", "clock"),
     Change("takes back what was counted", LOOP,
-           f"{LOOP}        if steps < 4:\n            clock.count(-clock.seconds)\n", "clock"),
+           f"{LOOP}        if steps < 20:\n            clock.count(-clock.seconds)\n", "clock"),
 ]  # fmt: skip
 
 # ---- what honest researchers do
