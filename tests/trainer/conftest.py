@@ -16,6 +16,8 @@ from types import ModuleType
 import pytest
 import torch
 
+from tests.conftest import held
+
 torch.set_num_threads(1)  # two spinning threads on a busy two-core machine take minutes for what one does in a second
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,18 +35,20 @@ def sentences(seed: int, lines: int) -> str:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """AUTORESEARCH_CACHE with a small corpus called `words`, vocabulary 512."""
-    folder = tmp_path_factory.mktemp("corpus") / "words"
-    folder.mkdir()
-    for number in range(300):
-        (folder / f"{number}.txt").write_text(sentences(number, 60))
-    cache = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTORESEARCH_CACHE", str(cache))
-        import prepare
+def cache(shared_folder: Path) -> Path:
+    """AUTORESEARCH_CACHE with a small corpus called `words`, vocabulary 512. The test process that asks first makes it;
+    whoever changes it copies it."""
+    folder, cache, made = (shared_folder / "trainer" / name for name in ("words", "cache", "made"))
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(shared_folder / "trainer.lock"), pytest.MonkeyPatch.context() as patch:
+        if not made.exists():
+            for number in range(300):
+                (folder / f"{number}.txt").write_text(sentences(number, 60))
+            patch.setenv("AUTORESEARCH_CACHE", str(cache))
+            import prepare
 
-        prepare.prepare(prepare.folder_source(folder, 512))
+            prepare.prepare(prepare.folder_source(folder, 512))
+            made.touch()
     return cache
 
 
