@@ -25,7 +25,8 @@ def run(budget: float, device: str, known: Overhead | None, before: float, withi
     spec = Spec("t.1", 1, [step], "/", "/", budget=budget, start=limits.start, cold=limits.cold, free=limits.free)
     taken: dict[str, Any] = {"start": before, "start_cpu": before, "last": before + within, "last_cpu": before + within}
     total = before + within + after
-    return replace(spec, slack=limits.slack, end=limits.end), StepResult("trainer", "x", 0.0, total, cpu_seconds=total, **taken | more)
+    spec = replace(spec, slack=limits.slack, end=limits.end)
+    return spec, StepResult("trainer", "x", 0.0, total, cpu_seconds=total, **taken | more)
 
 
 @pytest.mark.parametrize("budget", [2.0, 6.0, 20.0, 300.0])
