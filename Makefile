@@ -25,8 +25,8 @@ chaos: setup  ## hurts a swarm ten times and checks that nothing was lost: about
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-test-all: setup  ## with the tests that take minutes
-	$(BIN)/python -m pytest -m "not gpu and not cluster"
+test-all: setup  ## with the tests that take minutes, and ten times the examples of each property
+	EXAMPLES=thorough $(BIN)/python -m pytest -m "not gpu and not cluster"
 
 wild: setup  ## fifteen foreign repositories, looked at and researched as they are: some minutes
 	$(BIN)/python -m tests.wild

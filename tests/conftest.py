@@ -20,8 +20,11 @@ from swarm.lab.simulation.project import make_project
 from tests.board.nights import Night
 from tests.shared_ray import address_of
 
-settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any-machine")  # a machine that is slow is no fault of the code
+for _name, _examples in (("quick", 50), ("thorough", 500)):  # a machine that is slow is no fault of the code
+    settings.register_profile(
+        _name, deadline=None, max_examples=_examples, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile(os.environ.get("EXAMPLES", "quick"))
 
 # Containers mostly say "write no bytecode". Hundreds of Pythons start here, and each would compile all it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -460,7 +460,6 @@ def test_the_time_budget_comes_from_the_environment(monkeypatch: pytest.MonkeyPa
 # ---- the packer
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 60), min_size=1, max_size=40).filter(any),
     width=st.integers(2, 40),

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 import prepare
-from trainer import attention, candidate, harness, kernels, lot, readers  # noqa: F401  what is forked imports it once
+from trainer import attention, candidate, harness, kernels, lot, readers, seal  # noqa: F401  what is forked imports it once
 from trainer.lot import Lot
 from trainer.readers import Crashed, Invalid
 from trainer.referee import READY, arguments_of, check_model, tell
@@ -194,7 +194,7 @@ def answer_for(settings: harness.Settings, split: str, wait: bool, channel: sock
     run_dir = settings.run_dir
     if run_dir is None:
         raise harness.SetupError("there is no model.pt in SWARM_RUN_DIR=: train there first")
-    with readers.started(2, settings.device, forked=channel is not None) as (measured, witness):
+    with readers.started(2, forked=channel is not None) as (measured, witness):
         corpus = prepare.load_corpus()
         prepare.token_bytes(corpus.folder)
         if channel:
@@ -224,6 +224,9 @@ def main(argv: list[str] | None = None) -> int:
         harness.check_imports(candidate, readers, lot)
         settings = harness.Settings.from_environment()
         settings.apply()
+        if channel is None and settings.device.type == "cpu" and seal.works():  # it could not know this without torch
+            os.environ["SWARM_DEVICE"] = "cpu"
+            os.execv(sys.executable, [sys.executable, "-m", "trainer.referee", *(argv or sys.argv[1:])])
         os.environ[kernels.VARIABLE] = "none"  # they are for training; two processes may decide a race differently
         answer = answer_for(settings, arguments.split, arguments.wait, channel)
     except (harness.SetupError, prepare.PrepareError) as error:

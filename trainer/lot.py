@@ -32,6 +32,7 @@ from trainer.readers import Invalid
 
 SURE, ENOUGH = 6.0, 16  # standard errors above nothing that no honest model reaches, over so many rows at least
 CALM, TIMES = 4, 3.0  # batches that are asked about as they were, and how much more may move than in these
+AS_IT_IS = 4  # one in so many rows that are compared as a whole
 NEAR, FAR = 3, 5  # places right before a change that are compared, and places anywhere before it
 
 Read = Callable[[torch.Tensor], torch.Tensor]
@@ -49,8 +50,10 @@ class Pick:
 
     @classmethod
     def draw(cls, rows: np.ndarray, row: int, dice: random.Random, vocab_size: int, whole: bool) -> Pick:
-        """A place in the row, and other text, from the same split, for what comes after."""
-        cut = dice.randrange(1, rows.shape[1] - 1)
+        """A place in the row, and other text, from the same split, for what comes after. Of some rows that are compared
+        as a whole nothing is changed but their company: before no change stands the last place of all."""
+        context = rows.shape[1] - 1
+        cut = context if whole and dice.randrange(AS_IT_IS) == 0 else dice.randrange(1, context)
         other = rows[dice.randrange(len(rows)), cut:-1].astype(np.int64)
         instead = np.where(other == rows[row, cut:-1], (other + 1) % vocab_size, other)
         near = [max(0, cut - before) for before in range(1, NEAR + 1)]

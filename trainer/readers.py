@@ -212,48 +212,30 @@ class Candidate:
 
 
 class Place:
-    """A process in the cage that readers live in or are forked from."""
+    """A reader's process, in the cage. It is not sealed."""
 
-    def __init__(self, candidates: list[Candidate], sealed: bool, places: list[Place]) -> None:
+    sealed = False
+
+    def __init__(self, candidate: Candidate, places: list[Place]) -> None:
         """`places` are all there are, this one to come among them."""
-        self.sealed = sealed
         self._places = places
         self._closed = False
-        self._candidates = candidates
         self._folder = Path(os.environ["REFEREE_SCRATCH"]) if os.environ.get("REFEREE_SCRATCH") else None
         self._kept: Path | None = None
-        self._control, control = socket.socketpair()
-        descriptors = [number for candidate in candidates for number in candidate.descriptors]
-        if sealed:
-            descriptors.insert(0, control.fileno())
         cage = json.loads(os.environ.get("REFEREE_CAGE") or "[]")
-        mode = "sealed" if sealed else "plain"
-        self._speech = None if sealed else Speech()  # under the seal nothing can be printed
-        said = self._speech.sink if self._speech else None
+        self._speech = Speech()
         self.process = subprocess.Popen(
-            [*cage, sys.executable, "-m", "trainer.candidate", mode, *map(str, descriptors)],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, pass_fds=descriptors, start_new_session=not sealed,
-            # Nothing can be compiled where no program can be started: a model that compiles itself is read as it is.
-            # Elsewhere a compiler that does not try which of its kernels is fastest makes the same ones every time.
-            env=os.environ | ({"TORCH_COMPILE_DISABLE": "1"} if sealed else {"TORCHINDUCTOR_DETERMINISTIC": "1"}),
+            [*cage, sys.executable, "-m", "trainer.candidate", *map(str, candidate.descriptors)],
+            stdin=subprocess.DEVNULL, stdout=self._speech.sink, stderr=self._speech.sink,
+            pass_fds=candidate.descriptors, start_new_session=True,
+            # A compiler that does not try which of its kernels is fastest makes the same ones every time.
+            env=os.environ | {"TORCHINDUCTOR_DETERMINISTIC": "1"},
         )  # fmt: skip
-        control.close()
-        if self._speech:
-            self._speech.begin()
-        self._words = self._control.makefile("r")
-        for candidate in candidates:
-            candidate.settle(self)
+        self._speech.begin()
+        candidate.settle(self)
 
     def tell(self, what: str, candidate: Candidate) -> None:
-        """Stop, wake or end a sealed reader, and wait until that is done."""
-        if not self.sealed:
-            return
-        try:
-            self._control.sendall(f"{what} {self._candidates.index(candidate)}\n".encode())
-        except OSError:
-            raise Crashed("the candidates' process is gone") from None
-        if self._words.readline() != "done\n":
-            raise Crashed("the candidates' process is gone")
+        """Only sealed readers are there at the same time, and are stopped and woken."""
 
     def keep(self) -> None:
         """Remember what is in the folder that readers may write to, before any of them knows what it is measured on:
@@ -263,33 +245,23 @@ class Place:
             shutil.copytree(self._folder, self._kept, symlinks=True, ignore=_special)
 
     def hush(self) -> None:
-        """From now on nobody hears what the readers here print."""
-        if self._speech:
-            self._speech.hush()
+        """From now on nobody hears what the reader prints."""
+        self._speech.hush()
 
     def end(self, candidate: Candidate) -> None:
-        """End a reader with all it started, and put the folder back."""
-        if self.sealed:
-            self.tell("end", candidate)
-        else:
-            self.close()
+        self.close()
 
     def close(self) -> None:
-        """End all readers here, and what they started, and put the folder back."""
+        """End the reader with all it started, and put the folder back."""
         if self._closed:
             return
         self._closed = True
-        if not self.sealed:
-            with contextlib.suppress(OSError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
-        if not self.sealed:
-            _sweep({place.process.pid for place in self._places} - {self.process.pid})
-        if self._speech:
-            self._speech.close()
-        self._words.close()
-        self._control.close()
+        _sweep({place.process.pid for place in self._places} - {self.process.pid})
+        self._speech.close()
         if self._folder and self._kept:
             for entry in self._folder.iterdir():
                 _remove(entry)
@@ -333,26 +305,19 @@ class Forks:
 
 
 @contextlib.contextmanager
-def started(count: int, device: torch.device, forked: bool = False) -> Iterator[list[Candidate]]:
+def started(count: int, forked: bool) -> Iterator[list[Candidate]]:
     """`count` readers in processes apart, warming up; they are ended on leaving. `forked`: from this process, where
-    they can be sealed, instead of from another one in their cage."""
+    they can be sealed, instead of each by itself in their cage."""
     candidates = [Candidate() for _ in range(count)]
-    if forked:
-        place = Forks(candidates)
-        try:
-            yield candidates
-        finally:
-            place.close()
-            for candidate in candidates:
-                candidate.close()
-        return
-    sealed = device.type == "cpu" and seal.works()
-    if not sealed and sys.platform == "linux":
+    if not forked and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a reader leaves behind is found
-    places: list[Place] = []
+    places: list[Any] = []
     try:
-        for group in [candidates] if sealed else [[candidate] for candidate in candidates]:
-            places.append(Place(group, sealed, places))
+        if forked:
+            places.append(Forks(candidates))
+        else:
+            for candidate in candidates:
+                places.append(Place(candidate, places))
         yield candidates
     finally:
         for place in places:

@@ -12,61 +12,26 @@ import functools
 from collections import Counter
 from dataclasses import dataclass
 
-
-def _by_name(**checks: str) -> dict[str, str]:
-    return {name: check for check, names in checks.items() for name in names.split()}
-
-
-_MODULES = _by_name(
-    harmless="""abc bisect cmath collections contextlib copy dataclasses decimal enum fractions functools gc heapq
-        itertools math numbers operator random re statistics string textwrap time typing typing_extensions warnings
-        __future__ numpy torch triton""",
-    process="""asyncio atexit builtins code codeop concurrent ctypes faulthandler fcntl ftplib http importlib inspect
-        mmap multiprocessing os pdb pickle platform pty runpy select shelve shutil signal site smtplib socket sqlite3
-        ssl subprocess sys tempfile threading _thread types urllib webbrowser xmlrpc""",
+from swarm.agent.bindings import bound_by, bound_in
+from swarm.agent.cheat_names import (
+    ATTRIBUTES,
+    BLOB,
+    BUILT_IN,
+    CALLED,
+    CLOCK,
+    FILES,
+    HARMLESS_CALLS,
+    KERNELS,
+    METHODS,
+    MODULES,
+    NAMESAKES,
+    NEEDED,
+    PRINTERS,
+    PRIVATE,
+    REPORTED,
+    SWITCHES,
+    WHOLE,
 )
-_CALLED = _by_name(  # names and attributes, where they are called
-    process="eval exec compile __import__ globals breakpoint input system popen fork attrgetter methodcaller",
-    exit="exit quit _exit abort",
-    files="""open Path read_bytes read_text write_bytes write_text glob rglob iterdir unlink rename symlink_to tofile
-        dump loadtxt genfromtxt fromregex open_memmap DataSource savetxt savez savez_compressed""",
-    data="tokens offsets memmap fromfile",
-    clock="BudgetClock print_summary Journal",
-)
-_NAMESAKES = ("torch.signal", "torch.types", "torch.select", "np.select", "numpy.select")  # no modules of Python's
-_HARMLESS_CALLS = ("torch.compile", "re.compile")
-_BUILT_IN = frozenset(("eval", "exec", "compile", "__import__", "globals", "open"))  # under another name the same
-_METHODS = frozenset(("eval", "compile"))  # of modules of torch, too
-_ATTRIBUTES = _by_name(  # wherever they are used
-    environment="environ environb getenv putenv",
-    data="""eval_rows evaluate_bpb token_bytes from_file stdlib_source folder_source climbmix_source tinystories_source
-        find_source split_documents near_duplicates ParquetText download_all""",
-    library="""getsource getsourcelines getsourcefile getfile findsource getlines getline linecache get_data get_code
-        get_filename get_path get_paths sysconfig pkgutil zipimport marshal __file__ __path__ __spec__ __cached__
-        cache_folder base_prefix exec_prefix stdlib_module_names""",
-    files="run_dir parents expanduser",
-    seed="""manual_seed manual_seed_all seed default_rng RandomState Generator initial_seed set_rng_state
-        get_rng_state fork_rng""",
-    process="""multiprocessing distributed hub cpp_extension load_inline _getframe settrace setprofile get_objects
-        get_referrers ctypes ctypeslib""",
-    patch="__dict__ __globals__ __builtins__ __subclasses__ __code__ __closure__ __getattribute__ __loader__ __mro__",
-)
-_FILES = frozenset(("load", "save"))  # of a module, but those of a kernel, which read and write a GPU's memory
-_KERNELS = "triton"
-_PRIVATE = _by_name(  # what the fixed loader, clock and journal keep to themselves: text, time, heartbeats
-    patch="_packer _pack _pack_ahead _ahead _mark _now _recent _runs_ahead _file _next_beat _next_line _late",
-)
-_CLOCK = frozenset(
-    ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls", "first_start")
-)
-_REPORTED = {"val_bpb": "summary", "num_steps": "tokens", "total_tokens_M": "tokens"}  # as the summary says them
-_WHOLE = {"seed": "seed", "budget": "clock"}  # arguments that must go on as they came
-_NEEDED = {  # attributes that must not go
-    "spent": "clock", "lap": "clock", "load_state_dict": "warm-up", "seed": "seed",
-}  # fmt: skip
-_PRINTERS = frozenset(("print", "debug", "info", "log", "warning", "write"))  # calls that only print their arguments
-_SWITCHES = ("torch.backends.", "torch._dynamo.config.", "torch._inductor.config.", "torch.cuda.matmul.")
-_BLOB = 4096  # characters of literals in one expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +55,7 @@ def new_fault(before: bytes, after: bytes) -> str:
             return f"{mark.check}: {mark.what} (line {line})"
     for mark, missing in left.items():
         if mark.check == "keeps" and missing > 0:
-            return f"{_NEEDED[mark.what]}: .{mark.what} is no longer used as it was"
+            return f"{NEEDED[mark.what]}: .{mark.what} is no longer used as it was"
     return ""
 
 
@@ -127,9 +92,9 @@ class _Finder(ast.NodeVisitor):
         for name in node.names:
             self._brought(name.asname or name.name, "." * node.level + (node.module or ""))
             self._imported(node, f"{node.module or '.'}.{name.name}")
-            if name.name in _FILES and (node.module or "").split(".")[0] != _KERNELS:
+            if name.name in FILES and (node.module or "").split(".")[0] != KERNELS:
                 self._mark(node, "files", f"imports {name.name}")
-            if check := _ATTRIBUTES.get(name.name) or _CALLED.get(name.name):
+            if check := ATTRIBUTES.get(name.name) or CALLED.get(name.name):
                 self._mark(node, check, f"imports {name.name}")
 
     def _brought(self, name: str, module: str) -> None:
@@ -137,24 +102,24 @@ class _Finder(ast.NodeVisitor):
 
     def _imported(self, node: ast.AST, name: str) -> None:
         root = name.split(".")[0]
-        check = _MODULES.get(root, "dependency")
+        check = MODULES.get(root, "dependency")
         if check != "harmless":
             self._mark(node, check, f"imports {root}")
         for part in name.split(".")[1:-1]:
-            if check := _ATTRIBUTES.get(part):
+            if check := ATTRIBUTES.get(part):
                 self._mark(node, check, f"imports {name}")
 
     # -- what is used
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if isinstance(node.ctx, ast.Load):
-            if check := _ATTRIBUTES.get(node.attr):
+            if check := ATTRIBUTES.get(node.attr):
                 self._mark(node, check, f"uses .{node.attr}")
-            if node.attr in _NEEDED and node not in self._printed:
+            if node.attr in NEEDED and node not in self._printed:
                 self._mark(node, "keeps", node.attr)
             if node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys":
                 self._mark(node, "process", "uses sys.modules")
-            if node.attr in _FILES and self._modules.get(_root(node), _KERNELS) != _KERNELS:
+            if node.attr in FILES and self._modules.get(_root(node), KERNELS) != KERNELS:
                 self._mark(node, "files", f"uses {ast.unparse(node)}")
             self._reached(node)
         else:
@@ -167,15 +132,15 @@ class _Finder(ast.NodeVisitor):
         if root in ("self", "cls"):
             return
         module = node.attr.lstrip("_")
-        if root in self._modules and _MODULES.get(module) == "process" and text not in _NAMESAKES:
+        if root in self._modules and MODULES.get(module) == "process" and text not in NAMESAKES:
             self._mark(node, "process", f"reaches {module} by way of {text}")
-        check = _CALLED.get(node.attr, "")
-        borrowed = root in self._modules and text not in _HARMLESS_CALLS
+        check = CALLED.get(node.attr, "")
+        borrowed = root in self._modules and text not in HARMLESS_CALLS
         if check and node not in self._called and (borrowed or (check == "data" and self._of_corpus(node.value))):
             self._mark(node, check, f"takes {text}")
         private = node.attr.startswith("_") and not node.attr.startswith("__")
-        fixed = root in self._modules and self._modules[root] not in _MODULES
-        if node.attr in _PRIVATE or (private and fixed):
+        fixed = root in self._modules and self._modules[root] not in MODULES
+        if node.attr in PRIVATE or (private and fixed):
             self._mark(node, "patch", f"reaches into {text}")
 
     def _of_corpus(self, owner: ast.expr) -> bool:
@@ -187,7 +152,7 @@ class _Finder(ast.NodeVisitor):
             for names in self._rebound:
                 names.discard(node.id)
         elif self._is_built_in(node) and isinstance(node.ctx, ast.Load) and node not in self._called:
-            self._mark(node, _CALLED[node.id], f"takes {node.id}")
+            self._mark(node, CALLED[node.id], f"takes {node.id}")
         elif node.id in ("__builtins__", "__loader__"):
             self._mark(node, "patch", f"uses {node.id}")
         elif node.id in ("__file__", "__spec__", "__path__", "__cached__"):
@@ -196,11 +161,11 @@ class _Finder(ast.NodeVisitor):
     def _is_own(self, called: ast.expr) -> bool:
         """Whether a call by the name of a built-in calls the file's own function, or a method, as in model.eval()."""
         if isinstance(called, ast.Attribute):
-            return called.attr in _METHODS and _root(called) not in self._modules
-        return isinstance(called, ast.Name) and called.id in _BUILT_IN and not self._is_built_in(called)
+            return called.attr in METHODS and _root(called) not in self._modules
+        return isinstance(called, ast.Name) and called.id in BUILT_IN and not self._is_built_in(called)
 
     def _is_built_in(self, node: ast.Name) -> bool:
-        return node.id in _BUILT_IN and not any(node.id in names for names in self._rebound)
+        return node.id in BUILT_IN and not any(node.id in names for names in self._rebound)
 
     def visit_arg(self, node: ast.arg) -> None:
         if node.annotation and "Corpus" in ast.unparse(node.annotation):
@@ -209,9 +174,9 @@ class _Finder(ast.NodeVisitor):
 
     def _stored(self, node: ast.Attribute) -> None:
         text = ast.unparse(node)
-        if _root(node) in self._modules and not text.startswith(_SWITCHES):
+        if _root(node) in self._modules and not text.startswith(SWITCHES):
             self._mark(node, "patch", f"changes {text}, which other code uses")
-        elif node.attr in _CLOCK:
+        elif node.attr in CLOCK:
             self._mark(node, "clock", f"sets {text}")
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -227,22 +192,22 @@ class _Finder(ast.NodeVisitor):
         called = node.func
         self._called.add(called)
         name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
-        if (check := _CALLED.get(name)) and not self._is_own(called) and ast.unparse(called) not in _HARMLESS_CALLS:
+        if (check := CALLED.get(name)) and not self._is_own(called) and ast.unparse(called) not in HARMLESS_CALLS:
             self._mark(node, check, f"calls {name}()")
-        if name in _PRINTERS:
+        if name in PRINTERS:
             self._note_printed(*node.args)
         if isinstance(called, ast.Name):
             if called.id in ("setattr", "delattr", "vars") and node.args and _root(node.args[0]) in self._modules:
                 self._mark(node, "patch", f"calls {called.id} on {ast.unparse(node.args[0])}")
             if called.id == "getattr" and len(node.args) > 1 and _root(node.args[0]) in self._modules:
                 name = node.args[1]
-                if not isinstance(name, ast.Constant) or str(name.value) in _ATTRIBUTES:
+                if not isinstance(name, ast.Constant) or str(name.value) in ATTRIBUTES:
                     self._mark(node, "patch", f"calls getattr on {ast.unparse(node.args[0])}")
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
             self._whole(argument)
         for keyword in node.keywords:
-            if keyword.arg in _WHOLE:
-                self._mark(node, _WHOLE[keyword.arg], f"sets {keyword.arg} to {ast.unparse(keyword.value)[:40]}")
+            if keyword.arg in WHOLE:
+                self._mark(node, WHOLE[keyword.arg], f"sets {keyword.arg} to {ast.unparse(keyword.value)[:40]}")
         self.generic_visit(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
@@ -259,8 +224,8 @@ class _Finder(ast.NodeVisitor):
         if isinstance(argument, ast.Call):
             return
         for part in ast.walk(argument):
-            if isinstance(part, ast.Attribute) and part.attr in _WHOLE and part is not argument:
-                self._mark(part, _WHOLE[part.attr], f"makes {ast.unparse(argument)[:60]} of the {part.attr}")
+            if isinstance(part, ast.Attribute) and part.attr in WHOLE and part is not argument:
+                self._mark(part, WHOLE[part.attr], f"makes {ast.unparse(argument)[:60]} of the {part.attr}")
 
     # -- what is written down
 
@@ -279,14 +244,14 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Dict(self, node: ast.Dict) -> None:
         for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and (check := _REPORTED.get(str(key.value))):
+            if isinstance(key, ast.Constant) and (check := REPORTED.get(str(key.value))):
                 self._mark(value, check, f"reports {ast.unparse(value)[:40]} as {key.value}")
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         for outside in (*node.decorator_list, node.args, *filter(None, [node.returns])):  # where it is defined
             self.visit(outside)
-        self._rebound.append(_bound_in(node))
+        self._rebound.append(bound_in(node))
         self._visit_body(node)
         self._rebound.pop()
 
@@ -306,7 +271,7 @@ class _Finder(ast.NodeVisitor):
                 continue  # prose
             self.visit(child)
             if isinstance(node, ast.Module):  # only from here on, and only what is bound in any case
-                self._rebound[-1] |= _bound_by(child)
+                self._rebound[-1] |= bound_by(child)
 
     def generic_visit(self, node: ast.AST) -> None:
         outermost = isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict) and not self._in_literal
@@ -319,7 +284,7 @@ class _Finder(ast.NodeVisitor):
 
     def _weigh(self, node: ast.AST) -> None:
         size = sum(len(repr(part.value)) for part in ast.walk(node) if isinstance(part, ast.Constant))
-        if size > _BLOB:
+        if size > BLOB:
             self._mark(node, "blob", f"holds {size} characters of data")
 
 
@@ -328,25 +293,3 @@ def _root(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _bound_by(statement: ast.stmt) -> set[str]:
-    """The names that a statement binds whatever happens."""
-    match statement:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            return {name}
-        case ast.Assign(targets=targets):
-            return {target.id for target in targets if isinstance(target, ast.Name)}
-        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
-            return {name}
-    return set()
-
-
-def _bound_in(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    """Names that never mean a built-in inside: what a function binds anywhere is its own."""
-    given = function.args
-    arguments = (*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg)))
-    elsewhere = {
-        name for part in ast.walk(function) if isinstance(part, ast.Global | ast.Nonlocal) for name in part.names
-    }
-    return {argument.arg for argument in arguments}.union(*map(_bound_by, function.body)) - elsewhere

@@ -20,6 +20,7 @@ from swarm.records import Check, Failure
 
 OVER = 1.02  # times its budget that a training may take by the clock outside, beside its last step and its end
 PAID = 3.0  # times what is free of a start that it may take where the rest is taken off the budget
+CHANCE = 0.2  # CPU-seconds by which what is counted may be off
 LONG_STEP = 0.1  # share of the budget up to which a last step, begun in time, may take longer
 
 
@@ -68,7 +69,8 @@ def over_time(spec: Spec, trainer: StepResult, heartbeats: Sequence[Heartbeat]) 
     unit = "seconds" if spec.steps[0].cpu is None else "CPU-seconds"
     charged = 0.0 if spec.free is None else max(0.0, phases.before - spec.free)
     trained = charged + phases.training
-    if trained > OVER * spec.budget + _last_step(spec.budget, phases, heartbeats) + spec.slack:
+    most = OVER * spec.budget + _last_step(spec.budget, phases, heartbeats)
+    if trained > most + spec.slack or _runs_slow(spec, charged, phases, most):
         how = f"{phases.within:.1f} while it counted and {phases.after:.1f} after that"
         if charged:
             how = f"{phases.before:.1f} before its clock, of which {spec.free:.1f} are a start, {how}"
@@ -79,6 +81,15 @@ def over_time(spec: Spec, trainer: StepResult, heartbeats: Sequence[Heartbeat]) 
     if spec.free is not None and trainer.start is None:
         return _by_clock(f"{phases.before:.1f} {unit} without a heartbeat: it counted no step")
     return None
+
+
+def _runs_slow(spec: Spec, charged: float, phases: Phases, most: float) -> bool:
+    """Whether more was trained while it counted than that counts. The time that an edit may take longer to end is for
+    its end alone: of a budget of two seconds it would be a third. A last heartbeat that was seen late makes the end
+    shorter by as much as the training gets longer."""
+    if spec.end is None:
+        return False
+    return charged + phases.within + min(phases.after, spec.end) > most + spec.end + CHANCE
 
 
 def _allowed_start(spec: Spec, trainer: StepResult) -> float:

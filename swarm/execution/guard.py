@@ -12,10 +12,8 @@ of the tree is left does it write FOLDER/result.json, report on stdout, and rele
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import resource
 import selectors
 import signal
 import subprocess
@@ -28,9 +26,11 @@ from swarm.errors import UsageError
 from swarm.execution import process_table
 from swarm.execution.cpu_group import CpuGroup
 from swarm.execution.cpu_time import CpuTime
+from swarm.execution.fixed_files import changed_files
+from swarm.execution.kernel_limits import apply_limits
 from swarm.execution.lock import HostLock
 from swarm.execution.logs import LogPipe
-from swarm.execution.plain_file import is_plain, open_plain
+from swarm.execution.plain_file import is_plain
 from swarm.execution.process_tree import ProcessTree
 from swarm.execution.removal import remove
 from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
@@ -49,7 +49,6 @@ from swarm.execution.spec import (
 )
 from swarm.execution.standstill import Standstill
 
-_LARGEST_FIXED = 2**32  # bytes of a file that a base tree may hold
 _TICK = 0.1  # seconds between checks of the limits
 
 
@@ -81,7 +80,7 @@ class Guard:
                 if error or self._called_off or self._tree.survivors:
                     break
                 done.append(self._run_step(step))
-                changed = self._changed()
+                changed = changed_files(self._spec)
                 if changed or not done[-1].succeeded:
                     break
         finally:
@@ -147,7 +146,7 @@ class Guard:
         return subprocess.Popen(
             step.argv, cwd=step.cwd, env=dict(step.env), stdin=subprocess.PIPE if step.early else subprocess.DEVNULL,
             stdout=output.sink, stderr=output.sink, start_new_session=True,
-            preexec_fn=lambda: _apply_limits(step, group),
+            preexec_fn=lambda: apply_limits(step, group),
         )  # fmt: skip
 
     def _start_early(self, step: Step) -> None:
@@ -195,12 +194,6 @@ class Guard:
         if os.WIFEXITED(last.status):
             return replace(result, exit=os.WEXITSTATUS(last.status))
         return replace(result, signal=os.WTERMSIG(last.status))
-
-    def _changed(self) -> tuple[str, ...]:
-        """Fixed files whose content has changed, and links to data that lead elsewhere."""
-        root = Path(self._spec.root)
-        files = (path for path, sha in self._spec.fixed.items() if _sha256(root / path) != sha)
-        return (*files, *(path for path, target in self._spec.links.items() if _target(root / path) != target))
 
     def _end_tree(self, at_once: bool = False) -> None:
         self._tree.terminate(0.0 if at_once else self._spec.grace, self._pump)
@@ -262,34 +255,6 @@ class Guard:
         write_whole(self._folder / STATE, asdict(state))
 
 
-def _apply_limits(step: Step, group: CpuGroup | None) -> None:
-    """Runs in the child before it becomes the step's program."""
-    if group:
-        with contextlib.suppress(OSError):  # then it is counted as without one
-            group.enter()
-    process_table.die_with_parent()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if step.disk:
-        _limit(resource.RLIMIT_FSIZE, step.disk)
-    if step.memory and step.hard:
-        _limit(resource.RLIMIT_DATA, step.memory)
-    if step.nice:
-        os.nice(step.nice)
-    if step.cores and hasattr(os, "sched_setaffinity"):
-        with contextlib.suppress(OSError):  # a container took these cores away: slower, not wrong
-            os.sched_setaffinity(0, step.cores)
-    with contextlib.suppress(OSError):  # out of memory, the kernel takes the trainer first, not the agent or the ledger
-        Path("/proc/self/oom_score_adj").write_text("800")
-
-
-def _limit(what: int, megabytes: float) -> None:
-    """A hard limit of each single process; not above what this one has."""
-    _, most = resource.getrlimit(what)
-    limit = int(megabytes * 2**20)
-    limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
-    resource.setrlimit(what, (limit, limit))
-
-
 def _memory_kills() -> int:
     """How many processes the kernel ended for memory since this machine started."""
     with contextlib.suppress(OSError):
@@ -297,22 +262,6 @@ def _memory_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def _sha256(path: Path) -> str | None:
-    """The hash of a plain file; None where there is none, or one that no base tree holds."""
-    try:
-        with open_plain(path, _LARGEST_FIXED) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _target(path: Path) -> str | None:
-    try:
-        return str(path.readlink())
-    except OSError:
-        return None
 
 
 def _daemonize() -> None:

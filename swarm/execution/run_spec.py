@@ -95,6 +95,7 @@ class SpecBuilder:
             cold=limits.cold,
             free=limits.free if self._counts else None,
             slack=limits.slack,
+            end=limits.end,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,

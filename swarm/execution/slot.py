@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from swarm.execution.secret_variables import is_secret
+
 COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: minutes where cores are few
 SAVING = 60.0  # seconds to save a model and end, on a slow disk too
 
@@ -27,10 +29,6 @@ _ALLOWED = re.compile(
     r"|NODE_(?:PATH|OPTIONS|ENV)|NVM_\w+|VOLTA_HOME|FNM_\w+|PNPM_HOME|BUN_INSTALL|CARGO_\w+|RUST\w+|GO(?:PATH|ROOT|FLAGS|"
     r"MODCACHE|TOOLCHAIN)|JULIA_\w+|JULIAUP_\w+|JAVA_HOME|R_LIBS\w*|PERL5LIB|RUBYLIB|AUTORESEARCH_\w+)"
 )
-_SECRET = re.compile(r"KEY|TOKEN(?!IZERS_PARALLELISM)|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH|_PAT$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(  # a password in an address, and how keys of well-known services begin
-    r"://[^/\s:@]*:[^/\s@]+@|\b(?:hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA|AIza)[A-Za-z0-9_-]{8}"
-)
 START, COLD_START = "start.json", "cold.json"  # seconds until the first heartbeat of a baseline run on this slot
 END = "end.json"  # and after its last one
 TOOK = "took.json"  # and seconds that it took in all
@@ -38,7 +36,7 @@ TOOK = "took.json"  # and seconds that it took in all
 
 def passes(name: str, value: str) -> bool:
     """Whether runs get a variable of the host without being told to: a known one, that holds no key and no token."""
-    return bool(_ALLOWED.fullmatch(name)) and not _SECRET.search(name) and not _SECRET_VALUE.search(value)
+    return bool(_ALLOWED.fullmatch(name)) and not is_secret(name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,7 @@ class Limits:
     cold: float | None = None  # the same for one that had to compile something; no other where None
     free: float | None = None  # of a start; what it takes longer counts as training; none does where None
     slack: float = 3.0  # beyond the budget: for saving the model, and for the process to end
+    end: float | None = None  # what of that the untouched code needs, where CPU-seconds are counted
     grace: float = 2.0  # from SIGTERM to SIGKILL
     lock_wait: float = 60.0
     disk: float | None = 20_000.0  # written by one step, a single file included
@@ -126,14 +125,14 @@ def limits_for(budget: float, device: str, known: Overhead | None = None, timeou
     """
     if timeout is not None:
         limits = limits_for(budget, device, known)
-        return replace(limits, wall=timeout, cpu=None, silence=None, check=max(limits.check, timeout))
+        return replace(limits, wall=timeout, cpu=None, silence=None, end=None, check=max(limits.check, timeout))
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
     start, cold, free = _start(budget, device, known)
     slack = UNKNOWN_END[device == "cuda"] if known is None else _longer(known.end, budget, device)
     if device == "cpu":
         silence, wall = max(120.0, 3 * budget), 6 * budget + 120
-        limits = Limits(wall=wall, cpu=end, referee=3 * referee, silence=silence)
+        limits = Limits(wall=wall, cpu=end, referee=3 * referee, silence=silence, end=known and known.end)
     elif device == "cuda":  # where what compiling takes says nothing of the idea: also the referee's processes compile
         wall = 2 * budget + max((cold or start) + SAVING, budget)
         limits = Limits(wall=wall, cpu=None, referee=COLD + referee, silence=allowance)

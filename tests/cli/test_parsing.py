@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import cli
@@ -39,7 +39,6 @@ def test_it_is_one_line_with_the_usage_of_its_verb(
 
 
 @given(st.lists(st.text(max_size=20), max_size=4))
-@settings(max_examples=100, deadline=None)
 def test_no_words_print_a_page_or_end_the_process(words: list[str]) -> None:
     parser = VerbParser(prog="python -m swarm verb", add_help=False)
     parser.add_argument("what")

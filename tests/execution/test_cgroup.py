@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.errors import UsageError
@@ -110,7 +110,6 @@ def test_a_quota_bounds_the_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert gpu.memory_for(20) == pytest.approx(0.9 * 4096)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.text(), st.text(), st.text())
 def test_whatever_the_kernel_writes_is_no_error(tmp_path_factory, groups: str, mounts: str, bound: str) -> None:
     folder = tmp_path_factory.mktemp("kernel")

@@ -25,7 +25,8 @@ def run(budget: float, device: str, known: Overhead | None, before: float, withi
     spec = Spec("t.1", 1, [step], "/", "/", budget=budget, start=limits.start, cold=limits.cold, free=limits.free)
     taken: dict[str, Any] = {"start": before, "start_cpu": before, "last": before + within, "last_cpu": before + within}
     total = before + within + after
-    return replace(spec, slack=limits.slack), StepResult("trainer", "x", 0.0, total, cpu_seconds=total, **taken | more)
+    spec = replace(spec, slack=limits.slack, end=limits.end)
+    return spec, StepResult("trainer", "x", 0.0, total, cpu_seconds=total, **taken | more)
 
 
 @pytest.mark.parametrize("budget", [2.0, 6.0, 20.0, 300.0])
@@ -76,6 +77,18 @@ def test_a_long_step_that_began_in_time_is_no_cheat_and_gives_no_more_than_a_ste
     assert over_time(*run(20, "cpu", KNOWN, 1.8, 22, 0.2), long) is None
     assert over_time(*run(20, "cpu", KNOWN, 1.8, 22, 0.2), short)
     assert over_time(*run(20, "cpu", KNOWN, 1.8, 26, 0.2), long)
+
+
+@pytest.mark.parametrize("budget", [2.0, 6.0, 20.0])
+def test_what_an_end_may_take_longer_is_not_there_to_train_in(budget: float) -> None:
+    """Another model trained in a thread beside the counted one, or a clock that runs a little slow: both were free as
+    long as a long end was, which is a third of a short budget."""
+    known = Overhead(start=1.8, end=0.3)
+    assert over_time(*run(budget, "cpu", known, 1.8, 1.02 * budget + 0.1, 0.3), STEPS) is None
+    assert over_time(*run(budget, "cpu", known, 1.8, budget, 0.6), STEPS) is None, "an end may be twice as long"
+    assert over_time(*run(budget, "cpu", known, 1.8, budget + 0.3, 0.0), STEPS) is None, "seen late"
+    for within, after in ((1.1 * budget + 0.4, 0.3), (1.1 * budget + 0.7, 0.0)):
+        assert over_time(*run(budget, "cpu", known, 1.8, within, after), (Heartbeat(step=1000),))
 
 
 def test_a_run_without_heartbeats_has_all_its_time_before_them() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.execution import sandbox
@@ -199,7 +199,6 @@ def test_the_last_cause_decides(place: Place) -> None:
     assert remedy("\n".join(lines), place) == INCLUDE
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.text(max_size=300),
     st.sampled_from(["No such file or directory: '{}'", "{}: Permission denied", "{}", "KeyError {}"]),

@@ -28,16 +28,24 @@ IN_THE_COPY = 'pathlib.Path("made")'
 IN_THE_RUN_FOLDER = 'pathlib.Path(os.environ["SWARM_RUN_DIR"], "made")'
 
 
-@pytest.mark.parametrize("then", ["time.sleep(600)", FINE], ids=["stays", "ends"])
-@pytest.mark.parametrize("place", [IN_THE_COPY, IN_THE_RUN_FOLDER], ids=["copy", "run"])
-@pytest.mark.parametrize(
-    "tree, reason",
-    [
-        ("deep", "it made folders more than 128 deep in each other"),
-        ("wide", "it made more than 1000 files and folders"),
-        ("folders", "it made more than 1000 files and folders"),
-    ],
-)
+def trees() -> list[object]:
+    """Each tree in each place and each way to go on once; the other pairs are slow."""
+    deep, many = "it made folders more than 128 deep in each other", "it made more than 1000 files and folders"
+    waits = "time.sleep(600)"
+    pairs = {"copy, stays": (IN_THE_COPY, waits), "run, ends": (IN_THE_RUN_FOLDER, FINE)}
+    others = {"copy, ends": (IN_THE_COPY, FINE), "run, stays": (IN_THE_RUN_FOLDER, waits)}
+    quick = {"deep": pairs, "wide": others, "folders": pairs}
+    return [
+        pytest.param(
+            *(tree, deep if tree == "deep" else many, *where),
+            id=f"{tree}, {name}", marks=[] if name in chosen else [pytest.mark.slow],
+        )
+        for tree, chosen in quick.items()
+        for name, where in (pairs | others).items()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tree", "reason", "place", "then"), trees())
 def test_a_tree_beyond_its_caps_is_the_runs_failure_and_the_slot_goes_on(rig, tree, reason, place, then):
     if then == FINE and place == IN_THE_COPY:
         place = f"{IN_THE_COPY}.absolute()"

@@ -7,7 +7,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.execution.folder_walk import DEEPEST, Unwalked, usage, walk
@@ -73,7 +73,6 @@ NAMES = st.binary(min_size=1, max_size=40).filter(lambda name: not {0, 47} & set
 
 
 @given(st.lists(st.lists(NAMES, min_size=1, max_size=4), max_size=12))
-@settings(deadline=None, max_examples=60)
 def test_any_names_are_walked_and_removed(tmp_path_factory, paths):
     folder = tmp_path_factory.mktemp("names") / "run"
     folder.mkdir()

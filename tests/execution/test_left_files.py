@@ -87,7 +87,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("left")
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([PRINTED, FROM_FILE, REFEREED]),
     st.dictionaries(st.sampled_from(LEFT), CONTENT, min_size=1),
@@ -111,7 +111,7 @@ def test_no_bytes_in_any_file_raise(place: Path, project: Project, left: dict[st
         night.ledger.close()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(GUARDS), CONTENT, min_size=1))
 def test_nor_do_they_in_the_files_of_a_guard_where_a_run_reaches_those(place: Path, left: dict[str, bytes]) -> None:
     folder = laid(place / "guarded", PRINTED, {"train.log": b"---\nval_bpb: 0.5", **left})

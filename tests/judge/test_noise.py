@@ -8,7 +8,7 @@ import time
 from statistics import fmean
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.judge.noise import PRIOR_DF, Noise, Observation, calibrate, pooled
@@ -148,7 +148,6 @@ observations_of = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(observations_of, st.sampled_from((None, 0.001, 1.0)), st.randoms(use_true_random=False))
 def test_order_does_not_matter(observations, prior, rng):
     shuffled = list(observations)
@@ -159,7 +158,6 @@ def test_order_does_not_matter(observations, prior, rng):
     assert second.offsets == pytest.approx(first.offsets, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
 @given(observations_of, st.sampled_from((None, 0.001, 1.0)), st.floats(-3, 3))
 def test_a_constant_on_all_values_changes_nothing(observations, prior, shift):
     moved = [Observation(seen.value + shift, seen.state, seen.gpu, seen.seed) for seen in observations]

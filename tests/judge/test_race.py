@@ -10,7 +10,7 @@ import time
 from statistics import fmean
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swarm.judge.decide import POLICIES
@@ -212,7 +212,6 @@ arms_of = st.lists(st.builds(Arm, runs, runs), min_size=1, max_size=3)
 sizes = st.sampled_from((-50, 0, 300))
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     arms_of, st.sampled_from((0.00317, 0.02113, 0.1031)), sizes, st.floats(0, 0.2), st.sampled_from(sorted(POLICIES))
 )
@@ -225,7 +224,6 @@ def test_a_better_candidate_never_turns_a_keep_into_a_discard(arms, sigma, size,
         assert judge(arms, sigma, STANDARD, size).status is not Status.KEEP
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     arms_of,
     st.sampled_from((None, 0.00317, 0.02113)),
@@ -247,7 +245,6 @@ def test_neither_a_constant_nor_the_unit_matters(arms, sigma, size, shift, unit)
         assert (other.status, other.refresh) == (plain.status, plain.refresh)
 
 
-@settings(max_examples=150, deadline=None)
 @given(arms_of, st.sampled_from((None, 0.0, 1e-12, 0.02)), sizes, st.sampled_from(sorted(POLICIES)))
 def test_every_verdict_is_finite_and_in_one_line(arms, sigma, size, policy):
     verdict = POLICIES[policy].rule(arms, sigma, STANDARD, size)

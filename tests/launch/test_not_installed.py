@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import cli
@@ -109,7 +109,6 @@ def test_what_the_checkout_lacks_too_is_to_be_brought(place: Place, line: str, s
 @given(
     st.text(max_size=80), st.sampled_from(["No module named '{}'", "{}: not found", "Cannot find package '{}'", "{}"])
 )
-@settings(max_examples=60, deadline=None)
 def test_whatever_a_log_says_is_no_error(text: str, form: str) -> None:
     place = Place(Path("/x"), Path("/x"), {}, ("python", "a.py"))
     for said in (not_installed(form.replace("{}", text), place), not_there(form.replace("{}", text), place)):

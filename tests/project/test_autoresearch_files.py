@@ -101,7 +101,7 @@ def test_what_the_script_itself_calls_the_candidate(tmp_path: Path, script: str,
 
 
 @given(st.binary(max_size=80), st.sampled_from(["", '{"type": "config", "metricName": ', '{"workingDir": "', "#!"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_can_be_read(tmp_path: Path, content: bytes, start: str) -> None:
     for name in (SCRIPT, JOURNAL, CONFIG):
         (tmp_path / name).write_bytes(start.encode() + content)

@@ -44,7 +44,7 @@ def test_what_is_printed(tmp_path: Path, name: str, text: str, names: list[str])
 
 
 @given(st.binary(max_size=120), st.sampled_from(["a.py", "a.sh", "a.js"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_can_be_read(tmp_path: Path, content: bytes, name: str) -> None:
     (tmp_path / name).write_bytes(content)
     printed(tmp_path / name)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import importlib.util
 import os
 import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
+
+from tests.conftest import held
 
 torch.set_num_threads(1)  # two spinning threads on a busy two-core machine take minutes for what one does in a second
 
@@ -29,18 +35,20 @@ def sentences(seed: int, lines: int) -> str:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """AUTORESEARCH_CACHE with a small corpus called `words`, vocabulary 512."""
-    folder = tmp_path_factory.mktemp("corpus") / "words"
-    folder.mkdir()
-    for number in range(300):
-        (folder / f"{number}.txt").write_text(sentences(number, 60))
-    cache = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTORESEARCH_CACHE", str(cache))
-        import prepare
+def cache(shared_folder: Path) -> Path:
+    """AUTORESEARCH_CACHE with a small corpus called `words`, vocabulary 512. The test process that asks first makes it;
+    whoever changes it copies it."""
+    folder, cache, made = (shared_folder / "trainer" / name for name in ("words", "cache", "made"))
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(shared_folder / "trainer.lock"), pytest.MonkeyPatch.context() as patch:
+        if not made.exists():
+            for number in range(300):
+                (folder / f"{number}.txt").write_text(sentences(number, 60))
+            patch.setenv("AUTORESEARCH_CACHE", str(cache))
+            import prepare
 
-        prepare.prepare(prepare.folder_source(folder, 512))
+            prepare.prepare(prepare.folder_source(folder, 512))
+            made.touch()
     return cache
 
 
@@ -78,6 +86,44 @@ def run(cache: Path):
         return subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True)
 
     return run
+
+
+@pytest.fixture
+def train_here(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Train with a train.py in this process, where importing torch again would cost more than the test; variables by
+    keyword. The exit code; its folder is `tmp_path / "run"`."""
+    import prepare
+    from trainer import harness
+
+    for name in [name for name in os.environ if name.startswith(("SWARM_", "AUTORE"))]:
+        monkeypatch.delenv(name)
+    names = {"AUTORESEARCH_CACHE": str(cache), "SWARM_RUN_DIR": str(tmp_path / "run"), "SWARM_DEVICE": "cpu"}
+    monkeypatch.chdir(ROOT)
+    for counter in ("tokens_handed_out", "batches_handed_out"):
+        monkeypatch.setattr(prepare.TrainLoader, counter, 0)
+    monkeypatch.setattr(prepare.Packer, "tokens_packed", 0)
+    monkeypatch.setattr(harness.BudgetClock, "first_start", None)
+
+    def train(module: ModuleType, **variables: str) -> int:
+        for name, value in (names | {"TIME_BUDGET": "0.3"} | variables).items():
+            monkeypatch.setenv(name, value)
+        return harness.run(module.train)
+
+    yield train
+    gc.enable()
+    gc.unfreeze()
+
+
+def edited(path: Path, old: str, new: str) -> ModuleType:
+    """The module of an edited train.py, which is written to `path`; the old text must be there exactly once."""
+    source = (ROOT / "trainer" / "train.py").read_text()
+    assert source.count(old) == 1, f"{old!r} is {source.count(old)} times in train.py"
+    path.write_text(source.replace(old, new))
+    spec = importlib.util.spec_from_file_location(f"edited_train_{path.parent.name}", path)
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def edit(workspace: Path, old: str, new: str) -> None:

@@ -475,6 +475,15 @@ def test_a_forked_reader_that_does_anything_but_compute_is_told_by_name(workspac
     )
 
 
+@pytest.mark.skipif(not seal.works() or torch.cuda.is_available(), reason="readers are sealed on Linux's CPUs alone")
+def test_readers_are_sealed_also_where_nobody_says_that_this_is_a_cpu(workspace: Path, run, tmp_path: Path) -> None:
+    (workspace / "trainer" / "train.py").write_text(BROKEN.format(forward="torch.zeros(*idx.shape, 512)", load=""))
+    (tmp_path / "model.pt").touch()
+    result = run(workspace, "trainer.referee", "--split", "test", SWARM_RUN_DIR=str(tmp_path), SWARM_DEVICE=None)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "referee-test.json").read_text())["readers"] == "sealed"
+
+
 def test_importing_torch_once_serves_judge_and_readers(workspace: Path, run, tmp_path: Path) -> None:
     """The referee itself never does, and neither reader again: it takes longer than measuring a small model."""
     load = "import os; os.write(1, f'reader of {os.getppid()}\\n'.encode())"

@@ -106,7 +106,6 @@ def test_only_what_came_before_decides(rows: list[list[int]], data: st.DataObjec
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
 def test_where_a_key_stood_last(row: list[int]) -> None:
     found = sparse_rows.earlier(torch.tensor([row, row[::-1]]))
     for line, answers in zip((row, row[::-1]), found.tolist(), strict=True):

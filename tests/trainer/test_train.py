@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainer.conftest import ROOT, edit
+from tests.trainer.conftest import ROOT, edited
 from trainer import harness, train
 from trainer.kernels import polar
 
@@ -121,12 +121,13 @@ def test_parameters_that_an_edit_adds_are_trained(monkeypatch: pytest.MonkeyPatc
     assert any(parameter is model.mixer for group in optimizer.muon.groups for parameter in group)
 
 
-def test_a_run_whose_optimizer_forgets_a_parameter_stops_with_its_name(workspace: Path, run) -> None:
-    edit(workspace, "            Group(tables, of_tables,", "            Group(tables[1:], of_tables,")
-    result = run(workspace, "trainer.train")
-    assert result.returncode == 2
+def test_a_run_whose_optimizer_forgets_a_parameter_stops_with_its_name(train_here, tmp_path: Path, capsys) -> None:
+    forgets = edited(
+        tmp_path / "train.py", "            Group(tables, of_tables,", "            Group(tables[1:], of_tables,"
+    )
+    assert train_here(forgets) == 2
     told = "train.py: the parameter blocks.1.attention.table.weight is in no optimizer group"
-    assert result.stderr.startswith(told), result.stderr
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_all_levers_together_learn_and_survive_saving(tmp_path: Path) -> None:
@@ -293,19 +294,19 @@ def test_cards_without_bf16_hold_half_the_rows() -> None:
     assert train.micro_batch_rows(train.PRESETS["cuda"], 15, torch.float32) == 8
 
 
-def test_out_of_memory_in_the_warm_up_halves_the_micro_batch(workspace: Path, run, tmp_path: Path) -> None:
-    edit(
-        workspace,
+def test_out_of_memory_in_the_warm_up_halves_the_micro_batch(train_here, tmp_path: Path, capsys) -> None:
+    fails = edited(
+        tmp_path / "train.py",
         "            loss_of(model, inputs, targets, *grams).backward()\n",
         "            loss_of(model, inputs, targets, *grams).backward()\n"
         "            if rows > 1:\n"
         "                model.head.weight.data.add_(1.0)\n"
         "                raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate')\n",
     )
-    result = run(workspace, "trainer.train", SWARM_RUN_DIR=str(tmp_path / "run"))
-    assert result.returncode == 0, result.stderr
-    assert "batch: 4 rows do not fit into the GPU's memory, 2 are tried\n" in result.stdout
-    assert "batch: 4096 tokens, 32 x 1 rows of 128\n" in result.stdout
+    assert train_here(fails) == 0
+    printed = capsys.readouterr().out
+    assert "batch: 4 rows do not fit into the GPU's memory, 2 are tried\n" in printed
+    assert "batch: 4096 tokens, 32 x 1 rows of 128\n" in printed
     first = json.loads((tmp_path / "run" / "heartbeat.jsonl").read_text().splitlines()[0])
     assert first["loss"] == pytest.approx(first["ignorant"], rel=0.01), "what a failed try changed is put back"
     assert first["untimed"] == 1
@@ -399,25 +400,27 @@ def test_in_a_swarm_a_run_beats_saves_and_leaves_measuring_to_the_referee(
     assert json.loads((folder / "referee.json").read_text()) == answer
 
 
-def test_training_never_opens_the_held_out_splits(workspace: Path, run, cache: Path, tmp_path: Path) -> None:
+def test_training_never_opens_the_held_out_splits(
+    workspace: Path, run, train_here, cache: Path, tmp_path: Path
+) -> None:
     copy = shutil.copytree(cache, tmp_path / "cache")
     for split in ("val", "test"):
         for path in copy.glob(f"corpora/*/{split}.*"):
             path.write_bytes(b"\xff" * path.stat().st_size)  # tokens no vocabulary has: reading them would show
     folder = tmp_path / "run"
-    result = run(workspace, "trainer.train", AUTORESEARCH_CACHE=str(copy), SWARM_RUN_DIR=str(folder), TIME_BUDGET="1")
-    assert result.returncode == 0, result.stderr
+    assert train_here(train, AUTORESEARCH_CACHE=str(copy)) == 0
     referee = run(workspace, "trainer.referee", AUTORESEARCH_CACHE=str(copy), SWARM_RUN_DIR=str(folder))
     assert referee.returncode == 2
     assert "was changed: run python prepare.py --force" in referee.stderr
 
 
-def test_divergence_fails_at_once(workspace: Path, run, tmp_path: Path) -> None:
-    edit(workspace, "    return cross_entropy.head_loss(", "    return float('nan') * cross_entropy.head_loss(")
-    result = run(workspace, "trainer.train", SWARM_RUN_DIR=str(tmp_path / "run"), TIME_BUDGET="60")
-    assert result.returncode == 1
-    assert result.stdout.splitlines()[-1] == "FAIL"
-    assert "val_bpb" not in result.stdout
+def test_divergence_fails_at_once(train_here, tmp_path: Path, capsys) -> None:
+    loss = "    return cross_entropy.head_loss("
+    diverges = edited(tmp_path / "train.py", loss, "    return float('nan') * cross_entropy.head_loss(")
+    assert train_here(diverges, TIME_BUDGET="60") == 1
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == "FAIL"
+    assert "val_bpb" not in printed
     assert json.loads((tmp_path / "run" / "heartbeat.jsonl").read_text())["loss"] is None
 
 
@@ -439,10 +442,10 @@ def test_bad_settings_end_in_one_line(
     assert words in message and len(message.splitlines()) == 1
 
 
-def test_a_corpus_that_is_not_prepared_ends_in_one_line(workspace: Path, run) -> None:
-    result = run(workspace, "trainer.train", AUTORESEARCH_CORPUS="nothing")
-    assert result.returncode == 2
-    assert "run python prepare.py --corpus nothing" in result.stderr and len(result.stderr.splitlines()) == 1
+def test_a_corpus_that_is_not_prepared_ends_in_one_line(train_here, capsys) -> None:
+    assert train_here(train, AUTORESEARCH_CORPUS="nothing") == 2
+    told = capsys.readouterr().err
+    assert "run python prepare.py --corpus nothing" in told and len(told.splitlines()) == 1
 
 
 def test_a_run_refuses_files_of_another_checkout(workspace: Path, run, tmp_path: Path) -> None:

@@ -144,13 +144,11 @@ HELPERS = CHEATS[-1]
 
 # ---- what takes time and is no cheat
 
-LONGER_START = (
-    f"{WARM}    ends = time.process_time() + time.process_time()\n    while time.process_time() < ends:\n        pass\n"
-)
+LONGER_START = f"{WARM}    ends = 1.5 * time.process_time()\n    while time.process_time() < ends:\n        pass\n"
 
 HONEST = [
     Edit("nothing", ()),
-    Edit("takes twice as long to start", ((WARM, LONGER_START),)),
+    Edit("takes half as long again to start", ((WARM, LONGER_START),)),
     Edit("has more to compile", (("in (0.0, 1.0):\n", "in (0.0, 1.0) * 6:\n"),)),
     Edit("packs in a thread", (
         (IMPORTS, f"import queue\nimport threading\n{IMPORTS}"),

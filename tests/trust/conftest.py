@@ -10,9 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from tests.trainer.conftest import cache, corpus, run, workspace
+from tests.trainer.conftest import cache, corpus, run, train_here, workspace
 
-__all__ = ["cache", "corpus", "run", "workspace"]
+__all__ = ["cache", "corpus", "run", "train_here", "workspace"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from swarm.execution import cpu_group, run_spec
 from swarm.execution.call_filter import works
 from swarm.execution.runner import LocalRunner
 from swarm.execution.slot import Limits, Overhead, Slot, limits_for
-from swarm.project.project import load_project
+from swarm.project.project import Project, load_project
 from swarm.records import Check, Failure, Measure, Purpose, Run, Source
 from tests.execution.conftest import archive
 from tests.trust.clock_edits import CHEATS, HELPERS, HONEST, Edit
@@ -28,8 +28,9 @@ QUICK = (
     "made up",
     "last heartbeat",
     "slows its clock",
+    "another model in a thread",
     "helpers",
-    "twice as long",
+    "half as long again",
     "packs in a thread",
 )
 
@@ -53,6 +54,10 @@ def patient(budget: float, device: str, known: Overhead | None, timeout: float |
     return replace(limits_for(budget, device, known, timeout), wall=3000.0, silence=None)
 
 
+def runner_of(project: Project, folder: Path, slot: Slot, cache: Path) -> LocalRunner:
+    return LocalRunner(project, archive(files(ROOT)), folder, slot, cache, patient)
+
+
 @pytest.fixture(scope="module")
 def trains(cache: Path, tmp_path_factory: pytest.TempPathFactory):
     """Trains an edit, once the untouched code has shown what it takes here."""
@@ -60,9 +65,14 @@ def trains(cache: Path, tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_spec, "LOCK_FOLDER", folder / "locks")
         slot = Slot("cpu", 0, cores=(min(os.sched_getaffinity(0)),) if hasattr(os, "sched_getaffinity") else ())
-        runner = LocalRunner(load_project(ROOT), archive(files(ROOT)), folder / "gpu0", slot, cache, patient)
+        project = load_project(ROOT)
+        measuring = runner_of(project, folder / "gpu0", slot, cache)
+        # What a cheat's clock says is read before its model is: its referee has nothing to do.
+        idle = replace(project, referee=("{python}", "-S", "-c", ""), referee_waits=False, hidden=())
+        clocking = runner_of(idle, folder / "gpu1", slot, cache)
 
         def train(edit: Edit, purpose: Purpose = Purpose.FIRST) -> Run:
+            runner = clocking if edit in CHEATS else measuring
             source = Source({"trainer/train.py": edit.code.encode()})
             work = Measure("t-gpu0-0001.1", 1, "t-gpu0-0001", "an idea", purpose, 7, source.sha, source.sha, BUDGET)
             return asyncio.run(runner.run(work, source, lambda progress: None))

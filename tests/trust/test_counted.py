@@ -5,8 +5,7 @@ python -m pytest tests/trust/test_counted.py
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -19,9 +18,8 @@ from swarm.execution.counter_check import find_miscount
 from swarm.execution.progress import Heartbeat, read_heartbeats
 from swarm.execution.summary import Value, read_printed
 from swarm.records import Metrics, Run
-from tests.trust.edits import COUNTED, HONEST, LOOP, ROOT, Change
+from tests.trust.edits import COUNTED, HONEST, LOOP, Change
 from tests.trust.test_static_gate import told
-from trainer import harness
 
 LOOPS = {"batch", "short rows", "long rows", "smaller pieces of a batch", "trains on the richer half of the text"}
 LOOPS |= {"looks at batches twice", "another loop around the same clock", "more warm-up steps", "gradient clipping"}
@@ -32,27 +30,17 @@ Trained = tuple[tuple[Heartbeat, ...], dict[str, Value]]
 
 @pytest.fixture
 def trained(
-    corpus: prepare.Corpus, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> Iterator[Callable[[ModuleType], Trained]]:
+    train_here: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Callable[[ModuleType], Trained]:
     """Trains for a moment, in this process: the heartbeats and the summary."""
-    names = {"AUTORESEARCH_CACHE": str(cache), "SWARM_RUN_DIR": str(tmp_path / "run"), "SWARM_DEVICE": "cpu"}
-    for name, value in (names | {"TIME_BUDGET": "0.3"}).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(ROOT)
-    for counter in ("tokens_handed_out", "batches_handed_out"):
-        monkeypatch.setattr(prepare.TrainLoader, counter, 0)
-    monkeypatch.setattr(prepare.Packer, "tokens_packed", 0)
-    monkeypatch.setattr(harness.BudgetClock, "first_start", None)
     monkeypatch.setattr(counter_check, "MOMENT", 0.1)  # what is too short for a night is long here
 
     def train(module: ModuleType) -> Trained:
-        assert harness.run(module.train) == 0
+        assert train_here(module) == 0
         printed = read_printed(capsys.readouterr().out, ["val_bpb"])
         return read_heartbeats(tmp_path / "run" / "heartbeat.jsonl"), dict(printed.values)
 
-    yield train
-    gc.enable()
-    gc.unfreeze()
+    return train
 
 
 @pytest.mark.parametrize("edited", COUNTED, ids=lambda change: change.name, indirect=True)

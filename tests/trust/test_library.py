@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -145,39 +146,46 @@ def held(library: prepare.Corpus, tmp_path_factory: pytest.TempPathFactory) -> t
     return path, len(lines)
 
 
-@pytest.fixture(scope="module", params=["bubblewrap", "landlock", "nothing"])
-def seen(request, library: prepare.Corpus, held, tmp_path_factory) -> Callable[[str], float]:
-    """The share of held-out lines that a program comes to see, in each sandbox that works here, and in none."""
-    if request.param != "nothing" and (why := sandbox._missing(request.param)):
+@pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
+def seen(request, sees: Callable[[str, str], float]) -> Callable[[str], float]:
+    """The share of held-out lines that a program comes to see in each sandbox that works here."""
+    if why := sandbox._missing(request.param):
         pytest.skip(why)
+    return partial(sees, request.param)
+
+
+@pytest.fixture(scope="module")
+def sees(library: prepare.Corpus, held, tmp_path_factory) -> Callable[[str, str], float]:
+    """The share of held-out lines that a program comes to see, in a sandbox or in "nothing"."""
     told, many = held
     work = tmp_path_factory.mktemp("work")
     cache = library.folder.parents[1]
     environment = os.environ | {"AUTORESEARCH_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
     closed = held_out_of(load_project(ROOT), environment)
-    box = Sandbox((), closed, tmp_path_factory.mktemp("blanks"), request.param)
+    blanks = tmp_path_factory.mktemp("blanks")
 
-    def share(cheat: str) -> float:
+    def share(cage: str, cheat: str) -> float:
         script = f"{BEGIN}\n{textwrap.dedent(cheat)}\nprint(len(found))"
         argv = [sys.executable, "-c", script, str(told)]
-        if request.param != "nothing":
-            argv = box.command(argv, (work,), (cache, told.parent))
+        if cage != "nothing":
+            argv = Sandbox((), closed, blanks / cage, cage).command(argv, (work,), (cache, told.parent))
         done = subprocess.run(argv, cwd=work, env=environment, capture_output=True, text=True, timeout=1200)
         assert done.returncode == 0, done.stderr
         return int(done.stdout) / many
 
-    share.caged = request.param != "nothing"  # type: ignore[attr-defined]
     return share
 
 
 @pytest.mark.parametrize("name", CHEATS)
-def test_no_cheat_reads_what_it_is_measured_on(seen, name: str) -> None:
-    """Without a sandbox those that look in the right place do see it, so that this is a test."""
+def test_no_cheat_reads_what_it_is_measured_on(seen: Callable[[str], float], name: str) -> None:
     share = seen(CHEATS[name])
-    if seen.caged:
-        assert share < 0.01, f"{share:.1%} of the held-out lines"
-    elif name in ("opens the sources", "asks inspect", "reads what was compiled"):
-        assert share > 0.05
+    assert share < 0.01, f"{share:.1%} of the held-out lines"
+
+
+@pytest.mark.parametrize("name", ["opens the sources", "asks inspect", "reads what was compiled"])
+def test_without_a_sandbox_those_that_look_in_the_right_place_do_see_it(sees, name: str) -> None:
+    """So that the other is a test."""
+    assert sees("nothing", CHEATS[name]) > 0.05
 
 
 def test_no_training_imports_what_is_held_out(library: prepare.Corpus, tmp_path: Path) -> None:

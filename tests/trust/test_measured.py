@@ -20,6 +20,9 @@ from tests.trust.test_static_gate import told
 from trainer import judge, train
 
 CPU = torch.device("cpu")
+MODELS = {"learning rate", "depth", "short rows", "long rows", "another activation", "no cap", "normal weights"}
+MODELS |= {"unnormalised logits are allowed", "a bias of the output", "token shift looks back", "causal mean"}
+MODELS |= {"dropout, off when measured", "bf16 logits"}  # the others change how it is trained, and not what it is
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,9 @@ def test_a_cheat_is_invalid_by_name(edited: ModuleType, request, model_folder: P
         measure(edited.load_model(model_folder, CPU))
 
 
-@pytest.mark.parametrize("edited", HONEST, ids=lambda change: change.name, indirect=True)
+@pytest.mark.parametrize(
+    "edited", [change for change in HONEST if change.name in MODELS], ids=lambda change: change.name, indirect=True
+)
 def test_honest_edits_are_measured_and_their_number_is_the_metrics(
     edited: ModuleType, tmp_path: Path, corpus, measure
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from html.parser import HTMLParser
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.lab.demo import demo_swarm
@@ -91,7 +91,6 @@ def foreign_snapshot(text: str):
     return snapshot, details
 
 
-@settings(max_examples=60)
 @given(FOREIGN)
 def test_no_text_of_others_becomes_markup(text):
     plain, hostile = (Read(page(*foreign_snapshot(each), 2.5)) for each in ("plain", text))

@@ -21,8 +21,11 @@ def test_shares_are_over_each_agents_own_time() -> None:
 
 
 @pytest.mark.long
-def test_a_loop_and_a_swarm_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_loop_and_a_swarm_are_measured(
+    ray_address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Some ten seconds of real runs. Which is faster is not asserted: a busy machine may turn it round."""
+    monkeypatch.setenv("RAY_ADDRESS", ray_address)  # neither Ray's start nor its end is counted
     words = ["--agents", "1", "--budget", "0.5", "--think", "0.3", "--experiments", "2"]
     assert main(["bench", *words, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)

@@ -144,7 +144,6 @@ def test_every_leaf_of_json_is_found_and_written_alone(tree: dict[str, object], 
             assert again == {**{other.name: other.value for other in read_config(text, "json")}, literal.name: 0.125}
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.text(st.sampled_from("ab0.5e-:=[]{},#'\"| \t\r\n\udc80\x00\ufeff&*!>;"), max_size=60),
     st.sampled_from(sorted(CONFIGS)),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.records import Source
@@ -123,7 +123,6 @@ def test_the_style_of_a_number_stays() -> None:
     assert turned == RUST.replace("0.995_f64", "0.99_f64").replace("0x10", "0x20")
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.text(st.sampled_from("constle fnxX01.5e-={}()[];:,#'\"/*`\\\n\r\t_\udc80\x00"), max_size=80),
     st.sampled_from(sorted(LANGUAGES)),

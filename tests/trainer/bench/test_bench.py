@@ -56,12 +56,13 @@ def test_a_whole_step_beside_plain_torch(workspace: Path, run, tmp_path: Path) -
         assert found[what]["value"] > 0, what
 
 
-def test_another_train_py_runs_on_the_same_data(workspace: Path, run, tmp_path: Path) -> None:
+def test_another_train_py_runs_on_the_same_data(
+    corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SWARM_DEVICE", "cpu")
     path = tmp_path / "bench.json"
-    arguments = ["--against", str(OTHER), "--budget", "0.7", "--json", str(path)]
-    result = run(workspace, "trainer.bench", *arguments)
-    assert result.returncode == 0, result.stderr
-    found = table(result.stdout, path)
+    assert command.main(["--against", str(OTHER), "--budget", "0.7", "--json", str(path)]) == 0
+    found = table(capsys.readouterr().out, path)
     for who in ("theirs", "ours"):
         assert found[who, "tokens/s"]["value"] > 0
         assert 0.3 < found[who, "val_bpb"]["value"] < 3

@@ -1,7 +1,7 @@
 """The cases of test_compiled.py: what Triton's compiler and NVIDIA's assembler make of every kernel. Needs no GPU.
 
-Started with a compute capability, 90 for Hopper, and with `all` for every shape of tiles rather than two. Prints a JSON
-object a kernel.
+Started with a compute capability, 90 for Hopper, and with how many shapes of tiles: `one`, `two` or `all`. Prints a
+JSON object a kernel.
 """
 
 import json
@@ -44,7 +44,7 @@ class Absent:
         return device
 
 
-def calls(every: bool) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
+def calls(shapes: str) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
     """Name, function, arguments and options of each kernel, at the sizes of the GPU preset."""
     half, bf16 = MockTensor(torch.float16), MockTensor(torch.bfloat16)
     products = {
@@ -53,11 +53,11 @@ def calls(every: bool) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, An
         "polar, polynomial": (WIDTH, WIDTH, WIDTH * WIDTH, WIDTH, 1, True),
     }
     for name, (*sizes, polynomial) in products.items():
-        for config in polar_triton._CONFIGS if every else polar_triton._CONFIGS[1:4:2]:
+        for config in polar_triton._CONFIGS[{"all": slice(None), "two": slice(1, 4, 2), "one": slice(1, 2)}[shapes]]:
             arguments = (half, half, *sizes, 4.0, -3.0, 2.0)
             yield name, polar_triton._symmetric.fn, arguments, {"POLYNOMIAL": polynomial, **config.all_kwargs()}
     for name, strides in {"forward": (WIDTH, 1, 1, WIDTH), "backward": (WIDTH, 1, HIDDEN, 1)}.items():
-        for config in linear_relu2_triton._CONFIGS if every else linear_relu2_triton._CONFIGS[:2]:
+        for config in linear_relu2_triton._CONFIGS[: {"all": None, "two": 2, "one": 1}[shapes]]:
             arguments = (bf16, bf16, bf16, bf16, TOKENS, HIDDEN, WIDTH, *strides)
             options = {"BACKWARD": name == "backward", **config.all_kwargs()}
             yield f"linear_relu2, {name}", linear_relu2_triton._product.fn, arguments, options
@@ -91,6 +91,6 @@ def seen(compiled: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     driver.set_active(Absent(int(sys.argv[1])))
-    for name, function, arguments, options in calls("all" in sys.argv):
+    for name, function, arguments, options in calls(sys.argv[2]):
         compiled = function.warmup(*arguments, **options, grid=(1,))
         print(json.dumps({"kernel": name, "options": options} | seen(compiled)), flush=True)

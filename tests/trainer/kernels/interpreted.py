@@ -58,7 +58,7 @@ def offsets() -> None:
         i = i - 1 if i * (i + 1) // 2 > tile else i
         i = i + 1 if (i + 1) * (i + 2) // 2 <= tile else i
         assert i * (i + 1) // 2 <= tile < (i + 1) * (i + 2) // 2, tile
-    x = draw(1, 500, 3)  # 136 tiles of 32
+    x = draw(1, 250, 3)  # 36 tiles of 32
     close(gram(x), polar.gram_eager(x.double()), x.shape)
 
 
