@@ -125,7 +125,11 @@ class _Reader:
         at -= 1
         first = at
         while at >= 0 and first - at < 12 and self._tokens[at][0] not in (";", "{", "}", "\n", "(", ",", "="):
-            if self._tokens[at][0] == ":" and at and self._tokens[at - 1].lastgroup == "name":
+            if (
+                (self._tokens[at][0] == ":" or (self._julia and self._tokens[at][0] == "::"))
+                and at
+                and self._tokens[at - 1].lastgroup == "name"
+            ):
                 return self._tokens[at - 1][0]
             at -= 1
         if (
