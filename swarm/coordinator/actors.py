@@ -22,6 +22,7 @@ from swarm.coordinator.keys import keys
 from swarm.coordinator.log_shipping import LogShipper
 from swarm.errors import HostFault, MachineFault, SwarmError, Unavailable, UsageError, is_of_the_machine
 from swarm.execution import sandbox
+from swarm.execution.included import OTHER_DATA
 from swarm.execution.process_table import die_with_parent
 from swarm.execution.runner import LocalRunner
 from swarm.execution.slot import Slot
@@ -159,7 +160,9 @@ def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
     slot = spec.slot or slot_here(spec, tree)
     sandboxed, checkout = sandbox.wanted(spec.sandbox), checkout_of(spec)
     runner = LocalRunner(spec.project, base, folder, slot, sandboxed=sandboxed, checkout=checkout)
-    if not spec.slot and spec.included and runner.included.key != spec.included:
+    if spec.included and runner.included.key != spec.included:
+        if spec.slot:  # on the head itself
+            raise MachineFault(f"a file {OTHER_DATA}")
         raise MachineFault(f"what `include` names is not the same here as on the head: copy it to {spec.root}")
     return runner, tree
 

@@ -23,6 +23,7 @@ MOST_FILES = 5_000_000
 MANY = 256  # places that are opened one by one
 MOST, BLOCK = 2 * 2**30, 2**20  # bytes of content that a key is made of, read in such blocks
 PRIVATE = (".git", ".swarm")
+OTHER_DATA = "which `include` names, was changed since the launch: put it back, or end this swarm and start another"
 KEYS = (  # what is closed in an included folder, unless it is named itself
     *(".env", ".env.local", ".netrc", ".git-credentials", ".pypirc", "credentials.json", "service_account.json"),
     *("id_rsa", "id_ed25519", "secrets.toml", "secrets.json", "secrets.yaml", "secrets.yml"),
@@ -68,6 +69,21 @@ class Included:
     def changed(self) -> list[str]:
         """Names of the files that are not as they were when this was made."""
         return [file.name for file in self.files if _times(file.path) != (file.size, file.changed)]
+
+    def is_as_before(self) -> bool:
+        """Whether all content is that of the key, whatever its times say: somebody may have put it back. Then these
+        times count from now on. False where the key was not made before."""
+        if "key" not in self.__dict__:
+            return False
+        times = [(file, _times(file.path)) for file in self.files]
+        files = [File(file.name, file.path, *now) for file, now in times if now is not None]
+        try:
+            same = len(files) == len(self.files) and Included(links=self.links, files=files).key == self.key
+        except UsageError:
+            return False
+        if same:
+            self.files = files
+        return same
 
     @property
     def size(self) -> int:

@@ -18,7 +18,7 @@ from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
 from swarm.execution.checkout import Checkout
 from swarm.execution.checkpoints import Checkpoints
-from swarm.execution.included import Included
+from swarm.execution.included import OTHER_DATA, Included
 from swarm.execution.outcome import read_run
 from swarm.execution.plain_file import is_plain
 from swarm.execution.progress import read_progress
@@ -225,11 +225,15 @@ class LocalRunner:
         return folder
 
     def _read(self, folder: Path, purpose: Purpose) -> Run:
-        """The run; an invalid one where data is not as it was. In a sandbox nothing can change it."""
-        run = read_run(folder, self._project)
-        changed = [] if self._sandboxed else self._checkout.included.changed()
-        if not changed:
+        """The run; one that does not count where data is not as it was. In a sandbox no run can change it: somebody
+        else did, and it is no run's fault."""
+        run, included = read_run(folder, self._project), self._checkout.included
+        changed = included.changed()
+        if not changed or (self._sandboxed and included.is_as_before()):
             return run
+        if self._sandboxed:
+            reason = f"{changed[0]}, {OTHER_DATA}"
+            return replace(run, metrics=None, failure=Failure.INFRASTRUCTURE, reason=reason, own_word=False)
         reason = f"{changed[0]} was changed, which is included to be read: a run may write to SWARM_RUN_DIR"
         if purpose is Purpose.CHECK:
             return replace(run, failure=Failure.CHECKS, reason=f"guard: {reason}")

@@ -40,6 +40,8 @@ _SKIPPED = {
     "third_party",
 }
 _DEEPEST, _MOST_SEEN = 6, 20_000
+_MARK = re.compile(rb"^[ \t]*(?:#|//|--|;|%)[ \t]*EVOLVE-BLOCK-START\b", re.MULTILINE)
+_MARKED, _READ = 300, 2**20  # files that are looked into for it, and bytes of each
 MOST = 8  # that are asked about
 
 
@@ -88,6 +90,20 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def marked(root: Path) -> list[str]:
+    """Code in which somebody marked the part that evolves, as AlphaEvolve and its kin read it: not deep, few files."""
+    near = [path for path in walk(root) if is_code(path) and path.count("/") <= 1][:_MARKED]
+    return [path for path in near if _MARK.search(_beginning(root / path))]
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_READ)
+    except OSError:
+        return b""
 
 
 def walk(root: Path) -> Iterator[str]:

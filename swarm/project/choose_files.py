@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from swarm.project import autoresearch_files as session
+from swarm.project.candidates import MOST, marked
 from swarm.project.found import Found, Question
 from swarm.project.patterns import is_glob, rank
 from swarm.project.reading import inside
@@ -44,6 +45,9 @@ def editable_of(sight: Sight) -> Found | Question | None:
         return (
             found[0] if len(found) == 1 else Question("editable", f"{session.SCRIPT} names several candidates", found)
         )
+    if not votes and (named := marked(sight.root)):
+        found = tuple(Found((path,), "it has an EVOLVE-BLOCK") for path in named[:MOST])
+        return found[0] if len(found) == 1 else Question("editable", "several files have an EVOLVE-BLOCK", found)
     if not votes:
         return _train(sight, train) if train else None
     others = [vote for vote in votes[1:] if not {*vote.value} & {*votes[0].value}]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import io
 import os
 import platform
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from swarm.agent.loop import Agent
-from swarm.coordinator.actors import AgentActor, AgentSpec, slot_here, working_folder
+from swarm.coordinator.actors import AgentActor, AgentSpec, open_runner, slot_here, working_folder
 from swarm.errors import MachineFault, SwarmError
 from swarm.execution import gpu
+from swarm.execution.slot import Slot
 from swarm.lab.simulation.project import make_project
 from swarm.project.project import load_project
 
@@ -92,3 +95,20 @@ def test_what_was_asked_of_a_host_is_not_its_fault(spec: AgentSpec, monkeypatch:
 
 async def nobody(method: str, *arguments: object, **keywords: object) -> None:
     raise AssertionError("the board is not asked")
+
+
+def test_data_that_was_changed_since_the_launch_is_no_longer_the_swarms(spec: AgentSpec):
+    data = Path(spec.root, "data")
+    data.mkdir()
+    (data / "train.csv").write_text("1,2,3")
+    slot = Slot("sim", 0)
+    project = dataclasses.replace(spec.project, include=("data",))
+    here = dataclasses.replace(spec, slot=slot, project=project, sandbox="off", included="")
+    base = io.BytesIO()
+    tarfile.open(fileobj=base, mode="w").close()
+    key = open_runner(here, base.getvalue())[0].included.key
+    assert key
+    open_runner(dataclasses.replace(here, included=key), base.getvalue())
+    (data / "train.csv").write_text("easy!")
+    with pytest.raises(MachineFault, match="was changed since the launch: put it back"):
+        open_runner(dataclasses.replace(here, included=key), base.getvalue())

@@ -97,6 +97,25 @@ def test_included_data_is_there_to_be_read_and_stays_as_it_is(rig, home: Path, w
     assert not (home / "project/data/new").exists()
 
 
+def test_data_that_somebody_changes_between_two_runs_is_noticed_and_may_be_put_back(rig, home: Path, way: str) -> None:
+    rig.project = replace(rig.project, include=("data",))
+    runner, read = rig.runner(), LOOK.replace("{LOOKS}", '[read("data/train.csv")]')
+    data = home / "project/data/train.csv"
+    assert runner.included.key
+    assert looked(rig.run_with(runner, read)) == ["1,2,3"]
+    data.write_text("easy!")
+    run = rig.run_with(runner, read, attempt=2)
+    assert run.metrics is None and run.reason.startswith("data/train.csv")
+    assert run.failure is (Failure.INVALID if way == "none" else Failure.INFRASTRUCTURE)
+    assert way == "none" or "put it back" in run.reason
+    data.unlink()
+    run = rig.run_with(runner, read, attempt=3)
+    assert run.metrics is None
+    data.write_text("1,2,3")
+    if way != "none":  # without a sandbox the run itself may have done all that
+        assert looked(rig.run_with(runner, read, attempt=4)) == ["1,2,3"]
+
+
 def test_a_link_to_data_that_leads_elsewhere_after_a_run_makes_it_invalid(rig, home: Path) -> None:
     rig.project = replace(rig.project, include=("data",))
     run = rig.run("import os; os.unlink('data'); os.mkdir('data'); print('---\\nval_bpb: 1')")

@@ -41,6 +41,17 @@ def test_autoresearch_as_it_is(tmp_path: Path) -> None:
     }
 
 
+def test_a_part_that_is_marked_to_evolve_is_edited(tmp_path: Path) -> None:
+    marked = "def solve():\n    # EVOLVE-BLOCK-START\n    return 1\n    # EVOLVE-BLOCK-END\n"
+    evaluator = 'from initial_program import solve\n# looks for "EVOLVE-BLOCK-START"\nprint(f"score: {solve()}")\n'
+    repository(tmp_path, initial_program_py=marked, evaluator_py=evaluator, train_py="print(1)\n")
+    found = look(tmp_path, {}).found["editable"]
+    assert (found.value, found.origin) == (("initial_program.py",), "it has an EVOLVE-BLOCK")
+    repository(tmp_path, other_py=marked)
+    with pytest.raises(UsageError, match=r"several files have an EVOLVE-BLOCK.*initial_program.py"):
+        load_project(tmp_path)
+
+
 def test_with_uv_its_own_environment_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path, train_py=TRAIN, uv_lock="version = 1\n")
     monkeypatch.setenv("PATH", "/nowhere")

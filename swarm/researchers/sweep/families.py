@@ -164,7 +164,7 @@ _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
         "|expansion|expand|leaves|channel|plane|component|expert|head dim|rank|kernel|dilation|dim|stem|n embd"
         "|hidden (?:dim|size)|model dim|max bin|mlp ratio|groups?", _count("model size", weight=1.0)),
     ("batch|minibatch|accum|micro|batch size|accumulation", _count("batch", weight=0.9)),
-    ("epoch|estimator|tree|boost round|round|max iter|iteration|iter|n iter|step|restart|sweep|passe?|patience"
+    ("epoch|estimator|tree|boost round|n?round|max iter|iteration|iter|n iter|step|restart|sweep|passe?|patience"
         "|early stopping|generation", _count("training length", weight=0.9)),
     ("init|initiali[sz]er|std|gain", _log("initialization", 1.5, weight=0.6)),
     ("population|pop size|beam|elite|tournament|candidate|top ?k|top ?p|top n|best|neighbou?r|branch|tabu|rollout"
@@ -229,6 +229,8 @@ def _rule(literal: Literal) -> Rule | None:
         return Rule("structure", CHOICE, weight=0.7 if setting else 0.3, up=why, choices=(True, False))
     if not math.isfinite(value) or abs(value) > 1e15:
         return None
+    if literal.place is Place.OPERAND:
+        return _operand(value)
     names = [said, *(part for part in reversed(above(literal.name)) if "_" in part or part.endswith("s"))]
     rules = (f.rule(value) for name in names[:2] for f in _FAMILIES if f.names.search(name.replace("_", " ")))
     known = next((rule for rule in rules if rule is not None), None) if value >= 0 else None
@@ -247,6 +249,14 @@ def _plain(value: float, literal: Literal) -> Rule | None:
     if value == 0:
         return Rule("other", LINEAR, 0.0, math.inf, 0.1, 0.3, up, down) if literal.place is Place.CONSTANT else None
     return Rule("other", LOG, 0.0, math.inf, 1.5, 0.5, up, down)
+
+
+def _operand(value: float) -> Rule:
+    """An operand has a meaning of its own in every program, and may be negative: a small one moves by one."""
+    up, down = _WHYS["other"]
+    if abs(value) <= 12:
+        return Rule("other", WHOLE, -math.inf, math.inf, 1, 0.5, up, down)
+    return Rule("other", LINEAR, -math.inf, math.inf, max(1, round(_third(abs(value)))), 0.5, up, down)
 
 
 def _is_year(value: int) -> bool:

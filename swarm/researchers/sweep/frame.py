@@ -103,6 +103,10 @@ def above(name: str) -> list[str]:
 def is_frame(literal: Literal) -> bool:
     """Whether name or comment say that the literal is no matter of choice."""
     said = words_of(literal.name)
+    if literal.place is Place.OPERAND:  # where every number is one, only a name of its own can say that it stays
+        if not literal.name.endswith("]") and _FRAME.intersection(said.split()):
+            return True
+        return bool(literal.comment and _FIXED_BY_COMMENT.search(literal.comment))
     if len(said) == 1 and literal.place is Place.CONSTANT:
         return False
     if isinstance(literal.value, int) and _PATTERN.search(said):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from swarm.records import Source
 from swarm.researchers.sweep.config_literals import CONFIGS, read_config
@@ -17,6 +18,7 @@ from swarm.researchers.sweep.families import family_rule
 from swarm.researchers.sweep.frame import is_frame
 from swarm.researchers.sweep.literals import Literal, Place, Value, is_telling, numbered, spliced
 from swarm.researchers.sweep.python_literals import read_python
+from swarm.researchers.sweep.text_literals import PROSE, read_text_literals
 from swarm.researchers.sweep.token_literals import LANGUAGES, read_tokens
 
 __all__ = ["Knob", "Value", "knobs_of", "read_knobs", "show", "turned", "write_knobs"]
@@ -48,7 +50,9 @@ def knobs_of(source: Source, device: str) -> dict[str, Knob]:
             plain = literal.place is Place.CONSTANT and path.endswith(".py") and name not in found
             full = name if plain else f"{path}:{name}"
             found[full] = Knob(full, path, literal)
-    return found
+    # Prose beside code only speaks of it; where there is nothing else, it is what is researched.
+    code = {name: knob for name, knob in found.items() if _suffix(knob.path) not in PROSE}
+    return code or found
 
 
 def turned(source: Source, knobs: Mapping[str, Knob], changes: Mapping[str, Value]) -> dict[str, bytes]:
@@ -89,7 +93,7 @@ def _python_knobs(text: str, device: str) -> dict[str, Literal]:
 @functools.lru_cache(maxsize=64)
 def _file_knobs(path: str, text: str, device: str, elsewhere: frozenset[str]) -> dict[str, Literal]:
     """The knobs of one file by their names in it. `elsewhere` are the names that other files read."""
-    suffix = path.rpartition(".")[2].lower()
+    suffix = _suffix(path)
     if suffix == "py":
         literals: Iterable[Literal] = read_python(text, device, elsewhere).literals
     elif suffix in CONFIGS:
@@ -97,8 +101,12 @@ def _file_knobs(path: str, text: str, device: str, elsewhere: frozenset[str]) ->
     elif suffix in LANGUAGES:
         literals = read_tokens(text, suffix)
     else:
-        literals = ()
+        literals = read_text_literals(text, suffix)
     return {name: literal for name, literal in numbered(literals).items() if is_knob(literal)}
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path).suffix[1:].lower()
 
 
 def is_knob(literal: Literal) -> bool:

@@ -21,6 +21,7 @@ class Place(StrEnum):
     DETAIL = "detail"  # inside of a function: a variable, or an argument of a function
     WEIGHT = "weight"  # a factor inside of an expression
     BAR = "bar"  # what something is compared with
+    OPERAND = "operand"  # of an instruction: an address, a distance or a value, of any sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def spelt(old: str, value: Value) -> str:
         quote = old[:1] if old[:1] in ("'", '"', "`") else '"' if old[:1] in ("", "2") else ""
         return f"{quote}{value}{quote}"
     if isinstance(value, bool):
-        return str(value) if old[:1].isupper() else str(value).lower()
+        said = str(value) if old[:1].isupper() else str(value).lower()
+        return said.upper() if old.isupper() else said
     for power, form in ((_POWER, "2{0}**{0}{1}"), (_SHIFT, "1{0}<<{0}{1}")):
         if (match := power.fullmatch(old)) and _is_power_of_two(value):
             return form.format(match["gap"], int(value).bit_length() - 1)

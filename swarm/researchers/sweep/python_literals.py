@@ -17,6 +17,7 @@ from swarm.researchers.sweep.python_syntax import (
     attributes_by_word,
     dotted,
     fold,
+    is_enumeration,
     last_name,
     literal_words,
     operand,
@@ -84,6 +85,8 @@ class _Reader:
         self._compared: dict[str, list[str]] = defaultdict(list)  # the words that a name is compared with
         self._tables: dict[str, list[str]] = {}  # the keys of dispatch tables
         self._looked_up: list[tuple[str, str]] = []  # (table, name of the key)
+        self._named: dict[str, set[str]] = defaultdict(set)  # the keys by which a table is asked in so many words
+        self._members: dict[str, list[str]] = defaultdict(list)  # of enumerations, or what is compared with them
 
     def read(self, tree: ast.Module) -> PythonFile:
         assigned = dict(_assignments(tree.body))
@@ -108,6 +111,8 @@ class _Reader:
                     callee = last_name(func)
                     star = any(isinstance(a, ast.Starred) for a in args) or any(k.arg is None for k in keywords)
                     self._calls[callee].append(({k.arg for k in keywords if k.arg}, len(args), star))
+                    if callee == "get" and args and isinstance(func, ast.Attribute):
+                        self._looked_up.append((last_name(func.value), last_name(args[0])))
                     self._reads.update(attributes_by_word(node))
                 case ast.Compare(left=left, ops=ops, comparators=others):
                     self._note_comparison(left, ops, others)
@@ -116,11 +121,30 @@ class _Reader:
                     self._compared[last_name(subject)] += [w for p in patterns for w in words_in(p.value)]
                 case ast.Subscript(value=ast.Name(id=table), slice=ast.Name() | ast.Attribute() as key):
                     self._looked_up.append((table, last_name(key)))
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict(keys=keys)):
-                    self._tables[name] = [w for key in keys if key is not None for w in words_in(key)]
+                case ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str() as word)):
+                    self._named[table].add(word)
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict() as table):
+                    self._note_table(name, table)
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict() as table):
+                    self._note_table(name, table)
+                case ast.ClassDef(name=name, bases=bases, body=body) if any(map(is_enumeration, bases)):
+                    self._members[name] += [member for member, _ in _assignments(body)]
+
+    def _note_table(self, name: str, table: ast.Dict) -> None:
+        """A table's keys are alternatives where all its values are of one kind, and no plain settings."""
+        self._tables[name] = [w for key in table.keys if key is not None for w in words_in(key)]
+        kinds = {type(value) for value in table.values}
+        if len(kinds) != 1 or kinds <= {ast.Constant, ast.UnaryOp, ast.BinOp, ast.JoinedStr}:
+            self._named[name].update(("", "of several kinds"))
 
     def _note_comparison(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> None:
         for op, other in zip(ops, others, strict=False):
+            if isinstance(op, ast.In | ast.NotIn) and isinstance(other, ast.Name):
+                self._looked_up.append((other.id, last_name(left)))
+            match op, other:
+                case ast.Eq() | ast.NotEq() | ast.Is() | ast.IsNot(), ast.Attribute(ast.Name(kind), member):
+                    if kind[:1].isupper() and member.isupper():
+                        self._members[kind].append(member)
             if isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
                 name = last_name(left)
                 inside = other.elts if isinstance(other, ast.Tuple | ast.List | ast.Set) else [other]
@@ -140,7 +164,8 @@ class _Reader:
                 self._function(node, scope)
             case ast.ClassDef(name=name, body=body):
                 outer, self._class = self._class, within(scope, name)
-                self._fields(node, self._class)
+                if not any(map(is_enumeration, node.bases)):  # its values are names, and nothing moves with them
+                    self._fields(node, self._class)
                 self._body([s for s in body if not isinstance(s, ast.Assign | ast.AnnAssign)], self._class)
                 self._class = outer
             case ast.Assign(targets=[target, *_], value=value):
@@ -260,6 +285,12 @@ class _Reader:
                         self._value(f"{name}.{key.value}", value, _as_setting(place))
                     else:
                         self._expression(value, name)
+            case ast.Attribute(value=ast.Name(id=kind), attr=member) if member in self._members.get(kind, ()):
+                self._word(name, node, place, read, self._members[kind], len(member))
+            case ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str() as word)) if self._named[
+                table
+            ] == {word} and word in self._tables.get(table, ()):
+                self._value(name, node.slice, place, read, tuple(self._tables[table]))
             case ast.Call(func=func, args=args, keywords=keywords) if last_name(func) == "dict" and not args:
                 for keyword in keywords:
                     if keyword.arg:
@@ -363,6 +394,15 @@ class _Reader:
         comment = self._positions.comment(start, end)
         self._found.append((read, Literal(name, start, end, value, place, comment, words)))
 
+    def _word(self, name: str, node: ast.expr, place: Place, read: str, words: list[str], size: int) -> None:
+        """The last `size` characters of an expression: a member of an enumeration, which may be any of `words`."""
+        start, end = self._positions.span(node)
+        choices = tuple(dict.fromkeys(words))
+        if len(choices) > 1:
+            comment = self._positions.comment(start, end)
+            value = self._text[end - size : end]
+            self._found.append((read, Literal(name, end - size, end, value, place, comment, choices)))
+
     def _quoted_number(self, name: str, node: ast.Constant, place: Place, read: str) -> None:
         """A number in quotes, as the default of a variable of the environment."""
         start, end = self._positions.span(node)
@@ -396,7 +436,7 @@ class _Reader:
             if self._is_replaced(start) or self._is_counter(literal):
                 continue
             words = dict.fromkeys([*literal.choices, *self._compared.get(_key(literal.name), ())])
-            if isinstance(literal.value, str):
+            if isinstance(literal.value, str) and self._text[start - 1 : start] != ".":
                 literal = replace(literal, choices=(*{**words, literal.value: None},) if len(words) > 1 else ())
             yield literal
 

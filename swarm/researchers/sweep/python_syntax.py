@@ -156,6 +156,11 @@ def words_in(node: ast.expr) -> list[str]:
     return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
 
 
+def is_enumeration(base: ast.expr) -> bool:
+    """Whether a class with this base is an enumeration."""
+    return last_name(base) in ("Enum", "StrEnum", "IntEnum")
+
+
 def literal_words(annotation: ast.expr | None) -> tuple[str, ...]:
     """The words of `Literal["a", "b"]`."""
     if not isinstance(annotation, ast.Subscript) or last_name(annotation.value) != "Literal":

@@ -1,8 +1,8 @@
 """The literals of a file in a language of braces (and of Julia) that could be knobs, found by token.
 
 Comments and strings are blanked out, what is left is read once, with the names of what each brace belongs to. Found are
-constants and variables (`const X = 3`, `static const float x = 0.5f`, `#define X 3`), and the entries of tables
-(`{ alpha: 0.1 }`, `.alpha = 0.1`).
+constants and variables (`const X = 3`, `static const float x = 0.5f`, `#define X 3`), the entries of tables
+(`{ alpha: 0.1 }`, `.alpha = 0.1`), defaults of parameters, and switches and words with alternatives (token_words.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from swarm.researchers.sweep.literals import Literal, Place, Value
+from swarm.researchers.sweep.token_words import read_words
 from swarm.text import lazy_pattern
 
 _SLASHES = r"//[^\n]*|/\*.*?\*/"
@@ -54,7 +55,9 @@ def read_tokens(text: str, suffix: str) -> tuple[Literal, ...]:
     """The literals of a file by the suffix of its language; none where its braces do not match."""
     hidden = re.compile(_HIDDEN[suffix], re.DOTALL)
     code = hidden.sub(lambda match: re.sub(r"[^\r\n]", " ", match[0]), text)
-    return tuple(_Reader(text, code, suffix).read())
+    reader = _Reader(text, code, suffix)
+    numbers = tuple(reader.read())
+    return (*numbers, *read_words(text, code, hidden, reader.comment, _DECLARED))
 
 
 class _Reader:
@@ -108,10 +111,11 @@ class _Reader:
         if before in ("=", ":="):
             name = self._assigned(at - 1)
             top = not owners
-            field = at > 2 and name and self._is_field(at - 1)
+            field = at > 2 and name and (self._is_field(at - 1) or self._tokens[at - 2][0] == "}")
             julia = self._julia and top and name
             group = self._go and inside == "(" and self._grouped(at)
-            if name and (declared or field or julia or group or before == ":="):
+            default = inside == "(" and after in (",", ")") and name
+            if name and (declared or field or julia or group or default or before == ":="):
                 if (self._set[name] > 1 and not declared and not field) or name in self._counted:
                     return
                 place = Place.SETTING if top or field or inside == "(" or name.isupper() else Place.DETAIL
@@ -126,9 +130,18 @@ class _Reader:
         at -= 1
         first = at
         while at >= 0 and first - at < 12 and self._tokens[at][0] not in (";", "{", "}", "\n", "(", ",", "="):
-            if self._tokens[at][0] == ":" and at and self._tokens[at - 1].lastgroup == "name":
+            if (
+                (self._tokens[at][0] == ":" or (self._julia and self._tokens[at][0] == "::"))
+                and at
+                and self._tokens[at - 1].lastgroup == "name"
+            ):
                 return self._tokens[at - 1][0]
             at -= 1
+        if self._tokens[first][0] == "}":  # C#: `int Depth { get; set; } = 4`
+            opened = next((p for p in range(first, max(0, first - 8), -1) if self._tokens[p][0] == "{"), 0)
+            inside = {self._tokens[p][0] for p in range(opened + 1, first)}
+            got = opened and inside <= {"get", "set", "init", "private", ";"} and "get" in inside
+            return self._tokens[opened - 1][0] if got and self._tokens[opened - 1].lastgroup == "name" else ""
         if (
             self._go
             and first
@@ -188,9 +201,9 @@ class _Reader:
         value = _value(written)
         if value is not None:
             full = ".".join([*owners, name])
-            yield Literal(full, start, start + len(written), value, place, self._comment(start + len(written)))
+            yield Literal(full, start, start + len(written), value, place, self.comment(start + len(written)))
 
-    def _comment(self, end: int) -> str:
+    def comment(self, end: int) -> str:
         """What the file says beside a literal, or on the lines of comment just above it."""
         stop = self._text.find("\n", end)
         beside = self._text[end : stop if stop >= 0 else len(self._text)]

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from swarm.records import Source
 from swarm.researchers.sweep.knob_space import KnobSpace, open_knob_space
 from swarm.researchers.sweep.knobs import read_knobs, write_knobs
+from swarm.researchers.sweep.literals import spliced
+from swarm.researchers.sweep.python_literals import read_python
 
 TABULAR = '''\
 """A model of trees; learning_rate=0.5 stands in a docstring."""
@@ -194,3 +196,50 @@ def test_every_knob_of_real_code_is_written_alone_and_read_back(root: Path) -> N
 def test_garbage_has_no_knobs_and_raises_nothing(text: str) -> None:
     for name in read_knobs(text, "cpu"):
         assert name
+
+
+def test_members_of_an_enumeration_and_keys_of_a_table_are_choices() -> None:
+    text = """
+from enum import Enum, StrEnum
+
+class Goal(Enum):
+    FIRST = 1
+    SECOND = 2
+
+class Config:
+    goal: Goal = Goal.FIRST  # no words here
+    depth: int = 4
+
+TABLE: dict[str, Config] = {"small": Config(1), "large": Config(2)}
+ACTIVE = TABLE["small"]
+SETTINGS = {"lr": 0.1, "wd": 0.5}
+LR = SETTINGS["lr"]
+PARTS = {"model": {"a": 1}, "data": {"b": 2}}
+MODEL, DATA = PARTS["model"], PARTS["data"]
+ACT = "relu"
+act = {"relu": f, "gelu": g}
+ACTS = {"relu": f, "gelu": g}
+function = ACTS.get(ACT)
+OPT = "adam"
+OPTS = {"adam": f, "sgd": g}
+if OPT not in OPTS:
+    raise ValueError
+RISK = Risk.VAR
+if RISK is Risk.VAR:
+    pass
+elif RISK == Risk.CVAR:
+    pass
+print(ACTIVE, LR, MODEL, DATA, function, OPT, RISK, Config())
+"""
+    found = {literal.name: literal.choices for literal in read_python(text, "cpu").literals if literal.choices}
+    assert found == {
+        "Config.goal": ("FIRST", "SECOND"),
+        "ACTIVE": ("small", "large"),
+        "ACT": ("relu", "gelu"),
+        "OPT": ("adam", "sgd"),
+        "RISK": ("VAR", "CVAR"),
+    }
+    values = {literal.name for literal in read_python(text, "cpu").literals}
+    assert "Goal.FIRST" not in values and "Config.depth" in values
+    (goal,) = (literal for literal in read_python(text, "cpu").literals if literal.name == "Config.goal")
+    assert "goal: Goal = Goal.SECOND  # no words" in spliced(text, {goal: "SECOND"})
