@@ -3,9 +3,9 @@
     python -m trainer.bench.levers --results levers.jsonl --budget 20 --seeds 6    # goes on where it was stopped
     python -m trainer.bench.levers --results levers.jsonl --budget 20 --show       # the table of what is there
 
-Each lever is one change to the CPU preset, or one parameter that stays as it is at first. Every seed is trained with each of them and without any, one after another
-in one process, so that a table of few seeds is complete; what is compared are pairs of equal seeds. Seconds are CPU
-seconds of training: what else the machine does changes little.
+Each lever is one change to the CPU preset, or one parameter that stays as it is at first. Every seed is trained with
+each of them and without any, one after another in one process, so that a table of few seeds is complete; what is
+compared are pairs of equal seeds. Seconds are CPU seconds of training, but a busy machine makes fewer steps in them.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def measured(lever: str, seed: int, budget: float) -> dict[str, Any]:
 
     def built(*arguments: Any) -> train.GPT:
         model = build(*arguments)
-        for name in {LEVERS[lever].get("frozen")} - {None}:
-            model.get_parameter(name).requires_grad_(False)
+        if frozen := LEVERS[lever].get("frozen"):
+            model.get_parameter(frozen).requires_grad_(False)
         return model
 
     train.build_model = built

@@ -19,7 +19,7 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -27,6 +27,7 @@ from unittest import mock
 import torch
 
 from trainer import attention, harness, kernels, probing, train
+from trainer.bench.training_step import changed
 from trainer.kernels import cross_entropy, linear_relu2, polar
 
 GPU = torch.device("cuda", 0)
@@ -50,7 +51,7 @@ class Launch:
     programs: int | None = None  # of a pass that ends in so few numbers that few programs can share the work
 
 
-class Planned(Exception):
+class Planned(RuntimeError):
     """Inductor's schedule is made; no code is wanted."""
 
 
@@ -87,13 +88,13 @@ def planning(found: list[Launch], used: tuple[str, ...]) -> Iterator[Callable[..
     fake = FakeTensorMode()
     plain, orthogonalize = graph.GraphLowering.__init__, polar.polar_express
 
-    def begin(self: Any, module: torch.fx.GraphModule, inputs: Any = None, **options: Any) -> None:
+    def begin(self: Any, module: torch.fx.GraphModule, example_inputs: Any = None, **options: Any) -> None:
         for node in module.graph.nodes:
             move([node.meta.get("val")])
             if "device" in node.kwargs:
                 node.kwargs = {**node.kwargs, "device": GPU}
-        move(inputs or ())
-        plain(self, module, inputs, **options)
+        move(example_inputs or ())
+        plain(self, module, example_inputs, **options)
 
     def schedule(self: Any) -> None:
         self.init_wrapper_code()
@@ -102,7 +103,7 @@ def planning(found: list[Launch], used: tuple[str, ...]) -> Iterator[Callable[..
         found.extend(launch for node in self.scheduler.nodes if (launch := launched(node, phase)))
         raise Planned
 
-    def inner(module: torch.fx.GraphModule, inputs: Any, **options: Any) -> Callable[..., Any]:
+    def inner(module: torch.fx.GraphModule, inputs: Any, **options: Any) -> Any:
         [output] = (node for node in module.graph.nodes if node.op == "output")
         values = [getattr(value, "meta", {}).get("val") for value in output.args[0]]
         with fake:
@@ -115,7 +116,7 @@ def planning(found: list[Launch], used: tuple[str, ...]) -> Iterator[Callable[..
         with pretended_gpu(), contextlib.suppress(Planned):
             try:
                 compile_fx.compile_fx_inner(module, inputs, **options)
-            except Exception as error:
+            except probing.failures() as error:
                 raise root_of(error) from None
         return boxed(empty)
 
@@ -160,22 +161,18 @@ def pretended_gpu() -> Iterator[None]:
         "get_device_capability": lambda _device=None: (9, 0),
         "get_device_properties": lambda _device=None: H100,
     }
-    driver.set_active(
-        SimpleNamespace(
-            get_current_target=lambda: GPUTarget("cuda", 90, 32),
-            get_current_device=lambda: 0,
-            get_current_stream=lambda device: device,
-        )
+    absent = SimpleNamespace(
+        get_current_target=lambda: GPUTarget("cuda", 90, 32),
+        get_current_device=lambda: 0,
+        get_current_stream=lambda device: device,
     )
-    try:
-        with (
-            mock.patch.multiple(torch.cuda, **answers),
-            mock.patch.dict(device_interface.caching_worker_device_properties, {"cuda": [H100]}),
-            mock.patch.dict(device_interface.caching_worker_current_devices, {"cuda": 0}),
-        ):
-            yield
-    finally:
-        driver.reset_active()
+    with (
+        mock.patch.multiple(torch.cuda, **answers),
+        mock.patch.dict(device_interface.caching_worker_device_properties, {"cuda": [H100]}),
+        mock.patch.dict(device_interface.caching_worker_current_devices, {"cuda": 0}),
+        mock.patch.object(driver, "_active", absent),
+    ):
+        yield
 
 
 def move(values: Any) -> None:
@@ -249,25 +246,6 @@ def longest(plan: list[Launch], count: int) -> list[str]:
         f"{size / 1e9:8.2f} GB {calls[key]:4} x  {', '.join(key[:2])}: {key[2][:100]}"
         for key, size in sizes.most_common(count)
     ]
-
-
-def changed(preset: train.Preset, settings: list[str]) -> train.Preset:
-    """A preset with some of its numbers set by `name=value`.
-
-    Raises:
-        SetupError: a name or a value is none of a preset's.
-    """
-    types = {field.name: type(getattr(preset, field.name)) for field in fields(preset)}
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        if name not in types:
-            raise harness.SetupError(f"--set {setting}: a preset has {', '.join(types)}")
-        try:
-            preset = replace(preset, **{name: types[name](value)})
-        except ValueError:
-            raise harness.SetupError(f"--set {setting}: {value!r} is no {types[name].__name__}") from None
-    train.check_preset(preset)
-    return preset
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,7 +8,8 @@
 
 Fixed: agents do not edit these files. Nothing here imports triton before a kernel is used on a GPU. A kernel is used
 there once it has passed a probe, a small real computation compared with its reference. Those that compete with cuBLAS
-must also win a race at the size of a real layer, because who wins depends on the GPU. `describe` says what came of it. `AUTORESEARCH_KERNELS` changes the choice: `none`, or `all`, or names with commas, which then do not race.
+must also win a race at the size of a real layer, because who wins depends on the GPU. `describe` says what came of it.
+`AUTORESEARCH_KERNELS` changes the choice: `none`, or `all`, or names with commas, which then do not race.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ WAYS = ("linear_relu2", "linear_relu2_tma")  # kernels for the same products
 def ways(device: torch.device) -> list[str]:
     """The names of the kernels in use on `device`, best first: by their race against cuBLAS, the later one first where
     none had to race. None: the eager reference computes."""
-    found = [kernels.verdict(name, device.type) for name in WAYS if kernels.used(name, device)]
-    return [verdict.name for verdict in sorted(reversed(found), key=lambda verdict: -verdict.speed)]
+    found = [kernels.verdict(name, device.type) for name in WAYS[::-1] if kernels.used(name, device)]
+    return [verdict.name for verdict in sorted(found, key=lambda verdict: -verdict.speed)]
 
 
 def _kernels_of(*operands: torch.Tensor) -> ModuleType | None:

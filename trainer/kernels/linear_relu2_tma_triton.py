@@ -5,7 +5,7 @@ the edges; the next tile's first loads are under way while the last tile is stil
 """
 
 # Triton exists on Linux alone; the checker must pass on a Mac too.
-# pyright: reportMissingImports=false, reportIndexIssue=false
+# pyright: reportMissingImports=false, reportIndexIssue=false, reportArgumentType=false
 
 from __future__ import annotations
 
