@@ -133,7 +133,7 @@ def planning(found: list[Launch], used: tuple[str, ...]) -> Iterator[Callable[..
             config.patch(fx_graph_cache=False),
             # What the trainer's code does on a GPU:
             mock.patch.object(kernels, "used", lambda name, _device: name in used),
-            mock.patch.object(linear_relu2, "ways", lambda _device: [way for way in linear_relu2.WAYS if way in used]),
+            mock.patch.object(kernels, "rivals", lambda _device: [name for name in kernels.RACED if name in used]),
             mock.patch.object(linear_relu2, "mlp", linear_relu2.mlp_of_gpu),
             mock.patch.object(cross_entropy, "head_loss", cross_entropy.head_loss_of_gpu),
             mock.patch.object(polar, "gram", torch.ops.trainer.gram),

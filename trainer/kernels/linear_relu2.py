@@ -16,19 +16,10 @@ from torch.nn import functional as F
 
 from trainer import kernels, probing
 
-WAYS = ("linear_relu2", "linear_relu2_tma")  # kernels for the same products
-
-
-def ways(device: torch.device) -> list[str]:
-    """The names of the kernels in use on `device`, best first: by their race against cuBLAS, the later one first where
-    none had to race. None: the eager reference computes."""
-    found = [kernels.verdict(name, device.type) for name in WAYS[::-1] if kernels.used(name, device)]
-    return [verdict.name for verdict in sorted(found, key=lambda verdict: -verdict.speed)]
-
 
 def _kernels_of(*operands: torch.Tensor) -> ModuleType | None:
-    """The best kernels in use into which these matrices fit."""
-    found = (triton_of(name) for name in ways(operands[0].device))
+    """The best kernels in use for which these matrices will do."""
+    found = (triton_of(name) for name in kernels.rivals(operands[0].device))
     return next((module for module in found if module.fits(*operands)), None)
 
 
@@ -81,12 +72,12 @@ def slanted_eager(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -
 
 def probe(device: torch.device) -> float:
     """The largest error of the kernels on small matrices, relative to fp32."""
-    return error_of(triton_of(WAYS[0]), device)
+    return error_of(triton_of("linear_relu2"), device)
 
 
 def race(device: torch.device) -> float:
     """How many times as fast the kernels are as cuBLAS and one more pass over its product."""
-    return speed_of(triton_of(WAYS[0]), device)
+    return speed_of(triton_of("linear_relu2"), device)
 
 
 def error_of(kernel: ModuleType, device: torch.device) -> float:
