@@ -13,7 +13,8 @@ import triton.language as tl
 
 from trainer.kernels.row_update import EPSILON
 
-TILE = 8192  # numbers that are loaded at a time
+WIDEST = 8192  # numbers of a row that one program holds
+TILE = 4096  # numbers of gradients that it loads at a time: more do not fit its registers
 
 
 @triton.jit(do_not_specialize=["seed"])
@@ -63,8 +64,8 @@ def update_sorted(
     """
     width = table.shape[1]
     block = triton.next_power_of_2(width)
-    if block > TILE:
-        raise ValueError(f"rows of {width} numbers do not fit one program: at most {TILE} do")
+    if block > WIDEST:
+        raise ValueError(f"rows of {width} numbers do not fit one program: at most {WIDEST} do")
     by_lot = table.dtype is torch.bfloat16
     seed = int(torch.randint(2**31 - 1, ())) if by_lot else 0  # from the CPU's dice: nothing waits for the GPU
     _update_sorted[(len(places),)](

@@ -248,10 +248,8 @@ OPENINGS: Mapping[str, tuple[Turn | str, ...]] = {
         "AdamW for the matrices as well",
         Turn("muon_steps", plus=-2),
         "embedding mixed with the predecessor's",
-        "queries and keys scaled by 1.2 after the norm",
         Turn("width", times=1 / 2),
         Turn("embedding_lr", times=1.5),
-        Turn("warmdown", plus=0.2),
         Turn("width", times=1.5),
     ),
 }

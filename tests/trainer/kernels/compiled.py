@@ -76,7 +76,7 @@ def calls(every: bool) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, An
     for dtype in (bf16, fp32):
         numbers = (0.3, -0.074, 0.95, 0.05, 1e-10, 12345)
         arguments = (dtype, fp32, fp32, int64, int64, bf16, TOKENS, WIDTH, *numbers)
-        options = {"BY_LOT": dtype is bf16, "BLOCK": 1024, "CHUNK": 8, "num_warps": 8}
+        options = {"BY_LOT": dtype is bf16, "BLOCK": 1024, "CHUNK": 4, "num_warps": 8}
         yield f"row_update, {dtype.dtype}", row_update_triton._update_sorted, arguments, options
     arguments = (bf16, MockTensor(torch.int64), MockTensor(torch.float32), VOCABULARY, VOCABULARY, 15.0)
     options = {"CAPPED": True, "BLOCK": VOCABULARY, "num_warps": 8}

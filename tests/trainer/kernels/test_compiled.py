@@ -56,7 +56,7 @@ def test_what_the_compiler_makes_of_the_kernels(capability: int, shapes: str, tm
                 continue
             assert way["copies"], way
             assert way["whole_stores"] == way["stores"], way
-        if kernel.startswith("linear_relu2_tma") and capability < 90:
+        if kernel.startswith("row_update") or (kernel.startswith("linear_relu2_tma") and capability < 90):
             continue
         fitting = [way for way in ways if way["shared"] <= SHARED[capability] and not way["spilled"]]
         assert fitting, f"{kernel}: no shape of tiles fits without spilling"
