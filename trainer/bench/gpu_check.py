@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import signal
@@ -34,13 +35,15 @@ VERSIONS = (
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the check. `figures` are patterns of the lines that the last table repeats."""
+    """One process of the check. `figures` are patterns of the lines that the last table repeats; `answer` is a JSON file
+    that it writes, whose values count as lines that it printed."""
 
     name: str
     seconds: float
     command: tuple[str, ...]
     figures: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    answer: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def parts(device: str, out: Path) -> list[Part]:
     plain = {"AUTORESEARCH_KERNELS": "polar,cross_entropy"}
     tables = ("--set", f"bigram_rows={2**22 if gpu else 2**14}", "--set", "copy_features=1")
     busy = (r"^profile +busy", r"^profile +\S.* \d+\.\d%$")
+    measured, answer = (r"^(val_bpb|moved|limit|floor|seconds|overhead_seconds):",), out / "run" / "referee.json"
     summary = (r"^(tokens_per_second|mfu_percent|peak_vram_mb|num_steps|attention|kernels):", r"^start:", r"^batch:")
     kernels = ("--only", "parity,fused,muon", "--json", str(out / "kernels.json"))
     tests = (
@@ -80,8 +84,8 @@ def parts(device: str, out: Path) -> list[Part]:
         Part("corpus", 90, (*python, "prepare.py", "--corpus", "synthetic" if gpu else "stdlib"), (r" train, ",)),
         Part("profile", 200, (*bench, "--only", "profile", "--json", str(out / "profile.json")), busy),
         Part("train", 150, (*python, "-m", "trainer.train"), summary, {"TIME_BUDGET": "25" if gpu else "1"} | run),
-        Part("referee", 150, (*python, "-m", "trainer.referee"), (r"val_bpb", r"moved"), run),
-        Part("again", 90, (*python, "-m", "trainer.referee"), (r"val_bpb", r"moved"), run),
+        Part("referee", 150, (*python, "-m", "trainer.referee"), measured, run, answer),
+        Part("again", 90, (*python, "-m", "trainer.referee"), measured, run, answer),
         Part("kernels", 120, (*bench, *kernels), (r"aim|race|used",)),
         Part("plain mlp", 100, (*bench, "--only", "profile"), busy, plain),
         Part("attention", 60, (*bench, "--only", "attention", "--json", str(out / "attention.json")), (r"^attention",)),
@@ -110,7 +114,16 @@ def attempt(part: Part, seconds: float, environment: Mapping[str, str], out: Pat
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return Outcome(part, time.monotonic() - began, said, log.read_text(errors="replace"))
+    return Outcome(part, time.monotonic() - began, said, log.read_text(errors="replace") + answer_of(part))
+
+
+def answer_of(part: Part) -> str:
+    """The values of the file that a part has written, in a line each; "" where there is none."""
+    try:
+        found = json.loads(part.answer.read_text()) if part.answer else {}
+        return "".join(f"{key}: {value}\n" for key, value in found.items())
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{part.answer}: {error}\n"
 
 
 def figures(outcome: Outcome) -> list[str]:

@@ -27,6 +27,9 @@ def test_a_part_that_fails_or_hangs_says_so_and_keeps_what_it_printed(tmp_path: 
     hung = ended(tmp_path, "time.sleep(1000)", 3.0)
     assert hung.said == "ended after 3 s" and hung.seconds < 500
     assert "last words" in (tmp_path / "a-part.log").read_text()
+    (tmp_path / "answer.json").write_text('{"val_bpb": 0.9, "tokens": 3}')
+    told = Part("told", 9, (sys.executable, "-S", "-c", ""), (r"^val_bpb:",), {}, tmp_path / "answer.json")
+    assert figures(attempt(told, 100.0, {}, tmp_path)) == ["val_bpb: 0.9"]
     absent = attempt(Part("absent", 9, (str(tmp_path / "nothing"),)), 9.0, {}, tmp_path)
     assert absent.said.startswith("did not start")
 
@@ -71,5 +74,5 @@ def test_the_cheap_parts_at_cpu_size(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert code == 0, said
     summary = (tmp_path / "summary.txt").read_text()
     assert said.endswith(summary)
-    for line in (f"torch {torch.__version__}", "tokens_per_second:", "val_bpb", "moved"):
+    for line in (f"torch {torch.__version__}", "tokens_per_second:", "val_bpb:", "moved:"):
         assert line in summary, line
