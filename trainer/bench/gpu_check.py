@@ -35,8 +35,8 @@ VERSIONS = (
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the check. `figures` are patterns of the lines that the last table repeats; `answer` is a JSON file
-    that it writes, whose values count as lines that it printed."""
+    """One process of the check. `figures` are patterns of the lines that the last table repeats; `answer` is a file
+    in JSON that it writes, whose values count as lines that it printed."""
 
     name: str
     seconds: float
