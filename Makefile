@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo chaos test wild test-all test-cluster test-slurm test-scale lint format constraints clean
+.PHONY: setup demo chaos test wild test-all test-cluster test-slurm test-scale gpu-check lint format constraints clean
 
 setup: .venv/ready
 
@@ -39,6 +39,9 @@ test-slurm: setup  ## examples/slurm.sbatch on a Slurm of its own: needs root on
 
 test-scale: setup  ## 64 agents on one Ray cluster of this machine: six minutes and 8 GB on two cores
 	$(BIN)/python -m pytest -m cluster tests/cluster/test_scale.py
+
+gpu-check: setup  ## what was never seen on an NVIDIA GPU, in ten minutes and with a table at the end; needs one
+	$(BIN)/python -m trainer.bench.gpu_check $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -239,7 +239,7 @@ class MLP(nn.Module):
         self.up = Linear(preset.width, hidden, preset.init_scale * preset.width**-0.5)
         self.down = Linear(hidden, preset.width, 0.0)
         self.activation = ACTIVATIONS[preset.activation]
-        self.fused = preset.activation == "relu2" and kernels.used("linear_relu2", self.up.weight.device)
+        self.fused = preset.activation == "relu2" and bool(kernels.rivals(self.up.weight.device))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.fused:

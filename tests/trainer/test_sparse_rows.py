@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer import sparse_rows
+from trainer.kernels import row_update
 
 VOCAB = 11
 
@@ -22,11 +23,11 @@ def test_updates_are_those_of_a_dense_adam() -> None:
     torch.manual_seed(0)
     ours, visits, squares = torch.randn(8, 1), torch.zeros(8), torch.zeros(8)
     theirs = torch.nn.Parameter(ours[:-1].clone())
-    reference = torch.optim.Adam([theirs], lr=0.05, betas=(0.0, sparse_rows.BETA2), eps=sparse_rows.EPSILON)
+    reference = torch.optim.Adam([theirs], lr=0.05, betas=(0.0, row_update.BETA2), eps=row_update.EPSILON)
     for _ in range(20):
         places = torch.cat([torch.arange(7), torch.randint(7, (9,))])
         gradient = torch.randn(16, 1)
-        sparse_rows.update_rows(ours, squares, visits, places, gradient, 0.05)
+        row_update.update_rows(ours, squares, visits, places, gradient, 0.05)
         theirs.grad = torch.zeros_like(theirs).index_add_(0, places, gradient)
         reference.step()
     torch.testing.assert_close(ours[:-1], theirs.detach(), atol=1e-6, rtol=0)
@@ -87,7 +88,7 @@ def test_what_is_below_a_bf16_still_adds_up() -> None:
     table, squares, visits = torch.ones(2, 512, dtype=torch.bfloat16), torch.zeros(2), torch.zeros(2)
     torch.manual_seed(0)
     for _ in range(200):  # each by 0.0005, where a bf16 below 1 has steps of 0.004
-        sparse_rows.update_rows(table, squares, visits, torch.zeros(1, dtype=torch.int64), torch.ones(1, 512), 0.0005)
+        row_update.update_rows(table, squares, visits, torch.zeros(1, dtype=torch.int64), torch.ones(1, 512), 0.0005)
     assert table[0].float().mean() == pytest.approx(0.9, abs=0.005)
 
 

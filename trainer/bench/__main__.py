@@ -16,6 +16,7 @@ import torch
 import prepare
 from trainer import bench, harness, probing
 from trainer.bench import against, parts, processes, profiling, rows, whole
+from trainer.bench.training_step import preset_of
 
 Section = Callable[[torch.device], Iterator[rows.Row]]
 
@@ -43,17 +44,22 @@ def measure(arguments: argparse.Namespace) -> int:
     names = chosen_parts(arguments)
     check_place(arguments.json)
     settings.apply()
-    print("  ".join(rows.machine(settings.device).values()))
+    with preset_of(settings.device, arguments.set):
+        return measure_all(arguments, names, settings.device)
+
+
+def measure_all(arguments: argparse.Namespace, names: tuple[str, ...], device: torch.device) -> int:
+    print("  ".join(rows.machine(device).values()))
     if arguments.against:
-        found = list(against.against_rows(arguments.against, settings.device, arguments.budget))
-        tell(found, found, settings.device, arguments.json)
+        found = list(against.against_rows(arguments.against, device, arguments.budget))
+        tell(found, found, device, arguments.json)
         return 0
     found, failed = [], False
     for name in names:
-        new, complete = attempt(name, PARTS[name], settings.device)
+        new, complete = attempt(name, PARTS[name], device)
         found += new
         failed |= not complete
-        tell(new, found, settings.device, arguments.json)
+        tell(new, found, device, arguments.json)
     return int(failed)
 
 
@@ -122,6 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--against", metavar="TRAIN_PY", type=Path, help="compare with another train.py")
     parser.add_argument("--budget", metavar="SECONDS", type=float, default=60.0, help="of each run of --against (60)")
     parser.add_argument("--device", choices=("cuda", "mps", "cpu"), help="the best there is")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="in step and profile")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures there")
     arguments = parser.parse_args(argv)
     try:

@@ -3,9 +3,9 @@
     python -m trainer.bench.levers --results levers.jsonl --budget 20 --seeds 6    # goes on where it was stopped
     python -m trainer.bench.levers --results levers.jsonl --budget 20 --show       # the table of what is there
 
-Each lever is one change to the CPU preset. Every seed is trained with each of them and without any, one after another
-in one process, so that a table of few seeds is complete; what is compared are pairs of equal seeds. Seconds are CPU
-seconds of training: what else the machine does changes little.
+Each lever is one change to the CPU preset, or one parameter that stays as it is at first. Every seed is trained with
+each of them and without any, one after another in one process, so that a table of few seeds is complete; what is
+compared are pairs of equal seeds. Seconds are CPU seconds of training, but a busy machine makes fewer steps in them.
 """
 
 from __future__ import annotations
@@ -41,21 +41,35 @@ LEVERS: dict[str, dict[str, Any]] = {
     "muon_beta2 0.85": {"muon_beta2": 0.85},
     "momentum_end 0.85": {"momentum_end": 0.85},
     "muon_equalize": {"muon_equalize": 1},
+    "without stream_scale": {"frozen": "stream_scale"},
 }
+
+
+def changed(plain: train.Preset, lever: str) -> train.Preset:
+    """The preset that a lever makes of the plain one."""
+    return replace(plain, **{name: value for name, value in LEVERS[lever].items() if name != "frozen"})
 
 
 def measured(lever: str, seed: int, budget: float) -> dict[str, Any]:
     """Train the CPU preset with a lever once. Returns what the results file holds of it."""
     settings = harness.Settings(torch.device("cpu"), seed, 1, None, budget)
-    plain = train.PRESETS["cpu"]
-    train.PRESETS["cpu"] = replace(plain, **LEVERS[lever])
+    plain, build = train.PRESETS["cpu"], train.build_model
+    train.PRESETS["cpu"] = changed(plain, lever)
+
+    def built(*arguments: Any) -> train.GPT:
+        model = build(*arguments)
+        if frozen := LEVERS[lever].get("frozen"):
+            model.get_parameter(frozen).requires_grad_(False)
+        return model
+
+    train.build_model = built
     try:
         settings.apply()
         gc.enable()
         with contextlib.redirect_stdout(io.StringIO()):
             summary = train.train(settings)
     finally:
-        train.PRESETS["cpu"] = plain
+        train.PRESETS["cpu"], train.build_model = plain, build
         gc.unfreeze()
     found = {"val_bpb": float(summary["val_bpb"]), "steps": summary["num_steps"]}
     return {"lever": lever, "seed": seed, "budget": budget, **found}

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from trainer import attention, kernels, probing, train
 from trainer.bench.rows import NEEDS_GPU, Row, milliseconds, missing, using_kernels
-from trainer.kernels import cross_entropy, linear_relu2, polar
+from trainer.kernels import cross_entropy, linear_relu2, linear_relu2_tma, polar
 
 RUNGS: dict[str, Callable[[], attention.Kernel]] = {
     "fa4": attention.load_fa4,
@@ -226,8 +226,12 @@ def _mlp_rows(device: torch.device) -> Iterator[Row]:
         lambda: torch.autograd.grad(reference(*inputs), inputs, weight),
         device,
     )  # fmt: skip
-    speed = linear_relu2.race(device)
-    yield Row("linear relu2", "race against cuBLAS", speed, "x", f"run at every start; used from {kernels.WIN} on")
+    for name, way in (("tiled", linear_relu2), ("persistent, with descriptors", linear_relu2_tma)):
+        if problem := why_eager(way.__name__.rpartition(".")[2], device):
+            yield missing("linear relu2", f"race of the {name} one", "x", problem)
+            continue
+        note = f"against cuBLAS, once a GPU; used from {kernels.WIN} on"
+        yield Row("linear relu2", f"race of the {name} one", way.race(device), "x", note)
 
 
 def parity_rows(device: torch.device) -> Iterator[Row]:

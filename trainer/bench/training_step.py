@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 
 import torch
 
 import prepare
 from trainer import harness, train
+
+
+def changed(preset: train.Preset, settings: list[str]) -> train.Preset:
+    """A preset with some of its numbers set by `name=value`.
+
+    Raises:
+        SetupError: a name or a value is none of a preset's, or they do not fit together.
+    """
+    types = {field.name: type(getattr(preset, field.name)) for field in fields(preset)}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in types:
+            raise harness.SetupError(f"--set {setting}: a preset has {', '.join(types)}")
+        try:
+            preset = replace(preset, **{name: types[name](value)})
+        except ValueError:
+            raise harness.SetupError(f"--set {setting}: {value!r} is no {types[name].__name__}") from None
+    train.check_preset(preset)
+    return preset
+
+
+@contextmanager
+def preset_of(device: torch.device, settings: list[str]) -> Iterator[None]:
+    """Let the preset of a device have other numbers while the context lasts."""
+    plain = train.PRESETS[device.type]
+    train.PRESETS[device.type] = changed(plain, settings)
+    try:
+        yield
+    finally:
+        train.PRESETS[device.type] = plain
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
     polar             symmetric products of Muon's orthogonalization, one triangle of tiles each
     cross_entropy     softcapped cross entropy: loss and gradient in one pass over the logits
     linear_relu2      an MLP whose squared ReLU is part of its matrix products
+    linear_relu2_tma  the same, persistent and with tensor descriptors, on Hopper and newer
+    row_update        the touched rows of n-gram tables, moved in one pass
 
 Fixed: agents do not edit these files. Nothing here imports triton before a kernel is used on a GPU. A kernel is used
-there once it has passed a probe, a small real computation compared with its reference. linear_relu2, which competes
-with cuBLAS, must also win a race at the size of a real layer, because who wins depends on the GPU. `describe` says what
-came of it. `AUTORESEARCH_KERNELS` changes the choice: `none`, or `all`, or names with commas, which then do not race.
+there once it has passed a probe, a small real computation compared with its reference. Those that compete with cuBLAS
+must also win a race at the size of a real layer, because who wins depends on the GPU. `describe` says what came of it.
+`AUTORESEARCH_KERNELS` changes the choice: `none`, or `all`, or names with commas, which then do not race.
 """
 
 from __future__ import annotations
@@ -26,19 +28,20 @@ import torch
 
 from trainer import probing
 
-NAMES = ("polar", "cross_entropy", "linear_relu2")
-RACED = ("linear_relu2",)
+NAMES = ("polar", "cross_entropy", "linear_relu2", "linear_relu2_tma", "row_update")
+RACED = ("linear_relu2", "linear_relu2_tma")
 WIN = 1.03  # times as fast: what is measured of a closer race is noise, and the choice would change between runs
 VARIABLE = "AUTORESEARCH_KERNELS"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a kernel is used, and why, or why not."""
+    """Whether a kernel may be used, and why, or why not; `speed` is that of its race, times cuBLAS, 0 without one."""
 
     name: str
     used: bool
     reason: str
+    speed: float = 0.0
 
 
 def used(name: str, device: torch.device) -> bool:
@@ -77,7 +80,7 @@ def tried(name: str, device: torch.device, races: bool) -> Verdict:
         speed = remembered_race(kernel, device)
     except probing.failures() as failure:
         return Verdict(name, False, probing.reason(failure))
-    return Verdict(name, speed >= WIN, f"raced at {speed:.2f} x the speed of cuBLAS and a pass of its own")
+    return Verdict(name, speed >= WIN, f"raced at {speed:.2f} x the speed of cuBLAS and a pass of its own", speed)
 
 
 def remembered_race(kernel: ModuleType, device: torch.device) -> float:
@@ -115,6 +118,13 @@ def _milliseconds(function: Callable[[], object], calls: int = 3) -> float:
     return start.elapsed_time(end) / calls
 
 
+def rivals(device: torch.device) -> list[str]:
+    """The names of the kernels in use on `device` for an MLP's products, best first: by their races against cuBLAS, and
+    where none had to race the later one first. Of them the first computes; where there is none, the eager reference."""
+    found = [verdict(name, device.type) for name in RACED[::-1] if used(name, device)]
+    return [known.name for known in sorted(found, key=lambda known: -known.speed)]
+
+
 def describe(device: torch.device) -> str:
     """One line: which kernels are used, and why the others are not."""
     verdicts = [verdict(name, device.type) for name in NAMES]
@@ -123,4 +133,5 @@ def describe(device: torch.device) -> str:
 
 def in_use(device: torch.device) -> str:
     """The names of the kernels in use on `device`, with commas; `none` where all is eager."""
-    return ",".join(name for name in NAMES if used(name, device)) or "none"
+    beaten = rivals(device)[1:]
+    return ",".join(name for name in NAMES if used(name, device) and name not in beaten) or "none"

@@ -35,8 +35,15 @@ def head_loss(
         fp32 scalar, differentiable once in `features` and `weight`.
     """
     if features.is_cuda:
-        return torch.ops.trainer.head_loss(features, weight, targets, softcap)[0]
+        return head_loss_of_gpu(features, weight, targets, softcap)
     return _HeadLoss.apply(features, weight, targets, softcap)
+
+
+def head_loss_of_gpu(
+    features: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, softcap: float
+) -> torch.Tensor:
+    """`head_loss` on a GPU, as one operator."""
+    return torch.ops.trainer.head_loss(features, weight, targets, softcap)[0]
 
 
 def head_loss_reference(

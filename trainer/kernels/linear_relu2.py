@@ -7,12 +7,20 @@ the products themselves are slower than cuBLAS's.
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from trainer import kernels, probing
+
+
+def _kernels_of(*operands: torch.Tensor) -> ModuleType | None:
+    """The best kernels in use for which these matrices will do."""
+    found = (triton_of(name) for name in kernels.rivals(operands[0].device))
+    return next((module for module in found if module.fits(*operands)), None)
 
 
 def mlp(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
@@ -26,8 +34,11 @@ def mlp(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
     Returns:
         [..., width] in the dtype of `x`.
     """
-    if not x.is_cuda:
-        return mlp_reference(x, up, down)
+    return mlp_of_gpu(x, up, down) if x.is_cuda else mlp_reference(x, up, down)
+
+
+def mlp_of_gpu(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    """`mlp` on a GPU, as one operator."""
     flat = x.flatten(0, -2)
     return torch.ops.trainer.mlp_relu2(flat, up.to(x.dtype), down.to(x.dtype))[0].view(x.shape)
 
@@ -39,9 +50,8 @@ def mlp_reference(x: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torc
 
 def activated(x: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     """The forward product: relu(x up^T)^2 of x [tokens, width] and up [hidden, width]."""
-    if kernels.used("linear_relu2", x.device):
-        return _triton().activated(x, up)
-    return activated_eager(x, up)
+    kernel = _kernels_of(x, up)
+    return kernel.activated(x, up) if kernel else activated_eager(x, up)
 
 
 def activated_eager(x: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
@@ -51,9 +61,8 @@ def activated_eager(x: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
 
 def slanted(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -> torch.Tensor:
     """The backward product: (d_out down) 2 sqrt(post), of d_out [tokens, width] and post [tokens, hidden]."""
-    if kernels.used("linear_relu2", d_out.device):
-        return _triton().slanted(d_out, down, post)
-    return slanted_eager(d_out, down, post)
+    kernel = _kernels_of(d_out, down, post)
+    return kernel.slanted(d_out, down, post) if kernel else slanted_eager(d_out, down, post)
 
 
 def slanted_eager(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -> torch.Tensor:
@@ -63,31 +72,40 @@ def slanted_eager(d_out: torch.Tensor, down: torch.Tensor, post: torch.Tensor) -
 
 def probe(device: torch.device) -> float:
     """The largest error of the kernels on small matrices, relative to fp32."""
+    return error_of(triton_of("linear_relu2"), device)
+
+
+def race(device: torch.device) -> float:
+    """How many times as fast the kernels are as cuBLAS and one more pass over its product."""
+    return speed_of(triton_of("linear_relu2"), device)
+
+
+def error_of(kernel: ModuleType, device: torch.device) -> float:
+    """The largest error of one way's kernels on small matrices, relative to fp32."""
     x, up, down = (probing.draw(*shape, device=device) for shape in ((96, 80), (144, 80), (80, 144)))
     post = activated_eager(x.float(), up.float())
     low = post.bfloat16()
     return max(
-        probing.difference(_triton().activated(x, up), post),
-        probing.difference(_triton().slanted(x, down, low), slanted_eager(x.float(), down.float(), low.float())),
+        probing.difference(kernel.activated(x, up), post),
+        probing.difference(kernel.slanted(x, down, low), slanted_eager(x.float(), down.float(), low.float())),
     )
 
 
-def race(device: torch.device, tokens: int = 65536, width: int = 640) -> float:
-    """How many times as fast the kernels are as cuBLAS and one more pass over its product, which is what
+def speed_of(kernel: ModuleType, device: torch.device, tokens: int = 65536, width: int = 640) -> float:
+    """How many times as fast one way's kernels are as cuBLAS and one more pass over its product, which is what
     torch.compile makes of the reference: forward one that reads one tensor, backward one that reads two."""
     x, up = probing.draw(tokens, width, device=device), probing.draw(4 * width, width, device=device)
     down = up.T.contiguous()
     post = activated_eager(x, up)
     return kernels.ratio(
         lambda: (F.relu(x @ up.T), (x @ down) * post),
-        lambda: (_triton().activated(x, up), _triton().slanted(x, down, post)),
+        lambda: (kernel.activated(x, up), kernel.slanted(x, down, post)),
     )
 
 
-def _triton():
-    from trainer.kernels import linear_relu2_triton
-
-    return linear_relu2_triton
+def triton_of(name: str) -> ModuleType:
+    """The Triton side of one way. Importing it needs triton."""
+    return importlib.import_module(f"trainer.kernels.{name}_triton")
 
 
 @torch.library.custom_op("trainer::mlp_relu2", mutates_args=())

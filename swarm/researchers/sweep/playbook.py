@@ -234,8 +234,8 @@ OPENINGS: Mapping[str, tuple[Turn | str, ...]] = {
         Turn("final_lr", plus=0.05),
     ),
     # Measured from the cpu preset, 10 CPU-seconds, two seeds, noise of such a mean about 0.02 bpb: the first four gain
-    # 0.04, 0.03, 0.03 and 0.03 each, and most of it adds up; from there to the row scaling of queries and keys it is
-    # within the noise; the last ones lose up to 0.05, and are what longer budgets ask for first.
+    # 0.04, 0.03, 0.03 and 0.03 each and most of it adds up; then it is within noise; the last ones lose up to 0.05,
+    # and are what longer budgets ask for first. Sharper queries and a longer warmdown were level or worse.
     "cpu": (
         # 20 CPU-seconds, paired seeds (trainer/README.md): 0.2 bpb and more, by over three standard errors.
         Turn("copy_features", plus=1),
@@ -248,10 +248,8 @@ OPENINGS: Mapping[str, tuple[Turn | str, ...]] = {
         "AdamW for the matrices as well",
         Turn("muon_steps", plus=-2),
         "embedding mixed with the predecessor's",
-        "queries and keys scaled by 1.2 after the norm",
         Turn("width", times=1 / 2),
         Turn("embedding_lr", times=1.5),
-        Turn("warmdown", plus=0.2),
         Turn("width", times=1.5),
     ),
 }

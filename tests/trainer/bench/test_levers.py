@@ -43,7 +43,7 @@ def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lever", levers.LEVERS)
 def test_every_lever_is_a_preset_that_fits(lever: str) -> None:
-    train.check_preset(levers.replace(train.PRESETS["cpu"], **levers.LEVERS[lever]))
+    train.check_preset(levers.changed(train.PRESETS["cpu"], lever))
 
 
 def test_a_lever_is_trained_and_measured_and_the_preset_stays_plain(

@@ -21,7 +21,13 @@ from triton.runtime import driver
 from triton.runtime.jit import MockTensor
 
 from trainer import train
-from trainer.kernels import cross_entropy_triton, linear_relu2_triton, polar_triton
+from trainer.kernels import (
+    cross_entropy_triton,
+    linear_relu2_tma_triton,
+    linear_relu2_triton,
+    polar_triton,
+    row_update_triton,
+)
 
 CUDA = train.PRESETS["cuda"]
 WIDTH, HIDDEN, TOKENS = CUDA.width, int(CUDA.mlp_ratio * CUDA.width), CUDA.total_batch_size
@@ -61,6 +67,17 @@ def calls(shapes: str) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, An
             arguments = (bf16, bf16, bf16, bf16, TOKENS, HIDDEN, WIDTH, *strides)
             options = {"BACKWARD": name == "backward", **config.all_kwargs()}
             yield f"linear_relu2, {name}", linear_relu2_triton._product.fn, arguments, options
+    for name in ("forward", "backward"):
+        for config in linear_relu2_tma_triton._CONFIGS if every else linear_relu2_tma_triton._CONFIGS[:2]:
+            arguments = (bf16, bf16, bf16, bf16, TOKENS, HIDDEN, WIDTH, 132)
+            options = {"BACKWARD": name == "backward", **config.all_kwargs()}
+            yield f"linear_relu2_tma, {name}", linear_relu2_tma_triton._product.fn, arguments, options
+    fp32, int64 = MockTensor(torch.float32), MockTensor(torch.int64)
+    for dtype in (bf16, fp32):
+        numbers = (0.3, -0.074, 0.95, 0.05, 1e-10, 12345)
+        arguments = (dtype, fp32, fp32, int64, int64, bf16, TOKENS, WIDTH, *numbers)
+        options = {"BY_LOT": dtype is bf16, "BLOCK": 1024, "CHUNK": 4, "num_warps": 8}
+        yield f"row_update, {dtype.dtype}", row_update_triton._update_sorted, arguments, options
     arguments = (bf16, MockTensor(torch.int64), MockTensor(torch.float32), VOCABULARY, VOCABULARY, 15.0)
     options = {"CAPPED": True, "BLOCK": VOCABULARY, "num_warps": 8}
     yield "cross_entropy", cross_entropy_triton._cross_entropy, arguments, options
@@ -82,6 +99,8 @@ def seen(compiled: Any) -> dict[str, Any]:
         "tensor_cores": len(re.findall(r"\b(?:wgmma\.mma_async|tcgen05\.mma|mma\.sync)\b", code)),
         "warp_groups": len(re.findall(r"\bwgmma\.mma_async\b", code)),
         "copies": len(re.findall(r"\bcp\.async\.c[ag]\b", code)),
+        "whole_tiles_in": len(re.findall(r"\bcp\.async\.bulk\.tensor\S*\.shared::c(?:ta|luster)\.global\b", code)),
+        "whole_tiles_out": len(re.findall(r"\bcp\.async\.bulk\.tensor\S*\.global\.shared::cta\b", code)),
         "stores": len(re.findall(r"\bst\.global\b", code)),
         "whole_stores": len(re.findall(r"\bst\.global\S*\.v4\b", code)),
         "spilled": int(spilled),

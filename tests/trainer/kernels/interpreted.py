@@ -2,14 +2,15 @@
 
 import itertools
 import sys
+from types import ModuleType
 
 import torch
 
 from trainer import probing, train
-from trainer.kernels import cross_entropy, linear_relu2, polar
+from trainer.kernels import cross_entropy, linear_relu2, linear_relu2_tma_triton, linear_relu2_triton, polar, row_update
 from trainer.kernels.cross_entropy_triton import cross_entropy_
-from trainer.kernels.linear_relu2_triton import activated, slanted
 from trainer.kernels.polar_triton import gram, polynomial
+from trainer.kernels.row_update_triton import update_sorted
 
 torch.set_num_threads(1)
 TOLERANCE = {torch.float32: 1e-6, torch.float16: 2e-3}  # relative to a result in fp64 of the same rounded input
@@ -123,23 +124,61 @@ def head() -> None:
 
 
 def mlp() -> None:
-    for (tokens, width, hidden), dtype in itertools.product([(5, 3, 7), (70, 33, 65), (300, 16, 40)], TOLERANCE):
+    products_of_mlp(linear_relu2_triton, [(5, 3, 7), (70, 33, 65), (300, 16, 40)])
+    wide = draw(40, 66)
+    x, up = wide[:, ::2], wide.T[:21, :33]
+    close(linear_relu2_triton.activated(x, up), linear_relu2.activated_eager(x.double(), up.double()), "strides")
+
+
+def persistent_mlp() -> None:
+    """One tile and less, more tiles than programs, and none of a size that fills its last tile."""
+    products_of_mlp(linear_relu2_tma_triton, [(5, 8, 16), (70, 40, 72), (300, 16, 40), (64, 32, 128)])
+    fits = linear_relu2_tma_triton.fits
+    dense = draw(40, 64)
+    assert fits(dense, dense.half())
+    for matrix in (dense[:, ::2], dense.T, dense[:, :32], draw(40, 33), draw(40, 36, dtype=torch.float16)):
+        assert not fits(dense, matrix), (matrix.shape, matrix.stride())
+
+
+def products_of_mlp(kernel: ModuleType, shapes: list[tuple[int, int, int]]) -> None:
+    for (tokens, width, hidden), dtype in itertools.product(shapes, TOLERANCE):
         x, up = draw(tokens, width, dtype=dtype), draw(hidden, width, dtype=dtype)
         down, d_out = draw(width, hidden, dtype=dtype), draw(tokens, width, dtype=dtype)
         post = linear_relu2.activated_eager(x.double(), up.double())
-        close(activated(x, up), post, (tokens, width, hidden, dtype))
+        close(kernel.activated(x, up), post, (tokens, width, hidden, dtype))
         low = post.to(dtype)
         wanted = linear_relu2.slanted_eager(d_out.double(), down.double(), low.double())
-        close(slanted(d_out, down, low), wanted, (tokens, width, hidden, dtype))
-    wide = draw(40, 66)
-    x, up = wide[:, ::2], wide.T[:21, :33]
-    close(activated(x, up), linear_relu2.activated_eager(x.double(), up.double()), "strides")
+        close(kernel.slanted(d_out, down, low), wanted, (tokens, width, hidden, dtype))
+
+
+def rows_of_tables() -> None:
+    """Rows touched once, never, and by more places than a program takes at a time; in bf16 by lot, and right in the
+    mean."""
+    for width, count in ((1, 9), (33, 60), (600, 40)):
+        places, order = (torch.arange(count) ** 3 % 7 * torch.arange(count) % 11).sort()
+        results = []
+        for update in (update_sorted, row_update.update_sorted_eager):
+            table, squares, visits = draw(13, width), torch.zeros(13), torch.zeros(13)
+            for step in range(3):
+                update(table, squares, visits, places, order, draw(count, width).roll(step, 0), 0.05, 0.95)
+            results.append((table[:-1], squares[:-1], visits[:-1]))
+        for found, wanted in zip(*results, strict=True):
+            close(found, wanted, (width, count))
+    table, squares, visits = torch.ones(2, 512, dtype=torch.bfloat16), torch.zeros(2), torch.zeros(2)
+    none = torch.zeros(1, dtype=torch.int64)
+    torch.manual_seed(0)
+    for _ in range(60):  # each by 0.0005, where a bf16 below 1 has steps of 0.004
+        update_sorted(table, squares, visits, none, none, torch.ones(1, 512), 0.0005, 0.95)
+    assert abs(table[0].float().mean() - 0.97) < 0.003
+    assert bool((table[1] == 1).all())
 
 
 CASES = {
     "polar": (products, symmetry, strides, offsets, optimizer_steps),
     "cross_entropy": (one_pass, head),
     "linear_relu2": (mlp,),
+    "linear_relu2_tma": (persistent_mlp,),
+    "row_update": (rows_of_tables,),
 }
 
 if __name__ == "__main__":

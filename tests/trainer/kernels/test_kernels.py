@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from trainer import kernels, probing, train
-from trainer.kernels import cross_entropy, linear_relu2, polar
+from trainer.kernels import cross_entropy, linear_relu2, linear_relu2_tma, polar, row_update
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -110,6 +110,48 @@ def test_a_kernel_that_competes_with_cublas_must_win_its_race(monkeypatch: pytes
         kernels.verdict.cache_clear()
         assert kernels.verdict("linear_relu2", "cuda").used is used, asked
     kernels.verdict.cache_clear()
+
+
+@needs_triton
+def test_of_two_kernels_for_the_same_products_the_faster_one_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+
+    def winners(asked: str, tiled: float, persistent: float) -> tuple[list[str], str]:
+        monkeypatch.setenv(kernels.VARIABLE, asked)
+        for module, speed in ((linear_relu2, tiled), (linear_relu2_tma, persistent)):
+            monkeypatch.setattr(module, "probe", lambda device: 1e-4)
+            monkeypatch.setattr(module, "race", lambda device, speed=speed: speed)
+        for module in (polar, cross_entropy, row_update):
+            monkeypatch.setattr(module, "probe", lambda device: 1e-4)
+        kernels.verdict.cache_clear()
+        return kernels.rivals(gpu), kernels.in_use(gpu)
+
+    both = ["linear_relu2", "linear_relu2_tma"]
+    assert winners("", 1.2, 1.1) == (both, "polar,cross_entropy,linear_relu2,row_update")
+    assert winners("", 1.2, 1.3) == (both[::-1], "polar,cross_entropy,linear_relu2_tma,row_update")
+    assert winners("", 0.9, 1.02) == ([], "polar,cross_entropy,row_update")
+    assert winners("linear_relu2 linear_relu2_tma", 0.1, 0.1)[0] == both[::-1], "who is asked for does not race"
+    # The faster one where the matrices lie as it needs them, else the other one.
+    winners("", 1.2, 1.3)
+    monkeypatch.setattr(linear_relu2, "triton_of", lambda name: Fitting(name))
+    monkeypatch.setattr(kernels, "rivals", lambda device: both[::-1])
+    for width, name in ((8, "linear_relu2_tma"), (7, "linear_relu2")):
+        assert linear_relu2.activated(torch.randn(3, width), torch.randn(5, width)) == name
+    kernels.verdict.cache_clear()
+
+
+class Fitting:
+    """Stands for both kernels, and says which one was called."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fits(self, *matrices: torch.Tensor) -> bool:
+        return self.name == "linear_relu2" or all(matrix.shape[1] % 8 == 0 for matrix in matrices)
+
+    def activated(self, x: torch.Tensor, up: torch.Tensor) -> str:
+        return self.name
 
 
 def test_a_race_is_run_once_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
