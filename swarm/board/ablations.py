@@ -26,6 +26,7 @@ from swarm.ledger.transaction import Transaction
 from swarm.records import LeaveOut, Measure, Purpose, Rest, Source
 
 SHARE = 0.1  # of a swarm's runs, for the ablation at its end
+LOOK = 1 / 60  # of a run: whoever waits for the last runs of others looks so often whether they have ended
 FEWEST = RUNS + 2 * FRESH  # runs, below which no step could be left out and verified
 
 
@@ -48,7 +49,7 @@ def next_work(tx: Transaction, row: AblationRow, agent: str, fence: int) -> Meas
             _conclude(tx, row, done)
             return None
         case Wait():
-            return Rest("waiting for the last runs of the ablation")
+            return Rest("waiting for the last runs of the ablation", max(1.0, usual_seconds(tx) * LOOK))
         case Make(wanted, verifies):
             line = tuple((step.experiment, step.before, step.source) for step in ablations.steps_of(tx.ledger, row.id))
             return LeaveOut(row.id, tuple(name for name, *_ in line if name in wanted), line, verifies)
@@ -89,9 +90,18 @@ def ask_for_people(tx: Transaction) -> int | None:
 
 def end_runs(tx: Transaction) -> int:
     """About how many runs the ablation at the swarm's end is going to take; 0 where there will be none."""
-    steps = len(trunk.standing(tx.ledger, tx.tag))
     room = math.floor(SHARE * measured_before_closing(tx))
-    return min(room, RUNS * steps + RUNS * (steps // 2) + 2 * FRESH) if _wanted(tx) and steps and room >= FEWEST else 0
+    if not _wanted(tx) or room < FEWEST or not (steps := _standing(tx)):
+        return 0
+    return min(room, RUNS * steps + RUNS * (steps // 2) + 2 * FRESH)
+
+
+def _standing(tx: Transaction) -> int:
+    """How many steps the tip consists of: asked for at every call near a swarm's end, and new only where it moved."""
+    memory, position = tx.ledger.memory.setdefault("standing", {}), trunk.tip(tx.ledger, tx.tag).position
+    if memory.get(tx.tag, (-1, 0))[0] != position:
+        memory[tx.tag] = position, len(trunk.standing(tx.ledger, tx.tag))
+    return memory[tx.tag][1]
 
 
 def in_time(tx: Transaction) -> bool:

@@ -30,7 +30,7 @@ from swarm.records import Measure, Purpose, Source
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
-CLOSELY = (Purpose.REPLICATE, Purpose.REFRESH, Purpose.CONFIRM, Purpose.CLOSING)  # runs that people rely on
+CLOSELY = (Purpose.REPLICATE, Purpose.REFRESH, Purpose.CONFIRM, Purpose.CLOSING, Purpose.ABLATE)  # people rely on them
 HARNESS = "trainer/harness.py"  # the fixed file by which our own trainer is known: it counts, and starts no process
 
 FREE_START = "SWARM_START"  # what it calls the seconds of a start that are no training
