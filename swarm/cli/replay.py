@@ -14,7 +14,7 @@ from swarm.errors import UsageError
 def add_to(verbs: Any) -> None:
     replaying = add_verb(verbs, replay, json=True, examples=("apr5 --policy greedy", "apr5 --policy race --json"))
     replaying.add_argument("swarm", metavar="TAG", help="the swarm whose runs are judged again")
-    replaying.add_argument("--policy", default="greedy", help="carry, race, greedy or another policy (%(default)s)")
+    replaying.add_argument("--policy", required=True, help="carry, race, greedy or another policy, as for launch")
 
 
 def replay(options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ TAU = 0.5  # expected spread of the GPUs' offsets, in sigmas
 WILD = 5.0  # sigmas from where on a value is an accident, not noise
 ROBUST_DF = 6  # below it there is too little data to call anything wild
 SLOPE_DF, SLOPE_T = 8, 3.0  # repeats, and standard errors, from which on the slope in ln(steps) is believed
+FRESH = 100  # measured runs, up to which the noise is learned anew from each; then from every hundredth part more
 MEDIAN_OF_CHI2 = 0.455  # median of a squared normal deviate: the robust form of its mean, 1
 
 Cells = Mapping[str, Mapping[str, Sequence[float]]]  # state -> GPU -> values, one a seed
@@ -77,6 +78,11 @@ def calibrate(observations: Iterable[Observation], prior: float | None) -> Noise
     cells = _cells([replace(one, value=known.steady(one)) for one in seen] if known.slope else seen)
     sigma, df = _sigma(cells, prior)
     return replace(known, sigma=sigma, df=df, offsets=_offsets(cells, sigma) if sigma else {})
+
+
+def age_of(measured: int) -> int:
+    """What of so many measured runs the noise is learned from: while this stays the same, it is not learned anew."""
+    return measured if measured < FRESH else FRESH + int(FRESH * math.log(measured / FRESH))
 
 
 def _in_steps(observations: Iterable[Observation], prior: float | None) -> Noise:

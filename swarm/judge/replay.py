@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from swarm.judge.decide import Evidence, Policy, decide
-from swarm.judge.noise import Observation
+from swarm.judge.noise import NOISELESS, Noise, Observation, age_of, calibrate
 from swarm.judge.race import Arm
 from swarm.judge.trunk_levels import Event, Measured, Stepped, TrunkLevels
 from swarm.records import Status, Verdict
@@ -30,6 +30,7 @@ class Tested:
     broken_guard: str = ""
     no_effect: bool = False
     unaudited: bool = False
+    given_up: bool = False  # the time was up, or its edit fitted the trunk no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,12 @@ class Replayed:
     kept: bool  # by the swarm itself
     verdict: Verdict
     allowed: bool
+    given_up: bool = False
 
     @property
     def agrees(self) -> bool:
-        return self.verdict.status is not None and self.keeps == self.kept
+        """Whether both made the same of it. What was given up undecided is so under any policy."""
+        return self.given_up if self.verdict.status is None else self.keeps == self.kept
 
     @property
     def keeps(self) -> bool:
@@ -62,19 +65,28 @@ class Replay:
 
 
 def replay(
-    base: str, prior: float | None, events: Iterable[Event], tested: Mapping[str, Tested], policy: Policy
+    base: str,
+    prior: float | None,
+    events: Iterable[Event],
+    tested: Mapping[str, Tested],
+    policy: Policy,
+    same_way_back: bool = False,
 ) -> Replay:
     """Judges the runs of a swarm, in their order, by that policy. `base` is its untouched code, `prior` the sigma that
-    was expected."""
-    replaying = _Replaying(base, prior, tested, policy)
+    was expected. With `same_way_back` the swarm's own rule for taking steps back is the policy's too."""
+    replaying = _Replaying(base, prior, tested, policy, same_way_back)
     for event in events:
         replaying.add(event)
     return Replay(tuple(replaying.rows), replaying.parts_at, replaying.why)
 
 
 class _Replaying:
-    def __init__(self, base: str, prior: float | None, tested: Mapping[str, Tested], policy: Policy):
+    def __init__(
+        self, base: str, prior: float | None, tested: Mapping[str, Tested], policy: Policy, same_way_back: bool
+    ):
+        self.same_way_back = same_way_back
         self.levels = TrunkLevels(base, prior)
+        self.prior, self.measured, self._known = prior, 0, (-1, NOISELESS)
         self.base, self.tested, self.policy = base, tested, policy
         self.runs: dict[str, list[Observation]] = defaultdict(list)  # of each state
         self.arms: dict[str, dict[str, list[Observation]]] = defaultdict(dict)  # of each idea, by parent
@@ -86,13 +98,14 @@ class _Replaying:
         """What happened next, in the swarm as it was."""
         back = self.levels.losing(self.base) if self.policy.levels else None
         if isinstance(event, Stepped):
-            if not event.idea and event.source != back:
+            if not event.idea and event.source != back and not self.same_way_back:
                 self._part("", "the swarm took steps back that it would have gone on from")
             self.levels.add(event)
             return
         if back is not None:
             self._part("", "it takes steps back that the swarm went on from")
         self.levels.add(event)
+        self.measured += 1
         self.runs[event.observation.state].append(event.observation)
         if event.idea in self.tested:
             self._run(event)
@@ -107,7 +120,7 @@ class _Replaying:
             self._close(name)
 
     def _verdict(self, name: str, parent: str) -> Verdict:
-        noise, tested = self.levels.noise, self.tested[name]
+        noise, tested = self._noise(), self.tested[name]
 
         def values(runs: Iterable[Observation]) -> tuple[float, ...]:
             return tuple(noise.corrected(run) for run in runs)
@@ -115,7 +128,7 @@ class _Replaying:
         arms = [Arm(values(own), values(self.runs[above])) for above, own in self.arms[name].items()]
         evidence = Evidence(
             arms,
-            0.0 if self.policy.noiseless else noise.sigma,
+            noise.sigma,
             tested.added_size,
             broken_guard=tested.broken_guard,
             no_effect=tested.no_effect,
@@ -125,9 +138,17 @@ class _Replaying:
         )
         return decide(evidence, self.policy)
 
+    def _noise(self) -> Noise:
+        """The noise as the board knew it then."""
+        if not self.policy.noiseless and self._known[0] != (age := age_of(self.measured)):
+            repeated = (run for runs in self.runs.values() if len(runs) > 1 for run in runs)
+            self._known = age, calibrate(repeated, self.prior)
+        return self._known[1]
+
     def _close(self, name: str) -> None:
         """The swarm has made its last run of it."""
-        row = Replayed(name, self.tested[name].title, self.tested[name].kept, self.verdicts[name], not self.parts_at)
+        tested, verdict = self.tested[name], self.verdicts[name]
+        row = Replayed(name, tested.title, tested.kept, verdict, not self.parts_at, tested.given_up)
         self.rows.append(row)
         if row.agrees:
             return

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from swarm.judge.decide import read_policy
-from swarm.judge.noise import NOISELESS, Noise, Observation, calibrate
+from swarm.judge.noise import NOISELESS, Noise, Observation, age_of, calibrate
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import RunRow, SwarmRow
 from swarm.ledger.runs import all_runs
 from swarm.ledger.swarms import measured_runs
 from swarm.ledger.transaction import Transaction
-
-_FRESH = 100  # measured runs, up to which the noise is learned anew from each; then from every hundredth part more
 
 _MANY = 32  # measured runs of one code, from which on its values are kept at hand: the baseline's on many GPUs
 
@@ -44,8 +41,7 @@ def noise(tx: Transaction) -> Noise:
     if tx.policy.noiseless:
         return NOISELESS
     known = tx.ledger.memory.setdefault("noise", {})  # by tag, with the age it has
-    measured = measured_runs(tx)
-    age = measured if measured < _FRESH else _FRESH + int(_FRESH * math.log(measured / _FRESH))
+    age = age_of(measured_runs(tx))
     if tx.tag not in known or known[tx.tag][0] != age:
         known[tx.tag] = age, _noise(tx)
     return known[tx.tag][1]

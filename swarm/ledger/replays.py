@@ -27,9 +27,11 @@ def replay_by(tx: Transaction, policy: str) -> Replay:
             added_size=row.added_size,
             broken_guard=row.reason if row.outcome is Outcome.BROKE_GUARD else "",
             no_effect=row.outcome is Outcome.NO_EFFECT,
+            given_up=row.outcome is Outcome.GIVEN_UP,
             unaudited=any_unaudited(tx.ledger, row.source or ""),
         )
         for row in experiments(tx.ledger, tx.tag)
         if not row.baseline and not row.restores and runs[row.id]
     }
-    return replay(tx.swarm.base_source, tx.swarm.sigma_prior, events, tested, chosen)
+    same_way_back = chosen.rolls_back and tx.policy.rolls_back
+    return replay(tx.swarm.base_source, tx.swarm.sigma_prior, events, tested, chosen, same_way_back)

@@ -25,7 +25,7 @@ def summary(tag: str, own: str, policy: str, made: Replay) -> Iterator[str]:
         f"{policy} decides the first {len(allowed)} on the same trunk; from {made.parts_at} on the runs no longer allow"
         f" it: {made.why}"
     )
-    asks = sum(row.verdict.status is None for row in made.rows)
+    asks = sum(row.verdict.status is None and not row.given_up for row in made.rows)
     more = f", and asks for more runs of {asks}" if asks else ""
     yield f"each beside the parent that it had, {policy} keeps {keeps}{more}: the rule on these runs, not its own swarm"
 
@@ -45,7 +45,7 @@ def replay_table(made: Replay, policy: str, width: int) -> Table:
 
 def _decided(row: Replayed) -> Text:
     style = "" if row.agrees else "bold yellow"
-    return Text(str(row.verdict.status or "more runs"), style)
+    return Text(str(row.verdict.status or ("given up" if row.given_up else "more runs")), style)
 
 
 def replay_json(tag: str, own: str, policy: str, made: Replay) -> dict[str, Any]:

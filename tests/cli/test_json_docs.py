@@ -45,7 +45,7 @@ def test_every_verb_with_json_has_a_shape() -> None:
         "status", "show baseline", "show gpu0-0001", "ls", "doctor", "report", "tell look at the loader",
         "launch --dry-run --device cpu --agents 1 --tag apr6", "launch --dry-run --device sim --tag apr6 --try",
         "launch --dry-run --device cpu --sandbox off --tag apr7 --hours 2 --max-experiments 3",
-        "init --skill", "replay apr5", "judge ../results.tsv", "judge ../results.tsv --sigma 0.01",
+        "init --skill", "replay apr5 --policy race", "judge ../results.tsv", "judge ../results.tsv --sigma 0.01",
         "import ../results.tsv",
     ],
 )  # fmt: skip

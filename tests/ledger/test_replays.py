@@ -23,11 +23,11 @@ def simulated(policy: str) -> Transaction:
     return of_swarm(ledger, TAG)
 
 
-@pytest.mark.parametrize("policy", ["carry", "greedy"])
+@pytest.mark.parametrize("policy", ["carry", "race", "greedy"])
 def test_under_its_own_policy_a_swarm_is_the_same(policy: str) -> None:
     """Every verdict, and every step back, comes out as the board had it."""
     made = replay_by(simulated(policy), policy)
-    assert len(made.rows) > 25 and any(row.keeps for row in made.rows)
+    assert len(made.rows) > 20 and any(row.keeps for row in made.rows)
     assert [row for row in made.rows if not row.agrees] == [] and (made.parts_at, made.why) == ("", "")
 
 

@@ -143,7 +143,8 @@ def untouched() -> Source:
     return Source({SETTINGS: settings.encode(), **functions})
 
 
-def shuffled(seed: int) -> list[Change]:
+@functools.lru_cache(maxsize=2)  # every policy is simulated on the same ideas
+def shuffled(seed: int) -> tuple[Change, ...]:
     """All changes there are, in the order in which a swarm proposes them."""
     chance = random.Random(f"ideas {seed}")
     knobs = [Change(name, value=_rounded(start * f)) for name, (start, _, _) in KNOBS.items() for f in FACTORS]
@@ -156,7 +157,13 @@ def shuffled(seed: int) -> list[Change]:
     ]
     chance.shuffle(knobs)
     chance.shuffle(calls)
-    return [(knobs if knobs and chance.random() < TUNED else calls).pop() for _ in range(len(calls))]
+    return tuple((knobs if knobs and chance.random() < TUNED else calls).pop() for _ in range(len(calls)))
+
+
+@functools.lru_cache(maxsize=2)
+def numbered(seed: int) -> dict[Change, int]:
+    """The place of every change in that order. Not to be changed."""
+    return {change: number for number, change in enumerate(shuffled(seed))}
 
 
 def worded(change: Change, chance: random.Random) -> Idea:

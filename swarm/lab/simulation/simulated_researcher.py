@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from swarm.lab.simulation.ideas import Change, shuffled, worded, written
+from swarm.lab.simulation.ideas import Change, numbered, shuffled, worded, written
 from swarm.records import Briefing, Edit, Idea, Run
 from swarm.researchers.protocol import Exhausted, Researcher
 
@@ -30,8 +30,8 @@ class IdeaStream:
     again: set[str] = field(init=False, default_factory=set)  # titles of those
 
     def __post_init__(self) -> None:
-        self.order = shuffled(self.seed)[::-1]
-        self.numbers = {change: number for number, change in enumerate(reversed(self.order))}
+        self.order = list(reversed(shuffled(self.seed)))
+        self.numbers = numbered(self.seed)
 
     def propose(self, chance: random.Random) -> Idea:
         """The next idea; Exhausted where all were proposed."""
