@@ -171,4 +171,6 @@ def test_prior_art_is_imported_whole_or_not_at_all(tmp_path: Path) -> None:
     done = called("import", "-C", str(root), "--prior", str(good))
     assert done.returncode == 0 and "1 records of prior art, 1 lines set aside" in done.stdout
     plan = called("launch", "-C", str(root), "--dry-run", "--device", "sim", "--agents", "1")
-    assert "68 records, which order what is tried" in plan.stdout  # beside the 67 that ship for val_bpb
+    assert (
+        "68 records, 33 of them with an estimated effect: they order" in plan.stdout
+    )  # beside the 67 that ship for val_bpb

@@ -6,13 +6,11 @@ python -m swarm launch --researcher openai --model qwen3 --base-url http://local
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import ipaddress
 import json
 import math
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +20,7 @@ from swarm.records import Briefing, Idea
 from swarm.researchers.llm.models.chat import Body, answer_of, plain_body, tool_body
 from swarm.researchers.llm.models.chat_stream import Stream, usage_of
 from swarm.researchers.llm.models.failures import PAUSE, at_its_limit, failed, unreached
+from swarm.researchers.llm.models.openai_prices import QUOTED, quoted
 from swarm.researchers.llm.models.protocol import Answer, Failed, Interrupted, Request
 from swarm.researchers.llm.money import NOTHING, Price, Usage
 from swarm.researchers.llm.researcher import TURNS, LanguageModel
@@ -41,45 +40,8 @@ RETRIES = Option("retries", 4, "how often a request is repeated that the API cou
 PROTOCOLS = ("auto", "tools", "text")
 MUTE = 3  # first answers without any tool call, after which a model is taken to know none
 
-
-def _with_long(price: Price) -> Price:
-    """The price of a model whose requests of more than 272,000 tokens cost twice for the prompt and half again for the
-    answer, as a whole."""
-    beyond = dataclasses.replace(price, input=2 * price.input, output=1.5 * price.output)
-    return dataclasses.replace(price, long=beyond, long_from=272_000)
-
-
-# What OpenAI asks at its own address, standard tier, as others quoted https://developers.openai.com/api/docs/pricing:
-# the page itself was not read. By the model's whole name; a date behind it is the same model.
-QUOTED = "November 2026"
-PRICES: Mapping[str, Price] = {
-    "gpt-6-astra": _with_long(Price(10.0, 50.0)),
-    "gpt-6.1-sol": _with_long(Price(2.0, 10.0, 0.05)),
-    "gpt-6-sol": _with_long(Price(2.0, 10.0)),
-    "gpt-6-luna": _with_long(Price(0.1, 0.5)),
-    "gpt-5.6-sol": _with_long(Price(4.0, 20.0)),
-    "gpt-5.6-terra": _with_long(Price(2.0, 12.0)),
-    "gpt-5.6-luna": _with_long(Price(0.2, 1.2)),
-    "gpt-5.5": _with_long(Price(5.0, 30.0)),
-    "gpt-5.4": _with_long(Price(2.5, 15.0)),
-    "gpt-5.4-mini": Price(0.75, 4.5),
-    "gpt-5.4-nano": Price(0.2, 1.25),
-    "gpt-5.2": Price(1.75, 14.0),
-    "gpt-5.1": Price(1.25, 10.0),
-    "gpt-5": Price(1.25, 10.0),
-    "gpt-5-mini": Price(0.25, 2.0),
-    "gpt-5-nano": Price(0.05, 0.4),
-    "gpt-4.1": Price(2.0, 8.0, 0.25),
-    "gpt-4.1-mini": Price(0.4, 1.6, 0.25),
-    "gpt-4.1-nano": Price(0.1, 0.4, 0.25),
-    "gpt-4o": Price(2.5, 10.0, 0.5),
-    "gpt-4o-mini": Price(0.15, 0.6, 0.5),
-    "o3": Price(2.0, 8.0, 0.25),
-    "o4-mini": Price(1.1, 4.4, 0.25),
-}
 FREE = Price(0.0, 0.0)
 
-_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _NO_TOOLS = frozenset({400, 404, 422, 501})  # what services answer that cannot offer tools for this model
 _STATUSES = {  # by the kind of an error within a stream, which comes with the status 200
     "invalid_request_error": 400,
@@ -208,7 +170,7 @@ def known_price(model: str, address: str) -> Price:
     if is_local(address):
         return FREE
     host = _host(address)
-    if host == _host(HOME) and (price := PRICES.get(_DATE.sub("", model))):
+    if host == _host(HOME) and (price := quoted(model)):
         return price
     raise UsageError(
         f"the price of {model!r:.80} at {host} is not known: give --usd-per-mtok IN,OUT, in USD per million tokens"
