@@ -59,6 +59,7 @@ def opened(tmp_path: Path):
     with terminal(str(tmp_path), program=WORKS) as screen:
         screen.wait_for("it works")
         yield screen
+    (tmp_path / "end").write_text("0")  # whatever happened: nothing of it goes on
 
 
 def test_who_leaves_gets_the_prompt_back_and_the_work_goes_on(opened: Terminal, tmp_path: Path) -> None:
@@ -96,11 +97,18 @@ def test_without_a_terminal_there_is_no_other_process_and_nothing_to_leave() -> 
     assert seen == [(None, os.getpid())]
 
 
+@pytest.fixture
+def root(tmp_path: Path):
+    """A project, whose swarm is over afterwards."""
+    root = make_project(tmp_path / "project", budget=0.5)
+    yield root
+    called("stop", "-C", str(root), "--now")
+
+
 @pytest.mark.long
 def test_a_swarm_is_left_and_stopped_from_elsewhere(
-    tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
+    root: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = make_project(tmp_path / "project", budget=0.5)
     monkeypatch.setenv("RAY_ADDRESS", ray_address)
     flags = ("--tag", "apr5", "--device", "sim", "--agents", "1", "--researcher", "sweep")
     with terminal("launch", "-C", str(root), *flags) as screen:
