@@ -172,10 +172,10 @@ def launch(options: argparse.Namespace) -> int:
     if config.detach:
         child, log = _detach(plan, flags)
         print(f"{plan.tag} runs on its own (pid {child}, log {log})")
-        print(_come_back())
+        print(_come_back(plan.root))
         return 0
     log = plan.folder / "launch.log"
-    told = f"{plan.tag} goes on without this terminal ({log})\n{_come_back()}"
+    told = f"{plan.tag} goes on without this terminal ({log})\n{_come_back(plan.root)}"
     return leavable(functools.partial(_run, plan, screen), log, told)
 
 
@@ -209,9 +209,10 @@ def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str],
     return functools.partial(cluster_slots, address, say)
 
 
-def _come_back() -> str:
-    """How a swarm is reached that has no terminal."""
-    return f"see it:  {program()} watch     end it:  {program()} stop"
+def _come_back(root: Path) -> str:
+    """How a swarm is reached that has no terminal, as it is typed from here."""
+    where = "" if Path.cwd().is_relative_to(root) else f" -C {root}"
+    return f"see it:  {program()} watch{where}\nend it:  {program()} stop{where}"
 
 
 def _run(plan: Any, screen: Console, leave: Callable[[], None] | None) -> int:

@@ -82,7 +82,7 @@ def _live_agents(stored: Snapshot, now: float) -> tuple[AgentView, ...]:
     return tuple(_live(agent, Path(stored.folder), now, since) for agent in stored.agents)
 
 
-def _live(agent: AgentView, folder: Path, now: float, since: float) -> AgentView:
+def _live(agent: AgentView, folder: Path, now: float, since: float = 0.0) -> AgentView:
     """The agent with what it said a moment ago; it is starting where it said nothing in this life of the swarm, which
     began at `since`, and stands as it is where what it says cannot be read."""
     try:

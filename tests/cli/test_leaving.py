@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,9 @@ import pytest
 
 from swarm.cli.keyboard import keyboard
 from swarm.cli.leaving import leavable
+from swarm.lab.simulation.project import make_project
 from tests.cli.terminal import LONG, Terminal, terminal
+from tests.verbs import called
 
 WORKS = (sys.executable, "-m", "tests.cli.test_leaving")
 
@@ -39,9 +42,9 @@ def work(folder: Path) -> int:
     return leavable(begin, folder / "launch.log", "come back with watch")
 
 
-def wait_for(path: Path) -> str:
+def wait_for(path: Path, text: str = "") -> str:
     until = time.monotonic() + LONG
-    while not (path.exists() and path.read_text()):
+    while not (path.exists() and path.read_text() and text in path.read_text()):
         assert time.monotonic() < until, f"no {path}"
         time.sleep(0.05)
     return path.read_text()
@@ -56,6 +59,7 @@ def opened(tmp_path: Path):
     with terminal(str(tmp_path), program=WORKS) as screen:
         screen.wait_for("it works")
         yield screen
+    (tmp_path / "end").write_text("0")  # whatever happened: nothing of it goes on
 
 
 def test_who_leaves_gets_the_prompt_back_and_the_work_goes_on(opened: Terminal, tmp_path: Path) -> None:
@@ -91,6 +95,37 @@ def test_without_a_terminal_there_is_no_other_process_and_nothing_to_leave() -> 
     seen = []
     assert leavable(lambda leave: seen.append((leave, os.getpid())) or 3, Path("/nowhere"), "") == 3
     assert seen == [(None, os.getpid())]
+
+
+@pytest.fixture
+def root(tmp_path: Path):
+    """A project, whose swarm is over afterwards."""
+    root = make_project(tmp_path / "project", budget=0.5)
+    yield root
+    called("stop", "-C", str(root), "--now")
+
+
+@pytest.mark.long
+def test_a_swarm_is_left_and_stopped_from_elsewhere(
+    root: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", ray_address)
+    flags = ("--tag", "apr5", "--device", "sim", "--agents", "1", "--researcher", "sweep")
+    with terminal("launch", "-C", str(root), *flags) as screen:
+        screen.wait_for("program.md is re-read live")
+        screen.press("q")
+        screen.wait_for("leave this terminal?")
+        screen.press("x")
+        screen.wait_for("program.md is re-read live")
+        screen.press("q")
+        screen.wait_for("leave this terminal?")
+        screen.press("q")
+        screen.wait_for(f"swarm stop -C {root}"[:20])
+        assert screen.end() == 0
+    status = json.loads(called("status", "-C", str(root), "--json").stdout)
+    assert status["status"] in ("starting", "running")
+    assert called("stop", "-C", str(root), "--now").returncode == 0
+    wait_for(root / ".swarm" / "apr5" / "launch.log", "has ended")
 
 
 if __name__ == "__main__":

@@ -422,3 +422,12 @@ def test_what_an_agent_said_a_moment_ago_is_shown(tmp_path: Path) -> None:
     found = _live(before, tmp_path, now=1000.0)
     assert (found.state, found.step, found.loss, found.seconds) == ("training", 7, 2.5, 3)
     assert _live(before, tmp_path, now=2000.0).state == "lost"
+
+
+def test_who_said_nothing_since_the_swarm_began_is_starting(tmp_path: Path) -> None:
+    before = AgentView("gpu0", "b", "cpu", "sweep", "stopped")
+    assert _live(before, tmp_path, now=1000.0, since=900.0).state == "starting", "it never said anything"
+    (tmp_path / "gpu0").mkdir()
+    (tmp_path / "gpu0" / "live.json").write_bytes(b'{"at": 899.0, "state": "training"}')
+    assert _live(before, tmp_path, now=1000.0, since=900.0).state == "starting", "that was in its last life"
+    assert _live(before, tmp_path, now=905.0, since=800.0).state == "training"
