@@ -235,7 +235,7 @@ OPENINGS: Mapping[str, tuple[Turn | str, ...]] = {
     ),
     # Measured from the cpu preset, 10 CPU-seconds, two seeds, noise of such a mean about 0.02 bpb: the first four gain
     # 0.04, 0.03, 0.03 and 0.03 each and most of it adds up; then it is within noise; the last ones lose up to 0.05,
-    # and are what longer budgets ask for first. A longer warmdown, level or worse, is the last and the schedule's only one.
+    # and are what longer budgets ask for first. A longer warmdown was level or worse: the schedule's only move is last.
     "cpu": (
         # 20 CPU-seconds, paired seeds (trainer/README.md): 0.2 bpb and more, by over three standard errors.
         Turn("copy_features", plus=1),
