@@ -69,9 +69,10 @@ def step_of(preset: train.Preset, used: tuple[str, ...]) -> list[Launch]:
         grams = () if model.grams is None else (model.grams.gather(tokens),)
         loss_of = torch.compile(train.training_loss, dynamic=False, backend=backend)
         loss_of(model, tokens, tokens, *grams).backward()
-        muon = train.Muon([weight for weight in model.blocks.parameters() if weight.ndim == 2], preset.muon_steps, 0.95)
+        matrices = [module.weight for module in model.blocks.modules() if isinstance(module, train.Linear)]
+        muon = train.Muon(matrices, preset.muon_steps, preset.muon_beta2)
         muon.update = torch.compile(muon.update_stack, dynamic=False, backend=backend)
-        for weight in model.blocks.parameters():
+        for weight in matrices:
             weight.grad = torch.zeros_like(weight)
         muon.step(*(torch.zeros(()) for _ in range(3)))
     return found
