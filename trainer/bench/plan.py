@@ -69,7 +69,12 @@ def step_of(preset: train.Preset, used: tuple[str, ...]) -> list[Launch]:
         grams = () if model.grams is None else (model.grams.gather(tokens),)
         loss_of = torch.compile(train.training_loss, dynamic=False, backend=backend)
         loss_of(model, tokens, tokens, *grams).backward()
-        matrices = [module.weight for module in model.blocks.modules() if isinstance(module, train.Linear)]
+        matrices = [
+            parameter
+            for module in model.blocks.modules()
+            if isinstance(module, train.Linear)
+            for parameter in module.parameters(recurse=False)
+        ]
         muon = train.Muon(matrices, preset.muon_steps, preset.muon_beta2)
         muon.update = torch.compile(muon.update_stack, dynamic=False, backend=backend)
         for weight in matrices:

@@ -65,7 +65,7 @@ class Study:
 
     def cell(self, sigma: float, landscape: str) -> list[SimulatedSwarm]:
         """The swarms of one cell, under the study's own policy."""
-        return _cell(self, sigma, landscape, self.policy)
+        return _cell(self, sigma, landscape, self.policy, self.gpus)
 
     @property
     def cells(self) -> list[tuple[float, str]]:

@@ -52,6 +52,7 @@ class Absent:
 
 def calls(shapes: str) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
     """Name, function, arguments and options of each kernel, at the sizes of the GPU preset."""
+    most = {"all": None, "two": 2, "one": 1}[shapes]
     half, bf16 = MockTensor(torch.float16), MockTensor(torch.bfloat16)
     products = {
         "polar, wide": (WIDTH, HIDDEN, HIDDEN * WIDTH, HIDDEN, 1, False),
@@ -63,12 +64,12 @@ def calls(shapes: str) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, An
             arguments = (half, half, *sizes, 4.0, -3.0, 2.0)
             yield name, polar_triton._symmetric.fn, arguments, {"POLYNOMIAL": polynomial, **config.all_kwargs()}
     for name, strides in {"forward": (WIDTH, 1, 1, WIDTH), "backward": (WIDTH, 1, HIDDEN, 1)}.items():
-        for config in linear_relu2_triton._CONFIGS[: {"all": None, "two": 2, "one": 1}[shapes]]:
+        for config in linear_relu2_triton._CONFIGS[:most]:
             arguments = (bf16, bf16, bf16, bf16, TOKENS, HIDDEN, WIDTH, *strides)
             options = {"BACKWARD": name == "backward", **config.all_kwargs()}
             yield f"linear_relu2, {name}", linear_relu2_triton._product.fn, arguments, options
     for name in ("forward", "backward"):
-        for config in linear_relu2_tma_triton._CONFIGS if every else linear_relu2_tma_triton._CONFIGS[:2]:
+        for config in linear_relu2_tma_triton._CONFIGS[:most]:
             arguments = (bf16, bf16, bf16, bf16, TOKENS, HIDDEN, WIDTH, 132)
             options = {"BACKWARD": name == "backward", **config.all_kwargs()}
             yield f"linear_relu2_tma, {name}", linear_relu2_tma_triton._product.fn, arguments, options
