@@ -96,7 +96,10 @@ def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(
     assert done.returncode == 0, done.stdout + done.stderr
     plan = " ".join(done.stdout.split())
     assert "train.py (the repository's own .venv)" in plan and "the one written in train.py is replaced" in plan
-    assert "val_bpb (printed by train.py), lower is better; as printed by the run (unaudited)" in plan
+    assert (
+        "val_bpb (printed by train.py), lower is better (by the metric's name); as printed by the run (unaudited)"
+        in plan
+    )
     baseline = [(seed, value) for purpose, seed, value, _ in runs(root) if purpose == "baseline"]
     assert len({value for _, value in baseline}) == len(baseline) >= 2  # a literal 42 would have given one number
     assert not any(audited for *_, audited in runs(root))

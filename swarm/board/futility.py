@@ -7,12 +7,14 @@ import math
 from dataclasses import replace
 
 from swarm.board.verdicts import close
-from swarm.judge.futility import MOMENTS, Limits, in_tenths, limits, look_back, touches_time
+from swarm.judge.futility import MOMENTS, Futility, Limits, in_tenths, limits, look_back, touches_time
+from swarm.ledger import events
 from swarm.ledger.futile import curve_of, paired_curves
 from swarm.ledger.rows import ExperimentRow
 from swarm.ledger.swarms import measured_runs
 from swarm.ledger.transaction import Transaction
 from swarm.records import Checkpoint, Measure, Outcome, Run, Status, Verdict
+from swarm.text import plural
 
 _ANEW = 10  # looks back while the measured runs double: rarely enough for a swarm of any length
 
@@ -20,7 +22,8 @@ _ANEW = 10  # looks back while the measured runs double: rarely enough for a swa
 def watched(tx: Transaction, row: ExperimentRow, work: Measure) -> Measure:
     """A first run with the checkpoints at which it is ended, if it lies too far behind; without any where nothing is
     known, its edit is about time, or its parent did not run on that seed."""
-    known = None if touches_time(row.diff) else _limits(tx)
+    asked = tx.swarm.settings.get("futility", True) and not touches_time(row.diff)
+    known = _limits(tx) if asked else None
     curve = curve_of(tx, work.parent, work.seed) if known else ()
     losses = in_tenths(curve)
     if known is None or losses is None:
@@ -47,5 +50,15 @@ def _limits(tx: Transaction) -> Limits | None:
     memory = tx.ledger.memory.setdefault("futility", {})
     if memory.get(tx.tag, (None,))[0] != age:
         runs = paired_curves(tx)
-        memory[tx.tag] = age, limits(runs) if look_back(runs).allowed else None
+        found = look_back(runs)
+        memory[tx.tag] = age, limits(runs) if found.allowed else None
+        _tell(tx, found)
     return memory[tx.tag][1]
+
+
+def _tell(tx: Transaction, found: Futility) -> None:
+    """Once: runs are ended from now on, and why."""
+    if found.allowed and not events.was_told(tx, "futility", ""):
+        lost = f"{found.missed} of {plural(found.winners, 'winner')}"
+        text = f"hopeless runs end half way from now on: among {found.curves} full curves it would have lost {lost}"
+        tx.event("swarm", "futility", f"{text} (`--no-futility` turns it off)", "")

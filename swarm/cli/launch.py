@@ -93,6 +93,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         const=False,
         help="no runs at the end that show which of the kept steps matter (a tenth of all at most)",
     )
+    add(
+        "--no-futility",
+        dest="futility",
+        action="store_const",
+        const=False,
+        help="every run is trained to its end, however far it lies behind its parent half way",
+    )
 
     add = parser.add_argument_group("who thinks").add_argument
     add(

@@ -55,6 +55,7 @@ class Config:
     option: Mapping[str, str] = field(default_factory=dict)  # those of single researchers; each knows its own
     policy: str = DEFAULT
     ablation: bool = True  # at the swarm's end each step of the leader is left out in turn, to see what matters
+    futility: bool = True  # hopeless runs end half way, once the swarm's own curves show that hardly a winner is lost
     sandbox: str = "auto"  # or require, off
     trial: str = "auto"  # the untouched code runs once before a swarm is founded; or always, off
     researcher_seed: int = 0  # of the researchers' choices; runs get theirs from the board

@@ -55,6 +55,14 @@ def test_a_run_is_watched_where_the_swarm_knows_enough(make_night: MakeNight) ->
     assert all(0 < check.most - loss + 0.03 < 0.06 for check, loss in zip(work.checkpoints, parents, strict=True))
 
 
+def test_it_is_told_once_and_can_be_turned_off(make_night: MakeNight) -> None:
+    night = night_with(make_night, 40)
+    [told] = night.ledger.rows("SELECT text FROM events WHERE kind = 'futility'")
+    assert "--no-futility" in told["text"] and "full curves it would have lost 0 of " in told["text"]
+    night.swarm(settings='{"futility": false}')
+    assert first(night)[1].checkpoints == ()
+
+
 @pytest.mark.parametrize(("ideas", "told"), [(12, True), (40, False)])
 def test_none_is_where_it_does_not(make_night: MakeNight, ideas: int, told: bool) -> None:
     assert first(night_with(make_night, ideas, told))[1].checkpoints == ()
