@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from swarm.cli.output import PIPED
 from swarm.views.status import render_status, status_json
 
 
@@ -17,6 +18,12 @@ def test_status_is_short_and_fits(make_swarm, draw):
     assert len(drawn) < 24
     assert sum(line.startswith("gpu") for line in drawn) == 3 + 5
     assert "program.md" not in "".join(drawn)
+
+
+def test_in_a_pipe_nothing_is_cropped_and_no_column_is_wider_than_what_stands_in_it(make_swarm, draw):
+    lines = draw(render_status(make_swarm(3, now=4.0)), PIPED, 24).split("\n")
+    assert "…" not in "".join(lines)
+    assert not any(" " * 60 in line.rstrip() for line in lines)
 
 
 def test_status_json_has_what_is_promised(make_swarm):
