@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from swarm.cli.options import add_time, add_verb, reading, swarm_root_of
 from swarm.cli.output import console, print_json, write_exactly
 from swarm.errors import UsageError
+from swarm.text import plural
 
 if TYPE_CHECKING:
     from swarm.ledger.database import Ledger
@@ -90,6 +91,6 @@ def _told(found: AblationView) -> str:
     if not found.minimal:
         return "every step matters, as far as was measured: this is the whole patch"
     dropped = sum(step.dropped for step in found.steps)
-    return (
-        f"without {dropped} of {len(found.steps)} steps: {found.minimal_lines} changed lines instead of {found.lines}"
-    )
+    lines = f"{found.minimal_lines} changed lines instead of {found.lines}"
+    fewer = lines if found.minimal_lines < found.lines else "as many changed lines"
+    return f"without {dropped} of {plural(len(found.steps), 'step')}: {fewer}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email.utils import format_datetime
 
 from swarm.snapshot.records import AblationStepView, AblationView, ExperimentView, Snapshot, TrunkView
 from swarm.text import moment
-from swarm.wording.ablation import ablation_sentence
+from swarm.wording.ablation import minimal_sentence
 from swarm.wording.formatting import Scale, clean, plural
 from swarm.wording.headline import headline
 
@@ -24,13 +25,19 @@ def mail(
         return ""
     scale = Scale.of(snapshot)
     at = moment(view.judged or snapshot.now)
-    message = _steps(snapshot, view, scale) if champion else _alone(view, scale)
-    message = _what_matters(snapshot, minimal, scale) if minimal and minimal.minimal else message
+    if minimal and minimal.minimal:
+        titles = [step.title for step in minimal.steps if not step.dropped]
+        message = _what_matters(snapshot, minimal, scale)
+    elif champion:
+        steps = [step for step in snapshot.trunk if 0 < step.position <= view.position]
+        titles, message = [step.title for step in steps], _steps(snapshot, steps, scale)
+    else:
+        titles, message = [view.title], _alone(view, scale)
     head = [
         f"From {view.commit} Mon Sep 17 00:00:00 2001",  # the date that marks a mail made by git format-patch
         f"From: {AUTHOR}",
         f"Date: {format_datetime(at)}",
-        f"Subject: [PATCH] {_subject(snapshot, view, champion)}",
+        f"Subject: [PATCH] {_subject(snapshot, titles)}",
         "MIME-Version: 1.0",
         "Content-Type: text/plain; charset=UTF-8",
         "Content-Transfer-Encoding: 8bit",
@@ -38,17 +45,16 @@ def mail(
     return "\n".join([*head, "", *message, "---", "", diff.rstrip("\n"), "-- ", f"swarm {view.id}", ""])
 
 
-def _subject(snapshot: Snapshot, view: ExperimentView, champion: bool) -> str:
-    steps = [step for step in snapshot.trunk if 0 < step.position <= view.position]
-    if champion and len(steps) > 1:
-        verb = "Lower" if snapshot.direction == "lower" else "Raise"
-        return f"{verb} {clean(snapshot.metric)} in {plural(len(steps), 'step')}"
-    return clean(view.title)
+def _subject(snapshot: Snapshot, titles: Sequence[str]) -> str:
+    """The one change that the patch holds, or what all of them do together."""
+    if len(titles) == 1:
+        return clean(titles[0])
+    verb = "Lower" if snapshot.direction == "lower" else "Raise"
+    return f"{verb} {clean(snapshot.metric)} in {plural(len(titles), 'step')}"
 
 
-def _steps(snapshot: Snapshot, view: ExperimentView, scale: Scale) -> list[str]:
+def _steps(snapshot: Snapshot, steps: Sequence[TrunkView], scale: Scale) -> list[str]:
     """What the swarm found, then every step. No line of it can be taken for the end of the message."""
-    steps = [step for step in snapshot.trunk if 0 < step.position <= view.position]
     lines = [f"Found by the swarm {clean(snapshot.tag)}. {headline(snapshot)}", ""]
     lines += [f"{clean(snapshot.metric)} by step, from a baseline of {scale.value(snapshot.baseline)}:", ""]
     return [*lines, *(f"* {_step(step, scale)}" for step in steps), ""]
@@ -58,7 +64,7 @@ def _what_matters(snapshot: Snapshot, minimal: AblationView, scale: Scale) -> li
     """The steps that are in the minimal patch, and those that are not."""
     stays, goes = ([step for step in minimal.steps if step.dropped is out] for out in (False, True))
     lines = [f"Found by the swarm {clean(snapshot.tag)}. {headline(snapshot)}", ""]
-    lines += [ablation_sentence(minimal, scale, snapshot.tag), "", "What is in it, by gain in the final stack:", ""]
+    lines += [minimal_sentence(minimal, scale), "", "What is in it, by gain in the final stack:", ""]
     lines += [f"* {_left(step, scale)}" for step in stays]
     return [
         *lines,

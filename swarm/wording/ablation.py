@@ -36,14 +36,25 @@ def ablation_sentence(found: AblationView, scale: Scale, tag: str) -> str:
         unmeasured = sum(not step.runs for step in found.steps)
         beyond = f"; for {unmeasured} of them there were no runs left" if unmeasured else ""
         return f"Every one of the {plural(whole, 'step')} matters, as far as was measured{beyond}."
-    saved = found.lines - found.minimal_lines
-    can = f"{dropped} of {plural(whole, 'step')} can go, and with {'it' if dropped == 1 else 'them'} {saved} of"
-    can += f" {plural(found.lines, 'changed line')}"
     if not found.verified:
-        return f"{can}, but no fresh runs say so yet: `python -m swarm ablate --tag {clean(tag)}` makes them."
+        makes = f"`python -m swarm ablate --tag {clean(tag)}` makes them"
+        return f"{_what_can_go(found, dropped)}, but no fresh runs say so yet: {makes}."
+    gives = f"`python -m swarm show champion --tag {clean(tag)} --patch --minimal` gives the rest"
+    return f"{minimal_sentence(found, scale)} {gives}."
+
+
+def minimal_sentence(found: AblationView, scale: Scale) -> str:
+    """What the verified minimal patch leaves out, and what that loses."""
+    dropped = sum(step.dropped for step in found.steps)
     lost = scale.interval(None if found.loss is None else -found.loss, _less(found.high), _less(found.low))
     fresh = f"on {found.pairs} fresh seeds the rest measures {lost} beside all of it"
-    return f"{can}: {fresh}. `python -m swarm show champion --tag {clean(tag)} --patch --minimal` gives the rest."
+    return f"{_what_can_go(found, dropped)}: {fresh}."
+
+
+def _what_can_go(found: AblationView, dropped: int) -> str:
+    saved = found.lines - found.minimal_lines
+    lines = f", and with {'it' if dropped == 1 else 'them'} {saved} of {plural(found.lines, 'changed line')}"
+    return f"{dropped} of {plural(len(found.steps), 'step')} can go{lines if saved > 0 else ''}"
 
 
 def _less(value: float | None) -> float | None:

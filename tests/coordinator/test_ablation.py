@@ -132,6 +132,7 @@ def _patch_applies(root: Path) -> None:
     shown = swarm(root, "show", "champion", "--patch", "--minimal")
     assert shown.returncode == 0, shown.stderr
     assert "without 1 of 2 steps: 6 changed lines instead of 8" in shown.stderr
+    assert "Subject: [PATCH] deeper, and longer down\n" in shown.stdout and "Left out, as nothing" in shown.stdout
     subprocess.run(["git", "apply"], input=shown.stdout, cwd=root, text=True, check=True)
     text = (root / "train.py").read_text()
     subprocess.run(["git", "checkout", "--", "train.py"], cwd=root, check=True, capture_output=True)
