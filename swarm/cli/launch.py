@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from swarm.cli.leaving import leavable
+from swarm.cli.leaving import Leave, leavable
 from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
@@ -151,23 +151,35 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def launch(options: argparse.Namespace) -> int:
     """Starts a swarm, which runs until a limit or Ctrl-C."""
-    from swarm.cli.trial import tried
-    from swarm.launch.plan import make_plan, researcher_options, with_policy
-    from swarm.launch.trial_store import with_known_trial
     from swarm.project.project import load_settings, settings_file
     from swarm.project.settings import read_config
-    from swarm.researchers.auto import introduce
-    from swarm.views.plan import describe, describe_settings
 
     root = root_of(options)
     flags = {name: value for name, value in vars(options).items() if name not in ("verb", "directory", "json")}
     config, settings = read_config(flags, load_settings(root), os.environ, settings_file(root))
+    begin = functools.partial(_launch, root, config, settings, flags, options.json)
+    return begin(None) if options.json or config.dry_run or config.detach else leavable(begin)
+
+
+def _launch(
+    root: Path,
+    config: Config,
+    settings: Sequence[Setting],
+    flags: Mapping[str, Any],
+    as_json: bool,
+    leave: Leave | None,
+) -> int:
+    """Plans, tries and starts; who looks on may `leave` what then runs."""
+    from swarm.cli.trial import tried
+    from swarm.launch.plan import make_plan, researcher_options, with_policy
+    from swarm.launch.trial_store import with_known_trial
+    from swarm.researchers.auto import introduce
+    from swarm.views.plan import describe, describe_settings
+
     chosen = any(setting.name == "policy" and setting.origin != "default" for setting in settings)
-    find_slots = _slot_finder(
-        config.address or os.environ.get("RAY_ADDRESS"), sys.stderr if options.json else sys.stdout
-    )
+    find_slots = _slot_finder(config.address or os.environ.get("RAY_ADDRESS"), sys.stderr if as_json else sys.stdout)
     plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots)), chosen)
-    if options.json:
+    if as_json:
         return _launch_for_programs(tried(plan, chosen), flags, settings)
     screen = console()
     print(introduce(plan.config.researcher, plan.researchers.values(), researcher_options(plan.config, plan.project)))
@@ -183,7 +195,7 @@ def launch(options: argparse.Namespace) -> int:
         return 0
     log = plan.folder / "launch.log"
     told = f"{plan.tag} goes on without this terminal ({log})\n{_come_back(plan.root)}"
-    return leavable(functools.partial(_run, plan, screen), log, told)
+    return _run(plan, screen, leave and functools.partial(leave, log, told))
 
 
 def resume(options: argparse.Namespace) -> int:

@@ -10,35 +10,41 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-_LEFT = b"q"
+Leave = Callable[[Path, str], None]
+
+_SAID = b"\0"  # ends what is told
 
 
-def leavable(work: Callable[[Callable[[], None] | None], int], log: Path, told: str) -> int:
-    """Does the work, and gives its exit code.
+def leavable(work: Callable[[Leave | None], int]) -> int:
+    """Does the work, and gives its exit code. Nothing may have been begun that does not survive a fork: no thread, and
+    no client of Ray.
 
-    The work is handed a function: from its call on it goes on without this terminal, writes to `log`, and whoever
-    waits for this process reads `told` and gets 0. Where nobody can press a key, None is handed.
+    The work is handed a function `leave(log, told)`: from its call on it goes on without this terminal, writes to
+    `log`, and whoever waits for this process reads `told` and gets 0. Where nobody can press a key, None is handed.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return work(None)
     sys.stdout.flush()
     sys.stderr.flush()
     ours, theirs = os.pipe()
-    child = os.fork()  # before there is any thread
+    child = os.fork()
     if child == 0:
         os.close(ours)
-        return work(partial(_leave, theirs, log))
+        return work(partial(_leave, theirs))
     os.close(theirs)
     with _signals(child):
-        left = os.read(ours, 1) == _LEFT  # else its end is closed, because it has ended
-        if left:
-            print(told, flush=True)
+        told = b""
+        while not told.endswith(_SAID) and (more := os.read(ours, 4096)):  # nothing: it has ended
+            told += more
+        os.close(ours)
+        if told.endswith(_SAID):
+            print(told.removesuffix(_SAID).decode(), flush=True)
             return 0
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if code >= 0 else 128 - code
 
 
-def _leave(word: int, log: Path) -> None:
+def _leave(channel: int, log: Path, told: str) -> None:
     """This process no longer belongs to its terminal, whose shell goes on."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -46,8 +52,8 @@ def _leave(word: int, log: Path) -> None:
         for stream, target in ((0, nothing), (1, file), (2, file)):
             os.dup2(target.fileno(), stream)
     os.setsid()  # Ctrl-C and the end of the terminal are others' from now on
-    os.write(word, _LEFT)
-    os.close(word)
+    os.write(channel, told.encode() + _SAID)
+    os.close(channel)
 
 
 @contextlib.contextmanager

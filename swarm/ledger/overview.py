@@ -15,7 +15,7 @@ SELECT tag, key, device, budget, status, metric, direction, started, ended,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged'
         AND e.restores IS NULL) AS experiments,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep'
-        AND e.restores IS NULL) AS keep,
+        AND e.quarantine = '' AND e.restores IS NULL) AS keep,
     (SELECT {_MEAN} FROM runs r WHERE r.tag = s.tag AND r.source = s.base_source AND
         r.state = 'measured') AS baseline,
     (SELECT {_MEAN} FROM runs r WHERE r.tag = s.tag AND r.state = 'measured' AND r.source =

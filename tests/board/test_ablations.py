@@ -49,7 +49,8 @@ def carried(make_night: MakeNight, **columns: Any) -> Night:
 def answer(night: Night, agent: str, work: LeaveOut) -> None:
     line = [LineCode(name, night.board.source(before), night.board.source(after)) for name, before, after in work.line]
     made, steps = leave_out(line, work.wanted)
-    night.call("left_out", agent, night.fences[agent], work, made, steps, "")
+    for _ in range(2):  # its acknowledgement was lost
+        night.call("left_out", agent, night.fences[agent], work, made, steps, "", request=f"left out {work}")
 
 
 def until_the_end(

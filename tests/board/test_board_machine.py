@@ -17,7 +17,7 @@ from swarm.board.board import LEASE
 from swarm.errors import Fenced
 from swarm.ledger.database import Ledger
 from swarm.novelty.code import code_of
-from swarm.records import Claim, Failure, Idea, Measure, Rebase, Repair, Rest, Stop
+from swarm.records import Claim, Failure, Idea, Measure, Outcome, Rebase, Repair, Rest, Stop
 from tests.board.nights import KNOBS, Night, finished, turned
 
 EXPERIMENTS = 5
@@ -293,7 +293,9 @@ class Agents(RuleBasedStateMachine):
         judged = [row for row in judged if not row["restores"]]
         assert sum(not row["baseline"] for row in judged) <= EXPERIMENTS
         for row in judged:
-            if row["status"] != "crash":
+            if row["outcome"] == Outcome.FUTILE:
+                assert row["status"] == "discard" and row["n"] == 0 and row["gain"] is None
+            elif row["status"] != "crash":
                 runs = self.night.runs(
                     f"experiment = '{row['id']}' AND state = 'measured' AND purpose IN ('baseline','first','replicate')"
                 )

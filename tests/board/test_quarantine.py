@@ -73,7 +73,7 @@ def test_nobody_ranks_it_any_more(night: Night, fallen) -> None:
     cheat, honest = fallen()
     snapshot = Picture(night.ledger, night.board.swarm).snapshot("", night.clock.now)
     assert snapshot.champion is None and snapshot.counts["invalid"] == 1
-    assert [agent.gain for agent in snapshot.agents] == [None, 0.0], "but the step that restores"
+    assert [agent.gain for agent in snapshot.agents] == [None, None], "and the step that restores is no gain"
     assert {view.id for view in snapshot.experiments if view.quarantine} == {cheat, honest}
     assert not night.ledger.value("SELECT count(*) FROM confirmations WHERE state = 'open'")
     told = [event.text for event in snapshot.events if event.kind == "invalid"]

@@ -33,13 +33,13 @@ def work(folder: Path) -> int:
             while keys and not pressed and not (folder / "end").exists():
                 pressed = keys(0.1)
         if pressed == ["q"] and callable(leave):
-            leave()
+            leave(folder / "launch.log", "come back with watch")
         while not (folder / "end").exists() and pressed in ([], ["q"]):
             time.sleep(0.05)
         print("it ends", flush=True)
         return int((folder / "end").read_text() or 0) if (folder / "end").exists() else 5
 
-    return leavable(begin, folder / "launch.log", "come back with watch")
+    return leavable(begin)
 
 
 def wait_for(path: Path, text: str = "") -> str:
@@ -93,7 +93,7 @@ def test_signals_reach_the_work(opened: Terminal, tmp_path: Path) -> None:
 
 def test_without_a_terminal_there_is_no_other_process_and_nothing_to_leave() -> None:
     seen = []
-    assert leavable(lambda leave: seen.append((leave, os.getpid())) or 3, Path("/nowhere"), "") == 3
+    assert leavable(lambda leave: seen.append((leave, os.getpid())) or 3) == 3
     assert seen == [(None, os.getpid())]
 
 
