@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 FILE = "examples/cluster-onprem.yaml"
 HERE = "RAY_UP_enable_autoscaler_v2=0 RAY_AUTH_MODE=token ~/venv/ray"  # on the machine of whoever types
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
 @dataclass
@@ -112,19 +112,19 @@ def test_a_night_on_three_hosts_with_one_cut_off_and_another_killed(site: Site):
     told = site.swarm("launch --device sim --gpus 6 --wait 5m --budget 2 --tag apr5 --detach")
     assert "6 of 6 GPUs" in told, told
     one, two = site.workers
-    eventually(lambda: _baselines(site) == 6, 180, "all six agents have measured the untouched code")
+    eventually(lambda: _baselines(site) == 6, 600, "all six agents have measured the untouched code")
     logs = site.head.home / "project/.swarm/apr5"
-    eventually(lambda: len({log.parent for log in logs.glob("gpu*/logs/*.log")}) == 6, 60, "all logs are on the head")
+    eventually(lambda: len({log.parent for log in logs.glob("gpu*/logs/*.log")}) == 6, 300, "all logs are on the head")
 
     one.cut()
     two.run("pkill -KILL raylet")
-    eventually(lambda: _at_work(site) == 2, 120, "both hosts are missed")
+    eventually(lambda: _at_work(site) == 2, 600, "both hosts are missed")
     before = len(site.status()["runs"])
-    eventually(lambda: len(site.status()["runs"]) > before + 2, 120, "the work goes on on the head alone")
+    eventually(lambda: len(site.status()["runs"]) > before + 2, 600, "the work goes on on the head alone")
     one.mend()
-    eventually(lambda: _at_work(site) == 6, 240, "the head brings both back, and agents take up work there")
+    eventually(lambda: _at_work(site) == 6, 900, "the head brings both back, and agents take up work there")
     site.here("stop")
-    eventually(lambda: site.status()["status"] == "stopped", 120, "what ran is finished")
+    eventually(lambda: site.status()["status"] == "stopped", 600, "what ran is finished")
 
     seen, broken = site.status(), check(site.head.home / "project", "apr5")
     open_ones = {experiment["id"] for experiment in seen["experiment_list"] if experiment["status"] is None}
