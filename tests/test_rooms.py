@@ -39,6 +39,7 @@ GROUND = {
     "foreign",
     "filelock",
     "named_file",
+    "signals",
 }  # files beside the rooms, which every room may import
 SQL = re.compile(r"\s*(SELECT|INSERT INTO|INSERT OR|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA) ")
 HEAVY = {  # never at import

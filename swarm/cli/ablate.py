@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_time, add_verb, reading, swarm_root_of
-from swarm.cli.output import console, print_json, write_exactly
+from swarm.cli.options import add_places, add_verb, places_of, reading, swarm_root_of
+from swarm.cli.output import console, print_json, tell, write_exactly
 from swarm.errors import UsageError
 from swarm.text import plural
 
@@ -21,12 +21,7 @@ def add_to(verbs: Any) -> None:
     ablating = add_verb(verbs, ablate, json=True, examples=("", "apr5 --gpus 4 --json"))
     ablating.add_argument("tag", metavar="TAG", nargs="?", help="which swarm (the newest)")
     ablating.add_argument("--tag", dest="named", metavar="TAG", help="the same")
-    ablating.add_argument("--gpus", help="how many GPUs or which (those of the swarm)")
-    ablating.add_argument("--agents", type=int, help="how many runs at a time on CPU cores (as the swarm)")
-    ablating.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
-    add_time(
-        ablating.add_argument, "--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)"
-    )
+    add_places(ablating)
 
 
 def ablate(options: argparse.Namespace) -> int:
@@ -38,7 +33,6 @@ def ablate(options: argparse.Namespace) -> int:
     from swarm.coordinator.ablation import ablate_line
     from swarm.ledger.ablations import ablation
     from swarm.ledger.transaction import of_swarm
-    from swarm.project.settings import Config
     from swarm.snapshot.ablation import ablation_view
     from swarm.views.ablation import ablation_json, render_ablation
 
@@ -47,8 +41,8 @@ def ablate(options: argparse.Namespace) -> int:
     options.tag = options.tag or options.named
     with reading(options) as (read, _):
         tag = read().tag
-    places = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
-    number = ablate_line(swarm_root_of(options), tag, places, lambda line: print(line, file=sys.stderr, flush=True))
+    places = places_of(options)
+    number = ablate_line(swarm_root_of(options), tag, places, tell)
     with reading(options, tag) as (read, ledger):
         snapshot = read()
         titles = {view.id: view.title for view in snapshot.experiments}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from swarm.cli.look import patch_of
 from swarm.cli.options import add_verb, find, reading, root_of, swarm_root_of
-from swarm.cli.output import console, print_json
+from swarm.cli.output import console, print_json, tell
 from swarm.errors import UsageError
 
 FEWEST, MOST = 2, 500  # seeds
@@ -62,9 +61,7 @@ def verify(options: argparse.Namespace) -> int:
     if not place.exists():
         raise UsageError(f"{options.capsule}: there is no such folder or file")
     places = Config(gpus=options.gpus, agents=options.agents, sandbox=options.sandbox)
-    found = verify_capsule(
-        root_of(options), place, places, options.seeds, lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    found = verify_capsule(root_of(options), place, places, options.seeds, tell)
     if options.json:
         print_json(verified_json(found))
     else:

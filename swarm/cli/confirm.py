@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from swarm.cli.options import add_time, add_verb, find, reading, swarm_root_of
-from swarm.cli.output import console, print_json
+from swarm.cli.options import add_places, add_verb, find, places_of, reading, swarm_root_of
+from swarm.cli.output import console, print_json, tell
 from swarm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,18 +27,12 @@ def add_to(verbs: Any) -> None:
     confirming.add_argument(
         "--budgets", metavar="TIMES", help="several training times, as 5m,10m,20m: whether the gain holds at scale"
     )
-    confirming.add_argument("--gpus", help="how many GPUs or which (those of the swarm)")
-    confirming.add_argument("--agents", type=int, help="how many runs at a time on CPU cores (as the swarm)")
-    confirming.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
-    add_time(
-        confirming.add_argument, "--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)"
-    )
+    add_places(confirming)
 
 
 def confirm(options: argparse.Namespace) -> int:
     """Compares an experiment with its rival on fresh seeds."""
     from swarm.coordinator.confirmation import Question, answer
-    from swarm.project.settings import Config
     from swarm.views.comparison import comparison_json, render_comparison
 
     with reading(options) as (read, ledger):
@@ -51,10 +45,8 @@ def confirm(options: argparse.Namespace) -> int:
     if options.budgets:
         return _climb(options, snapshot, view, rival)
     question = Question(view.id, rival.id, options.seeds)
-    places = Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
-    comparison = answer(
-        swarm_root_of(options), snapshot.tag, question, places, lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    places = places_of(options)
+    comparison = answer(swarm_root_of(options), snapshot.tag, question, places, tell)
     if options.json:
         print_json(comparison_json(snapshot, view, rival, comparison))
     else:
@@ -75,9 +67,7 @@ def _climb(options: argparse.Namespace, snapshot: Snapshot, view: ExperimentView
     budgets = tuple(read_duration(text, "--budgets") for text in options.budgets.split(","))
     question = LadderQuestion(view.id, rival.id, budgets, options.seeds)
     places = Config(gpus=options.gpus, agents=options.agents)
-    ladder = climb_ladder(
-        swarm_root_of(options), snapshot.tag, question, places, lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    ladder = climb_ladder(swarm_root_of(options), snapshot.tag, question, places, tell)
     found = LadderView(view.id, view.title, rival.id, ladder)
     if options.json:
         print_json(ladder_json(snapshot, found))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.cli.options import add_time, add_verb, root_of, swarm_root_of
-from swarm.cli.output import console, print_json
+from swarm.cli.output import console, print_json, tell
 from swarm.errors import UsageError
 from swarm.project.durations import Unit
 from swarm.text import plural
@@ -158,13 +158,9 @@ def chaos(options: argparse.Namespace) -> int:
     if options.faults < 1 or options.agents < 1:
         raise UsageError("--faults and --agents must be at least 1")
     with unwinding():
-        result = drill(options.faults, options.seed, options.agents, _tell)
+        result = drill(options.faults, options.seed, options.agents, tell)
     _print_flat(result, options.json)
     return 0 if sound(result) else 1
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _print_flat(result: Mapping[str, Any], as_json: bool) -> None:

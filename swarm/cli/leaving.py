@@ -6,9 +6,12 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+
+from swarm.signals import handled
 
 Leave = Callable[[Path, str], None]
 
@@ -56,18 +59,11 @@ def _leave(channel: int, log: Path, told: str) -> None:
     os.close(channel)
 
 
-@contextlib.contextmanager
-def _signals(child: int) -> Iterator[None]:
+def _signals(child: int) -> AbstractContextManager[None]:
     """The child answers for both: a Ctrl-C of the terminal reaches it anyway, and it is handed a SIGTERM."""
 
     def pass_on(number: int, frame: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
 
-    wanted = {signal.SIGINT: signal.SIG_IGN, signal.SIGHUP: signal.SIG_IGN, signal.SIGTERM: pass_on}
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled({signal.SIGINT: signal.SIG_IGN, signal.SIGHUP: signal.SIG_IGN, signal.SIGTERM: pass_on})

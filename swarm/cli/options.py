@@ -14,6 +14,7 @@ from swarm.project.durations import Unit, read_duration
 
 if TYPE_CHECKING:
     from swarm.ledger.database import Ledger
+    from swarm.project.settings import Config
     from swarm.snapshot.records import ExperimentView, Snapshot
 
 
@@ -51,6 +52,22 @@ def add_verb(
 def add_time(add: Callable[..., Any], name: str, unit: Unit = Unit.SECONDS, **more: Any) -> None:
     """A flag for a time: 90s, 15m, 8h, or a bare number of the unit; UsageError for anything else."""
     add(name, type=lambda text: read_duration(text, name, unit), metavar="TIME", **more)
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Where runs are made once a swarm is over; `places_of` reads it."""
+    parser.add_argument("--gpus", help="how many GPUs or which (those of the swarm)")
+    parser.add_argument("--agents", type=int, help="how many runs at a time on CPU cores (as the swarm)")
+    parser.add_argument("--address", help="join this Ray cluster (on its head: auto) and use its GPUs")
+    add_time(
+        parser.add_argument, "--wait", default="15m", help="how long a cluster gets to bring its GPUs (%(default)s)"
+    )
+
+
+def places_of(options: argparse.Namespace) -> Config:
+    from swarm.project.settings import Config
+
+    return Config(gpus=options.gpus, agents=options.agents, address=options.address, wait=options.wait)
 
 
 def root_of(options: argparse.Namespace) -> Path:

@@ -36,6 +36,11 @@ class _Trimmed:
         return getattr(self._file, name)
 
 
+def tell(line: str) -> None:
+    """How work goes on, beside what the verb prints in the end."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def write_exactly(text: str) -> None:
     """Writes what another program reads: bytes that are not UTF-8, which stand as surrogates in it, as they were."""
     sys.stdout.flush()

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import FrameType
 
@@ -14,6 +14,7 @@ from swarm.coordinator.ending import Ended
 from swarm.coordinator.head import Swarm
 from swarm.errors import SwarmError
 from swarm.launch.plan import Plan
+from swarm.signals import handled
 
 Starting = Callable[[Callable[[], str]], AbstractContextManager[None]]
 
@@ -55,8 +56,7 @@ def run(
     return (1 if end.ending.failed else 0), end.reason
 
 
-@contextlib.contextmanager
-def _signals(swarm: Swarm) -> Iterator[None]:
+def _signals(swarm: Swarm) -> AbstractContextManager[None]:
     presses = 0
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -69,10 +69,4 @@ def _signals(swarm: Swarm) -> Iterator[None]:
         else:
             os._exit(130)
 
-    wanted = {signal.SIGINT: interrupt, signal.SIGTERM: lambda *_: swarm.stop()}
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled({signal.SIGINT: interrupt, signal.SIGTERM: lambda *_: swarm.stop()})

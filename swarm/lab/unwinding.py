@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+from swarm.signals import handled
 
 
-@contextlib.contextmanager
-def unwinding() -> Iterator[None]:
+def unwinding() -> AbstractContextManager[None]:
     """While it lasts, SIGTERM and SIGHUP end this process as Ctrl-C does: whatever is to be ended first, is."""
-    before = {number: signal.signal(number, _leave) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled({signal.SIGTERM: _leave, signal.SIGHUP: _leave})
 
 
 def _leave(number: int, _: FrameType | None) -> None:
