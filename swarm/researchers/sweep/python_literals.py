@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from swarm.researchers.sweep.frame import listed
 from swarm.researchers.sweep.literals import Literal, Place
+from swarm.researchers.sweep.python_findings import Findings
+from swarm.researchers.sweep.python_names import Names, assignments
 from swarm.researchers.sweep.python_syntax import (
-    Positions,
-    attributes_by_word,
     dotted,
     fold,
     is_enumeration,
@@ -65,7 +63,7 @@ def read_python(text: str, device: str, elsewhere: frozenset[str] = frozenset())
     try:
         with warnings.catch_warnings(action="ignore"):  # of escapes in strings, which are none of our business
             tree = ast.parse(text.encode("utf-8", "replace"))
-        return _Reader(text, device, elsewhere).read(tree)
+        return _Reader(text, device, tree).read(elsewhere)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return PythonFile((), frozenset())
 
@@ -73,82 +71,19 @@ def read_python(text: str, device: str, elsewhere: frozenset[str] = frozenset())
 class _Reader:
     """Walks the file's statements once, with the names of what they stand in."""
 
-    def __init__(self, text: str, device: str, elsewhere: frozenset[str]) -> None:
-        self._text, self._device, self._elsewhere = text, device, elsewhere
-        self._positions = Positions(text)
-        self._found: list[tuple[str, Literal]] = []  # with the plain name that must be read somewhere, or ""
-        self._reads: set[str] = set()
+    def __init__(self, text: str, device: str, tree: ast.Module) -> None:
+        self._device, self._tree = device, tree
+        self._names = Names(tree)
+        self._found = Findings(text, self._names)
         self._class = ""
-        self._calls: dict[str, list[tuple[set[str], int, bool]]] = defaultdict(list)
-        self._parameters: dict[int, tuple[str, str, int]] = {}  # by start: whose parameter, which, at which position
-        self._stores: dict[str, list[ast.AST | None]] = defaultdict(list)  # what a variable is set to
-        self._compared: dict[str, list[str]] = defaultdict(list)  # the words that a name is compared with
-        self._tables: dict[str, list[str]] = {}  # the keys of dispatch tables
-        self._looked_up: list[tuple[str, str]] = []  # (table, name of the key)
-        self._named: dict[str, set[str]] = defaultdict(set)  # the keys by which a table is asked in so many words
-        self._members: dict[str, list[str]] = defaultdict(list)  # of enumerations, or what is compared with them
 
-    def read(self, tree: ast.Module) -> PythonFile:
-        assigned = dict(_assignments(tree.body))
-        self._survey(tree)
-        if isinstance(table := assigned.get(PRESETS), ast.Dict):
+    def read(self, elsewhere: frozenset[str]) -> PythonFile:
+        if isinstance(table := dict(assignments(self._tree.body)).get(PRESETS), ast.Dict):
             for keyword in _presets(table, self._device):
-                self._add(str(keyword.arg), keyword.value, Place.CONSTANT, str(keyword.arg))
+                self._found.add(str(keyword.arg), keyword.value, Place.CONSTANT, str(keyword.arg))
         else:
-            self._body(tree.body, "")
-        reads = frozenset(self._reads)
-        self._reads |= self._elsewhere
-        return PythonFile(tuple(self._settled(reads)), reads)
-
-    # -- what the whole file says of its names -----------------------------------------------------------------
-
-    def _survey(self, tree: ast.Module) -> None:
-        for node in ast.walk(tree):
-            match node:
-                case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name, ctx=ast.Load()):
-                    self._reads.add(name)
-                case ast.Call(func=func, args=args, keywords=keywords):
-                    callee = last_name(func)
-                    star = any(isinstance(a, ast.Starred) for a in args) or any(k.arg is None for k in keywords)
-                    self._calls[callee].append(({k.arg for k in keywords if k.arg}, len(args), star))
-                    if callee == "get" and args and isinstance(func, ast.Attribute):
-                        self._looked_up.append((last_name(func.value), last_name(args[0])))
-                    self._reads.update(attributes_by_word(node))
-                case ast.Compare(left=left, ops=ops, comparators=others):
-                    self._note_comparison(left, ops, others)
-                case ast.Match(subject=subject, cases=cases):
-                    patterns = [p for case in cases for p in ast.walk(case.pattern) if isinstance(p, ast.MatchValue)]
-                    self._compared[last_name(subject)] += [w for p in patterns for w in words_in(p.value)]
-                case ast.Subscript(value=ast.Name(id=table), slice=ast.Name() | ast.Attribute() as key):
-                    self._looked_up.append((table, last_name(key)))
-                case ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str() as word)):
-                    self._named[table].add(word)
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict() as table):
-                    self._note_table(name, table)
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict() as table):
-                    self._note_table(name, table)
-                case ast.ClassDef(name=name, bases=bases, body=body) if any(map(is_enumeration, bases)):
-                    self._members[name] += [member for member, _ in _assignments(body)]
-
-    def _note_table(self, name: str, table: ast.Dict) -> None:
-        """A table's keys are alternatives where all its values are of one kind, and no plain settings."""
-        self._tables[name] = [w for key in table.keys if key is not None for w in words_in(key)]
-        kinds = {type(value) for value in table.values}
-        if len(kinds) != 1 or kinds <= {ast.Constant, ast.UnaryOp, ast.BinOp, ast.JoinedStr}:
-            self._named[name].update(("", "of several kinds"))
-
-    def _note_comparison(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> None:
-        for op, other in zip(ops, others, strict=False):
-            if isinstance(op, ast.In | ast.NotIn) and isinstance(other, ast.Name):
-                self._looked_up.append((other.id, last_name(left)))
-            match op, other:
-                case ast.Eq() | ast.NotEq() | ast.Is() | ast.IsNot(), ast.Attribute(ast.Name(kind), member):
-                    if kind[:1].isupper() and member.isupper():
-                        self._members[kind].append(member)
-            if isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
-                name = last_name(left)
-                inside = other.elts if isinstance(other, ast.Tuple | ast.List | ast.Set) else [other]
-                self._compared[name] += [word for item in inside for word in words_in(item)]
+            self._body(self._tree.body, "")
+        return PythonFile(tuple(self._found.settled(elsewhere)), frozenset(self._names.reads))
 
     # -- statements --------------------------------------------------------------------------------------------
 
@@ -176,9 +111,9 @@ class _Reader:
                 changed = dotted(target)
                 own = changed.startswith("self.")
                 key = within(self._class, changed.removeprefix("self.")) if own else within(scope, changed)
-                self._stores[key].append(None)
+                self._found.stores[key].append(None)
                 if isinstance(op, ast.Mult | ast.Div) and isinstance(fold(value), float):
-                    self._add(f"{key}.factor", value, Place.DETAIL)
+                    self._found.add(f"{key}.factor", value, Place.DETAIL)
                 self._expression(value, scope)
             case ast.If(test=test, body=body, orelse=orelse):
                 if not (isinstance(test, ast.Constant) and not test.value) and last_name(test) != "TYPE_CHECKING":
@@ -188,7 +123,7 @@ class _Reader:
             case ast.For(target=target, iter=source, body=body, orelse=orelse):
                 for name in ast.walk(target):
                     if isinstance(name, ast.Name):
-                        self._stores[within(scope, name.id)].append(source)
+                        self._found.stores[within(scope, name.id)].append(source)
                 self._expression(source, scope)
                 self._body([*body, *orelse], scope)
             case ast.While(test=test, body=body, orelse=orelse):
@@ -213,7 +148,7 @@ class _Reader:
                         self._expression(child, scope)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: str) -> None:
-        if node.name.startswith("_") and not node.name.endswith("__") and node.name not in self._reads:
+        if node.name.startswith("_") and not node.name.endswith("__") and node.name not in self._names.reads:
             return  # nobody calls it
         for decorator in node.decorator_list:
             self._expression(decorator, scope)
@@ -236,7 +171,7 @@ class _Reader:
     def _note_parameter(self, default: ast.expr, owner: str, name: str, position: int) -> None:
         for node in ast.walk(default):
             if isinstance(node, ast.expr):
-                self._parameters[self._positions.span(node)[0]] = (owner, name, position)
+                self._found.parameters[self._found.positions.span(node)[0]] = (owner, name, position)
 
     def _fields(self, node: ast.ClassDef, scope: str) -> None:
         position = 0
@@ -266,7 +201,7 @@ class _Reader:
             place = Place.DETAIL if scope else Place.CONSTANT if name.isupper() else Place.SETTING
         elif key.startswith("self."):
             key = within(self._class, key.removeprefix("self."))
-        self._stores[key].append(value)
+        self._found.stores[key].append(value)
         self._value(key, value, place, "" if isinstance(target, ast.Subscript) else name, words)
 
     # -- expressions -------------------------------------------------------------------------------------------
@@ -285,19 +220,19 @@ class _Reader:
                         self._value(f"{name}.{key.value}", value, _as_setting(place))
                     else:
                         self._expression(value, name)
-            case ast.Attribute(value=ast.Name(id=kind), attr=member) if member in self._members.get(kind, ()):
-                self._word(name, node, place, read, self._members[kind], len(member))
-            case ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str() as word)) if self._named[
+            case ast.Attribute(value=ast.Name(id=kind), attr=member) if member in self._names.members.get(kind, ()):
+                self._found.word(name, node, place, read, self._names.members[kind], len(member))
+            case ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str() as word)) if self._names.named[
                 table
-            ] == {word} and word in self._tables.get(table, ()):
-                self._value(name, node.slice, place, read, tuple(self._tables[table]))
+            ] == {word} and word in self._names.tables.get(table, ()):
+                self._value(name, node.slice, place, read, tuple(self._names.tables[table]))
             case ast.Call(func=func, args=args, keywords=keywords) if last_name(func) == "dict" and not args:
                 for keyword in keywords:
                     if keyword.arg:
                         self._value(f"{name}.{keyword.arg}", keyword.value, _as_setting(place))
             case ast.Call(func=func) if (default := wrapped(node)) is not None:
                 if isinstance(default, ast.Constant) and isinstance(default.value, str):
-                    self._quoted_number(name, default, place, read)
+                    self._found.quoted_number(name, default, place, read)
                     if last_name(func) in ("Option", "Field", "field"):
                         self._value(name, default, place, read, words)
                 else:
@@ -305,7 +240,7 @@ class _Reader:
             case ast.Call() | ast.Lambda() | ast.IfExp() | ast.JoinedStr():
                 self._expression(node, name.rpartition(".")[0])
             case _ if fold(node) is not None:
-                self._add(name, node, place, read, words)
+                self._found.add(name, node, place, read, words)
             case _:
                 self._expression(node, name.rpartition(".")[0])
 
@@ -321,12 +256,12 @@ class _Reader:
             case ast.BinOp(left=left, op=ast.Mult(), right=right) if scope:
                 for number, other in ((left, right), (right, left)):
                     if name := operand(other):
-                        self._add(f"{scope}.{name}.weight", number, Place.WEIGHT)
+                        self._found.add(f"{scope}.{name}.weight", number, Place.WEIGHT)
                 self._expression(left, scope)
                 self._expression(right, scope)
             case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], comparators=[right]):
                 if scope and (name := operand(left)):
-                    self._add(f"{scope}.{name}.threshold", right, Place.BAR)
+                    self._found.add(f"{scope}.{name}.threshold", right, Place.BAR)
                 self._expression(left, scope)
                 self._expression(right, scope)
             case _:
@@ -359,7 +294,7 @@ class _Reader:
             for index, argument in enumerate(node.args):
                 value = fold(argument)
                 if made and isinstance(value, float):
-                    self._add(f"{callee}[{index}]", argument, place)
+                    self._found.add(f"{callee}[{index}]", argument, place)
         for argument in node.args:
             if isinstance(argument, ast.Dict):
                 self._value(callee, argument, Place.DETAIL)
@@ -380,105 +315,11 @@ class _Reader:
         words = tuple(word for items in listed for item in items for word in words_in(item))
         self._value(max(flags, key=len), given["default"], Place.SETTING, "", words)
 
-    # -- what is found -----------------------------------------------------------------------------------------
-
-    def _add(self, name: str, node: ast.expr, place: Place, read: str = "", words: tuple[str, ...] = ()) -> None:
-        value = fold(node)
-        if value is None:
-            return
-        start, end = self._positions.span(node)
-        if isinstance(value, str):
-            said = re.fullmatch(r"(['\"])([^'\"\\\n\r]{1,40})\1", self._text[start:end])
-            if not said or said[2] != value:
-                return
-        comment = self._positions.comment(start, end)
-        self._found.append((read, Literal(name, start, end, value, place, comment, words)))
-
-    def _word(self, name: str, node: ast.expr, place: Place, read: str, words: list[str], size: int) -> None:
-        """The last `size` characters of an expression: a member of an enumeration, which may be any of `words`."""
-        start, end = self._positions.span(node)
-        choices = tuple(dict.fromkeys(words))
-        if len(choices) > 1:
-            comment = self._positions.comment(start, end)
-            value = self._text[end - size : end]
-            self._found.append((read, Literal(name, end - size, end, value, place, comment, choices)))
-
-    def _quoted_number(self, name: str, node: ast.Constant, place: Place, read: str) -> None:
-        """A number in quotes, as the default of a variable of the environment."""
-        start, end = self._positions.span(node)
-        inside = self._text[start + 1 : end - 1]
-        if inside == node.value and re.fullmatch(r"-?\d+|-?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?", inside):
-            value = int(inside) if re.fullmatch(r"-?\d+", inside) else float(inside)
-            comment = self._positions.comment(start, end)
-            self._found.append((read, Literal(name, start + 1, end - 1, value, place, comment)))
-
-    def _settled(self, own: frozenset[str]) -> Iterator[Literal]:
-        """What is found, without what has no effect: unread names, counters, defaults that every call replaces.
-
-        A file that reads none of its `own` constants is settings for others, whom nobody may know: all of them count.
-        """
-        for table, name in self._looked_up:
-            self._compared[name] += self._tables.get(table, [])
-        constants = {literal.name: literal.start for _, literal in self._found if literal.place is Place.CONSTANT}
-        # A file of nothing but settings may be read by a file that is not seen here.
-        heard = any(read in own for read, literal in self._found if literal.place is Place.CONSTANT)
-        done: set[int] = set()
-        for read, literal in self._found:
-            start = literal.start
-            if start in done:
-                continue
-            done.add(start)
-            if literal.place is Place.CONSTANT:
-                if constants[literal.name] != start or (heard and read not in self._reads):
-                    continue
-            elif literal.place in (Place.DETAIL, Place.DEFAULT) and read and read not in self._reads:
-                continue
-            if self._is_replaced(start) or self._is_counter(literal):
-                continue
-            words = dict.fromkeys([*literal.choices, *self._compared.get(_key(literal.name), ())])
-            if isinstance(literal.value, str) and self._text[start - 1 : start] != ".":
-                literal = replace(literal, choices=(*{**words, literal.value: None},) if len(words) > 1 else ())
-            yield literal
-
-    def _is_replaced(self, start: int) -> bool:
-        """Whether every call in this file gives the parameter another value than its default."""
-        owner, name, place = self._parameters.get(start, ("", "", -1))
-        calls = self._calls.get(owner, [])
-        return (
-            bool(calls)
-            and all(name in given or 0 <= place < many for given, many, star in calls if not star)
-            and (not any(star for _, _, star in calls))
-        )
-
-    def _is_counter(self, literal: Literal) -> bool:
-        """Whether a variable is only begun here, and set to something else later."""
-        if literal.place is Place.CONSTANT:
-            return False
-        stores = self._stores.get(literal.name.partition("[")[0], [])
-        if len(stores) < 2:
-            return False
-        if any(node is not None and (not isinstance(node, ast.expr) or fold(node) is None) for node in stores):
-            return True
-        return literal.value in (0, 1, -1) or isinstance(literal.value, int | str)
-
-
-def _assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
-    for statement in body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                yield name, value
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                yield name, value
-
 
 def _presets(table: ast.Dict, device: str) -> Iterator[ast.keyword]:
     for key, value in zip(table.keys, table.values, strict=True):
         if isinstance(key, ast.Constant) and key.value == device and isinstance(value, ast.Call):
             yield from (keyword for keyword in value.keywords if keyword.arg is not None)
-
-
-def _key(name: str) -> str:
-    return re.sub(r"\[\d+\]$", "", name).rpartition(".")[2].lstrip("-").replace("-", "_")
 
 
 def _as_setting(place: Place) -> Place:
