@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from swarm.agent.edit_check import as_written, fault
 from swarm.board.client import BoardClient
 from swarm.errors import Fenced
-from swarm.novelty.code import alike, code_of
+from swarm.novelty.code import code_of
+from swarm.novelty.likeness import alike
 from swarm.project.project import Project
 from swarm.records import Briefing, Change, Claim, Code, Duplicate, Edit, Idea, Rebase, Repair, Source, Stop
 from swarm.researchers.protocol import Away, Connected, Exhausted, Researcher, Waiting

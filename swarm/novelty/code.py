@@ -1,8 +1,8 @@
-"""Is this the same code, the same change, or nearly the same change? Pure functions; the board keeps what they give.
+"""Is this the same code, or the same change? Pure functions; the board keeps what they give.
 
-Three looks at an edit, each on normalised syntax: the fingerprint of the whole code; the change against its parent,
-which is the same on whatever parent it is made; and the likeness of two changes. Whole files are never compared by
-likeness: any two one-line edits of train.py look 99.9999% alike.
+Three looks at an edit, each on normalised syntax (normal_form.py): the fingerprint of the whole code; the change
+against its parent, which is the same on whatever parent it is made; and the likeness of two changes (likeness.py).
+Whole files are never compared by likeness: any two one-line edits of train.py look 99.9999% alike.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import ast
 import copy
 import functools
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from swarm.records import Change, Code, Source
+from swarm.novelty.normal_form import meaning, tree_of
+from swarm.records import Code, Source
 from swarm.text import read_text
 
-LARGEST = 1e30  # arithmetic beyond it is left as it is written
 DIFF = 4_000  # characters of a change that are kept for people, researchers and the look at likeness
 
 
@@ -30,8 +29,8 @@ def fingerprint(source: Source) -> str:
     """
     digest = hashlib.sha256()
     for path, content in sorted(source.files.items()):
-        meaning = _meaning(path, content)
-        digest.update(f"{path}\0{len(meaning)}\0".encode() + meaning)
+        said = meaning(path, content)
+        digest.update(f"{path}\0{len(said)}\0".encode() + said)
     return digest.hexdigest()
 
 
@@ -42,7 +41,7 @@ def size(source: Source) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _size(path: str, content: bytes) -> int:
-    tree = _tree(path, content)
+    tree = tree_of(path, content)
     return sum(1 for _ in ast.walk(tree)) if tree else len(content)
 
 
@@ -138,7 +137,7 @@ def _anchor(lines: Lines) -> str:
 
 @functools.lru_cache(maxsize=64)  # of one parent there are many edits
 def _lines(path: str, content: bytes) -> tuple[Line, ...]:
-    tree = _tree(path, content)
+    tree = tree_of(path, content)
     try:
         return tuple(_body(tree.body, "")) if tree else _plain(content)
     except (ValueError, RecursionError):
@@ -189,149 +188,3 @@ def _values(value: ast.expr, place: str) -> Iterator[Line]:
 
 def _unparsed(node: ast.AST) -> list[str]:
     return ast.unparse(node).splitlines() or [""]
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Likeness
-
-
-LONG = 80  # tokens from which on likeness of the text says something about likeness of the idea
-ALIKE, AKIN = 0.93, 0.8  # shares of tokens in common, in order: alike, and alike if the words are too
-SAME_WORDS = 90.0  # of 100: how far title and rationale of one are in those of the other
-NEAR = 0.03  # by how much, relatively, two numbers may differ and be nearly one
-
-_TOKENS = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?|\w+|[^\w\s]")
-
-
-def alike(one: Change, other: Change) -> bool:
-    """Whether two changes are so near that the second would hardly teach anything new.
-
-    The same code with a number that is hardly another one, or much code that is nearly the same. Two short changes in
-    different words are never alike: GELU for ReLU is not SiLU for ReLU.
-    """
-    (ours, shape), (theirs, other_shape) = _read_change(one.diff), _read_change(other.diff)
-    if shape == other_shape:
-        return all(map(_near, ours, theirs))
-    if len(ours) < LONG or len(theirs) < LONG:
-        return False
-    from rapidfuzz import fuzz  # only where two long changes are compared
-    from rapidfuzz.distance import Indel
-
-    share = Indel.normalized_similarity(ours, theirs)
-    return share >= ALIKE or (share >= AKIN and fuzz.token_set_ratio(one.words, other.words) >= SAME_WORDS)
-
-
-@functools.lru_cache(maxsize=4096)  # every new change is compared with the same old ones
-def _read_change(diff: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the change brings and where (of one that only removes, what it removes), in tokens; and without numbers."""
-    lines = diff.splitlines()
-    brought = [line for line in lines if not line.startswith("- ")]
-    tokens = tuple(_TOKENS.findall("\n".join(brought if any(b.startswith("+ ") for b in brought) else lines)))
-    return tokens, tuple("0" if token[0].isdigit() else token for token in tokens)
-
-
-def _near(first: str, second: str) -> bool:
-    """Whether two tokens are one, or two numbers that hardly differ."""
-    if first == second:
-        return True
-    if not (first[0].isdigit() and second[0].isdigit()):
-        return False
-    whole = first.isdigit() and second.isdigit()
-    return hardly_differ(int(first), int(second)) if whole else hardly_differ(float(first), float(second))
-
-
-def hardly_differ(a: float | str, b: float | str) -> bool:
-    """Whether two values are one, or two numbers so near that the second would hardly teach anything new.
-
-    Whole numbers below a thousand are counted: 3 layers are not 4.
-    """
-    if a == b or isinstance(a, str) or isinstance(b, str):
-        return a == b
-    if isinstance(a, int) and isinstance(b, int) and min(a, b) < 1000:
-        return False
-    rests = (a, b) if min(a, b) >= 1 else (1 - a, 1 - b)  # seen from 1, 0.99 is twice as far as 0.995
-    return _ratio(a, b) <= NEAR and _ratio(*rests) <= NEAR
-
-
-def _ratio(a: float, b: float) -> float:
-    return abs(a - b) / max(abs(a), abs(b), 1e-300)
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Normal form
-
-
-@functools.lru_cache(maxsize=64)  # an edit leaves most files as they are
-def _meaning(path: str, content: bytes) -> bytes:
-    tree = _tree(path, content)
-    try:
-        return ast.dump(tree).encode() if tree else content
-    except (ValueError, RecursionError):  # a number of thousands of digits, an expression that never ends
-        return content
-
-
-@functools.lru_cache(maxsize=16)  # of a large file it takes megabytes
-def _tree(path: str, content: bytes) -> ast.Module | None:
-    if not path.endswith(".py"):
-        return None
-    try:
-        return _Normal().visit(ast.parse(content))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-class _Normal(ast.NodeTransformer):
-    """Drops docstrings, other bare constants and `pass`, folds arithmetic of number literals: `2**18` is `262144`."""
-
-    def visit_Pass(self, node: ast.Pass) -> None:
-        return None
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        left, right = _literal(node.left), _literal(node.right)
-        value = None if left is None or right is None else _fold(node.op, left, right)
-        return node if value is None else ast.Constant(value)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        self.generic_visit(node)
-        value = _literal(node.operand)
-        if value is None or not isinstance(node.op, ast.USub | ast.UAdd):
-            return node
-        return ast.Constant(-value if isinstance(node.op, ast.USub) else value)
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Constant(node.value)  # `kind` (the u of u"") means nothing
-
-
-def _fold(op: ast.operator, a: float, b: float) -> float | None:
-    """The value of simple arithmetic; None for what is not simple, or would be a number nobody writes."""
-    try:
-        match op:
-            case ast.Add():
-                value = a + b
-            case ast.Sub():
-                value = a - b
-            case ast.Mult():
-                value = a * b
-            case ast.Div():
-                value = a / b
-            case ast.FloorDiv():
-                value = a // b
-            case ast.LShift() if isinstance(a, int) and isinstance(b, int) and 0 <= b <= 64:
-                value = a << b
-            case ast.Pow() if abs(b) <= 64 and abs(a) <= 1024:
-                value = a**b
-            case _:
-                return None
-    except (ZeroDivisionError, OverflowError):
-        return None
-    return value if isinstance(value, (int, float)) and abs(value) < LARGEST else None
-
-
-def _literal(node: ast.expr) -> float | None:
-    """The number that the node is; None for everything else, True and False among it."""
-    value = node.value if isinstance(node, ast.Constant) else None
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

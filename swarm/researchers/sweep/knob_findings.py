@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
-from swarm.novelty.code import hardly_differ
+from swarm.novelty.likeness import hardly_differ
 from swarm.records import Briefing, Finding, Idea, Rung, Status
 from swarm.researchers.sweep.knob_space import STRUCTURE, Key, key_of
 from swarm.researchers.sweep.knobs import Value, show
