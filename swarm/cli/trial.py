@@ -40,7 +40,7 @@ def _made(plan: Plan, chosen: bool, asked: bool, screen: Console | None) -> Plan
     from swarm.launch.trial import refusal
     from swarm.launch.trial_run import editable_files, make_trial
     from swarm.launch.trial_store import store
-    from swarm.views.plan import describe_trial
+    from swarm.views.plan import describe_estimate, describe_trial
 
     editable = editable_files(plan)
     try:
@@ -57,6 +57,8 @@ def _made(plan: Plan, chosen: bool, asked: bool, screen: Console | None) -> Plan
             show_end(trial)
         raise problem
     store(plan, trial)
+    if screen:
+        screen.print(describe_estimate(plan))
     if plan.idle:  # whoever only looks has seen what the code gives, and may choose who thinks
         raise UsageError(nothing_to_turn(plan.project))
     return plan

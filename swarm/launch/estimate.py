@@ -12,7 +12,9 @@ from swarm.launch.plan import Plan, no_trial
 from swarm.researchers.registry import REGISTRY, profile_of
 
 RAY = 30.0  # seconds that Ray, the board and the agents take to start on a quiet machine
-AROUND = 1.2  # a run of our own trainer takes so many budgets: its start, and its referee
+AROUND = 1.1  # budgets that a run takes without its start: what is not counted as training
+START = 1.0  # seconds that a program takes to start
+REFEREED = 10.0  # the same with a referee: on two CPU cores our trainer starts in 5, and is measured in 5 more
 FREE = ("sweep", "scripted")  # researchers that cost nothing
 
 
@@ -66,12 +68,12 @@ def _run_seconds(plan: Plan) -> float | None:
         return plan.trial.run.seconds
     if plan.code.unread:  # the code does not read a budget: nobody knows before it ran
         return None
-    return plan.budget * AROUND
+    return plan.budget * AROUND + (REFEREED if plan.project.referee else START)
 
 
 def _runs_of_each(policy: str) -> float:
-    """How many runs an idea takes until its verdict, on average."""
-    return 2.0 if policy.partition(":")[0] == "race" else 1.0
+    """How many runs an idea takes on average, those that measure steps of the trunk again among them."""
+    return {"race": 2.0, "carry": 1.25}.get(policy.partition(":")[0], 1.0)
 
 
 def _baselines(plan: Plan, policy: Policy) -> int:

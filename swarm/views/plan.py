@@ -105,6 +105,11 @@ def describe_trial(plan: Plan) -> RenderableType:
     return _table(trial_rows(plan, plan.trial) if plan.trial else {})
 
 
+def describe_estimate(plan: Plan) -> RenderableType:
+    """What the plan comes to, by what is known of a run now."""
+    return _table({"estimate": estimate_rows(plan)["estimate"]})
+
+
 def _origin_of(setting: Setting) -> tuple[str, str]:
     value = concealed(setting.name, setting.value) if setting.name in SECRETS and setting.value else setting.text
     return setting.name, f"{value} ({setting.origin})"

@@ -21,7 +21,7 @@ def estimate_rows(plan: Plan) -> dict[str, str]:
 def _pace(plan: Plan, known: Estimate) -> str:
     if known.run_seconds is None or known.first_verdict_seconds is None or known.experiments_per_hour is None:
         return "how long a run takes is known once the untouched code has run: `--dry-run --try` runs it now"
-    why = "as the trial run took" if known.measured else "its budget and a fifth"
+    why = "as the trial run took" if known.measured else "a guess from its budget"
     parts = [
         f"a run of about {about(known.run_seconds)} ({why})",
         f"the first verdict after about {about(known.first_verdict_seconds)}",

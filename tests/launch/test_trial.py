@@ -79,6 +79,7 @@ def test_it_shows_what_the_untouched_code_gives_and_founds_nothing(
     assert "items 40" in rows and "wall_seconds 0.3" in rows
     assert "guards items 40 (>= 1): holds" in rows
     assert "edits train.py, 6 lines, 1 number for the sweep" in rows
+    assert "(as the trial run took)" in rows and "estimate a run of about" in rows
     assert not [line for line in shown.splitlines() if line.endswith(" ")]
     assert_nothing_is_founded(root)
 

@@ -128,21 +128,31 @@ def planned(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> dict
 
 def test_it_estimates_what_a_launch_comes_to(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hours = planned(root, capsys, "--budget", "60", "--hours", "2", "--gpu-usd-per-hour", "3")["estimate"]
-    assert hours["run_seconds"] == pytest.approx(72) and not hours["measured"]
-    assert hours["experiments_per_hour"] == pytest.approx(200) and 300 < hours["experiments"] < 400
+    assert hours["run_seconds"] == pytest.approx(67) and not hours["measured"]
+    assert hours["experiments_per_hour"] == pytest.approx(3600 * 4 / 67 / 1.25) and 250 < hours["experiments"] < 350
     assert 6000 < hours["seconds"] <= 7200 and hours["machine_usd"] == pytest.approx(3 * 4 * hours["seconds"] / 3600)
-    assert hours["models_usd"] == 0 and 72 * 2 < hours["first_verdict_seconds"] < 72 * 6
+    assert hours["models_usd"] == 0 and 67 * 2 < hours["first_verdict_seconds"] < 67 * 6
     few = planned(root, capsys, "--budget", "60", "--max-experiments", "16")["estimate"]
-    assert few["experiments"] == 16 and 4 * 72 < few["seconds"] < 20 * 72
+    assert few["experiments"] == 16 and 4 * 67 < few["seconds"] < 20 * 67
     endless = planned(root, capsys, "--budget", "60")["estimate"]
     assert endless["experiments"] is endless["seconds"] is endless["machine_usd"] is None
     flags = ("--researcher", "command:1,sweep", "--researcher-command", "sh {prompt}")
     assert planned(root, capsys, *flags)["estimate"]["models_usd"] is None, "a CLI has a contract of its own"
     shown = rows(root, capsys, "--budget", "60", "--max-experiments", "16", "--gpu-usd-per-hour", "3")
-    assert shown["estimate"].startswith("a run of about 72 s (its budget and a fifth); the first verdict after about ")
-    assert "16 experiments (200 an hour), over in about " in shown["estimate"]
+    assert shown["estimate"].startswith("a run of about 67 s (a guess from its budget); the first verdict after about ")
+    assert "16 experiments (172 an hour), over in about " in shown["estimate"]
     assert shown["costs"].startswith("models nothing; the machine at most $")
     assert "until you stop it" in rows(root, capsys)["estimate"]
+
+
+def test_a_short_run_is_not_taken_for_its_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_project(tmp_path / "project")
+    settings = root / "swarm.toml"
+    settings.write_text(settings.read_text() + 'referee = ["{python}", "referee.py"]\n')
+    (root / "referee.py").write_text("print('metric: 1')\n")
+    subprocess.run(["git", "add", "-A"], cwd=root, check=True)
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"], cwd=root, check=True)
+    assert planned(root, capsys, "--budget", "4")["estimate"]["run_seconds"] > 10, "it starts, and is measured"
 
 
 def test_where_nobody_knows_how_long_a_run_takes_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
