@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from swarm.cli.options import add_verb, find, reading, swarm_root_of
 from swarm.cli.output import print_json
 from swarm.errors import UsageError
 from swarm.invoked import program
+
+UNANSWERED = 60.0  # seconds without the head taking a word after which a person is told how to end it
 
 if TYPE_CHECKING:
     from swarm.snapshot.records import Snapshot
@@ -133,13 +137,30 @@ def stop(options: argparse.Namespace) -> int:
         Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
         if not options.json:
             print(f"{snapshot.tag}: {'stopping' if options.now else _drains(snapshot, again)}", flush=True)
-        while read().is_led and not options.no_wait:
-            time.sleep(0.5)
+        if not options.no_wait:
+            _await_end(read, Path(snapshot.folder))
         if options.json:
             print_json({"tag": snapshot.tag, "status": read().status})
         elif not options.no_wait:
             print(f"{snapshot.tag}: it has ended ({read().status})")
     return 0
+
+
+def _await_end(read: Callable[[], Snapshot], folder: Path) -> None:
+    """Until no head leads the swarm any more. A head that hangs would be waited for without end: a person is told."""
+    from swarm.ledger.head_lock import leader
+
+    patience = time.monotonic() + UNANSWERED
+    while read().is_led:
+        time.sleep(0.5)
+        if time.monotonic() > patience and Path(folder, "stop").exists():
+            patience = math.inf
+            print(
+                f"swarm: the head, {leader(folder)}, has not taken this for {UNANSWERED:.0f} s. It may be starting Ray;"
+                f" if it hangs, `kill -9` ends that process: no result is lost, and `{program()} resume` goes on",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _drains(snapshot: Snapshot, again: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 from typing import IO
 
@@ -12,9 +13,11 @@ _NAME = "head.lock"
 
 
 def lead(folder: Path) -> IO[str] | None:
-    """Holds the lock as long as the returned file is open; None where another head does."""
+    """Holds the lock as long as the returned file is open, and says whose it is; None where another head does."""
     file = open(folder / _NAME, "a", opener=_private)  # noqa: SIM115
     if take(file.fileno(), file.name):
+        file.truncate(0)
+        print(f"process {os.getpid()} on {platform.node()}", file=file, flush=True)
         return file
     file.close()
     return None
@@ -28,6 +31,14 @@ def is_led(folder: Path) -> bool:
         return False
     with file:
         return not take(file.fileno(), file.name, SHARED)
+
+
+def leader(folder: Path) -> str:
+    """Whose the lock is or was last, as "process 123 on a-host"; "" where nobody ever had it."""
+    try:
+        return (folder / _NAME).read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _private(name: str, flags: int) -> int:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from swarm import cli
-from swarm.ledger.head_lock import is_led, lead
+from swarm.cli import steer
+from swarm.ledger.head_lock import is_led, lead, leader
 from swarm.ledger.home import open_ledger
 from swarm.snapshot.read import read_snapshot
 from tests.board.nights import Night
@@ -24,10 +30,41 @@ def status(root: Path, tag: str) -> str:
 
 def test_one_head_leads_until_it_ends(tmp_path: Path) -> None:
     assert not is_led(tmp_path) and not list(tmp_path.iterdir())
+    assert leader(tmp_path) == ""
     held = lead(tmp_path)
     assert held and is_led(tmp_path) and lead(tmp_path) is None
+    assert leader(tmp_path) == f"process {os.getpid()} on {platform.node()}"
     held.close()
     assert not is_led(tmp_path)
+
+
+def test_who_waits_for_a_head_that_hangs_is_told_which_process_it_is(
+    night: Night, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    night.ledger.close()
+    folder = tmp_path / ".swarm" / night.tag
+    folder.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(steer, "UNANSWERED", 0.1)
+    hangs = f"""import time, pathlib
+from swarm.ledger.head_lock import lead
+held = lead(pathlib.Path({str(folder)!r}))
+print(1, flush=True)
+time.sleep(9999)
+"""
+    with subprocess.Popen([sys.executable, "-c", hangs], stdout=subprocess.PIPE) as head:
+        assert head.stdout and head.stdout.readline()
+        stopping = threading.Thread(target=cli.main, args=(["stop", "--now", "-C", str(tmp_path)],))
+        stopping.start()
+        said = ""
+        while "kill -9" not in said:
+            assert stopping.is_alive()
+            said += capfd.readouterr().err
+            time.sleep(0.05)
+        assert f"process {head.pid} on" in said and "resume` goes on" in said
+        head.kill()
+        stopping.join()
+    assert "has ended (interrupted)" in capfd.readouterr().out
 
 
 def test_a_swarm_that_starts_is_starting_and_can_be_stopped(
