@@ -15,7 +15,9 @@ from swarm.judge import closing
 from swarm.judge.comparison import Comparison, compare
 from swarm.judge.confirm import EARNED, FRESH_RUNS, LEVEL, Confirmation, affordable, confirm, deserves_confirmation
 from swarm.judge.levels import Level
+from swarm.judge.noise import NOISELESS
 from swarm.judge.pairs import Half, next_half
+from swarm.judge.rounding import gain_over
 from swarm.ledger import confirmations, runs, transitions, trunk
 from swarm.ledger.confirmations import Asker, ConfirmationState, Figures, Question
 from swarm.ledger.experiments import baseline, experiment
@@ -108,7 +110,8 @@ def settle(tx: Transaction, number: int) -> None:
     if found.wanted > test.wanted == min(found.n, found.m):
         confirmations.set_wanted(tx.ledger, number, found.wanted)
         return
-    _conclude(tx, test, found)
+    plain = (values_in_confirmation(tx, NOISELESS, source, number) for source in (test.rival, test.source))
+    _conclude(tx, test, found, gain_over(*map(fmean, plain)))
 
 
 def void(tx: Transaction, sources: Collection[str]) -> None:
@@ -131,7 +134,9 @@ def close(tx: Transaction) -> None:
         return
     question = Question(trunk.original(ledger, newest), newest.source, *_untouched(tx))
     number = confirmations.open_new(ledger, tx.tag, question, Asker.CLOSING, wanted, tx.now)
-    _conclude(tx, confirmations.confirmation(ledger, number), confirm(ours, theirs, known.sigma, known.df))
+    plain = (values(tx, NOISELESS, source, Which.CLOSING) for source in (base, newest.source))
+    found = confirm(ours, theirs, known.sigma, known.df)
+    _conclude(tx, confirmations.confirmation(ledger, number), found, gain_over(*map(fmean, plain)))
 
 
 def _untouched(tx: Transaction) -> tuple[str, str]:
@@ -168,8 +173,9 @@ def conclude_for_people(tx: Transaction, number: int) -> Comparison | None:
     return found
 
 
-def _conclude(tx: Transaction, test: ConfirmationRow, found: Confirmation | None) -> None:
-    """Writes the outcome down, crowns who won, and tells it; None: too few of the runs gave a number."""
+def _conclude(tx: Transaction, test: ConfirmationRow, found: Confirmation | None, plain: float = math.nan) -> None:
+    """Writes the outcome down, crowns who won, and tells it with the `plain` gain of the runs, which people can add up
+    themselves; None: too few of the runs gave a number."""
     won = found is not None and found.confirmed
     figures = Figures(found.gain, found.low, found.high, found.p, found.n, found.m) if found else Figures()
     state = ConfirmationState.CONFIRMED if won else ConfirmationState.UNCONFIRMED
@@ -178,10 +184,12 @@ def _conclude(tx: Transaction, test: ConfirmationRow, found: Confirmation | None
         transitions.crown(tx, test.experiment)
     title, rival = (experiment(tx.ledger, name).title for name in (test.experiment, test.rival_experiment))
     kind = "champion" if won else ConfirmationState.UNCONFIRMED
-    tx.event("swarm", kind, f"{title}: {_shown(found)} over {rival}", test.experiment)
+    tx.event("swarm", kind, f"{title}: {_shown(found, plain)} over {rival}", test.experiment)
 
 
-def _shown(found: Confirmation | None) -> str:
+def _shown(found: Confirmation | None, plain: float) -> str:
     if found is None:
         return "too many of its fresh runs gave no number to show a gain"
-    return f"gain {found.gain:+.6f} on {found.n} + {found.m} fresh runs (p {found.p:.2g})"
+    same = math.isclose(found.gain, plain, rel_tol=1e-3)
+    decided = "" if same else f"corrected for GPUs and steps {found.gain:+.6f}, which decided, "
+    return f"gain {plain:+.6f} on {found.n} + {found.m} fresh runs ({decided}p {found.p:.2g})"

@@ -144,6 +144,9 @@ def test_every_number_of_a_report_is_reckoned_again_from_its_runs(
         assert f"corrected for GPUs and steps −{test.corrected_gain:.4f}, which decided" in confirmation_sentence(
             test, scale
         )
+        (told,) = (event.text for event in snapshot.events if event.kind == "champion")
+        decided = f"corrected for GPUs and steps {test.corrected_gain:+.6f}, which decided, p "
+        assert f"gain {base - best:+.6f} on {test.n} + {test.m} fresh runs ({decided}" in told
 
 
 def test_one_state_has_one_number_wherever_it_stands(snapshot: Snapshot, exported: Any) -> None:
