@@ -135,7 +135,9 @@ def _stairs(snapshot: Snapshot) -> Html:
     ]
     listed = el("ol", shown) if shown else el("p", "no step was kept yet", class_="about")
     beside = el("div", el("h3", f"Kept steps, {scale.metric} from the baseline"), listed, class_="steps")
-    axis = el("p", f"{scale.metric}, {scale.direction} is better, by verdict", class_="about")
+    bands = "; green: 95% interval of a kept state" if steps else ""
+    bands += "; grey: one sigma around the baseline" if snapshot.sigma else ""
+    axis = el("p", f"{scale.metric}, {scale.direction} is better, by verdict{bands}", class_="about")
     return _section(
         "stairs", "Every experiment", el("div", el("div", staircase(snapshot), axis), beside, class_="split")
     )

@@ -55,6 +55,13 @@ def test_the_page_says_the_numbers_of_the_report(make_swarm, tmp_path):
         assert scale.change(step.gain) in found
 
 
+def test_what_is_drawn_is_explained_and_what_is_not_drawn_is_not(make_swarm, quiet_swarm):
+    assert "green: 95% interval of a kept state; grey: one sigma around the baseline" in text_of(
+        page(make_swarm(4), {})
+    )
+    assert "green:" not in text_of(page(quiet_swarm, {}))
+
+
 def test_every_experiment_has_a_row_and_a_point_that_leads_to_it(make_swarm):
     snapshot = make_swarm(4, ended=True)
     html = page(snapshot, details_of(snapshot))
