@@ -13,11 +13,12 @@ from swarm.snapshot.records import ExperimentView, Snapshot
 from swarm.wording.formatting import Scale, clean, plural, share
 from swarm.wording.headline import leading
 from swarm.wording.markdown import code, escape
-from swarm.wording.standing import is_kept
+from swarm.wording.standing import is_kept, standing
 from swarm.wording.verdict_text import FAILURES, is_near_miss, judged
 
 _FEW = 30  # experiments; fewer say little about what does not work
 _DROUGHT = 40  # experiments without a keep before other directions are advised
+_INSTANT = {"sweep", "scripted"}  # researchers that nobody waits for
 _SAMPLE = 4  # experiments of a category before its rates are worth a word
 
 
@@ -26,6 +27,7 @@ def recommend(snapshot: Snapshot) -> list[str]:
     experiments = [e for e in judged(snapshot) if not e.quarantine and e.restores is None]
     return [
         _continuation(snapshot, experiments),
+        *_doubtful(snapshot),
         *_near_misses(experiments),
         *_untried(snapshot, experiments),
         *_fruitful(experiments),
@@ -52,6 +54,17 @@ def _continuation(snapshot: Snapshot, experiments: list[ExperimentView]) -> str:
         )
     start = "champion" if snapshot.champion else "newest trunk state" if leading(snapshot) else "baseline"
     return f"Go on from the {start}; all that was tried stays known: {code(command)}"
+
+
+def _doubtful(snapshot: Snapshot) -> Iterator[str]:
+    """Steps of the trunk that are more likely no gain than one, where no ablation has told yet which can go."""
+    doubted = [view for view in standing(snapshot) if not is_kept(view)]
+    if doubted and snapshot.ended is not None and snapshot.ablation is None:
+        named = ", ".join(f"{escape(view.title)} (p={view.real:.2f})" for view in doubted[:3] if view.real is not None)
+        of_all = f"{plural(len(doubted), 'step')} of {len(standing(snapshot))} on the trunk"
+        command = code(f"python -m swarm ablate {clean(snapshot.tag)}")
+        verb = "is" if len(doubted) == 1 else "are"
+        yield f"By all runs {of_all} {verb} more likely no gain: {named}. {command} measures which can go."
 
 
 def _near_misses(experiments: list[ExperimentView]) -> Iterator[str]:
@@ -124,4 +137,8 @@ def _machine(snapshot: Snapshot) -> Iterator[str]:
         doctor = code("python -m swarm doctor")
         yield f"{plural(lost, 'run')} stalled, were slowed down or fell to the machine: {doctor}"
     if snapshot.train_share is not None and snapshot.train_share < 0.9:
-        yield f"Devices trained {share(snapshot.train_share)} of the time: a faster researcher would fill the rest."
+        if {name.partition(":")[0] for name in snapshot.researcher.split(",")} <= _INSTANT:
+            rest = "agents wait for Ray, git and each other, which longer runs would make a smaller share of it"
+        else:
+            rest = "a faster researcher would fill the rest"
+        yield f"Devices trained {share(snapshot.train_share)} of the time: {rest}."

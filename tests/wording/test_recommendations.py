@@ -71,7 +71,23 @@ def test_noise_crashes_and_machines(make_swarm, make_experiment):
     assert "Ideas on batch crashed 5 of 5 times, most often because it ran out of memory" in text
     lost = tuple(replace(run, failure="infrastructure") for run in snapshot.runs)
     assert "python -m swarm doctor" in advice(snapshot, runs=lost)
-    assert "Devices trained 61% of the time" in advice(snapshot, train_share=0.61)
+    assert "61% of the time: a faster researcher" in advice(snapshot, train_share=0.61, researcher="claude")
+    assert "61% of the time: agents wait for Ray" in advice(snapshot, train_share=0.61, researcher="sweep")
+
+
+def test_steps_that_are_more_likely_no_gain_are_named_with_what_tells(make_swarm):
+    snapshot = make_swarm(4, ended=True)
+    names = [view.id for view in snapshot.experiments[:3]]
+    real = {names[0]: 0.97, names[1]: 0.03, names[2]: 0.4}
+    views = tuple(replace(view, real=real.get(view.id), rung="kept") for view in snapshot.experiments)
+    changes = {"experiments": views, "standing": tuple(names), "ablation": None}
+    text = advice(snapshot, **changes)
+    assert (
+        "2 steps of 3 on the trunk are more likely no gain: " in text and "(p=0.03)" in text and "(p=0.97)" not in text
+    )
+    assert "`python -m swarm ablate apr5` measures which can go" in text
+    assert "more likely no gain" not in advice(snapshot, **{**changes, "ended": None}), "runs still tell"
+    assert "more likely no gain" not in advice(snapshot, **{**changes, "standing": tuple(names[:1])})
 
 
 def test_one_losing_run_refutes_nothing(make_experiment):
