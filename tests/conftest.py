@@ -75,6 +75,22 @@ def held(path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def library_cache(shared_folder: Path) -> Path:
+    """AUTORESEARCH_CACHE where prepare.py has prepared the default corpus, this Python's own library, for the test
+    process that asks first; `made.json` there is what it said. Whoever changes it copies it."""
+    cache = shared_folder / "library"
+    with held(shared_folder / "library.lock"):
+        if not (cache / "made.json").exists():
+            command = [sys.executable, "prepare.py", "--corpus", "stdlib", "--json"]
+            environment = {**os.environ, "AUTORESEARCH_CACHE": str(cache)}
+            root = Path(__file__).parents[1]
+            done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            (cache / "made.json").write_text(done.stdout)
+    return cache
+
+
+@pytest.fixture(scope="session")
 def ray_address(shared_folder: Path) -> str:
     """One Ray for the swarms of all tests, with simulated GPUs: a launch with this as RAY_ADDRESS joins it."""
     owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()

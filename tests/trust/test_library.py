@@ -126,16 +126,11 @@ for name, cheat in json.load(open(sys.argv[2])).items():
 
 
 @pytest.fixture(scope="session")
-def library(shared_folder: Path) -> prepare.Corpus:
-    """The default corpus of this Python, prepared for good by whichever test process asks first."""
-    cache = shared_folder / "library"
-    with held(shared_folder / "library.lock"), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTORESEARCH_CACHE", str(cache))
-        patch.delenv("AUTORESEARCH_CORPUS", raising=False)
-        if not (cache / "made").exists():
-            prepare.prepare(prepare.stdlib_source(512))
-            (cache / "made").touch()
-        return prepare.load_corpus()
+def library(library_cache: Path) -> prepare.Corpus:
+    """The default corpus of this Python, prepared for good."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTORESEARCH_CACHE", str(library_cache))
+        return prepare.load_corpus("stdlib")
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +146,7 @@ def told(library: prepare.Corpus, shared_folder: Path) -> tuple[Path, int]:
 
 
 def held_out_lines(library: prepare.Corpus) -> tuple[list[str], list[str], list[str]]:
-    splits = prepare.stdlib_source(512).documents()
+    splits = prepare.stdlib_source().documents()
     listed = [
         file["path"]
         for split in ("val", "test")
