@@ -92,7 +92,7 @@ def truth_of() -> Callable[..., Truth]:
 def test_landscapes_hold_what_they_say() -> None:
     for landscape in LANDSCAPES.values():
         truth = Truth(landscape, seed=3)
-        sizes = [truth.effect(number).size for number in range(8_000)]
+        sizes = [truth.effect(number).size for number in range(4_000)]
         gains = [size for size in sizes if size > 4 * landscape.drift]  # beyond what drifts there
         beyond = math.exp(-4 * landscape.drift / landscape.mean_gain)
         assert len(gains) / len(sizes) == pytest.approx(landscape.gain * beyond, rel=0.15)

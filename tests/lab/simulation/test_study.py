@@ -78,7 +78,7 @@ def test_what_cannot_be_simulated_is_refused_in_one_line(flags: dict[str, object
     assert "\n" not in str(refused.value)
 
 
-TINY = Study(swarms=1, hours=0.5, gpus=1, sigmas=(0.0006,), landscapes=("default",), workers=1)
+TINY = Study(swarms=1, hours=0.2, gpus=1, sigmas=(0.0006,), landscapes=("default",), workers=1)
 
 
 def test_a_study_goes_on_where_it_was_ended(tmp_path: Path) -> None:
