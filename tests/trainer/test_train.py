@@ -351,7 +351,7 @@ def test_alone_a_run_measures_itself(workspace: Path, run) -> None:
     assert list(summary)[:11] == [*UPSTREAM_KEYS, "val_loss", "tokens_per_second"]
     assert all(line.index(line.split()[1]) == 18 for line in result.stdout.split("---\n")[1].splitlines()[:10])
     assert 0.3 < float(summary["val_bpb"]) < 2.0  # untrained: 2.7
-    assert 2.0 <= float(summary["training_seconds"]) < 8.0
+    assert 2.0 <= float(summary["training_seconds"]) < 20.0
     assert float(summary["peak_vram_mb"]) > 50
     assert summary["mfu_percent"] == "n/a"
     assert summary["stalled"] == "false"
