@@ -394,11 +394,6 @@ def test_in_a_swarm_a_run_beats_saves_and_leaves_measuring_to_the_referee(
     assert answer["corpus"] == corpus.manifest["corpus_hash"]
     assert "causality" in answer["checks"]
 
-    shown = run(workspace, "trainer.referee", "--split", "test", SWARM_RUN_DIR=str(folder))
-    assert shown.returncode == 0
-    assert json.loads((folder / "referee-test.json").read_text())["split"] == "test"
-    assert json.loads((folder / "referee.json").read_text()) == answer
-
 
 def test_training_never_opens_the_held_out_splits(
     workspace: Path, run, train_here, cache: Path, tmp_path: Path
