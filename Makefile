@@ -15,9 +15,10 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+EXPERIMENTS := 12
 demo: setup  ## the embedded corpus, 2 agents, 12 experiments without any model, a report: about ten minutes
 	$(BIN)/python prepare.py --corpus stdlib
-	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 4 --max-experiments 12
+	$(BIN)/python -m swarm launch --researcher sweep --agents 2 --budget 4 --max-experiments $(EXPERIMENTS)
 
 chaos: setup  ## hurts a swarm ten times and checks that nothing was lost: about a minute
 	$(BIN)/python -m swarm chaos --faults 10 --seed 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -59,6 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items += short
 
 
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: no garbage collection goes through its millions of objects again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all test processes of this session share."""
@@ -72,6 +79,22 @@ def held(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@pytest.fixture(scope="session")
+def library_cache(shared_folder: Path) -> Path:
+    """AUTORESEARCH_CACHE where prepare.py has prepared the default corpus, this Python's own library, for the test
+    process that asks first; `made.json` there is what it said. Whoever changes it copies it."""
+    cache = shared_folder / "library"
+    with held(shared_folder / "library.lock"):
+        if not (cache / "made.json").exists():
+            command = [sys.executable, "prepare.py", "--corpus", "stdlib", "--json"]
+            environment = {**os.environ, "AUTORESEARCH_CACHE": str(cache)}
+            root = Path(__file__).parents[1]
+            done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            (cache / "made.json").write_text(done.stdout)
+    return cache
 
 
 @pytest.fixture(scope="session")

@@ -100,8 +100,9 @@ def test_autoresearch_as_it_is_with_its_own_environment_and_another_budget(
         "val_bpb (printed by train.py), lower is better (by the metric's name); as printed by the run (unaudited)"
         in plan
     )
-    baseline = [(seed, value) for purpose, seed, value, _ in runs(root) if purpose == "baseline"]
-    assert len({value for _, value in baseline}) == len(baseline) >= 2  # a literal 42 would have given one number
+    # Of a run that was lost, as on a busy machine, there is another with its seed.
+    baseline = {seed: value for purpose, seed, value, _ in runs(root) if purpose == "baseline" and value is not None}
+    assert len(set(baseline.values())) == len(baseline) >= 2  # a literal 42 would have given one number
     assert not any(audited for *_, audited in runs(root))
     assert "sigma 0.0" in look(root, "status")
     assert subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, check=True).stdout == b""

@@ -56,11 +56,11 @@ def swarm(
     return done
 
 
-def start(root: Path, *flags: str) -> subprocess.Popen[str]:
+def start(root: Path, *flags: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """A launch in the background, in a session of its own as under a terminal."""
     command = [*SWARM, "launch", "-C", str(root), "--tag", "apr5", "--device", "sim", *flags]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
 
 
@@ -180,6 +180,7 @@ def test_a_killed_launcher_resumes_and_loses_nothing(project: Path, on_shared_ra
 
 
 def test_the_first_interrupt_drains(project: Path) -> None:
+    """Its Ray is its own, and gets the interrupt too."""
     launcher = start(project, "--agents", "2")
     wait_for(lambda: judged(project) >= 3, "three verdicts")
     os.killpg(launcher.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
@@ -197,9 +198,9 @@ def check_drained(root: Path) -> None:
     wait_for(lambda: not processes_of(root), "all processes of the swarm gone")
 
 
-def test_the_second_interrupt_stops_and_leaves_no_process(tmp_path: Path) -> None:
+def test_the_second_interrupt_stops_and_leaves_no_process(tmp_path: Path, on_shared_ray: Mapping[str, str]) -> None:
     root = make_project(tmp_path / "project", budget=600.0)
-    launcher = start(root, "--agents", "2")
+    launcher = start(root, "--agents", "2", env=on_shared_ray)
     wait_for(lambda: list((root / ".swarm").glob("apr5/gpu*/runs/*/heartbeat.jsonl")), "a training runs")
     os.killpg(launcher.pid, signal.SIGHUP)  # the terminal is closed: nothing changes
     os.killpg(launcher.pid, signal.SIGINT)
@@ -247,7 +248,7 @@ def test_a_second_night_knows_the_first(after_a_night: Path, on_shared_ray: Mapp
     assert len(intents) == len(set(intents))
     assert start == refs(project)["refs/heads/autoresearch/apr5"]
     assert first["champion"] is None or first["champion"].startswith("apr5")
-    swarm(project, "prune", "apr5", "--yes")
+    assert called("prune", "-C", str(project), "apr5", "--yes").returncode == 0
     assert not [name for name in refs(project) if "apr5" in name]
     assert [name for name in refs(project) if "apr6" in name]
 

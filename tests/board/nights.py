@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,18 @@ class Night:
         night.path, night.tag, night.clock, night.fences = path, "apr5", Clock(), {}
         night.requests = (f"again {number}" for number in itertools.count())
         night.agents = [f"gpu{index}" for index in range(agents)]
+        night.ledger = night._ledger()
+        night.board = night._open()
+        return night
+
+    def copied(self, path: Path) -> Night:
+        """The same night on a ledger at `path`, whose board has just been started again."""
+        self.ledger.value("PRAGMA wal_checkpoint(TRUNCATE)")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.path, path)
+        night = type(self).__new__(type(self))
+        vars(night).update(vars(self), path=path, clock=copy.copy(self.clock), fences=dict(self.fences))
+        night.requests = (f"copied {number}" for number in itertools.count())
         night.ledger = night._ledger()
         night.board = night._open()
         return night

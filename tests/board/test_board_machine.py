@@ -365,7 +365,7 @@ class Agents(RuleBasedStateMachine):
 
 TestAgents = Agents.TestCase
 TestAgents.settings = settings(
-    max_examples=30,
+    max_examples=settings().max_examples * 3 // 10,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,14 +49,22 @@ def busy(night: Night, runs: int = BUSY, knob: int = 11) -> None:
         night.run(agent, 1.5)
 
 
-@pytest.fixture
-def long_night(make_night: MakeNight) -> Night:
-    """Three agents, one kept step 0.01 better than the baseline, and so many runs that a confirmation is due."""
-    night = make_night(agents=3)
+@pytest.fixture(scope="module")
+def busy_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    night = Night(tmp_path_factory.mktemp("busy") / "ledger.sqlite", agents=3)
     night.baselines()
     night.keep("gpu0", 0, 0.99)
     busy(night)
-    return night
+    yield night
+    night.ledger.close()
+
+
+@pytest.fixture
+def long_night(busy_night: Night, tmp_path: Path) -> Iterator[Night]:
+    """Three agents, one kept step 0.01 better than the baseline, and so many runs that a confirmation is due."""
+    night = busy_night.copied(tmp_path / ".swarm" / "ledger.sqlite")
+    yield night
+    night.ledger.close()
 
 
 def asked(night: Night) -> list[dict]:

@@ -79,7 +79,7 @@ def test_a_tracker_that_hangs_is_ended_and_holds_nothing_up(
 
     until(lambda: any("nothing more is sent" in text for text in WARNINGS), look)
     assert WARNINGS[0] == "trackio does not answer; it is ended and asked again"
-    assert sorted(looks)[len(looks) // 2] < 0.1
+    assert sorted(looks)[len(looks) // 2] < 0.25  # seconds; it hangs for 0.3 at least
 
 
 def test_an_end_waits_only_so_long_for_what_hangs(

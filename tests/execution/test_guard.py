@@ -181,7 +181,7 @@ def test_the_result_file_says_what_was_used(rig):
     result = Result.read(rig.guard_folder)
     assert result and run.seconds == result.steps[0].seconds
     assert (
-        result.steps[0].exit == 0 and 0.4 <= result.steps[0].cpu_seconds < 2 and 64 < result.steps[0].max_rss_mb < 200
+        result.steps[0].exit == 0 and 0.4 <= result.steps[0].cpu_seconds < 10 and 64 < result.steps[0].max_rss_mb < 200
     )
 
 

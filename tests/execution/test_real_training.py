@@ -45,7 +45,7 @@ def test_our_trainer_is_trained_and_measured_in_its_sandbox(
     source = Source({"trainer/train.py": (ROOT / "trainer/train.py").read_bytes()})
     seen: list[Progress] = []
     budget = 10.0 if device == "cuda" else 2.0
-    for number in (1, 2):  # on a GPU the second one finds what the first one compiled
+    for number in (1, 2) if device == "cuda" else (1,):  # the second one finds what the first one compiled
         name = f"t-gpu0-000{number}"
         work = Measure(f"{name}.1", 1, name, "as it is", Purpose.BASELINE, number, source.sha, source.sha, budget)
         run = asyncio.run(runner.run(work, source, seen.append))

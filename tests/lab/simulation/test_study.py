@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import UsageError
+from swarm.lab.simulation import study
 from swarm.lab.simulation.figures import mean, ratio
 from swarm.lab.simulation.simulated_swarm import Outcome, SimulatedSwarm
 from swarm.lab.simulation.store import Store
@@ -81,7 +82,8 @@ def test_what_cannot_be_simulated_is_refused_in_one_line(flags: dict[str, object
 TINY = Study(swarms=1, hours=0.5, gpus=1, sigmas=(0.0006,), landscapes=("default",), workers=1)
 
 
-def test_a_study_goes_on_where_it_was_ended(tmp_path: Path) -> None:
+def test_a_study_goes_on_where_it_was_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "LONG", 2.0)  # hours, of the swarm that is alone
     whole = run(TINY)
     first, again = Store(tmp_path / "study.jsonl"), []
     assert not run(TINY, store=first, patience=0.0).outcomes

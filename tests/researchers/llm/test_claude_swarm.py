@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +79,10 @@ def talkative(root: Path) -> Path:
     return root
 
 
-def launch(root: Path, server: MessagesServer) -> subprocess.CompletedProcess[str]:
+def launch(root: Path, server: MessagesServer, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     flags = ["--tag", "apr5", "--device", "sim", "--agents", "2", "--max-experiments", str(EXPERIMENTS)]
     command = [sys.executable, "-m", "swarm", "launch", "-C", str(root), *flags, "--researcher", "auto"]
-    environment = {**os.environ, "ANTHROPIC_API_KEY": CANARY, "ANTHROPIC_BASE_URL": server.url}
+    environment = {**environ, "ANTHROPIC_API_KEY": CANARY, "ANTHROPIC_BASE_URL": server.url}
     return subprocess.run(
         [*command, "--policy", "greedy", "--max-usd", "7"],
         capture_output=True, text=True, env=environment, check=False,
@@ -92,12 +91,12 @@ def launch(root: Path, server: MessagesServer) -> subprocess.CompletedProcess[st
 
 @pytest.mark.long
 def test_a_night_with_claude_goes_on_without_it_and_nobody_learns_the_key(
-    tmp_path: Path, model: Model, server: MessagesServer
+    tmp_path: Path, model: Model, server: MessagesServer, on_shared_ray: Mapping[str, str]
 ) -> None:
     root, began = talkative(make_project(tmp_path / "project", budget=0.4)), time.time()
-    done = launch(root, server)
+    done = launch(root, server, on_shared_ray)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("auto: claude by API, as ANTHROPIC_API_KEY is set; model claude-opus-5-5, at most $7")
+    assert "\nauto: claude by API, as ANTHROPIC_API_KEY is set; model claude-opus-5-5, at most $7" in done.stdout
     with contextlib.closing(Ledger(ledger_path(root))) as ledger:
         rows = ledger.rows("SELECT * FROM experiments WHERE baseline = 0 AND state = 'judged'")
         warnings = [row["text"] for row in ledger.rows("SELECT text FROM events WHERE kind = 'warning'")]
@@ -132,12 +131,13 @@ def test_a_night_with_claude_goes_on_without_it_and_nobody_learns_the_key(
 
 
 def places_with(secret: str, root: Path, since: float) -> Iterator[Path]:
-    """Files of the project, and of Ray's sessions since then, that hold the secret."""
+    """Files of the project, and what was written into Ray's sessions since then, that hold the secret."""
     sessions = [path for path in Path("/tmp/ray").glob("session_*") if path.is_dir() and not path.is_symlink()]
-    for folder in (root, *(path for path in sessions if path.stat().st_mtime >= since)):
+    for folder in (root, *sessions):
         for path in folder.rglob("*"):
             with contextlib.suppress(OSError):
-                if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes():
+                written = path.is_file() and not path.is_symlink() and (folder is root or path.stat().st_mtime >= since)
+                if written and secret.encode() in path.read_bytes():
                     yield path
 
 

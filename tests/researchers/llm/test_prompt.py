@@ -54,14 +54,14 @@ def test_the_briefing_tells_what_there_is(brief: Callable[..., Briefing]) -> Non
 
 @pytest.mark.parametrize("count", [400, 4000])
 def test_the_size_does_not_grow_with_the_history(brief: Callable[..., Briefing], count: int) -> None:
-    long = "word " * 2000
+    long = "word " * 500
     known = [finding(n, "keep" if n % 3 else "discard", title=long, category=long, reason=long) for n in range(count)]
     live = [(f"gpu{n}", Idea(long, long, long)) for n in range(count)]
     told = prompt.briefing_text(
         brief(known, live, notes=(long,) * count, refused=(long,) * count, untried=(long,) * count, category=long)
     )
     assert len(told) < 150_000
-    stable = prompt.stable("rules", long * 100, {f"{n}.py": "x" * 1000 for n in range(count)})
+    stable = prompt.stable("rules", long * 400, {f"{n}.py": "x" * 1000 for n in range(count)})
     assert len(stable) < 300_000
 
 

@@ -3,6 +3,8 @@
 python -m pytest tests/trainer/bench/test_gpu_check.py
 """
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -67,12 +69,19 @@ def test_a_part_that_there_is_not_is_refused(only: str, tmp_path: Path, capsys: 
 
 @pytest.mark.timeout(1500)
 @pytest.mark.long
-def test_the_cheap_parts_at_cpu_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = "machine,corpus,train,referee,again"
-    code = gpu_check.main(["--cpu", "--only", names, "--out", str(tmp_path), "--seconds", "5000"])
+def test_the_cheap_parts_at_cpu_size(tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """But for the corpus, which is small here, and for `again`, which is the referee's command once more."""
+    shutil.copytree(cache, tmp_path / "cache")
+    code = gpu_check.main(["--cpu", "--only", "machine,train,referee", "--out", str(tmp_path), "--seconds", "5000"])
     said = capsys.readouterr().out
     assert code == 0, said
     summary = (tmp_path / "summary.txt").read_text()
     assert said.endswith(summary)
     for line in (f"torch {torch.__version__}", "tokens_per_second:", "val_bpb:", "moved:"):
         assert line in summary, line
+
+
+def test_the_corpus_is_prepared_by_its_part(tmp_path: Path, library_cache: Path) -> None:
+    [part] = [part for part in gpu_check.parts("cpu", tmp_path) if part.name == "corpus"]
+    made = attempt(part, 1000.0, {**os.environ, "AUTORESEARCH_CACHE": str(library_cache)}, tmp_path)
+    assert made.well and len(figures(made)) == 1, made.output

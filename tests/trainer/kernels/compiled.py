@@ -1,6 +1,6 @@
 """The cases of test_compiled.py: what Triton's compiler and NVIDIA's assembler make of every kernel. Needs no GPU.
 
-Started with a compute capability, 90 for Hopper, and with how many shapes of tiles: `one`, `two` or `all`. Prints a
+Started with a compute capability, 90 for Hopper, and with how many shapes of tiles: `one` or `all`. Prints a
 JSON object a kernel.
 """
 
@@ -52,7 +52,7 @@ class Absent:
 
 def calls(shapes: str) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
     """Name, function, arguments and options of each kernel, at the sizes of the GPU preset."""
-    most = {"all": None, "two": 2, "one": 1}[shapes]
+    most = {"all": None, "one": 1}[shapes]
     half, bf16 = MockTensor(torch.float16), MockTensor(torch.bfloat16)
     products = {
         "polar, wide": (WIDTH, HIDDEN, HIDDEN * WIDTH, HIDDEN, 1, False),
@@ -60,7 +60,7 @@ def calls(shapes: str) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, An
         "polar, polynomial": (WIDTH, WIDTH, WIDTH * WIDTH, WIDTH, 1, True),
     }
     for name, (*sizes, polynomial) in products.items():
-        for config in polar_triton._CONFIGS[{"all": slice(None), "two": slice(1, 4, 2), "one": slice(1, 2)}[shapes]]:
+        for config in polar_triton._CONFIGS[{"all": slice(None), "one": slice(1, 2)}[shapes]]:
             arguments = (half, half, *sizes, 4.0, -3.0, 2.0)
             yield name, polar_triton._symmetric.fn, arguments, {"POLYNOMIAL": polynomial, **config.all_kwargs()}
     for name, strides in {"forward": (WIDTH, 1, 1, WIDTH), "backward": (WIDTH, 1, HIDDEN, 1)}.items():

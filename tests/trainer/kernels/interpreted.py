@@ -1,7 +1,10 @@
-"""The cases of test_kernels.py. Started with TRITON_INTERPRET=1 and the name of a case."""
+"""The cases of test_kernels.py. Started with TRITON_INTERPRET=1 and the names of cases; each has a process of its own,
+which is forked when all is imported."""
 
 import itertools
+import os
 import sys
+import traceback
 from types import ModuleType
 
 import torch
@@ -28,20 +31,15 @@ def close(found: torch.Tensor, wanted: torch.Tensor, what: object) -> None:
 
 
 def products() -> None:
+    """What they should be, and symmetric to the last bit."""
     for shape, dtype in itertools.product(SHAPES, TOLERANCE):
         x = draw(*shape, dtype=dtype)
-        square = polar.gram_eager(x.double()) / shape[2]
-        close(gram(x), polar.gram_eager(x.double()), (shape, dtype))
-        low = square.to(dtype)
-        wanted = polar.polynomial_eager(low.double(), 4.0, -3.0, 2.0)
-        close(polynomial(low, 4.0, -3.0, 2.0), wanted, (shape, dtype))
-
-
-def symmetry() -> None:
-    for shape, dtype in itertools.product(SHAPES, TOLERANCE):
-        square = gram(draw(*shape, dtype=dtype))
+        square = gram(x)
+        close(square, polar.gram_eager(x.double()), (shape, dtype))
         assert torch.equal(square, square.mT), shape
-        bent = polynomial(square, 8.2, -22.5, 15.9)
+        low = square / shape[2]
+        bent = polynomial(low, 4.0, -3.0, 2.0)
+        close(bent, polar.polynomial_eager(low.double(), 4.0, -3.0, 2.0), (shape, dtype))
         assert torch.equal(bent, bent.mT), shape
 
 
@@ -70,7 +68,7 @@ def optimizer_steps() -> None:
         polar.gram, polar.polynomial = functions
         parameters = [torch.nn.Parameter(draw(*shape)) for shape in ((20, 36), (36, 20), (20, 36), (33, 33))]
         muon = train.Muon(parameters, 5, 0.95)
-        for step in range(3):
+        for step in range(2):
             for number, parameter in enumerate(parameters):
                 parameter.grad = draw(*parameter.shape).roll(step + number, 0)
             muon.step(0.05, 0.9, 0.1)
@@ -174,14 +172,28 @@ def rows_of_tables() -> None:
 
 
 CASES = {
-    "polar": (products, symmetry, strides, offsets, optimizer_steps),
+    "polar": (products, strides, offsets, optimizer_steps),
     "cross_entropy": (one_pass, head),
     "linear_relu2": (mlp,),
     "linear_relu2_tma": (persistent_mlp,),
     "row_update": (rows_of_tables,),
 }
 
+
+def passes(name: str) -> bool:
+    sys.stdout.flush()
+    if child := os.fork():
+        return os.waitpid(child, 0)[1] == 0
+    try:
+        for case in CASES[name]:
+            case()
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+        os._exit(1)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    for case in CASES[sys.argv[1]]:
-        case()
-    print(f"{sys.argv[1]} passed")
+    for name in sys.argv[1:]:
+        print(f"{name} {'passed' if passes(name) else 'failed'}", flush=True)

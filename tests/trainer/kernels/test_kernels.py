@@ -2,7 +2,7 @@
 
 python -m pytest tests/trainer/kernels/test_kernels.py
 
-The interpreter is on or off for a whole process, so each case runs in one of its own. It multiplies bf16 wrongly
+The interpreter is on or off for a whole process, so the cases run in one of their own. It multiplies bf16 wrongly
 (triton issue 11584): fp32 and fp16 here, bf16 on a GPU, where the kernels' own probes compare it at every start.
 """
 
@@ -34,14 +34,20 @@ def interpreter() -> str:
     return "the interpreter of triton 3.6 fails in every loop under numpy 2.4" if old else ""
 
 
+@pytest.fixture(scope="module")
+def interpreted() -> str:
+    """What the cases said, all of which are run by one process: the imports take longer than most of them."""
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(Path(__file__).with_name("interpreted.py")), *kernels.NAMES]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr[-3000:]
+    return result.stdout
+
+
 @pytest.mark.skipif(bool(interpreter()), reason=interpreter())
 @pytest.mark.parametrize("case", kernels.NAMES)
-def test_in_the_interpreter(case: str) -> None:
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
-    script = Path(__file__).with_name("interpreted.py")
-    result = subprocess.run([sys.executable, str(script), case], env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr[-3000:]
-    assert result.stdout.strip() == f"{case} passed"
+def test_in_the_interpreter(case: str, interpreted: str) -> None:
+    assert f"{case} passed\n" in interpreted, interpreted
 
 
 def test_without_a_gpu_nothing_imports_triton() -> None:
