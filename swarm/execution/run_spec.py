@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from swarm.execution.clock_check import phases_of
 from swarm.execution.closed import described
 from swarm.execution.compiled import CompiledCode
 from swarm.execution.held_out import cache_of, held_out_of
+from swarm.execution.reading_check import Reading
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
-from swarm.execution.slot import COLD_START, END, START, TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
+from swarm.execution.slot import COLD_START, END, READING, START, TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, mark_of, write_whole
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
@@ -96,6 +97,8 @@ class SpecBuilder:
             free=limits.free if self._counts else None,
             slack=limits.slack,
             end=limits.end,
+            device=self._slot.device,
+            reading=asdict(known) if (known := self._known_reading()) else None,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,
@@ -240,6 +243,18 @@ class SpecBuilder:
             for name, seconds in taken.items():
                 write_whole(self._folder / name, max(seconds, _number(self._folder / name) or 0.0))
 
+    def note_reading(self, values: Mapping[str, object]) -> None:
+        """Keeps what this baseline run took in the referee, if that was more than before."""
+        found, known = Reading.of(values), _reading(self._folder / READING)
+        if found and (known is None or found.total > known.total):
+            write_whole(self._folder / READING, asdict(found))
+
+    def _known_reading(self) -> Reading | None:
+        """What a baseline run took in the referee here; where this slot made none, what it took on others."""
+        own = _reading(self._folder / READING)
+        others = map(_reading, self._folder.parent.glob(f"*/{READING}")) if own is None else ()
+        return own or max(filter(None, others), key=lambda reading: reading.total, default=None)
+
     def _overhead(self) -> Overhead | None:
         """What the untouched code took beside its training, where it has run here."""
         warm, cold, end = map(self._known, (START, COLD_START, END))
@@ -286,6 +301,13 @@ class SpecBuilder:
 def _number(file: Path) -> float | None:
     try:
         return foreign.finite(foreign.parse(file.read_bytes()), 0)
+    except (OSError, foreign.Unreadable):
+        return None
+
+
+def _reading(file: Path) -> Reading | None:
+    try:
+        return Reading.kept(foreign.parse(file.read_bytes()))
     except (OSError, foreign.Unreadable):
         return None
 
