@@ -102,7 +102,7 @@ class SpecBuilder:
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,
-            bounds=described(bounds, self._checkout.root, self._project),
+            bounds=described(bounds, self._checkout.root, checks or not self._starts_none(limits)),
             checks=checks,
         )
 
@@ -187,8 +187,12 @@ class SpecBuilder:
         """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
         if not call_filter.works() or not (self._counts or self._slot.cores):
             return training
-        one = self._counts and limits.cpu is not None and not _in_group(limits)
-        return call_filter.command(training, call_filter.THREADS if one else call_filter.PROCESSES)
+        may = call_filter.THREADS if self._starts_none(limits) else call_filter.PROCESSES
+        return call_filter.command(training, may)
+
+    def _starts_none(self, limits: Limits) -> bool:
+        """Whether a training may start no process: nothing would count the CPU time of one that nobody waits for."""
+        return call_filter.works() and self._counts and limits.cpu is not None and not _in_group(limits)
 
     def _opened(self, environment: Mapping[str, str]) -> tuple[Path, ...]:
         """What edited code may read in the sandbox beside what it may write."""
