@@ -44,13 +44,12 @@ def serve(channel: socket.socket, hand: socket.socket | None, memories: tuple[in
     A sealed reader may write to its channel and nowhere else: then nothing else is written to, from the first answer
     on.
     """
-    with hand or contextlib.nullcontext(), channel:
-        try:
-            with contextlib.suppress(ConnectionError):
-                _converse(channel, hand, memories)
-        except Exception:  # said before the channel closes: whoever hears that it has may end this process at once
-            traceback.print_exc()
-            raise SystemExit(1) from None
+    try:
+        with contextlib.suppress(ConnectionError):
+            _converse(channel, hand, memories)
+    except Exception:  # said before the channel closes, with this process: whoever hears that it has may end it at once
+        traceback.print_exc()
+        raise SystemExit(1) from None
 
 
 def _converse(channel: socket.socket, hand: socket.socket | None, memories: tuple[int, int]) -> None:

@@ -22,6 +22,7 @@ import torch
 
 import prepare
 from trainer import attention, candidate, harness, kernels, lot, readers, seal  # noqa: F401  what is forked imports it once
+from trainer.costs import Costs
 from trainer.lot import Lot
 from trainer.readers import Crashed, Invalid
 from trainer.referee import READY, arguments_of, check_model, tell
@@ -47,6 +48,8 @@ class Reader(Protocol):
     def ready(self) -> None: ...
     @property
     def compiled(self) -> bool: ...
+    @property
+    def costs(self) -> Costs: ...
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor: ...
     def rest(self) -> None: ...
     def wake(self) -> None: ...
@@ -98,6 +101,7 @@ def measure(
         "tokens": found.tokens,
         "bytes": found.bytes,
         "seconds": round(found.seconds, 3),
+        **measured.costs.told(),
         "split": split,
         "corpus": corpus.manifest["corpus_hash"],
         "tokenizer": corpus.manifest["tokenizer_hash"],

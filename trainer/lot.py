@@ -51,9 +51,10 @@ class Pick:
     @classmethod
     def draw(cls, rows: np.ndarray, row: int, dice: random.Random, vocab_size: int, whole: bool) -> Pick:
         """A place in the row, and other text, from the same split, for what comes after. Of some rows that are compared
-        as a whole nothing is changed but their company: before no change stands the last place of all."""
+        as a whole nothing is changed but their company: before no change stands the last place of all. Of the others
+        each place is as likely as any to be the one before the cut, the last one too."""
         context = rows.shape[1] - 1
-        cut = context if whole and dice.randrange(AS_IT_IS) == 0 else dice.randrange(1, context)
+        cut = context if whole and dice.randrange(AS_IT_IS) == 0 else dice.randrange(1, context + (not whole))
         other = rows[dice.randrange(len(rows)), cut:-1].astype(np.int64)
         instead = np.where(other == rows[row, cut:-1], (other + 1) % vocab_size, other)
         near = [max(0, cut - before) for before in range(1, NEAR + 1)]

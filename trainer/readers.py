@@ -35,7 +35,8 @@ from typing import Any
 import torch
 
 from trainer import candidate as hosting
-from trainer import seal
+from trainer import preloading, seal
+from trainer.costs import Costs, cpu_seconds
 from trainer.exchange import Exchange, memory, sizes
 from trainer.speech import Speech
 
@@ -72,6 +73,7 @@ class Candidate:
         self._order: dict[str, Any] | None = None  # to load a model, which is not given yet
         self._found: object = None
         self.compiled = False  # once it is ready: whether its model was
+        self.costs = Costs()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -85,11 +87,13 @@ class Candidate:
 
     def settle(self, place: Place | Forks) -> None:
         """Its process has started, in this place."""
+        kept = self.descriptors  # by the same numbers as here
         self.there.close()
         self.taker.close()
         self._place = place
-        if place.sealed:
-            self._watch = seal.Watch(self._hand, self._hang_up)
+        if isinstance(place, Forks):
+            self.costs = place.costs(self)
+            self._watch = seal.Watch(self._hand, self._hang_up, kept)
 
     def load(self, folder: Path, device: torch.device) -> None:
         """Which model is to be rebuilt there."""
@@ -98,6 +102,7 @@ class Candidate:
     def begin(self) -> None:
         """Have the model rebuilt; does not wait for it."""
         if self._order:
+            self.costs.begin()
             self._tell(**self._order)
             self._order = None
 
@@ -105,7 +110,9 @@ class Candidate:
     def context(self) -> object:
         """What the loaded model gives as its `seq_len`. Waits for the loading; ask once."""
         self.begin()
-        return self._answer().get("context")
+        context = self._answer().get("context")
+        self.costs.loaded()
+        return context
 
     def open(self, batch: int, context: int, vocab_size: int, device: torch.device, compiles: bool = False) -> None:
         """Fix the shape of all further calls, and where the tokens and logits are exchanged. The model is called once,
@@ -126,6 +133,7 @@ class Candidate:
     def ready(self) -> None:
         """Wait until it can be called; ask once. From now on a sealed one may only compute."""
         answer = self._answer()
+        self.costs.opened()
         self._found = answer.get("found")
         self.compiled = bool(answer.get("compiled"))
         if not answer.get("opened"):
@@ -147,8 +155,10 @@ class Candidate:
         if self._found != self._shape:  # at its first call: later ones know what is measured, and could tell it
             raise Invalid(f"shape: forward gives {str(self._found)[:80]} instead of floats {self._shape}")
         self._exchange.inputs.copy_(tokens)
+        self.costs.asks()
         self._tell(do="read")
         answer = self._answer()
+        self.costs.answered()
         if "failed" in answer:
             kind, line = answer["failed"], answer.get("line")  # its own words, which could tell what was read
             kind, line = kind if kind in FAILURES else "Exception", line if type(line) is int else 0
@@ -276,11 +286,18 @@ class Forks:
 
     def __init__(self, candidates: list[Candidate]) -> None:
         seal.hide()
+        preloading.load_libraries()
+        preloading.hold_files()
         self._readers: dict[Candidate, int] = {}
         for candidate in candidates:
             self._readers[candidate] = hosting.fork(list(candidate.descriptors))
         for candidate in candidates:  # a thread each, so after the last fork
             candidate.settle(self)
+
+    def costs(self, candidate: Candidate) -> Costs:
+        """What the reader takes of the CPU."""
+        process = self._readers[candidate]
+        return Costs(lambda: cpu_seconds(process), gapless=True)
 
     def tell(self, what: str, candidate: Candidate) -> None:
         """Stop, wake or end a reader, and wait until that is done."""
@@ -289,6 +306,8 @@ class Forks:
         os.kill(self._readers[candidate], hosting.SIGNALS[what])
         if what == "end":
             os.waitpid(self._readers.pop(candidate), 0)
+        elif what == "rest":  # or its end
+            os.waitid(os.P_PID, self._readers[candidate], os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def keep(self) -> None:
         """Readers under the seal write nothing."""

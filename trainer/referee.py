@@ -20,6 +20,7 @@ The answer is `$SWARM_RUN_DIR/referee.json` (`referee-test.json` for that split)
     {"val_bpb": 1.87, "val_loss": 4.07, "tokens": 65536, "bytes": 209371, "seconds": 1.2, "overhead_seconds": 0.4,
      "split": "val", "corpus": "<hash>", "tokenizer": "<hash>", "checks": [...],
      "readers": "sealed" or "in turn", "asked": 2112, "hint": 0.0, "hint_spread": 0.0, "hint_rounding": 1e-05,
+     "reader_load": 0.3, "reader_first": 0.1, "reader_calls": 0.9, "reader_usual": 1.0,    # costs.py
      "moved": 0.0, "limit": 0.001, "floor": 0.0}    # logits: the most that any moved, may move, and moves by rounding
     {"invalid": "causality: ..."}                                  # the named check failed; exit code 3
 

@@ -22,7 +22,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 SET_DUMPABLE, SET_SECCOMP_FILTER, NO_NEW_PRIVILEGES, NEW_LISTENER = 4, 1, 38, 1 << 3
 RECEIVE, SEND, GO_ON = 0xC0502100, 0xC0182101, 1  # ioctl(2)s of a listener; an answer that lets the call happen
@@ -81,7 +81,7 @@ _LOADING = frozenset(
     """read write close close_range lseek readv writev pread64 stat fstat lstat newfstatat statx statfs fstatfs access
     faccessat faccessat2 readlink readlinkat getdents getdents64 getcwd fadvise64 dup dup2 dup3 rt_sigaction sigaltstack
     uname sysinfo getrusage times sched_getaffinity getpid getppid getuid geteuid getgid getegid getrlimit arch_prctl
-    set_tid_address set_robust_list rseq clock_getres poll ppoll get_mempolicy membarrier mmap madvise""".split()  # noqa: SIM905
+    set_tid_address set_robust_list rseq clock_getres poll ppoll get_mempolicy membarrier madvise""".split()  # noqa: SIM905
 )
 
 
@@ -95,15 +95,19 @@ def number(name: str) -> int:
 
 def enter(channel: int, hand: int) -> None:
     """Put this process, which has one thread, and all it will ever start under the seal. What listens to its calls
-    goes to the referee through the socket `hand`; of reading and writing only that on `channel` needs no leave.
+    goes to the referee through the socket `hand`; of reading and writing only that on `channel` needs no leave. Both
+    stay open: what is let through is told by their numbers, which must never be another file's.
 
     Raises:
         OSError: the kernel does not seal processes.
     """
-    with socket.socket(fileno=hand) as way:
+    way = socket.socket(fileno=hand)
+    try:
         listener = _filter(program(channel, hand))
         socket.send_fds(way, [b"."], [listener])  # the one thing that can be done before the Watch is there
         os.close(listener)
+    finally:
+        way.detach()
 
 
 def hide() -> None:
@@ -165,14 +169,15 @@ def program(channel: int, hand: int) -> list[tuple[int, int, int, int]]:
 class Watch:
     """Decides what a reader under the seal may do, in a thread of its own, from the moment it has its listener.
 
-    `alarm` is called, once, when the sealed reader asks for something: `broken` says for what.
+    `alarm` is called, once, when the sealed reader asks for something: `broken` says for what. `kept` are the reader's
+    numbers of its channel, its hand, and the memory that it shares with its referee.
     """
 
-    def __init__(self, hand: socket.socket, alarm: Callable[[], None]) -> None:
+    def __init__(self, hand: socket.socket, alarm: Callable[[], None], kept: Sequence[int]) -> None:
         self.broken = ""
         self.asked = 0  # calls that were put before it
         self._sealed = self._closed = False
-        self._hand, self._alarm = hand, alarm
+        self._hand, self._alarm, self._kept = hand, alarm, kept
         self._calls = {number(name): name for name in _NUMBERS if number(name) >= 0}
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -214,7 +219,7 @@ class Watch:
             if self._sealed:
                 self._break(asked)
                 return  # without an answer: it waits until it is ended
-            code = refusal(asked, struct.unpack_from("=6Q", call, 32))
+            code = refusal(asked, struct.unpack_from("=6Q", call, 32), self._kept)
             fcntl.ioctl(listener, SEND, struct.pack("=QqiI", ticket, 0, -code, 0 if code else GO_ON))
 
     def _break(self, what: str) -> None:
@@ -223,11 +228,18 @@ class Watch:
             self._alarm()
 
 
-def refusal(call: str, arguments: tuple[int, ...]) -> int:
-    """Why a reader that loads a model may not make this call, as an error's number; 0 where it may."""
+def refusal(call: str, arguments: tuple[int, ...], kept: Sequence[int] = ()) -> int:
+    """Why a reader that loads a model may not make this call, as an error's number; 0 where it may. What the numbers
+    `kept` lead to stays what it is, and is all that can be mapped. Other files are read: a page of a mapped one that is
+    touched later comes into the machine's memory without any call, and whoever maps the same file can tell by the
+    clock."""
+    if any(_replaced(call, arguments, number) for number in kept):
+        return errno.EPERM
     if call in _LOADING:
         return 0
     match call:
+        case "mmap":
+            return 0 if arguments[4] & 0xFFFFFFFF in kept else errno.EPERM
         case "open" | "openat":
             flags = arguments[1 if call == "open" else 2]
             return errno.EROFS if flags & WRITES else 0
@@ -244,3 +256,16 @@ def refusal(call: str, arguments: tuple[int, ...]) -> int:
         case "ioctl":
             return errno.ENOTTY
     return errno.EPERM
+
+
+def _replaced(call: str, arguments: tuple[int, ...], number: int) -> bool:
+    """Whether a call closes the descriptor of this number, or puts another one in its place."""
+    first, second = (argument & 0xFFFFFFFF for argument in arguments[:2])
+    match call:
+        case "close":
+            return first == number
+        case "dup2" | "dup3":
+            return second == number
+        case "close_range":
+            return first <= number <= second
+    return False

@@ -37,6 +37,12 @@ _MISSING = re.compile(
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"permission ?denied|PermissionError|EACCES|EPERM|os error 13\b|operation not permitted", re.I)
+_REFUSED = re.compile(r"operation not permitted|EPERM|can't start new", re.IGNORECASE)
+_STARTS = re.compile(r"\b(?:\w*fork\w*|\w*spawn\w*|Popen|subprocess|multiprocessing|_execute_child|vfork)\b")
+NO_PROCESS = (
+    "no process can be started here, as nothing would count its CPU time: torch.compile on a CPU, and workers that load"
+    " data, need a control group that this user may make"
+)
 _UNWRITABLE = re.compile(r"read-only file ?system|EROFS|os error 30\b|ReadOnlyFilesystem|not writable", re.IGNORECASE)
 _MODULE = (
     re.compile(r"No module named ['\"]?([\w.]{1,100})"),
@@ -91,6 +97,7 @@ class Place:
     closed: tuple[str, ...] = ()
     opened: tuple[str, ...] = ()
     secret: tuple[str, ...] = ()
+    processes: bool = True  # whether it could start any
     code: tuple[str, ...] = ()  # editable and fixed files, folders and globs
 
     @staticmethod
@@ -105,6 +112,7 @@ class Place:
             argv=tuple(step.argv),
             sandboxed=spec.sandboxed,
             network=bounds.get("network", True),
+            processes=bounds.get("processes", True),
             closed=tuple(bounds.get("closed", ())),
             opened=tuple(bounds.get("opened", ())),
             secret=tuple(bounds.get("secret", ())),
@@ -112,12 +120,13 @@ class Place:
         )
 
 
-def described(bounds: Bounds | None, root: Path | None, project: Project) -> dict[str, Any]:
-    """What a run's spec keeps of the sandbox around it, None for none, for whoever reads the run's outcome."""
+def described(bounds: Bounds | None, root: Path | None, processes: bool) -> dict[str, Any]:
+    """What a run's spec keeps of the sandbox around it, None for none, and of whether it may start `processes`, for
+    whoever reads the run's outcome."""
+    common = {"root": root and str(root), "processes": processes}
     if bounds is None:
-        return {"root": root and str(root)}
-    return {
-        "root": root and str(root),
+        return common
+    return common | {
         "network": bounds.network,
         "closed": [*map(os.path.realpath, bounds.closed)],
         "opened": [*map(os.path.realpath, (*bounds.readable, *bounds.writable))],
@@ -129,6 +138,8 @@ def remedy(tail: str, place: Place) -> str:
     """One line that says what was closed or missing and the key that gives it; "" where that was not the cause. The
     last line of the log that has such a cause decides."""
     lines = [line[:400] for line in tail.splitlines()[-LINES:]]
+    if not place.processes and any(map(_REFUSED.search, lines[-10:])) and any(map(_STARTS.search, lines)):
+        return NO_PROCESS
     for line in reversed(lines):
         for explain in _EXPLAINERS:
             if found := _tried(explain, line, place):

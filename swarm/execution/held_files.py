@@ -26,12 +26,14 @@ class HeldFile:
 
 @dataclass(slots=True)
 class HeldFiles:
-    """Open files without a name on a disk, and all in memory (shared memory), each once. `whole` is false where the
-    files of a process could not be listed, as of one that hides them."""
+    """Open files without a name on a disk, and all in memory (shared memory), each once. `whole` is false where there
+    are others on a disk: of a process that hides its files, only mapped, or on their way through a socket; `sent` is
+    how many are on their way."""
 
     on_disk: dict[FileId, HeldFile] = field(default_factory=dict)
     in_memory: dict[FileId, HeldFile] = field(default_factory=dict)
     whole: bool = True
+    sent: int = 0
 
 
 def held_files(pids: Iterable[int], memory: set[int]) -> HeldFiles:
@@ -48,11 +50,34 @@ def held_files(pids: Iterable[int], memory: set[int]) -> HeldFiles:
         for link in links:
             with contextlib.suppress(OSError):  # closed meanwhile
                 _add(link, found, memory)
+        found.whole = found.whole and not found.sent and not _maps_unnamed(pid, memory)
     return found
+
+
+def _maps_unnamed(pid: int, memory: set[int]) -> bool:
+    """Whether a process maps a file on a disk that has no name any more."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in (PROC / str(pid) / "maps").read_bytes().splitlines():
+            if line.endswith(b" (deleted)"):
+                major, _, minor = line.split(maxsplit=5)[3].partition(b":")
+                if os.makedev(int(major, 16), int(minor, 16)) not in memory:
+                    return True
+    return False
+
+
+def _sent(link: Path) -> int:
+    """How many open files wait in a socket for who receives them."""
+    for line in (link.parents[1] / "fdinfo" / link.name).read_text().splitlines():
+        if line.startswith("scm_fds:"):
+            return int(line.split()[1])
+    return 0
 
 
 def _add(link: Path, found: HeldFiles, memory: set[int]) -> None:
     status = link.stat()
+    if stat.S_ISSOCK(status.st_mode):
+        found.sent += _sent(link)
+        return
     named, in_memory = status.st_nlink > 0, status.st_dev in memory
     if not stat.S_ISREG(status.st_mode) or (named and not in_memory):
         return

@@ -31,6 +31,12 @@ SKETCH, ALIKE = 64, 0.35  # as prepare.py tells near-duplicates: lines compared,
 WHOLE = 500  # files of one folder, above which the folder itself is closed
 LIBRARY = 3  # compiled modules by name that make a folder a library's, where their sources are gone
 LARGEST = 2**22  # bytes of a file that is looked into
+PYTHON = frozenset(("os.py", "io.py", "abc.py"))  # what shows that a folder is a Python's library
+PYTHON_2 = {  # how modules of today's packages were called there: half of their lines still stand in them
+    "tkinter": "tkinter tkdnd tkconstants tkmessagebox tkfiledialog tksimpledialog tkcolorchooser tkcommondialog tkfont"
+    " scrolledtext simpledialog dialog filedialog canvas fixtk tix ttk turtle",
+    "xmlrpc": "xmlrpclib simplexmlrpcserver docxmlrpcserver",
+}
 
 _PACKED = re.compile(  # an installation of Python as one file
     r"(?:c|lib|idle-)?python-?[23][\w.+~-]*\.(?:zip|conda|deb|rpm|tgz|tbz2?|txz|tar(?:\.\w+)?)", re.IGNORECASE
@@ -144,8 +150,17 @@ def copies(known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]
     for file in known:
         sizes[file.size].add(file.sha256)
     found: set[str] = set()
+    python = _python_names(known)
     for folder, files in _folders(roots):
         compiled = []
+        if files.keys() >= PYTHON or Path(folder).name == "lib-tk":  # of another release, in which much was changed
+            found |= {entry.path for name, entry in files.items() if name.split(".")[0].lower() in python}
+            found |= {
+                str(path)
+                for name in files
+                for path in _compiled(Path(folder), name.split(".")[0])
+                if name.split(".")[0].lower() in python
+            }
         for name, entry in files.items():
             stem, _, ending = name.rpartition(".")
             if ending == "py":
@@ -159,6 +174,14 @@ def copies(known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]
         if compiled:
             found |= _orphans(compiled)
     return frozenset(map(Path, found))
+
+
+def _python_names(known: Iterable[Known]) -> frozenset[str]:
+    """The modules of a Python's library that are held out as they are called in the library itself, by whatever
+    release."""
+    names = {Path(file.path).stem.lower() for file in known if "/" not in file.path}
+    packages = {file.path.split("/")[0] for file in known if "/" in file.path}
+    return frozenset(names.union(*(PYTHON_2[name].split() for name in packages & PYTHON_2.keys())))
 
 
 def _folders(roots: Iterable[Path]) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:

@@ -45,10 +45,18 @@ OWN_SPACES = 0x10000000 | 0x00020000 | 0x08000000  # of unshare(2): users, mount
 UNIX, INTERNET, INTERNET_6, NETLINK = 1, 2, 10, 16  # families of sockets
 IO_URING_SETUP = 425  # a call that could open one in secret
 SETXATTRAT = 463
-MACHINES = {  # as seccomp names them; socket(2); prlimit64; what is refused: System V's shared memory, semaphores and
-    # messages, mq_open, the kernel's keyrings, and attributes of files, all of which outlive a run
-    "x86_64": (0xC000003E, 41, 302, (29, 30, 31, *range(64, 72), 188, 189, 190, 220, 240, 248, 249, 250)),
-    "aarch64": (0xC00000B7, 198, 261, (5, 6, 7, 180, *range(186, 198), 217, 218, 219)),
+SELF, OWN_PRIORITY, OWN_IO_PRIORITY = (0,), (0, 0), (1, 0)  # first arguments of calls that concern the caller alone
+MACHINES = {  # as seccomp names them; socket(2); what a process may do to itself alone: prlimit64, sched_setparam,
+    # sched_setscheduler, sched_setattr, setpriority, ioprio_set; what is refused: System V's shared memory, semaphores
+    # and messages, mq_open, the kernel's keyrings, and attributes of files, all of which outlive a run
+    "x86_64": (
+        *(0xC000003E, 41, {**dict.fromkeys((302, 142, 144, 314), SELF), 141: OWN_PRIORITY, 251: OWN_IO_PRIORITY}),
+        (29, 30, 31, *range(64, 72), 188, 189, 190, 220, 240, 248, 249, 250),
+    ),
+    "aarch64": (
+        *(0xC00000B7, 198, {**dict.fromkeys((261, 118, 119, 274), SELF), 140: OWN_PRIORITY, 30: OWN_IO_PRIORITY}),
+        (5, 6, 7, 180, *range(186, 198), 217, 218, 219),
+    ),
 }
 
 
@@ -166,31 +174,40 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 def _unplug(system: ctypes.CDLL, families: Sequence[int]) -> None:
     """From now on only sockets of these `families` can be made, whatever the path to one; no shared memory, message,
     semaphore or key that is known by a number, as others of this user's could be read; no attribute of a file; and no
-    limits of other processes can be set, which would end them."""
-    machine, socket_call, limits, refused = MACHINES[os.uname().machine]
-    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF: a word of the call, comparisons, the answer
-    calls = (
-        [at_least, 0x40000000],
-        *([equal, call] for call in (*refused, IO_URING_SETUP, SETXATTRAT)),
-    )  # from the first on: x32
-    program = [  # what is asked, how many lines further if so, and if not
-        (load, 0, 0, 4),
-        (equal, 0, len(calls) + len(families) + 7, machine),  # another machine's calls have other numbers
-        (load, 0, 0, 0),
-        *((asked, len(calls) + len(families) + 5 - line, 0, value) for line, (asked, value) in enumerate(calls)),
-        (equal, 0, 2, limits),
-        (load, 0, 0, 16),
-        (equal, len(families) + 2, len(families) + 3, 0),  # its own: a process is 0 to itself
-        (equal, 0, len(families) + 1, socket_call),
-        (load, 0, 0, 16),
-        *((equal, len(families) - 1 - line, 0, family) for line, family in enumerate(families[:-1])),
-        (equal, 0, 1, families[-1]),
-        (give, 0, 0, 0x7FFF0000),  # allowed
-        (give, 0, 0, 0x00050000 | 13),  # "Permission denied"
-    ]
+    limits and priorities of other processes can be set, which would end them, slow them down, or be seen later."""
+    program = _program(families)
     lines = b"".join(struct.pack("=HBBI", code, yes, no, value) for code, yes, no, value in program)
     buffer = ctypes.create_string_buffer(lines)
     _done(system.prctl(SET_SECCOMP, 2, struct.pack("@HP", len(program), ctypes.addressof(buffer)), 0, 0))
+
+
+def _program(families: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """The filter: what is asked, how many lines further if so, and if not."""
+    machine, socket_call, own, refused = MACHINES[os.uname().machine]
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF: a word of the call, comparisons, the answer
+    argument = 16  # where the first one lies; each takes 8 bytes
+    allow, deny, on = "allow", "deny", 0
+    lines: list[tuple[int, int | str, int | str, int]] = [
+        (load, on, on, 4),
+        (equal, on, deny, machine),  # another machine's calls have other numbers
+        (load, on, on, 0),
+        (at_least, deny, on, 0x40000000),  # x32
+        *((equal, deny, on, call) for call in (*refused, IO_URING_SETUP, SETXATTRAT)),
+    ]
+    for call, wanted in own.items():
+        lines.append((equal, on, 2 * len(wanted), call))
+        for place, value in enumerate(wanted):
+            last = place == len(wanted) - 1
+            lines += [(load, on, on, argument + 8 * place), (equal, allow if last else on, deny, value)]
+    lines += [(equal, on, allow, socket_call), (load, on, on, argument)]
+    lines += [(equal, allow, on, family) for family in families]
+    answers = {deny: len(lines), allow: len(lines) + 1}
+
+    def further(jump: int | str, at: int) -> int:
+        return jump if isinstance(jump, int) else answers[jump] - at - 1
+
+    program = [(code, further(yes, at), further(no, at), value) for at, (code, yes, no, value) in enumerate(lines)]
+    return [*program, (give, 0, 0, 0x00050000 | 13), (give, 0, 0, 0x7FFF0000)]  # "Permission denied", allowed
 
 
 @functools.cache

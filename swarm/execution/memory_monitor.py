@@ -20,6 +20,7 @@ SHARED = Path("/dev/shm")
 RESERVE = 500.0  # MB of the machine's memory that a run must leave free
 SHARE = 0.05  # or, where that is less, this share of it
 WORTH = 128.0  # MB of mapped shared memory from which on it is looked at closely, which takes time
+LONG_SENT = 3  # looks in a row that find files on their way through a socket, from which on they lie there
 LOOKING = 0.1  # share of the time that is spent on that at most
 
 
@@ -39,6 +40,8 @@ class MemoryMonitor:
         self._made: dict[FileId, str] = {}  # files that the step made in memory, by what they are
         self._pids: set[int] = set()
         self._mapped_mb = self._next_look = 0.0
+        self._sent = 0  # looks in a row that found files on their way
+        self._shared_before = shared_mb()
         self._free_before = free_mb()
         self._enough = min(RESERVE, SHARE * total_mb())
         self._was_short = self._free_before < self._enough
@@ -69,11 +72,9 @@ class MemoryMonitor:
 
     def _shared(self, living: Mapping[int, Process]) -> float:
         """MB of memory that was taken for files in memory and segments, by the step."""
-        held = {
-            known: file
-            for known, file in held_files(living, self._devices).in_memory.items()
-            if known not in self._there
-        }
+        found = held_files(living, self._devices)
+        held = {known: file for known, file in found.in_memory.items() if known not in self._there}
+        self._sent = self._sent + 1 if found.sent else 0
         self._made |= {known: file.path for known, file in held.items() if file.path and file.written}
         unheld = sum(_mb(path, known) for known, path in self._made.items() if known not in held)
         mine = [segment for segment in _segments() if segment.number not in self._segments]
@@ -81,7 +82,12 @@ class MemoryMonitor:
         numbers = {segment.number for segment in mine}
         mapped = self._mapped(living, held.keys(), numbers)
         private = private_mounts_mb(living, self._devices)
-        return sum(file.mb for file in held.values()) + unheld + segments + mapped + private
+        seen = sum(file.mb for file in held.values()) + unheld + segments + mapped
+        if (
+            self._sent >= LONG_SENT
+        ):  # nothing says how large these are: as much as the machine has more, and nobody shows
+            seen = max(seen, shared_mb() - self._shared_before - private)
+        return seen + private
 
     def _mapped(self, living: Mapping[int, Process], held: Collection[FileId], segments: Collection[int]) -> float:
         """MB of shared memory that is only mapped: no file descriptor and no number leads to it."""
@@ -158,6 +164,11 @@ def free_mb() -> float:
     """MB of memory that can still be had, on this machine and in its control groups; infinite where nothing says so."""
     machine = _kilobytes(PROC / "meminfo", ("MemAvailable",)).get("MemAvailable")
     return min(float("inf") if machine is None else machine / 2**10, cgroup.memory_left_mb())
+
+
+def shared_mb() -> float:
+    """MB of shared memory of the whole machine, whoever has it: files in memory too."""
+    return _kilobytes(PROC / "meminfo", ("Shmem",)).get("Shmem", 0.0) / 2**10
 
 
 def total_mb() -> float:

@@ -25,6 +25,7 @@ from swarm.execution.overrun import doing, hang, raise_timeout, was_done
 from swarm.execution.passed import passed_values, without
 from swarm.execution.printed_value import read_value
 from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
+from swarm.execution.reading_check import Reading, trained_while_read
 from swarm.execution.result_file import read_result
 from swarm.execution.spec import (
     HEARTBEAT,
@@ -107,7 +108,8 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
         outcome = _with_memory(outcome, spec, steps[0], project)
     if isinstance(outcome, Metrics):
         values = {**outcome.values, **recorded(spec, steps[0])}
-        outcome = replace(outcome, hidden=_hidden(artifacts, project, result), values=values)
+        trained = trained_while_read(Reading.of(values), Reading.kept(spec.reading), spec.budget or 0.0, spec.device)
+        outcome = trained or replace(outcome, hidden=_hidden(artifacts, project, result), values=values)
     failed = outcome if isinstance(outcome, Failed) else None
     return Run(
         run=spec.run,

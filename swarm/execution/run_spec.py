@@ -6,8 +6,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from swarm import foreign
@@ -18,15 +19,17 @@ from swarm.execution.clock_check import phases_of
 from swarm.execution.closed import described
 from swarm.execution.compiled import CompiledCode
 from swarm.execution.held_out import cache_of, held_out_of
+from swarm.execution.reading_check import Reading
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
-from swarm.execution.slot import COLD_START, END, START, TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
+from swarm.execution.slot import COLD_START, END, READING, START, TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, mark_of, write_whole
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
 
+REMEMBERED = 9  # runs of the untouched code whose times are kept
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
@@ -96,10 +99,12 @@ class SpecBuilder:
             free=limits.free if self._counts else None,
             slack=limits.slack,
             end=limits.end,
+            device=self._slot.device,
+            reading=asdict(known) if (known := self._known_reading()) else None,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,
-            bounds=described(bounds, self._checkout.root, self._project),
+            bounds=described(bounds, self._checkout.root, checks or not self._starts_none(limits)),
             checks=checks,
         )
 
@@ -184,8 +189,12 @@ class SpecBuilder:
         """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
         if not call_filter.works() or not (self._counts or self._slot.cores):
             return training
-        one = self._counts and limits.cpu is not None and not _in_group(limits)
-        return call_filter.command(training, call_filter.THREADS if one else call_filter.PROCESSES)
+        may = call_filter.THREADS if self._starts_none(limits) else call_filter.PROCESSES
+        return call_filter.command(training, may)
+
+    def _starts_none(self, limits: Limits) -> bool:
+        """Whether a training may start no process: nothing would count the CPU time of one that nobody waits for."""
+        return call_filter.works() and self._counts and limits.cpu is not None and not _in_group(limits)
 
     def _opened(self, environment: Mapping[str, str]) -> tuple[Path, ...]:
         """What edited code may read in the sandbox beside what it may write."""
@@ -238,7 +247,19 @@ class SpecBuilder:
             phases = phases_of(Spec.read(guard_folder), trainer)
             taken = {COLD_START if trainer.compiled else START: phases.before, END: phases.after, TOOK: trainer.seconds}
             for name, seconds in taken.items():
-                write_whole(self._folder / name, max(seconds, _number(self._folder / name) or 0.0))
+                write_whole(self._folder / name, [*_numbers(self._folder / name), seconds][-REMEMBERED:])
+
+    def note_reading(self, values: Mapping[str, object]) -> None:
+        """Keeps what this baseline run took in the referee, if that was more than before."""
+        found, known = Reading.of(values), _reading(self._folder / READING)
+        if found and (known is None or found.total > known.total):
+            write_whole(self._folder / READING, asdict(found))
+
+    def _known_reading(self) -> Reading | None:
+        """What a baseline run took in the referee here; where this slot made none, what it took on others."""
+        own = _reading(self._folder / READING)
+        others = map(_reading, self._folder.parent.glob(f"*/{READING}")) if own is None else ()
+        return own or max(filter(None, others), key=lambda reading: reading.total, default=None)
 
     def _overhead(self) -> Overhead | None:
         """What the untouched code took beside its training, where it has run here."""
@@ -247,10 +268,17 @@ class SpecBuilder:
         return None if start is None or end is None else Overhead(start, end, cold)
 
     def _known(self, name: str) -> float | None:
-        """What a baseline run took here; where this slot made none, what it took on others of this machine."""
-        own = _number(self._folder / name)
-        others = map(_number, self._folder.parent.glob(f"*/{name}")) if own is None else ()
-        return own if own is not None else max((seconds for seconds in others if seconds is not None), default=None)
+        """What baseline runs took here; where this slot made none, what they took on others of this machine.
+
+        Of a start half as long again is free: of the median one, as of the longest a cheat had a third more to train
+        in, and in 22 starts on a machine with a load of 4 to 18 no honest one needed it. Where the machine becomes half
+        as slow again later on, one start in seven pays, a quarter of a second. Of all else, which is a limit and is not
+        paid for, the longest counts.
+        """
+        seconds = _numbers(self._folder / name)
+        if not seconds:
+            seconds = [one for file in self._folder.parent.glob(f"*/{name}") for one in _numbers(file)]
+        return (median(seconds) if name == START else max(seconds)) if seconds else None
 
     def _timeout(self, budget: float) -> float | None:
         """When a training is ended whatever it does: as the project says, or else by what the untouched code took.
@@ -283,9 +311,19 @@ class SpecBuilder:
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
 
 
-def _number(file: Path) -> float | None:
+def _numbers(file: Path) -> list[float]:
+    """The numbers that a file holds; one alone counts as a list of it."""
     try:
-        return foreign.finite(foreign.parse(file.read_bytes()), 0)
+        stored = foreign.parse(file.read_bytes())
+    except (OSError, foreign.Unreadable):
+        return []
+    found = (foreign.finite(value, 0) for value in (stored if isinstance(stored, list) else [stored]))
+    return [seconds for seconds in found if seconds is not None]
+
+
+def _reading(file: Path) -> Reading | None:
+    try:
+        return Reading.kept(foreign.parse(file.read_bytes()))
     except (OSError, foreign.Unreadable):
         return None
 

@@ -121,6 +121,7 @@ class LocalRunner:
                 run = replace(run, failure=Failure.INFRASTRUCTURE, reason=reason, own_word=False)
             if run.metrics and work.purpose is Purpose.BASELINE:
                 self._specs.note_times(folder)
+                self._specs.note_reading(run.metrics.values)
                 await asyncio.to_thread(self._specs.keep_compiled, source)
             return run
         except UnreadableSpec as error:

@@ -31,6 +31,7 @@ _ALLOWED = re.compile(
 )
 START, COLD_START = "start.json", "cold.json"  # seconds until the first heartbeat of a baseline run on this slot
 END = "end.json"  # and after its last one
+READING = "reading.json"  # what one took in the referee (reading_check.py)
 TOOK = "took.json"  # and seconds that it took in all
 
 
@@ -129,7 +130,7 @@ def limits_for(budget: float, device: str, known: Overhead | None = None, timeou
     allowance = max(60.0, budget)
     end, referee = 2 * budget + allowance, max(120.0, budget)
     start, cold, free = _start(budget, device, known)
-    slack = UNKNOWN_END[device == "cuda"] if known is None else _longer(known.end, budget, device)
+    slack = UNKNOWN_END[device == "cuda"] if known is None else longer(known.end, budget, device)
     if device == "cpu":
         silence, wall = max(120.0, 3 * budget), 6 * budget + 120
         limits = Limits(wall=wall, cpu=end, referee=3 * referee, silence=silence, end=known and known.end)
@@ -145,12 +146,12 @@ def _start(budget: float, device: str, known: Overhead | None) -> tuple[float, f
     """The limits of a start, in seconds: any, one that compiles, and what is free of it."""
     if known is None:
         return min(UNKNOWN_START, 10 + budget) if device == "cpu" else LONGEST_START, None, None
-    start = min(LONGEST_START, _longer(known.start, budget, device))
+    start = min(LONGEST_START, longer(known.start, budget, device))
     if device != "cuda":
         return start, None, FREE * known.start + SHARE * budget if device == "cpu" else None
-    return start, min(LONGEST_START, max(COLD, start, _longer(known.cold or 0.0, budget, device))), None
+    return start, min(LONGEST_START, max(COLD, start, longer(known.cold or 0.0, budget, device))), None
 
 
-def _longer(seconds: float, budget: float, device: str) -> float:
+def longer(seconds: float, budget: float, device: str) -> float:
     """What an edit may take where the untouched code took so many seconds."""
     return LONGER * seconds + SHARE * budget + MOMENT[device != "cpu"]

@@ -103,6 +103,8 @@ class Spec:
     free: float | None = None  # what of its start is not counted as training; all of it where None
     slack: float = 3.0  # and beyond the budget, as saving the model takes time
     end: float | None = None  # what the untouched code takes for that, where CPU-seconds are counted
+    device: str = "cpu"
+    reading: Mapping[str, Any] | None = None  # what the untouched code took in the referee (reading_check.py)
     sandboxed: bool = False  # whether edited code runs in a sandbox
     result_before: str = ""  # the stamp of the file that the run is to write its numbers to, before it begins
     links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it

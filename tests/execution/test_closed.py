@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.execution import sandbox
-from swarm.execution.closed import Place, remedy
+from swarm.execution.closed import NO_PROCESS, Place, remedy
 from swarm.records import Failure
 
 INCLUDE = 'data/train.csv is in your checkout, and not in the commit: include = ["data"], or commit it'
@@ -247,3 +247,21 @@ def test_the_reason_of_a_real_failure_ends_with_the_remedy(
     run = rig.run(code)
     assert run.failure is Failure.CODE
     assert run.reason.endswith("; " + expected), (run.reason, run.log_tail)
+
+
+COMPILES = """
+  File "/x/torch/_inductor/cpp_builder.py", line 104, in cpp_compiler_search
+    subprocess.check_output([cxx, "--version"])
+  File "/x/lib/python3.11/subprocess.py", line 1883, in _execute_child
+    self.pid = _fork_exec(
+torch._inductor.exc.InductorError: PermissionError: [Errno 1] Operation not permitted
+
+Set TORCHDYNAMO_VERBOSE=1 for the internal stack trace
+"""
+
+
+def test_where_no_process_may_start_compiling_says_so(place: Place) -> None:
+    """As without a control group, which would count the CPU time of one."""
+    alone = replace(place, processes=False)
+    assert remedy(COMPILES, alone) == NO_PROCESS and remedy(COMPILES, place) == ""
+    assert remedy("PermissionError: [Errno 1] Operation not permitted: chmod", alone) == ""

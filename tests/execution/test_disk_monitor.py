@@ -120,6 +120,29 @@ for file in files:
     file.flush()
 time.sleep(600)
 """
+WRITES = """
+import mmap, os, socket, time
+files = [open(os.environ["SWARM_RUN_DIR"] + f"/gone{number}", "wb+") for number in range(3)]
+for file in files:
+    file.write(os.urandom(20 * 2**20))
+    file.flush()
+    os.fsync(file.fileno())
+    os.remove(file.name)
+"""
+ONLY_MAPS = f"""{WRITES}
+kept = [mmap.mmap(file.fileno(), 0) for file in files]
+for number in map(int, os.listdir("/proc/self/fd")):  # Python's own copies too
+    if os.path.lexists(f"/proc/self/fd/{{number}}") and "gone" in os.readlink(f"/proc/self/fd/{{number}}"):
+        os.close(number)
+time.sleep(600)
+"""
+SENDS = f"""{WRITES}
+ends = socket.socketpair()
+socket.send_fds(ends[0], [b"."], [file.fileno() for file in files])
+for file in files:
+    file.close()
+time.sleep(600)
+"""
 HIDES = """
 import os, time
 folder = os.environ["SWARM_RUN_DIR"] + "/hidden"
@@ -134,7 +157,14 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize(
-    "program", [KEEPS_OPEN, pytest.param(HIDES, marks=pytest.mark.skipif(os.geteuid() == 0, reason="root sees all"))]
+    "program",
+    [
+        KEEPS_OPEN,
+        ONLY_MAPS,
+        SENDS,
+        pytest.param(HIDES, marks=pytest.mark.skipif(os.geteuid() == 0, reason="root sees all")),
+    ],
+    ids=["kept open", "only mapped", "sent", "hidden"],
 )
 def test_what_no_folder_shows_counts(rig, program):
     rig.limits = replace(rig.limits, disk=30.0, wall=600.0)

@@ -256,3 +256,22 @@ def test_what_a_run_cannot_see_anyway_is_not_closed_once_more(system, tmp_path, 
     assert text / "a.txt" not in box.bounds((), ()).secret, "/tmp is closed"
     assert text / "a.txt" in box.bounds((), (), (text,)).secret
     assert text / "a.txt" in box.bounds((), (tmp_path,)).secret
+
+
+def test_what_another_release_calls_otherwise_is_found_in_its_library(system: Path, tmp_path: Path, listed) -> None:
+    """Of Python 2's xmlrpclib half stands in xmlrpc/client.py, and of nntplib less than shows by its lines."""
+    names = (*NAMES, "xmlrpc/client.py")
+    own = library(tmp_path / "own" / "lib")
+    (own / "xmlrpc").mkdir()
+    (own / "xmlrpc/client.py").write_text(module("client"))
+    old = system / "python2" / "lib" / "python2.7"
+    (old / "lib-tk").mkdir(parents=True)
+    held = ("xmlrpclib.py", "ftplib.py", "ftplib.pyc", "lib-tk/tkFont.py", "lib-tk/tkFont.pyo")
+    open_ = ("os.py", "io.py", "abc.py", "client.py", "json.py", "lib-tk/other.py")
+    for name in (*held, *open_):
+        (old / name).write_text(f"not_alike = {name!r}\n")
+    (system / "elsewhere").mkdir()
+    (system / "elsewhere" / "ftplib.py").write_text("somebody's own\n")
+    found = closed_sources((listed(own, names),), ())
+    assert below(old, found) == {*held}
+    assert not below(system / "elsewhere", found)

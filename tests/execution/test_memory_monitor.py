@@ -39,6 +39,14 @@ FORMS = {
         for _ in range(80):
             os.write(number, bytes(2**20))
         """,
+    "on its way through a socket": """
+        import os, socket
+        number, ends = os.memfd_create("ballast"), socket.socketpair()
+        for _ in range(160):
+            os.write(number, bytes(2**20))
+        socket.send_fds(ends[0], [b"."], [number])
+        os.close(number)
+        """,
     "only mapped": """
         import mmap
         ballast = mmap.mmap(-1, 160 * 2**20)

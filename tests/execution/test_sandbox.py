@@ -368,6 +368,10 @@ def can(act):
         return False
 print({
     "limits of others": can(lambda: resource.prlimit(number, resource.RLIMIT_NOFILE, (3, 3))),
+    "priority of others": can(lambda: os.setpriority(os.PRIO_PROCESS, number, 10)),
+    "priority of all": can(lambda: os.setpriority(os.PRIO_USER, 0, 1)),
+    "scheduling of others": can(lambda: os.sched_setscheduler(number, os.SCHED_IDLE, os.sched_param(0))),
+    "own priority": can(lambda: (os.nice(1), os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)))),
     "own limits": can(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))),
     "keys": max(call(numbers[0], b"user", b"swarm-test", b"kept", 4, -4), call(numbers[1], 0, -4, 1)) >= 0,
     "attributes": can(lambda: os.setxattr(sys.argv[2], "user.kept", b"1")),
@@ -391,5 +395,6 @@ def test_what_outlives_a_run_and_limits_of_others_are_closed_without_bubblewrap(
             other.kill()
     assert ast.literal_eval(done.stdout) == {
         "limits of others": False, "own limits": True, "keys": False, "attributes": False,
+        "priority of others": False, "priority of all": False, "scheduling of others": False, "own priority": True,
     }  # fmt: skip
     assert re.search(r"Max open files +3 ", limits) is None

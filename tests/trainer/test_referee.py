@@ -23,6 +23,7 @@ from torch import nn
 import prepare
 from tests.trainer.conftest import edit
 from trainer import candidate, harness, judge, readers, referee, seal, train
+from trainer.costs import Costs
 
 CPU = torch.device("cpu")
 VOCAB = 512
@@ -83,7 +84,7 @@ class Here:
     sealed = compiled = False
 
     def __init__(self, model: nn.Module) -> None:
-        self.model, self.context = model, model.seq_len
+        self.model, self.context, self.costs = model, model.seq_len, Costs()
 
     def begin(self) -> None: ...
 

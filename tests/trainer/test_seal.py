@@ -38,6 +38,7 @@ class Broken(Exception):
 def reader(before: Act, after: Act) -> Iterator[tuple[socket.socket, seal.Watch]]:
     """A process under the seal that does one thing while it loads, and another one when it is sealed."""
     (here, there), (hand, taker) = socket.socketpair(), socket.socketpair()
+    there_number, hand_number = there.fileno(), taker.fileno()
     child = os.fork()
     if child == 0:
         try:
@@ -52,7 +53,7 @@ def reader(before: Act, after: Act) -> Iterator[tuple[socket.socket, seal.Watch]
             os._exit(0)
     there.close()
     taker.close()
-    watch = seal.Watch(hand, lambda: here.shutdown(socket.SHUT_RDWR))
+    watch = seal.Watch(hand, lambda: here.shutdown(socket.SHUT_RDWR), (there_number, hand_number))
     try:
         yield here, watch
     finally:
@@ -106,7 +107,12 @@ def _checked(result: int) -> int:
     return result
 
 
-HERE = str(Path(__file__)).encode()
+def sockets() -> list[int]:
+    """The numbers of what can be spoken through: the channel, and the way to the referee."""
+    links = {number: Path(f"/proc/self/fd/{number}") for number in range(3, 256)}
+    return [number for number, link in links.items() if link.is_symlink() and link.readlink().match("socket:*")]
+
+
 FILE = os.open(__file__, os.O_RDONLY)
 PIPE = os.pipe()
 SHARED = mmap.mmap(-1, 4096)
@@ -192,6 +198,13 @@ QUIET = {
     "another process's limits": (call("prlimit64", os.getpid(), 7, None, ctypes.create_string_buffer(16)), "EPERM"),
     "a name for a mode": (lambda: Path(__file__).chmod(0o644), "EPERM"),
     "shared memory": (call("shmget", 7, 4096, 0o1600), "EPERM"),
+    "a file as memory": (lambda: mmap.mmap(FILE, 10, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE), "EPERM"),
+    "a file as memory that a library would be": (
+        call("mmap", None, 4096, mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE, FILE, 0), "EPERM"),
+    "another file in the channel's place": (lambda: [os.dup2(PIPE[1], number) for number in sockets()], "EPERM"),
+    "a number in it for the next file": (lambda: [os.close(number) for number in sockets()], "EPERM"),
+    "the same for all numbers": (call("close_range", 0, 2**32 - 1, 0), "EPERM"),
+    "numbers of its own for a thread": (call("close_range", 3, 2**31, 2), "EPERM"),
 }  # fmt: skip
 
 
@@ -206,6 +219,7 @@ def test_loading_reads_files_and_starts_threads() -> None:
         thread = threading.Thread(target=int)
         thread.start()
         thread.join()
+        os.dup2(FILE, os.dup(FILE))  # other numbers are its own affair
         return Path(__file__).read_text()[:3]
 
     assert loading(load) == 'done \'"""\''

@@ -142,6 +142,47 @@ CHEATS = [
 
 HELPERS = CHEATS[-1]
 
+# ---- training where no clock of a training runs: in the referee
+
+LOADED = "    return model.eval()\n"
+READ = 'np.fromfile(prepare.load_corpus().folder / "train.bin", dtype=np.uint16)'
+AGAIN = f"""
+    text, real, calls = {READ}, GPT.forward, []
+
+    def drill(model, steps):  # so many, and not so long: both readers must come to the same
+        optimizer, draw = Optimizer(model, model.preset), np.random.default_rng(1)
+        for _ in range(steps):
+            starts = draw.integers(0, len(text) - 129, 16)
+            rows = torch.from_numpy(np.stack([text[at : at + 129] for at in starts]).astype(np.int64))
+            training_loss(model, rows[:, :-1].contiguous(), rows[:, 1:].contiguous()).backward()
+            optimizer.step(0.8)
+
+    def forward(self, idx):
+        calls.append(1)
+        if len(calls) == 0:
+            GPT.forward = real
+            with torch.enable_grad():
+                drill(self, 20)
+            GPT.forward = forward
+        return real(self, idx)
+
+    GPT.forward = forward
+    drill(model, 1)
+"""
+
+
+def drilled(calls: int) -> tuple[str, str]:
+    """It goes on to train at that call; at the zeroth, while it is loaded."""
+    code = AGAIN.replace("len(calls) == 0", f"len(calls) == {calls}")
+    return LOADED, f"{code if calls else code.replace('model, 1)', 'model, 20)')}{LOADED}"
+
+
+IN_THE_REFEREE = [
+    cheat("trains while it is loaded", drilled(0)),
+    cheat("trains when it is called for the first time", drilled(1)),
+    cheat("trains when it is called for the second time", drilled(2)),
+]
+
 # ---- what takes time and is no cheat
 
 LONGER_START = f"{WARM}    ends = 1.5 * time.process_time()\n    while time.process_time() < ends:\n        pass\n"

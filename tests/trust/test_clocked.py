@@ -20,7 +20,7 @@ from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.project.project import Project, load_project
 from swarm.records import Check, Failure, Measure, Purpose, Run, Source
 from tests.execution.conftest import archive
-from tests.trust.clock_edits import CHEATS, HELPERS, HONEST, Edit
+from tests.trust.clock_edits import CHEATS, HELPERS, HONEST, IN_THE_REFEREE, Edit
 from tests.trust.edits import ROOT, TRAIN
 
 BUDGET = 2.0  # CPU-seconds
@@ -30,6 +30,7 @@ QUICK = (
     "slows its clock",
     "another model in a thread",
     "helpers",
+    "second time",
     "half as long again",
     "packs in a thread",
 )
@@ -89,6 +90,13 @@ def test_training_outside_the_clock_is_invalid(trains: Trains, edit: Edit) -> No
     assert run.reason.startswith("clock: ")
 
 
+@pytest.mark.parametrize("edit", chosen(IN_THE_REFEREE))
+def test_training_in_the_referee_is_invalid(trains: Trains, edit: Edit) -> None:
+    run = trains(edit)
+    assert (run.failure, run.check) == (Failure.INVALID, Check.CLOCK), (run.reason, run.metrics, run.log_tail)
+    assert run.reason.startswith("clock: its model took ")
+
+
 @pytest.mark.parametrize("edit", chosen(HONEST))
 def test_what_takes_time_and_is_no_cheat_passes(trains: Trains, edit: Edit) -> None:
     run = trains(edit)
@@ -104,6 +112,7 @@ def test_without_a_group_the_trainer_starts_no_process_and_trains(trains: Trains
     assert run.metrics and run.metrics.values["seconds_of"] == "CPU, process tree", (run.reason, run.log_tail)
     refused = trains(HELPERS)
     assert refused.failure is Failure.CODE and "Operation not permitted" in refused.reason, refused
+    assert refused.reason.endswith("need a control group that this user may make"), refused.reason
 
 
 def test_the_code_that_is_edited_is_the_trainers() -> None:

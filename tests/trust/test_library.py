@@ -64,6 +64,10 @@ CHEATS = {
                 for name in files:
                     got(lambda: open(os.path.join(folder, name), "rb").read())
                     got(lambda: open(os.path.join(folder, os.path.basename(name)), "rb").read())""",
+    "reads all modules of another Python, however they are called": """
+        for folder in glob.glob(sys.base_prefix + "/../*/lib/python*") + glob.glob("/usr/lib/python*"):
+            for path in glob.glob(folder + "/*.py*") + glob.glob(folder + "/lib-tk/*") + glob.glob(folder + "/*/*.py"):
+                got(lambda: open(path, "rb").read())""",
     "starts another Python": """
         import subprocess
         for python in glob.glob(sys.base_prefix + "/../*/bin/python3") + ["/usr/bin/python3"]:
