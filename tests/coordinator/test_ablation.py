@@ -24,41 +24,13 @@ from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import make_plan
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
-from swarm.novelty.code import code_of
 from swarm.project.settings import Config
-from swarm.records import Claim, Idea, Measure, Metrics, Run, Source
 from swarm.researchers.sweep.knobs import write_knobs
+from tests.coordinator.driving import Drive, swarm
 
 GOOD = {"DEPTH": 10, "EMBEDDING_LR": 0.9, "WARMDOWN_RATIO": 0.7}  # truly 0.0064 better, which is ten sigma
 NULL = "# Model architecture\nSPARE_HEADS = 3  # which nothing reads\nSPARE_WIDTH = 2 * SPARE_HEADS\n"
 CHECK = "{python} -m py_compile train.py"
-
-
-class Drive:
-    """An agent that does as it is told."""
-
-    def __init__(self, board: Board):
-        self.board, self.requests = board, iter(map(str, range(10_000)))
-        self.fence = board.join("gpu0", request=next(self.requests))
-
-    def step(self, title: str, edit, value: float) -> None:
-        """An experiment that is judged by its one run."""
-        briefing = self.board.briefing("gpu0")
-        request = lambda: {"request": next(self.requests)}  # noqa: E731
-        claim = self.board.claim("gpu0", self.fence, Idea(title), briefing.position, **request())
-        assert isinstance(claim, Claim)
-        source = Source({"train.py": edit(briefing.parent.files["train.py"].decode()).encode()})
-        self.board.enter(claim, code_of(briefing.parent, source), **request())
-        self.run(value)
-        self.run(None)
-
-    def run(self, value: float | None) -> None:
-        """A run that gives the value; without one the project's checks, which pass."""
-        work = self.board.next_work("gpu0", self.fence, request=next(self.requests))
-        assert isinstance(work, Measure) and (value is None) == (work.purpose == "check"), work
-        metrics = None if value is None else Metrics(value, audited=False)
-        run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=metrics)
-        self.board.record("gpu0", self.fence, run, request=next(self.requests))
 
 
 @pytest.fixture(scope="module")
@@ -72,20 +44,20 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_folder(plan.folder)
     enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
-        night = Drive(Board(ledger, "apr5"))
+        night = Drive(Board(ledger, "apr5"), "gpu0")
         for value in (0.9998, 1.0002):
-            night.run(value)
-        night.step("spare heads", lambda text: text.replace("# Model architecture\n", NULL), 1.0 - 0.0015)
-        night.step("deeper, and longer down", lambda text: write_knobs(text, "sim", GOOD), 0.9945)
+            night.run("gpu0", value)
+        steps = {
+            "spare heads": (lambda text: text.replace("# Model architecture\n", NULL), 1.0 - 0.0015),
+            "deeper, and longer down": (lambda text: write_knobs(text, "sim", GOOD), 0.9945),
+        }
+        for title, (edit, value) in steps.items():
+            night.edit("gpu0", title, edit)
+            assert night.run("gpu0", value) and night.run("gpu0", value), "and the project's checks"
         assert len(ledger.rows("SELECT * FROM trunk")) == 3
         night.board.projected(History(root).project(ledger, "apr5"))
         night.board.end("stopped", "drained")
     return root
-
-
-def swarm(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "swarm", *words, "-C", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

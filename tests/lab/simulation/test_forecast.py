@@ -37,6 +37,8 @@ def test_no_swarm_is_longer_than_can_be_simulated(seconds: float, hours: float, 
 
 
 def test_whoever_asks_for_more_is_told_how_much_can_be() -> None:
-    with pytest.raises(UsageError, match=r"43,200 of them, and at most 3,000 are simulated: give --hours 0.83 or fewer"):
+    with pytest.raises(
+        UsageError, match=r"43,200 of them, and at most 3,000 are simulated: give --hours 0.83 or fewer"
+    ):
         setting_of(evidence(1.0), None, 12.0, None)
     assert setting_of(evidence(1.0), None, 0.83, None).hours == 0.83
