@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from swarm.board.carrying import levels_of
-from swarm.judge.ablation import FRESH, NOTHING, RUNS, Again, Done, Left, LineStep, Make, Wait
+from swarm.judge.ablation import FRESH, NOTHING, RUNS, Again, Check, Checks, Done, Left, LineStep, Make, Wait
 from swarm.judge.effects import Effects, Seen
 from swarm.judge.elimination import Elimination
 from swarm.judge.guards import breach
@@ -20,7 +21,7 @@ from swarm.ledger import ablations, runs, trunk
 from swarm.ledger.ablations import AblationAsker, AblationState
 from swarm.ledger.experiments import experiment
 from swarm.ledger.measurements import noise
-from swarm.ledger.rows import AblationCodeRow, AblationRow, AblationStepRow, RunRow, TrunkStep
+from swarm.ledger.rows import AblationCodeRow, AblationRow, AblationStepRow, RunRow, RunState, TrunkStep
 from swarm.ledger.swarms import measured_before_closing, usual_seconds
 from swarm.ledger.transaction import Transaction
 from swarm.records import LeaveOut, Measure, Purpose, Rest, Source
@@ -55,6 +56,11 @@ def next_work(tx: Transaction, row: AblationRow, agent: str, fence: int) -> Meas
             return LeaveOut(row.id, tuple(name for name, *_ in line if name in wanted), line, verifies)
         case Again(steps, seed):
             return _begin(tx, row, agent, fence, steps, seed)
+        case Check(steps):
+            name, source = _named(tx, row, steps)
+            return runs.begin(
+                tx, agent, fence, experiment(tx.ledger, name), Purpose.CHECK, source, seed=runs.CHECK_SEED
+            )
 
 
 def enter(tx: Transaction, order: LeaveOut, made: Source | None, steps: tuple[str, ...], fault: str) -> None:
@@ -70,10 +76,20 @@ def settle(tx: Transaction, run: RunRow) -> None:
     row = ablations.open_ablation(tx.ledger, tx.tag, AblationAsker.SWARM)
     if row is None:
         return
+    if run.purpose is Purpose.CHECK:
+        _tell_of_checks(tx, row, run)
     if run.purpose is Purpose.CLOSING:
         _set_level(tx, row)
     elif isinstance(done := _elimination(tx, row).next(), Done):
         _conclude(tx, row, done)
+
+
+def _tell_of_checks(tx: Transaction, row: AblationRow, run: RunRow) -> None:
+    ended = runs.newest_try_of_checks(tx, run.source)
+    if ended and ended.failure:
+        failed = runs.newest_check(tx, run.source)
+        why = failed.reason if failed else f"its checks did not end: {ended.failure}"
+        tx.event("swarm", "ablation", f"fewer steps can go: without all that look weak, {why}", row.experiment)
 
 
 def ask_for_people(tx: Transaction) -> int | None:
@@ -187,6 +203,7 @@ def _elimination(tx: Transaction, row: AblationRow) -> Elimination:
         level,
         row.room,
         given=len(full.begun - full.own),
+        checks=bool(tx.swarm.settings.get("checks")),
     )
 
 
@@ -194,7 +211,15 @@ def _code(tx: Transaction, row: AblationRow, known: Noise, code: AblationCodeRow
     wanted, steps = frozenset(code.wanted.split()), frozenset(code.steps.split())
     if code.source is None:
         return Left(wanted, steps, fault=True, verifies=code.verifies)
-    return _left(tx, row, known, code.source, wanted, steps, verifies=code.verifies)
+    left = _left(tx, row, known, code.source, wanted, steps, verifies=code.verifies)
+    if code.source == row.source:
+        return replace(left, same=True)
+    ended = runs.newest_try_of_checks(tx, code.source)
+    if ended is None:
+        return left
+    if ended.state is RunState.RUNNING:
+        return replace(left, checks=Checks.RUNNING)
+    return replace(left, checks=Checks.PASSED) if not ended.failure else replace(left, fault=True)
 
 
 def _left(
@@ -224,15 +249,17 @@ def _broken_guard(tx: Transaction, source: str) -> str:
 
 def _begin(tx: Transaction, row: AblationRow, agent: str, fence: int, steps: frozenset[str], seed: int) -> Measure:
     """A run of the code that leaves out these steps, under the name of the newest of them; of the leader under its."""
-    name, source = row.experiment, row.source
-    if steps:
-        known = ablations.codes_of(tx.ledger, row.id)
-        source = next(code.source for code in known if frozenset(code.steps.split()) == steps and code.source) or ""
-        name = next(
-            step.experiment for step in reversed(ablations.steps_of(tx.ledger, row.id)) if step.experiment in steps
-        )
+    name, source = _named(tx, row, steps) if steps else (row.experiment, row.source)
     number = ablations.first_seed(row) + seed
     return runs.begin(tx, agent, fence, experiment(tx.ledger, name), Purpose.ABLATE, source, seed=number)
+
+
+def _named(tx: Transaction, row: AblationRow, steps: frozenset[str]) -> tuple[str, str]:
+    """The newest of the steps, under whose name the code without them runs, and that code."""
+    known = ablations.codes_of(tx.ledger, row.id)
+    source = next(code.source for code in known if frozenset(code.steps.split()) == steps and code.source) or ""
+    line = reversed(ablations.steps_of(tx.ledger, row.id))
+    return next(step.experiment for step in line if step.experiment in steps), source
 
 
 def _conclude(tx: Transaction, row: AblationRow, done: Done) -> None:

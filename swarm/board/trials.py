@@ -19,7 +19,7 @@ from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
 from swarm.ledger.events import was_warned
 from swarm.ledger.experiments import baseline_of, experiment
 from swarm.ledger.measurements import Which, noise, values
-from swarm.ledger.rows import ExperimentRow, RunRow, RunState
+from swarm.ledger.rows import ExperimentRow, ExperimentState, RunRow, RunState
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.transaction import Transaction
 from swarm.records import Check, Failure, Outcome, Purpose, Run, Rung, Status, Verdict
@@ -49,15 +49,15 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if state is RunState.MEASURED:
         _tell_what_was_odd(tx, agent, run)
         tx = _checked_for_noise(tx, row)
-    if state is RunState.CHECKED:
-        return judge(tx, experiment(tx.ledger, row.experiment))
+    tested = experiment(tx.ledger, row.experiment)
+    if state is RunState.CHECKED and tested.state is not ExperimentState.JUDGED:
+        return judge(tx, tested)
     if row.purpose not in JUDGED:
         if run.failure is Failure.INVALID:
             quarantine.expose(tx, row, run)
         _fresh(tx, row)
         disbelieved = run.own_word and state is RunState.CRASHED
         return Verdict(None, None, None, 0, run.reason, Outcome.CRASHED) if disbelieved else None
-    tested = experiment(tx.ledger, row.experiment)
     if tested.baseline:
         return _judge_baseline(tx, tested, run)
     if run.failure is Failure.FUTILE:
@@ -151,12 +151,13 @@ def _lost(tx: Transaction, run: RunRow, reason: str) -> Verdict | None:
     if faults < FAULTS and silent < DEATHS and stopped < INTERRUPTIONS:
         return None
     runs.set_state(tx.ledger, run, RunState.CRASHED)
-    if run.purpose not in (*JUDGED, Purpose.CHECK):
+    tested = experiment(tx.ledger, run.experiment)
+    if run.purpose not in (*JUDGED, Purpose.CHECK) or tested.state is ExperimentState.JUDGED:
         _fresh(tx, run)
         return None
     reason = f"lost {run.attempt} times: {reason}"
     if run.purpose is Purpose.BASELINE:
-        return _crash(tx, experiment(tx.ledger, run.experiment), Failure.INFRASTRUCTURE, reason)
+        return _crash(tx, tested, Failure.INFRASTRUCTURE, reason)
     give_up(tx, run.experiment, reason)
     return None
 
@@ -168,7 +169,7 @@ def _fresh(tx: Transaction, run: RunRow) -> None:
     elif run.purpose is Purpose.CLOSING:
         confirmations.close(tx)
         drifting.watch(tx, run)
-    if run.purpose in (Purpose.CLOSING, Purpose.ABLATE):
+    if run.purpose in (Purpose.CLOSING, Purpose.ABLATE, Purpose.CHECK):
         ablations.settle(tx, run)
     if run.purpose in (Purpose.REFRESH, Purpose.CONFIRM, Purpose.FILLER):
         rollback.reconsider(tx)

@@ -14,6 +14,7 @@ from swarm.text import plural
 
 if TYPE_CHECKING:
     from swarm.ledger.database import Ledger
+    from swarm.ledger.transaction import Transaction
     from swarm.snapshot.records import AblationView, ExperimentView, Snapshot
 
 
@@ -61,7 +62,8 @@ def write_minimal(root: Path, snapshot: Snapshot, view: ExperimentView, ledger: 
     from swarm.ledger.transaction import of_swarm
     from swarm.views.patch import mail
 
-    found, swarm = snapshot.ablation, of_swarm(ledger, snapshot.tag).swarm
+    found, look = snapshot.ablation, of_swarm(ledger, snapshot.tag)
+    swarm = look.swarm
     remedy = f"`python -m swarm ablate --tag {snapshot.tag}` measures it"
     if found is None:
         raise UsageError(f"nobody has measured yet which steps of {snapshot.tag} matter: {remedy}")
@@ -73,6 +75,8 @@ def write_minimal(root: Path, snapshot: Snapshot, view: ExperimentView, ledger: 
     patch = History(root).diff_to(swarm.base_commit, changed)
     write_exactly(mail(snapshot, view, f"{patch}\n" if patch else "", champion=True, minimal=found))
     print(_told(found), file=sys.stderr)
+    if found.minimal and (missing := _not_looked_at(look, found.minimal)):
+        print(f"what the champion has and this code has not: {' and '.join(missing)}", file=sys.stderr)
 
 
 def _full(ledger: Ledger, view: ExperimentView) -> str:
@@ -85,6 +89,16 @@ def _told(found: AblationView) -> str:
     if not found.minimal:
         return "every step matters, as far as was measured: this is the whole patch"
     dropped = sum(step.dropped for step in found.steps)
-    lines = f"{found.minimal_lines} changed lines instead of {found.lines}"
-    fewer = lines if found.minimal_lines < found.lines else "as many changed lines"
-    return f"without {dropped} of {plural(len(found.steps), 'step')}: {fewer}"
+    lines = f"{plural(found.minimal_lines, 'changed line')} instead of {found.lines}"
+    return f"without {dropped} of {plural(len(found.steps), 'step')}: {lines}"
+
+
+def _not_looked_at(look: Transaction, minimal: str) -> list[str]:
+    """What a champion goes through in this project, and this code did not."""
+    from swarm.ledger.runs import newest_try_of_checks
+
+    settings, missing = look.swarm.settings, list[str]()
+    if settings.get("checks"):  # of an ablation that ended before they were asked for
+        passed = newest_try_of_checks(look, minimal)
+        missing += [] if passed and passed.state == "checked" and not passed.failure else ["the project's checks"]
+    return missing + (["a number on the hidden split"] if settings.get("hidden") else [])

@@ -88,16 +88,17 @@ class Record:
 
 def read_record(path: Path, metric: str | None, direction: str | None) -> Record:
     """The record in a file that a person named; UsageError where metric or direction is open."""
-    from swarm.history.import_results import metrics_in, read_results
+    from swarm.history.import_results import goals_in, metrics_in, read_results
     from swarm.project.directions import direction_of, read_direction
 
     content = read_named(path)
     known = metrics_in(content)
     if metric is None:
-        if len(known) != 1:
-            there = f"several columns may be it: {', '.join(known)}" if known else "no column that could be it"
-            raise UsageError(f"{path}: which metric? There are {there}; name one with --metric NAME")
-        metric = next(iter(known))
+        able = goals_in(content) or tuple(known)
+        if len(able) != 1:
+            there = f"It may be one of {', '.join(able)}" if able else "No column looks like one"
+            raise UsageError(f"{path}: which metric? {there}; name it with --metric NAME")
+        metric = able[0]
     asked = direction and read_direction(direction)
     if direction and not asked:
         raise UsageError(f"--direction {direction}: say lower or higher")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 from swarm.history.earlier import Aside, Row
-from swarm.history.results_jsonl import metrics_of_lines, read_lines
+from swarm.history.results_jsonl import goals_of_lines, metrics_of_lines, read_lines
 from swarm.history.results_tsv import metrics_of_table, read_table
 from swarm.ledger.database import Ledger
 from swarm.ledger.imported import SHORT, TAG, Imported, enter_imported, newest_sequence, own_commits
@@ -28,6 +28,12 @@ def metrics_in(data: bytes) -> dict[str, str]:
     """What the file may measure, each with its direction: "lower", "higher" or "" where it is not said."""
     text = read_text(data).text
     return metrics_of_lines(text) if _is_lines(text) else metrics_of_table(text)
+
+
+def goals_in(data: bytes) -> tuple[str, ...]:
+    """The metrics that the file itself says are optimised; () where it does not say."""
+    text = read_text(data).text
+    return goals_of_lines(text) if _is_lines(text) else ()
 
 
 def _is_lines(text: str) -> bool:

@@ -66,6 +66,23 @@ def metrics_of_lines(text: str) -> dict[str, str]:
     return found
 
 
+def goals_of_lines(text: str) -> tuple[str, ...]:
+    """The metrics that lines of configuration say are optimised, of those with an experiment below: beside such a one
+    the others are only told."""
+    goals, configured = dict[str, None](), ""
+    for _, raw in _lines(text):
+        try:
+            line = _parsed(raw)
+        except Doubt:
+            continue
+        config = _config(line)
+        if config is not None:
+            configured = _first(config, _METRIC)
+        elif configured:
+            goals[configured] = None
+    return tuple(goals)
+
+
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from swarm.judge.effects import Seen
 
@@ -28,6 +29,14 @@ class LineStep:
     seen: Seen | None = None
 
 
+class Checks(Enum):
+    """Whether the project's own checks were run on a code. One that fails them may not run: that is its fault."""
+
+    NOT_RUN = auto()
+    RUNNING = auto()
+    PASSED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """One code that was made: the full one without `wanted`. `steps` is all that it leaves out: what conflicts with a
@@ -39,6 +48,8 @@ class Left:
     begun: frozenset[int] = frozenset()  # seeds that run or have run
     fault: bool = False  # it may not run, or does not: what it leaves out is needed
     verifies: bool = False  # made to be run on fresh seeds, and for nothing before
+    checks: Checks = Checks.NOT_RUN
+    same: bool = False  # it is the full code to the last byte: nothing is left of what it leaves out
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,13 @@ class Again:
 
     steps: Steps
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Asks for the project's own checks on the code that leaves out `steps`."""
+
+    steps: Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +116,4 @@ class Done:
     verified: Verified | None
 
 
-Next = Make | Again | Wait | Done
+Next = Make | Again | Check | Wait | Done

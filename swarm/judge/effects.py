@@ -10,10 +10,13 @@ from the density of x alone (Tweedie's formula, Efron 2011, https://doi.org/10.1
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import add
+from itertools import repeat
+from operator import add, sub, truediv
+from typing import NamedTuple
 
 NOTHING = 0.2  # the deviation of effects that are next to none
 LOSSES, GAINS = (1.0, 4.0, 16.0), (1.0, 4.0)  # mean sizes of the others
@@ -27,16 +30,14 @@ _LOG_2PI = math.log(2.0 * math.pi)
 _LEAST = 1e-12  # of a variance, in units of s^2
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One effect, as a number says: x = effect + N(0, s^2), in sigmas."""
 
     x: float
     s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """The posterior of one effect: its mean and variance, and the chance that it is a real gain and no mere noise.
 
     `score` and `curve` are the first and second derivative of log f at x: what the number says of its place.
@@ -94,9 +95,9 @@ class Effects:
         """The chance of each part, given where the effect was seen; they add up to 1."""
         return weights(self.logs(), log_densities(seen))
 
-    def logs(self) -> list[float]:
+    def logs(self) -> tuple[float, ...]:
         """The logarithms of the shares."""
-        return [math.log(share) for share in self.shares]
+        return _logs(self.shares)
 
     def learned(self, seen: Iterable[Seen]) -> Effects:
         """The shares after one step of expectation maximisation over these effects."""
@@ -107,13 +108,16 @@ class Effects:
         return self.from_totals(totals)
 
 
+@functools.lru_cache(maxsize=8)  # they are asked for several times between two changes of the shares
+def _logs(shares: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(math.log(share) for share in shares)
+
+
 def weights(shares: Sequence[float], densities: Sequence[float]) -> list[float]:
     """The chance of each part where these are the logarithms of its share and its density; they add up to 1."""
     logs = list(map(add, shares, densities))
-    highest = max(logs)
-    parts = [math.exp(log - highest) for log in logs]
-    whole = math.fsum(parts)
-    return [part / whole for part in parts]
+    parts = list(map(math.exp, map(sub, logs, repeat(max(logs)))))
+    return list(map(truediv, parts, repeat(math.fsum(parts))))
 
 
 def log_densities(seen: Seen) -> list[float]:
@@ -139,23 +143,25 @@ def log_density_of_exponential(x: float, s: float, size: float) -> float:
 
 def _densities(seen: Seen) -> list[_Density]:
     x, s = max(-_EXTREME, min(seen.x, _EXTREME)), seen.s
-    return [
-        _normal(x, NOTHING**2 + s**2),
-        *((log, -score, curve) for log, score, curve in (_exponential(-x, s, size) for size in LOSSES)),
-        *(_exponential(x, s, size) for size in GAINS),
-    ]
+    log_normal = -0.5 * (x / s) ** 2 - math.log(s) - 0.5 * _LOG_2PI
+    found = [_normal(x, NOTHING**2 + s**2)]
+    for size in LOSSES:
+        log, score, curve = _exponential(-x, s, size, log_normal)
+        found.append((log, -score, curve))
+    for size in GAINS:
+        found.append(_exponential(x, s, size, log_normal))
+    return found
 
 
 def _normal(x: float, variance: float) -> _Density:
     return log_density_of_normal(x, variance), -x / variance, -1.0 / variance
 
 
-def _exponential(x: float, s: float, size: float) -> _Density:
+def _exponential(x: float, s: float, size: float, log_normal: float) -> _Density:
     """Of an exponential effect of that mean size, seen with N(0, s^2): f = exp(s^2/2b^2 - x/b) Phi(x/s - s/b) / b.
 
-    As f' = (n - f) / b with n = N(x; 0, s^2), all that is needed beside log f is n / f.
+    As f' = (n - f) / b with n = N(x; 0, s^2), all that is needed beside log f is n / f. `log_normal` is log n.
     """
-    log_normal = -0.5 * (x / s) ** 2 - math.log(s) - 0.5 * _LOG_2PI
     log = log_density_of_exponential(x, s, size)
     ratio = math.exp(log_normal - log)
     score = (ratio - 1.0) / size

@@ -24,6 +24,8 @@ from swarm.judge.ablation import (
     RUNS,
     WORTH,
     Again,
+    Check,
+    Checks,
     Done,
     Left,
     LineStep,
@@ -52,6 +54,7 @@ class Elimination:
     level: tuple[float, float] | None = None
     room: int | None = None
     given: int = 0  # runs in `full` that others pay for
+    checks: bool = False  # the project has checks, which whatever is kept must pass
 
     def next(self) -> Next:
         """What is to be made or run next, or what came of it."""
@@ -130,7 +133,7 @@ class Elimination:
         """The steps that are not worth their lines, each alone: the weakest first."""
         found: list[tuple[float, Left]] = []
         for code in self._singles:
-            gain = None if code.fault else self.alone(next(iter(code.wanted)))
+            gain = None if code.fault or code.same else self.alone(next(iter(code.wanted)))
             if gain is not None and self._is_weak(gain):
                 found.append((gain.mean, code))
         return [code for _, code in sorted(found, key=lambda one: one[0])]
@@ -206,6 +209,8 @@ class Elimination:
             if code is None:
                 return Make(steps, verifies=True)
             if not code.fault and code.steps <= self._can_go:
+                if self.checks and code.checks is not Checks.PASSED:  # before the dearer runs
+                    return Wait() if code.checks is Checks.RUNNING else Check(code.steps)
                 if ask := self._unbegun(code, self._fresh()) or self._unbegun(self.full, self._fresh()):
                     return ask
                 verified = self._verified(code)
@@ -255,11 +260,12 @@ class Elimination:
             code = self._single(step.name)
             gain = last.get(step.name) if step.name in dropped else None
             gain = gain or self.alone(step.name)
-            result = StepResult(step.name, step.name in dropped, len(self._chosen_by(code)) if code else 0)
+            runs = len(self._chosen_by(code)) if code and not code.same else 0
+            result = StepResult(step.name, step.name in dropped, runs)
             if code:
                 together = tuple(one.name for one in self.line if one.name in code.steps - code.wanted)
                 result = replace(result, together=together)
-            if gain is not None and not (code and code.fault):
+            if gain is not None and not (code and (code.fault or code.same)):
                 low, high = gain.interval
                 result = replace(result, gain=unit * gain.mean, low=unit * low, high=unit * high)
             yield result
@@ -305,18 +311,20 @@ class Elimination:
         return next((code for code in able if steps in (code.steps, code.wanted)), None)
 
     def _unbegun(self, code: Left, seeds: range) -> Again | None:
-        if code.fault:
+        if code.fault or code.same:
             return None
         return next((Again(code.steps, seed) for seed in seeds if seed not in code.begun), None)
 
     def _ended(self, code: Left) -> bool:
-        return code.fault or all(seed in code.values for seed in self._seeds())
+        return code.fault or code.same or all(seed in code.values for seed in self._seeds())
 
     def _spent(self) -> int:
         """The runs that were begun, or are going to be for the codes that are there."""
         own = {code.steps: code for code in self.codes}.values()
         seeds = {*self._seeds()}
-        wanted = sum(len(code.begun if code.fault or code.verifies else code.begun | seeds) for code in own)
+        wanted = sum(
+            len(code.begun if code.fault or code.verifies else code.begun | seeds) for code in own if not code.same
+        )
         return wanted + max(0, len(self.full.begun) - self.given)
 
     def _has_room(self, codes: int = 1) -> bool:

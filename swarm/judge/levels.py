@@ -26,9 +26,10 @@ class Level:
     deviation: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Normal:
-    """A normal belief or message as precision and precision times mean: they multiply by adding up."""
+    """A normal belief or message as precision and precision times mean: they multiply by adding up. Never changed, but
+    not frozen either: dozens are made at every run, which would take three times as long."""
 
     precision: float = 0.0
     weighted: float = 0.0
@@ -104,15 +105,15 @@ class Levels:
         here.runs = here.runs + _Normal(1.0, self._scaled(value))
         self._settle(state)
 
-    def tried(self, idea: str, parent: str, value: float) -> Effect:
-        """One run of an idea's edit on top of a state; what is known of its effect then."""
+    def tried(self, idea: str, parent: str, value: float) -> None:
+        """One run of an idea's edit on top of a state."""
         arms = self._ideas.setdefault(idea, _Idea()).arms
         arm = arms.pop(parent, _Normal()) + _Normal(1.0, self._scaled(value))
         arms[parent] = arm  # the newest is last
         alone = self._seen([(self._states[parent].without(idea), arm)])
         self._tell(parent, idea, self.effects.of(alone))
         self._settle(parent)
-        return self._weigh(idea)
+        self._weigh(idea)
 
     def carried(self, idea: str, state: str) -> None:
         """The edit, on the parent that it was tried on last, becomes a state of the trunk."""
@@ -159,15 +160,15 @@ class Levels:
                 here.belief = here.evidence
                 return
             own, told = here.evidence, self._states[here.parent].belief
-            self._believe(here, own, here.parent, here.idea)
-            above = self._states[here.parent].without(here.idea)
-            self._tell(here.parent, here.idea, self.effects.of(self._seen([(above, own)])))
+            effect = self._believe(here, own, here.parent, here.idea)
+            self._tell(here.parent, here.idea, effect)
             near = abs(self._states[here.parent].belief.mean - told.mean) < SETTLED
             if near and abs(here.belief.mean - before.mean) < SETTLED and before.precision:
                 return
             name = here.parent
 
-    def _believe(self, here: _State, own: _Normal, parent: str, idea: str) -> None:
+    def _believe(self, here: _State, own: _Normal, parent: str, idea: str) -> Effect:
+        """Gives the idea's effect as this one parent shows it, which is what it tells that one."""
         above = self._states[parent].without(idea)
         others = [
             (self._states[other].without(idea), arm) for other, arm in self._ideas[idea].arms.items() if other != parent
@@ -178,6 +179,7 @@ class Levels:
         spread, v, r = above.variance + own.variance, above.variance, own.variance
         mean = (own.mean * v + (above.mean - effect.mean) * r) / spread
         here.belief = _Normal.at(mean, v * r / spread + (r / spread) ** 2 * effect.variance)
+        return self.effects.of(self._seen([(above, own)])) if others else effect
 
     def _tell(self, parent: str, idea: str, effect: Effect) -> None:
         """What an edit, as it was seen, says of its parent's level: the moments that it moves the belief to."""
@@ -192,14 +194,17 @@ class Levels:
         above.told = above.told + _Normal(new.precision - old.precision, new.weighted - old.weighted)
         above.belief = after
 
-    def _weigh(self, idea: str) -> Effect:
-        """The effect from all parents that the idea was tried on."""
+    def _weigh(self, idea: str) -> None:
+        """The effect as it is seen beside all parents that the idea was tried on."""
         tried = self._ideas[idea]
         tried.seen = self._seen([(self._states[parent].without(idea), arm) for parent, arm in tried.arms.items()])
-        return self.effects.of(tried.seen)
 
     def _seen(self, pairs: list[tuple[_Normal, _Normal]]) -> Seen:
         """The gain of what was run over its parent, from several such pairs by inverse variance."""
+        if len(pairs) == 1:  # nearly always: the same numbers, without the sums
+            above, own = pairs[0]
+            weight = 1.0 / (above.variance + own.variance)
+            return Seen(weight * (above.mean - own.mean) / weight, math.sqrt(1.0 / weight))
         weights = [1.0 / (above.variance + own.variance) for above, own in pairs]
         whole = math.fsum(weights)
         gains = (w * (above.mean - own.mean) for w, (above, own) in zip(weights, pairs, strict=True))

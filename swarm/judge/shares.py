@@ -8,6 +8,7 @@ and Hinton 1998, https://doi.org/10.1007/978-94-011-5014-9_12).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add, sub
 
 from swarm.judge.effects import Effects, Seen, log_densities, weights
 from swarm.judge.levels import Levels
@@ -22,7 +23,7 @@ class Shares:
         self._parts: dict[str, list[float]] = {}
         self._densities: dict[str, tuple[Seen, list[float]]] = {}  # of each part, where the idea was last seen
         self._ideas: list[str] = []
-        self._totals = [0.0] * len(Effects().shares)
+        self._totals = self._none = [0.0] * len(Effects().shares)
         self._next = 0
 
     def learn(self, levels: Levels, idea: str) -> None:
@@ -41,7 +42,6 @@ class Shares:
         known = self._densities.get(idea)
         if known is None or known[0] is not seen:  # most ideas look as they did
             known = self._densities[idea] = seen, log_densities(seen)
-        before, now = self._parts.get(idea), weights(logs, known[1])
+        before, now = self._parts.get(idea, self._none), weights(logs, known[1])
         self._parts[idea] = now
-        for place, part in enumerate(now):
-            self._totals[place] += part - (before[place] if before else 0.0)
+        self._totals = list(map(add, self._totals, map(sub, now, before)))

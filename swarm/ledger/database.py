@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 from swarm.codec import decode
 from swarm.errors import LedgerDamaged, UsageError
 from swarm.filelock import SHARED, take
+from swarm.ledger.reads import Reads
 from swarm.ledger.rows import read, select
 from swarm.ledger.schema import APPLICATION_ID, OLDEST, TABLES, VERSION, migration
 
@@ -45,6 +46,8 @@ class Ledger:
         self.path = path
         self.memory: dict[str, Any] = {}  # what readers keep at hand; forgotten where a change is taken back
         self._inside = False  # a transaction
+        self._reads = Reads()
+        self._state = 0  # of the file, as others changed it, when a transaction began last
         self._earlier: sqlite3.Connection | None = None  # the file itself, where a copy of it is read
         self._earlier_state = 0
         with ExitStack() as opened:
@@ -141,15 +144,24 @@ class Ledger:
         begin, keep, undo = words
         self._db.execute(begin)
         try:
+            self._see_others()
             yield
             self._db.execute(keep)
         except BaseException:
             self.memory.clear()
+            self._reads.forget()
             if self._db.in_transaction:  # a full disk makes SQLite roll back by itself
                 self._db.execute(undo)
                 if words is _GROUPED:
                     self._db.execute(keep)
             raise
+
+    def _see_others(self) -> None:
+        """Nobody else should write; what was read before holds only if nobody did."""
+        state = self._db.execute("PRAGMA data_version").fetchone()[0] if self.path else 0
+        if state != self._state:
+            self._state = state
+            self._reads.forget()
 
     @property
     def in_transaction(self) -> bool:
@@ -177,19 +189,19 @@ class Ledger:
     def execute(self, sql: str, *values: object) -> int:
         """Runs one statement; gives the number of rows it changed."""
         with self._whole():
+            self._reads.written(sql)
             return self._db.execute(sql, values).rowcount
 
     def insert(self, table: str, **row: object) -> None:
         names = ", ".join(row)
+        self._reads.written(table)
         self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with self._whole():
-            return self._db.execute(sql, values).fetchall()
+        return list(self._answer((list, sql, values), sql, lambda: tuple(self._db.execute(sql, values))))
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
-        with self._whole():
-            return self._db.execute(sql, values).fetchone()
+        return self._answer((sql, values), sql, lambda: self._db.execute(sql, values).fetchone())
 
     def one(self, sql: str, *values: object) -> sqlite3.Row:
         """The row that must be there; KeyError where it is not."""
@@ -201,14 +213,31 @@ class Ledger:
     def records(self, kind: type[R], sql: str, *values: object) -> list[R]:
         """The rows as records of that kind. `sql` is what follows its columns, from FROM on: "WHERE ...", or, where
         several tables take part, "FROM ..." with the records' own table called `t`."""
-        with self._whole():
-            return [read(kind, row) for row in self._db.execute(select(kind, sql), values)]
+        whole = select(kind, sql)
+        found = self._answer(
+            (list, kind, whole, values),
+            whole,
+            lambda: tuple(read(kind, row) for row in self._db.execute(whole, values)),
+        )
+        return list(found)
 
     def record(self, kind: type[R], sql: str, *values: object) -> R | None:
         """The first of the `records`; None where there is none."""
-        with self._whole():
-            row = self._db.execute(select(kind, sql), values).fetchone()
+        whole = select(kind, sql)
+
+        def ask() -> R | None:
+            row = self._db.execute(whole, values).fetchone()
             return None if row is None else read(kind, row)
+
+        return self._answer((kind, whole, values), whole, ask)
+
+    def _answer(self, key: Hashable, sql: str, ask: Callable[[], Any]) -> Any:
+        """What `ask` gives, or gave where nothing it depends on was changed since: within a transaction, or in memory,
+        nobody else can have."""
+        with self._whole():
+            if self.path is None or self._inside:
+                return self._reads.answer(key, sql, ask)
+            return ask()
 
     def the_record(self, kind: type[R], sql: str, *values: object) -> R:
         """The first of the `records`, which must be there; KeyError where it is not."""

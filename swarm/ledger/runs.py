@@ -246,6 +246,16 @@ def newest_check(tx: Transaction, source: str) -> Run | None:
     )
 
 
+def newest_try_of_checks(tx: Transaction, source: str) -> RunRow | None:
+    """The newest run of the project's checks on this code that runs or has ended, well or not; None where there is
+    none, or its machine failed it."""
+    return tx.ledger.record(
+        RunRow,
+        "WHERE tag = ? AND source = ? AND purpose = 'check' AND state != 'lost' ORDER BY started DESC, id DESC LIMIT 1",
+        *(tx.tag, source),
+    )
+
+
 def found_invalid(ledger: Ledger, source: str) -> int:
     """How often a run of this code was found invalid, in any swarm."""
     return ledger.value("SELECT count(*) FROM runs WHERE source = ? AND failure = ?", source, Failure.INVALID)

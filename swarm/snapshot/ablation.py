@@ -26,10 +26,11 @@ def ablation_view(ledger: Ledger, swarm: SwarmRow, row: AblationRow, titles: Map
     """One ablation that has ended."""
     base, full = (load_source(ledger, sha) for sha in (swarm.base_source, row.source))
     minimal = load_source(ledger, row.minimal) if row.minimal else full
+    undone = {code.wanted for code in ablations.codes_of(ledger, row.id) if code.source == row.source}
     return AblationView(
         experiment=row.experiment,
         asked=row.asked,
-        steps=tuple(_step(step, titles) for step in ablations.steps_of(ledger, row.id)),
+        steps=tuple(_step(step, titles, step.experiment in undone) for step in ablations.steps_of(ledger, row.id)),
         minimal=row.minimal,
         verified=row.verified,
         loss=row.loss,
@@ -58,7 +59,7 @@ def _changes(before: bytes, after: bytes) -> list[str]:
     return list(difflib.unified_diff(old, new, n=0, lineterm=""))[2:]
 
 
-def _step(step: AblationStepRow, titles: Mapping[str, str]) -> AblationStepView:
+def _step(step: AblationStepRow, titles: Mapping[str, str], undone: bool) -> AblationStepView:
     return AblationStepView(
         experiment=step.experiment,
         title=titles.get(step.experiment, step.experiment),
@@ -68,4 +69,5 @@ def _step(step: AblationStepRow, titles: Mapping[str, str]) -> AblationStepView:
         runs=step.runs,
         dropped=step.dropped,
         together=tuple(step.together.split()),
+        undone=undone,
     )

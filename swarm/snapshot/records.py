@@ -185,6 +185,7 @@ class AblationStepView:
     runs: int  # of the code without it; 0 where there were none left
     dropped: bool  # it does not matter
     together: tuple[str, ...]  # steps that only go with it
+    undone: bool  # later steps took it back: the code without it is the full one
 
 
 @dataclass(frozen=True, slots=True)

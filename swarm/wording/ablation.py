@@ -21,9 +21,11 @@ def cells(step: AblationStepView, scale: Scale, tag: str) -> tuple[str, ...]:
 
 
 def verdict(step: AblationStepView) -> str:
-    """`drop`, `keep`, or why nobody knows."""
+    """`drop`, `keep`, why nobody knows, or that later steps took it back."""
     if step.dropped:
         return "drop"
+    if step.undone:
+        return "nothing of it is left"
     if not step.runs:
         return "keep: not measured" if step.gain is not None else "keep: does not run without it"
     return "keep" if step.gain is not None else "keep: does not run without it"
@@ -54,7 +56,9 @@ def minimal_sentence(found: AblationView, scale: Scale) -> str:
 def _what_can_go(found: AblationView, dropped: int) -> str:
     saved = found.lines - found.minimal_lines
     lines = f", and with {'it' if dropped == 1 else 'them'} {saved} of {plural(found.lines, 'changed line')}"
-    return f"{dropped} of {plural(len(found.steps), 'step')} can go{lines if saved > 0 else ''}"
+    if saved <= 0:
+        lines = f", which saves no line: the patch changes {found.minimal_lines}, and {found.lines} with all steps"
+    return f"{dropped} of {plural(len(found.steps), 'step')} can go{lines}"
 
 
 def _less(value: float | None) -> float | None:

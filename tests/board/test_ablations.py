@@ -14,7 +14,9 @@ import pytest
 from swarm.agent.leave_out import LineCode, leave_out
 from swarm.ledger.ablations import AblationAsker, AblationState, codes_of, newest, open_ablation, steps_of
 from swarm.ledger.rows import AblationRow
-from swarm.records import Failure, LeaveOut, Measure, Rest, Source, Stop
+from swarm.records import Failure, LeaveOut, Measure, Rest, Run, Source, Stop
+from swarm.snapshot.ablation import leaders_ablation
+from swarm.wording.ablation import verdict
 from tests.board.nights import Night
 
 MakeNight = Callable[..., Night]
@@ -98,6 +100,107 @@ def test_what_is_null_goes_and_what_matters_stays(make_night: MakeNight) -> None
         assert step.runs == 2 and step.low is not None and step.low <= (step.gain or 0.0)
     told = [line["text"] for line in night.ledger.rows("SELECT text FROM events WHERE kind = 'ablation'")]
     assert len(told) == 2 and "2 of 4 steps can go" in told[-1]
+
+
+CHECKED = '{"ablation": true, "checks": ["pytest -q"]}'
+FAILED = "guard: pytest -q failed (exit 1): 1 failed, 6 passed in 0.31s"
+
+
+def until_the_end_with_checks(night: Night, fails: Callable[[Source], bool]) -> list[tuple[str, str]]:
+    """All work until the swarm ends; gives (purpose, source) of the ablation's runs and checks."""
+    made: list[tuple[str, str]] = []
+    for _ in range(400):
+        match work := night.next("gpu0"):
+            case Stop():
+                return made
+            case LeaveOut():
+                answer(night, "gpu0", work)
+            case Measure(purpose="check"):
+                made.append((work.purpose, work.source))
+                night.clock.tick(10.0)
+                failed = fails(night.board.source(work.source))
+                failure, reason = (Failure.CHECKS, FAILED) if failed else (None, "")
+                run = Run(work.run, work.attempt, night.clock.now, 10.0, 0.0, failure=failure, reason=reason)
+                night.call("record", "gpu0", night.fences["gpu0"], run)
+            case Measure():
+                made += [(work.purpose, work.source)] if work.purpose == "ablate" else []
+                night.record("gpu0", work, measured(night, work))
+            case _:
+                raise AssertionError(work)
+    raise AssertionError("it never ends")
+
+
+def test_the_minimal_code_passes_the_projects_checks_before_its_fresh_runs(make_night: MakeNight) -> None:
+    night = carried(make_night)
+    night.swarm(settings=CHECKED)
+    verdicts = [dict(row) for row in night.ledger.rows("SELECT id, status, judged FROM experiments WHERE baseline = 0")]
+    made = until_the_end_with_checks(night, lambda source: False)
+    row = ended(night)
+    assert row.verified and ("check", row.minimal) in made
+    after = made[made.index(("check", row.minimal or "")) + 1 :]
+    assert after.count(("ablate", row.minimal or "")) == 4, "its fresh runs come after"
+    checked = {source for purpose, source in made if purpose == "check"}
+    assert checked == {row.minimal}, "and nothing else is checked"
+    assert [
+        dict(row) for row in night.ledger.rows("SELECT id, status, judged FROM experiments WHERE baseline = 0")
+    ] == verdicts
+
+
+def test_what_fails_the_checks_is_not_offered_and_less_is_left_out(make_night: MakeNight) -> None:
+    """Without both weak steps the checks fail; without one of them they pass."""
+    night = carried(make_night)
+    night.swarm(settings=CHECKED)
+    weak = (b"k1 = 1\n", b"k3 = 1\n")
+    made = until_the_end_with_checks(night, lambda source: all(knob in source.files["train.py"] for knob in weak))
+    row = ended(night)
+    assert row.verified and row.minimal and sum(table(night).values()) == 1
+    assert [source for purpose, source in made if purpose == "check"][-1] == row.minimal
+    told = [line["text"] for line in night.ledger.rows("SELECT text FROM events WHERE kind = 'ablation'")]
+    assert any("fewer steps can go" in text and FAILED in text for text in told)
+
+
+def test_where_all_fail_the_checks_every_step_stays(make_night: MakeNight) -> None:
+    night = carried(make_night)
+    night.swarm(settings=CHECKED)
+    made = until_the_end_with_checks(night, lambda source: True)
+    row = ended(night)
+    assert not row.minimal and not row.verified and not any(table(night).values())
+    assert all(made.count(one) == 1 for one in made if one[0] == "check"), "no code is checked again"
+
+
+def test_checks_whose_machine_always_fails_end_the_try_and_no_experiment(make_night: MakeNight) -> None:
+    night = carried(make_night)
+    night.swarm(settings=CHECKED)
+    for _ in range(400):
+        work = night.next("gpu0")
+        if isinstance(work, Stop):
+            break
+        if isinstance(work, LeaveOut):
+            answer(night, "gpu0", work)
+            continue
+        assert isinstance(work, Measure)
+        night.record("gpu0", work, Failure.INFRASTRUCTURE if work.purpose == "check" else measured(night, work))
+    assert isinstance(work, Stop) and not ended(night).verified and not any(table(night).values())
+    rows = night.ledger.rows("SELECT status FROM experiments WHERE baseline = 0")
+    assert [row["status"] for row in rows] == ["keep"] * len(GAINS)
+
+
+def test_a_step_of_which_nothing_is_left_is_neither_run_nor_dropped(make_night: MakeNight) -> None:
+    """A later step has taken it back: the code without it is the full code."""
+    night = make_night(agents=1, policy="carry", settings='{"ablation": true}')
+    night.baselines()
+    for knob, setting, level in ((0, 2, 0.994), (1, 2, 0.99), (2, 2, 0.986), (1, 1, 0.98)):
+        night.draft("gpu0", knob, setting)
+        night.run("gpu0", level)
+    assert len(night.trunk()) == 5
+    night.swarm(max_experiments=4, measured=300, measured_seconds=3000.0)
+    until_the_end(night)
+    row = ended(night)
+    undone = steps_of(night.ledger, row.id)[1]
+    assert undone.experiment == night.trunk()[2] and not undone.dropped and undone.runs == 0 and undone.gain is None
+    view = leaders_ablation(night.ledger, night.board.swarm, {})
+    assert view and [step.undone for step in view.steps] == [False, True, False, False]
+    assert verdict(view.steps[1]) == "nothing of it is left"
 
 
 def test_its_runs_are_beside_those_of_the_closing_wave(make_night: MakeNight) -> None:

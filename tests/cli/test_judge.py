@@ -67,7 +67,7 @@ def test_a_metric_that_is_better_higher(tmp_path: Path, capsys: pytest.CaptureFi
     ("text", "flags", "words"),
     [
         (None, [], ("cannot be read",)),
-        ("nothing of that kind\n", [], ("no column that could be it",)),
+        ("nothing of that kind\n", [], ("No column looks like one",)),
         ("commit\tval_bpb\tmemory_gb\tstatus\tdescription\na\t1.0\t1\tkeep\tbaseline\n", [], ("too few",)),
         ("commit\tzorb\tmemory_gb\tstatus\tdescription\na\t1.0\t1\tkeep\tbaseline\n", [], ("lower or higher",)),
         ("commit\tval_bpb\tmemory_gb\tstatus\tdescription\n", ["--sigma", "-1"], ("above 0",)),

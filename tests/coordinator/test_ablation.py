@@ -24,61 +24,40 @@ from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import make_plan
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
-from swarm.novelty.code import code_of
 from swarm.project.settings import Config
-from swarm.records import Claim, Idea, Measure, Metrics, Run, Source
 from swarm.researchers.sweep.knobs import write_knobs
+from tests.coordinator.driving import Drive, swarm
 
 GOOD = {"DEPTH": 10, "EMBEDDING_LR": 0.9, "WARMDOWN_RATIO": 0.7}  # truly 0.0064 better, which is ten sigma
 NULL = "# Model architecture\nSPARE_HEADS = 3  # which nothing reads\nSPARE_WIDTH = 2 * SPARE_HEADS\n"
-
-
-class Drive:
-    """An agent that does as it is told."""
-
-    def __init__(self, board: Board):
-        self.board, self.requests = board, iter(map(str, range(10_000)))
-        self.fence = board.join("gpu0", request=next(self.requests))
-
-    def step(self, title: str, edit, value: float) -> None:
-        """An experiment that is judged by its one run."""
-        briefing = self.board.briefing("gpu0")
-        request = lambda: {"request": next(self.requests)}  # noqa: E731
-        claim = self.board.claim("gpu0", self.fence, Idea(title), briefing.position, **request())
-        assert isinstance(claim, Claim)
-        source = Source({"train.py": edit(briefing.parent.files["train.py"].decode()).encode()})
-        self.board.enter(claim, code_of(briefing.parent, source), **request())
-        self.run(value)
-
-    def run(self, value: float) -> None:
-        work = self.board.next_work("gpu0", self.fence, request=next(self.requests))
-        assert isinstance(work, Measure), work
-        run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=Metrics(value, audited=False))
-        self.board.record("gpu0", self.fence, run, request=next(self.requests))
+CHECK = "{python} -m py_compile train.py"
 
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A swarm that has put two steps on its trunk, of which the second one is luck."""
+    """A swarm that has put two steps on its trunk, of which the first one is luck."""
     root = make_project(tmp_path_factory.mktemp("synthetic") / "project", budget=0.2)
+    with (root / "swarm.toml").open("a") as settings:
+        settings.write(f'\nchecks = ["{CHECK}"]\n')
+    subprocess.run(["git", "commit", "-qam", "checks"], cwd=root, check=True)
     plan = make_plan(root, Config(tag="apr5", device="sim", agents=1))
     make_folder(plan.folder)
     enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
-        night = Drive(Board(ledger, "apr5"))
+        night = Drive(Board(ledger, "apr5"), "gpu0")
         for value in (0.9998, 1.0002):
-            night.run(value)
-        night.step("deeper, and longer down", lambda text: write_knobs(text, "sim", GOOD), 0.9945)
-        night.step("spare heads", lambda text: text.replace("# Model architecture\n", NULL), 0.9945 - 0.0015)
+            night.run("gpu0", value)
+        steps = {
+            "spare heads": (lambda text: text.replace("# Model architecture\n", NULL), 1.0 - 0.0015),
+            "deeper, and longer down": (lambda text: write_knobs(text, "sim", GOOD), 0.9945),
+        }
+        for title, (edit, value) in steps.items():
+            night.edit("gpu0", title, edit)
+            assert night.run("gpu0", value) and night.run("gpu0", value), "and the project's checks"
         assert len(ledger.rows("SELECT * FROM trunk")) == 3
         night.board.projected(History(root).project(ledger, "apr5"))
         night.board.end("stopped", "drained")
     return root
-
-
-def swarm(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "swarm", *words, "-C", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -116,7 +95,7 @@ def test_a_killed_one_goes_on_and_tells_what_matters(ended: Path, rows: Ledger) 
     assert not list(faults(told, SHAPES["ablate"][0]))
     verdicts = {step["title"]: step["dropped"] for step in told["steps"]}
     assert verdicts == {"deeper, and longer down": False, "spare heads": True}
-    good = told["steps"][0]
+    good = told["steps"][1]
     assert good["low"] > 0.003 and good["gain"] == pytest.approx(0.0064, abs=0.002) and good["runs"] == 2
     assert told["verified"] and told["pairs"] == 4 and told["lines"] - told["minimal_lines"] == 2
     assert rows.value("SELECT count(*) FROM ablations") == 1
@@ -124,6 +103,8 @@ def test_a_killed_one_goes_on_and_tells_what_matters(ended: Path, rows: Ledger) 
                      " GROUP BY source, seed")  # fmt: skip
     assert all(row["n"] == 1 for row in made)
     assert rows.value("SELECT count(*) FROM runs WHERE state = 'running'") == 0
+    checked = rows.rows("SELECT state, failure FROM runs WHERE purpose = 'check' AND source = ?", told["minimal"])
+    assert [tuple(row) for row in checked] == [("checked", None)], "the project's own checks, on what is left"
     _patch_applies(ended)
     _report_says_it(ended)
 
@@ -132,6 +113,7 @@ def _patch_applies(root: Path) -> None:
     shown = swarm(root, "show", "champion", "--patch", "--minimal")
     assert shown.returncode == 0, shown.stderr
     assert "without 1 of 2 steps: 6 changed lines instead of 8" in shown.stderr
+    assert "has not" not in shown.stderr, "it went through all that the champion went through"
     assert "Subject: [PATCH] deeper, and longer down\n" in shown.stdout and "Left out, as nothing" in shown.stdout
     subprocess.run(["git", "apply"], input=shown.stdout, cwd=root, text=True, check=True)
     text = (root / "train.py").read_text()

@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,9 @@ from swarm.lab.simulation.truth import true_value
 from swarm.launch.plan import make_plan
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
-from swarm.novelty.code import code_of
 from swarm.project.settings import Config
-from swarm.records import Claim, Idea, Measure, Metrics, Run, Source
 from swarm.researchers.sweep.knobs import write_knobs
+from tests.coordinator.driving import Drive, swarm
 
 FLAGS = ("--seeds", "4")
 GOOD = {"DEPTH": 10, "EMBEDDING_LR": 0.9, "WARMDOWN_RATIO": 0.7}  # truly 0.0064 better, which is ten sigma
@@ -42,10 +41,10 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for value in (0.9998, 1.0002):
             night.run("gpu0", value)
             night.run("gpu1", value)
-        night.edit("gpu0", "deeper, and longer down", GOOD)
+        night.edit("gpu0", "deeper, and longer down", turned(GOOD), **GOOD)
         while night.run("gpu0", lambda work: 1.0 if work.source == plan.code.source.sha else 0.996):
             pass
-        night.edit("gpu1", "other scalars", {"SCALAR_LR": 0.7})
+        night.edit("gpu1", "other scalars", turned({"SCALAR_LR": 0.7}), SCALAR_LR=0.7)
         night.run("gpu1", 1.1)
         ledger.execute("UPDATE swarms SET policy = 'race'")
         night.board.projected(History(root).project(ledger, "apr5"))
@@ -53,36 +52,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-class Drive:
-    """Agents that do as they are told."""
-
-    def __init__(self, board: Board, *agents: str):
-        self.board, self.requests = board, iter(map(str, range(10_000)))
-        self.fences = {agent: board.join(agent, request=next(self.requests)) for agent in agents}
-
-    def edit(self, agent: str, title: str, knobs: dict) -> None:
-        briefing = self.board.briefing(agent)
-        claim = self.board.claim(
-            agent, self.fences[agent], Idea(title, knobs=knobs), briefing.position, request=next(self.requests)
-        )
-        assert isinstance(claim, Claim)
-        text = write_knobs(briefing.parent.files["train.py"].decode(), "sim", knobs)
-        source = Source({"train.py": text.encode()})
-        self.board.enter(claim, code_of(briefing.parent, source), request=next(self.requests))
-
-    def run(self, agent: str, value) -> bool:
-        work = self.board.next_work(agent, self.fences[agent], request=next(self.requests))
-        if not isinstance(work, Measure):
-            return False
-        metrics = Metrics(value(work) if callable(value) else value, audited=False)
-        run = Run(work.run, work.attempt, 0.0, 1.0, 1.0, metrics=metrics)
-        self.board.record(agent, self.fences[agent], run, request=next(self.requests))
-        return True
-
-
-def swarm(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "swarm", *words, "-C", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def turned(knobs: dict[str, Any]) -> Callable[[str], str]:
+    return lambda text: write_knobs(text, "sim", knobs)
 
 
 @pytest.fixture
@@ -165,7 +136,7 @@ def test_a_night_on_cores_is_confirmed_on_no_cluster(
         night = Drive(Board(ledger, "apr5"), "gpu0")
         for value in (0.9998, 1.0002):
             night.run("gpu0", value)
-        night.edit("gpu0", "deeper", GOOD)
+        night.edit("gpu0", "deeper", turned(GOOD), **GOOD)
         night.run("gpu0", 1.1)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert main(["confirm", "gpu0-0001", "-C", str(root)]) == 2

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm.judge.ablation import FRESH, NOTHING, RUNS, Again, Done, Left, LineStep, Make, Steps, Wait
+from swarm.judge.ablation import FRESH, NOTHING, RUNS, Again, Check, Checks, Done, Left, LineStep, Make, Steps, Wait
 from swarm.judge.effects import Seen
 from swarm.judge.elimination import Elimination
 
@@ -37,10 +37,15 @@ class World:
     codes: list[Left] = field(default_factory=list)
     runs: int = 0
     given: int = 0  # runs of the full code that it does not pay for
+    fails_checks: Callable[[Steps], bool] | None = None  # None: the project has no checks
+    checked: list[Steps] = field(default_factory=list)
 
     def state(self) -> Elimination:
         line = [LineStep(name, self.seen.get(name)) for name in self.names]
-        return Elimination(line, self.full, list(self.codes), self.sigma, room=self.room, given=self.given)
+        checks = self.fails_checks is not None
+        return Elimination(
+            line, self.full, list(self.codes), self.sigma, room=self.room, given=self.given, checks=checks
+        )
 
     def finish(self) -> Done:
         for _ in range(2000):
@@ -51,6 +56,8 @@ class World:
                     self.make(wanted, verifies)
                 case Again(steps, seed):
                     self.run(steps, seed)
+                case Check(steps):
+                    self.check(steps)
                 case Wait():
                     raise AssertionError("nothing runs, and it waits")
         raise AssertionError("it never ends")
@@ -60,6 +67,12 @@ class World:
         while (more := steps | {self.conflicts[name] for name in steps if name in self.conflicts}) != steps:
             steps = more
         self.codes.append(Left(wanted, steps, verifies=verifies))
+
+    def check(self, steps: Steps) -> None:
+        assert self.fails_checks
+        self.checked.append(steps)
+        found = {"fault": True} if self.fails_checks(steps) else {"checks": Checks.PASSED}
+        self.codes = [replace(code, **found) if code.steps == steps else code for code in self.codes]
 
     def run(self, steps: Steps, seed: int) -> None:
         self.runs += 1
@@ -102,6 +115,28 @@ def test_of_two_steps_that_do_the_same_one_stays() -> None:
     done = world.finish()
     assert "c" in dropped(done) and len({"a", "b"} - dropped(done)) == 1
     assert cost(done.steps) == 0.0
+
+
+@given(st.sets(st.sampled_from("abcd")))
+def test_what_is_left_has_passed_the_checks_or_every_step_stays(needed: set[str]) -> None:
+    """Four steps of no worth; the checks fail without any of those that they need."""
+    names = "abcd"
+    world = World(
+        names,
+        additive(dict.fromkeys(names, -1.0)),
+        {name: Seen(-1.0, 0.5) for name in names},
+        fails_checks=lambda steps: bool(steps & needed),
+    )
+    done = world.finish()
+    assert not done.steps & needed and len(world.checked) == len(set(world.checked))
+    assert bool(done.steps) == bool(done.verified) and (not done.steps or done.steps in world.checked)
+    if not needed:
+        assert done.steps == {*names} and world.checked == [done.steps]
+
+
+def test_without_checks_none_are_asked_for() -> None:
+    world = World("ab", additive({"a": 5.0, "b": 0.0}), {"a": Seen(5.0, 0.8), "b": Seen(0.3, 0.8)})
+    assert dropped(world.finish()) == {"b"} and not world.checked
 
 
 def test_what_conflicts_goes_together_and_is_judged_together() -> None:

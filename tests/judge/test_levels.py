@@ -29,7 +29,8 @@ def test_one_run_says_what_the_prior_makes_of_it() -> None:
     levels = Levels(SIGMA)
     for _ in range(400):
         levels.measured("base", 1.0)
-    gain = levels.tried("idea", "base", 1.0 - 3 * SIGMA)
+    levels.tried("idea", "base", 1.0 - 3 * SIGMA)
+    gain = levels.effect("idea")
     known = Effects().of(Seen(3.0, math.sqrt(1 + 1 / 400)))
     assert gain.mean == pytest.approx(known.mean, abs=0.01)
     assert gain.real == pytest.approx(known.real, abs=0.01)
@@ -51,7 +52,8 @@ def test_a_lucky_keep_is_found_out_by_what_is_built_on_it() -> None:
     levels = Levels(SIGMA)
     for _ in range(4):
         levels.measured("base", 1.0)
-    lucky = levels.tried("lucky", "base", 1.0 - 2.5 * SIGMA)
+    levels.tried("lucky", "base", 1.0 - 2.5 * SIGMA)
+    lucky = levels.effect("lucky")
     levels.carried("lucky", "kept")
     assert lucky.mean > 0.3
     for number in range(12):
@@ -64,7 +66,8 @@ def test_a_real_keep_is_borne_out() -> None:
     levels = Levels(SIGMA)
     for _ in range(4):
         levels.measured("base", 1.0)
-    first = levels.tried("real", "base", 1.0 - 3 * SIGMA)
+    levels.tried("real", "base", 1.0 - 3 * SIGMA)
+    first = levels.effect("real")
     levels.carried("real", "kept")
     for number in range(12):
         levels.tried(f"child {number}", "kept", 1.0 - 3 * SIGMA)
@@ -77,9 +80,11 @@ def test_an_idea_tried_on_two_parents_counts_on_both() -> None:
     for _ in range(4):
         levels.measured("base", 1.0)
     levels.tried("step", "base", 1.0 - 4 * SIGMA)
-    once = levels.tried("idea", "base", 1.0 - 2 * SIGMA)
+    levels.tried("idea", "base", 1.0 - 2 * SIGMA)
+    once = levels.effect("idea")
     levels.carried("step", "kept")
-    twice = levels.tried("idea", "kept", 1.0 - 6 * SIGMA)
+    levels.tried("idea", "kept", 1.0 - 6 * SIGMA)
+    twice = levels.effect("idea")
     assert twice.mean > once.mean and twice.real > once.real
 
 
@@ -101,7 +106,8 @@ def test_whatever_is_measured_beliefs_are_numbers(events: list[tuple[float, bool
     levels, tip = Levels(sigma), "0"
     levels.measured(tip, 5.0)
     for number, (step, keep) in enumerate(events, 1):
-        effect = levels.tried(str(number), tip, 5.0 + step * sigma)
+        levels.tried(str(number), tip, 5.0 + step * sigma)
+        effect = levels.effect(str(number))
         assert math.isfinite(effect.mean) and 0 <= effect.real <= 1
         if keep:
             tip = f"state {number}"
@@ -123,7 +129,8 @@ def night(seed: int) -> tuple[float, float, float]:
         kind = chance.random()
         effect = chance.expovariate(0.4) if kind < 0.1 else -chance.expovariate(0.2) if kind < 0.6 else 0.0
         value = truth[tip] - effect + chance.gauss(0, 1)
-        if levels.tried(str(number), tip, value).mean > 0.1:
+        levels.tried(str(number), tip, value)
+        if levels.effect(str(number)).mean > 0.1:
             truth[state := f"state {number}"] = truth[tip] - effect
             levels.carried(str(number), state)
             tip, record, recorded = state, state, value

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
+EPOCH = 1_700_000_000.0  # unix seconds at which every simulated swarm starts
+HOUR = 3600.0
+
 
 def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Runs the coroutine to its end on a virtual clock that starts at 0. RuntimeError where all wait for nothing."""

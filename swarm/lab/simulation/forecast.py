@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from swarm.errors import UsageError
 from swarm.judge.effects import NOTHING
 from swarm.lab.simulation.evidence import USUAL_OFFSET, Evidence
 from swarm.lab.simulation.figures import Figure, ratio
@@ -22,6 +23,8 @@ REFERENCE = "greedy"
 SIGMA = 0.0006  # of the simulated metric: all is simulated in sigmas, and read in the project's own
 NIGHTS, ENOUGH, PATIENCE = 20, 4, 60.0  # swarms of each policy: at most, at least, and seconds after which it is enough
 HOURS, BUDGET, THINK = 12.0, 300.0, 60.0  # where neither the evidence nor anybody says
+MOST = 3000  # runs of one simulated swarm, which take minutes
+HOUR = 3600.0
 _THINKS = 0.2  # at most this share of a run goes into thinking: it is done while the GPU works
 
 
@@ -89,8 +92,21 @@ def forecast(
 
 
 def setting_of(evidence: Evidence, gpus: int | None, hours: float | None, budget: float | None) -> Setting:
-    """The next swarm as it was asked for, else like the one before, else as usual."""
-    return Setting(gpus or evidence.gpus, hours or evidence.hours or HOURS, budget or evidence.seconds or BUDGET)
+    """The next swarm as it was asked for, else like the one before, else as usual: of MOST runs at most.
+
+    UsageError where more were asked for, which would be simulated for hours.
+    """
+    found = Setting(gpus or evidence.gpus, hours or evidence.hours or HOURS, budget or evidence.seconds or BUDGET)
+    longest = MOST * found.budget / HOUR / found.gpus
+    if found.hours <= longest:
+        return found
+    if hours:
+        runs = round(MOST * hours / longest)
+        raise UsageError(
+            f"--hours {hours:g}: with {found.budget:.3g} s a run that is {runs:,} of them, and at most {MOST:,} are"
+            f" simulated: give --hours {longest:.2g} or fewer"
+        )
+    return replace(found, hours=longest)
 
 
 def landscape_of(shape: Shape, crashed: float) -> Landscape:
@@ -144,5 +160,8 @@ def _unknown(evidence: Evidence, known: Fit, setting: Setting) -> list[str]:
     told = [*evidence.doubts, *unknowns(known, gains)]
     if evidence.seconds and abs(setting.budget / evidence.seconds - 1) > 0.1:
         told.append("what longer or shorter runs change: effects and noise are taken to be the same in them")
+    runs = setting.gpus * setting.hours * HOUR / setting.budget
+    if setting.hours < (evidence.hours or HOURS) and runs > 0.99 * MOST:
+        told.append(f"what comes after {setting.hours:.2g} hours: {MOST:,} runs of a swarm are simulated at most")
     told.append("whether the next ideas are as good as the earlier ones, and that none is tried again")
     return told

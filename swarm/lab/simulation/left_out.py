@@ -17,7 +17,8 @@ from swarm.snapshot.ablation import changed_lines
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One swarm's ablation. A step is truly null where the final code is no worse without it. Gains are in val_bpb;
+    """One swarm's ablation. A step is truly null where the final code is no worse without it; one of which nothing is
+    left there does not count. Gains are in val_bpb;
     `seen` counts the steps that were measured, `covered` those whose interval holds their true gain in the stack."""
 
     steps: int
@@ -43,12 +44,13 @@ def left_out(ledger: Ledger, tag: str, value: Callable[[Source], float]) -> Left
     line = [LineCode(s.experiment, load_source(ledger, s.before), load_source(ledger, s.source)) for s in steps]
     base, full = line[0].before, load_source(ledger, row.source)
     minimal = load_source(ledger, row.minimal) if row.minimal and row.verified else full
-    worth = {step.name: value(leave_out(line, {step.name})[0]) - value(full) for step in line}
+    without = {step.name: leave_out(line, {step.name})[0] for step in line}
+    worth = {name: value(made) - value(full) for name, made in without.items() if made.files != full.files}
     gone = {step.experiment for step in steps if step.dropped} if minimal is not full else set[str]()
     nulls = {name for name, gain in worth.items() if gain <= 0}
     seen = [(s, s.low or 0.0, s.high or 0.0) for s in steps if s.runs and s.gain is not None]
     return LeftOut(
-        steps=len(steps),
+        steps=len(worth),
         nulls=len(nulls),
         dropped=len(gone),
         dropped_nulls=len(gone & nulls),

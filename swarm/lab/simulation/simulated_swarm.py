@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import functools
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from itertools import pairwise
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from swarm.agent.loop import Agent
@@ -21,41 +19,25 @@ from swarm.board.board import Board
 from swarm.board.client import BoardClient
 from swarm.judge.decide import DEFAULT
 from swarm.lab.simulation import clock
+from swarm.lab.simulation.clock import EPOCH, HOUR
 from swarm.lab.simulation.landscape import Landscape
-from swarm.lab.simulation.left_out import LeftOut, left_out
+from swarm.lab.simulation.outcome import Counted, Outcome, outcome_of
 from swarm.lab.simulation.problem import IdeaProblem, KnobProblem, Problem
-from swarm.ledger import trunk
-from swarm.ledger.confirmations import confirmed_codes
+from swarm.lab.simulation.simulated_runner import NoWorkspace, SimulatedRunner
+from swarm.ledger import experiments, trunk
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import experiments, is_claimed, judged_ideas, own_mean
-from swarm.ledger.rows import RunState, TrunkStep
-from swarm.ledger.runs import all_runs
+from swarm.ledger.measurements import noise
 from swarm.ledger.sources import load_source
 from swarm.ledger.swarms import found
 from swarm.ledger.transaction import of_swarm
 from swarm.novelty.code import fingerprint
 from swarm.project.project import Project
-from swarm.records import (
-    CATEGORIES,
-    Code,
-    Duplicate,
-    Failure,
-    Idea,
-    Measure,
-    Metrics,
-    Progress,
-    Purpose,
-    Rebase,
-    Run,
-    Source,
-)
+from swarm.records import CATEGORIES, Briefing, Code, Duplicate, Idea, Rebase
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 
 TAG = "simulated"
-EPOCH = 1_700_000_000.0  # unix seconds at which every simulated swarm starts
 RESEARCHERS = ("simulated", "sweep")
-HOUR = 3600.0
 HEARTBEAT, EXPIRY_INTERVAL = 50.0, 120.0  # rarer than in life, as nobody dies here: leases are 60 s
 
 
@@ -93,47 +75,6 @@ class SimulatedSwarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a swarm achieved, measured against the truth. Gains are in val_bpb and positive; optimism is in sigmas."""
-
-    progress: tuple[tuple[float, float], ...]  # (hour, true gain of the trunk), from (0, 0) on
-    steps: int  # that the trunk took, those that went back among them
-    standing: int  # of these, under its tip at the end
-    keeps: int  # of these, called kept
-    false_keeps: int  # of these, truly no gain over what they were put on
-    crowned: int  # states that won a confirmation
-    false_champions: int  # of these, truly no better than the champion or baseline that they beat
-    optimism: float | None  # of the headline: the claimed gain less the true one
-    record_optimism: float | None  # of the trunk's recorded value, which is greedy's headline
-    experiments: int
-    runs: int
-    new_share: float  # share of GPU time that went into first runs of new ideas
-    new_ideas: int  # proposed for the first time
-    wrongly_refused: int  # of these, refused as duplicates
-    repeats: int  # proposed again
-    repeats_run: int  # of these, trained once more
-    proposals: int
-    refused: int  # of these, as duplicates by whatever look
-    judged: tuple[float, ...]  # the hour of every verdict on an idea
-    rebases: int = 0  # edits that were carried onto a trunk that moved
-    conflicts: int = 0  # of these, edits that could not be
-    left_out: LeftOut | None = None  # what the ablation at its end came to
-
-    @property
-    def gain(self) -> float:
-        return self.progress[-1][1]
-
-    def gain_at(self, hour: float) -> float:
-        """The true gain of the trunk at that hour."""
-        return [gain for at, gain in self.progress if at <= hour][-1]
-
-    def rate(self, number: int, over: int = 100) -> float:
-        """Verdicts an hour around the verdict of that number."""
-        first, last = number - over // 2, number + over // 2 - 1
-        return (last - first) / (self.judged[last] - self.judged[first])
-
-
-@dataclass(frozen=True, slots=True)
 class Effort:
     """What a simulation took: wall seconds in all and for each call to the board, and the last snapshot."""
 
@@ -150,20 +91,22 @@ def simulate(swarm: SimulatedSwarm, ledger: Ledger | None = None) -> Outcome:
 
 def simulate_and_time(swarm: SimulatedSwarm) -> tuple[Outcome, Effort]:
     """The same, with what it took."""
-    begun, simulation = time.perf_counter(), _Simulation(swarm)
+    begun, simulation = time.perf_counter(), _Simulation(swarm, whole_briefings=True)
     outcome = clock.run(simulation.run())
     seconds = time.perf_counter() - begun
     return outcome, Effort(seconds, tuple(simulation.calls), simulation.snapshot())
 
 
 class _Simulation:
-    def __init__(self, swarm: SimulatedSwarm, ledger: Ledger | None = None):
+    def __init__(self, swarm: SimulatedSwarm, ledger: Ledger | None = None, whole_briefings: bool = False):
+        """Where its researchers read no more of a briefing than where they start from, `whole_briefings` are drawn up
+        only for the time that it takes: it is a fifth of all."""
         self.swarm = swarm
         self.problem = swarm.problem()
         editable = tuple(self.problem.base.files)
         self.project = Project(command=("never run",), editable=editable, budget=swarm.budget)
-        self.refused: list[Idea] = []
-        self.proposals = self.rebases = self.conflicts = 0
+        self.counted = Counted()
+        self.whole_briefings = whole_briefings or swarm.researcher != "simulated"
         self.ledger = ledger or Ledger(None)
         self.calls: list[float] = []  # seconds that each call to the board took
 
@@ -194,15 +137,15 @@ class _Simulation:
                 await asyncio.wait_for(work, swarm.hours * HOUR if swarm.open_end else None)
         finally:
             head.cancel()
-        return self._outcome()
+        return outcome_of(self.ledger, TAG, self.problem, swarm.sigma, self.counted, swarm.ablation)
 
     def _agent(self, name: str, board: Board) -> Agent:
         swarm = self.swarm
         offset = swarm.offset * swarm.sigma * random.Random(f"offset {swarm.seed} {name}").gauss()
-        runner = _SimulatedRunner(swarm, offset, self.problem.value)
+        runner = SimulatedRunner(swarm.seed, swarm.sigma, offset, swarm.budget, self.problem.value)
         researcher = self.problem.researcher(name)
         client = BoardClient(self._caller(board))
-        return Agent(name, self.project, client, runner, _NoWorkspace(), researcher, heartbeat=HEARTBEAT)
+        return Agent(name, self.project, client, runner, NoWorkspace(), researcher, heartbeat=HEARTBEAT)
 
     def _caller(self, board: Board) -> Callable[..., Any]:
         """Passes calls on to the board, times them, and notes which ideas it refused as duplicates."""
@@ -210,13 +153,15 @@ class _Simulation:
         async def call(method: str, *arguments: Any, **keywords: Any) -> Any:
             if method == "rebase":
                 arguments = self._carried(*arguments)
+            sparse = method == "briefing" and not self.whole_briefings
+            asked = functools.partial(start_of, board) if sparse else getattr(board, method)
             begun = time.perf_counter()
-            answer = getattr(board, method)(*arguments, **keywords)
+            answer = asked(*arguments, **keywords)
             self.calls.append(time.perf_counter() - begun)
-            self.proposals += method == "claim"
+            self.counted.proposals += method == "claim"
             if isinstance(answer, Duplicate):
                 subject = arguments[2] if method == "claim" else arguments[0]
-                self.refused.append(subject if isinstance(subject, Idea) else subject.idea)
+                self.counted.refused.append(subject if isinstance(subject, Idea) else subject.idea)
             return answer
 
         return call
@@ -224,111 +169,13 @@ class _Simulation:
     def _carried(self, agent: str, fence: int, order: Rebase, code: Code | None) -> tuple[Any, ...]:
         """The same, or without the code where it does not fit the new trunk: here all edits would."""
         fits = random.Random(f"fits {self.swarm.seed} {order.source} {order.onto}").random() >= self.swarm.conflicts
-        self.rebases += 1
-        self.conflicts += not fits
+        self.counted.rebases += 1
+        self.counted.conflicts += not fits
         return agent, fence, order, code if fits else None
 
     def snapshot(self) -> Snapshot:
         """What the leaderboard shows."""
         return Picture(self.ledger, of_swarm(self.ledger, TAG).swarm).snapshot("", now=EPOCH)
-
-    # -- the outcome -------------------------------------------------------------------------------------------
-
-    def _outcome(self) -> Outcome:
-        snapshot = self.snapshot()
-        steps = trunk.steps(self.ledger, TAG)
-        values = [self.problem.value(load_source(self.ledger, step.source)) for step in steps]
-        confirmed = confirmed_codes(self.ledger)
-        crowns = [[self.problem.value(load_source(self.ledger, code)) for code in pair] for pair in confirmed]
-        best = trunk.leader(self.ledger, TAG).source  # which the headline is about
-        gain = values[0] - self.problem.value(load_source(self.ledger, best))
-        claimed = snapshot.headline.gain if snapshot.headline else None
-        return Outcome(
-            progress=tuple(
-                ((step.at - EPOCH) / HOUR, values[0] - value) for step, value in zip(steps, values, strict=True)
-            ),
-            steps=len(values) - 1,
-            **self._kept(steps, values),
-            crowned=len(crowns),
-            false_champions=sum(value >= rival for value, rival in crowns),
-            optimism=None if claimed is None else (claimed - gain) / self.swarm.sigma,
-            record_optimism=self._record_optimism(steps[-1].experiment, values[-1]),
-            **self._spent(),
-            **self._novelty(),
-            left_out=left_out(self.ledger, TAG, self.problem.value) if self.swarm.ablation else None,
-        )
-
-    def _kept(self, steps: list[TrunkStep], values: list[float]) -> dict[str, int]:
-        """What stands at the end, what is called kept of it, and what of that truly gains nothing."""
-        standing = trunk.standing(self.ledger, TAG)
-        value = {step.experiment: value for step, value in zip(steps, values, strict=True)}
-        claimed = {row.id for row in experiments(self.ledger, TAG) if is_claimed(row)}
-        line = [(None, values[0]), *((name, value[name]) for name in standing)]
-        kept = [(before, after) for (_, before), (name, after) in pairwise(line) if name in claimed]
-        false = sum(after >= before for before, after in kept)
-        return {"standing": len(standing), "keeps": len(kept), "false_keeps": false}
-
-    def _record_optimism(self, experiment: str | None, true: float) -> float | None:
-        """How much better the trunk's newest step stands in the record than it is; None where there is no step."""
-        recorded = own_mean(self.ledger, experiment) if experiment else None
-        return None if recorded is None else (true - recorded) / self.swarm.sigma
-
-    def _spent(self) -> dict[str, Any]:
-        runs = [run for run in all_runs(self.ledger, TAG) if run.state is RunState.MEASURED]
-        seconds = sum(run.seconds or 0.0 for run in runs)
-        new = sum(run.seconds or 0.0 for run in runs if run.purpose is Purpose.FIRST)
-        share = new / seconds if seconds else 0.0
-        return {"experiments": judged_ideas(self.ledger), "runs": len(runs), "new_share": share}
-
-    def _novelty(self) -> dict[str, Any]:
-        ran = {run.experiment for run in all_runs(self.ledger, TAG) if run.purpose is Purpose.FIRST}
-        ideas = [row for row in experiments(self.ledger, TAG) if not row.baseline and not row.restores]
-        judged = sorted((row.judged - EPOCH) / HOUR for row in ideas if row.judged is not None)
-        novelty = self.problem.novelty(self.refused, [row.idea for row in ideas if row.id in ran])
-        counts = {"proposals": self.proposals, "refused": len(self.refused), "judged": tuple(judged)}
-        return asdict(novelty) | counts | {"rebases": self.rebases, "conflicts": self.conflicts}
-
-
-class _SimulatedRunner:
-    """Runs take their time on the virtual clock, and measure the truth with this GPU's offset and noise."""
-
-    def __init__(self, swarm: SimulatedSwarm, offset: float, truth: Callable[[Source], float]):
-        self._swarm, self._offset, self._truth = swarm, offset, truth
-        self._pace = random.Random(f"pace {swarm.seed} {offset}")
-        self._stopped = asyncio.Event()
-
-    async def run(self, work: Measure, source: Source, on_progress: Callable[[Progress], None]) -> Run:
-        swarm, loop = self._swarm, asyncio.get_running_loop()
-        chance = random.Random(f"{swarm.seed} {work.seed} {self._offset} {source.sha}")
-        value = self._truth(source) + self._offset + swarm.sigma * chance.gauss()
-        started, seconds = EPOCH + loop.time(), swarm.budget * self._pace.uniform(1.0, 1.01)
-        self._stopped.clear()
-        try:
-            await asyncio.wait_for(self._stopped.wait(), seconds)
-        except TimeoutError:
-            pass
-        else:
-            lasted = EPOCH + loop.time() - started
-            return Run(work.run, work.attempt, started, lasted, lasted, failure=Failure.INTERRUPTED, reason="stopped")
-        metrics = Metrics(value, audited=True, peak_vram_mb=40_000.0)
-        trace = tuple(value + chance.gauss() for _ in range(4))
-        return Run(work.run, work.attempt, started, seconds, seconds, metrics, trace=trace)
-
-    async def stop(self) -> None:
-        self._stopped.set()
-
-    def leftovers(self) -> list[Run]:
-        return []
-
-    def acknowledge(self, run: str, attempt: int, keep_model: bool = False) -> None:
-        pass
-
-
-class _NoWorkspace:
-    """The simulated researcher edits no files, so it needs no folder."""
-
-    def fresh(self, source: Source) -> Path:
-        return Path(os.devnull)
 
 
 async def _expire_leases(board: Board) -> None:
@@ -336,6 +183,28 @@ async def _expire_leases(board: Board) -> None:
     while True:
         await asyncio.sleep(EXPIRY_INTERVAL)
         board.expire()
+
+
+def start_of(board: Board, agent: str) -> Briefing:
+    """A briefing of what a simulated researcher reads, which is the code that it starts from, and of how many verdicts
+    there are; the same as there stands in the board's."""
+    tx, newest = of_swarm(board.ledger, board.tag), trunk.tip(board.ledger, board.tag)
+    noise(tx)  # it is reckoned when it is first asked for, and then holds for a while: as after a whole briefing
+    swarm = tx.swarm
+    return Briefing(
+        tag=board.tag,
+        agent=agent,
+        parent=load_source(board.ledger, newest.source),
+        position=newest.position,
+        metric=swarm.metric,
+        direction=swarm.direction,
+        budget=swarm.budget,
+        baseline=None,
+        best=None,
+        sigma=swarm.sigma,
+        program="",
+        tally=(("", "", experiments.judged_ideas(board.ledger)),),
+    )
 
 
 def swarm_columns(tag: str, **columns: Any) -> dict[str, Any]:

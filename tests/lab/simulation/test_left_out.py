@@ -14,7 +14,7 @@ from swarm.lab.simulation.study import Study
 def test_it_is_measured_against_the_truth_and_takes_a_tenth_at_most() -> None:
     outcome = simulate(SimulatedSwarm(LANDSCAPES["klike"], 0.0006, gpus=4, hours=3.5, seed=2, ablation=True))
     found = outcome.left_out
-    assert found is not None and found.steps == outcome.standing
+    assert found is not None and 0 < found.steps <= outcome.standing
     assert 0 < found.runs <= 0.1 * outcome.runs
     assert found.dropped_nulls <= min(found.dropped, found.nulls) and found.covered <= found.seen <= found.steps
     assert (found.lines_saved > 0) == (found.dropped > 0)
