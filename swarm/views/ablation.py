@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swarm.snapshot.records import AblationView, Snapshot
+from swarm.views.strict_json import strict_json
 from swarm.wording.ablation import ABOUT, HEADINGS, ablation_sentence, cells
 from swarm.wording.formatting import Portable, Scale, clean
 from swarm.wording.markdown import escape, table
@@ -45,6 +45,6 @@ def ablation_json(snapshot: Snapshot, found: AblationView) -> dict[str, Any]:
         "tag": snapshot.tag,
         "metric": snapshot.metric,
         "direction": snapshot.direction,
-        **dataclasses.asdict(found),
+        **strict_json(found),
         "verdict": ablation_sentence(found, Scale.of(snapshot), snapshot.tag),
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+from msgspec import structs
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -61,8 +61,7 @@ def ladder_json(snapshot: Snapshot, view: LadderView) -> dict[str, Any]:
     """The same as an object, with means in the metric's own direction; gains above 0 are better."""
     sign = 1 if snapshot.direction == "lower" else -1
     rungs = [
-        dataclasses.asdict(rung) | {"ours": sign * rung.ours, "theirs": sign * rung.theirs}
-        for rung in view.ladder.rungs
+        structs.asdict(rung) | {"ours": sign * rung.ours, "theirs": sign * rung.theirs} for rung in view.ladder.rungs
     ]
     return {
         "experiment": view.experiment,
