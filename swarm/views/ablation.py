@@ -29,14 +29,12 @@ def render_ablation(snapshot: Snapshot, found: AblationView) -> RenderableType:
 
 def ablation_section(snapshot: Snapshot) -> str:
     """The same for the report; "" where nobody asked what of the leader matters."""
-    from pandas import DataFrame
-
     found = snapshot.ablation
     if found is None or not found.steps:
         return ""
     scale = Scale.of(snapshot)
     rows = [dict(zip(HEADINGS, map(escape, cells(step, scale, snapshot.tag)), strict=True)) for step in found.steps]
-    return "\n\n".join([ABOUT, table(DataFrame(rows, dtype=object)), ablation_sentence(found, scale, snapshot.tag)])
+    return "\n\n".join([ABOUT, table(rows), ablation_sentence(found, scale, snapshot.tag)])
 
 
 def ablation_json(snapshot: Snapshot, found: AblationView) -> dict[str, Any]:

@@ -46,14 +46,12 @@ def render_ladder(snapshot: Snapshot, view: LadderView) -> RenderableType:
 
 def ladders_section(snapshot: Snapshot) -> str:
     """All ladders of the swarm for the report; "" where there is none."""
-    from pandas import DataFrame
-
     parts = []
     for view in snapshot.ladders:
         rows = [dict(zip(HEADINGS, _cells(snapshot, rung), strict=True)) for rung in view.ladder.rungs]
         beyond = [BEYOND.replace("*", "\\*", 1)] if _beyond(view.ladder) else []
         what = f"{short_id(view.experiment, snapshot.tag)} {escape(view.title)}: **{_SAYS[view.ladder.verdict]}**."
-        parts.append("\n\n".join([what, table(DataFrame(rows, dtype=object)), *beyond]))
+        parts.append("\n\n".join([what, table(rows), *beyond]))
     return "\n\n".join(parts)
 
 
