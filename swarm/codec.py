@@ -7,7 +7,6 @@ every record within (`"record"`) and wraps mappings (`"map"`) and bytes (`"bytes
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 from collections.abc import Mapping
@@ -18,7 +17,9 @@ import msgspec
 from swarm import records
 
 RECORDS: Mapping[str, type] = {
-    name: kind for name, kind in vars(records).items() if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    name: kind
+    for name, kind in vars(records).items()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
 }
 _HEAD = '{"kind":"'
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 # What ideas for the training of a language model are about, in the order in which agents are dealt them. Another
 # project has categories of its own, which its swarm was launched with.
@@ -121,8 +122,7 @@ class Rung(StrEnum):
 # What is researched
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The editable files' whole content at one state. `sha` is its identity everywhere in the ledger."""
 
     files: Mapping[str, bytes]
@@ -138,8 +138,7 @@ class Source:
         return Source({**self.files, **edit.files})
 
 
-@dataclass(frozen=True, slots=True)
-class Idea:
+class Idea(Struct, frozen=True):
     """A thought before any edit.
 
     `knobs` are the declared new values, where the idea is nothing but numbers. `again` says why it should run although
@@ -153,16 +152,14 @@ class Idea:
     again: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """New content of one or more editable files; some may be new. `deleted` are those that are gone, as none may be."""
 
     files: Mapping[str, bytes]
     deleted: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """An edited source as the board looks at it (swarm/novelty/code.py makes it).
 
     `fingerprint` is of what the whole code means, `changes` of how it differs from its parent, whatever that is: by
@@ -176,8 +173,7 @@ class Code:
     diff: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """An experiment's change and its words, to be compared with others'."""
 
     experiment: str
@@ -189,8 +185,7 @@ class Change:
 # What the board answers
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """An agent's exclusive, expiring right to an idea, starting from trunk position `position` (source `parent`)."""
 
     experiment: str
@@ -201,8 +196,7 @@ class Claim:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(Struct, frozen=True):
     """The idea, or its code, was tried or is being tried: `of` tells by whom and what came of it."""
 
     of: str
@@ -210,16 +204,14 @@ class Duplicate:
     explanation: str  # the earlier experiment with its result, for whoever would repeat it
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True):
     """The edit is recorded and waits for the GPU."""
 
     experiment: str
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """A run whose mean training loss from `begin` to `end` (counted seconds) lies above `most` is ended there."""
 
     begin: float
@@ -227,8 +219,7 @@ class Checkpoint:
     most: float
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """Work: train `source` once. `run` and `attempt` name the run; a repeated attempt is a new one. What comes out
     better than `bar` may be kept for it, and is checked more closely by a referee. At the first of the `checkpoints`
     that it fails it is ended, as futile."""
@@ -246,8 +237,7 @@ class Measure:
     checkpoints: tuple[Checkpoint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rebase:
+class Rebase(Struct, frozen=True):
     """Work: the trunk moved. Carry the experiment's edit (`base` -> `source`) over to `onto` and tell the board."""
 
     experiment: str
@@ -258,8 +248,7 @@ class Rebase:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Struct, frozen=True):
     """Work: the experiment crashed for a plain reason. Mend its edit once, or give it up."""
 
     experiment: str
@@ -269,8 +258,7 @@ class Repair:
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveOut:
+class LeaveOut(Struct, frozen=True):
     """Work: make the code that the line comes to without the `wanted` steps, and tell the board. The line's steps are
     (experiment, code before, code after), oldest first. What `verifies` is only made to be run on fresh seeds."""
 
@@ -280,16 +268,14 @@ class LeaveOut:
     verifies: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(Struct, frozen=True):
     """Nothing to run right now; ask again when the draft is ready or after `seconds`."""
 
     reason: str
     seconds: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """The swarm ends for this agent, and why."""
 
     reason: str
@@ -302,8 +288,7 @@ Work = Measure | Rebase | Repair | LeaveOut | Rest | Stop
 # What a run gives
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(Struct, frozen=True):
     """The numbers of one finished run. `value` is the primary metric; `audited` means that the referee measured it.
 
     `hidden` is the metric on a second split, of confirmations and closing runs: reported to people, and nothing else.
@@ -318,8 +303,7 @@ class Metrics:
     measured: tuple[str, ...] = ()  # names of values that were measured from outside, whatever was printed
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One training process, finished: exactly one of `metrics` and `failure` is set.
 
     A run of the project's checks has a failure, or neither: then they passed.
@@ -342,8 +326,7 @@ class Run:
     own_word: bool = False  # nobody but the run itself blames the machine: neither guard, driver, kernel nor disk
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """Where a running training process is."""
 
     phase: str  # "starting", "training", "measuring"
@@ -358,8 +341,7 @@ class Progress:
 # What is known
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The judge's word. `status` is None while more runs are asked for; a gain above 0 is better in any direction."""
 
     status: Status | None
@@ -373,8 +355,7 @@ class Verdict:
     real: float | None = None  # the chance that the gain is a real one, where the policy reckons with it
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What an experiment taught, with its evidence: the gain over its parent, 95% interval, number of runs."""
 
     experiment: str
@@ -396,8 +377,7 @@ class Finding:
     reopened: bool = False  # the trunk has changed since in a way that could matter to it
 
 
-@dataclass(frozen=True, slots=True)
-class Dossier:
+class Dossier(Struct, frozen=True):
     """One judged experiment looked at closely: what it changed, and how it trained beside its parent."""
 
     finding: Finding
@@ -408,8 +388,7 @@ class Dossier:
     parent: Run | None = None  # the newest measured one of its parent's code, on the same GPU if there is one
 
 
-@dataclass(frozen=True, slots=True)
-class Prior:
+class Prior(Struct, frozen=True):
     """What somebody elsewhere found out about an idea (swarm/project/prior.py): a hint, and never evidence."""
 
     what: str
@@ -426,8 +405,7 @@ class Prior:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Briefing:
+class Briefing(Struct, frozen=True):
     """All that a researcher knows before it has an idea."""
 
     tag: str

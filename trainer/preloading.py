@@ -37,7 +37,7 @@ def load_libraries() -> None:
     tempfile.tempdir = "/tmp"  # nobody may write there, nor anywhere: who compiles nothing need not look for a place
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.ones(8, 8) @ torch.ones(8, 8)
+    torch.ones(8, 8).matmul(torch.ones(8, 8))
     torch.set_num_threads(threads)
 
 

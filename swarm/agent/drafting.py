@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from swarm.agent.edit_check import as_written, fault
 from swarm.board.client import BoardClient

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePosixPath
+
+from msgspec.structs import replace
 
 from swarm.agent.cheat_check import new_fault
 from swarm.execution.workspace import parses

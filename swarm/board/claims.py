@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from swarm.board.repeats import account, refusal
 from swarm.ledger import experiments, transitions, trunk

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from statistics import median
+
+from msgspec.structs import replace
 
 from swarm.judge.contention import USUAL, affordable, bound, slowed
 from swarm.ledger import runs

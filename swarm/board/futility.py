@@ -4,7 +4,8 @@ full curves show that hardly a winner is lost by it."""
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from swarm.board.verdicts import close
 from swarm.judge.futility import MOMENTS, Futility, Limits, in_tenths, limits, look_back, touches_time

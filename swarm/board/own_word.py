@@ -7,7 +7,7 @@ they do not either, the machine is in doubt, and the run is lost like any that i
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from swarm.ledger import runs
 from swarm.ledger.rows import RunRow

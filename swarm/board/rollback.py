@@ -6,7 +6,7 @@ the earlier step; whatever is drafted or tested on the lost one is carried over 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from swarm.board.verdicts import close
 from swarm.judge.confirm import around

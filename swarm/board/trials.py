@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from swarm import foreign
 from swarm.board import ablations, carrying, confirmations, drifting, futility, own_word, quarantine, rollback

@@ -9,25 +9,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from swarm import __version__
-from swarm.cli import (
-    ablate,
-    archive,
-    capsule,
-    completion,
-    confirm,
-    develop,
-    init,
-    judge,
-    launch,
-    look,
-    overview,
-    replay,
-    serve,
-    steer,
-)
 from swarm.cli.parsing import Parser, VerbParser, check_verb
 from swarm.errors import SwarmError
 from swarm.invoked import as_typed, program
@@ -37,24 +22,46 @@ DESCRIPTION = """\
 Autonomous research on your training code: one agent per GPU edits the code,
 trains it, keeps what is better, and shares what it learned with all others."""
 
-GROUPS = {  # the verbs as --help lists them
-    "every day": (
-        *("init", "launch", "resume", "watch", "serve", "ls", "status", "show", "report", "tell", "stop", "doctor"),
-    ),
-    "now and then": (
-        *("accept", "reject", "attach", "confirm", "ablate", "capsule", "verify", "judge", "replay", "export"),
-        *("import", "prune"),
-        "completion",
-    ),
-    "for developers of the swarm": ("bench", "simulate", "chaos"),
+GROUPS: Mapping[str, Mapping[str, str]] = {  # the verbs as --help lists them, and the module of this room each is in
+    "every day": {
+        "init": "init",
+        "launch": "launch",
+        "resume": "launch",
+        "watch": "look",
+        "serve": "serve",
+        "ls": "overview",
+        "status": "look",
+        "show": "look",
+        "report": "look",
+        "tell": "steer",
+        "stop": "steer",
+        "doctor": "look",
+    },
+    "now and then": {
+        "accept": "steer",
+        "reject": "steer",
+        "attach": "steer",
+        "confirm": "confirm",
+        "ablate": "ablate",
+        "capsule": "capsule",
+        "verify": "capsule",
+        "judge": "judge",
+        "replay": "replay",
+        "export": "archive",
+        "import": "archive",
+        "prune": "archive",
+        "completion": "completion",
+    },
+    "for developers of the swarm": {"bench": "develop", "simulate": "develop", "chaos": "develop"},
 }
+VERBS: Mapping[str, str] = {verb: module for group in GROUPS.values() for verb, module in group.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; gives the exit code."""
     try:
         words = sys.argv[1:] if arguments is None else arguments
-        options = parser().parse_args(words)
+        options = parser(_verb(words)).parse_args(words)
         return options.verb(options)
     except SwarmError as error:
         print(f"swarm: {as_typed(printable(str(error)))}", file=sys.stderr)
@@ -66,18 +73,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _verb(words: Sequence[str]) -> str | None:
+    """The verb that is asked for, where flags, or no verb at all, are about the whole program."""
+    return words[0] if words and words[0] in VERBS and words[0] != "completion" else None
+
+
 class _Swarm(Parser):
     """The whole command line: a verb, and what that verb understands."""
 
     verbs: Mapping[str, VerbParser]
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        check_verb(args or (), self.verbs)
+        check_verb(args or (), VERBS)
         return super().parse_known_args(args, namespace)
 
 
-def parser() -> _Swarm:
-    """Every verb with its flags; what parses says under `verb` which function does it."""
+def parser(verb: str | None = None) -> _Swarm:
+    """Every verb with its flags, or only those that are in one module with `verb`, which is sooner read; what parses
+    says under `verb` which function does it."""
     parser = _Swarm(
         prog=program(),
         usage=f"{program()} VERB [FLAG ...]",
@@ -88,26 +101,13 @@ def parser() -> _Swarm:
     verbs = parser.add_subparsers(
         prog=parser.prog, metavar="VERB", required=True, help=argparse.SUPPRESS, parser_class=VerbParser
     )
-    for module in (
-        init,
-        launch,
-        look,
-        overview,
-        serve,
-        steer,
-        confirm,
-        ablate,
-        capsule,
-        judge,
-        replay,
-        archive,
-        completion,
-        develop,
-    ):
-        module.add_to(verbs)
+    for module in [VERBS[verb]] if verb else dict.fromkeys(VERBS.values()):
+        import_module(f"swarm.cli.{module}").add_to(verbs)
     parser.verbs = verbs.choices
-    explained = f"`{program()} VERB --help` explains a verb."
-    parser.epilog = "\n\n".join([*_overview(verbs.choices), explained, f"A first swarm:  {program()} launch --hours 8"])
+    if verb is None:
+        explained = f"`{program()} VERB --help` explains a verb."
+        first = f"A first swarm:  {program()} launch --hours 8"
+        parser.epilog = "\n\n".join([*_overview(verbs.choices), explained, first])
     return parser
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct
+
 from swarm.cli.shapes import ALSO, SHAPES
 
 HEAD = """\
@@ -36,7 +38,7 @@ class Field:
 
 
 def fields_of(shape: Any) -> dict[str, Field]:
-    """Every key of a shape: a TypedDict, or a dataclass that is printed field by field."""
+    """Every key of a shape: a TypedDict, or a record that is printed field by field."""
     found: dict[str, Field] = {}
     if shape in ALSO:
         other, only = ALSO[shape]
@@ -46,6 +48,8 @@ def fields_of(shape: Any) -> dict[str, Field]:
 
 
 def is_object(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return True
     return dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)
 
 

@@ -8,6 +8,8 @@ import json
 import time
 from pathlib import Path
 
+from msgspec import structs
+
 from swarm.board import trials
 from swarm.launch.plan import Plan, categories
 from swarm.launch.trial_store import first_run
@@ -37,7 +39,7 @@ def enter_ledger(plan: Plan, path: Path) -> None:
                 "guards": dict(plan.project.guards),
                 "categories": plan.code.categories,
                 "checks": list(plan.project.checks),
-                "prior": [dataclasses.asdict(record) for record in plan.prior],
+                "prior": [structs.asdict(record) for record in plan.prior],
                 "hidden": bool(plan.project.hidden),
                 "demonstration": plan.demonstration,
                 "outlier_gain": plan.project.outlier_gain.get(plan.device.split(":")[0]),

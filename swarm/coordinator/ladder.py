@@ -7,12 +7,13 @@ What is measured under another budget can never be compared with the swarm's res
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import structs
 
 from swarm.coordinator.pair_runs import paired, run_pairs
 from swarm.errors import SwarmError, UsageError
@@ -101,4 +102,4 @@ class LadderRuns:
 
     def _write(self, run: LadderRun) -> None:
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(run)) + "\n")
+            file.write(json.dumps(structs.asdict(run)) + "\n")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+
+from msgspec.structs import replace
 
 from swarm.execution.progress import read_heartbeats
 from swarm.records import Checkpoint, Failure, Progress, Run

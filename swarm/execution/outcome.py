@@ -6,9 +6,10 @@ import math
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from swarm import foreign
 from swarm.errors import is_of_the_machine

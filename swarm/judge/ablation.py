@@ -7,8 +7,9 @@ Values are sign-normalised: lower is better, and gains are positive.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
+
+from msgspec import Struct, field
 
 from swarm.judge.effects import Seen
 
@@ -21,8 +22,7 @@ Steps = frozenset[str]
 NOTHING: Steps = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class LineStep:
+class LineStep(Struct, frozen=True):
     """One step of the line, and its gain as it was seen when it was put on, in sigmas."""
 
     name: str
@@ -37,8 +37,7 @@ class Checks(Enum):
     PASSED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """One code that was made: the full one without `wanted`. `steps` is all that it leaves out: what conflicts with a
     step that goes, goes with it. Seeds are numbers from 0 on, the same for all codes."""
 
@@ -52,36 +51,31 @@ class Left:
     same: bool = False  # it is the full code to the last byte: nothing is left of what it leaves out
 
 
-@dataclass(frozen=True, slots=True)
-class Make:
+class Make(Struct, frozen=True):
     """Asks for the full code without these steps."""
 
     wanted: Steps
     verifies: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """Asks for a run, on the seed of that number, of the code that leaves out `steps`; () is the full one."""
 
     steps: Steps
     seed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """Asks for the project's own checks on the code that leaves out `steps`."""
 
     steps: Steps
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Runs are under way that decide what is asked for next."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(Struct, frozen=True):
     """What became of a step: its gain in the stack in the metric's units, with its 95% interval. Steps of `together`
     could only be left out with it. Without runs (`runs` 0) the gain is that of when it was put on; None: unknown."""
 
@@ -94,8 +88,7 @@ class StepResult:
     together: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """The code without `steps` beside the full one on `pairs` fresh seeds: what it loses, in the metric's units."""
 
     steps: Steps
@@ -106,8 +99,7 @@ class Verified:
     holds: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """The table, and what is left out of the minimal code: nothing where no step is weak. `verified` is None where
     there was no room for fresh runs."""
 

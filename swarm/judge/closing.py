@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
+
+from msgspec import Struct
 
 from swarm.judge.confirm import around
 from swarm.judge.noise import pooled
@@ -14,8 +15,7 @@ from swarm.judge.rounding import gain_over
 CLOSING_RUNS = 8  # of the champion, and as many of the baseline
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(Struct, frozen=True):
     """The swarm in two numbers, each with its 95% interval: the champion's mean, and its gain over the baseline."""
 
     mean: float

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev
+
+from msgspec import Struct
 
 from swarm.judge import student
 from swarm.judge.confirm import around
 from swarm.judge.rounding import gain_over
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """A candidate beside its rival, pair by pair. The interval is the 95% one of the gain; p-values are two-sided."""
 
     pairs: int

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import variance
+
+from msgspec import Struct
 
 from swarm.judge import student
 from swarm.judge.noise import pooled
@@ -24,8 +25,7 @@ EARNED = 2.0  # sigmas of shrunken gain that deserve a confirmation
 SPREAD = 2.5  # sigmas: the deviation of real gains (0.0015 val_bpb at a sigma of 0.0006)
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(Struct, frozen=True):
     """A candidate against the champion on fresh runs: the gain, its 95% interval, and the one-sided p.
 
     `wanted` is how many fresh runs each arm should have: while there are fewer, nothing is confirmed.

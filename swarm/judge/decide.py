@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
 from statistics import fmean
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm.errors import UsageError
 from swarm.foreign import LARGEST
@@ -28,8 +30,7 @@ Rule = Callable[[Sequence[Arm], float | None, Rules, int], Verdict]  # arms, sig
 UNKNOWN = 4  # runs of the untouched code where nothing else is known of the noise
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """A keep rule with its parameters, and what goes with it."""
 
     rule: Rule
@@ -68,8 +69,7 @@ POLICIES: dict[str, Policy] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """All that is known about an experiment when it is judged."""
 
     arms: Sequence[Arm]  # its runs, beside those of the parent each was made on
@@ -145,7 +145,7 @@ def read_policy(text: str, outlier_gain: float = 0.0) -> Policy:
     name, *changes = text.split(":")
     if name not in POLICIES:
         raise UsageError(f"--policy {text!r:.80}: it is one of {', '.join(POLICIES)}")
-    known = {field.name: type(getattr(STANDARD, field.name)) for field in fields(Rules)}
+    known = {name: type(getattr(STANDARD, name)) for name in Rules.__struct_fields__}
     values: dict[str, float] = {}
     for change in changes:
         rule, _, value = change.partition("=")

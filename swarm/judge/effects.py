@@ -13,10 +13,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from operator import add, sub, truediv
-from typing import NamedTuple
+
+from msgspec import Struct
 
 NOTHING = 0.2  # the deviation of effects that are next to none
 LOSSES, GAINS = (1.0, 4.0, 16.0), (1.0, 4.0)  # mean sizes of the others
@@ -30,14 +30,14 @@ _LOG_2PI = math.log(2.0 * math.pi)
 _LEAST = 1e-12  # of a variance, in units of s^2
 
 
-class Seen(NamedTuple):
+class Seen(Struct, frozen=True):
     """One effect, as a number says: x = effect + N(0, s^2), in sigmas."""
 
     x: float
     s: float
 
 
-class Effect(NamedTuple):
+class Effect(Struct, frozen=True):
     """The posterior of one effect: its mean and variance, and the chance that it is a real gain and no mere noise.
 
     `score` and `curve` are the first and second derivative of log f at x: what the number says of its place.
@@ -55,8 +55,7 @@ class Effect(NamedTuple):
 _Density = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(Struct, frozen=True):
     """The mixture. `shares` are of the parts in their order: nothing, LOSSES, GAINS; they add up to 1."""
 
     shares: tuple[float, ...] = _SHARES

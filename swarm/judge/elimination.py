@@ -13,8 +13,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import fmean
+
+from msgspec.structs import replace
 
 from swarm.judge.ablation import (
     FRESH,

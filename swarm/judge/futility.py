@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from swarm.judge import student
 
@@ -24,8 +25,7 @@ _TIMED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Paired:
+class Paired(Struct, frozen=True):
     """A run that was trained to its end, beside its parent's of the same seed: mean losses by tenths of the training,
     what it gained in the metric, and whether it was kept."""
 
@@ -39,8 +39,7 @@ class Paired:
         return self.own[tenth - 1] - self.parent[tenth - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The lag at each of the moments from which on a run is hopeless."""
 
     lags: tuple[float, ...]
@@ -50,8 +49,7 @@ class Limits:
         return next((tenth for tenth, most in zip(MOMENTS, self.lags, strict=True) if run.lag(tenth) > most), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Futility:
+class Futility(Struct, frozen=True):
     """What ending hopeless runs would have done in one swarm, each run judged by limits learned from all others."""
 
     curves: int

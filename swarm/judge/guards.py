@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from statistics import fmean
+
+from msgspec import Struct
 
 from swarm.foreign import LARGEST
 
@@ -27,8 +28,7 @@ PRINTED = " (as the run printed it: nothing measured it here)"
 Values = Mapping[str, object]  # what a run printed, by name
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """One bound: the mean of `name` over the runs must be at most (`most`) or at least `bound`, or that share of the
     untouched code's."""
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, variance
+
+from msgspec import Struct
 
 from swarm.judge.confirm import around
 
@@ -30,8 +31,7 @@ class LadderVerdict(StrEnum):
     UNCLEAR = "unclear"  # the runs do not tell
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
+class Pairs(Struct, frozen=True):
     """Both arms at one budget (seconds): run k of each had the same seed."""
 
     budget: float
@@ -39,8 +39,7 @@ class Pairs:
     theirs: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Multiplier:
+class Multiplier(Struct, frozen=True):
     """How many times longer the baseline must train. `beyond`: read off a straight line past its ladder."""
 
     value: float
@@ -49,8 +48,7 @@ class Multiplier:
     beyond: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LadderRung:
+class LadderRung(Struct, frozen=True):
     """One budget: the means, the gain with its 95% interval, and the multiplier, None where the baseline's ladder gives
     none: it does not fall there, or there is but one rung."""
 
@@ -64,8 +62,7 @@ class LadderRung:
     multiplier: Multiplier | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
+class Ladder(Struct, frozen=True):
     """All rungs, the shortest budget first."""
 
     rungs: tuple[LadderRung, ...]

@@ -9,7 +9,8 @@ https://arxiv.org/abs/1301.2294). All values are sign-normalised: lower is bette
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from swarm.judge.effects import Effect, Effects, Seen
 
@@ -18,18 +19,15 @@ _NARROWEST, _WIDEST = 0.02, 1.5  # of a belief's variance after one child, as a 
 _VAGUE = 1e6  # the variance of what nothing is known of
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """A belief about a state's level, in the metric's units."""
 
     mean: float
     deviation: float
 
 
-@dataclass(slots=True)
-class _Normal:
-    """A normal belief or message as precision and precision times mean: they multiply by adding up. Never changed, but
-    not frozen either: dozens are made at every run, which would take three times as long."""
+class _Normal(Struct, frozen=True):
+    """A normal belief or message as precision and precision times mean: they multiply by adding up."""
 
     precision: float = 0.0
     weighted: float = 0.0
@@ -53,8 +51,7 @@ class _Normal:
         return _Normal(max(self.precision - other.precision, 1.0 / _VAGUE), self.weighted - other.weighted)
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Struct):
     """A state of the trunk. `sites` are what its children say of it, by their ideas."""
 
     parent: str | None = None
@@ -73,8 +70,7 @@ class _State:
         return self.belief - self.sites.get(idea, _Normal())
 
 
-@dataclass(slots=True)
-class _Idea:
+class _Idea(Struct):
     """One edit: its runs on each parent that it was tried on, oldest first, and what they say of its effect."""
 
     arms: dict[str, _Normal] = field(default_factory=dict)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 SURE = 6.0  # standard errors above nothing that no honest code reaches
 ENOUGH = 16  # places, below which nothing is said
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
+class Hints(Struct, frozen=True):
     """What was seen at `asked` places: the mean in nats, how far they scatter, and how far rounding may move that."""
 
     asked: int

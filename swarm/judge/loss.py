@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
+
+from msgspec import Struct
 
 from swarm.judge.confirm import around
 
 FEWEST = 2  # runs of each state
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """How much worse the newer state is: the gain of going back, its standard error, and the runs behind it."""
 
     gain: float

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from statistics import median
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from swarm.judge.rounding import all_same
 
@@ -26,8 +28,7 @@ MEDIAN_OF_CHI2 = 0.455  # median of a squared normal deviate: the robust form of
 Cells = Mapping[str, Mapping[str, Sequence[float]]]  # state -> GPU -> values, one a seed
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """One measured run: its sign-normalised value, the sha of the source it ran, where, with which seed, and how many
     steps it made, where that is known."""
 
@@ -38,8 +39,7 @@ class Observation:
     steps: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(Struct, frozen=True):
     """What is known about the noise: `sigma` is the deviation between repeats of the same code on the same GPU.
 
     `df` is the weight of evidence behind sigma, the prior's included; sigma is None while there is neither a prior

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist, fmean
+
+from msgspec import Struct
 
 from swarm.judge import student
 from swarm.judge.confirm import around
@@ -19,8 +20,7 @@ from swarm.records import Outcome, Rung, Status, Verdict
 NORMAL = NormalDist()
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(Struct, frozen=True):
     """All runs of a candidate and of the parent it was tested on. Rebased experiments have several, newest last."""
 
     candidate: tuple[float, ...]
@@ -31,8 +31,7 @@ class Arm:
             raise ValueError("a run without a finite metric is no evidence: leave it out")
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """The parameters of `race`. z is the gain in standard errors; sizes are syntax-tree nodes added, net."""
 
     keep_z: float = 1.5
@@ -61,8 +60,7 @@ SIMPLER_BOUND = NORMAL.inv_cdf(0.8)
 SCALE_DF = 2  # repeats needed before an experiment's own spread may stand in for sigma
 
 
-@dataclass(frozen=True, slots=True)
-class _WeightedGain:
+class _WeightedGain(Struct, frozen=True):
     """All arms in one number. `scale` is sigma, or the runs' own deviation (with `df`), or None without either."""
 
     gain: float

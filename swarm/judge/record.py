@@ -7,8 +7,9 @@ than each: what was built on a lucky keep measured that keep again (swarm/judge/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 from swarm.judge.confirm import around
 from swarm.judge.effects import Effects, Seen
@@ -20,8 +21,7 @@ _HALF_OF_NORMAL = 0.6745  # the median of the size of a standard normal deviate
 _PAIR = 2**0.5  # a difference of two runs against one
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """One line of a record with a number, sign-normalised: lower is better."""
 
     line: int
@@ -31,8 +31,7 @@ class Recorded:
     block: int = 0  # a baseline and what follows it; another block is another machine, or another day
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedKeep:
+class JudgedKeep(Struct, frozen=True):
     """One keep after the baseline. `claimed` is its gain over the keep before it, as recorded; `gain` with its 95%
     interval is what all runs together say, and `real` the chance that it is a gain at all."""
 
@@ -46,8 +45,7 @@ class JudgedKeep:
     real: float
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRecord:
+class JudgedRecord(Struct, frozen=True):
     """A record under one sigma. `recorded` is the newest keep's number, `level` with its 95% interval where that state
     truly is, sign-normalised; `ideas` counts the runs after the baselines."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from swarm.judge.decide import Evidence, Policy, decide
 from swarm.judge.noise import NOISELESS, Noise, Observation, age_of, calibrate
@@ -18,8 +19,7 @@ from swarm.judge.trunk_levels import Event, Measured, Stepped, TrunkLevels
 from swarm.records import Status, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Tested:
+class Tested(Struct, frozen=True):
     """An experiment as the swarm recorded it. `runs` are its own with a number; `broken_guard` and the rest are no
     policy's opinion, and hold under each."""
 
@@ -33,8 +33,7 @@ class Tested:
     given_up: bool = False  # the time was up, or its edit fitted the trunk no more
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """One experiment under the other policy. `verdict` is its first one, or, with a status of None, what it still asks
     for when the runs end; `allowed` is whether both trunks were the same until then."""
 
@@ -55,8 +54,7 @@ class Replayed:
         return self.verdict.status is Status.KEEP
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Struct, frozen=True):
     """All experiments in the order of their verdicts, and where and why the trunks part; "" where they do not."""
 
     rows: tuple[Replayed, ...]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
+
+from msgspec import Struct
 
 from swarm.judge.confirm import around
 from swarm.judge.effects import Effect, Effects, Seen
@@ -19,8 +20,7 @@ from swarm.judge.rounding import gain_over
 CHANGED = 0.25  # chance that a step gains something else in the stack than when it was put on
 
 
-@dataclass(frozen=True, slots=True)
-class StackGain:
+class StackGain(Struct, frozen=True):
     """A step's gain in the final stack, in sigmas: above 0 the stack is better with it. `real` is the chance that it
     is a gain and no mere noise."""
 
@@ -34,8 +34,7 @@ class StackGain:
         return around(self.mean, math.sqrt(self.variance))
 
 
-@dataclass(frozen=True, slots=True)
-class StackLevel:
+class StackLevel(Struct, frozen=True):
     """What is believed of a code's level, in sigmas."""
 
     mean: float

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from swarm.judge.effects import Effect, Seen
 from swarm.judge.levels import Level, Levels
@@ -20,8 +21,7 @@ _EACH = 64  # repeats, up to which the noise is learned anew from each; then fro
 _LOUDER, _APART = 0.1, 0.25  # changes of sigma, as a share of it, and of a GPU's offset, in sigmas, that count
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """A run gave a number. `idea` is the experiment that it tests, on top of the state `parent`; "" where it measures
     a state again."""
 
@@ -30,8 +30,7 @@ class Measured:
     idea: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(Struct, frozen=True):
     """The trunk took a step: the idea's edit became the state `source`, or an earlier state with that code is its tip
     again. `least` is the effect, in sigmas, below which the step is undone."""
 
@@ -43,8 +42,7 @@ class Stepped:
 Event = Measured | Stepped
 
 
-@dataclass(frozen=True, slots=True)
-class Belief:
+class Belief(Struct, frozen=True):
     """What all runs say of one idea: `seen` is its gain as measured, in sigmas, `effect` what that makes likely."""
 
     sigma: float
@@ -52,8 +50,7 @@ class Belief:
     effect: Effect
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One step that stands: the idea, the state `parent` that it was put on, and the one that it became."""
 
     idea: str

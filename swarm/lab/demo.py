@@ -9,8 +9,9 @@ import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from swarm.records import CATEGORIES

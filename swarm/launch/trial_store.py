@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from swarm import foreign
 from swarm.errors import UsageError
@@ -97,7 +98,7 @@ def first_run(plan: Plan, now: float | None = None) -> tuple[str, Run] | None:
             shutil.copyfile(source / known, target / known)
     if (source / "compiled").is_dir() and not (target / "compiled").exists():
         (source / "compiled").rename(target / "compiled")
-    return trial.agent, replace(trial.run, run=run, attempt=1, log=str(logs / f"{run}.1.log"))
+    return trial.agent, structs.replace(trial.run, run=run, attempt=1, log=str(logs / f"{run}.1.log"))
 
 
 def _home(root: Path) -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from swarm.judge.ablation import Done
 from swarm.judge.noise import Observation
@@ -30,8 +31,7 @@ class AblationAsker(StrEnum):
     PEOPLE = "people"  # the verb ablate
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """The runs of one code on an ablation's seeds, which are numbered from 0 on. `own` are the seeds that it was run
     on for the ablation and for nothing else."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import ConfirmationRow
@@ -25,8 +26,7 @@ class ConfirmationState(StrEnum):
     UNCONFIRMED = "unconfirmed"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Which state of the trunk is tested against which: experiments, and their code."""
 
     experiment: str
@@ -35,8 +35,7 @@ class Question:
     rival: str
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """What the fresh runs say; all None where they say nothing."""
 
     gain: float | None = None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from swarm.ledger.database import Ledger
 
 Key = tuple[str, int]  # a run and its attempt
 
 
-@dataclass(frozen=True, slots=True)
-class LeftByRun:
+class LeftByRun(Struct, frozen=True):
     """What one run left. `curve` is (counted seconds, mean training loss until then)."""
 
     run: str

@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from msgspec import Struct
+
 from swarm.codec import decode
 from swarm.errors import LedgerDamaged, UsageError
 from swarm.filelock import SHARED, take
@@ -28,7 +30,7 @@ NETWORK_FILESYSTEMS = ("nfs", "cifs", "smb", "afs", "lustre", "gpfs", "beegfs", 
 
 LedgerFault = sqlite3.OperationalError  # what the disk does to a ledger: it is full, locked, or gone
 
-R = TypeVar("R")  # a kind of record (swarm/ledger/rows.py)
+R = TypeVar("R", bound=Struct)  # a kind of record (swarm/ledger/rows.py)
 
 # How a transaction begins, is kept and is undone: by itself, and as one of a group.
 _ALONE = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")

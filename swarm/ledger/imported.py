@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from swarm.ledger.database import Ledger
 from swarm.records import Status
@@ -11,8 +11,7 @@ TAG = "import"  # of all imported experiments; no swarm has that name, so that n
 SHORT = 7  # digits of a commit in results.tsv
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """One experiment that another tool made. `value` is None for a crash."""
 
     id: str

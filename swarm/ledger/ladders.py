@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from swarm import foreign
 from swarm.judge.ladder import Ladder, Pairs, climb
 
 
-@dataclass(frozen=True, slots=True)
-class LadderRun:
+class LadderRun(Struct, frozen=True):
     """One run of an experiment at a budget (seconds). `value` is None where it gave no number, for that `reason`;
     `against` is the rival it was asked against, "" for the rival's own run."""
 

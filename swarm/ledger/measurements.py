@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from swarm.judge.decide import read_policy
 from swarm.judge.noise import NOISELESS, Noise, Observation, age_of, calibrate
@@ -28,8 +29,7 @@ class Which(Enum):
     CLOSING = "purpose = 'closing'"
 
 
-@dataclass(frozen=True, slots=True)
-class HiddenRun:
+class HiddenRun(Struct, frozen=True):
     """A measured run with the metric on the hidden split, where it has one."""
 
     run: RunRow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import experiment, is_claimed
@@ -24,8 +24,7 @@ FROM swarms s ORDER BY started
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmInShort:
+class SwarmInShort(Struct, frozen=True):
     """One swarm; `baseline` and `best` (the newest trunk) are plain means of their runs, or of their fresh ones."""
 
     tag: str

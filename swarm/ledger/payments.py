@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from swarm.ledger.database import Ledger
 from swarm.ledger.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
+class Paid(Struct, frozen=True):
     """The payments of one agent in one state, added up; `prompt` and `cached` are parts of the tokens."""
 
     agent: str

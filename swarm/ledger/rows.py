@@ -1,22 +1,23 @@
-"""The rows of the ledger as frozen records, and their states. Outside this room a row is always one of these."""
+"""The rows of the ledger as frozen records, and their states. Outside this room a row is always one of these.
 
-from __future__ import annotations
+Annotations here are types, not text: every field is read as its own says, and text would have to be compiled first.
+"""
 
-import dataclasses
 import functools
 import json
 import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from swarm.judge.confirm import around
 from swarm.records import CATEGORIES, Failure, Idea, Outcome, Purpose, Rung, Status
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Struct)
 
 
 class ExperimentState(StrEnum):
@@ -42,8 +43,7 @@ class RunState(StrEnum):
     LOST = "lost"  # through no fault of its idea: the next attempt is made
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmRow:
+class SwarmRow(Struct, frozen=True):
     """One swarm: what it was launched with, and how far it is. Times are unix seconds."""
 
     tag: str
@@ -88,8 +88,7 @@ class SwarmRow:
         return self.settings.get("researchers", {}).get(agent, self.researcher)
 
 
-@dataclass(frozen=True, slots=True)
-class AgentRow:
+class AgentRow(Struct, frozen=True):
     """One agent of a swarm. `position` is where its branch stands on the trunk, `seconds` what its GPU has worked."""
 
     tag: str
@@ -102,8 +101,7 @@ class AgentRow:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class TrunkStep:
+class TrunkStep(Struct, frozen=True):
     """One step of the trunk; position 0 is the baseline, and has no experiment."""
 
     tag: str
@@ -113,8 +111,7 @@ class TrunkStep:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentRow:
+class ExperimentRow(Struct, frozen=True):
     """One experiment, from its claim to its verdict."""
 
     id: str
@@ -171,8 +168,7 @@ class ExperimentRow:
         return around(self.gain, self.se)
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(Struct, frozen=True):
     """One attempt at a run. `value` is None without a number; the whole result is read with `runs.newest_run_of`."""
 
     id: str
@@ -197,8 +193,7 @@ class RunRow:
     confirmation: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmationRow:
+class ConfirmationRow(Struct, frozen=True):
     """One strict test: `experiment` (its code `source`) against `rival_experiment` (`rival`)."""
 
     id: int
@@ -220,8 +215,7 @@ class ConfirmationRow:
     ended: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class AblationRow:
+class AblationRow(Struct, frozen=True):
     """One ablation of the leader `experiment` (its code `source`): every step of its line left out in turn. `minimal`
     is the code without what does not matter, and `loss` what it measured worse on `pairs` fresh seeds."""
 
@@ -245,8 +239,7 @@ class AblationRow:
     ended: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class AblationStepRow:
+class AblationStepRow(Struct, frozen=True):
     """One step of the line: the code before and after it, its gain (x, with error s, in sigmas) as it was put on, and
     its gain in the final stack once that is known. `together` names the steps that go with it, with blanks between."""
 
@@ -265,8 +258,7 @@ class AblationStepRow:
     together: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AblationCodeRow:
+class AblationCodeRow(Struct, frozen=True):
     """One code: without the `wanted` steps, and so without all `steps` (names with blanks between). A `fault` says why
     it may not run."""
 
@@ -279,8 +271,7 @@ class AblationCodeRow:
     verifies: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(Struct, frozen=True):
     """One line for whoever watches."""
 
     id: int
@@ -291,7 +282,7 @@ class EventRow:
     experiment: str | None
 
 
-TABLES: Mapping[type, str] = {
+TABLES: Mapping[type[Struct], str] = {
     SwarmRow: "swarms",
     AgentRow: "agents",
     TrunkStep: "trunk",
@@ -306,11 +297,11 @@ TABLES: Mapping[type, str] = {
 
 
 @functools.cache
-def select(kind: type, sql: str) -> str:
+def select(kind: type[Struct], sql: str) -> str:
     """The whole statement that reads records of that kind; see `Ledger.records`."""
     joined = sql.startswith("FROM ")
     prefix = "t." if joined else ""
-    columns = ", ".join(f"{prefix}{field.name}" for field in dataclasses.fields(kind))
+    columns = ", ".join(f"{prefix}{name}" for name in kind.__struct_fields__)
     return f"SELECT {columns} {sql}" if joined else f"SELECT {columns} FROM {TABLES[kind]} {sql}"
 
 
@@ -324,10 +315,9 @@ def read(kind: type[R], row: Any) -> R:
 
 
 @functools.cache
-def _conversions(kind: type) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+def _conversions(kind: type[Struct]) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
     """The fields that SQLite has in another form: enums and JSON (both text), and truth values (0 and 1)."""
-    hints = typing.get_type_hints(kind)
-    found = ((index, _conversion(hints[field.name])) for index, field in enumerate(dataclasses.fields(kind)))
+    found = ((index, _conversion(kind.__annotations__[name])) for index, name in enumerate(kind.__struct_fields__))
     return tuple((index, convert) for index, convert in found if convert)
 
 

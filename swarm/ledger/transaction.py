@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm.judge.decide import Policy, fallback_of, read_policy
 from swarm.ledger.database import Ledger
@@ -10,8 +11,7 @@ from swarm.ledger.rows import SwarmRow
 from swarm.text import printable
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     """The ledger, the swarm's row as it stood when the change began, and the time of it (unix seconds)."""
 
     ledger: Ledger

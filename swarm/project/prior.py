@@ -18,9 +18,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from swarm.errors import UsageError
 from swarm.named_file import read_named
@@ -39,8 +40,7 @@ _TURN = re.compile(r"(?P<name>[\w.:/\[\]-]+) (?P<old>\S+) -> (?P<new>\S+)")
 _POWER = re.compile(r"(\d{1,4})(?:\*\*|\^)(\d{1,3})")
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """What a file holds: its records, and for each line that is none the reason."""
 
     records: tuple[Prior, ...]

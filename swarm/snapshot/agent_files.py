@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Files:
+
+class Files(Struct, frozen=True):
     """A kind of file in an agent's folder, and what it means that there is none."""
 
     pattern: str

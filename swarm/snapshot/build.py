@@ -6,7 +6,6 @@ import math
 from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from swarm.judge.decide import read_policy
@@ -49,7 +48,7 @@ from swarm.snapshot.records import (
 )
 from swarm.text import plural
 
-CONFIRMATION = {field.name for field in fields(ConfirmationView)} - {
+CONFIRMATION = {*ConfirmationView.__struct_fields__} - {
     "title",
     "rival",
     "rival_title",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from statistics import fmean
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from swarm.judge.closing import Headline, headline
 from swarm.judge.confirm import around
@@ -23,8 +25,7 @@ from swarm.ledger.runs import JUDGED
 from swarm.records import Purpose
 
 
-@dataclass(frozen=True, slots=True)
-class StateMean:
+class StateMean(Struct, frozen=True):
     """One state of the code as its runs measured it. `fresh`: only those of the closing wave, unselected ones."""
 
     value: float

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from swarm import foreign
 from swarm.errors import UsageError

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from swarm.judge.closing import Headline
 from swarm.judge.ladder import Ladder
 from swarm.records import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class AgentView:
+class AgentView(Struct, frozen=True):
     """One row of the leaderboard. Times are seconds; `gain` is the agent's best kept gain over the baseline."""
 
     agent: str  # "gpu0"
@@ -41,8 +41,7 @@ class AgentView:
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class KnownView:
+class KnownView(Struct, frozen=True):
     """What somebody elsewhere found out about such an idea."""
 
     what: str
@@ -51,8 +50,7 @@ class KnownView:
     estimated: bool  # reckoned from what the source tells, which measured no such gain
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentView:
+class ExperimentView(Struct, frozen=True):
     """One experiment.
 
     `value` is its code's one number, the plain mean of `value_n` runs: all of that code, or where there are several
@@ -95,8 +93,7 @@ class ExperimentView:
     known: KnownView | None = None  # what prior art says of it most of all
 
 
-@dataclass(frozen=True, slots=True)
-class RunView:
+class RunView(Struct, frozen=True):
     """One run (one attempt of it)."""
 
     id: str
@@ -121,8 +118,7 @@ class RunView:
     corrected: float | None = None  # the metric as an average GPU would have measured it, in the usual steps
 
 
-@dataclass(frozen=True, slots=True)
-class TrunkView:
+class TrunkView(Struct, frozen=True):
     """One step of the trunk: position 0 is the baseline."""
 
     position: int
@@ -139,8 +135,7 @@ class TrunkView:
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmationView:
+class ConfirmationView(Struct, frozen=True):
     """One strict test on fresh seeds: `experiment` against `rival`. A gain above 0 is better in any direction. It is
     the plain one of its runs; where a correction for GPUs and steps changed it, `corrected_gain` decided."""
 
@@ -163,8 +158,7 @@ class ConfirmationView:
     corrected_gain: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LadderView:
+class LadderView(Struct, frozen=True):
     """One experiment beside its rival at several budgets, sign-normalised: lower is better in it."""
 
     experiment: str
@@ -173,8 +167,7 @@ class LadderView:
     ladder: Ladder
 
 
-@dataclass(frozen=True, slots=True)
-class AblationStepView:
+class AblationStepView(Struct, frozen=True):
     """One step of the leader's line: its gain in the final stack with the 95% interval; null where it is not known."""
 
     experiment: str
@@ -188,8 +181,7 @@ class AblationStepView:
     undone: bool  # later steps took it back: the code without it is the full one
 
 
-@dataclass(frozen=True, slots=True)
-class AblationView:
+class AblationView(Struct, frozen=True):
     """Which steps of the leader matter. `loss` is what the code without the others measured worse on fresh seeds."""
 
     experiment: str  # the leader
@@ -206,8 +198,7 @@ class AblationView:
     ended: float
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmView:
+class SwarmView(Struct, frozen=True):
     """One swarm of the repository in short. `differs` names what keeps its results from being compared with those of
     the snapshot's own swarm; empty where they may be. `baseline` and `best` (the newest trunk) are plain means."""
 
@@ -224,8 +215,7 @@ class SwarmView:
     differs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EndRuns:
+class EndRuns(Struct, frozen=True):
     """The runs with which a swarm that found anything ends: steps in doubt once more, then its leader and the baseline
     on fresh seeds."""
 
@@ -235,8 +225,7 @@ class EndRuns:
     begun: bool  # whether they are being made now
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One line for a pipe, a log, a notification."""
 
     at: float
@@ -246,8 +235,7 @@ class Event:
     experiment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The whole picture of one swarm at `now`."""
 
     tag: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swarm.snapshot.records import AblationView, Snapshot
+from swarm.views.strict_json import strict_json
 from swarm.wording.ablation import ABOUT, HEADINGS, ablation_sentence, cells
 from swarm.wording.formatting import Portable, Scale, clean
 from swarm.wording.markdown import escape, table
@@ -29,14 +29,12 @@ def render_ablation(snapshot: Snapshot, found: AblationView) -> RenderableType:
 
 def ablation_section(snapshot: Snapshot) -> str:
     """The same for the report; "" where nobody asked what of the leader matters."""
-    from pandas import DataFrame
-
     found = snapshot.ablation
     if found is None or not found.steps:
         return ""
     scale = Scale.of(snapshot)
     rows = [dict(zip(HEADINGS, map(escape, cells(step, scale, snapshot.tag)), strict=True)) for step in found.steps]
-    return "\n\n".join([ABOUT, table(DataFrame(rows, dtype=object)), ablation_sentence(found, scale, snapshot.tag)])
+    return "\n\n".join([ABOUT, table(rows), ablation_sentence(found, scale, snapshot.tag)])
 
 
 def ablation_json(snapshot: Snapshot, found: AblationView) -> dict[str, Any]:
@@ -45,6 +43,6 @@ def ablation_json(snapshot: Snapshot, found: AblationView) -> dict[str, Any]:
         "tag": snapshot.tag,
         "metric": snapshot.metric,
         "direction": snapshot.direction,
-        **dataclasses.asdict(found),
+        **strict_json(found),
         "verdict": ablation_sentence(found, Scale.of(snapshot), snapshot.tag),
     }

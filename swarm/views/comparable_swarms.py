@@ -42,14 +42,12 @@ def _table(rows: Sequence[Sequence[str]]) -> Table:
 
 def swarms_markdown(snapshot: Snapshot) -> str:
     """The same for the report; "" where there is only one swarm."""
-    from pandas import DataFrame
-
     if len(snapshot.swarms) < 2:
         return ""
     parts = []
     for heading, rows in _groups(snapshot):
-        cells = [[escape(cell) for cell in row] for row in rows]
-        parts.append(f"{escape(heading)}\n\n{table(DataFrame(cells, columns=list(COLUMNS)))}")
+        cells = [dict(zip(COLUMNS, map(escape, row), strict=True)) for row in rows]
+        parts.append(f"{escape(heading)}\n\n{table(cells)}")
     return "\n\n".join(parts)
 
 

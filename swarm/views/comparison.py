@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+from msgspec import structs
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -62,7 +62,7 @@ def comparison_json(
 ) -> dict[str, Any]:
     """The same as one flat object, with means in the metric's own direction; `n` is of each arm."""
     sign = 1 if snapshot.direction == "lower" else -1
-    figures = dataclasses.asdict(comparison)
+    figures = structs.asdict(comparison)
     return {
         "experiment": view.id,
         "against": rival.id,

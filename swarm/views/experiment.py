@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
@@ -106,8 +106,7 @@ def _memory(view: ExperimentView) -> str:
     return quantity(None if view.peak_vram_mb is None else view.peak_vram_mb / 1024, " GB", 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Runs:
+class _Runs(Struct, frozen=True):
     """One row per run, with the columns that the terminal has room for."""
 
     runs: Sequence[RunView]

@@ -4,14 +4,14 @@ to import."""
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, structs
 
 from swarm.snapshot.records import ExperimentView, RunView, Snapshot
 from swarm.views.strict_json import strict_json
@@ -23,8 +23,7 @@ _FIRST = ("commit", "memory_gb", "status", "description", "experiment")
 _TIMES = frozenset(("created", "judged", "started"))
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under their columns; None where something is not known, times as unix seconds."""
 
     columns: Sequence[str]
@@ -47,8 +46,8 @@ def experiments(snapshot: Snapshot) -> Table:
 
 def runs(snapshot: Snapshot) -> Table:
     """Every run that was started, oldest first; `sha` and `parent` are commits where there are any."""
-    rows = [dataclasses.asdict(run) for run in snapshot.runs]
-    return Table([field.name for field in dataclasses.fields(RunView)], rows)
+    rows = [structs.asdict(run) for run in snapshot.runs]
+    return Table([*RunView.__struct_fields__], rows)
 
 
 def write(table: Table, format: str, target: Path | None) -> str:
@@ -70,7 +69,7 @@ def write(table: Table, format: str, target: Path | None) -> str:
 
 
 def _row(view: ExperimentView, metric: str) -> dict[str, object]:
-    fields = dataclasses.asdict(view)
+    fields = structs.asdict(view)
     name = f"{metric} (metric)" if metric in {*fields, *_FIRST} else metric  # no two columns under one name
     memory, value = fields.pop("peak_vram_mb"), fields.pop("value")
     first = {

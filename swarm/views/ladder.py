@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+from msgspec import structs
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -46,14 +46,12 @@ def render_ladder(snapshot: Snapshot, view: LadderView) -> RenderableType:
 
 def ladders_section(snapshot: Snapshot) -> str:
     """All ladders of the swarm for the report; "" where there is none."""
-    from pandas import DataFrame
-
     parts = []
     for view in snapshot.ladders:
         rows = [dict(zip(HEADINGS, _cells(snapshot, rung), strict=True)) for rung in view.ladder.rungs]
         beyond = [BEYOND.replace("*", "\\*", 1)] if _beyond(view.ladder) else []
         what = f"{short_id(view.experiment, snapshot.tag)} {escape(view.title)}: **{_SAYS[view.ladder.verdict]}**."
-        parts.append("\n\n".join([what, table(DataFrame(rows, dtype=object)), *beyond]))
+        parts.append("\n\n".join([what, table(rows), *beyond]))
     return "\n\n".join(parts)
 
 
@@ -61,8 +59,7 @@ def ladder_json(snapshot: Snapshot, view: LadderView) -> dict[str, Any]:
     """The same as an object, with means in the metric's own direction; gains above 0 are better."""
     sign = 1 if snapshot.direction == "lower" else -1
     rungs = [
-        dataclasses.asdict(rung) | {"ours": sign * rung.ours, "theirs": sign * rung.theirs}
-        for rung in view.ladder.rungs
+        structs.asdict(rung) | {"ours": sign * rung.ours, "theirs": sign * rung.theirs} for rung in view.ladder.rungs
     ]
     return {
         "experiment": view.experiment,

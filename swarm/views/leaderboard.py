@@ -9,10 +9,10 @@ import functools
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
@@ -37,8 +37,7 @@ _FOLDER = 8  # cells; of a name that is shorter nothing is left to read
 _FEWEST_EXPERIMENTS = 3  # that stay in sight however many agents there are
 
 
-@dataclass(frozen=True, slots=True)
-class Leaderboard:
+class Leaderboard(Struct, frozen=True):
     """The picture at `width` x `height` cells; never more, whatever the swarm's size. `stopping` says how to stop."""
 
     snapshot: Snapshot

@@ -95,15 +95,10 @@ def _opened(snapshot: Snapshot) -> str:
 
 
 def _ran(snapshot: Snapshot) -> str:
-    from pandas import DataFrame
-
-    rows = {label: escape(text) for label, text in facts(snapshot).items()}
-    return table(DataFrame({"": list(rows), "this swarm": list(rows.values())}, dtype=object))
+    return table([{"": label, "this swarm": escape(text)} for label, text in facts(snapshot).items()])
 
 
 def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
-    from pandas import DataFrame
-
     scale, experiments = Scale.of(snapshot), {e.id: e for e in snapshot.experiments}
     rows, details = [], []
     corrected = any(scale.differs(step.corrected, step.value) for step in snapshot.trunk)
@@ -131,7 +126,7 @@ def _discovered(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
             details.append(f"<details>{summary}\n\n{fenced(patches[view.id], 'diff')}\n\n</details>")
     if not rows:
         return "Nothing was kept."
-    return "\n\n".join([table(DataFrame(rows)), *details])
+    return "\n\n".join([table(rows), *details])
 
 
 def _for_a_person(snapshot: Snapshot, patches: Mapping[str, str]) -> str:
@@ -156,31 +151,28 @@ def _quarantined(snapshot: Snapshot) -> str:
 
 def _refused(snapshot: Snapshot) -> str:
     """By category: refuted is what very likely does not help, unproven what merely did not show that it does."""
-    from pandas import DataFrame, crosstab
-
     experiments = [e for e in judged(snapshot) if not e.quarantine]
     if not any(e.status != "keep" for e in experiments):
         return ""
-    frame = DataFrame(
-        {
-            "category": [escape(e.category) for e in experiments],
-            "outcome": [outcome_word(e, snapshot.sigma) for e in experiments],
-            "title": [escape(e.title) for e in experiments],
-        }
-    )
-    guarded = [word for word in ("broke a guard", "held") if word in set(frame["outcome"])]
+    titles: dict[str, dict[str, list[str]]] = {}  # by outcome and category
+    for e in experiments:
+        of_outcome = titles.setdefault(outcome_word(e, snapshot.sigma), {})
+        of_outcome.setdefault(escape(e.category), []).append(escape(e.title))
+    guarded = [word for word in ("broke a guard", "held") if word in titles]
     outcomes = ["kept", "refuted", "unproven", "near miss", *guarded, "crashed"]
-    counts = crosstab(frame["category"], frame["outcome"]).reindex(columns=outcomes, fill_value=0)
-    counts.insert(0, "tried", counts.sum(axis=1))
-    counts = counts.sort_values("tried", ascending=False).reset_index()
+    tried = Counter(escape(e.category) for e in experiments)
+    counts = [
+        {"category": category, "tried": number}
+        | {outcome: len(titles.get(outcome, {}).get(category, ())) for outcome in outcomes}
+        for category, number in sorted(tried.items(), key=lambda item: (-item[1], item[0]))
+    ]
     paragraphs = [
         "Refuted: even the upper 95% bound of the gain is under half a sigma. "
         "Unproven: too few runs to say more than that no gain showed.",
         table(counts),
     ]
     for outcome in ("refuted", "unproven"):
-        lost = frame[frame["outcome"] == outcome].groupby("category", sort=False)["title"]
-        named = [f"- {category}: {_named(list(titles))}" for category, titles in lost]
+        named = [f"- {category}: {_named(lost)}" for category, lost in titles.get(outcome, {}).items()]
         if named:
             paragraphs.append(f"{outcome.capitalize()}, by category:\n\n" + "\n".join(named))
     return "\n\n".join(paragraphs)
@@ -207,8 +199,6 @@ def _guarded(snapshot: Snapshot) -> str:
 
 
 def _near_misses(snapshot: Snapshot) -> str:
-    from pandas import DataFrame
-
     scale = Scale.of(snapshot)
     missed = sorted(filter(is_near_miss, judged(snapshot)), key=lambda e: -(e.gain or 0.0))
     rows = [
@@ -220,7 +210,7 @@ def _near_misses(snapshot: Snapshot) -> str:
         }
         for e in missed[:_LISTED]
     ]
-    return table(DataFrame(rows)) if rows else ""
+    return table(rows)
 
 
 def _crashes(snapshot: Snapshot) -> str:
@@ -258,8 +248,6 @@ def _stems(text: str) -> set[str]:
 
 
 def _agents(snapshot: Snapshot) -> str:
-    from pandas import DataFrame
-
     if not snapshot.agents:
         return ""
     scale = Scale.of(snapshot)
@@ -267,17 +255,18 @@ def _agents(snapshot: Snapshot) -> str:
     seconds = {
         a.agent: sum(run.seconds or 0.0 for run in snapshot.runs if run.agent == a.agent) for a in snapshot.agents
     }
-    frame = DataFrame(
+    rows = [
         {
-            "agent": [escape(a.agent) for a in snapshot.agents],
-            "device": [escape(a.device) for a in snapshot.agents],
-            "keep": [a.keep for a in snapshot.agents],
-            "discard": [a.discard for a in snapshot.agents],
-            "crash": [a.crash for a in snapshot.agents],
-            "runs": [runs[a.agent] for a in snapshot.agents],
-            "busy": [duration(seconds[a.agent]) for a in snapshot.agents],
-            "spent": [dollars(a.usd) for a in snapshot.agents],
-            "best from the baseline": [scale.interval(a.gain, a.low, a.high) for a in snapshot.agents],
+            "agent": escape(a.agent),
+            "device": escape(a.device),
+            "keep": a.keep,
+            "discard": a.discard,
+            "crash": a.crash,
+            "runs": runs[a.agent],
+            "busy": duration(seconds[a.agent]),
+            "spent": dollars(a.usd),
+            "best from the baseline": scale.interval(a.gain, a.low, a.high),
         }
-    )
-    return table(frame)
+        for a in snapshot.agents
+    ]
+    return table(rows)

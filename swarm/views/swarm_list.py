@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -16,8 +16,7 @@ from swarm.views.strict_json import strict_json
 from swarm.wording.formatting import Portable, Scale, clean, quantity
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmList:
+class SwarmList(Struct, frozen=True):
     """One row per swarm, newest first; each metric stands in its own scale. `statuses` says of each tag what it is."""
 
     swarms: Sequence[SwarmInShort]

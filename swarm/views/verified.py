@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+from msgspec import structs
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -66,7 +66,7 @@ def verified_json(verified: Verified) -> dict[str, Any]:
         "expected": {"mean": capsule.mean, "low": capsule.low, "high": capsule.high, "gain": capsule.gain},
         "mean": verified.mean,
         "baseline": verified.baseline,
-        **{name: value for name, value in dataclasses.asdict(found).items() if name in ("gain", "low", "high")},
+        **{name: value for name, value in structs.asdict(found).items() if name in ("gain", "low", "high")},
         "n": found.pairs,
         "differs": list(verified.differs),
         "shifted": verified.shifted,

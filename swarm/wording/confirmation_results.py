@@ -39,8 +39,6 @@ def hidden_gain(hidden: Headline | None, scale: Scale) -> str:
 
 def confirmations_table(snapshot: Snapshot) -> str:
     """All confirmations of the swarm as a Markdown table; empty where there was none."""
-    from pandas import DataFrame
-
     scale = Scale.of(snapshot)
     corrected = any(
         test.corrected_gain is not None and scale.change(test.corrected_gain) != scale.change(test.gain)
@@ -61,7 +59,7 @@ def confirmations_table(snapshot: Snapshot) -> str:
         }
         for test in snapshot.confirmations
     ]
-    return table(DataFrame(rows, dtype=object)) if rows else ""
+    return table(rows)
 
 
 def _probability(p: float | None) -> str:

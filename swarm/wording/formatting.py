@@ -10,8 +10,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
@@ -99,8 +99,7 @@ def keep_remedy(text: str, cells: int) -> str:
 # Numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """How a metric is written. A gain is positive where it is better; people read the metric's own change, so
     val_bpb that fell by 0.0047 is "−0.0047" and an accuracy that rose is "+0.0047". Unknown numbers are "–"."""
 
@@ -229,8 +228,7 @@ def sparkline(levels: Iterable[float | None]) -> str:
 # Plain terminals
 
 
-@dataclass(frozen=True, slots=True)
-class Portable:
+class Portable(Struct, frozen=True):
     """Draws `renderable` in the same cells on every terminal: with ASCII characters where there is no UTF-8, and
     without any style where the user asked for no colour, so that NO_COLOR output holds no escape sequence."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from swarm.judge.closing import Headline
 from swarm.snapshot.records import Snapshot, TrunkView
@@ -15,8 +16,7 @@ from swarm.wording.verdict_text import judged, tried
 NOTHING = "No improvement found."
 
 
-@dataclass(frozen=True, slots=True)
-class Leader:
+class Leader(Struct, frozen=True):
     """The state that a swarm is judged by, against the baseline. `fresh`: both measured by the closing wave alone."""
 
     step: TrunkView

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from swarm.wording.formatting import UNKNOWN, clean, clean_block
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 _SPECIAL = re.compile(r"([\\`*{}\[\]<|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")  # val_bpb needs no escape
 
@@ -32,13 +30,16 @@ def fenced(text: str, language: str, most_lines: int = 200) -> str:
     return "\n".join([fence + language, *lines[:most_lines], *cut, fence])
 
 
-def table(frame: DataFrame) -> str:
-    """A data frame's columns as a table; numbers stand right. Cells are Markdown already; what is not known is "–"."""
-    from pandas.api.types import is_numeric_dtype
-
-    right = [is_numeric_dtype(frame[name]) for name in frame.columns]
-    rows = [frame.columns, ["--:" if number else ":--" for number in right], *frame.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
+def table(rows: Sequence[Mapping[Any, object]]) -> str:
+    """Rows of cells by heading, all with the same headings, as a table; "" where there is none. Columns of numbers
+    stand right. Cells are Markdown already; what is not known is "–"."""
+    if not rows:
+        return ""
+    headings = list(rows[0])
+    right = [all(isinstance(row[heading], (int, float)) for row in rows) for heading in headings]
+    marks = ["--:" if number else ":--" for number in right]
+    lines = [headings, marks, *([row[heading] for heading in headings] for row in rows)]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
 def _cell(value: object) -> str:

@@ -6,7 +6,8 @@ A swarm that was interrupted and resumed is measured since then. What is not kno
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from swarm.ledger.events import RESUMED
 from swarm.snapshot.records import EndRuns, Snapshot
@@ -16,8 +17,7 @@ from swarm.wording.verdict_text import tried
 _WINDOW = 4  # verdicts of each agent that the rate is taken from: a swarm's pace changes with what it found
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(Struct, frozen=True):
     """What is waited for after a stop. `seconds` until the last run ends: below 0 by how much it is late."""
 
     runs: int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The values worth looking at, around the trunk and the baseline. What lies beyond sits at the edge."""
 
     low: float

@@ -31,7 +31,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {  # packages, and slow parts of
     "export --format csv": ({"msgspec", "rich"}, set()),
     "launch --dry-run --device cpu --trial off": (LOOKS | {"psutil"}, PLAN),
     "report": (
-        LOOKS | {"pandas", "matplotlib", "numpy", "pyarrow", "PIL", "dateutil", "fontTools", "kiwisolver"}
+        LOOKS | {"matplotlib", "numpy", "PIL", "dateutil", "fontTools", "kiwisolver"}
         | {"cycler", "packaging", "pyparsing", "mpl_toolkits", "charset_normalizer", "contourpy", "six", "psutil"},
         {"xml", "unittest", "email", "urllib.request", "http.client", "ssl", "concurrent"},
     ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from swarm.execution.checkpoints import Checkpoints
 from swarm.records import Checkpoint, Failure, Measure, Progress, Purpose, Run, Source

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from swarm.codec import decode, encode
 from swarm.execution.outcome import read_run
@@ -77,7 +78,7 @@ def taken(night: Night, run: Run) -> None:
         assert decode(encode(run)).metrics == run.metrics or "\ud800" in str(run.metrics.values)
     work = night.measure("gpu0")
     night.clock.tick(10.0)
-    ran = replace(run, run=work.run, attempt=work.attempt, started=night.clock.now)
+    ran = structs.replace(run, run=work.run, attempt=work.attempt, started=night.clock.now)
     night.call("record", "gpu0", night.fences["gpu0"], ran)
     night.board.briefing("gpu0")
 

@@ -6,12 +6,12 @@ python -m pytest tests/judge/test_decide.py
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from swarm.errors import UsageError
 from swarm.judge.decide import POLICIES, Evidence, Policy, decide, read_policy

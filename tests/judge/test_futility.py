@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from swarm.judge.futility import Paired, in_tenths, limits, look_back, touches_time
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from swarm.judge.head_start import find_head_start
 from swarm.records import Metrics, Run

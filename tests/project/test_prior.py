@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from swarm.errors import UsageError
 from swarm.project.prior import SHIPPED, keep_imported, like, prior_art, read_prior, stored, weigh
@@ -126,6 +126,6 @@ def test_a_projects_own_files_and_imported_ones_are_read_by_metric(tmp_path: Pat
 
 def test_a_swarm_keeps_what_it_was_founded_with() -> None:
     found = read_prior(lines(RECORD)).records
-    settings = json.loads(json.dumps({"prior": [dataclasses.asdict(one) for one in found]}))
+    settings = json.loads(json.dumps({"prior": [structs.asdict(one) for one in found]}))
     assert stored(settings) == found and found[0].turn == (("total_batch_size", "down"),)
     assert stored({}) == ()

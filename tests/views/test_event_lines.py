@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from swarm.snapshot.records import Event
 from swarm.views.event_lines import event_line, new_events, print_events

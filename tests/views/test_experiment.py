@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from swarm.records import Metrics, Run
 from swarm.views.clocked import clocked, clocked_line

@@ -36,7 +36,7 @@ def test_every_format_holds_every_judged_experiment(make_swarm: Callable[..., Sn
 
 
 def test_a_swarm_without_experiments_still_has_its_columns(quiet_swarm: Snapshot) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     empty = experiments(replace(quiet_swarm, experiments=()))
     assert len(empty) == 0 and "description" in empty.columns

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from swarm.snapshot.records import KnownView, Snapshot

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from swarm.judge.closing import Headline
 from swarm.snapshot.records import Event

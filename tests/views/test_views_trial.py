@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from swarm.judge.decide import POLICIES
@@ -65,7 +66,7 @@ def test_what_a_program_printed_is_harmless(plan: Plan) -> None:
     shown = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b]" not in shown and "\x1b[31m" not in shown and "[bold]red[/bold]" in shown and "nan nan" in shown
     assert json.loads(json.dumps(trial_json(trial), allow_nan=False))["found"]["nan"] is None
-    failed = replace(trial.run, metrics=None, failure=Failure.CODE, log_tail="\x1b[2Jone\n" + 200 * "y")
+    failed = structs.replace(trial.run, metrics=None, failure=Failure.CODE, log_tail="\x1b[2Jone\n" + 200 * "y")
     screen.print(log_tail(replace(trial, run=failed)))
     lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert any(line.rstrip() == "  | one" for line in lines) and "\x1b[2J" not in "".join(lines)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from swarm.records import Purpose
 from swarm.snapshot.records import AgentView, EndRuns, Event, ExperimentView, RunView, Snapshot

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from swarm.views.status import render_status, status_json
 from swarm.wording.headline import leading

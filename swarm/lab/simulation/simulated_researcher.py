@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from swarm.lab.simulation.ideas import Change, numbered, shuffled, worded, written
 from swarm.records import Briefing, Edit, Idea, Run

@@ -25,7 +25,7 @@ LOG, LINEAR, POWER, WHOLE, CHOICE = Grid
 class Family:
     """Knobs of one meaning: `names` is searched for in a name's words, `rule` says how a value of them moves."""
 
-    names: re.Pattern[str]
+    names: str  # a pattern, which `re` compiles when it is first asked for
     rule: Callable[[float], Rule | None]
 
 
@@ -183,7 +183,7 @@ _TABLE: tuple[tuple[str, Callable[[float], Rule | None]], ...] = (
 )
 # fmt: on
 # What a name ends with says most: `embedding_init_std` is about its start, `hidden_dropout` about dropout.
-_FAMILIES = tuple(Family(re.compile(rf"\b(?:{names})s?{end}"), rule) for end in ("$", r"\b") for names, rule in _TABLE)
+_FAMILIES = tuple(Family(rf"\b(?:{names})s?{end}", rule) for end in ("$", r"\b") for names, rule in _TABLE)
 
 # A switch with one of these words decides how something is computed; others are about showing, storing or safety.
 _SWITCHES = re.compile(
@@ -232,7 +232,7 @@ def _rule(literal: Literal) -> Rule | None:
     if literal.place is Place.OPERAND:
         return _operand(value)
     names = [said, *(part for part in reversed(above(literal.name)) if "_" in part or part.endswith("s"))]
-    rules = (f.rule(value) for name in names[:2] for f in _FAMILIES if f.names.search(name.replace("_", " ")))
+    rules = (f.rule(value) for name in names[:2] for f in _FAMILIES if re.search(f.names, name.replace("_", " ")))
     known = next((rule for rule in rules if rule is not None), None) if value >= 0 else None
     return known or (_plain(value, literal) if literal.place not in _INSIDE else None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from swarm.records import Briefing
 from swarm.researchers.protocol import BoardAccess

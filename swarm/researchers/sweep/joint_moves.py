@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from swarm.records import Briefing, Idea, Status
 from swarm.researchers.sweep.knob_findings import KnobFindings

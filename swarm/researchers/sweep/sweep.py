@@ -6,9 +6,10 @@ import random
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from swarm.project.knob_names import canonical
 from swarm.records import Briefing, Edit, Failure, Idea, Run

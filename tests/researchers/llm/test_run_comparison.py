@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from swarm.records import Dossier, Failure, Finding, Metrics, Run, Source
 from swarm.researchers.llm.prompt import experiment_text

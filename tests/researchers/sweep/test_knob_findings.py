@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from swarm.records import Briefing, Finding, Idea, Rung
 from swarm.researchers.sweep.knob_findings import KnobFindings
