@@ -15,7 +15,7 @@ from swarm.errors import is_of_the_machine
 from swarm.execution.blame import stalled, witnessed
 from swarm.execution.checks import read_checks
 from swarm.execution.clock_check import miscounted, over_time, recorded
-from swarm.execution.closed import Place, remedy
+from swarm.execution.closed import remedy
 from swarm.execution.diagnosis import Failed, interrupted, unfinished
 from swarm.execution.log_pattern import last_match
 from swarm.execution.logs import clean, read_plain, tail_of, whole_of, without_escapes
@@ -39,6 +39,7 @@ from swarm.execution.spec import (
 )
 from swarm.execution.step_failure import step_failure
 from swarm.execution.summary import NAMES, Printed, Value, likest, read_printed
+from swarm.execution.whereabouts import Place
 from swarm.project.project import Project
 from swarm.records import Failure, Metrics, Run
 

@@ -13,7 +13,6 @@ from typing import Any
 from swarm.execution import call_filter, cpu_group
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
-from swarm.execution.closed import described
 from swarm.execution.compiled import CompiledCode
 from swarm.execution.held_out import cache_of, held_out_of
 from swarm.execution.known_times import KnownTimes
@@ -22,6 +21,7 @@ from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
 from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Spec, Step, mark_of
+from swarm.execution.whereabouts import described
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
