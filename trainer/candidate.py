@@ -2,7 +2,7 @@
 
     python -m trainer.candidate DESCRIPTOR ...    # is one reader
 
-The judge starts this (readers.py). It imports torch and the fixed files; then it waits, warm, for word to load the
+The judge starts this (places.py). It imports torch and the fixed files; then it waits, warm, for word to load the
 model through `trainer.train.load_model` and to turn inputs into logits. What is scored never enters a reader. On a CPU
 under Linux readers are forks of the judge instead, sealed (seal.py) before they import what was edited.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from swarm.execution.closed import Place, remedy
+from swarm.execution.closed import remedy
 from swarm.execution.diagnosis import Failed, interrupted, unfinished
 from swarm.execution.logs import clean, tail_of
 from swarm.execution.passed import passed_values, without
 from swarm.execution.spec import SPEC, EndedBy, Result, Spec, Step, StepResult
+from swarm.execution.whereabouts import Place
 from swarm.project.project import Project
 from swarm.records import Failure, Run
 

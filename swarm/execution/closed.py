@@ -6,28 +6,31 @@ and not for this one, the failure is of our making, and its reason ends with the
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from swarm.execution.included import KEYS, PRIVATE
-from swarm.execution.named_paths import named_paths, words
-from swarm.execution.sandbox import Bounds
-from swarm.execution.spec import Spec
-from swarm.project.candidates import walk
+from swarm.execution.named_paths import words
+from swarm.execution.whereabouts import (
+    POINTER,
+    Place,
+    from_home,
+    inside_copy,
+    is_closed,
+    lacking,
+    lfs_pointer,
+    of_the_code,
+    opening,
+    outside,
+    refused_write,
+    tried,
+)
 from swarm.project.environment import own_environment
-from swarm.project.patterns import rank
-from swarm.project.project import Project
 from swarm.project.reading import text_of
-from swarm.project.running import is_code
 
-CODE_FILES = 200  # of the project's own code that are searched for paths
 LINES = 60  # of a log's end that are looked at
 
 _MISSING = re.compile(
@@ -81,57 +84,6 @@ _UNSET = re.compile(
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,60}\b")
-_POINTER = b"version https://git-lfs"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run took place: its `copy`, the user's checkout at `root`, and what was closed to it."""
-
-    copy: Path
-    root: Path | None
-    variables: Mapping[str, str]
-    argv: tuple[str, ...]
-    sandboxed: bool = False
-    network: bool = True
-    closed: tuple[str, ...] = ()
-    opened: tuple[str, ...] = ()
-    secret: tuple[str, ...] = ()
-    processes: bool = True  # whether it could start any
-    code: tuple[str, ...] = ()  # editable and fixed files, folders and globs
-
-    @staticmethod
-    def of(spec: Spec, project: Project) -> Place:
-        """The place of a spec's first step."""
-        bounds, step = spec.bounds, spec.steps[0]
-        root = bounds.get("root")
-        return Place(
-            copy=Path(spec.root),
-            root=Path(root) if root else None,
-            variables=step.env,
-            argv=tuple(step.argv),
-            sandboxed=spec.sandboxed,
-            network=bounds.get("network", True),
-            processes=bounds.get("processes", True),
-            closed=tuple(bounds.get("closed", ())),
-            opened=tuple(bounds.get("opened", ())),
-            secret=tuple(bounds.get("secret", ())),
-            code=(*project.editable, *project.fixed),
-        )
-
-
-def described(bounds: Bounds | None, root: Path | None, processes: bool) -> dict[str, Any]:
-    """What a run's spec keeps of the sandbox around it, None for none, and of whether it may start `processes`, for
-    whoever reads the run's outcome."""
-    common = {"root": root and str(root), "processes": processes}
-    if bounds is None:
-        return common
-    return common | {
-        "network": bounds.network,
-        "closed": [*map(os.path.realpath, bounds.closed)],
-        "opened": [*map(os.path.realpath, (*bounds.readable, *bounds.writable))],
-        "secret": [*map(os.path.realpath, (*bounds.secret, *bounds.tokens))],
-    }
 
 
 def remedy(tail: str, place: Place) -> str:
@@ -142,17 +94,10 @@ def remedy(tail: str, place: Place) -> str:
         return NO_PROCESS
     for line in reversed(lines):
         for explain in _EXPLAINERS:
-            if found := _tried(explain, line, place):
+            if found := tried(explain, line, place):
                 return found
     nameless = any(_MISSING.search(line) and _names_nothing(line, place) for line in lines[-10:])
-    return _of_the_code(place) if nameless else ""
-
-
-def _tried(explain: Callable[[str, Place], str], line: str, place: Place) -> str:
-    try:
-        return explain(line, place)
-    except (OSError, ValueError, RuntimeError):  # a name that cannot be one, a loop of links, no such user
-        return ""
+    return of_the_code(place) if nameless else ""
 
 
 # -- the kinds of causes, each asked about one line --------------------------------------------------------------------
@@ -161,7 +106,7 @@ def _tried(explain: Callable[[str, Place], str], line: str, place: Place) -> str
 def _module(line: str, place: Place) -> str:
     for name in (match[1] for pattern in _MODULE for match in pattern.finditer(line)):
         if name.startswith((".", "/")):
-            found = _missing(name, place) or _missing(name + ".js", place)
+            found = lacking(name, place) or lacking(name + ".js", place)
         else:
             found = _python_module(name.split(".")[0], place) or _node_package(name, place)
         if found:
@@ -173,16 +118,16 @@ def _python_module(name: str, place: Place) -> str:
     if not name.isidentifier() or not place.root:
         return ""
     for path in (f"{name}.py", name, f"src/{name}.py", f"src/{name}"):
-        if found := _missing(path, place):
+        if found := lacking(path, place):
             return found
     own = own_environment(place.root)
     if own and not _runs_in(own, place) and _installed(own, name):
         python = "{venv}/bin/python"
-        return f'{name} is installed in {_home(own)}, which the command does not use: command = "{python} .."'
+        return f'{name} is installed in {from_home(own)}, which the command does not use: command = "{python} .."'
     for environment in filter(None, (own, Path(sys.prefix))):
         for folder in _added(environment):
-            if any((folder / form).exists() for form in (name, f"{name}.py")) and _is_closed(folder, place):
-                return _open(folder, place)
+            if any((folder / form).exists() for form in (name, f"{name}.py")) and is_closed(folder, place):
+                return opening(folder, place)
     return ""
 
 
@@ -203,7 +148,7 @@ def _added(environment: Path) -> Iterator[Path]:
 
 
 def _node_package(name: str, place: Place) -> str:
-    return _missing("/".join(("node_modules", *name.split("/")[: 1 + name.startswith("@")])), place)
+    return lacking("/".join(("node_modules", *name.split("/")[: 1 + name.startswith("@")])), place)
 
 
 def _command(line: str, place: Place) -> str:
@@ -211,20 +156,20 @@ def _command(line: str, place: Place) -> str:
         if "/" in name:
             continue  # a path, which is asked about as one
         program = shutil.which(name, path=os.environ.get("PATH", ""))
-        if program and _is_closed(Path(program), place):
-            return _open(Path(program), place, f"the program {name} in {_home(Path(program).parent)}")
+        if program and is_closed(Path(program), place):
+            return opening(Path(program), place, f"the program {name} in {from_home(Path(program).parent)}")
     return ""
 
 
 def _path(line: str, place: Place) -> str:
     missing, denied, unwritable = (pattern.search(line) for pattern in (_MISSING, _DENIED, _UNWRITABLE))
-    pointer = _POINTER[:20].decode() in line or "invalid load key, 'v'" in line
+    pointer = POINTER[:20].decode() in line or "invalid load key, 'v'" in line
     if not (missing or denied or unwritable or pointer):
         return ""
     for word in words(line):
-        if found := _pointer(word, place) or _missing(word, place) or _outside(word, place):
+        if found := lfs_pointer(word, place) or lacking(word, place) or outside(word, place):
             return found
-        if (denied or unwritable) and (found := _written(word, place, bool(unwritable))):
+        if (denied or unwritable) and (found := refused_write(word, place, bool(unwritable))):
             return found
     if pointer:
         return "a file of this commit is a Git LFS pointer, not the file itself: `git lfs pull`, and commit that"
@@ -264,131 +209,4 @@ _EXPLAINERS: tuple[Callable[[str, Place], str], ...] = (_module, _command, _path
 def _names_nothing(line: str, place: Place) -> bool:
     """Whether a line names no path but of files that are there, such as the line of code that failed."""
     paths = (word for word in words(line) if " " not in word and ("/" in word or "." in word))
-    return all((name := _inside(word, place)) and (place.copy / name).exists() for word in paths)
-
-
-# -- what is where -----------------------------------------------------------------------------------------------------
-
-
-def _missing(word: str, place: Place) -> str:
-    """A path of the repository that the checkout has and the copy lacks."""
-    name = _inside(word, place)
-    if not name or not place.root or name.split("/")[0] in PRIVATE:
-        return ""
-    if not os.path.lexists(place.root / name) or (place.copy / name).exists():
-        return ""
-    parts = name.split("/")
-    tops = ("/".join(parts[: count + 1]) for count in range(len(parts)))
-    top = next((path for path in tops if not (place.copy / path).exists()), name)
-    if parts[-1] in KEYS and top != name:
-        return f'{name} is closed, as it may hold keys: include = ["{name}"] names it'
-    return f'{name} is in your checkout, and not in the commit: include = ["{top}"], or commit it'
-
-
-def _outside(word: str, place: Place) -> str:
-    """A path elsewhere on this machine that is closed to the run."""
-    path = Path(word).expanduser()
-    if not place.sandboxed or not path.is_absolute() or not _below(path, place.closed):
-        return ""
-    real = Path(os.path.realpath(path))
-    if real.is_relative_to(os.path.realpath(place.copy)) or not _is_closed(path, place):
-        return ""
-    if place.root and real.is_relative_to(os.path.realpath(place.root)):
-        name = real.relative_to(os.path.realpath(place.root)).as_posix()
-        if (place.copy / name).exists() and name != ".":
-            return f"{word} is your checkout, and a run works in a copy of it: name {name} from the repository's folder"
-        return _missing(str(place.copy / name), place)
-    if any(real.is_relative_to(secret) for secret in place.secret):
-        return ""
-    return _open(path, place) if path.exists() else ""
-
-
-def _written(word: str, place: Place, unwritable: bool) -> str:
-    """A path that the run may read, and wanted to write."""
-    path = Path(word).expanduser()
-    real = os.path.realpath(place.copy / path)
-    if place.sandboxed and _below(Path(real), place.secret):
-        return f"{word} is held out of training"
-    if place.root and not Path(real).is_relative_to(os.path.realpath(place.copy)):
-        name = _inside(word, place)
-        if name and (place.copy / name.split("/")[0]).exists():
-            return f"{word} is included to be read: a run may write to its own copy and to the folder SWARM_RUN_DIR"
-    if not place.sandboxed or Path(real).is_relative_to(os.path.realpath(place.copy)):
-        return ""
-    parent = Path(real).parent
-    inside = _below(Path(real), (*place.opened, *place.closed))
-    if inside and (unwritable or os.access(parent, os.W_OK)):
-        where = "its own copy, to the folder SWARM_RUN_DIR and, for temporary files, to TMPDIR"
-        return f"{word} is not a run's to write: it may write to {where}"
-    return ""
-
-
-def _pointer(word: str, place: Place) -> str:
-    name = _inside(word, place)
-    path = place.copy / name if name else None
-    if path is None or not path.is_file() or path.stat().st_size > 1024:
-        return ""
-    if not path.read_bytes().startswith(_POINTER):
-        return ""
-    return f"{name} is a Git LFS pointer in this commit, not the file itself: `git lfs pull`, and commit that"
-
-
-def _of_the_code(place: Place) -> str:
-    """Where a log names no path, as of a program in C or Rust: a path that the code names, and the copy lacks."""
-    for name in _code_files(place):
-        for word in named_paths(text_of(place.copy / name), name.endswith(".py")):
-            if found := _tried(_missing, word, place):
-                return found
-    return ""
-
-
-def _code_files(place: Place) -> list[str]:
-    """The files of the patterns in `code`: its folders and globs written out, what is named by itself first."""
-    plain = [name for name in place.code if (place.copy / name).is_file()]
-    others = [name for name in place.code if name not in plain]
-    below = (name for name in walk(place.copy) if is_code(name) and rank(name, others) >= 0) if others else ()
-    return list(dict.fromkeys((*plain, *itertools.islice(below, CODE_FILES))))[:CODE_FILES]
-
-
-def _inside(word: str, place: Place) -> str:
-    """A word as a path from the repository's folder, in the copy; "" where it is none."""
-    path = Path(word)
-    if not path.is_absolute():
-        name = os.path.normpath(word)
-    elif path.is_relative_to(place.copy):
-        name = os.path.normpath(path.relative_to(place.copy))
-    else:
-        real, copy = Path(os.path.realpath(path)), Path(os.path.realpath(place.copy))
-        name = real.relative_to(copy).as_posix() if real.is_relative_to(copy) else ""
-    return "" if name in ("", ".") or name.startswith(("..", "~", "/")) else name
-
-
-def _is_closed(path: Path, place: Place) -> bool:
-    """Whether the sandbox keeps a run from reading the path: of what is around it, the innermost decides."""
-    real = Path(os.path.realpath(path))
-    closed, opened = (_innermost(real, places) for places in (place.closed, place.opened))
-    return place.sandboxed and closed > opened
-
-
-def _below(path: Path, places: tuple[str, ...]) -> bool:
-    return _innermost(path, places) > 0
-
-
-def _innermost(path: Path, places: tuple[str, ...]) -> int:
-    return max((len(place) for place in places if path.is_relative_to(place)), default=0)
-
-
-def _open(path: Path, place: Place, what: str = "") -> str:
-    """The folder to open for a path: the one it is in, or the second level of the home folder."""
-    folder = path if path.is_dir() else path.parent
-    home = Path.home()
-    if folder.is_relative_to(home):
-        folder = home.joinpath(*folder.relative_to(home).parts[:2])
-    if folder == home or str(folder) in place.closed:
-        folder = path
-    return f'{what or _home(path)} is closed to runs: readable = ["{_home(folder)}"] opens it'
-
-
-def _home(path: Path) -> str:
-    home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) and path != home else str(path)
+    return all((name := inside_copy(word, place)) and (place.copy / name).exists() for word in paths)

@@ -115,7 +115,7 @@ def closed_sources(held_out: Iterable[Path], opened: Sequence[Path], own: Sequen
 
 def _remembered(source: Path, known: tuple[Known, ...], roots: tuple[Path, ...]) -> frozenset[Path]:
     """The copies in `roots`, looked for once a day in each on each machine, as that takes seconds."""
-    asked = hashlib.sha256(repr((known, os.uname().nodename)).encode()).hexdigest()
+    asked = hashlib.sha256(repr((known, os.uname().nodename, PYTHON_2)).encode()).hexdigest()
     stored = _stored(source.parent / COPIES, asked)
     missing = [root for root in roots if str(root) not in stored]
     for root in missing:

@@ -16,13 +16,12 @@ from swarm.errors import is_of_the_machine
 from swarm.execution.blame import stalled, witnessed
 from swarm.execution.checks import read_checks
 from swarm.execution.clock_check import miscounted, over_time, recorded
-from swarm.execution.closed import Place, remedy
-from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line, unfinished
-from swarm.execution.folder_walk import DEEPEST
+from swarm.execution.closed import remedy
+from swarm.execution.diagnosis import Failed, interrupted, unfinished
 from swarm.execution.log_pattern import last_match
 from swarm.execution.logs import clean, read_plain, tail_of, whole_of, without_escapes
 from swarm.execution.measured_memory import measured_values, peak_mb
-from swarm.execution.overrun import doing, hang, raise_timeout, was_done
+from swarm.execution.overrun import hang, was_done
 from swarm.execution.passed import passed_values, without
 from swarm.execution.printed_value import read_value
 from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
@@ -34,18 +33,16 @@ from swarm.execution.spec import (
     REFEREE,
     SECOND,
     SPEC,
-    EndedBy,
     Result,
     Spec,
     Step,
     StepResult,
 )
+from swarm.execution.step_failure import step_failure
 from swarm.execution.summary import NAMES, Printed, Value, likest, read_printed
+from swarm.execution.whereabouts import Place
 from swarm.project.project import Project
 from swarm.records import Failure, Metrics, Run
-
-INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
-MACHINE_EXIT = 4  # and for a machine on which it cannot measure
 
 _READ_TOO = ("peak_vram_mb", "training_seconds")  # what a record has a place of its own for
 
@@ -159,7 +156,7 @@ def _failure(
     done = _judged(result.steps)
     last = done[-1] if done else None
     if last and not last.succeeded:
-        return witnessed(_step_failure(last, spec, heartbeats, tails[-1]), spec.steps[0].folders)
+        return witnessed(step_failure(last, spec, heartbeats, tails[-1]), spec.steps[0].folders)
     if len(done) < len(_judged(spec.steps)):
         return interrupted(result.ended_by)
     return None
@@ -171,57 +168,6 @@ def _hung(spec: Spec, steps: list[StepResult], log: str, project: Project) -> bo
         return False
     file = Path(spec.root, project.result) if project.result else None
     return was_done(spec.steps[0], steps[0], log, project.metric, file)
-
-
-def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...], tail: str) -> Failed:
-    """Why a step failed: the guard ended it, the referee refused the run, or it ended by itself."""
-    limits = spec.steps[0 if step.name == spec.steps[0].name else -1]
-    whose = "" if limits is spec.steps[0] else f"the {step.name}: "
-    match step.ended_by:
-        case EndedBy.STOP | EndedBy.AGENT:
-            return interrupted(step.ended_by)
-        case EndedBy.DEADLINE:
-            return _late(f"{whose}it still ran after {limits.wall:.0f} s", whose, limits, step, heartbeats, tail)
-        case EndedBy.CPU:
-            used = f"{whose}it used more than {limits.cpu:.0f} CPU-seconds"
-            return _late(used, whose, limits, step, heartbeats, tail)
-        case EndedBy.MEMORY:
-            if limits.memory is None or step.memory_mb <= limits.memory:
-                left = "which left this machine next to none"
-                return Failed(Failure.OOM, f"{whose}it took {step.memory_mb:.0f} MB of memory, {left}")
-            return Failed(Failure.OOM, f"{whose}it took more than {limits.memory:.0f} MB of memory")
-        case EndedBy.PROCESSES:
-            return Failed(Failure.CODE, f"{whose}it ran more than {limits.processes} processes")
-        case EndedBy.DISK:
-            return Failed(Failure.CODE, f"{whose}it wrote more than {limits.disk or 0:.0f} MB")
-        case EndedBy.FILES:
-            return Failed(Failure.CODE, f"{whose}it made more than {limits.entries} files and folders")
-        case EndedBy.DEPTH:
-            return Failed(Failure.CODE, f"{whose}it made folders more than {DEEPEST} deep in each other")
-        case EndedBy.FILLED:
-            return Failed(Failure.CODE, f"{whose}it wrote {step.written_mb:.0f} MB, which filled the disk")
-        case EndedBy.FULL:
-            return Failed(Failure.INFRASTRUCTURE, "the disk is full")
-        case EndedBy.STALL:
-            own_word = step.stood_still < (limits.silence or 0.0)
-            return Failed(Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s", own_word=own_word)
-    if step.exit == INVALID_EXIT and whose:
-        refusal = foreign.text(_json(Path(spec.run_folder, REFEREE)).get("invalid"))
-        return Failed(Failure.INVALID, refusal or last_line(tail) or "the referee refused it")
-    if step.exit == MACHINE_EXIT and whose:
-        cannot = whose + (last_line(tail) or "this machine cannot measure")
-        return Failed(Failure.INFRASTRUCTURE, cannot, own_word=True)
-    failed = diagnose(step, heartbeats, tail)
-    return replace(failed, reason=whose + failed.reason)
-
-
-def _late(
-    what: str, whose: str, limits: Step, step: StepResult, heartbeats: tuple[Heartbeat, ...], tail: str
-) -> Failed:
-    """A step whose time was up: what it was doing, and what to raise; the referee's limits are nobody's to raise."""
-    if whose:
-        return Failed(Failure.TIMEOUT, what)
-    return Failed(Failure.TIMEOUT, f"{what}, {doing(limits, step, heartbeats, tail)}; {raise_timeout(step.seconds)}")
 
 
 def _printed(text: str, spec: Spec, project: Project) -> Printed:

@@ -8,28 +8,24 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from swarm import foreign
 from swarm.execution import call_filter, cpu_group
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
-from swarm.execution.clock_check import phases_of
-from swarm.execution.closed import described
 from swarm.execution.compiled import CompiledCode
 from swarm.execution.held_out import cache_of, held_out_of
-from swarm.execution.reading_check import Reading
+from swarm.execution.known_times import KnownTimes
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
-from swarm.execution.slot import COLD_START, END, READING, START, TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
-from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Result, Spec, Step, mark_of, write_whole
+from swarm.execution.slot import TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
+from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Spec, Step, mark_of
+from swarm.execution.whereabouts import described
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
 
-REMEMBERED = 9  # runs of the untouched code whose times are kept
 LOCK_FOLDER = Path("/tmp/autoresearch-locks")
 
 REPORTED = (Purpose.CONFIRM, Purpose.CLOSING)  # whose models are measured on the hidden split as well
@@ -59,11 +55,12 @@ class SpecBuilder:
         self._limits, self._sandboxed = limits, sandboxed
         self._workspace, self._referee_workspace = workspace, referee_workspace
         self._kept_code = CompiledCode(folder / "compiled")
+        self._times = KnownTimes(folder)
 
     def build(self, work: Measure, artifacts: Path, source: Source) -> Spec:
         """The spec of a run of `source`, which writes to the folder `artifacts`."""
         self._kept_code.clear()
-        limits = self._limits(work.budget, self._slot.device, self._overhead(), self._timeout(work.budget))
+        limits = self._limits(work.budget, self._slot.device, self._times.overhead(), self._timeout(work.budget))
         root, referee_root = self._workspace.project_folder, self._referee_workspace.project_folder
         log = self._folder / "logs" / f"{work.run}.{work.attempt}"
         fixed = self._workspace.hashes(source)
@@ -100,7 +97,7 @@ class SpecBuilder:
             slack=limits.slack,
             end=limits.end,
             device=self._slot.device,
-            reading=asdict(known) if (known := self._known_reading()) else None,
+            reading=asdict(known) if (known := self._times.reading()) else None,
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,
@@ -239,46 +236,10 @@ class SpecBuilder:
 
     # -- how long the untouched code takes on this slot ------------------------------------------------------------
 
-    def note_times(self, guard_folder: Path) -> None:
-        """Keeps how long this baseline run took, to start, to end and in all."""
-        result = Result.read(guard_folder)
-        if result and result.steps:
-            trainer = result.steps[0]
-            phases = phases_of(Spec.read(guard_folder), trainer)
-            taken = {COLD_START if trainer.compiled else START: phases.before, END: phases.after, TOOK: trainer.seconds}
-            for name, seconds in taken.items():
-                write_whole(self._folder / name, [*_numbers(self._folder / name), seconds][-REMEMBERED:])
-
-    def note_reading(self, values: Mapping[str, object]) -> None:
-        """Keeps what this baseline run took in the referee, if that was more than before."""
-        found, known = Reading.of(values), _reading(self._folder / READING)
-        if found and (known is None or found.total > known.total):
-            write_whole(self._folder / READING, asdict(found))
-
-    def _known_reading(self) -> Reading | None:
-        """What a baseline run took in the referee here; where this slot made none, what it took on others."""
-        own = _reading(self._folder / READING)
-        others = map(_reading, self._folder.parent.glob(f"*/{READING}")) if own is None else ()
-        return own or max(filter(None, others), key=lambda reading: reading.total, default=None)
-
-    def _overhead(self) -> Overhead | None:
-        """What the untouched code took beside its training, where it has run here."""
-        warm, cold, end = map(self._known, (START, COLD_START, END))
-        start = cold if warm is None else warm
-        return None if start is None or end is None else Overhead(start, end, cold)
-
-    def _known(self, name: str) -> float | None:
-        """What baseline runs took here; where this slot made none, what they took on others of this machine.
-
-        Of a start half as long again is free: of the median one, as of the longest a cheat had a third more to train
-        in, and in 22 starts on a machine with a load of 4 to 18 no honest one needed it. Where the machine becomes half
-        as slow again later on, one start in seven pays, a quarter of a second. Of all else, which is a limit and is not
-        paid for, the longest counts.
-        """
-        seconds = _numbers(self._folder / name)
-        if not seconds:
-            seconds = [one for file in self._folder.parent.glob(f"*/{name}") for one in _numbers(file)]
-        return (median(seconds) if name == START else max(seconds)) if seconds else None
+    def note_baseline(self, guard_folder: Path, values: Mapping[str, object]) -> None:
+        """Keeps what a run of the untouched code took: in all its phases, and in the referee, as its `values` say."""
+        self._times.note(guard_folder)
+        self._times.note_reading(values)
 
     def _timeout(self, budget: float) -> float | None:
         """When a training is ended whatever it does: as the project says, or else by what the untouched code took.
@@ -287,7 +248,7 @@ class SpecBuilder:
         """
         if self._project.timeout is not None or self._project.referee:
             return self._project.timeout
-        took = self._known(TOOK)
+        took = self._times.known(TOOK)
         return UNTOUCHED if took is None else timeout_from(took, budget)
 
     # -- the environment -------------------------------------------------------------------------------------------
@@ -309,23 +270,6 @@ class SpecBuilder:
     def _environment_of_host(self) -> dict[str, str]:
         env = self._slot.environment(os.environ, self._project.pass_env)
         return env if self._cache is None else env | {"AUTORESEARCH_CACHE": str(self._cache)}
-
-
-def _numbers(file: Path) -> list[float]:
-    """The numbers that a file holds; one alone counts as a list of it."""
-    try:
-        stored = foreign.parse(file.read_bytes())
-    except (OSError, foreign.Unreadable):
-        return []
-    found = (foreign.finite(value, 0) for value in (stored if isinstance(stored, list) else [stored]))
-    return [seconds for seconds in found if seconds is not None]
-
-
-def _reading(file: Path) -> Reading | None:
-    try:
-        return Reading.kept(foreign.parse(file.read_bytes()))
-    except (OSError, foreign.Unreadable):
-        return None
 
 
 def _in_group(limits: Limits) -> bool:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from msgspec.structs import replace
 
-import swarm
 from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
 from swarm.execution.checkout import Checkout
 from swarm.execution.checkpoints import Checkpoints
+from swarm.execution.guard_process import started_guard
 from swarm.execution.included import OTHER_DATA, Included
 from swarm.execution.outcome import read_run
 from swarm.execution.plain_file import is_plain
@@ -28,8 +25,6 @@ from swarm.execution.run_spec import SpecBuilder
 from swarm.execution.seed_and_budget import with_seed_and_budget
 from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.execution.spec import (
-    GUARD_ERRORS,
-    GUARD_FOLDER,
     GUARDS,
     HEARTBEAT,
     MODEL,
@@ -41,7 +36,6 @@ from swarm.execution.spec import (
     Spec,
     State,
     UnreadableSpec,
-    mark_of,
 )
 from swarm.execution.workspace import ForbiddenEdit, Workspace
 from swarm.project.project import Project
@@ -121,8 +115,7 @@ class LocalRunner:
                 reason = f"{fault}; the run: {run.reason}"[:300]
                 run = replace(run, failure=Failure.INFRASTRUCTURE, reason=reason, own_word=False)
             if run.metrics and work.purpose is Purpose.BASELINE:
-                self._specs.note_times(folder)
-                self._specs.note_reading(run.metrics.values)
+                self._specs.note_baseline(folder, run.metrics.values)
                 await asyncio.to_thread(self._specs.keep_compiled, source)
             return run
         except UnreadableSpec as error:
@@ -249,7 +242,7 @@ class LocalRunner:
         spec = Spec.read(folder)
         hung = started + spec.lock_wait + sum(step.wall for step in spec.steps) + UNHEARD
         heartbeat, log = Path(spec.run_folder, HEARTBEAT), Path(spec.steps[0].log)
-        async with _guard(folder) as (report, commands):
+        async with started_guard(folder) as (report, commands):
             self._commands = commands
             if self._stopping:
                 self._send_stop()
@@ -292,26 +285,6 @@ def _progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: fl
         return read_progress(heartbeat, log, budget, phase, elapsed)
     except Exception:
         return Progress(phase, elapsed=elapsed)
-
-
-@asynccontextmanager
-async def _guard(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, IO[bytes]]]:
-    """A running guard: the pipe of its report and that of its commands. Leaving, in whatever way, ends its tree."""
-    environment = {"PYTHONPATH": str(Path(swarm.__file__).parents[1]), "PATH": os.environ.get("PATH", os.defpath)}
-    environment |= {GUARD_FOLDER: str(folder), **mark_of(os.environ)}
-    with (folder / GUARD_ERRORS).open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-S", "-P", "-m", "swarm.execution.guard", str(folder)], bufsize=0, cwd=folder,
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
-        )  # fmt: skip
-    assert process.stdin and process.stdout
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    with process.stdin:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, process.stdout)
-        with closing(transport):
-            await asyncio.to_thread(process.wait)  # the first of its forks; the guard itself is nobody's child
-            yield reader, process.stdin
 
 
 def _lost(work: Measure, reason: str, machine: bool) -> Run:

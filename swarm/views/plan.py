@@ -264,7 +264,7 @@ def _measured(plan: Plan) -> str:
 
 
 def _in_turn(device: str, referee: Sequence[str]) -> str:
-    """How the trainer's own referee keeps its two readers apart where no seal does (trainer/readers.py)."""
+    """How the trainer's own referee keeps its two readers apart where no seal does (trainer/places.py)."""
     if "trainer.referee" not in referee or (device.partition(":")[0] == "cpu" and sys.platform == "linux"):
         return ""
     return ", whose two readers run one after the other, as nothing seals them here"

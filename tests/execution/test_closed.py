@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.execution import sandbox
-from swarm.execution.closed import NO_PROCESS, Place, remedy
+from swarm.execution.closed import NO_PROCESS, remedy
+from swarm.execution.whereabouts import Place
 from swarm.records import Failure
 
 INCLUDE = 'data/train.csv is in your checkout, and not in the commit: include = ["data"], or commit it'
