@@ -239,7 +239,7 @@ def test_detached_it_survives_and_answers_from_another_terminal(project: Path) -
 @pytest.mark.long
 def test_a_second_night_knows_the_first(after_a_night: Path, on_shared_ray: Mapping[str, str]) -> None:
     project, first = after_a_night, status(after_a_night)
-    flags = ("--device", "sim", "--agents", "2", "--max-experiments", "3")
+    flags = ("--device", "sim", "--agents", "1", "--max-experiments", "3")
     swarm(project, "launch", "--tag", "apr6", "--from", "apr5", *flags, env=on_shared_ray)
     with contextlib.closing(Ledger(ledger_path(project))) as ledger:
         rows = ledger.rows("SELECT intent FROM experiments WHERE baseline = 0 AND state != 'abandoned'")

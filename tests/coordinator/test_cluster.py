@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import ray
 
 from swarm.coordinator import own_ray
 from swarm.coordinator.cluster import Cluster
@@ -37,9 +36,9 @@ def test_a_ray_that_fails_is_started_again_and_nothing_of_it_stays(monkeypatch):
     mine: list[subprocess.Popen] = []
     said: list[str] = []
     shutdown = lambda: mine.append(subprocess.Popen(SLEEPER))  # noqa: E731  (while Ray starts, a git push begins)
-    monkeypatch.setattr(ray, "init", late(2, begun))
-    monkeypatch.setattr(ray, "shutdown", shutdown)
-    monkeypatch.setattr(ray, "put", lambda base: base)
+    monkeypatch.setattr("ray.init", late(2, begun))
+    monkeypatch.setattr("ray.shutdown", shutdown)
+    monkeypatch.setattr("ray.put", lambda base: base)
     Cluster(None, []).start(b"", said.append, said.append)
     assert len(begun) == 3 and all(map(gone, begun[:2]))
     assert all(process.poll() is None for process in (begun[2], *mine)), "only what the failed starts left is ended"
@@ -51,7 +50,7 @@ def test_a_ray_that_fails_is_started_again_and_nothing_of_it_stays(monkeypatch):
 
 def test_a_ray_that_never_comes_is_one_line_with_its_logs_and_the_remedy(monkeypatch):
     begun: list[subprocess.Popen] = []
-    monkeypatch.setattr(ray, "init", late(9, begun))
+    monkeypatch.setattr("ray.init", late(9, begun))
     with pytest.raises(SwarmError, match=r"Ray does not start on .*: The current node timed out.*logs.*room") as error:
         Cluster(None, []).start(b"", print, print)
     assert "\n" not in str(error.value) and len(begun) == own_ray.STARTS

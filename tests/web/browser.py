@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,33 +79,49 @@ class Page:
         path.write_bytes(base64.b64decode(shot["data"]))
 
 
-@contextlib.asynccontextmanager
-async def browser() -> AsyncIterator[Page]:
-    """A tab of a browser of its own, with everything it notes in `complaints`."""
+@contextlib.contextmanager
+def started() -> Iterator[int]:
+    """A browser, by the port at which it is told what to do."""
     assert PROGRAM
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         command = [PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]
         command += ["--disable-dev-shm-usage", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            port = await _port(Path(profile, "DevToolsActivePort"), lambda: process.poll() is None)
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                    tab = next(each for each in await answer.json() if each["type"] == "page")
-                async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=2**28) as socket:
-                    page = Page(socket)
-                    for domain in ("Page", "Runtime", "Log", "Network"):
-                        await page.call(f"{domain}.enable")
-                    yield page
+            yield _port(Path(profile, "DevToolsActivePort"), lambda: process.poll() is None)
         finally:
             process.terminate()
             process.wait(PATIENCE)
 
 
-async def _port(file: Path, lives: Callable[[], bool]) -> int:
+@contextlib.asynccontextmanager
+async def opened(port: int) -> AsyncIterator[Page]:
+    """A new tab of a browser that was started, with everything it notes in `complaints`."""
+    there = f"http://127.0.0.1:{port}/json"
+    async with aiohttp.ClientSession() as session:
+        async with session.put(f"{there}/new?about:blank") as answer:
+            tab = await answer.json()
+        async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=2**28) as socket:
+            page = Page(socket)
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                await page.call(f"{domain}.enable")
+            yield page
+        async with session.get(f"{there}/close/{tab['id']}") as answer:
+            assert answer.ok
+
+
+@contextlib.asynccontextmanager
+async def browser() -> AsyncIterator[Page]:
+    """A tab of a browser of its own."""
+    with started() as port:
+        async with opened(port) as page:
+            yield page
+
+
+def _port(file: Path, lives: Callable[[], bool]) -> int:
     ends = time.monotonic() + PATIENCE
     while time.monotonic() < ends and lives():
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int(file.read_text().split()[0])
-        await asyncio.sleep(0.05)
+        time.sleep(0.05)
     raise AssertionError("the browser did not start")

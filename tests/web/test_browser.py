@@ -8,7 +8,7 @@ import pytest
 
 from swarm.web.page import page
 from tests.web import browser as chromium
-from tests.web.browser import Page, browser
+from tests.web.browser import Page, opened, started
 from tests.web.test_html import foreign_snapshot
 from tests.web.test_page import details_of
 from tests.web.test_server import TOKEN, site
@@ -17,6 +17,13 @@ pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason=chromium.MISSIN
 
 DRAWN = 3.0  # CPU-seconds of the page's thread, of which 0.9 were seen: a busy machine takes hardly more of them
 WIDTH = "Math.max(innerWidth, document.documentElement.scrollWidth)"  # wider than the screen where anything sticks out
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    """Where the one browser of these tests is told what to do; each has a tab of its own."""
+    with started() as port:
+        yield port
 
 
 @pytest.fixture
@@ -32,11 +39,11 @@ def report(tmp_path, make_swarm):
     return written
 
 
-def test_a_report_on_a_phone_and_on_a_desk(report):
+def test_a_report_on_a_phone_and_on_a_desk(report, chrome):
     url = report()
 
     async def body():
-        async with browser() as tab:
+        async with opened(chrome) as tab:
             for width, height in ((390, 844), (1400, 1000)):
                 for dark in (False, True):
                     await tab.size(width, height, dark)
@@ -53,11 +60,11 @@ def test_a_report_on_a_phone_and_on_a_desk(report):
     asyncio.run(body())
 
 
-def test_a_tapped_point_opens_its_row_with_and_without_scripts(report):
+def test_a_tapped_point_opens_its_row_with_and_without_scripts(report, chrome):
     url = report()
 
     async def body():
-        async with browser() as tab:
+        async with opened(chrome) as tab:
             await tab.size(390, 844)
             for without in (False, True):
                 await tab.call("Emulation.setScriptExecutionDisabled", value=without)
@@ -81,12 +88,12 @@ def test_a_tapped_point_opens_its_row_with_and_without_scripts(report):
     asyncio.run(body())
 
 
-def test_filters_need_no_script_and_sorting_and_search_do(report):
+def test_filters_need_no_script_and_sorting_and_search_do(report, chrome):
     url = report()
     seen = "[...document.querySelectorAll('#rows > details')].filter((row) => row.getBoundingClientRect().height)"
 
     async def body():
-        async with browser() as tab:
+        async with opened(chrome) as tab:
             await tab.call("Emulation.setScriptExecutionDisabled", value=True)
             await tab.go(url)
             everything = await tab.look(f"{seen}.length")
@@ -108,12 +115,12 @@ def test_filters_need_no_script_and_sorting_and_search_do(report):
     asyncio.run(body())
 
 
-def test_markup_and_script_in_foreign_text_do_nothing(report):
+def test_markup_and_script_in_foreign_text_do_nothing(report, chrome):
     hostile = "</script></style><img src=x onerror='window.caught=1'><script>caught=1</script>\"'><svg onload=caught=1>"
     url = report(*foreign_snapshot(hostile))
 
     async def body():
-        async with browser() as tab:
+        async with opened(chrome) as tab:
             await tab.go(url)
             assert await tab.look("window.caught === undefined && document.images.length == 0")
             assert await tab.look("document.scripts.length") == 1
@@ -125,12 +132,12 @@ def test_markup_and_script_in_foreign_text_do_nothing(report):
 
 
 @pytest.mark.long
-def test_a_thousand_experiments_are_drawn_at_once(report, make_swarm):
+def test_a_thousand_experiments_are_drawn_at_once(report, make_swarm, chrome):
     snapshot = make_swarm(16, ended=True)
     url = report(snapshot, details_of(snapshot))
 
     async def body():
-        async with browser() as tab:
+        async with opened(chrome) as tab:
             await tab.call("Performance.enable", timeDomain="threadTicks")
             for width, height in ((390, 844), (1400, 1000)):
                 await tab.size(width, height)
@@ -152,11 +159,11 @@ async def _work(tab: Page) -> float:
 
 
 @pytest.mark.long
-def test_an_open_page_follows_a_swarm_to_its_end_and_over_a_restart_of_its_server(night, tmp_path):
+def test_an_open_page_follows_a_swarm_to_its_end_and_over_a_restart_of_its_server(night, tmp_path, chrome):
     """What is open stays open, and the page is never loaded anew."""
 
     async def body():
-        async with browser() as tab:
+        async with opened(chrome) as tab:
             await tab.size(390, 844)
             first = night.keep("gpu0", 1, 0.9).removeprefix("apr5-")
             async with site(tmp_path, TOKEN) as (base, _):
