@@ -85,6 +85,15 @@ def age_of(measured: int) -> int:
     return measured if measured < FRESH else FRESH + int(FRESH * math.log(measured / FRESH))
 
 
+def learned_from(measured: int) -> int:
+    """Of how many runs, the first ones, the noise is learned while so many are measured: as many as there were when it
+    got this age, whenever somebody asks."""
+    age = age_of(measured)
+    while measured > 0 and age_of(measured - 1) == age:
+        measured -= 1
+    return measured
+
+
 def _in_steps(observations: Iterable[Observation], prior: float | None) -> Noise:
     """How the metric depends on ln(steps) within repeats on one GPU: only where that is clear, and fewer are worse."""
     groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)

@@ -8,7 +8,7 @@ from enum import Enum
 from msgspec import Struct
 
 from swarm.judge.decide import read_policy
-from swarm.judge.noise import NOISELESS, Noise, Observation, age_of, calibrate
+from swarm.judge.noise import NOISELESS, Noise, Observation, age_of, calibrate, learned_from
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import RunRow, SwarmRow
 from swarm.ledger.runs import all_runs
@@ -43,15 +43,17 @@ def noise(tx: Transaction) -> Noise:
     known = tx.ledger.memory.setdefault("noise", {})  # by tag, with the age it has
     age = age_of(measured_runs(tx))
     if tx.tag not in known or known[tx.tag][0] != age:
-        known[tx.tag] = age, _noise(tx)
+        known[tx.tag] = age, _noise(tx, learned_from(measured_runs(tx)))
     return known[tx.tag][1]
 
 
-def _noise(tx: Transaction) -> Noise:
+def _noise(tx: Transaction, first: int) -> Noise:
+    """As the first so many runs show it."""
     rows = tx.ledger.rows(  # what was measured only once says nothing about noise
-        "SELECT value, source, agent, seed, steps FROM runs WHERE tag = ?1 AND state = 'measured' AND source IN"
-        " (SELECT source FROM runs WHERE tag = ?1 AND state = 'measured' GROUP BY source HAVING count(*) > 1)",
-        tx.tag,
+        "SELECT value, source, agent, seed, steps FROM runs WHERE tag = ?1 AND state = 'measured' AND recorded <= ?2"
+        " AND source IN (SELECT source FROM runs WHERE tag = ?1 AND state = 'measured' AND recorded <= ?2"
+        " GROUP BY source HAVING count(*) > 1) ORDER BY source, seed, id, attempt",
+        *(tx.tag, first),
     )
     sign = tx.swarm.sign
     return calibrate([Observation(sign * value, *rest) for value, *rest in rows], tx.swarm.sigma_prior)

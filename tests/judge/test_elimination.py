@@ -39,6 +39,7 @@ class World:
     runs: int = 0
     given: int = 0  # runs of the full code that it does not pay for
     fails_checks: Callable[[Steps], bool] | None = None  # None: the project has no checks
+    is_full: Callable[[Steps], bool] = lambda steps: False  # what is left without these steps is the full code
     checked: list[Steps] = field(default_factory=list)
 
     def state(self) -> Elimination:
@@ -67,7 +68,8 @@ class World:
         steps = wanted
         while (more := steps | {self.conflicts[name] for name in steps if name in self.conflicts}) != steps:
             steps = more
-        self.codes.append(Left(wanted, steps, verifies=verifies))
+        same = self.is_full(steps)
+        self.codes.append(Left(wanted, steps, self.full.values if same else {}, verifies=verifies, same=same))
 
     def check(self, steps: Steps) -> None:
         assert self.fails_checks
@@ -133,6 +135,19 @@ def test_what_is_left_has_passed_the_checks_or_every_step_stays(needed: set[str]
     assert bool(done.steps) == bool(done.verified) and (not done.steps or done.steps in world.checked)
     if not needed:
         assert done.steps == {*names} and world.checked == [done.steps]
+
+
+def test_two_steps_that_undo_each_other_do_not_go_together() -> None:
+    """Each of them alone may go, though both are of no worth; without both it is the full code, line for line."""
+    gains = {"a": -1.0, "b": -0.9, "c": 5.0}
+    seen = {name: Seen(x, 0.5) for name, x in gains.items()}
+    world = World("abc", additive(gains), seen, is_full=lambda steps: steps >= {"a", "b"})
+    done = world.finish()
+    assert len(dropped(done)) == 1 and dropped(done) < {"a", "b"} and done.verified and done.verified.holds
+    world = World("abc", additive(gains), seen, is_full=lambda steps: steps == {"a"})
+    done = world.finish()
+    first = done.results[0]
+    assert dropped(done) == {"b"} and (first.runs, first.gain, first.dropped) == (0, None, False)
 
 
 def test_without_checks_none_are_asked_for() -> None:

@@ -26,7 +26,6 @@ from swarm.lab.simulation.problem import IdeaProblem, KnobProblem, Problem
 from swarm.lab.simulation.simulated_runner import NoWorkspace, SimulatedRunner
 from swarm.ledger import experiments, trunk
 from swarm.ledger.database import Ledger
-from swarm.ledger.measurements import noise
 from swarm.ledger.sources import load_source
 from swarm.ledger.swarms import found
 from swarm.ledger.transaction import of_swarm
@@ -189,7 +188,6 @@ def start_of(board: Board, agent: str) -> Briefing:
     """A briefing of what a simulated researcher reads, which is the code that it starts from, and of how many verdicts
     there are; the same as there stands in the board's."""
     tx, newest = of_swarm(board.ledger, board.tag), trunk.tip(board.ledger, board.tag)
-    noise(tx)  # it is reckoned when it is first asked for, and then holds for a while: as after a whole briefing
     swarm = tx.swarm
     return Briefing(
         tag=board.tag,
