@@ -210,7 +210,7 @@ def _step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...
         cannot = whose + (last_line(tail) or "this machine cannot measure")
         return Failed(Failure.INFRASTRUCTURE, cannot, own_word=True)
     failed = diagnose(step, heartbeats, tail)
-    return replace(failed, reason=whose + failed.reason)
+    return dataclasses.replace(failed, reason=whose + failed.reason)
 
 
 def _late(
