@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from swarm import __version__
-from swarm.cli.parsing import Parser, VerbParser, check_verb
+from swarm.cli.parsing import HelpFormatter, Parser, VerbParser, check_verb
 from swarm.errors import SwarmError
 from swarm.invoked import as_typed, program
 from swarm.text import printable
@@ -95,7 +95,7 @@ def parser(verb: str | None = None) -> _Swarm:
         prog=program(),
         usage=f"{program()} VERB [FLAG ...]",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"swarm {__version__}")
     verbs = parser.add_subparsers(

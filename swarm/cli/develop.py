@@ -150,7 +150,8 @@ def simulate(options: argparse.Namespace) -> int:
 def chaos(options: argparse.Namespace) -> int:
     """Injects faults into a swarm of its own: nothing may be lost.
 
-    The faults are killed processes, a full disk, cut connections, lost answers and more.
+    The faults are killed processes, a full disk, cut connections, lost answers
+    and more.
     """
     from swarm.lab.chaos.drill import drill, sound
     from swarm.lab.unwinding import unwinding

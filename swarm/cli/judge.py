@@ -35,8 +35,9 @@ def add_to(verbs: Any) -> None:
 def judge(options: argparse.Namespace) -> int:
     """Tells which keeps in the record of any loop are real gains.
 
-    And where its last state truly is. Nothing is run: every run in the record
-    measures the keep below it again, so that all together tell luck from gain.
+    It also says where its last state truly is. Nothing is run: every run in the
+    record measures the keep below it again, so that all together tell luck from
+    gain.
     """
     from swarm.cli.output import console, print_json
     from swarm.judge.record import LADDER, judge_record, most_noise

@@ -65,15 +65,15 @@ def _prepare(parser: argparse.ArgumentParser) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """What a launch and a swarm that goes on may both say."""
     add = parser.add_argument_group("when it ends").add_argument
-    add("--hours", metavar="TIME", help="time limit, as 8h or 8; its end is kept for a closing wave")
+    add("--hours", metavar="TIME", help="time limit, as 8h or 8; its end is kept for the closing runs")
     add("--max-experiments", metavar="N", help="stop after so many experiments")
     add("--max-usd", metavar="USD", help="money limit for models, all agents together (20)")
     add("--max-tokens", metavar="N", help="limit of the models' prompts and answers together, in tokens")
 
     add = parser.add_argument_group("where it runs").add_argument
-    add("--gpus", metavar="GPUS", help="how many GPUs (8) or which (0,1,5); default: all")
+    add("--gpus", metavar="GPUS", help="how many GPUs, as 8, or which, as 0,1,5 (all)")
     add("--agents", metavar="N", help="how many agents on CPU cores (one per core); on GPUs at most so many")
-    add("--device", metavar="DEVICE", help="auto, cuda, mps, cpu, or sim (simulated GPUs)")
+    add("--device", metavar="DEVICE", help="cuda, mps, cpu, sim for simulated GPUs, or auto (auto)")
     add("--address", metavar="ADDRESS", help="join this Ray cluster (on its head: auto) instead of starting an own one")
     add("--wait", metavar="TIME", help="how long a cluster gets to bring its GPUs, as 90s, 15m, 2h (15m)")
     add("--sandbox", metavar="WHICH", help="auto (bubblewrap, else Landlock, else none), require, or off (auto)")
@@ -146,7 +146,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add("--notify", metavar="URL", help="a webhook (ntfy, Slack, Discord, or JSON) for champions, crashes and the end")
     add("--push", metavar="REMOTE", help="git remote that gets every commit as it is recorded")
     add("--track", metavar="TRACKER", help="wandb, trackio, mlflow or tensorboard: gets a copy of every experiment")
-    add("--gpu-usd-per-hour", metavar="USD", help="for the report's cost")
+    add("--gpu-usd-per-hour", metavar="USD", help="price of a GPU hour, for the report's cost")
 
 
 def launch(options: argparse.Namespace) -> int:

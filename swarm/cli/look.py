@@ -34,12 +34,18 @@ def add_to(verbs: Any) -> None:
     showing.add_argument("--transcript", action="store_true", help="the researcher's transcript, not the run's log")
     showing.add_argument("-f", "--follow", action="store_true", help="an agent's log or transcript as it grows")
     reporting = add_verb(verbs, report, tag=True, json=True, examples=("", "--gpu-usd-per-hour 2.50"))
-    reporting.add_argument("--gpu-usd-per-hour", type=float, help="price of a GPU hour, for the report's cost")
+    reporting.add_argument(
+        "--gpu-usd-per-hour", type=float, metavar="USD", help="price of a GPU hour, for the report's cost"
+    )
     add_verb(verbs, doctor, json=True, examples=("", "-C ../my-project"))
 
 
 def watch(options: argparse.Namespace) -> int:
-    """Shows the live leaderboard of a swarm, from any terminal."""
+    """Shows the live leaderboard of a swarm, from any terminal.
+
+    Keys: q leaves, Enter opens a row, ? lists the others. None of them ends the
+    swarm.
+    """
     from swarm.views.leaderboard import VISITOR, export_svg, render
     from swarm.views.leaderboard import watch as follow
     from swarm.views.status import WIDEST

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swarm.cli.parsing import HelpFormatter
 from swarm.errors import UsageError
 from swarm.invoked import program
 from swarm.project.durations import Unit, read_duration
@@ -28,24 +29,29 @@ def add_verb(
 ) -> argparse.ArgumentParser:
     """A subparser named and described after its function; its help ends with `examples`: a verb's words, and after two
     blanks what they do."""
-    text = (verb.__doc__ or "").strip()
+    text = "\n".join(line.strip() for line in (verb.__doc__ or "").strip().splitlines())
     name = verb.__name__.strip("_")
     lines = [f"  {program()} {name} {example}".rstrip() for example in examples]
     parser = verbs.add_parser(
         name,
         description=text,
         epilog="\n".join(["examples:", *lines]) if lines else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.set_defaults(verb=verb)
     if repo:
         parser.add_argument(
-            "-C", "--repo", dest="directory", default=".", metavar="FOLDER", help="the folder that is researched (here)"
+            "-C",
+            "--repo",
+            dest="directory",
+            default=".",
+            metavar="FOLDER",
+            help="the project's folder (the current one)",
         )
     if tag:
         parser.add_argument("--tag", help="which swarm (the newest)")
     if json:
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+        parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from swarm.errors import UsageError
@@ -12,6 +12,17 @@ from swarm.invoked import program
 from swarm.text import one_line, printable
 
 WIDTH = 80  # columns of every help text, whatever the terminal's
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """A help text as wide as any terminal, in which a value that is a number is called one."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, width=WIDTH)
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        numbers: Mapping[Any, str] = {int: "N", float: "NUMBER"}
+        return numbers.get(action.type) or super()._get_default_metavar_for_optional(action)
 
 
 class Parser(argparse.ArgumentParser):

@@ -20,8 +20,8 @@ def add_to(verbs: Any) -> None:
 def replay(options: argparse.Namespace) -> int:
     """Judges a swarm's runs again by another policy, step by step.
 
-    As long as both would have the same trunk; then it says why the runs no
-    longer allow it. Nothing is run or changed.
+    It goes as far as both have the same trunk, and says why the runs allow it no
+    further. Nothing is run or changed.
     """
     from swarm.ledger.home import open_ledger
     from swarm.ledger.replays import replay_by

@@ -26,7 +26,7 @@ def add_to(verbs: Any) -> None:
     )
     serving.add_argument("--token", action="store_true", help="ask for a token on 127.0.0.1 too")
     serving.add_argument("--url", metavar="URL", help="how browsers reach it, where that is behind a proxy")
-    serving.add_argument("--gpu-usd-per-hour", type=float, metavar="USD", help="for the cost")
+    serving.add_argument("--gpu-usd-per-hour", type=float, metavar="USD", help="price of a GPU hour, for the cost")
 
 
 def serve(options: argparse.Namespace) -> int:

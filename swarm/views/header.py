@@ -99,9 +99,8 @@ def _gain_at(trunk: Sequence[TrunkView], moment: float) -> float | None:
 
 def _counts(snapshot: Snapshot, width: int) -> Text:
     counts = snapshot.counts
-    number = plural(len(tried(snapshot)), "experiment")
-    limit = f" of {snapshot.max_experiments}" if snapshot.max_experiments and snapshot.ended is None else ""
-    tally = Text(f"{number.replace(' ', f'{limit} ', 1)} ·")
+    number, most = len(tried(snapshot)), snapshot.max_experiments if snapshot.ended is None else None
+    tally = Text(f"{number} of {plural(most, 'experiment')} ·" if most else f"{plural(number, 'experiment')} ·")
     for status in ("keep", "discard", "crash"):
         tally.append(f" {counts.get(status, 0)} {status}", STATUS_STYLES[status])
     details = [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import cli
-from swarm.cli.parsing import VerbParser
+from swarm.cli.parsing import WIDTH, VerbParser
 from swarm.errors import UsageError
 
 
@@ -59,3 +59,20 @@ def test_the_program_is_called_as_it_was_typed(
         (tmp_path / ".git").mkdir(exist_ok=True)  # type: ignore[operator]
         assert cli.main(["status", "-C", str(tmp_path)]) == 2
         assert f"`{name} launch`" in capsys.readouterr().err, "what other rooms say, too"
+
+
+@pytest.mark.parametrize("verb", [(), *((verb,) for verb in cli.VERBS)], ids=lambda words: " ".join(words) or "swarm")
+def test_a_help_text_fits_any_terminal(
+    verb: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*verb, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0 and max(map(len, lines)) <= WIDTH
+    ends = min(lines.index(heading) for heading in ("positional arguments:", "options:") if heading in lines)
+    description = lines[lines.index("") + 1 : ends]
+    assert description and not any(line.startswith(" ") for line in description), "paragraphs are not indented"
+    flags = [line.split() for line in lines if line.lstrip().startswith("--")]
+    named = [words[1] for words in flags if len(words) > 1 and words[1].isupper()]
+    assert not [name for name in named if "_" in name], "a value has a short name, not its variable's"

@@ -100,7 +100,7 @@ def test_no_bytes_in_any_file_raise(place: Path, project: Project, left: dict[st
     assert (run.metrics is None) != (run.failure is None) and "cannot be read" not in run.reason, run.reason
     progress = read_progress(place / "bytes/runs/heartbeat.jsonl", place / "bytes/train.log", 5.0, "starting", 1.0)
     assert progress.step is None or 0 <= progress.step <= 2**53
-    assert math.isfinite(progress.seconds) and json.dumps(asdict(progress))
+    assert math.isfinite(progress.seconds) and json.dumps(structs.asdict(progress))
     (place / "night").mkdir(exist_ok=True)
     (place / "night" / "ledger.sqlite").unlink(missing_ok=True)
     night = Night(place / "night" / "ledger.sqlite", agents=1, settings=json.dumps({"guards": dict(project.guards)}))

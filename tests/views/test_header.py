@@ -83,3 +83,14 @@ def test_the_last_lines_are_whole_too(make_swarm: Callable[..., Snapshot], draw:
         *_, notes, last = draw(render(shown, 80, 24)).rstrip().split("\n")
         assert notes.endswith("lower val_bpb is better, ± is a 95% interval") and "* unaudited, ° no sandbox" in notes
         assert "…" not in last and last.endswith(OWNER)
+
+
+@pytest.mark.parametrize(
+    ("most", "told"), [(14, "1 of 14 experiments"), (1, "1 of 1 experiment "), (None, "1 experiment ")]
+)
+def test_the_noun_agrees_with_the_limit_that_stands_before_it(
+    most: int | None, told: str, make_swarm: Callable[..., Snapshot]
+) -> None:
+    made = make_swarm(2, now=6.2)
+    snapshot = replace(made, experiments=made.experiments[:1], max_experiments=most)
+    assert any(line.plain.startswith(told) for line in header(snapshot, 80))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 
 from swarm.project.prior import like
 from swarm.records import Briefing, Dossier, Finding, Idea, Run, Rung
@@ -218,7 +217,7 @@ def experiment_text(dossier: Dossier, log: bool = True) -> str:
 
 def finding_text(finding: Finding) -> str:
     """Everything that is known of one finding, quoted."""
-    lines = (f"{field.name}: {getattr(finding, field.name)}" for field in fields(finding))
+    lines = (f"{name}: {getattr(finding, name)}" for name in finding.__struct_fields__)
     return quoted("\n".join(lines), f"finding {finding.experiment}", 2 * LOG)
 
 
