@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from swarm.board.carrying import levels_of
 from swarm.judge.ablation import FRESH, NOTHING, RUNS, Again, Check, Checks, Done, Left, LineStep, Make, Wait

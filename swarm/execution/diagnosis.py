@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import re
 import signal
+from dataclasses import dataclass
 from pathlib import Path
-
-from msgspec import Struct
 
 from swarm.execution.logs import tail_of
 from swarm.execution.progress import Heartbeat, last_loss
@@ -31,7 +30,8 @@ _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*
 _TRACEBACK = "Traceback (most recent call last):"
 
 
-class Failed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Failed:
     """Why a run gave no number; `reason` is for people, `check` is what found an invalid run. With `own_word` nobody
     but the run itself blames the machine (blame.py)."""
 
