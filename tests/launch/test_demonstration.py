@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from swarm.execution import sandbox
@@ -86,7 +87,7 @@ def test_a_damaged_list(tmp_path: Path, listed) -> None:
 
 def test_it_is_said_wherever_the_number_stands(tmp_path: Path) -> None:
     plain = demo_swarm()
-    marked = replace(plain, demonstration="docs/b.md holds held-out text")
+    marked = structs.replace(plain, demonstration="docs/b.md holds held-out text")
     assert "emonstration" not in headline(plain) and "Demonstration only" in headline(marked)
     report, _ = write_report(marked, tmp_path, None, {})
     text = report.read_text()

@@ -82,6 +82,7 @@ def test_the_cheap_parts_at_cpu_size(tmp_path: Path, cache: Path, capsys: pytest
 
 
 def test_the_corpus_is_prepared_by_its_part(tmp_path: Path, library_cache: Path) -> None:
+    cache = shutil.copytree(library_cache, tmp_path / "cache")
     [part] = [part for part in gpu_check.parts("cpu", tmp_path) if part.name == "corpus"]
-    made = attempt(part, 1000.0, {**os.environ, "AUTORESEARCH_CACHE": str(library_cache)}, tmp_path)
+    made = attempt(part, 1000.0, {**os.environ, "AUTORESEARCH_CACHE": str(cache)}, tmp_path)
     assert made.well and len(figures(made)) == 1, made.output
