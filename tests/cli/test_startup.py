@@ -77,10 +77,14 @@ def test_a_verb_imports_no_more_than_it_needs(verb: str, root: Path) -> None:
 
 
 def test_the_bench_tells_every_verb_as_a_multiple_of_a_bare_python(
-    root: Path, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = measure(root, rounds=1)
     assert set(told["verbs"]) == set(AIMS) and told["bare_seconds"] > 0
     for verb in told["verbs"].values():
         assert verb["ratio"] > 1 and verb["seconds"] > 0
     assert cli.main(["bench", "--startup", "-C", str(root.parent)]) == 2, "which is no repository"
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    capsys.readouterr()
+    assert cli.main(["bench", "--startup", "-C", str(tmp_path)]) == 2, "there is no swarm to ask about"
+    assert capsys.readouterr().err.startswith("swarm: no swarm has run in ")
