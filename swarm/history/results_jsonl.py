@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from swarm.history.earlier import Aside, Doubt, Row, column, described, number_of, status_of
@@ -49,11 +50,7 @@ def read_lines(text: str, metric: str) -> tuple[tuple[Row, ...], tuple[Aside, ..
 def metrics_of_lines(text: str) -> dict[str, str]:
     """The metrics that the file measures, each with its direction: "lower", "higher" or "" where it is not said."""
     found: dict[str, str] = {}
-    for _, raw in _lines(text):
-        try:
-            line = _parsed(raw)
-        except Doubt:
-            continue
+    for line in _readable(text):
         config = _config(line)
         if config is not None and (name := _first(config, _METRIC)):
             found[name] = read_direction(_first(config, ("bestDirection", "direction"))) or ""
@@ -70,17 +67,20 @@ def goals_of_lines(text: str) -> tuple[str, ...]:
     """The metrics that lines of configuration say are optimised, of those with an experiment below: beside such a one
     the others are only told."""
     goals, configured = dict[str, None](), ""
-    for _, raw in _lines(text):
-        try:
-            line = _parsed(raw)
-        except Doubt:
-            continue
+    for line in _readable(text):
         config = _config(line)
         if config is not None:
             configured = _first(config, _METRIC)
         elif configured:
             goals[configured] = None
     return tuple(goals)
+
+
+def _readable(text: str) -> Iterator[Line]:
+    """The lines that can be read, without those that cannot."""
+    for _, raw in _lines(text):
+        with suppress(Doubt):
+            yield _parsed(raw)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
