@@ -69,8 +69,9 @@ class KnobSpace:
         return f"{own} in {path}" if path and len(self.source.files) > 1 else own
 
     def patches(self) -> Iterator[Patch]:
-        """The structural patches that find a place in this code."""
-        yield from (patch for patch in PATCHES if self._patched(patch))
+        """The structural patches that have a place in this code."""
+        texts = [text for path, text in self._texts() if path.endswith(".py")]
+        yield from (patch for patch in PATCHES if any(map(patch.fits, texts)))
 
     def patch(self, title: str) -> Iterator[Idea]:
         """The idea of a structural patch, unless it finds no place in this code."""
@@ -110,10 +111,14 @@ class KnobSpace:
         return tuple(category for category, _ in worth.most_common())
 
     def _patched(self, patch: Patch) -> Edit | None:
-        for path, content in sorted(self.source.files.items()):
-            if path.endswith(".py") and (text := patch.apply(content.decode(errors="surrogateescape"))) is not None:
-                return Edit({path: text.encode(errors="surrogateescape")})
+        for path, text in self._texts():
+            if path.endswith(".py") and (changed := patch.apply(text)) is not None:
+                return Edit({path: changed.encode(errors="surrogateescape")})
         return None
+
+    def _texts(self) -> Iterator[tuple[str, str]]:
+        """The files with their paths, in the order of these."""
+        return ((path, content.decode(errors="surrogateescape")) for path, content in sorted(self.source.files.items()))
 
 
 def open_knob_space(source: Source, device: str) -> KnobSpace | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from swarm.researchers.sweep.patch_places import has_code, has_name
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -42,6 +44,10 @@ class Patch:
     ways: tuple[tuple[Change, ...], ...]
     weight: float = 0.5
 
+    def fits(self, text: str) -> bool:
+        """Whether the text has all places of one way: what is not so is not applied. Takes no time worth a word."""
+        return any(_fits(text, way) for way in self.ways)
+
     def apply(self, text: str) -> str | None:
         """`text` with all changes of the first way that finds all its places; None where no way does."""
         return _applied(self, text)
@@ -49,13 +55,19 @@ class Patch:
 
 @functools.lru_cache(maxsize=64)  # one parent is asked for every patch, at every proposal
 def _applied(patch: Patch, text: str) -> str | None:
-    reading = "".join(text.split())
     for way in patch.ways:
-        # Walking a syntax tree takes a tenth of a second; most patches are seen not to fit without it.
-        fits = all("".join(change.old.split()) in reading for change in way if isinstance(change, Exchange))
-        if fits and (changed := _changed(text, way)):
+        # Rewriting a file takes a tenth of a second; most patches are seen not to fit without it.
+        if _fits(text, way) and (changed := _changed(text, way)):
             return changed
     return None
+
+
+def _fits(text: str, way: tuple[Change, ...]) -> bool:
+    """Whether every change of this way has a place in the text, as far as the changes before it do not make one."""
+    return all(
+        has_name(text, change.before) if isinstance(change, Insertion) else has_code(text, change.old, change.within)
+        for change in way
+    )
 
 
 def _changed(text: str, way: tuple[Change, ...]) -> str | None:
