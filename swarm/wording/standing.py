@@ -54,5 +54,5 @@ def tally(snapshot: Snapshot) -> str:
 def tally_explained(snapshot: Snapshot) -> str:
     """The same with what kept means."""
     words = tally(snapshot)
-    meaning = "at least even odds to be real gains; in simulation 1 to 6% of those are not"
+    meaning = "at least even odds to be real gains; in simulation 2 to 7% of those are not"
     return f"{words} ({meaning})" if words else ""
