@@ -153,7 +153,7 @@ def _await_end(read: Callable[[], Snapshot], folder: Path) -> None:
     patience = time.monotonic() + UNANSWERED
     while read().is_led:
         time.sleep(0.5)
-        if time.monotonic() > patience and Path(folder, "stop").exists():
+        if time.monotonic() > patience and (folder / "stop").exists():
             patience = math.inf
             print(
                 f"swarm: the head, {leader(folder)}, has not taken this for {UNANSWERED:.0f} s. It may be starting Ray;"

@@ -6,8 +6,10 @@ import contextlib
 import os
 import re
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
+from swarm import foreign
 from swarm.execution.plain_file import open_plain
 
 HEAD_BYTES = 16 * 2**20
@@ -89,6 +91,11 @@ class LogPipe:
 
 def _visible(character: str) -> bool:
     return character.isprintable() or character == "\t"
+
+
+def read_object(path: Path) -> Mapping[str, object]:
+    """The JSON object in a file that untrusted code may have written, by its first MiB; {} where there is none."""
+    return foreign.parse_object(read_plain(path, 2**20))
 
 
 def read_plain(path: Path, limit: int, from_end: bool = False, start: int = 0) -> bytes:

@@ -19,7 +19,7 @@ from swarm.execution.clock_check import miscounted, over_time, recorded
 from swarm.execution.closed import remedy
 from swarm.execution.diagnosis import Failed, interrupted, unfinished
 from swarm.execution.log_pattern import last_match
-from swarm.execution.logs import clean, read_plain, tail_of, whole_of, without_escapes
+from swarm.execution.logs import clean, read_object, tail_of, whole_of, without_escapes
 from swarm.execution.measured_memory import measured_values, peak_mb
 from swarm.execution.overrun import hang, was_done
 from swarm.execution.passed import passed_values, without
@@ -199,7 +199,7 @@ def _matched(pattern: str, text: str) -> tuple[Value, str]:
 
 def _measured(artifacts: Path, project: Project, printed: Printed, referee: bool) -> Metrics | Failed:
     """The run's number: what the referee wrote, or without one what the training printed."""
-    measured = _json(artifacts / REFEREE) if referee else printed.values
+    measured = read_object(artifacts / REFEREE) if referee else printed.values
     if measured.get("invalid"):
         return Failed(Failure.INVALID, foreign.text(measured["invalid"]) or "the referee refused it")
     value = foreign.number(measured.get(project.metric))
@@ -241,7 +241,7 @@ def _values(found: Mapping[str, object], wanted: Iterable[str]) -> dict[str, Val
 def _hidden(artifacts: Path, project: Project, result: Result | None) -> float | None:
     """The metric on the hidden split, where its own step has succeeded: anybody could have written that file."""
     measured = any(step.name == SECOND and step.succeeded for step in (result.steps if result else ()))
-    return foreign.finite(_json(artifacts / HIDDEN).get(project.metric)) if measured else None
+    return foreign.finite(read_object(artifacts / HIDDEN).get(project.metric)) if measured else None
 
 
 def _no_metric(metric: str, printed: Printed) -> str:
@@ -258,7 +258,3 @@ def _no_metric(metric: str, printed: Printed) -> str:
     return (
         f'training ended and printed no number for {metric}; {there}: print `{metric}: NUMBER`, or say metric = "NAME"'
     )
-
-
-def _json(path: Path) -> Mapping[str, object]:
-    return foreign.parse_object(read_plain(path, 2**20))

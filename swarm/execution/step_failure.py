@@ -8,7 +8,7 @@ from pathlib import Path
 from swarm import foreign
 from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line
 from swarm.execution.folder_walk import DEEPEST
-from swarm.execution.logs import read_plain
+from swarm.execution.logs import read_object
 from swarm.execution.overrun import doing, raise_timeout
 from swarm.execution.progress import Heartbeat
 from swarm.execution.spec import REFEREE, EndedBy, Spec, Step, StepResult
@@ -51,7 +51,7 @@ def step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...]
             own_word = step.stood_still < (limits.silence or 0.0)
             return Failed(Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s", own_word=own_word)
     if step.exit == INVALID_EXIT and whose:
-        refusal = foreign.text(foreign.parse_object(read_plain(Path(spec.run_folder, REFEREE), 2**20)).get("invalid"))
+        refusal = foreign.text(read_object(Path(spec.run_folder, REFEREE)).get("invalid"))
         return Failed(Failure.INVALID, refusal or last_line(tail) or "the referee refused it")
     if step.exit == MACHINE_EXIT and whose:
         cannot = whose + (last_line(tail) or "this machine cannot measure")

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ast
 import functools
-import warnings
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
+
+from swarm.researchers.sweep.python_syntax import UNREADABLE, parse
 
 _UNREAD = {"ctx", "kind", "type_comment"}  # fields in which code that reads alike may differ
 
@@ -28,18 +29,21 @@ def has_name(text: str, name: str) -> bool:
 @functools.lru_cache(maxsize=8)
 def _shapes(text: str) -> Mapping[str, frozenset[Hashable]]:
     """The shapes of all expressions and statements, everywhere and by the top-level class or function they stand in;
-    nothing where the text is no Python."""
+    nothing where the text is no Python, or too deep to be walked."""
     found: defaultdict[str, set[Hashable]] = defaultdict(set)
-    for node in _body(text):
-        name = getattr(node, "name", EVERYWHERE)
-        _shape(node, found[name])
-        found[EVERYWHERE] |= found[name]
+    try:
+        for node in parse(text).body:
+            name = getattr(node, "name", EVERYWHERE)
+            _shape(node, found[name])
+            found[EVERYWHERE] |= found[name]
+    except UNREADABLE:
+        return {}
     return {name: frozenset(shapes) for name, shapes in found.items()}
 
 
 @functools.lru_cache(maxsize=256)
 def _shape_of(code: str) -> Hashable:
-    [node] = _body(code)
+    [node] = parse(code).body
     return _shape(node.value if isinstance(node, ast.Expr) else node, set())
 
 
@@ -54,11 +58,3 @@ def _shape(value: object, found: set[Hashable]) -> Hashable:
     if isinstance(value, ast.expr | ast.stmt):
         found.add(shape)
     return shape
-
-
-def _body(text: str) -> list[ast.stmt]:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of escapes in strings
-            return ast.parse(text.encode("utf-8", "replace")).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []

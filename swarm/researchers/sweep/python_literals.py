@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,12 +12,14 @@ from swarm.researchers.sweep.literals import Literal, Place
 from swarm.researchers.sweep.python_findings import Findings
 from swarm.researchers.sweep.python_names import Names, assignments
 from swarm.researchers.sweep.python_syntax import (
+    UNREADABLE,
     dotted,
     fold,
     is_enumeration,
     last_name,
     literal_words,
     operand,
+    parse,
     root_name,
     within,
     words_in,
@@ -61,10 +62,8 @@ def read_python(text: str, device: str, elsewhere: frozenset[str] = frozenset())
     A file with presets by device has its knobs there, and nowhere else.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # of escapes in strings, which are none of our business
-            tree = ast.parse(text.encode("utf-8", "replace"))
-        return _Reader(text, device, tree).read(elsewhere)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _Reader(text, device, parse(text)).read(elsewhere)
+    except UNREADABLE:
         return PythonFile((), frozenset())
 
 

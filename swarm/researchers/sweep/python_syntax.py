@@ -6,6 +6,7 @@ import ast
 import bisect
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 
 from swarm.researchers.sweep.literals import Value
@@ -19,6 +20,14 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Pow: operator.pow,
     ast.LShift: operator.lshift,
 }
+
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what parsing or walking foreign code may raise
+
+
+def parse(text: str) -> ast.Module:
+    """The file's syntax tree. One of UNREADABLE where it has none."""
+    with warnings.catch_warnings(action="ignore"):  # of escapes in strings, which are none of our business
+        return ast.parse(text.encode("utf-8", "replace"))
 
 
 def fold(node: ast.expr) -> Value | None:

@@ -23,6 +23,9 @@ def loss(x):
 """
 
 
+DEEP = "x = a + b\ny = " + " + ".join(["a"] * 600)  # a sum nests as deep as it is long
+
+
 def test_what_fits_is_what_is_applied(trainer: str, foreign: str) -> None:
     for text in (trainer, foreign):
         fitting = [patch.title for patch in PATCHES if patch.fits(text)]
@@ -54,7 +57,11 @@ def test_names_are_those_of_the_top_level() -> None:
     assert has_name(TEXT, "Model") and has_name(TEXT, "loss") and not has_name(TEXT, "forward")
 
 
-@given(st.text() | st.sampled_from(["\ud800", "x = (", "\0", "x = " + "(" * 500, "x = " + "-" * 20_000 + "1"]))
+def test_what_is_too_deep_to_be_walked_has_no_places() -> None:
+    assert not has_code(DEEP, "a + b", "")
+
+
+@given(st.text() | st.sampled_from(["\ud800", "x = (", "\0", "x = " + "(" * 500, "x = " + "-" * 20_000 + "1", DEEP]))
 def test_whatever_the_text_is_it_has_places_or_none(text: str) -> None:
     patch = Patch("t", "c", "w", ((Exchange("a + b", "c"),),))
     if not patch.fits(text):
