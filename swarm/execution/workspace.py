@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import io
 import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from swarm.errors import SwarmError, Unmakeable, is_of_the_machine
+from swarm.errors import Unmakeable, is_of_the_machine
+from swarm.execution.base_tree import ForbiddenEdit, Member, base_tree
 from swarm.execution.folder_walk import Entry, walk
+from swarm.execution.laid_tree import LaidTree
 from swarm.execution.plain_file import TooLarge, read_plain_file
-from swarm.execution.removal import remove
 from swarm.project.project import Project
 from swarm.records import Edit, Source
 from swarm.text import read_text
@@ -25,12 +25,8 @@ LARGEST = 2_000_000  # bytes of a file that is edited as text
 LARGEST_READ = 2**28  # and of one that is read at all
 
 
-class ForbiddenEdit(SwarmError):
-    """A researcher changed a file that is not editable: the edit is refused and the claim released."""
-
-
 class Workspace:
-    """A folder made from a base tree and a source, as often as wanted.
+    """A folder made from a base tree and a source, as often as wanted; what is still as it was is not written again.
 
     `base` is a tar archive of the base commit's tree: hosts need no clone. `folder` holds the whole repository and
     `project_folder` in it the project, from where all paths lead. Nothing outside `folder` is ever written or removed,
@@ -54,11 +50,7 @@ class Workspace:
             raise Unmakeable(f"the project's files cannot be laid out in {self.folder}: {error}") from error
 
     def _lay(self, source: Source) -> Path:
-        remove(self.folder)
-        self.folder.mkdir(parents=True)
-        with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
-            for member in archive:
-                self._unpack(archive, member)
+        self._laid.lay()
         self.project_folder.mkdir(parents=True, exist_ok=True)
         for path, content in source.files.items():
             target = self._inside(path)
@@ -67,6 +59,7 @@ class Workspace:
             target.unlink(missing_ok=True)  # a link in the base tree may lead out of the folder
             target.write_bytes(content)
             target.chmod(0o755 if runs else 0o644)
+        self._laid.remember([posixpath.join(self._project.prefix, path) for path in source.files])
         return self.project_folder
 
     def read(self, paths: Iterable[str]) -> Source:
@@ -85,14 +78,12 @@ class Workspace:
             raise ForbiddenEdit(f"changed {_some(touched)}, but only {editable} may be edited")
         known = {*self._shas, *parent.files}
         new = (path for path in new_files(self.project_folder, self._project.may_edit) if path not in known)
-        now = self.read([*parent.files, *new])
-        return Edit({path: content for path, content in now.files.items() if content != parent.files.get(path)})
+        return self.read([*parent.files, *new]).edit_from(parent)
 
     @cached_property
     def paths(self) -> frozenset[str]:
         """Every file and link of the base tree, from the project's folder."""
-        with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
-            return frozenset(self._outside(member.name) for member in archive if not member.isdir())
+        return frozenset(self._outside(path) for path, member in self._tree.items() if not member.is_folder)
 
     def fixed_files(self) -> dict[str, str]:
         """sha256 by path of the fixed files as the base tree has them. A fixed folder stands for all files in it."""
@@ -108,24 +99,13 @@ class Workspace:
         """Whether the source is the base tree's own, byte for byte."""
         return all(hashlib.sha256(held).hexdigest() == self._shas.get(path) for path, held in source.files.items())
 
-    def fixed_hash(self) -> str:
-        """One sha256 over the fixed files as they now are in the folder."""
-        digest = hashlib.sha256()
-        for path in sorted(self.fixed_files()):
-            digest.update(os.fsencode(f"{path}\0{self._sha(path)}\n"))
-        return digest.hexdigest()
+    @cached_property
+    def _tree(self) -> Mapping[str, Member]:
+        return base_tree(self._base)
 
-    def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """One file, folder or link of the base tree; by hand, as early Pythons 3.11 have no safe extraction."""
-        target = self._inside(self._outside(member.name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if member.isdir():
-            target.mkdir(exist_ok=True)
-        elif member.issym():
-            target.symlink_to(member.linkname)
-        elif content := archive.extractfile(member):
-            target.write_bytes(content.read())
-            target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    @cached_property
+    def _laid(self) -> LaidTree:
+        return LaidTree(self.folder, self._tree)
 
     def _outside(self, path: str) -> str:
         """The path from the project's folder, of one from the repository's root."""
@@ -134,12 +114,8 @@ class Workspace:
     @cached_property
     def _shas(self) -> dict[str, str]:
         """sha256 by path, from the project's folder, of every plain file in the base tree."""
-        found = {}
-        with tarfile.open(fileobj=io.BytesIO(self._base)) as archive:
-            for member in archive:
-                if content := archive.extractfile(member) if member.isfile() else None:
-                    found[self._outside(member.name)] = hashlib.sha256(content.read()).hexdigest()
-        return found
+        files = ((path, member.content) for path, member in self._tree.items() if member.content is not None)
+        return {self._outside(path): hashlib.sha256(content).hexdigest() for path, content in files}
 
     def _sha(self, path: str) -> str | None:
         try:
