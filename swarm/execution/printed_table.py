@@ -16,6 +16,7 @@ from swarm.text import lazy_pattern
 
 LONGEST = 2000  # characters of a line that can be part of a table
 _AHEAD = 4  # lines below a heading within which its first row stands, and below a row another one of the same table
+_MOST = 10_000  # lines with the name that are looked at, the lowest of them
 _BARS = lazy_pattern(rf"[{CELL}]")
 BEHIND = rf"""(?=["'`*]{{0,2}}(?:[ \t]?[{CELL},\t\n]|\Z|[ ]{{2}}))"""  # what follows the name of a column
 _NAME = lazy_pattern(r"[^\W\d][^\n:=]{0,60}")
@@ -69,28 +70,28 @@ class Heading:
         return found if any(map(str.isalnum, line)) else None
 
 
-def newest_cell(text: str, spans: Iterable[tuple[int, int]]) -> Cell | None:
+def newest_cell(text: str, spans: Sequence[tuple[int, int]]) -> Cell | None:
     """The lowest cell below any of the names at `spans`, which have BEHIND behind them; None where none heads a column
     of numbers."""
-    found: Cell | None = None
-    headings = list(_headings(text, spans))
-    for (start, heading), (end, _) in itertools.pairwise([*headings, (len(text), None)]):
-        if heading:
-            found = _lowest(text, start, end, heading) or found
-    return found
+    below = len(text)
+    for end, heading in _headings_upwards(text, spans):
+        if found := _lowest(text, end, below, heading):
+            return found
+        below = end
+    return None
 
 
-def _headings(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, Heading | None]]:
-    """The headings with a name at one of the spans, each with the place at which its line ends."""
-    over = 0
-    for first, last in spans:
-        if first < over:
-            continue
-        start = text.rfind("\n", max(0, first - LONGEST), first) + 1
+def _headings_upwards(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Heading]]:
+    """The headings with a name at one of the spans, the lowest first, each with the place at which its line ends."""
+
+    def line_of(span: tuple[int, int]) -> int:
+        return text.rfind("\n", max(0, span[0] - LONGEST), span[0]) + 1
+
+    for start, group in itertools.islice(itertools.groupby(reversed(spans), line_of), _MOST):
+        first, last = list(group)[-1]
         end = text.find("\n", last, last + LONGEST)
         if end < 0:
             end = min(len(text), last + LONGEST)
-        over = end
         if end - start < LONGEST and (found := _heading(text[start:end], first - start, last - start)):
             yield end, found
 
