@@ -4,12 +4,13 @@ python -m pytest tests/trainer/bench/test_levers.py
 """
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 import prepare
-from trainer import train
+from trainer import harness, train
 from trainer.bench import levers
 
 
@@ -35,6 +36,15 @@ def test_a_seed_is_complete_before_the_next_one_begins_and_what_is_there_is_not_
     assert left == [*((name, 1) for name in names[1:]), *((name, 2) for name in names)]
 
 
+def test_every_step_costs_the_least_that_it_ever_took() -> None:
+    names = list(levers.LEVERS)
+    done = [{"lever": name, "price": price} for name, price in ((names[0], 0.2), (names[1], 0.3), (names[0], 0.1))]
+    assert levers.unpriced(done, 2) == names[2] and levers.unpriced(done[:1], 2) == names[1]
+    assert levers.unpriced([{"lever": name, "price": 1.0} for name in names], 1) is None
+    assert levers.prices(done) == {names[0]: 0.1, names[1]: 0.3}
+    assert levers.table([*done, row(names[0], 1, 2.4)], 20.0)[2].startswith("| as it is | 2.4000")
+
+
 def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path) -> None:
     whole = json.dumps(row(levers.PLAIN, 1, 2.4)) + "\n"
     (tmp_path / "results").write_text(whole + whole[:20])
@@ -51,9 +61,13 @@ def test_a_lever_is_trained_and_measured_and_the_preset_stays_plain(
 ) -> None:
     monkeypatch.setattr(levers, "LEVERS", {levers.PLAIN: {}, "copy_features": {"copy_features": 1}})
     before, results = train.PRESETS["cpu"], tmp_path / "results.jsonl"
-    arguments = ["--results", str(results), "--budget", "0.5", "--seeds", "1"]
+    arguments = ["--results", str(results), "--budget", "0.5", "--seeds", "1", "--rounds", "1"]
     assert levers.main(arguments) == 0
-    assert [found["lever"] for found in levers.read(results)] == ["as it is", "copy_features"]
+    found = levers.read(results)
+    assert [one["lever"] for one in found] == 2 * ["as it is", "copy_features"]
+    for priced, one in zip(found[:2], found[2:], strict=True):
+        assert one["steps"] == math.ceil(0.5 / priced["price"]), "what a quiet machine would make"
+    assert harness.BudgetClock is not levers.PricedClock
     assert train.PRESETS["cpu"] is before
     assert levers.main([*arguments, "--show"]) == 0
     assert "| copy_features | " in capsys.readouterr().out
