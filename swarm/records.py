@@ -91,7 +91,7 @@ class Outcome(StrEnum):
     RESTORED = "restored"  # kept: the code of an earlier step, as the steps after it turned out to be worse
     NO_GAIN = "no gain"
     NEAR_MISS = "near miss"  # out of runs before it could be distinguished from its parent
-    UNBELIEVED = "unbelieved"  # so large a gain was believed only from a referee: of swarms before version 0.2
+    UNBELIEVED = "unbelieved"  # so large a gain was believed only from a referee: stands in old ledgers only
     HELD = "held"  # a referee measured so large a gain, and no honest edit makes one: it waits for a person
     GIVEN_UP = "given up"  # ended before it was decided: the time was up, or its edit fits the trunk no more
     NO_EFFECT = "no effect"  # its losses are its parent's: the edit changed nothing
@@ -136,6 +136,10 @@ class Source(Struct, frozen=True):
 
     def edited(self, edit: Edit) -> Source:
         return Source({**self.files, **edit.files})
+
+    def edit_from(self, parent: Source) -> Edit:
+        """What made this code of `parent`; nothing of it deleted a file."""
+        return Edit({path: content for path, content in self.files.items() if parent.files.get(path) != content})
 
 
 class Idea(Struct, frozen=True):

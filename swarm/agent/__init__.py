@@ -1,4 +1,1 @@
-"""One GPU's research loop: propose, claim, edit, check, run, record. `loop` reads top to bottom.
-
-Imports researchers, board, execution and what lies under them.
-"""
+"""One GPU's research loop: propose, claim, edit, check, run, record. `loop` reads top to bottom."""

@@ -241,7 +241,7 @@ class Drafting:
     async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
         """The repaired edit; None where there is none, or none that may run."""
         briefing = await self._briefing(work, parent)
-        broken = _difference(parent, crashed)
+        broken = crashed.edit_from(parent)
         mended = await self._answer(
             lambda researcher: researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
         )
@@ -271,10 +271,6 @@ def _unfinished(task: asyncio.Task[bool] | None) -> asyncio.Task[bool] | None:
         task.result()
         return None
     return task
-
-
-def _difference(parent: Source, source: Source) -> Edit:
-    return Edit({path: content for path, content in source.files.items() if parent.files.get(path) != content})
 
 
 async def cancel(*tasks: asyncio.Future[Any] | None) -> None:

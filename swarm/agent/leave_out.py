@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from swarm.agent.edit_check import fault
 from swarm.agent.merge import merge
 from swarm.project.project import Project
-from swarm.records import Edit, Source
+from swarm.records import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +37,5 @@ def refused(made: Source, full: Source, project: Project) -> str:
     """Why the code may not run, by the checks that every edit passes; "" where it may, or is the full one."""
     if made.files == full.files:
         return ""
-    changed = {path: content for path, content in made.files.items() if full.files.get(path) != content}
-    return fault(Edit(changed), full, project) if changed else ""
+    edit = made.edit_from(full)
+    return fault(edit, full, project) if edit.files else ""

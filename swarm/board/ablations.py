@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from swarm.board.carrying import levels_of
+from swarm.board.guards import broken_guard
 from swarm.judge.ablation import FRESH, NOTHING, RUNS, Again, Check, Checks, Done, Left, LineStep, Make, Wait
 from swarm.judge.effects import Effects, Seen
 from swarm.judge.elimination import Elimination
-from swarm.judge.guards import breach
 from swarm.judge.noise import Noise
-from swarm.ledger import ablations, runs, trunk
+from swarm.ledger import ablations, run_results, runs, trunk
 from swarm.ledger.ablations import AblationAsker, AblationState
 from swarm.ledger.experiments import experiment
 from swarm.ledger.measurements import noise
 from swarm.ledger.rows import AblationCodeRow, AblationRow, AblationStepRow, RunRow, RunState, TrunkStep
-from swarm.ledger.swarms import measured_before_closing, usual_seconds
+from swarm.ledger.swarms import life, measured_in_this_life, usual_seconds
 from swarm.ledger.transaction import Transaction
 from swarm.records import LeaveOut, Measure, Purpose, Rest, Source
 
@@ -37,10 +37,13 @@ def at_the_end(tx: Transaction, agent: str, fence: int, agents: int) -> Measure 
     row = _of_the_leader(tx, agents)
     if row is None:
         return None
-    if not in_time(tx):
-        _conclude(tx, row, _elimination(tx, row).so_far())
-        return None
-    return next_work(tx, row, agent, fence)
+    if in_time(tx):
+        return next_work(tx, row, agent, fence)
+    elimination = _elimination(tx, row)
+    if elimination.waits():
+        return _rest(tx)
+    _conclude(tx, row, elimination.so_far())
+    return None
 
 
 def next_work(tx: Transaction, row: AblationRow, agent: str, fence: int) -> Measure | LeaveOut | Rest | None:
@@ -51,7 +54,7 @@ def next_work(tx: Transaction, row: AblationRow, agent: str, fence: int) -> Meas
             _conclude(tx, row, done)
             return None
         case Wait():
-            return Rest("waiting for the last runs of the ablation", max(1.0, usual_seconds(tx) * LOOK))
+            return _rest(tx)
         case Make(wanted, verifies):
             line = tuple((step.experiment, step.before, step.source) for step in ablations.steps_of(tx.ledger, row.id))
             return LeaveOut(row.id, tuple(name for name, *_ in line if name in wanted), line, verifies)
@@ -62,6 +65,10 @@ def next_work(tx: Transaction, row: AblationRow, agent: str, fence: int) -> Meas
             return runs.begin(
                 tx, agent, fence, experiment(tx.ledger, name), Purpose.CHECK, source, seed=runs.CHECK_SEED
             )
+
+
+def _rest(tx: Transaction) -> Rest:
+    return Rest("waiting for the last runs of the ablation", max(1.0, usual_seconds(tx) * LOOK))
 
 
 def enter(tx: Transaction, order: LeaveOut, made: Source | None, steps: tuple[str, ...], fault: str) -> None:
@@ -86,9 +93,9 @@ def settle(tx: Transaction, run: RunRow) -> None:
 
 
 def _tell_of_checks(tx: Transaction, row: AblationRow, run: RunRow) -> None:
-    ended = runs.newest_try_of_checks(tx, run.source)
+    ended = run_results.newest_try_of_checks(tx, run.source)
     if ended and ended.failure:
-        failed = runs.newest_check(tx, run.source)
+        failed = run_results.newest_check(tx, run.source)
         why = failed.reason if failed else f"its checks did not end: {ended.failure}"
         tx.event("swarm", "ablation", f"fewer steps can go: without all that look weak, {why}", row.experiment)
 
@@ -107,10 +114,17 @@ def ask_for_people(tx: Transaction) -> int | None:
 
 def end_runs(tx: Transaction) -> int:
     """About how many runs the ablation at the swarm's end is going to take; 0 where there will be none."""
-    room = math.floor(SHARE * measured_before_closing(tx))
-    if not _wanted(tx) or room < FEWEST or not (steps := _standing(tx)):
+    room = _share(tx)
+    if not _wanted(tx) or room < FEWEST or not noise(tx).sigma or not (steps := _standing(tx)):
+        return 0
+    if ablations.was_asked(tx, trunk.leader(tx.ledger, tx.tag).source, before=life(tx).since):
         return 0
     return min(room, RUNS * steps + RUNS * (steps // 2) + 2 * FRESH)
+
+
+def _share(tx: Transaction) -> int:
+    """How many runs it may take: a share of those of this life, as an earlier one had its own."""
+    return math.floor(SHARE * measured_in_this_life(tx))
 
 
 def _standing(tx: Transaction) -> int:
@@ -138,9 +152,9 @@ def _of_the_leader(tx: Transaction, agents: int) -> AblationRow | None:
         return row
     if row:
         ablations.void(tx, row.id)
-    if not _wanted(tx) or leader.source == tx.swarm.base_source or noise(tx).sigma is None:
+    if not _wanted(tx) or leader.source == tx.swarm.base_source or not noise(tx).sigma:
         return None
-    room = math.floor(SHARE * measured_before_closing(tx))
+    room = _share(tx)
     if tx.swarm.deadline is not None:
         room = min(room, agents * math.floor((tx.swarm.deadline - tx.now) / usual_seconds(tx)))
     if room < FEWEST or ablations.was_asked(tx, leader.source) or levels_of(tx).level(leader.source) is None:
@@ -179,8 +193,8 @@ def _seen(tx: Transaction, known: Noise, name: str) -> Seen | None:
 
 
 def _set_level(tx: Transaction, row: AblationRow) -> None:
-    """The level of the leader as all runs of the swarm tell it."""
-    if level := levels_of(tx).level(row.source):
+    """The level of the leader as its fresh runs tell it, and in part all others: but for the runs that verify."""
+    if level := levels_of(tx).fresh_level(row.source, ablations.verifying_seeds(row)):
         ablations.set_level(tx, row.id, level.mean, level.deviation)
 
 
@@ -205,6 +219,7 @@ def _elimination(tx: Transaction, row: AblationRow) -> Elimination:
         row.room,
         given=len(full.begun - full.own),
         checks=bool(tx.swarm.settings.get("checks")),
+        df=known.df,
     )
 
 
@@ -215,7 +230,7 @@ def _code(tx: Transaction, row: AblationRow, known: Noise, code: AblationCodeRow
     left = _left(tx, row, known, code.source, wanted, steps, verifies=code.verifies)
     if code.source == row.source:
         return replace(left, same=True)
-    ended = runs.newest_try_of_checks(tx, code.source)
+    ended = run_results.newest_try_of_checks(tx, code.source)
     if ended is None:
         return left
     if ended.state is RunState.RUNNING:
@@ -234,18 +249,8 @@ def _left(
 ) -> Left:
     found = ablations.tried(tx, row, source)
     values: Mapping[int, float] = {seed: known.corrected(seen) for seed, seen in found.observations.items()}
-    fault = bool(found.crashed or (source != row.source and _broken_guard(tx, source)))
+    fault = bool(found.crashed or (source != row.source and broken_guard(tx, source)))
     return Left(wanted, steps, values, found.begun, fault, verifies)
-
-
-def _broken_guard(tx: Transaction, source: str) -> str:
-    """The bound beside the metric that this code breaks; "" where it breaks none."""
-    guards = tx.swarm.settings.get("guards")
-    if not guards:
-        return ""
-    own, untouched = (runs.metrics_of(tx, sha) for sha in (source, tx.swarm.base_source))
-    measured = set.intersection(*(set(metrics.measured) for metrics in own)) if own else set[str]()
-    return breach(guards, [metrics.values for metrics in own], [metrics.values for metrics in untouched], measured)
 
 
 def _begin(tx: Transaction, row: AblationRow, agent: str, fence: int, steps: frozenset[str], seed: int) -> Measure:

@@ -15,7 +15,7 @@ from typing import Any
 from swarm.board import ablations, claims, person, scheduler, spending, trials
 from swarm.board.briefing import brief, dossier
 from swarm.board.findings import page_before
-from swarm.board.limits import limit
+from swarm.board.limits import Limit, limit
 from swarm.errors import Fenced
 from swarm.ledger import agents, experiments, payments, swarms, transitions
 from swarm.ledger.answers import forget_answers, store_answer, stored_answer
@@ -115,7 +115,7 @@ class Board:
         """Gives the agent a new fence. Whoever acted under its name before is refused from now on."""
         tx = self._now()
         swarms.close_others(self.ledger, self.tag)
-        claims.free(tx, agent, ExperimentState.CLAIMED)
+        claims.free(tx, agent, "its agent began anew", ExperimentState.CLAIMED)
         payments.presume(self.ledger, self.tag, agent)
         agents.note_joined(tx, agent)
         fence = agents.move_fence(self.ledger, self.tag, agent)
@@ -133,7 +133,7 @@ class Board:
         """The agent has ended in peace: its lease ends with it, and its drafts wait for its return."""
         self._check(agent, fence)
         tx = self._now()
-        claims.free(tx, agent, ExperimentState.CLAIMED)
+        claims.free(tx, agent, "its agent ended", ExperimentState.CLAIMED)
         trials.lose_running(tx, agent)
         payments.presume(self.ledger, self.tag, agent)
         agents.move_fence(self.ledger, self.tag, agent)
@@ -158,7 +158,7 @@ class Board:
 
     def _take_back(self, agent: str, why: str) -> None:
         tx = self._now()
-        freed = claims.free(tx, agent, ExperimentState.CLAIMED, ExperimentState.DRAFTED)
+        freed = claims.free(tx, agent, why, ExperimentState.CLAIMED, ExperimentState.DRAFTED)
         lost = trials.lose_running(tx, agent)
         payments.presume(self.ledger, self.tag, agent)
         agents.move_fence(self.ledger, self.tag, agent)
@@ -202,9 +202,9 @@ class Board:
         """The exclusive right to try the idea from trunk position `position`; or who has it; or that it is too late."""
         self._check(agent, fence)
         tx = self._now()
-        claims.free(tx, agent, ExperimentState.CLAIMED)
+        claims.free(tx, agent, "its agent claimed another idea", ExperimentState.CLAIMED)
         over = self._limit(tx)
-        return Stop(over) if over else claims.claim(tx, agent, fence, idea, position)
+        return Stop(over.why) if over else claims.claim(tx, agent, fence, idea, position)
 
     @once
     def enter(self, claim: Claim, code: Code, like: str = "") -> Entered | Duplicate:
@@ -252,7 +252,7 @@ class Board:
                 swarms.set_reason(tx, reason)
                 tx.event("head", EXHAUSTED, reason)
 
-    def _limit(self, tx: Transaction) -> str:
+    def _limit(self, tx: Transaction) -> Limit | None:
         """Why no further idea is wanted, or ""."""
         return limit(tx, len(self.leases), drafting=True)
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from swarm.board import program, repeats
 from swarm.board.findings import finding, findings
 from swarm.board.limits import plateau
-from swarm.ledger import experiments, measurements, runs, trunk
+from swarm.ledger import experiments, measurements, run_results, trunk
 from swarm.ledger.agents import agent_row
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import notes
@@ -75,8 +75,8 @@ def dossier(tx: Transaction, name: str) -> Dossier | None:
         row.rationale,
         load_source(ledger, row.parent),
         load_source(ledger, row.source),
-        _without_hidden(runs.newest_run_of(ledger, row)),
-        _without_hidden(runs.newest_parent_run(ledger, row)),
+        _without_hidden(run_results.newest_run_of(ledger, row)),
+        _without_hidden(run_results.newest_parent_run(ledger, row)),
     )
 
 

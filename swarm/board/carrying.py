@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from swarm.board.rollback import go_back, place
 from swarm.judge.trunk_levels import Belief, TrunkLevels
-from swarm.ledger import ablations, events, runs, transitions, trunk
+from swarm.ledger import ablations, events, fresh_runs, run_counts, transitions, trunk
 from swarm.ledger.ablations import AblationState
 from swarm.ledger.experiments import experiment
 from swarm.ledger.swarms import measured_runs
@@ -74,7 +74,7 @@ def uncertain(tx: Transaction) -> str | None:
             unsure[source] = unsure.get(source, 0.0) + doubt
     best, most = None, UNSURE
     for source, doubt in unsure.items():
-        made = runs.tried(tx, source)
+        made = run_counts.tried(tx, source)
         if (less := doubt / ((made + 1) * (made + 2))) > most:
             best, most = source, less
     return best
@@ -82,7 +82,7 @@ def uncertain(tx: Transaction) -> str | None:
 
 def _undo(tx: Transaction) -> None:
     newest, best = trunk.tip(tx.ledger, tx.tag), trunk.champion(tx.ledger, tx.tag)
-    if newest.position == 0 or runs.begun_closing(tx, [newest.source]):  # its last word is being asked for
+    if newest.position == 0 or fresh_runs.begun_closing(tx, [newest.source]):  # its last word is being asked for
         return
     if ablations.newest(tx.ledger, tx.tag, AblationState.OPEN, AblationState.ENDED, source=newest.source):  # the same
         return

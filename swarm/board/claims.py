@@ -46,9 +46,9 @@ def _constants(files: tuple[tuple[str, bytes], ...], device: str) -> dict[str, f
     return constants(Source(dict(files)), device)
 
 
-def free(tx: Transaction, agent: str, *states: ExperimentState) -> bool:
+def free(tx: Transaction, agent: str, why: str, *states: ExperimentState) -> bool:
     """The agent's ideas in these states are free again; gives whether there was any."""
-    return transitions.abandon_all(tx, agent, "its agent went away before the first run", *states)
+    return transitions.abandon_all(tx, agent, why, *states)
 
 
 def same_code(tx: Transaction, fingerprint: str, name: str) -> Duplicate | None:

@@ -18,12 +18,12 @@ from swarm.judge.levels import Level
 from swarm.judge.noise import NOISELESS
 from swarm.judge.pairs import Half, next_half
 from swarm.judge.rounding import gain_over
-from swarm.ledger import confirmations, runs, transitions, trunk
+from swarm.ledger import confirmations, fresh_runs, runs, transitions, trunk
 from swarm.ledger.confirmations import Asker, ConfirmationState, Figures, Question
 from swarm.ledger.experiments import baseline, experiment
 from swarm.ledger.measurements import Which, noise, values, values_in_confirmation
 from swarm.ledger.rows import ConfirmationRow, RunRow
-from swarm.ledger.swarms import measured_before_closing, measured_runs
+from swarm.ledger.swarms import measured_in_this_life, measured_runs
 from swarm.ledger.transaction import Transaction
 from swarm.records import Measure, Purpose
 
@@ -73,14 +73,14 @@ def _stands_out(ours: Level | None, theirs: Level | None, sigma: float) -> bool:
 
 def closing_runs(tx: Transaction) -> int:
     """How many closing runs each of champion and baseline gets."""
-    return closing.closing_runs(tx.policy.closing_runs, tx.policy.closing_part, measured_before_closing(tx))
+    return closing.closing_runs(tx.policy.closing_runs, tx.policy.closing_part, measured_in_this_life(tx))
 
 
 def next_run(tx: Transaction, test: ConfirmationRow, agent: str, fence: int, alive: Collection[str]) -> Measure | None:
     """The agent's next fresh run of an open confirmation; None where others do the rest."""
     arms = ((test.experiment, test.source), (test.rival_experiment, test.rival))
     first = runs.confirmation_seed(test.id, 0)
-    begun = runs.begun_of_confirmation(tx.ledger, test.id)
+    begun = fresh_runs.begun_of_confirmation(tx.ledger, test.id)
     half = next_half([_half(run, test.rival, first) for run in begun], agent, alive, test.wanted)
     if half is None:
         return None
@@ -99,7 +99,7 @@ def settle(tx: Transaction, number: int) -> None:
     test = confirmations.confirmation(tx.ledger, number)
     if test.state != ConfirmationState.OPEN or test.asked != Asker.SWARM:
         return
-    if runs.ended_of_confirmation(tx.ledger, number) < 2 * test.wanted:
+    if fresh_runs.ended_of_confirmation(tx.ledger, number) < 2 * test.wanted:
         return
     known = noise(tx)
     ours, theirs = (values_in_confirmation(tx, known, source, number) for source in (test.source, test.rival))
@@ -159,7 +159,7 @@ def conclude_for_people(tx: Transaction, number: int) -> Comparison | None:
     """
     ledger, sign = tx.ledger, tx.swarm.sign
     test = confirmations.confirmation(ledger, number)
-    pairs = runs.pairs_of_confirmation(ledger, number, test.source, test.rival)
+    pairs = fresh_runs.pairs_of_confirmation(ledger, number, test.source, test.rival)
     if len(pairs) < 2:
         confirmations.close(ledger, number, ConfirmationState.UNCONFIRMED, Figures(), tx.now)
         return None

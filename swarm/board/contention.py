@@ -8,7 +8,7 @@ from statistics import median
 from msgspec.structs import replace
 
 from swarm.judge.contention import USUAL, affordable, bound, slowed
-from swarm.ledger import runs
+from swarm.ledger import run_steps
 from swarm.ledger.rows import RunRow
 from swarm.ledger.swarms import measured_runs
 from swarm.ledger.transaction import Transaction
@@ -40,7 +40,7 @@ def undisturbed(tx: Transaction, row: RunRow, run: Run) -> Run:
         return run
     if _too_late(tx, row, run) or not _affordable(tx, row):
         return run
-    repeats = runs.steps_by_source_and_agent(tx.ledger, row.tag).values() if here else [usual]
+    repeats = run_steps.steps_by_source_and_agent(tx.ledger, row.tag).values() if here else [usual]
     if not slowed(pace, usual, bound(repeats, len(usual))):
         return run
     than = "other runs of the same code here" if here else "this GPU does beside others that ran the same code"
@@ -52,7 +52,7 @@ def _others(tx: Transaction, row: RunRow) -> tuple[list[float], list[float]]:
     """The steps of all other runs of a run's code: on its GPU, and elsewhere."""
     here: list[float] = []
     elsewhere: list[float] = []
-    for agent, steps in runs.steps_of_source(tx.ledger, row.tag, row.source):
+    for agent, steps in run_steps.steps_of_source(tx.ledger, row.tag, row.source):
         (here if agent == row.agent else elsewhere).append(steps)
     return here, elsewhere
 
@@ -62,7 +62,7 @@ def _beside(tx: Transaction, row: RunRow, steps: float, elsewhere: list[float]) 
     code that its GPU and others ran."""
     own: dict[str, list[float]] = defaultdict(list)
     others: dict[str, list[float]] = defaultdict(list)
-    for (source, agent), made in runs.steps_by_source_and_agent(tx.ledger, row.tag).items():
+    for (source, agent), made in run_steps.steps_by_source_and_agent(tx.ledger, row.tag).items():
         (own if agent == row.agent else others)[source] += made
     return steps / median(elsewhere), [median(own[code]) / median(others[code]) for code in own.keys() & others.keys()]
 
@@ -74,5 +74,5 @@ def _too_late(tx: Transaction, row: RunRow, run: Run) -> bool:
 
 
 def _affordable(tx: Transaction, row: RunRow) -> bool:
-    spent, own = runs.reruns(tx.ledger, row)
+    spent, own = run_steps.reruns(tx.ledger, row)
     return affordable(own, spent, measured_runs(tx))

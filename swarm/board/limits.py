@@ -4,42 +4,50 @@ from __future__ import annotations
 
 import math
 
+from msgspec import Struct
+
 from swarm.board import ablations, confirmations
 from swarm.judge.confirm import FRESH_RUNS
-from swarm.ledger import experiments, runs, trunk
+from swarm.ledger import experiments, run_counts, trunk
 from swarm.ledger.confirmations import open_confirmation
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import STARTED, ExperimentState, SwarmRow
-from swarm.ledger.swarms import measured_runs, usual_seconds
+from swarm.ledger.swarms import life, measured_in_this_life, usual_seconds
 from swarm.ledger.transaction import Transaction
 from swarm.text import plural
 
 PLATEAU = 150  # runs without a keep
-TIME_IS_UP = "time is up"
 DRAFTED = (ExperimentState.CLAIMED, ExperimentState.DRAFTED, *STARTED)
 
 
-def limit(tx: Transaction, agents: int, drafting: bool = False) -> str:
-    """Why no new experiment may start, or "". While drafting, claims and drafts count as started.
+class Limit(Struct, frozen=True):
+    """Why no new experiment may start, for people. Where the `time` is up, only what ends the swarm still starts."""
 
-    `agents` share the closing wave; when the time is up, only that wave still starts.
+    why: str
+    time: bool = False
+
+
+def limit(tx: Transaction, agents: int, drafting: bool = False) -> Limit | None:
+    """The limit that is reached, or None. While drafting, claims and drafts count as started.
+
+    `agents` share the closing wave.
     """
     swarm = tx.swarm
     if swarm.stop:
-        return "stopped"
+        return Limit("stopped")
     if swarm.reason:  # the board's own word: nothing is left to try
-        return swarm.reason
+        return Limit(swarm.reason)
     if _time_is_up(tx, agents):
-        return TIME_IS_UP
+        return Limit("time is up", time=True)
     most = swarm.max_experiments
     if most is not None and experiments.begun(tx, *(DRAFTED if drafting else STARTED)) >= most:
-        return f"{plural(most, 'experiment')} done"
-    return ""
+        return Limit(f"{plural(most, 'experiment')} done")
+    return None
 
 
 def plateau(ledger: Ledger, tag: str) -> bool:
     """No keep for so long that all briefings should look elsewhere."""
-    return runs.at_least_measured_since(ledger, tag, trunk.newest_keep(ledger, tag), PLATEAU)
+    return run_counts.at_least_measured_since(ledger, tag, trunk.newest_keep(ledger, tag), PLATEAU)
 
 
 def past_deadline(swarm: SwarmRow, now: float) -> bool:
@@ -56,13 +64,13 @@ def _time_is_up(tx: Transaction, agents: int) -> bool:
     return left <= run + _end(tx, agents, FRESH_RUNS) and _will_confirm(tx)
 
 
-def is_dawn(tx: Transaction, agents: int, over: str) -> bool:
+def is_dawn(tx: Transaction, agents: int, over: Limit | None) -> bool:
     """Whether the last of the runs come now in which what stands on the trunk is measured again: of a share of all."""
-    share, measured = tx.policy.dawn, measured_runs(tx)
-    if over == TIME_IS_UP:
+    share, measured = tx.policy.dawn, measured_in_this_life(tx)
+    if over and over.time:
         return False
     if over:  # another limit: as many runs as a share of those that were made, once nothing new is begun
-        return runs.refreshed(tx) < share * measured
+        return run_counts.refreshed(tx, life(tx).since) < share * measured
     if tx.swarm.deadline is None:
         return False
     left, run = tx.swarm.deadline - tx.now - _end(tx, agents), usual_seconds(tx)

@@ -70,6 +70,6 @@ class NotificationFeed:
     def _reached(self, tx: Transaction) -> Notification | None:
         if self._limit or tx.swarm.stop or tx.swarm.ended:
             return None
-        why = limit(tx, len(agents(self._ledger, self._tag)))
-        self._limit = bool(why)
-        return Notification(self._tag, "limit", f"{why}: only the closing runs are left", tx.now) if why else None
+        over = limit(tx, len(agents(self._ledger, self._tag)))
+        self._limit = over is not None
+        return Notification(self._tag, "limit", f"{over.why}: only the closing runs are left", tx.now) if over else None

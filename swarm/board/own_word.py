@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from swarm.ledger import runs
+from swarm.ledger import run_counts
 from swarm.ledger.rows import RunRow
 from swarm.ledger.transaction import Transaction
 from swarm.records import Failure, Purpose, Run
@@ -21,7 +21,7 @@ def settled(tx: Transaction, row: RunRow, run: Run) -> Run:
     """The run itself; or, where its word is not believed any more, the same as a failure of its code."""
     if not run.own_word or run.failure not in (Failure.INFRASTRUCTURE, Failure.STALL):
         return run
-    if not runs.blamed_before(tx, row) or not _others_run_well(tx, row):
+    if not run_counts.blamed_before(tx, row) or not _others_run_well(tx, row):
         return run
     failure = Failure.CHECKS if row.purpose is Purpose.CHECK else Failure.CODE
     again = f"{run.reason}; again, while other code runs well here: nobody but itself blames the machine"
@@ -31,7 +31,7 @@ def settled(tx: Transaction, row: RunRow, run: Run) -> Run:
 def _others_run_well(tx: Transaction, row: RunRow) -> bool:
     """Whether other code ran well on this GPU, and not too many have blamed it since."""
     blamed: set[str] = set()
-    for source, own_word in runs.newest_of_others(tx, row):
+    for source, own_word in run_counts.newest_of_others(tx, row):
         if not own_word:
             return True
         blamed.add(source)

@@ -11,7 +11,7 @@ from swarm.board import confirmations
 from swarm.board.rollback import go_back
 from swarm.ledger import transitions, trunk
 from swarm.ledger.rows import ExperimentRow, RunRow
-from swarm.ledger.runs import found_invalid
+from swarm.ledger.run_counts import found_invalid
 from swarm.ledger.transaction import Transaction
 from swarm.records import Check, Outcome, Run, Rung, Verdict
 

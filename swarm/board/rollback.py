@@ -56,7 +56,7 @@ def go_back(
     name = transitions.add_experiment(
         tx,
         undone.agent,
-        Idea(f"roll back to {place(earlier)}: undo {undone.title}", why, "rollback"),
+        Idea(f"roll back to {place(earlier)}: undo {_titles(tx, newest, earlier)}", why, "rollback"),
         ExperimentState.TESTING,
         newest.source,
         newest.position,
@@ -69,3 +69,12 @@ def go_back(
     row = experiment(tx.ledger, name)
     trunk.advance(tx, row, newest.position + 1)
     close(tx, row, replace(verdict, status=Status.KEEP, outcome=Outcome.RESTORED, rung=rung))
+
+
+def _titles(tx: Transaction, newest: TrunkStep, earlier: TrunkStep) -> str:
+    """The steps that are undone, as people read them: what they brought, not what a step that restored is called."""
+    line = trunk.line_to(tx.ledger, tx.tag, newest.position)
+    sources = [step.source for step in line]
+    after = sources.index(earlier.source) + 1 if earlier.source in sources else -1
+    first, *more = [experiment(tx.ledger, trunk.original(tx.ledger, step)).title for step in line[after:]]
+    return f"{first} and {len(more)} more" if more else first

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from swarm.board import ablations, carrying, confirmations, futility, trials
-from swarm.board.limits import TIME_IS_UP, is_dawn, limit, past_deadline, time_to_confirm
+from swarm.board.limits import is_dawn, limit, past_deadline, time_to_confirm
 from swarm.judge.closing import CLOSING_RUNS
 from swarm.judge.pairs import Half, next_half
-from swarm.ledger import experiments, runs, swarms, transitions, trunk
+from swarm.ledger import experiments, fresh_runs, run_counts, run_results, runs, swarms, transitions, trunk
 from swarm.ledger.agents import move_branch
 from swarm.ledger.confirmations import open_confirmation
 from swarm.ledger.experiments import baseline_of, experiment
@@ -33,7 +33,7 @@ def next_work(
     if tx.swarm.stop:
         return Stop(tx.swarm.reason or {"drain": "drained", "now": "stopped"}[tx.swarm.stop])
     choice = Choice(tx, agent, fence, alive)
-    if mending and choice.over != TIME_IS_UP:
+    if mending and not (choice.over and choice.over.time):
         return choice.confirmation() or choice.closing() or choice.filler(late) or choice.rest("mending what crashed")
     return (
         choice.baseline()
@@ -73,7 +73,7 @@ class Choice:
             return None
         if own.state is ExperimentState.TESTING:
             return None if self.over else self._measure(own, Purpose.BASELINE, own.source)
-        if own.status is not Status.CRASH or runs.is_measured(self.tx, self.swarm.base_source):
+        if own.status is not Status.CRASH or run_counts.is_measured(self.tx, self.swarm.base_source):
             return None
         if experiments.testers_of_baselines(self.tx) & self.alive:
             return self.rest("its baseline crashed; waiting for another agent's")
@@ -84,40 +84,40 @@ class Choice:
         one run is enough for all GPUs of a swarm, which are of one model. Ideas need not wait for it."""
         if not self.tx.policy.noiseless:
             return False
-        if runs.is_measured(self.tx, self.swarm.base_source):
-            trials.settle_baseline(self.tx, own, runs.measured_baselines(self.ledger, own.id))
+        if run_counts.is_measured(self.tx, self.swarm.base_source):
+            trials.settle_baseline(self.tx, own, run_counts.measured_baselines(self.ledger, own.id))
             return True
-        return runs.is_running(self.tx, self.swarm.base_source)
+        return run_counts.is_running(self.tx, self.swarm.base_source)
 
     def own_experiment(self) -> Work | None:
         """What is being tested goes on until it is judged: first the own, then one whose owner is gone."""
         row = experiments.tested_by(self.tx, self.agent) or self._adopted()
         if row is None:
             return None
-        if self.over == TIME_IS_UP:
+        if self.over and self.over.time:
             trials.give_up(self.tx, row.id, "the time was up")
             return None
         if row.failure and not row.repairs:
-            crash = runs.newest_failed_run(self.ledger, row)
+            crash = run_results.newest_failed_run(self.ledger, row)
             return Repair(row.id, row.idea, row.parent, row.source or "", crash)
         if row.position < trunk.tip(self.ledger, self.tag).position:
             return self._rebase(row)
         if row.outcome is Outcome.UNCHECKED:
             return self._measure(row, Purpose.CHECK, row.source, runs.CHECK_SEED)
-        if self.tx.policy.noiseless and runs.is_measured(self.tx, row.source or ""):
+        if self.tx.policy.noiseless and run_counts.is_measured(self.tx, row.source or ""):
             return self._parent_of(row)
         if row.refresh and self._parent_lags(row):
             return self._again(trunk.step_of(self.tx, row.parent), Purpose.REFRESH)
-        seen = runs.measured_of(self.ledger, row.id)
+        seen = run_counts.measured_of(self.ledger, row.id)
         return self._measure(row, Purpose.REPLICATE if seen else Purpose.FIRST, row.source)
 
     def _parent_of(self, row: ExperimentRow) -> Work | None:
         """An experiment whose code has its one run still waits for the number of its parent."""
-        if runs.is_measured(self.tx, row.parent):
+        if run_counts.is_measured(self.tx, row.parent):
             verdict = trials.judge(self.tx, row)
             unchecked = verdict.outcome is Outcome.UNCHECKED
             return self._measure(row, Purpose.CHECK, row.source, runs.CHECK_SEED) if unchecked else None
-        if runs.is_running(self.tx, row.parent):
+        if run_counts.is_running(self.tx, row.parent):
             return self.rest("waiting for the number of the code that it changed")
         return self._again(trunk.step_of(self.tx, row.parent), Purpose.REFRESH)
 
@@ -165,18 +165,18 @@ class Choice:
         if open_confirmation(self.ledger, self.tag):  # who leads is not settled yet
             return None
         sources, names = (best.source, base), (best.experiment or "", baseline_of(self.tag, self.agent))
-        begun = [
-            Half(run.agent, sources.index(run.source), run.seed - runs.CLOSING_SEEDS)
-            for run in runs.begun_closing(self.tx, sources)
-        ]
+        since, made = swarms.life(self.tx).since, fresh_runs.begun_closing(self.tx, sources)
+        # Those of an earlier life ran at another end, and keep their seeds.
+        first = 1 + max((run.seed for run in made if run.started < since), default=runs.CLOSING_SEEDS - 1)
+        begun = [Half(run.agent, sources.index(run.source), run.seed - first) for run in made if run.started >= since]
         # While something is tested the tip may change; the baseline does not.
         unsettled = experiments.any_tested(self.tx) and not trunk.champion(self.ledger, self.tag)
         wanted = confirmations.closing_runs(self.tx)
         half = next_half(begun, self.agent, self.alive, wanted, only=1 if unsettled else None)
         if half is None:
             return None
-        row, seed = experiment(self.ledger, names[half.arm]), runs.CLOSING_SEEDS + half.pair
-        return self._measure(row, Purpose.CLOSING, sources[half.arm], seed)
+        row = experiment(self.ledger, names[half.arm])
+        return self._measure(row, Purpose.CLOSING, sources[half.arm], first + half.pair)
 
     def ablation(self) -> Work | None:
         """After the closing wave: the leader's code without its steps, each in turn, to see what of it matters."""
@@ -192,7 +192,7 @@ class Choice:
         if self.over or late < LATE * self.swarm.budget or not self.tx.policy.fills:
             return None
         for step in (trunk.leader(self.ledger, self.tag), trunk.tip(self.ledger, self.tag)):
-            if runs.tried(self.tx, step.source) < FILLED:
+            if run_counts.tried(self.tx, step.source) < FILLED:
                 return self._again(step, Purpose.FILLER)
         return None
 
@@ -203,7 +203,7 @@ class Choice:
             return self.rest("waiting for the last experiments")
         if open_confirmation(self.ledger, self.tag) and not past_deadline(self.swarm, self.tx.now):
             return self.rest("waiting for the last confirmation")
-        return Stop(self.over)
+        return Stop(self.over.why)
 
     def rest(self, reason: str) -> Rest:
         """Nothing for now. However many agents rest, together they ask no more than a few times in a second."""
@@ -221,7 +221,7 @@ class Choice:
 
     def _parent_lags(self, row: ExperimentRow) -> bool:
         """Whether the parent should run before its challenger does again; failed tries count, so that it ends."""
-        tried = runs.attempted(self.tx, row.parent)
+        tried = run_counts.attempted(self.tx, row.parent)
         return tried < self.tx.policy.rules.parent_runs and tried <= row.n
 
     def _again(self, step: TrunkStep, purpose: Purpose) -> Measure:
@@ -239,7 +239,7 @@ class Choice:
 
     def _hopeless(self) -> Stop:
         """The untouched code crashes on every agent: the swarm stops by itself instead of wasting its hours."""
-        why, run = runs.crash_of_baseline(self.tx)
+        why, run = run_results.crash_of_baseline(self.tx)
         lines = [run.log_tail, f"the whole log: {run.log}" if run.log else ""] if run else []
         reason = "\n".join([f"the baseline crashes on every agent: {why}", *filter(None, lines)])
         swarms.stop_at_once(self.tx, reason)

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from swarm import foreign
-from swarm.board import ablations, carrying, confirmations, drifting, futility, own_word, quarantine, rollback
-from swarm.board.contention import steps_of, undisturbed
+from swarm.board import ablations, carrying, confirmations, drifting, futility, quarantine, rollback
+from swarm.board.contention import steps_of
+from swarm.board.guards import broken_guard
+from swarm.board.inspection import inspected
 from swarm.board.verdicts import close
 from swarm.judge.decide import Evidence, decide
 from swarm.judge.exact import is_repeated
-from swarm.judge.guards import breach
-from swarm.judge.head_start import find_head_start
-from swarm.judge.lookahead import Hints, knows
 from swarm.judge.race import Arm
 from swarm.judge.saturation import EDITS, SATURATED, indistinct
-from swarm.ledger import agents, experiments, runs, swarms, transitions, trunk
+from swarm.ledger import agents, experiments, run_counts, run_results, runs, swarms, transitions, trunk
 from swarm.ledger.events import was_warned
 from swarm.ledger.experiments import baseline_of, experiment
 from swarm.ledger.measurements import Which, noise, values
 from swarm.ledger.rows import ExperimentRow, ExperimentState, RunRow, RunState
 from swarm.ledger.runs import JUDGED
 from swarm.ledger.transaction import Transaction
-from swarm.records import Check, Failure, Outcome, Purpose, Run, Rung, Status, Verdict
+from swarm.records import Failure, Outcome, Purpose, Run, Rung, Status, Verdict
 from swarm.text import plural
 
 FAULTS, DEATHS = 3, 5  # how often a run may be lost: to the machine, and with its agent
@@ -39,8 +37,7 @@ def record(tx: Transaction, agent: str, run: Run) -> Verdict | None:
     if row.state is RunState.LOST:
         runs.store_late(tx.ledger, run)
         return None
-    run = undisturbed(tx, row, _within_its_time(tx, row, _finite(tx, run)))
-    run = own_word.settled(tx, row, _causal(tx, row, run))
+    run = inspected(tx, row, run)
     state = _state(row, run)
     runs.store_result(tx, run, state, steps_of(run))
     agents.add_seconds(tx, agent, run.seconds)
@@ -75,7 +72,7 @@ def _tell_what_was_odd(tx: Transaction, agent: str, run: Run) -> None:
 
 def _checked_for_noise(tx: Transaction, row: RunRow) -> Transaction:
     """Where equal code should give equal numbers and did not: the swarm goes on by the rule that reckons with noise."""
-    if not tx.policy.noiseless or is_repeated(values := runs.values_of(tx, row.source)):
+    if not tx.policy.noiseless or is_repeated(values := run_results.values_of(tx, row.source)):
         return tx
     changed = tx.fall_back()
     title = experiment(tx.ledger, row.experiment).title
@@ -100,30 +97,6 @@ def count(tx: Transaction, agent: str, run: Run) -> None:
         return
     work = runs.begin(replace(tx, now=run.started), agent, 0, own, Purpose.BASELINE, own.source)
     record(tx, agent, replace(run, run=work.run, attempt=work.attempt))
-
-
-def _finite(tx: Transaction, run: Run) -> Run:
-    """A number that is none is a failure."""
-    if run.metrics is None or foreign.finite(run.metrics.value) is not None:
-        return run
-    return replace(run, metrics=None, failure=Failure.NAN, reason=f"{tx.swarm.metric} is {run.metrics.value}")
-
-
-def _within_its_time(tx: Transaction, row: RunRow, run: Run) -> Run:
-    """The run itself; or, where beside its parent's it shows that it trained outside its clock, the same as invalid."""
-    if run.metrics is None or not run.metrics.audited or row.source == row.parent:
-        return run
-    found = find_head_start(run, runs.measured_runs_of(tx, row.parent), tx.swarm.budget)
-    return replace(run, metrics=None, failure=Failure.INVALID, reason=found, check=Check.CLOCK) if found else run
-
-
-def _causal(tx: Transaction, row: RunRow, run: Run) -> Run:
-    """A run with which all runs of its code together show that it looks ahead is invalid, if none alone showed it."""
-    if run.metrics is None or not run.metrics.audited:
-        return run
-    known = (Hints.of(metrics.values) for metrics in (*runs.metrics_of(tx, row.source), run.metrics))
-    reason = knows(filter(None, known))
-    return replace(run, metrics=None, failure=Failure.INVALID, reason=reason) if reason else run
 
 
 def _state(row: RunRow, run: Run) -> RunState:
@@ -202,21 +175,21 @@ def _evidence(tx: Transaction, tested: ExperimentRow) -> Evidence:
     """All that is known about the experiment."""
     known, source = noise(tx), tested.source or ""
     has_checks = bool(tx.swarm.settings.get("checks"))
-    checked = runs.newest_check(tx, source) if has_checks else None
+    checked = run_results.newest_check(tx, source) if has_checks else None
     swarms.set_sigma(tx, known.sigma)
     arms = [
         Arm(tuple(values(tx, known, own, Which.OWN)), tuple(values(tx, known, parent)))
-        for own, parent in runs.arms_of(tx, tested.id)
+        for own, parent in run_results.arms_of(tx, tested.id)
     ]
     return Evidence(
         arms,
         known.sigma,
         tested.added_size,
-        broken_guard=_breach(tx, source) or (checked.reason if checked and checked.failure else ""),
+        broken_guard=broken_guard(tx, source) or (checked.reason if checked and checked.failure else ""),
         unchecked=has_checks and checked is None,
         no_effect=tested.added_size >= 0 and does_nothing(tx, tested.id),
         belief=carrying.belief(tx, tested.id),
-        unaudited=runs.any_unaudited(tx.ledger, source),
+        unaudited=run_counts.any_unaudited(tx.ledger, source),
         trunk_moved=tested.parent != trunk.tip(tx.ledger, tx.tag).source,
     )
 
@@ -227,7 +200,7 @@ def does_nothing(tx: Transaction, name: str) -> bool:
     Nothing is said on a prefix: schedule edits look alike until the schedule bites. Where the machine does not repeat
     itself to the last bit, no two traces are the same and this finds nothing.
     """
-    traces = runs.traces_beside_parent(tx.ledger, name)
+    traces = run_results.traces_beside_parent(tx.ledger, name)
     return any(own == parents and len(set(own)) >= TELLING for own, parents in traces)
 
 
@@ -246,22 +219,12 @@ def _warn_once(tx: Transaction, sigma: float | None) -> None:
         tx.event("swarm", "warning", SATURATED)
 
 
-def _breach(tx: Transaction, source: str) -> str:
-    """The guard that this code breaks, in one line; "" where it breaks none."""
-    guards = tx.swarm.settings.get("guards")
-    if not guards:
-        return ""
-    own, untouched = (runs.metrics_of(tx, sha) for sha in (source, tx.swarm.base_source))
-    measured = set.intersection(*(set(metrics.measured) for metrics in own)) if own else set()
-    return breach(guards, [metrics.values for metrics in own], [metrics.values for metrics in untouched], measured)
-
-
 def _judge_baseline(tx: Transaction, tested: ExperimentRow, run: Run) -> Verdict:
     """The untouched code is measured twice on every GPU, for the noise; or once, where there is none."""
     if run.failure:
         return _crash(tx, tested, run.failure, run.reason)
-    done = runs.measured_baselines(tx.ledger, tested.id)
-    broken = _breach(tx, tx.swarm.base_source)
+    done = run_counts.measured_baselines(tx.ledger, tested.id)
+    broken = broken_guard(tx, tx.swarm.base_source)
     if broken:  # only an idea that mends it can be kept
         tx.event(tested.agent, "warning", f"the untouched code breaks a {broken}")
     swarms.set_sigma(tx, noise(tx).sigma)
@@ -305,7 +268,7 @@ def let_stand(tx: Transaction, name: str) -> None:
 def give_up(tx: Transaction, name: str, reason: str) -> None:
     """Ends an experiment that cannot go on, on what it has; what gave no result at all is free to be tried again."""
     row = experiment(tx.ledger, name)
-    if runs.measured_of(tx.ledger, name):
+    if run_counts.measured_of(tx.ledger, name):
         reason = f"near miss: {reason}"
         close(tx, row, Verdict(Status.DISCARD, row.gain, row.se, row.n, reason, Outcome.GIVEN_UP))
         transitions.taint_measured_beside_flagged(tx, name)

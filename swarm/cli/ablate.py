@@ -70,8 +70,7 @@ def write_minimal(root: Path, snapshot: Snapshot, view: ExperimentView, ledger: 
     if any(step.dropped for step in found.steps) and not (found.minimal and found.verified):
         raise UsageError(f"no fresh runs have verified the patch without what does not matter: {remedy}")
     minimal = load_source(ledger, found.minimal or _full(ledger, view))
-    before = load_source(ledger, swarm.base_source)
-    changed = {path: content for path, content in minimal.files.items() if content != before.files.get(path)}
+    changed = minimal.edit_from(load_source(ledger, swarm.base_source)).files
     patch = History(root).diff_to(swarm.base_commit, changed)
     write_exactly(mail(snapshot, view, f"{patch}\n" if patch else "", champion=True, minimal=found))
     print(_told(found), file=sys.stderr)
@@ -95,7 +94,7 @@ def _told(found: AblationView) -> str:
 
 def _not_looked_at(look: Transaction, minimal: str) -> list[str]:
     """What a champion goes through in this project, and this code did not."""
-    from swarm.ledger.runs import newest_try_of_checks
+    from swarm.ledger.run_results import newest_try_of_checks
 
     settings, missing = look.swarm.settings, list[str]()
     if settings.get("checks"):  # of an ablation that ended before they were asked for

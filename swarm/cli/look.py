@@ -160,7 +160,7 @@ def _show_experiment(snapshot: Snapshot, view: ExperimentView, patch: str, again
 def _with_parent(ledger: Ledger, view: ExperimentView) -> tuple[Run | None, Run | None]:
     """The newest run of an experiment, and of its parent's code."""
     from swarm.ledger.experiments import experiment
-    from swarm.ledger.runs import newest_parent_run, newest_result
+    from swarm.ledger.run_results import newest_parent_run, newest_result
 
     return newest_result(ledger, view.id), newest_parent_run(ledger, experiment(ledger, view.id))
 

@@ -1,4 +1,4 @@
 """The head of a swarm and its Ray actors.
 
-The only room that imports ray; imports every room under it.
+The only room that imports ray.
 """

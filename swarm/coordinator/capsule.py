@@ -21,7 +21,7 @@ def make_capsule(root: Path, ledger: Ledger, tag: str, name: str, seeds: int, pl
     tx, row = of_swarm(ledger, tag), experiment(ledger, name)
     swarm, base = tx.swarm, load_source(ledger, tx.swarm.base_source)
     source = load_source(ledger, row.source or "")
-    files = {path: content for path, content in source.files.items() if base.files.get(path) != content}
+    files = source.edit_from(base).files
     if not files or row.baseline:
         raise UsageError(f"{name} is the untouched code: there is nothing to put into a capsule")
     known, found = noise(tx), _values(tx, row.source or "", Which.UNSELECTED)

@@ -13,7 +13,7 @@ from swarm.board import confirmations
 from swarm.coordinator.fresh_runs import FreshRuns, Say, Workplace, workplace
 from swarm.errors import SwarmError, UsageError
 from swarm.judge.comparison import Comparison
-from swarm.ledger import runs
+from swarm.ledger import fresh_runs
 from swarm.ledger.confirmations import confirmation
 from swarm.project.settings import Config
 from swarm.records import Measure
@@ -58,7 +58,7 @@ class ConfirmationRuns(FreshRuns):
         with self.ledger.transaction():
             found = confirmations.conclude_for_people(self._now(), self.number)
         if found is None:
-            why, logs = runs.failure_in_confirmation(self.ledger, self.number), self.plan.folder / self.verb
+            why, logs = fresh_runs.failure_in_confirmation(self.ledger, self.number), self.plan.folder / self.verb
             raise SwarmError(f"too few runs gave a number to compare ({why}): their logs are in {logs}")
         return found
 

@@ -36,7 +36,7 @@ from swarm.ledger.events import is_exhausted
 from swarm.ledger.experiments import newest_verdicts
 from swarm.ledger.head_lock import lead
 from swarm.ledger.home import ledger_path
-from swarm.ledger.runs import finished_runs
+from swarm.ledger.run_counts import finished_runs
 from swarm.ledger.swarms import stop_word
 from swarm.ledger.transaction import of_swarm
 from swarm.records import Status

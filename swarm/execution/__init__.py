@@ -1,4 +1,4 @@
 """Runs one training process: workspace, guard process, sandbox, resource limits, and the outcome of the run.
 
-Imports project and records; never the board.
+Never imports the board.
 """

@@ -1,4 +1,1 @@
-"""The ledger as git commits, branches and results.tsv; results of other tools brought in.
-
-Imports ledger and what lies under it.
-"""
+"""The ledger as git commits, branches and results.tsv; results of other tools brought in."""

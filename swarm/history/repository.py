@@ -197,10 +197,10 @@ class History:
             *("commit-tree", "--no-gpg-sign", tree, "-p", parent, "-F", "-"), feed=message, environment=environment
         )
 
-    def _changed_files(self, ledger: Ledger, swarm: SwarmRow, row: ExperimentRow) -> dict[str, bytes]:
+    def _changed_files(self, ledger: Ledger, swarm: SwarmRow, row: ExperimentRow) -> Mapping[str, bytes]:
         """What the experiment's code changes in the untouched code."""
         before, after = load_source(ledger, swarm.base_source), load_source(ledger, row.source or "")
-        return {path: content for path, content in after.files.items() if content != before.files.get(path)}
+        return after.edit_from(before).files
 
     def _write_tree(self, base: str, files: Mapping[str, bytes]) -> str:
         """The base commit's tree with the files' content replaced, or added; modes stay."""

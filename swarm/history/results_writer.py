@@ -10,7 +10,7 @@ from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import judged, own_mean
 from swarm.ledger.imported import SHORT
 from swarm.ledger.rows import ExperimentRow
-from swarm.ledger.runs import peak_memory_mb
+from swarm.ledger.run_counts import peak_memory_mb
 from swarm.ledger.transaction import of_swarm
 from swarm.records import Outcome, Status
 from swarm.text import one_line

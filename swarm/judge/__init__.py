@@ -1,4 +1,4 @@
 """What is true: pure functions from measured values to verdicts.
 
-Imports nothing but records and errors.
+Knows no ledger and no run: values come in, verdicts go out.
 """

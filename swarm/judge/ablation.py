@@ -76,8 +76,9 @@ class Wait(Struct, frozen=True):
 
 
 class StepResult(Struct, frozen=True):
-    """What became of a step: its gain in the stack in the metric's units, with its 95% interval. Steps of `together`
-    could only be left out with it. Without runs (`runs` 0) the gain is that of when it was put on; None: unknown."""
+    """What became of a step: its gain in the stack in the metric's units, as the runs with and without it measured it,
+    with its 95% interval. Steps of `together` could only be left out with it. Without runs (`runs` 0) the gain is what
+    is expected since it was put on, and there is no interval; None: unknown."""
 
     name: str
     dropped: bool

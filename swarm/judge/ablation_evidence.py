@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from swarm.judge.ablation import FRESH, FULL, NOTHING, RUNS, Again, Left, LineStep, Steps
+from swarm.judge.ablation import FRESH, FULL, NOTHING, RUNS, Again, Checks, Left, LineStep, Steps
 from swarm.judge.effects import Effects, Seen
 from swarm.judge.stack_gain import StackGain, StackLevel, stack_gain
 
@@ -30,6 +30,7 @@ class AblationEvidence:
     room: int | None = None
     given: int = 0  # runs in `full` that others pay for
     checks: bool = False  # the project has checks, which whatever is kept must pass
+    df: float = math.inf  # of sigma
 
     @functools.cached_property
     def _by_doubt(self) -> list[LineStep]:
@@ -73,6 +74,20 @@ class AblationEvidence:
             return None
         known = [seen for seen in looks if seen]
         return Seen(math.fsum(seen.x for seen in known), math.sqrt(math.fsum(seen.s**2 for seen in known)))
+
+    def measured(self, code: Left) -> Seen:
+        """How much worse a code measured than the full one: by the runs of both alone, whatever edits are thought to be
+        worth, and whatever is known of the steps from before."""
+        full = [value / (self.sigma or 1.0) for value in self.full.values.values()]
+        level = StackLevel(fmean(full), self._noise / len(full)) if full else self._full_level
+        return level.seen_to(self._chosen_by(code), self._noise)
+
+    def waits(self) -> bool:
+        """Whether anything runs that will tell more."""
+        return any(
+            (not code.fault and code.begun - code.values.keys()) or code.checks is Checks.RUNNING
+            for code in (self.full, *self.codes)
+        )
 
     def _seen(self, code: Left) -> Seen:
         return self._full_level.seen_to(self._chosen_by(code), self._noise)

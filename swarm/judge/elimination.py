@@ -37,7 +37,16 @@ from swarm.judge.ablation import (
 from swarm.judge.ablation_evidence import AblationEvidence
 from swarm.judge.confirm import around
 from swarm.judge.effects import Seen
+from swarm.judge.rounding import gain_over
 from swarm.judge.stack_gain import StackGain, stack_gain
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What is left out, one step more each time; and the codes that this asks for, made already or not."""
+
+    taken: list[Steps]
+    asked: list[tuple[Steps, Left | None]]
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Elimination(AblationEvidence):
     def _on_top(self) -> Next | None:
         """Runs for the codes that leave out one weak step more than the one before."""
         waits = False
-        for wanted, code in self._walk[1]:
+        for wanted, code in self._walk.asked:
             if code is None:
                 return Make(wanted)
             if ask := self._unbegun(code, self._seeds()):
@@ -100,21 +109,27 @@ class Elimination(AblationEvidence):
         return Wait() if waits else None
 
     @functools.cached_property
-    def _walk(self) -> tuple[list[tuple[Steps, StackGain]], list[tuple[Steps, Left | None]]]:
-        """(what is left out, and the gain of what was left out last) step by step; and the codes that this asks for.
-        While one of them is not measured, the next ones are asked for as if it were found weak too."""
+    def _walk(self) -> _Walk:
+        """While a code is not measured, the next ones are asked for as if it were found weak too."""
+        return self._walked(ended=False)
+
+    def _walked(self, ended: bool) -> _Walk:
+        """The weakest step left out first, then the next one with it, and so on; with `ended` no run can be made any
+        more, and only what was measured goes."""
         at, level = NOTHING, self._full_level
-        taken: list[tuple[Steps, StackGain]] = []
+        taken: list[Steps] = []
         asked: list[tuple[Steps, Left | None]] = []
         lacking = 0
         can_go = self._can_go
         for single in self._weak:
-            if single.steps <= at:
+            if single.steps <= at or (ended and not self._ended(single)):
                 continue
             wanted = at | single.steps
             code = self._code(wanted)
             gain = self.alone(next(iter(single.wanted)))
             assert gain is not None
+            if ended and (code is None or not self._ended(code)):
+                continue
             if code is None and not self._has_room(lacking + 1):  # all together, and the fresh runs judge that
                 at = wanted
             elif code is None:
@@ -134,17 +149,17 @@ class Elimination(AblationEvidence):
                     if not self._is_weak(gain):
                         continue
                 level, at = level.after(gain, values, self._noise), code.steps
-            taken.append((at, gain))
-        return taken, asked
+            taken.append(at)
+        return _Walk(taken, asked)
 
     # -- the minimal code on fresh seeds -----------------------------------------------------------------------------
 
     def _verify(self) -> Next:
         """The code without all weak steps beside the full one; where that loses, beside fewer."""
-        taken, _ = self._walk
+        taken = self._walk.taken
         count = len(taken)
         while count:
-            steps = taken[count - 1][0]
+            steps = taken[count - 1]
             code = self._code(steps, verifies=True)
             if not self._can_verify(code):
                 break
@@ -161,16 +176,16 @@ class Elimination(AblationEvidence):
                 if verified.holds:
                     return self._done(code.steps, verified)
             count = count * 3 // 4
-        return self._done(taken[count - 1][0] if count else NOTHING, None)
+        return self._done(taken[count - 1] if count else NOTHING, None)
 
     def _verified(self, code: Left) -> Verified | None:
         """What the fresh pairs say; None while one is missing that may still come."""
         pairs = [seed for seed in self._fresh() if seed in code.values and seed in self.full.values]
         if not pairs or (len(pairs) < len(self._fresh()) and not self.full.fault):
             return Verified(code.steps, 0.0, 0.0, 0.0, 0, holds=False) if self.full.fault else None
-        loss = fmean(code.values[seed] for seed in pairs) - fmean(self.full.values[seed] for seed in pairs)
-        s = self.sigma * math.sqrt(2 / len(pairs))
-        low, high = around(loss, s)
+        ours, full = (fmean(each.values[seed] for seed in pairs) for each in (code, self.full))
+        loss, s = gain_over(ours, full), self.sigma * math.sqrt(2 / len(pairs))
+        low, high = around(loss, s, self.df)
         expected = self.effects.of(Seen(loss / self.sigma, s / self.sigma)).mean if self.sigma else loss
         holds = expected <= (LOSS if self.sigma else 0.0)
         return Verified(code.steps, loss, low, high, len(pairs), holds)
@@ -179,9 +194,8 @@ class Elimination(AblationEvidence):
 
     def so_far(self) -> Done:
         """What is known where no further run can be made."""
-        ended = self._singles and self._level_known() and all(map(self._ended, self._singles))
-        taken = self._walk[0] if ended else []
-        return self._done(taken[-1][0] if taken else NOTHING, None)
+        taken = self._walked(ended=True).taken if self._level_known() else []
+        return self._done(taken[-1] if taken else NOTHING, None)
 
     def _done(self, steps: Steps, verified: Verified | None) -> Done:
         return Done(tuple(self._results(steps)), steps, verified)
@@ -190,17 +204,17 @@ class Elimination(AblationEvidence):
         unit = self.sigma or 1.0
         if self.level is None and not self.full.values:
             return
-        last = {name: gain for steps, gain in reversed(self._walk[0]) for name in steps}
         for step in self.line:
             code = self._single(step.name)
-            gain = last.get(step.name) if step.name in dropped else None
-            gain = gain or self.alone(step.name)
             runs = len(self._chosen_by(code)) if code and not code.same else 0
             result = StepResult(step.name, step.name in dropped, runs)
             if code:
                 together = tuple(one.name for one in self.line if one.name in code.steps - code.wanted)
                 result = replace(result, together=together)
-            if gain is not None and not (code and (code.fault or code.same)):
-                low, high = gain.interval
-                result = replace(result, gain=unit * gain.mean, low=unit * low, high=unit * high)
+            if code and runs and not code.fault:
+                seen = self.measured(code)
+                low, high = around(seen.x, seen.s, self.df)
+                result = replace(result, gain=unit * seen.x, low=unit * low, high=unit * high)
+            elif not (code and (code.fault or code.same)) and (first := self.alone(step.name)):
+                result = replace(result, gain=unit * first.mean)
             yield result

@@ -16,7 +16,7 @@ from msgspec import Struct
 from swarm.judge import student
 
 MOMENTS = (5, 7)  # tenths of the training after which a run may be ended: curves are kept in tenths
-CURVES = 20  # full ones, before anything is believed
+CURVES = 20  # full ones that limits are learned from; so many others are needed to judge one by them
 MISSED = 0.01  # of the winners may be ended at most
 _TENTHS = 10
 _TIMED = re.compile(
@@ -61,7 +61,7 @@ class Futility(Struct, frozen=True):
     @property
     def allowed(self) -> bool:
         """Whether the swarm's own curves show that hardly a winner would be lost."""
-        return self.curves >= CURVES and self.winners > 0 and self.missed < MISSED * self.winners
+        return self.curves > CURVES and self.winners > 0 and self.missed < MISSED * self.winners
 
 
 def touches_time(diff: str) -> bool:

@@ -16,6 +16,9 @@ from swarm.judge.effects import Effect, Effects, Seen
 
 SETTLED = 0.01  # sigmas of change below which a state's own parent need not hear of it
 _NARROWEST, _WIDEST = 0.02, 1.5  # of a belief's variance after one child, as a share of that before
+# The variance, in sigmas, by which a level is off that children tell, however many they are: effects are not spread
+# quite as they are thought to be. Where edits that do nothing cost half a sigma, all children say so of their parent.
+MISFIT = 0.5
 _VAGUE = 1e6  # the variance of what nothing is known of
 
 
@@ -101,14 +104,15 @@ class Levels:
         here.runs = here.runs + _Normal(1.0, self._scaled(value))
         self._settle(state)
 
-    def tried(self, idea: str, parent: str, value: float) -> None:
-        """One run of an idea's edit on top of a state."""
+    def tried(self, idea: str, parent: str, value: float, tells: bool = True) -> None:
+        """One run of an idea's edit on top of a state; one that does not tell says nothing of that state."""
         arms = self._ideas.setdefault(idea, _Idea()).arms
         arm = arms.pop(parent, _Normal()) + _Normal(1.0, self._scaled(value))
         arms[parent] = arm  # the newest is last
         alone = self._seen([(self._states[parent].without(idea), arm)])
-        self._tell(parent, idea, self.effects.of(alone))
-        self._settle(parent)
+        if tells:
+            self._tell(parent, idea, self.effects.of(alone))
+            self._settle(parent)
         self._weigh(idea)
 
     def carried(self, idea: str, state: str) -> None:

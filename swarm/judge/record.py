@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from swarm.judge.confirm import around
 from swarm.judge.effects import Effects, Seen
-from swarm.judge.levels import Levels
+from swarm.judge.levels import MISFIT, Levels
 
 ROUNDS = 6  # of learning how often ideas help here: the shares hardly change any more
 LADDER = (0.25, 0.5, 1.0)  # of the most that sigma can be, where nobody says what it is
@@ -77,7 +77,7 @@ def judge_record(rows: Sequence[Recorded], sigma: float) -> JudgedRecord:
     """Judges a record whose runs have this noise, above 0. The first row of each block is its baseline."""
     levels, kept, tips = _learned(rows, sigma)
     level = levels.level(str(tips[rows[-1].block].line))
-    low, high = around(level.mean, level.deviation)
+    low, high = around(level.mean, (level.deviation**2 + MISFIT * sigma**2) ** 0.5)
     keeps = tuple(_judged(levels, row, before, sigma) for row, before in kept)
     ideas = len(rows) - len({row.block for row in rows})
     return JudgedRecord(sigma, ideas, keeps, _newest_keep(rows), level.mean, low, high)

@@ -13,7 +13,6 @@ from statistics import fmean
 
 from msgspec import Struct
 
-from swarm.judge.confirm import around
 from swarm.judge.effects import Effect, Effects, Seen
 from swarm.judge.rounding import gain_over
 
@@ -27,11 +26,6 @@ class StackGain(Struct, frozen=True):
     mean: float
     variance: float
     real: float
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95% one."""
-        return around(self.mean, math.sqrt(self.variance))
 
 
 class StackLevel(Struct, frozen=True):

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Collection
 
 from msgspec import Struct
 
 from swarm.judge.effects import Effect, Seen
-from swarm.judge.levels import Level, Levels
+from swarm.judge.levels import MISFIT, Level, Levels
 from swarm.judge.noise import Noise, Observation, calibrate
 from swarm.judge.shares import Shares
+
+_LEAST = 1e-3  # runs, that what others say is worth at least
 
 _EACH = 64  # repeats, up to which the noise is learned anew from each; then from every twentieth part more
 _LOUDER, _APART = 0.1, 0.25  # changes of sigma, as a share of it, and of a GPU's offset, in sigmas, that count
@@ -98,6 +101,25 @@ class TrunkLevels:
     def level(self, source: str) -> Level | None:
         return self._levels.level(source) if self._levels and source in self._levels else None
 
+    def fresh_level(self, source: str, apart: Collection[int] = ()) -> Level | None:
+        """The level of a state by the runs that it was not chosen by, without those of the seeds `apart`, and as far as
+        MISFIT lets them, by all others."""
+        said, sigma = self.level(source), self.noise.sigma
+        if said is None or not sigma or not said.deviation:
+            return said
+        fresh = {
+            (run.seed, place): self.noise.corrected(run)
+            for place, event in enumerate(self._events)
+            if isinstance(event, Measured) and not event.idea and (run := event.observation).state == source
+        }
+        known = (sigma / said.deviation) ** 2  # all in units of one run
+        others = max(known - len(fresh), _LEAST)
+        mean = (known * said.mean - math.fsum(fresh.values())) / others if others > _LEAST else said.mean
+        weight = 1 / (MISFIT + 1 / others)
+        used = [value for (seed, _), value in fresh.items() if seed not in apart]
+        runs = weight + len(used)
+        return Level((weight * mean + math.fsum(used)) / runs, sigma / math.sqrt(runs))
+
     def line(self) -> list[Step]:
         """The steps that stand, the newest first."""
         found: list[Step] = []
@@ -151,6 +173,7 @@ class TrunkLevels:
         self._levels = Levels(self.noise.sigma) if self.noise.sigma else None
         self._shares = Shares()
         self._tried: set[str] = set()
+        self._numbers: set[tuple[str, int, float]] = set()  # of each state, by its seeds
 
     def _begin_again(self) -> None:
         self._begin()
@@ -165,13 +188,16 @@ class TrunkLevels:
                 self._levels.carried(event.idea, event.source)
             return
         run, value = event.observation, self.noise.corrected(event.observation)
+        # The very number that its parent gave on that seed: the edit changes nothing, and the parent did not run again.
+        same = (event.parent, run.seed, run.value) in self._numbers
+        self._numbers.add((run.state, run.seed, run.value))
         if run.state in self.excluded:
             return
         if not event.idea:
             if run.state in self._steps or run.state == self._base:
                 self._levels.measured(run.state, value)
         elif event.parent not in self.excluded and event.parent in self._levels:
-            self._levels.tried(event.idea, event.parent, value)
+            self._levels.tried(event.idea, event.parent, value, tells=not same)
             self._tried.add(event.idea)
             self._shares.learn(self._levels, event.idea)
 

@@ -1,4 +1,1 @@
-"""Before a swarm starts: the plan, the GPUs, the data, and what `doctor` examines.
-
-Imports project, execution, researchers and what lies under them.
-"""
+"""Before a swarm starts: the plan, the GPUs, the data, and what `doctor` examines."""

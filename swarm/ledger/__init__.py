@@ -1,4 +1,1 @@
-"""The only room with SQL: the database, its rows as records, and the queries over them.
-
-Imports judge and records.
-"""
+"""The only room with SQL: the database, its rows as records, and the queries over them."""

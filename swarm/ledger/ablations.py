@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 
-from swarm.judge.ablation import Done
+from swarm.judge.ablation import FRESH, RUNS, Done
 from swarm.judge.noise import Observation
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import AblationCodeRow, AblationRow, AblationStepRow
@@ -63,13 +64,10 @@ def open_ablation(ledger: Ledger, tag: str, asked: AblationAsker) -> AblationRow
     )
 
 
-def was_asked(tx: Transaction, source: str) -> bool:
-    """Whether the swarm itself has asked about this code before."""
-    return bool(
-        tx.ledger.value(
-            "SELECT count(*) FROM ablations WHERE tag = ? AND source = ? AND asked = 'swarm'", tx.tag, source
-        )
-    )
+def was_asked(tx: Transaction, source: str, before: float = math.inf) -> bool:
+    """Whether the swarm itself has asked about this code, before that moment."""
+    asked = "SELECT count(*) FROM ablations WHERE tag = ? AND source = ? AND asked = 'swarm' AND began < ?"
+    return bool(tx.ledger.value(asked, tx.tag, source, before))
 
 
 def steps_of(ledger: Ledger, ablation: int) -> list[AblationStepRow]:
@@ -173,6 +171,12 @@ def void(tx: Transaction, ablation: int) -> None:
 def first_seed(row: AblationRow) -> int:
     """Its seed of number 0: at a swarm's end the closing wave's, so that the leader's runs there are beside its own."""
     return CLOSING_SEEDS if row.asked == AblationAsker.SWARM else ABLATION_SEEDS + SEEDS_EACH * row.id
+
+
+def verifying_seeds(row: AblationRow) -> range:
+    """Those of the fresh runs, which nothing is chosen by."""
+    first = first_seed(row) + RUNS
+    return range(first, first + FRESH)
 
 
 def tried(tx: Transaction, row: AblationRow, source: str) -> Tried:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from swarm.judge.race import STANDARD
 from swarm.ledger.database import Ledger
 from swarm.ledger.rows import ExperimentRow, ExperimentState
 from swarm.ledger.transaction import Transaction
@@ -29,7 +28,6 @@ FLAGGED_SOURCES = (
     f" WHERE status = 'keep' AND rung IN {FLAGGED} AND tag = ?)"
 )
 
-CLAIM = STANDARD.claim
 _LIVE = "('claimed', 'drafted', 'testing')"
 _TESTING = "WHERE tag = ? AND state = 'testing' AND baseline = 0"
 
@@ -92,10 +90,10 @@ def baseline_of(tag: str, agent: str) -> str:
     return f"{tag}-{agent}-0000"
 
 
-def is_claimed(row: ExperimentRow) -> bool:
+def is_kept(row: ExperimentRow, claim: float) -> bool:
     """Whether a step of the trunk is called a gain: by its chance where there is one, for a champion's whole line is
-    confirmed, and not its last step."""
-    return row.rung is not Rung.CARRIED if row.real is None else row.real >= CLAIM
+    confirmed, and not its last step. `claim` is the chance from which on the swarm's policy calls it so."""
+    return row.rung is not Rung.CARRIED if row.real is None else row.real >= claim
 
 
 def own_mean(ledger: Ledger, name: str) -> float | None:

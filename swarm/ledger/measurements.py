@@ -10,6 +10,7 @@ from msgspec import Struct
 from swarm.judge.decide import read_policy
 from swarm.judge.noise import NOISELESS, Noise, Observation, age_of, calibrate, learned_from
 from swarm.ledger.database import Ledger
+from swarm.ledger.events import RESUMED
 from swarm.ledger.rows import RunRow, SwarmRow
 from swarm.ledger.runs import all_runs
 from swarm.ledger.swarms import measured_runs
@@ -26,7 +27,10 @@ class Which(Enum):
     UNSELECTED = "purpose NOT IN ('first', 'replicate')"  # that no keep was chosen by
     BASELINE = "purpose = 'baseline'"
     CONFIRMING = "purpose = 'confirm'"  # fresh seeds, before the swarm's end
-    CLOSING = "purpose = 'closing'"
+    CLOSING = (  # of the end that this life comes to: runs of an earlier one are no counterparts of them
+        "purpose = 'closing' AND started >="
+        f" (SELECT coalesce(max(at), 0) FROM events WHERE events.tag = runs.tag AND kind = '{RESUMED}')"
+    )
 
 
 class HiddenRun(Struct, frozen=True):

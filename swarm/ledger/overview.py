@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
+from swarm.judge.decide import read_policy
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import experiment, is_claimed
+from swarm.ledger.experiments import experiment, is_kept
 from swarm.ledger.trunk import standing
 
 _MEAN = """CASE WHEN total(purpose = 'closing') > 1 THEN avg(CASE WHEN purpose = 'closing' THEN value END)
         ELSE avg(value) END"""  # as everywhere: of a state's fresh runs alone, where there are several
 _SWARMS = f"""
-SELECT tag, key, device, budget, status, metric, direction, started, ended,
+SELECT tag, policy, key, device, budget, status, metric, direction, started, ended,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.state = 'judged'
         AND e.restores IS NULL) AS experiments,
     (SELECT count(*) FROM experiments e WHERE e.tag = s.tag AND e.baseline = 0 AND e.status = 'keep'
@@ -45,8 +48,10 @@ class SwarmInShort(Struct, frozen=True):
 
 def swarms_in_short(ledger: Ledger) -> list[SwarmInShort]:
     """All of them, oldest first."""
-    return [SwarmInShort(**dict(row), kept=_kept(ledger, row["tag"])) for row in ledger.rows(_SWARMS)]
+    return [_in_short(ledger, **dict(row)) for row in ledger.rows(_SWARMS)]
 
 
-def _kept(ledger: Ledger, tag: str) -> int:
-    return sum(is_claimed(experiment(ledger, name)) for name in standing(ledger, tag))
+def _in_short(ledger: Ledger, tag: str, policy: str, **columns: Any) -> SwarmInShort:
+    claim = read_policy(policy).rules.claim
+    kept = sum(is_kept(experiment(ledger, name), claim) for name in standing(ledger, tag))
+    return SwarmInShort(tag=tag, **columns, kept=kept)

@@ -8,7 +8,7 @@ from swarm.judge.decide import read_policy
 from swarm.judge.replay import Replay, Tested, replay
 from swarm.judge.trunk_levels import Measured
 from swarm.ledger.experiments import experiments
-from swarm.ledger.runs import any_unaudited
+from swarm.ledger.run_counts import any_unaudited
 from swarm.ledger.transaction import Transaction
 from swarm.ledger.trunk_events import events_after
 from swarm.records import Outcome, Status

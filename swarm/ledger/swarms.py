@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from swarm.ledger.agents import enlist
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import RESUMED
@@ -75,6 +77,7 @@ def reopen(
             add_baseline(ledger, tag, agent, look.swarm.key, look.swarm.base_source, at)
         enlist(ledger, tag, agents)
         look.event("swarm", RESUMED, "")
+        ledger.memory.pop("life", None)
 
 
 def seconds_left(tx: Transaction, hours: float | None) -> float | None:
@@ -139,9 +142,31 @@ def measured_runs(tx: Transaction) -> int:
     return tx.ledger.value("SELECT measured FROM swarms WHERE tag = ?", tx.tag)
 
 
-def measured_before_closing(tx: Transaction) -> int:
-    """The same without the closing wave's."""
-    return tx.ledger.value("SELECT measured - closing FROM swarms WHERE tag = ?", tx.tag)
+class Life(Struct, frozen=True):
+    """A swarm since it was opened for the last time: `since` (unix seconds; 0 in its first life), and how many runs had
+    given a number before, the closing wave's and an ablation's left out."""
+
+    since: float
+    before: int
+
+
+def life(tx: Transaction) -> Life:
+    """The life that the swarm is in."""
+    known: dict[str, Life] = tx.ledger.memory.setdefault("life", {})
+    if tx.tag not in known:
+        since = tx.ledger.value("SELECT max(at) FROM events WHERE tag = ? AND kind = ?", tx.tag, RESUMED) or 0.0
+        before = tx.ledger.value(
+            "SELECT count(*) FROM runs WHERE tag = ? AND state = 'measured' AND started < ?"
+            " AND purpose NOT IN ('closing', 'ablate')",
+            *(tx.tag, since),
+        )
+        known[tx.tag] = Life(since, before)
+    return known[tx.tag]
+
+
+def measured_in_this_life(tx: Transaction) -> int:
+    """How many runs gave a number since the swarm was opened last, without the closing wave's and an ablation's."""
+    return tx.ledger.value("SELECT measured - closing FROM swarms WHERE tag = ?", tx.tag) - life(tx).before
 
 
 def usual_seconds(tx: Transaction) -> float:

@@ -1,4 +1,1 @@
-"""Whether two ideas, two changes or two whole codes are the same: pure functions.
-
-Imports nothing but records.
-"""
+"""Whether two ideas, two changes or two whole codes are the same: pure functions."""

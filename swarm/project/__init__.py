@@ -1,4 +1,1 @@
-"""What is researched, and how a swarm on it is launched: settings, the project's keys, and what detection finds.
-
-Imports judge, records, errors and text.
-"""
+"""What is researched, and how a swarm on it is launched: settings, the project's keys, and what detection finds."""

@@ -1,6 +1,6 @@
 """Who thinks for an agent: the protocol, the registry, and the researchers that ship (sweep, llm, cli, scripted).
 
-Imports board and what lies under it; never the agent.
+Never imports the agent.
 """
 
 from swarm.researchers.protocol import Away, Exhausted, Researcher

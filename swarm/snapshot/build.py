@@ -11,6 +11,7 @@ from typing import Any
 from swarm.judge.decide import read_policy
 from swarm.judge.saturation import EDITS, indistinct
 from swarm.ledger import payments
+from swarm.ledger.ablations import AblationAsker, open_ablation
 from swarm.ledger.agents import agents
 from swarm.ledger.confirmations import Asker, confirmations
 from swarm.ledger.database import Ledger
@@ -71,9 +72,10 @@ class Picture:
         self.measured = [each.run for each in self.tries if each.run.state is RunState.MEASURED]
         repeats = Counter(run.source for run in self.measured)
         self.prior = stored(swarm.settings)
-        self.noiseless = read_policy(swarm.policy).noiseless
+        policy = read_policy(swarm.policy)
+        self.noiseless, self.claim = policy.noiseless, policy.rules.claim
         self.noise = calibrated(swarm, [run for run in self.measured if repeats[run.source] > 1])
-        self.numbers = Numbers(swarm, self.tries, self.noise, self.noiseless)
+        self.numbers = Numbers(swarm, self.tries, self.noise, self.noiseless, self.resumed())
 
     def snapshot(self, folder: str, now: float) -> Snapshot:
         """The snapshot of a swarm of which nothing is known but the ledger: its agents are stopped."""
@@ -127,11 +129,14 @@ class Picture:
             demonstration=swarm.settings.get("demonstration") or "",
             saturated=self.saturated(),
             noiseless=self.noiseless,
+            claim=self.claim,
             lost_policy=self.lost_policy(),
             ablation=leaders_ablation(self.ledger, swarm, {name: row.title for name, row in self.ideas.items()}),
             max_experiments=swarm.max_experiments,
             usual_seconds=swarm.measured_seconds / swarm.measured if swarm.measured else None,
-            end_runs=end_runs(swarm, self.tries, best, self.resumed()),
+            end_runs=end_runs(
+                swarm, self.tries, best, self.resumed(), open_ablation(self.ledger, self.tag, AblationAsker.SWARM)
+            ),
             standing=standing(self.ledger, self.tag),
         )
 

@@ -7,6 +7,7 @@ Everything here is sign-normalised: lower is better, gains are positive.
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -35,10 +36,19 @@ class StateMean(Struct, frozen=True):
 
 
 class Numbers:
-    """The runs of one swarm, and their means. `noise` is what the judge corrects by."""
+    """The runs of one swarm, and their means. `noise` is what the judge corrects by; `resumed` (unix seconds) says when
+    the swarm was opened again, each time."""
 
-    def __init__(self, swarm: SwarmRow, tries: Sequence[HiddenRun], noise: Noise, noiseless: bool):
+    def __init__(
+        self,
+        swarm: SwarmRow,
+        tries: Sequence[HiddenRun],
+        noise: Noise,
+        noiseless: bool,
+        resumed: Sequence[float] = (),
+    ):
         self._swarm, self._tries, self._noise, self._noiseless = swarm, tries, noise, noiseless
+        self._resumed = resumed
         self._runs: dict[str, list[RunRow]] = defaultdict(list)
         for each in tries:
             if each.run.state is RunState.MEASURED:
@@ -63,14 +73,24 @@ class Numbers:
         runs = self._runs[source]
         if not runs:
             return None
-        fresh = self._fresh(source)
+        (fresh,) = self._fresh(source)
         used = fresh or runs
         return StateMean(fmean(map(self.plain, used)), fmean(map(self.corrected, used)), len(used), bool(fresh))
 
-    def _fresh(self, source: str) -> list[RunRow]:
-        """The closing runs of this code, where they are enough to stand alone."""
-        fresh = [run for run in self._runs[source] if run.purpose is Purpose.CLOSING]
-        return fresh if len(fresh) > (0 if self._noiseless else 1) else []
+    def _fresh(self, *sources: str) -> list[list[RunRow]]:
+        """The closing runs of these codes, of one and the same end: the newest at which each has enough of them to
+        stand alone."""
+        for life in range(len(self._resumed), -1, -1):
+            arms = [
+                [run for run in self._runs[source] if run.purpose is Purpose.CLOSING and self._life(run) == life]
+                for source in sources
+            ]
+            if min(map(len, arms)) > (0 if self._noiseless else 1):
+                return arms
+        return [[] for _ in sources]
+
+    def _life(self, run: RunRow) -> int:
+        return bisect(self._resumed, run.started)
 
     def gain(self, ours: StateMean, theirs: StateMean) -> tuple[float, float | None, float | None]:
         """The plain gain between two states with its 95% interval; None and None where nothing gives one."""
@@ -82,7 +102,7 @@ class Numbers:
     def headline(self, best: str, base: str) -> tuple[Headline | None, Headline | None]:
         """What the closing runs say of two states, as they were measured, and corrected; None where they are too few,
         and None where no correction changes it."""
-        ours, theirs = self._fresh(best), self._fresh(base)
+        ours, theirs = self._fresh(best, base)
         plain = headline([*map(self.plain, ours)], [*map(self.plain, theirs)], *_scale(self._plain_noise))
         better = headline([*map(self.corrected, ours)], [*map(self.corrected, theirs)], *_scale(self._noise))
         return plain, better if plain and better and _differs(plain, better) else None

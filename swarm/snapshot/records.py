@@ -216,13 +216,15 @@ class SwarmView(Struct, frozen=True):
 
 
 class EndRuns(Struct, frozen=True):
-    """The runs with which a swarm that found anything ends: steps in doubt once more, then its leader and the baseline
-    on fresh seeds."""
+    """The runs with which a swarm that found anything ends: steps in doubt once more, its leader and the baseline on
+    fresh seeds, then the leader without its steps."""
 
     doubts: int  # runs of steps in doubt that are still to come
     wanted: int  # closing runs of leader and baseline together
     done: int  # of these, those that have ended
     begun: bool  # whether they are being made now
+    ablated: int = 0  # runs of its ablation that have ended
+    room: int = 0  # runs that its ablation may take; 0 before it begins
 
 
 class Event(Struct, frozen=True):
@@ -261,6 +263,7 @@ class Snapshot(Struct, frozen=True):
     corrected: Headline | None = None  # the same corrected for GPUs and steps, where that changes it
     hidden: Headline | None = None  # the same of the hidden split, plain
     hidden_split: bool = False  # whether this project can measure one
+    claim: float = 0.5  # chance of a real gain from which on a step of the trunk is called kept
     agents: tuple[AgentView, ...] = ()
     trunk: tuple[TrunkView, ...] = ()
     experiments: tuple[ExperimentView, ...] = ()  # oldest first, without abandoned ones

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import judged, own_mean
 from swarm.ledger.rows import ExperimentRow, SwarmRow
-from swarm.ledger.runs import newest_run_of
+from swarm.ledger.run_results import newest_run_of
 from swarm.ledger.transaction import of_swarm
 from swarm.records import Run
 from swarm.trackers.records import TrackedRun, Value

@@ -10,6 +10,7 @@ from swarm.text import moment
 from swarm.wording.ablation import minimal_sentence
 from swarm.wording.formatting import Scale, clean, plural
 from swarm.wording.headline import headline
+from swarm.wording.standing import line_to
 
 AUTHOR = "autoresearch swarm <swarm@autoresearch.invalid>"
 
@@ -17,7 +18,7 @@ AUTHOR = "autoresearch swarm <swarm@autoresearch.invalid>"
 def mail(
     snapshot: Snapshot, view: ExperimentView, diff: str, champion: bool, minimal: AblationView | None = None
 ) -> str:
-    """The diff with a message: of the champion all kept steps up to it, else the one experiment. "" without a diff.
+    """The diff with a message: of the champion all steps that it consists of, else the one experiment. "" without one.
 
     Of the `minimal` patch it names the steps that are in it, and what those left out would bring.
     """
@@ -29,7 +30,7 @@ def mail(
         titles = [step.title for step in minimal.steps if not step.dropped]
         message = _what_matters(snapshot, minimal, scale)
     elif champion:
-        steps = [step for step in snapshot.trunk if 0 < step.position <= view.position]
+        steps = line_to(snapshot, view.position)
         titles, message = [step.title for step in steps], _steps(snapshot, steps, scale)
     else:
         titles, message = [view.title], _alone(view, scale)
@@ -69,7 +70,7 @@ def _what_matters(snapshot: Snapshot, minimal: AblationView, scale: Scale) -> li
     return [
         *lines,
         "",
-        "Left out, as nothing is lost without it:",
+        "Left out, as next to nothing is expected to be lost without it:",
         "",
         *(f"* {_left(step, scale)}" for step in goes),
         "",

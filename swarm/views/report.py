@@ -32,8 +32,28 @@ from swarm.wording.headline import headline, second_opinion, title
 from swarm.wording.markdown import code, escape, fenced, table
 from swarm.wording.recommendations import recommend
 from swarm.wording.standing import LADDER, is_weighed, rung_text
-from swarm.wording.verdict_text import FAILURES, broke_guard, is_held, is_large, is_near_miss, judged, outcome_word
+from swarm.wording.verdict_text import (
+    FAILURES,
+    broke_guard,
+    is_held,
+    is_large,
+    is_near_miss,
+    judged,
+    outcome_word,
+    tried,
+)
 
+_OUTCOMES = {  # columns, and whether one is left out where it is empty
+    "kept": False,
+    "carried": True,
+    "undone": True,
+    "refuted": False,
+    "unproven": False,
+    "near miss": False,
+    "broke a guard": True,
+    "held": True,
+    "crashed": False,
+}
 _LISTED = 8  # titles named of each kind; the rest is counted
 _FOLLOWED = 4  # experiments named of those that followed a note of people
 _SMALL_WORDS = frozenset(
@@ -151,20 +171,19 @@ def _quarantined(snapshot: Snapshot) -> str:
 
 def _refused(snapshot: Snapshot) -> str:
     """By category: refuted is what very likely does not help, unproven what merely did not show that it does."""
-    experiments = [e for e in judged(snapshot) if not e.quarantine]
+    experiments = [e for e in tried(snapshot) if not e.quarantine]
     if not any(e.status != "keep" for e in experiments):
         return ""
     titles: dict[str, dict[str, list[str]]] = {}  # by outcome and category
     for e in experiments:
         of_outcome = titles.setdefault(outcome_word(e, snapshot.sigma), {})
         of_outcome.setdefault(escape(e.category), []).append(escape(e.title))
-    guarded = [word for word in ("broke a guard", "held") if word in titles]
-    outcomes = ["kept", "refuted", "unproven", "near miss", *guarded, "crashed"]
-    tried = Counter(escape(e.category) for e in experiments)
+    outcomes = [outcome for outcome, rare in _OUTCOMES.items() if not rare or outcome in titles]
+    counted = Counter(escape(e.category) for e in experiments)
     counts = [
         {"category": category, "tried": number}
         | {outcome: len(titles.get(outcome, {}).get(category, ())) for outcome in outcomes}
-        for category, number in sorted(tried.items(), key=lambda item: (-item[1], item[0]))
+        for category, number in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     ]
     paragraphs = [
         "Refuted: even the upper 95% bound of the gain is under half a sigma. "

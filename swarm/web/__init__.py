@@ -1,4 +1,1 @@
-"""A swarm in a browser: report.html, one file that needs nothing else, and `swarm serve`, the same page, live.
-
-Imports wording, snapshot and what lies under them.
-"""
+"""A swarm in a browser: report.html, one file that needs nothing else, and `swarm serve`, the same page, live."""

@@ -23,7 +23,9 @@ from swarm.wording.verdict_text import judged, outcome_word, verdict_text
 _TITLE, _RATIONALE, _PATCH, _LOG = 200, 1500, 6000, 1500  # characters of a full row; of a short one:
 _SHORT_TITLE, _SHORT_RATIONALE = 110, 160
 _SHOWN_RUNS = 12
-KINDS = ("kept", "near miss", "held", "broke a guard", "refuted", "unproven", "crashed")  # the most important first
+KINDS = (  # the most important first
+    *("kept", "carried", "near miss", "held", "broke a guard", "undone", "refuted", "unproven", "crashed"),
+)
 _NO_DETAIL = Detail()
 
 

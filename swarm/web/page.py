@@ -26,7 +26,7 @@ from swarm.wording.verdict_text import judged, outcome_word
 
 MOST = 940_000  # bytes of a page; beyond, rows are shown in short
 _ASSETS = Path(__file__).with_name("assets")
-_FILTERS = ("kept", "near miss", "held", "crashed")  # the kinds that have a button of their own
+_FILTERS = ("kept", "carried", "near miss", "held", "crashed")  # the kinds that have a button of their own
 _STEPS = 40  # kept steps listed beside the staircase
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"

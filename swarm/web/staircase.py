@@ -14,7 +14,8 @@ from swarm.wording.verdict_text import judged, outcome_word
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 58, 10, 14, 34
 _NAMED = 50  # characters of a title beside a point
-_KINDS = {"kept": "k", "crashed": "c", "near miss": "m", "held": "h"}  # the classes of points; all others are discards
+# The classes of points; all others are discards.
+_KINDS = {"kept": "k", "carried": "k", "crashed": "c", "near miss": "m", "held": "h"}
 
 
 def staircase(snapshot: Snapshot) -> Html:

@@ -1,4 +1,1 @@
-"""What a snapshot says, in words and in written numbers: the same in a terminal, in Markdown and in a browser.
-
-Imports snapshot and what lies under it.
-"""
+"""What a snapshot says, in words and in written numbers: the same in a terminal, in Markdown and in a browser."""

@@ -7,8 +7,9 @@ from swarm.wording.formatting import UNKNOWN, Scale, clean, plural, short_id
 
 HEADINGS = ("step", "gain in the final stack", "runs", "verdict", "what")
 ABOUT = (
-    "Each step was left out of the final code, and run beside it on the same seeds. The gain is what all runs say of"
-    " the step there, with its 95% interval."
+    "Each step was left out of the final code, and run beside it. The gain is how much worse the rest measured, by"
+    " these runs alone, with its 95% interval. What can go is decided by that, and by all that is known of the step"
+    " from before."
 )
 
 
@@ -16,7 +17,7 @@ def cells(step: AblationStepView, scale: Scale, tag: str) -> tuple[str, ...]:
     """One row of the table."""
     with_it = ", ".join(short_id(clean(name), tag) for name in step.together)
     what = clean(step.title) + (f" (together with {with_it})" if with_it else "")
-    gain = scale.interval(step.gain, step.low, step.high) if step.gain is not None else UNKNOWN
+    gain = scale.interval(step.gain, step.low, step.high) if step.runs and step.gain is not None else UNKNOWN
     return short_id(clean(step.experiment), tag), gain, str(step.runs or UNKNOWN), verdict(step), what
 
 
@@ -37,7 +38,7 @@ def ablation_sentence(found: AblationView, scale: Scale, tag: str) -> str:
     if not dropped:
         unmeasured = sum(not step.runs for step in found.steps)
         beyond = f"; for {unmeasured} of them there were no runs left" if unmeasured else ""
-        return f"Every one of the {plural(whole, 'step')} matters, as far as was measured{beyond}."
+        return f"None of the {plural(whole, 'step')} was found to be worth less than its lines{beyond}."
     if not found.verified:
         makes = f"`python -m swarm ablate --tag {clean(tag)}` makes them"
         return f"{_what_can_go(found, dropped)}, but no fresh runs say so yet: {makes}."

@@ -97,13 +97,19 @@ def remaining(snapshot: Snapshot) -> list[str]:
     """What is left, for a line: as much as there is to say first, then shorter; none where nothing is known."""
     left = seconds_left(snapshot)
     if snapshot.end_runs and snapshot.end_runs.begun and snapshot.status == "running":
-        closing = f"closing {snapshot.end_runs.done} of {snapshot.end_runs.wanted}"
-        return [*([] if left is None else [f"{closing}, about {about(left)}"]), closing]
+        made = _made(snapshot.end_runs)
+        return [*([] if left is None else [f"{made}, about {about(left)}"]), made]
     if left is None or snapshot.status == "draining":
         return []
     if snapshot.deadline is not None and left >= snapshot.deadline - snapshot.now:
         return [f"{duration(left)} left"]
     return [f"about {about(left)} left"]
+
+
+def _made(runs: EndRuns) -> str:
+    if runs.done < runs.wanted or not runs.room:
+        return f"closing {runs.done} of {runs.wanted}"
+    return f"ablation {runs.ablated} of {runs.room}"
 
 
 def _until_experiments(snapshot: Snapshot) -> float | None:
@@ -121,7 +127,7 @@ def _closing_seconds(snapshot: Snapshot, runs: EndRuns) -> float:
     usual = snapshot.budget if snapshot.usual_seconds is None else snapshot.usual_seconds
     agents = max(sum(agent.state != "stopped" for agent in snapshot.agents), 1)
     running = [run.started + usual - snapshot.now for run in snapshot.runs if run.state == "running" and runs.begun]
-    waiting = max(runs.doubts + runs.wanted - runs.done - len(running), 0)
+    waiting = max(runs.doubts + runs.wanted - runs.done + runs.room - runs.ablated - len(running), 0)
     begun = [max(left, 0.0) for left in running]
     return max([(waiting * usual + sum(begun)) / agents, *begun])
 

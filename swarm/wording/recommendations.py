@@ -30,8 +30,8 @@ def recommend(snapshot: Snapshot) -> list[str]:
         *_doubtful(snapshot),
         *_near_misses(experiments),
         *_untried(snapshot, experiments),
-        *_fruitful(experiments),
-        *_drought(experiments),
+        *_fruitful(snapshot, experiments),
+        *_drought(snapshot, experiments),
         *_saturation(snapshot),
         *_noise(snapshot, experiments),
         *_crashes(experiments),
@@ -58,7 +58,7 @@ def _continuation(snapshot: Snapshot, experiments: list[ExperimentView]) -> str:
 
 def _doubtful(snapshot: Snapshot) -> Iterator[str]:
     """Steps of the trunk that are more likely no gain than one, where no ablation has told yet which can go."""
-    doubted = [view for view in standing(snapshot) if not is_kept(view)]
+    doubted = [view for view in standing(snapshot) if not is_kept(view, snapshot)]
     if doubted and snapshot.ended is not None and snapshot.ablation is None:
         named = ", ".join(f"{escape(view.title)} (p={view.real:.2f})" for view in doubted[:3] if view.real is not None)
         of_all = f"{plural(len(doubted), 'step')} of {len(standing(snapshot))} on the trunk"
@@ -83,19 +83,18 @@ def _untried(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[
         yield f"Nobody tried: {escape(', '.join(untried))}. {command}"
 
 
-def _fruitful(experiments: list[ExperimentView]) -> Iterator[str]:
+def _fruitful(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[str]:
     tried = Counter(e.category for e in experiments)
-    kept = Counter(e.category for e in experiments if e.status == "keep" and is_kept(e))
+    kept = Counter(e.category for e in experiments if e.status == "keep" and is_kept(e, snapshot))
     rates = {c: kept[c] / n for c, n in tried.items() if n >= _SAMPLE and kept[c]}
     if rates:
         best = max(rates, key=lambda category: rates[category])
         yield f"Dig on in {escape(best)}: {kept[best]} of {plural(tried[best], 'experiment')} kept: the best rate."
 
 
-def _drought(experiments: list[ExperimentView]) -> Iterator[str]:
-    since = next(
-        (k for k, e in enumerate(reversed(experiments)) if e.status == "keep" and is_kept(e)), len(experiments)
-    )
+def _drought(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[str]:
+    kept = (k for k, e in enumerate(reversed(experiments)) if e.status == "keep" and is_kept(e, snapshot))
+    since = next(kept, len(experiments))
     if since >= _DROUGHT:
         yield (
             f"The last {since} experiments brought no keep: change the direction (program.md is re-read live), "
@@ -109,7 +108,7 @@ def _saturation(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _noise(snapshot: Snapshot, experiments: list[ExperimentView]) -> Iterator[str]:
-    gains = [e.gain for e in experiments if e.status == "keep" and is_kept(e) and e.gain is not None]
+    gains = [e.gain for e in experiments if e.status == "keep" and is_kept(e, snapshot) and e.gain is not None]
     if gains and snapshot.sigma and median(gains) < 1.5 * snapshot.sigma:
         scale = Scale.of(snapshot)
         budget = code(f"--budget {2 * snapshot.budget:g}")

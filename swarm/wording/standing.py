@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from swarm.ledger.experiments import CLAIM
 from swarm.records import Rung
-from swarm.snapshot.records import ExperimentView, Snapshot
+from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
 from swarm.wording.formatting import plural
 
 LADDER = """\
@@ -21,22 +20,36 @@ def standing(snapshot: Snapshot) -> list[ExperimentView]:
     return [known[name] for name in snapshot.standing if name in known]
 
 
+def line_to(snapshot: Snapshot, position: int) -> list[TrunkView]:
+    """The steps that the trunk's state at a position consists of, oldest first: without those that were taken back."""
+    restored = {view.id: view.restores for view in snapshot.experiments}
+    line: list[TrunkView] = []
+    for step in snapshot.trunk:
+        if step.position > position:
+            break
+        if original := restored.get(step.experiment):  # of the baseline nothing stands here
+            line = line[: 1 + next((place for place, one in enumerate(line) if one.experiment == original), -1)]
+        elif step.position:
+            line.append(step)
+    return line
+
+
 def is_weighed(snapshot: Snapshot) -> bool:
     """Whether the steps have chances: under a policy that carries, where there is noise."""
     return any(view.real is not None for view in standing(snapshot))
 
 
-def is_kept(view: ExperimentView) -> bool:
-    """Whether a step is claimed to be a gain: by its chance, for a champion's line is confirmed as a whole."""
+def is_kept(view: ExperimentView, snapshot: Snapshot) -> bool:
+    """Whether a step is called a gain: by its chance, for a champion's line is confirmed as a whole."""
     if view.real is None:
         return view.rung not in (Rung.CARRIED, Rung.UNDONE)
-    return view.real >= CLAIM and view.rung != Rung.UNDONE
+    return view.real >= snapshot.claim and view.rung != Rung.UNDONE
 
 
 def kept_steps(snapshot: Snapshot) -> list[ExperimentView]:
     """The steps that are called kept, wherever that word stands with a number: they stand on the trunk, and are claimed
     to be gains. A verdict `keep` alone is none: what was carried, undone or rejected since is not among them."""
-    return [view for view in standing(snapshot) if is_kept(view)]
+    return [view for view in standing(snapshot) if is_kept(view, snapshot)]
 
 
 def rung_text(view: ExperimentView) -> str:
@@ -54,5 +67,6 @@ def tally(snapshot: Snapshot) -> str:
 def tally_explained(snapshot: Snapshot) -> str:
     """The same with what kept means."""
     words = tally(snapshot)
-    meaning = "at least even odds to be real gains; in simulation 2 to 7% of those are not"
+    odds = "at least even odds" if snapshot.claim == 0.5 else f"odds of at least {snapshot.claim:.0%}"
+    meaning = f"{odds} to be real gains; in simulation 2 to 7% of those are not"
     return f"{words} ({meaning})" if words else ""

@@ -76,9 +76,11 @@ def _standing(experiment: ExperimentView, sigma: float | None) -> Standing | Non
 
 
 def outcome_word(experiment: ExperimentView, sigma: float | None) -> str:
-    """What became of a judged experiment in a word or two: kept, refuted, unproven, near miss, held, crashed, ..."""
+    """What became of a judged experiment in a word or two: kept, carried, undone, refuted, unproven, near miss, ..."""
+    if experiment.status == "keep":
+        return str(experiment.rung) if experiment.rung in (Rung.CARRIED, Rung.UNDONE) else "kept"
     if experiment.status != "discard":
-        return "kept" if experiment.status == "keep" else "crashed"
+        return "crashed"
     if broke_guard(experiment):
         return "broke a guard"
     if is_near_miss(experiment) or is_held(experiment):

@@ -298,6 +298,35 @@ def test_no_run_begins_that_would_end_after_the_deadline(make_night: MakeNight) 
     assert not row.verified and codes_of(night.ledger, row.id)
 
 
+def test_at_the_deadline_it_waits_for_the_runs_that_others_still_make(make_night: MakeNight) -> None:
+    night = carried(make_night, agents=2)
+    night.join()
+    under_way = dict[str, Measure]()
+    for turn in range(200):
+        agent = night.agents[turn % 2]
+        if agent in under_way:
+            continue
+        match work := night.next(agent):
+            case LeaveOut():
+                answer(night, agent, work)
+            case Measure() if work.purpose == "ablate":
+                under_way[agent] = work
+            case Measure():
+                night.record(agent, work, measured(night, work))
+            case _:
+                night.clock.tick()
+        if len(under_way) == 2:
+            break
+    night.swarm(deadline=night.clock.now + 5)
+    first, second = night.agents
+    night.record(first, under_way[first], measured(night, under_way[first]))
+    assert isinstance(night.next(first), Rest)
+    assert open_ablation(night.ledger, night.tag, AblationAsker.SWARM)
+    night.record(second, under_way[second], measured(night, under_way[second]))
+    assert isinstance(night.next(second), Stop) and isinstance(night.next(first), Stop)
+    assert sum(step.runs for step in steps_of(night.ledger, ended(night).id)) == 2
+
+
 @pytest.mark.parametrize("direction", ["lower", "higher"])
 def test_time_is_kept_for_it(make_night: MakeNight, direction: str) -> None:
     """Under a time limit ideas end early enough, and it takes at most a tenth of the runs."""

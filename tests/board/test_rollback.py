@@ -76,6 +76,19 @@ def test_what_is_restored_twice_is_still_the_first_ones(night: Night, tmp_path: 
     assert [row[1] for row in restoring] == ["0.990000", "0.990000"]
 
 
+def test_a_rollback_names_the_ideas_that_it_undoes_and_never_another_rollback(night: Night) -> None:
+    night.keep("gpu0", 0, 0.99)
+    night.keep("gpu1", 1, 0.98)
+    night.undo(2, 1)
+    night.undo(3, 0)
+    titles = [night.row(name)["title"] for name in night.trunk()[3:] if name]
+    assert titles == ["roll back to step 1: undo k1 -> 2", "roll back to the baseline: undo k0 -> 2"]
+    night.keep("gpu0", 2, 0.97)
+    night.keep("gpu1", 3, 0.96)
+    night.undo(6, 4)
+    assert night.row(night.trunk()[-1] or "")["title"] == "roll back to step 4: undo k2 -> 2 and 1 more"
+
+
 def test_what_is_not_proven_to_lose_is_left_alone(night: Night) -> None:
     lucky = night.keep("gpu0", 0, 0.998)
     challenge_value = 1.0005

@@ -7,7 +7,7 @@ import random
 import pytest
 from msgspec.structs import replace
 
-from swarm.judge.futility import Paired, in_tenths, limits, look_back, touches_time
+from swarm.judge.futility import CURVES, Paired, in_tenths, limits, look_back, touches_time
 
 SIGMA = 0.001
 
@@ -48,6 +48,7 @@ def test_curves_that_say_nothing_end_hardly_anything(told: float, blur: float) -
 
 def test_few_curves_or_no_winner_allow_nothing() -> None:
     runs = curves(60, 1)
+    assert not look_back(runs[:CURVES]).allowed, "none of them was judged: the others are too few to learn from"
     assert limits(runs[:19]) is None and not look_back(runs[:15]).allowed
     assert not look_back([replace(run, won=False) for run in runs]).allowed
 

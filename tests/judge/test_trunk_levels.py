@@ -141,3 +141,33 @@ def test_a_run_takes_the_same_work_after_ten_thousand_ideas_and_five_hundred_ste
     assert len(levels.line()) > 400
     # A look at an effect takes 15 microseconds; in 5 ms there is time for 300.
     assert most <= 150, most
+
+
+def test_an_edit_that_changes_nothing_says_nothing_of_its_parent() -> None:
+    """It gives its parent's very number on its parent's seed: that is no second look at the noise."""
+    happened = [*baseline(1.0, 1.0004, 0.9997), run(0.997, "a", "base", "good", seed=7), Stepped("a", "good")]
+    copies = [run(0.997, f"c{n}", "a", f"no-op {n}", seed=7) for n in range(3)]
+    alone, copied = told(happened), told([*happened, *copies])
+    seen = [levels.belief("good") for levels in (alone, copied)]
+    assert seen[0] and seen[1] and seen[0].seen == seen[1].seen and copied.level("a") == alone.level("a")
+    again = told([*happened, run(0.997, "c0", "a", "no-op", seed=8)])
+    assert again.level("a") != alone.level("a"), "another seed is another look"
+
+
+@pytest.mark.parametrize("fresh", [0, 4, 16])
+def test_what_children_make_of_a_level_weighs_less_than_its_own_fresh_runs(fresh: int) -> None:
+    """Edits that do nothing cost a sigma here, which the judge cannot know: every child says that the state is worse
+    than it is, with one voice."""
+    chance = random.Random(1)
+
+    def noisy(level: float) -> float:
+        return level + SIGMA * chance.gauss()
+
+    happened = [*baseline(*(noisy(1.0) for _ in range(8))), run(noisy(0.99), "a", "base", "good"), Stepped("a", "good")]
+    happened += [run(noisy(0.991), f"child {number}", "a", f"idea {number}") for number in range(200)]
+    happened += [run(noisy(0.99), "a", seed=seed) for seed in range(100, 100 + fresh)]
+    levels = told(happened)
+    said, known = levels.level("a"), levels.fresh_level("a")
+    assert said and known and said.deviation < 0.3 * SIGMA < said.mean - 0.99
+    assert abs(known.mean - 0.99) <= 2.0 * known.deviation
+    assert known.deviation == pytest.approx((levels.noise.sigma or 0.0) / (2 + fresh) ** 0.5, rel=0.1)

@@ -20,7 +20,7 @@ from swarm.board.board import Board
 from swarm.ledger.database import Ledger
 from swarm.ledger.experiments import experiment, experiments
 from swarm.ledger.home import ledger_path
-from swarm.ledger.runs import newest_result
+from swarm.ledger.run_results import newest_result
 from swarm.ledger.schema import OLDEST, VERSION
 from swarm.ledger.swarms import reopen
 from swarm.records import Idea, Measure, Outcome, Status

@@ -24,6 +24,7 @@ STATES: dict[str, dict[str, Any]] = {
     "without a champion": NO_CHAMPION,
     "much spent": NO_CHAMPION | {"spent_usd": 1234.5, "spend_limit_usd": 20000.0},
     "closing": {"end_runs": EndRuns(0, 16, 5, begun=True)},
+    "ablating": {"end_runs": EndRuns(0, 16, 16, begun=True, ablated=4, room=114)},
     "no limit": {"deadline": None, "limits": "until you stop it"},
     "many experiments": {"deadline": None, "max_experiments": 100000, "limits": "100000 experiments"},
     "draining": {"status": "draining"},

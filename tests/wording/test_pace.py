@@ -88,6 +88,8 @@ def test_the_closing_wave_is_counted_and_ends_when_its_runs_do(swarm: Snapshot) 
     closing = replace(swarm, end_runs=wave, runs=runs, max_experiments=10)
     assert seconds_left(closing) == pytest.approx((9 * 100 + 2 * 60) / 2)
     assert remaining(closing) == ["closing 5 of 16, about 8 min", "closing 5 of 16"]
+    ablating = replace(closing, end_runs=replace(wave, done=16, ablated=4, room=20), runs=())
+    assert remaining(ablating)[1:] == ["ablation 4 of 20"] and seconds_left(ablating) == pytest.approx(16 * 100 / 2)
     last = replace(closing, end_runs=replace(wave, done=15), runs=runs[:1])
     assert seconds_left(last) == pytest.approx(60), "one agent makes it, however many there are"
 

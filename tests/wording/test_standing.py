@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import Snapshot
 from swarm.views.report import write_report
 from swarm.wording.headline import headline
-from swarm.wording.standing import is_kept, standing, tally, tally_explained
+from swarm.wording.standing import is_kept, line_to, standing, tally, tally_explained
 from swarm.wording.verdict_text import verdict_text
 from tests.board.nights import Night
 
@@ -31,7 +33,10 @@ def picture(make_night: Callable[..., Night], policy: str) -> tuple[Night, Snaps
 def test_steps_that_stand_are_counted_and_only_those(make_night: Callable[..., Night], tmp_path: Path) -> None:
     _, snapshot = picture(make_night, "carry")
     assert [view.title for view in standing(snapshot)] == ["k0 -> 2", "k1 -> 2"]
-    assert [is_kept(view) for view in standing(snapshot)] == [False, True]
+    assert [is_kept(view, snapshot) for view in standing(snapshot)] == [False, True]
+    assert not any(is_kept(view, replace(snapshot, claim=1.01)) for view in standing(snapshot))
+    assert [step.title for step in line_to(snapshot, 4)] == [view.title for view in standing(snapshot)]
+    assert [step.position for step in line_to(snapshot, 3)] == [1, 2, 3]
     assert tally(snapshot) == "2 steps on the trunk, 1 of them kept"
     assert tally_explained(snapshot).startswith("2 steps on the trunk, 1 of them kept (at least even odds")
     assert "2 steps on the trunk, 1 of them kept" in headline(snapshot)
@@ -57,4 +62,4 @@ def test_show_says_what_is_claimed_of_a_step_and_what_is_not(make_night: Callabl
 def test_policies_without_chances_say_what_they_said(make_night: Callable[..., Night]) -> None:
     _, snapshot = picture(make_night, "greedy")
     assert tally(snapshot) == "" and len(standing(snapshot)) == 2
-    assert all(map(is_kept, standing(snapshot)))
+    assert all(is_kept(view, snapshot) for view in standing(snapshot))

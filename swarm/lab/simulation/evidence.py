@@ -21,7 +21,7 @@ from swarm.ledger.experiments import experiments
 from swarm.ledger.swarms import usual_seconds
 from swarm.ledger.transaction import Transaction, of_swarm
 from swarm.ledger.trunk_events import events_after, flagged
-from swarm.records import Status
+from swarm.records import Outcome, Status
 
 HOUR = 3600.0
 USUAL_OFFSET = 0.5  # sigmas: the spread of GPUs of which nothing is known
@@ -76,7 +76,7 @@ def of_ledger(ledger: Ledger, tag: str) -> Evidence:
         metric=swarm.metric,
         direction=swarm.direction,
         effects=tuple(levels.levels.seen()),
-        crashed=sum(row.status is Status.CRASH for row in ideas),
+        crashed=sum(row.status is Status.CRASH or row.outcome is Outcome.FUTILE for row in ideas),
         sigma=_sigma(levels.noise),
         offset=offset,
         gpus=len(agents(ledger, tag)),

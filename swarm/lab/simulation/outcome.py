@@ -12,7 +12,7 @@ from swarm.lab.simulation.problem import Problem
 from swarm.ledger import trunk
 from swarm.ledger.confirmations import confirmed_codes
 from swarm.ledger.database import Ledger
-from swarm.ledger.experiments import experiments, is_claimed, judged_ideas, own_mean
+from swarm.ledger.experiments import experiments, is_kept, judged_ideas, own_mean
 from swarm.ledger.rows import RunState, TrunkStep
 from swarm.ledger.runs import all_runs
 from swarm.ledger.sources import load_source
@@ -115,7 +115,8 @@ class _Reckoning:
         """What stands at the end, what is called kept of it, and what of that truly gains nothing."""
         standing = trunk.standing(self.ledger, self.tag)
         value = {step.experiment: value for step, value in zip(steps, values, strict=True)}
-        claimed = {row.id for row in experiments(self.ledger, self.tag) if is_claimed(row)}
+        claim = of_swarm(self.ledger, self.tag).policy.rules.claim
+        claimed = {row.id for row in experiments(self.ledger, self.tag) if is_kept(row, claim)}
         line = [(None, values[0]), *((name, value[name]) for name in standing)]
         kept = [(before, after) for (_, before), (name, after) in pairwise(line) if name in claimed]
         false = sum(after >= before for before, after in kept)
