@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,20 @@ from swarm.text import plural
 
 if TYPE_CHECKING:
     from swarm.history.earlier import Row
-    from swarm.judge.record import Recorded
+    from swarm.judge.record import JudgedRecord, Recorded
 
 ENOUGH = 3  # numbers from which on a record can be judged
+_LEDGER = b"SQLite format 3\0"  # what such a file begins with
 
 
 def add_to(verbs: Any) -> None:
     judging = add_verb(
         verbs, judge, json=True, repo=False, examples=("results.tsv", "results.tsv --sigma 0.001 --picture judged.png")
     )
-    judging.add_argument("file", metavar="RESULTS", help="results.tsv, autoresearch.jsonl or another tool's log")
+    judging.add_argument(
+        "file", metavar="RESULTS", help="results.tsv, autoresearch.jsonl, another tool's log, or a ledger.sqlite"
+    )
+    judging.add_argument("--tag", metavar="TAG", help="of a ledger: which swarm (the newest)")
     judging.add_argument("--metric", metavar="NAME", help="the column to judge (the only one there is)")
     judging.add_argument("--direction", metavar="lower|higher", help="which is better (known by the metric's name)")
     judging.add_argument(
@@ -40,19 +45,12 @@ def judge(options: argparse.Namespace) -> int:
     gain.
     """
     from swarm.cli.output import console, print_json
-    from swarm.judge.record import LADDER, judge_record, most_noise
     from swarm.views import judged_record
 
-    if options.sigma is not None and not 0 < options.sigma < float("inf"):
-        raise UsageError(f"--sigma {options.sigma}: give a number above 0, in the metric's own units")
     path = Path(options.file)
-    record = read_record(path, options.metric, options.direction)
-    metric, direction, rows = record.metric, record.direction, record.rows
-    most = most_noise(rows)
-    if not most and options.sigma is None:
-        raise UsageError(f"{path}: equal numbers tell no noise; give --sigma NUMBER")
-    sigmas = [options.sigma] if options.sigma else [most * share for share in LADDER]
-    ladder = [judge_record(rows, sigma) for sigma in sigmas]
+    is_ledger = _is_ledger(path)
+    record, ladder = _judged_swarm(path, options) if is_ledger else _judged_file(path, options)
+    metric, direction, rows, known = record.metric, record.direction, record.rows, is_ledger or bool(options.sigma)
     chosen = ladder[len(ladder) // 2]
     scale = judged_record.scale_for(metric, direction, chosen)
     if options.picture:
@@ -64,13 +62,13 @@ def judge(options: argparse.Namespace) -> int:
         print_json({"file": options.file, "metric": metric, "direction": direction, "judged": judged})
         return 0
     terminal = console()
-    words = (line for one in ladder for line in judged_record.summary(one, scale, said=options.sigma is not None))
+    words = (line for one in ladder for line in judged_record.summary(one, scale, said=known))
     for line in (judged_record.heading(path.name, chosen, scale), *words):
         terminal.print(line, highlight=False, markup=False, soft_wrap=True)
     if chosen.keeps:
         terminal.print()
         terminal.print(judged_record.keeps_table(ladder, chosen, scale, terminal.width))
-    if options.sigma is None:
+    if not known:
         terminal.print()
         hint = "sigma is not known: run the same code four times and give --sigma, the deviation of the four numbers"
         terminal.print(hint, highlight=False, soft_wrap=True)
@@ -85,6 +83,52 @@ class Record:
     direction: str
     rows: list[Recorded]
     crashed: int
+
+
+def _judged_file(path: Path, options: argparse.Namespace) -> tuple[Record, list[JudgedRecord]]:
+    """The record in a file, judged under the sigma that is given, or under several that it may be."""
+    from swarm.judge.record import LADDER, judge_record, most_noise
+
+    if options.tag:
+        raise UsageError(f"--tag {options.tag} goes with a ledger: {path} is none")
+    if options.sigma is not None and not 0 < options.sigma < float("inf"):
+        raise UsageError(f"--sigma {options.sigma}: give a number above 0, in the metric's own units")
+    record = read_record(path, options.metric, options.direction)
+    most = most_noise(record.rows)
+    if not most and options.sigma is None:
+        raise UsageError(f"{path}: equal numbers tell no noise; give --sigma NUMBER")
+    sigmas = [options.sigma] if options.sigma else [most * share for share in LADDER]
+    return record, [judge_record(record.rows, sigma) for sigma in sigmas]
+
+
+def _is_ledger(path: Path) -> bool:
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
+        with path.open("rb") as file:
+            return file.read(len(_LEDGER)) == _LEDGER
+    except (OSError, ValueError):
+        return False  # whoever reads it says why
+
+
+def _judged_swarm(path: Path, options: argparse.Namespace) -> tuple[Record, list[JudgedRecord]]:
+    """One swarm of a ledger, whose noise is known."""
+    from swarm.ledger.database import Ledger
+    from swarm.ledger.judged import judged_swarm
+    from swarm.ledger.swarms import newest_tag
+    from swarm.ledger.transaction import of_swarm
+
+    for name in ("metric", "direction", "sigma"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name} goes with a table of results: a ledger knows it")
+    with contextlib.closing(Ledger(path)) as ledger:
+        tag = options.tag or newest_tag(ledger)
+        try:
+            tx = of_swarm(ledger, tag or "")
+        except KeyError as error:
+            raise UsageError(f"{path} has no swarm called {tag}" if tag else f"{path} has no swarm") from error
+        rows, judged = judged_swarm(tx)
+        return Record(tx.swarm.metric, tx.swarm.direction, rows, 0), [judged]
 
 
 def read_record(path: Path, metric: str | None, direction: str | None) -> Record:

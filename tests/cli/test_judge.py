@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from swarm.cli import main
+from tests.board.nights import Night
+from tests.wording.test_standing import picture
 
 
 def record(path: Path, metric: str = "val_bpb", sign: float = 1.0) -> Path:
@@ -46,6 +49,26 @@ def test_it_tells_gains_from_luck_without_a_repository(
     out = capsys.readouterr().out
     assert "stand out of the noise" in out and "idea 10" in out
     assert (tmp_path / "night.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_swarms_ledger_is_judged_by_all_of_its_runs(
+    make_night: Callable[..., Night], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night, snapshot = picture(make_night, "carry")
+    capsys.readouterr()
+    assert main(["judge", str(night.path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (judged,) = told["judged"]
+    assert (told["metric"], told["direction"], judged["experiments"]) == ("val_bpb", "lower", 3)
+    assert judged["recorded"] == 0.9935, "of the state that stands: the third step was undone"
+    chances = {view.title: view.real for view in snapshot.experiments if view.real is not None}
+    found = {keep["description"]: keep["real"] for keep in judged["keeps"]}
+    assert {title: pytest.approx(chances[title], abs=0.02) for title in ("k0 -> 2", "k1 -> 2")}.items() <= found.items()
+    assert main(["judge", str(night.path), "--picture", str(tmp_path / "swarm.png")]) == 0
+    assert "with sigma 0.001" in capsys.readouterr().out and (tmp_path / "swarm.png").exists()
+    for flags, words in ((["--sigma", "1"], "a ledger knows it"), (["--tag", "nope"], "no swarm called nope")):
+        assert main(["judge", str(night.path), *flags]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_without_a_sigma_it_shows_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
