@@ -34,7 +34,7 @@ def _text(tx: Transaction, name: str, early: Which, found: Drift) -> str:
     confirmed = early is Which.CONFIRMING
     way, size = "better" if found.change > 0 else "worse", f"{abs(found.change):.4g}"
     effect = "what was put on the trunk late looks better" if found.change > 0 else "what was tried late looks worse"
-    chance = f"{abs(found.errors):.1f} standard errors; by chance one swarm in twenty shows 2"
+    chance = f"{abs(found.errors):.1f} standard errors; by chance one comparison in twenty shows 2"
     if confirmed and found.change < 0:
         chance = f"{chance}, and more where a confirmation was won narrowly, by luck in part"
     return (

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from msgspec import Struct
 
-ERRORS = 2.0  # standard errors from which on a change is told; one swarm in twenty shows as much by chance
+ERRORS = 2.0  # standard errors from which on a change is told; one comparison in twenty shows as much by chance
 
 
 class Drift(Struct, frozen=True):

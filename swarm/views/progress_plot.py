@@ -13,7 +13,7 @@ from swarm.wording.formatting import Scale, clean, duration, plural, shorten
 from swarm.wording.headline import title
 from swarm.wording.stairs import Window, band
 from swarm.wording.stairs import window as window_of
-from swarm.wording.verdict_text import judged
+from swarm.wording.verdict_text import judged, tried
 
 _GREEN, _GREY, _RED, _INK, _FAINT = "#2a9d5c", "#b9bfc6", "#d1495b", "#24292f", "#6e7781"
 _LISTED = 22  # kept steps named beside the picture
@@ -22,7 +22,8 @@ _SIZE = (12.0, 6.4)  # inches, at 150 dots each
 
 
 def draw_progress(snapshot: Snapshot, path: Path) -> Path:
-    """Writes the picture to `path` and returns it. Discards are grey, keeps green and numbered, crashes red ticks."""
+    """Writes the picture to `path` and returns it. Discards are grey, and grey ticks where they were ended early; steps
+    are green and numbered, crashes red ticks."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -37,7 +38,7 @@ def draw_progress(snapshot: Snapshot, path: Path) -> Path:
     _baseline(axes, snapshot, scale)
     _trunk(axes, snapshot, experiments)
     _points(axes, experiments, window, better=-1 if snapshot.direction == "lower" else 1)
-    _title(figure, snapshot, len(experiments))
+    _title(figure, snapshot)
     _list_steps(figure, snapshot, scale)
     figure.savefig(path, format="png")
     return path
@@ -105,26 +106,32 @@ def _trunk(axes: Any, snapshot: Snapshot, experiments: Sequence[ExperimentView])
 
 def _points(axes: Any, experiments: Sequence[ExperimentView], window: Window, better: int) -> None:
     bottom = axes.get_ylim()[0]
-    groups: dict[str, list[tuple[int, float]]] = {"keep": [], "discard": [], "beyond": [], "crash": []}
+    groups: dict[str, list[tuple[int, float]]] = {"keep": [], "discard": [], "beyond": [], "ended": [], "crash": []}
     for place, experiment in enumerate(experiments, 1):
-        if experiment.value is None or experiment.quarantine:
+        if experiment.status == "crash" or experiment.quarantine:
             groups["crash"].append((place, bottom))
+        elif experiment.value is None:
+            groups["ended"].append((place, bottom))
         elif experiment.status == "keep":
             groups["keep"].append((place, window.hold(experiment.value)))
         else:
             inside = window.holds(experiment.value)
             groups["discard" if inside else "beyond"].append((place, window.hold(experiment.value)))
     count = {name: len(points) for name, points in groups.items()}
+    count["keep"] -= sum(experiment.restores is not None for experiment in experiments)  # no idea of anybody
+    discarded = f"discard ({count['discard'] + count['beyond'] + count['ended']})"
     small = 18 if len(experiments) < 150 else 9
     styles = {
         "discard": {
             "s": small,
             "linewidths": 0,
             "color": _GREY,
-            "label": f"discard ({count['discard'] + count['beyond']})",
+            "label": discarded,
             "zorder": 2,
         },
         "beyond": {"s": small, "color": _GREY, "marker": "v" if better > 0 else "^", "zorder": 2},
+        "ended": {"s": 60, "color": _GREY, "marker": "|", "clip_on": False}
+        | ({} if groups["discard"] else {"label": discarded}),
         "crash": {"s": 60, "color": _RED, "marker": "|", "label": f"crash ({count['crash']})", "clip_on": False},
         "keep": {"s": 34, "color": _GREEN, "edgecolor": "white", "linewidths": 0.8, "label": f"keep ({count['keep']})"},
     }
@@ -138,9 +145,9 @@ def _points(axes: Any, experiments: Sequence[ExperimentView], window: Window, be
         )  # fmt: skip
 
 
-def _title(figure: Any, snapshot: Snapshot, count: int) -> None:
+def _title(figure: Any, snapshot: Snapshot) -> None:
     details = [
-        plural(count, "experiment"),
+        plural(len(tried(snapshot)), "experiment"),
         plural(len(snapshot.agents), "agent"),
         clean(snapshot.device),
         duration((snapshot.ended or snapshot.now) - snapshot.started),
@@ -152,24 +159,25 @@ def _title(figure: Any, snapshot: Snapshot, count: int) -> None:
 
 
 def _list_steps(figure: Any, snapshot: Snapshot, scale: Scale) -> None:
-    """The kept steps in order beside the picture, each with the gain of the whole trunk up to it."""
+    """The steps in order beside the picture, each with the gain of the whole trunk up to it; pale those that were taken
+    back, and those that took them back."""
     steps = [step for step in snapshot.trunk if step.position > 0]
     left, top, pitch = 0.715, 0.885, 0.0335
     if not steps:
         figure.text(left, top, "no step was kept", color=_FAINT, fontsize=9)
         return
-    figure.text(
-        left, top, f"kept steps, and {scale.metric} from the baseline", color=_FAINT, fontsize=9, parse_math=False
-    )
+    figure.text(left, top, f"steps, and {scale.metric} from the baseline", color=_FAINT, fontsize=9, parse_math=False)
     shown = steps[-_LISTED:]
     hidden = [step for step in steps[:-_LISTED] if step.experiment == snapshot.champion]
     shown = [*hidden, *shown[len(hidden) :]]
+    standing = set(snapshot.standing) or {step.experiment for step in steps}
     for row, step in enumerate(shown, 1):
         height = top - 0.01 - row * pitch
-        figure.text(left + 0.018, height, str(step.position), color=_GREEN, fontsize=8.5, fontweight="bold", ha="right")
+        green, ink = (_GREEN, _INK) if step.experiment in standing else (_GREY, _GREY)
+        figure.text(left + 0.018, height, str(step.position), color=green, fontsize=8.5, fontweight="bold", ha="right")
         star, weight = ("★ ", "bold") if step.experiment == snapshot.champion else ("", "normal")
         name = star + shorten(clean(step.title), 30)
-        figure.text(left + 0.026, height, name, color=_INK, fontsize=8.5, fontweight=weight, parse_math=False)
+        figure.text(left + 0.026, height, name, color=ink, fontsize=8.5, fontweight=weight, parse_math=False)
         figure.text(0.985, height, scale.change(step.gain), color=_FAINT, fontsize=8.5, ha="right", parse_math=False)
     if len(steps) > len(shown):
         earlier = f"and {plural(len(steps) - len(shown), 'earlier step')}"

@@ -9,7 +9,7 @@ from swarm.snapshot.records import ExperimentView, Snapshot, TrunkView
 from swarm.web.html import Html, el
 from swarm.wording.formatting import Scale, clean, short_id
 from swarm.wording.stairs import Window, band, window
-from swarm.wording.verdict_text import judged, outcome_word
+from swarm.wording.verdict_text import judged, outcome_word, tried
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 58, 10, 14, 34
@@ -25,7 +25,7 @@ def staircase(snapshot: Snapshot) -> Html:
     steps = [step for step in snapshot.trunk if step.experiment not in false and step.value is not None]
     scale, view = Scale.of(snapshot), window(snapshot, experiments)
     plane = _Plane(view, max(len(experiments), 8))
-    told = f"{len(experiments)} experiments and {max(len(steps) - 1, 0)} kept steps, by {scale.metric}"
+    told = f"{len(tried(snapshot))} experiments and {max(len(steps) - 1, 0)} steps of the trunk, by {scale.metric}"
     return el(
         "svg",
         el("title", told),
@@ -127,7 +127,8 @@ def _point(plane: _Plane, place: int, each: ExperimentView, snapshot: Snapshot, 
     figures = f" {scale.value(value)} ({scale.change(each.gain)})" if value is not None else ""
     told = el("title", f"{name} {word}{figures}: {clean(each.title)[:_NAMED]}")
     if value is None:
-        mark = el("path", class_="c", d=f"M{x},{HEIGHT - BOTTOM - 5}v10")
+        ended = each.status != "crash" and not each.quarantine
+        mark = el("path", class_="d" if ended else "c", d=f"M{x},{HEIGHT - BOTTOM - 5}v10")
     else:
         mark = el("circle", class_=_KINDS.get(word, "d"), cx=x, cy=plane.y(plane.view.hold(value)))
     return el("a", told, mark, href=f"#{name}")

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from swarm.views.progress_plot import draw_progress
+from tests.wording.test_standing import picture
 
 
 def pixels(snapshot, path):
@@ -60,7 +61,9 @@ def test_an_outlier_does_not_flatten_the_staircase(make_swarm, make_experiment, 
     assert share_of(pixels(wild, tmp_path / "b.png"), 0x2A, 0x9D, 0x5C) > 0.8 * green
 
 
-def test_the_band_around_the_steps_is_explained(make_swarm, tmp_path, monkeypatch):
+@pytest.fixture
+def labels(monkeypatch):
+    """What the legends say that are drawn."""
     from matplotlib.axes import Axes
 
     labels = []
@@ -71,5 +74,18 @@ def test_the_band_around_the_steps_is_explained(make_swarm, tmp_path, monkeypatc
         return legend(axes, *arguments, **options)
 
     monkeypatch.setattr(Axes, "legend", noted)
+    return labels
+
+
+def test_the_band_around_the_steps_is_explained(make_swarm, tmp_path, labels):
     draw_progress(make_swarm(4, ended=True), tmp_path / "progress.png")
     assert "95% interval of a kept state" in labels
+
+
+def test_it_counts_as_the_report_does(make_night, make_experiment, tmp_path, labels):
+    """A step that goes back is no experiment, and one that was ended early crashed not."""
+    _, snapshot = picture(make_night, "carry")
+    ended = make_experiment(9999, value=None, status="discard", rung="", judged=9e9)
+    draw_progress(replace(snapshot, experiments=(*snapshot.experiments, ended)), tmp_path / "progress.png")
+    assert len(snapshot.trunk) == 5 and {"keep (3)", "discard (1)"} <= {*labels}
+    assert not [label for label in labels if "crash" in label]
