@@ -112,8 +112,8 @@ class Output:
         return claim_at(self.text, end)
 
     def _keys_meant(self, keys: Mapping[int, str], name: str) -> Mapping[int, str]:
-        """The keys of an object that are the name, those alone that are exactly it where there are some. They are looked
-        for once: an object of 250 KB may hold the name ten thousand times."""
+        """The keys of an object that are the name, or those alone that are exactly it where there are some. An object
+        of 250 KB may hold it ten thousand times, and is asked at each of them: they are looked for once."""
         asked, last = self._asked
         if asked is not keys or last != name:
             ends = {path for path in set(keys.values()) if is_path_of(path, name)}

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from swarm.novelty.normal_form import meaning, tree_of
+from swarm.novelty.normal_form import meaning, parsed, tree_of
 from swarm.records import Code, Source
 from swarm.text import read_text
 
@@ -41,7 +41,7 @@ def size(source: Source) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _size(path: str, content: bytes) -> int:
-    tree = tree_of(path, content)
+    tree = tree_of(path, content) or parsed(path, content)  # too deep to be compared is no reason for another unit
     return sum(1 for _ in ast.walk(tree)) if tree else len(content)
 
 
