@@ -23,7 +23,8 @@ DEEP = {
     "an entry": "x = {'val_bpb': " + "-" * MANY + "c}",
     "a field": "class A:\n    x: float = " + " + ".join(["1"] * MANY),
 }
-LONG = {  # a number that Python reads, and does not write
+LONG = {  # a number that Python reads and does not write, and what it parses and cannot mean
+    "a set of lists": "x = {[1]}",
     "a seed": f"seed = 0x{'f' * 5000}",
     "a budget": f"TIME_BUDGET = 0x{'f' * 400}",
     "a budget in text": f"TIME_BUDGET = '{'9' * 400}'",

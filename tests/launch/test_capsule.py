@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from swarm.errors import UsageError
 from swarm.launch.capsule import SUMMARY, UNPACKED, opened
+from swarm.named_file import read_named
 
 KINDS = {"tar": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress,
          "lzma": lambda content: lzma.compress(content, lzma.FORMAT_ALONE)}  # fmt: skip
@@ -40,15 +41,15 @@ PACKED = {kind: pack(WHOLE) for kind, pack in KINDS.items()}
 def read(place: Path, content: bytes) -> bytes | None:
     """What stands in the summary; None where the file is refused, which is all that may be raised."""
     place.write_bytes(content)
-    with contextlib.suppress(UsageError, FileNotFoundError), opened(place) as folder:
-        return (folder / SUMMARY).read_bytes()
+    with contextlib.suppress(UsageError), opened(place) as folder:
+        return read_named(folder / SUMMARY)
     return None
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_opened_and_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
     assert read(tmp_path / "it", PACKED[kind]) == b'{"format": 1}'
-    for share in (0.1, 0.3, 0.5, 0.9):
+    for share in (0.1, 0.3, 0.5, *([] if kind == "tar" else [0.9])):  # a tar ends in many zeros
         (tmp_path / "it").write_bytes(PACKED[kind][: int(share * len(PACKED[kind]))])
         with pytest.raises(UsageError, match="is no capsule: a folder or a tar"), opened(tmp_path / "it"):
             pass
