@@ -25,8 +25,8 @@ from tests.verbs import called
 
 SIM = ("--dry-run", "--trial", "off", "--device", "sim")
 LOOKING = [
-    *(["launch", *SIM], ["resume", *SIM], ["resume", *SIM, "--tag", "apr5"], ["watch", "--once"], ["ls"], ["status"]),
-    *(["status", "--json"], ["show", "champion"], ["report"], ["tell", "go", "deeper"], ["stop"]),
+    *(["launch", *SIM], ["launch", "--tag", "apr5", "--resume", *SIM], ["resume"], ["ls"], ["status"]),
+    *(["status", "--json"], ["watch", "--once"], ["show", "champion"], ["report"], ["tell", "go", "deeper"], ["stop"]),
     *(["accept", "gpu0-0001"], ["reject", "gpu0-0001"], ["attach"], ["confirm", "champion"], ["ablate"]),
     *(["capsule", "champion"], ["export"], ["import", "results.tsv"], ["prune", "apr5", "--yes"]),
     *(["replay", "apr5", "--policy", "race"], ["serve", "--token", "--port", "0"]),
