@@ -29,6 +29,16 @@ class UsageError(SwarmError):
     exit_code = 2
 
 
+class OutOfReach(UsageError):
+    """A file or folder that the system does not let be used: mostly another user's. The remedy is with its owner."""
+
+    def __init__(self, path: object, error: OSError):
+        told = f"{path} cannot be used ({error.strerror or error})"
+        if isinstance(error, PermissionError):
+            told += ": it is another user's, as after `sudo swarm launch`; make it yours with `sudo chown -R`"
+        super().__init__(told)
+
+
 class LedgerDamaged(SwarmError):
     """What stands in a ledger cannot be what was written there: the disk or another program changed it."""
 

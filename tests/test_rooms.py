@@ -37,6 +37,7 @@ GROUND = {
     "codec",
     "text",
     "foreign",
+    "foreign_python",
     "filelock",
     "named_file",
     "signals",

@@ -44,6 +44,10 @@ class Diverged(Exception):
     """The loss is NaN, or not below 100."""
 
 
+class BudgetSpent(Exception):
+    """A step was trained that began after the budget was spent, beyond the one that a queue may hold."""
+
+
 # ---- settings
 
 Preset = TypeVar("Preset")
@@ -183,6 +187,8 @@ class BudgetClock:
     What came before may last as long as SWARM_START says, as the untouched code needs time to start, too: an edit that
     takes longer spends its budget on that. When the first clock of a process was started, and what had been read until
     then, is kept for the heartbeats: a clock that is started again, set back or changed for another one is seen there.
+
+    Whoever trains asks `spent` before each step. Once it is, one more step may be counted: it was in a queue.
     """
 
     first_start: float | None = None
@@ -192,6 +198,8 @@ class BudgetClock:
         self.budget = budget
         self.seconds = 0.0  # counted so far
         self.stalled_seconds = 0.0
+        self.laps = 0  # steps that were counted
+        self._laps_after = 0  # those of them that began after the budget was spent
         self.detects_stalls = device.type != "cpu"
         self._runs_ahead = device.type == "cuda"
         self._now = time.process_time if device.type == "cpu" else time.perf_counter
@@ -213,13 +221,21 @@ class BudgetClock:
         return max(0.0, self._now() - float(free)) if free and self._now is time.process_time else 0.0
 
     def lap(self) -> None:
-        """Count the step that ends now."""
+        """Count the step that ends now.
+
+        Raises:
+            BudgetSpent: it should not have begun.
+        """
         now = self._now()
         self.count(now - self._mark)
         self._mark = now
 
     def count(self, step: float) -> None:
-        """Count a step of `step` seconds."""
+        """Count a step of `step` seconds. Raises as `lap` does."""
+        self._laps_after += self.seconds >= self.budget
+        if self._laps_after > 1:
+            raise BudgetSpent(f"the budget of {self.budget:g} seconds was spent before this step began: ask `spent`")
+        self.laps += 1
         if self.detects_stalls and len(self._recent) >= 5:
             usual = median(self._recent)
             if step > max(10 * usual, usual + 5):
@@ -335,7 +351,8 @@ class Journal:
             known = round(loss, 6) if math.isfinite(loss) else None  # JSON has no NaN
             beat = {"step": step, "loss": known, "tokens": tokens, "seconds": round(clock.seconds, 4)}
             beat |= {"untimed": clock.untimed_batches, "untimed_tokens": clock.untimed_tokens}
-            beat |= {"elapsed": round(clock.elapsed, 4), "ignorant": round(math.log(prepare.TrainLoader.vocab_size), 4)}
+            beat |= {"laps": clock.laps, "elapsed": round(clock.elapsed, 4)}
+            beat |= {"ignorant": round(math.log(prepare.TrainLoader.vocab_size), 4)}
             self._file.write(json.dumps(beat) + "\n")
             self._file.flush()
             self._next_beat = now + 0.1

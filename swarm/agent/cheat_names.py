@@ -47,11 +47,13 @@ ATTRIBUTES = _by_name(  # wherever they are used
 FILES = frozenset(("load", "save"))  # of a module, but those of a kernel, which read and write a GPU's memory
 KERNELS = "triton"
 PRIVATE = _by_name(  # what the fixed loader, clock and journal keep to themselves: text, time, heartbeats
-    patch="_packer _pack _pack_ahead _ahead _mark _now _recent _runs_ahead _file _next_beat _next_line _late",
+    patch="""_packer _pack _pack_ahead _ahead _mark _now _recent _runs_ahead _laps_after _file _next_beat _next_line
+        _late""",
 )
-CLOCK = frozenset(
-    ("seconds", "budget", "stalled_seconds", "_mark", "_now", "_recent", "_runs_ahead", "detects_stalls", "first_start")
-)
+CLOCK = {
+    *("seconds", "budget", "stalled_seconds", "laps", "_laps_after", "_mark", "_now", "_recent", "_runs_ahead"),
+    *("detects_stalls", "first_start"),
+}
 REPORTED = {"val_bpb": "summary", "num_steps": "tokens", "total_tokens_M": "tokens"}  # as the summary says them
 WHOLE = {"seed": "seed", "budget": "clock"}  # arguments that must go on as they came
 NEEDED = {  # attributes that must not go

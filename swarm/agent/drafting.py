@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -28,6 +28,8 @@ PATIENCE = 30.0  # seconds before a researcher that has nothing to propose is as
 VERDICT = 0.1  # of a run: the next verdict is not expected sooner
 BENCHED = 4  # ideas that the fallback proposes instead, when the researcher's crash one after the other
 STUBBORN = 8  # refusals in a row after which a researcher is not asked for a while: each of its ideas costs money
+
+Answer = TypeVar("Answer")
 
 
 class Drafts(Protocol):
@@ -227,39 +229,41 @@ class Drafting:
     async def edit_again(self, work: Rebase, parent: Source) -> Source | None:
         """The idea applied to another parent: two knobs on one line conflict in a merge only."""
         briefing = await self._briefing(work, parent)
-        edit = await self._answer(lambda researcher: researcher.edit(work.idea, briefing, self.drafts.fresh(parent)))
-        return parent.edited(as_written(edit, parent)) if edit else None
+
+        async def edit(researcher: Researcher) -> Source | None:
+            made = await researcher.edit(work.idea, briefing, self.drafts.fresh(parent))
+            return parent.edited(as_written(made, parent)) if isinstance(made, Edit) else None
+
+        return await self._answer(edit)
 
     async def _repair(self, work: Repair) -> bool:
         """One chance to repair a plain mistake, then the crash stands; True in any case."""
         parent, crashed = await self.board.source(work.parent), await self.board.source(work.source)
-        mended = await self._mended(work, parent, crashed)
-        code = code_of(parent, crashed.edited(mended)) if mended else None
-        await self.board.mend(self.name, self.fence, work.experiment, code)
-        return True
-
-    async def _mended(self, work: Repair, parent: Source, crashed: Source) -> Edit | None:
-        """The repaired edit; None where there is none, or none that may run."""
         briefing = await self._briefing(work, parent)
         broken = crashed.edit_from(parent)
-        mended = await self._answer(
-            lambda researcher: researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
-        )
-        mended = as_written(mended, crashed) if mended else None
-        return None if mended is None or fault(mended, crashed, self.project) else mended
+
+        async def mend(researcher: Researcher) -> Code | None:
+            made = await researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
+            mended = as_written(made, crashed) if isinstance(made, Edit) else None
+            may_run = mended is not None and not fault(mended, crashed, self.project)
+            return code_of(parent, crashed.edited(mended)) if may_run else None
+
+        await self.board.mend(self.name, self.fence, work.experiment, await self._answer(mend))
+        return True
 
     async def _briefing(self, work: Rebase | Repair, parent: Source) -> Briefing:
         """What is known now, for an experiment that has its idea and its parent already."""
         return replace(await self.board.briefing(self.name), parent=parent, experiment=work.experiment)
 
-    async def _answer(self, ask: Callable[[Researcher], Awaitable[Edit | None]]) -> Edit | None:
-        """What the researcher answers, or where it cannot think now the fallback; None where there is no answer."""
+    async def _answer(self, ask: Callable[[Researcher], Awaitable[Answer | None]]) -> Answer | None:
+        """What comes of the researcher's answer, or where it cannot think now of the fallback's; None where there is
+        none. Whatever is made of what it answers belongs into `ask`: it may be anything."""
         for asked in filter(None, (self.researcher, self.fallback)):
             async with self._one_thought:
                 try:
-                    edit = await ask(asked)
+                    answer = await ask(asked)
                     await self._welcome(asked)
-                    return edit if isinstance(edit, Edit) else None
+                    return answer
                 except Exception as error:  # as in _draft_with
                     await self._miss(asked, error)
         return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from swarm import __version__
 from swarm.cli.parsing import HelpFormatter, Parser, VerbParser, check_verb
-from swarm.errors import SwarmError
+from swarm.errors import OutOfReach, SwarmError
 from swarm.invoked import as_typed, program
 from swarm.text import printable
 
@@ -64,13 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser(_verb(words)).parse_args(words)
         return options.verb(options)
     except SwarmError as error:
-        print(f"swarm: {as_typed(printable(str(error)))}", file=sys.stderr)
-        return error.exit_code
+        return _told(error)
+    except PermissionError as error:  # any file may be another user's: those of a swarm that was started with sudo
+        if error.filename is None:
+            raise
+        return _told(OutOfReach(error.filename, error))
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _told(error: SwarmError) -> int:
+    print(f"swarm: {as_typed(printable(str(error)))}", file=sys.stderr)
+    return error.exit_code
 
 
 def _verb(words: Sequence[str]) -> str | None:

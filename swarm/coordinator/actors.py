@@ -20,7 +20,7 @@ from swarm.board.client import BoardClient
 from swarm.board.server import BoardServer
 from swarm.coordinator.keys import keys
 from swarm.coordinator.log_shipping import LogShipper
-from swarm.errors import HostFault, MachineFault, SwarmError, Unavailable, UsageError, is_of_the_machine
+from swarm.errors import HostFault, MachineFault, OutOfReach, SwarmError, Unavailable, UsageError, is_of_the_machine
 from swarm.execution import sandbox
 from swarm.execution.included import OTHER_DATA
 from swarm.execution.process_table import die_with_parent
@@ -30,7 +30,7 @@ from swarm.execution.workspace import Workspace
 from swarm.launch.data import prepared
 from swarm.launch.plan import Plan, environment, passed, researcher_options
 from swarm.launch.slots import own_slot, unfit
-from swarm.ledger.database import Ledger
+from swarm.ledger.database import Ledger, founded
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
 from swarm.records import Source
@@ -169,7 +169,11 @@ def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
 
 def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
     """Copies the agent's logs to the head; None where they are written there."""
-    return None if ledger_path(Path(spec.root)).exists() else LogShipper(working_folder(spec))
+    try:
+        here = founded(ledger_path(Path(spec.root)))
+    except OutOfReach:  # on another host the path of the head's folder may be anybody's
+        here = False
+    return None if here else LogShipper(working_folder(spec))
 
 
 @contextlib.contextmanager

@@ -22,6 +22,8 @@ OVER = 1.02  # times its budget that a training may take by the clock outside, b
 PAID = 3.0  # times what is free of a start that it may take where the rest is taken off the budget
 CHANCE = 0.2  # CPU-seconds by which what is counted may be off
 LONG_STEP = 0.1  # share of the budget up to which a last step, begun in time, may take longer
+LAST = 2  # heartbeats that may come once the budget is spent: of the step that spent it, and of one from a queue
+ROUNDED = 0.001  # seconds by which a heartbeat may be off
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ def over_time(spec: Spec, trainer: StepResult, heartbeats: Sequence[Heartbeat]) 
         if charged:
             how = f"{phases.before:.1f} before its clock, of which {spec.free:.1f} are a start, {how}"
         return _by_clock(f"it trained for {trained:.1f} {unit} with a budget of {spec.budget:g}: {how}")
+    after = sum((beat.seconds or 0.0) > spec.budget + ROUNDED for beat in heartbeats)
+    if after > LAST:
+        what = f"{after} heartbeats came after its budget of {spec.budget:g} was spent"
+        return _by_clock(f"{what}, where a last step is one")
     allowed = _allowed_start(spec, trainer)
     if phases.before > allowed:
         return _by_clock(f"{phases.before:.1f} {unit} until its first heartbeat, where {allowed:.1f} are allowed")
@@ -99,8 +105,9 @@ def _allowed_start(spec: Spec, trainer: StepResult) -> float:
 
 
 def _last_step(budget: float, phases: Phases, heartbeats: Sequence[Heartbeat]) -> float:
-    """How long its last step may take that began in time: as its steps do, by its own word, and within bounds."""
-    steps = max((beat.step or 0 for beat in heartbeats), default=0)
+    """How long its last step may take that began in time: as its steps do, by the fixed harness's count of them where
+    that counts, else by its own word; and within bounds."""
+    steps = max((beat.step or 0 if beat.laps is None else beat.laps for beat in heartbeats), default=0)
     return min(LONG_STEP * budget, phases.within / steps if steps > 1 else LONG_STEP * budget)
 
 

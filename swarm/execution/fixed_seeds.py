@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from swarm.project.code import tree_of
+from swarm.foreign_python import tree_of, unparsed
 
 # Keywords, keys and names that hold a seed; `random_state` is scikit-learn's word for one, `random_seed` CatBoost's.
 _NAME = re.compile(
@@ -56,12 +56,12 @@ def _in_python(text: str) -> Iterator[str]:
                 for key, value in zip(keys, values, strict=True):
                     match key:
                         case ast.Constant(value=str() as name) if _NAME.fullmatch(name) and _is_seed(value):
-                            yield f"{name}: {ast.unparse(value)}"
+                            yield f"{name}: {unparsed(value)}"
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if _NAME.fullmatch(name) and _is_seed(value):
-                yield f"{name} = {ast.unparse(value)}"
+                yield f"{name} = {unparsed(value)}"
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 if _NAME.fullmatch(name) and _is_seed(value):
-                    yield f"{name} = {ast.unparse(value)}"
+                    yield f"{name} = {unparsed(value)}"
             case ast.arguments():
                 yield from _defaults(node)
 
@@ -70,10 +70,10 @@ def _in_call(call: ast.Call) -> Iterator[str]:
     """`f(random_state=42)`, and `default_rng(0)`."""
     for keyword in call.keywords:
         if keyword.arg and _NAME.fullmatch(keyword.arg) and _is_seed(keyword.value):
-            yield f"{keyword.arg}={ast.unparse(keyword.value)}"
+            yield f"{keyword.arg}={unparsed(keyword.value)}"
     name, owner = _called(call)
     if call.args and _is_seed(call.args[0]) and (name in _MAKERS or (name in _RANDOM_ONLY and owner == "random")):
-        yield f"{name}({ast.unparse(call.args[0])})"
+        yield f"{name}({unparsed(call.args[0])})"
 
 
 def _defaults(arguments: ast.arguments) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _defaults(arguments: ast.arguments) -> Iterator[str]:
     with_default += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None]
     for argument, default in with_default:
         if _NAME.fullmatch(argument.arg) and _is_seed(default):
-            yield f"{argument.arg}={ast.unparse(default)}"
+            yield f"{argument.arg}={unparsed(default)}"
 
 
 def _called(call: ast.Call) -> tuple[str, str]:

@@ -59,6 +59,8 @@ class Output:
         lower = text.lower()
         self._lower = lower if len(lower) == len(text) else "".join(c.lower() if c.isascii() else c for c in text)
         self._objects = Objects(text)
+        self._asked: tuple[Mapping[int, str], str] = {}, ""  # the object and the name that were asked for last,
+        self._meant: Mapping[int, str] = {}  # and its keys that are meant by it
 
     def newest(self, name: str) -> Mention | None:
         """The last place that says what `name` is; None where none does."""
@@ -101,17 +103,24 @@ class Output:
         return claim_at(self.text, end)
 
     def _claim_of_key(self, start: int, end: int, name: str, keys: Mapping[int, str]) -> Claim | None:
-        if not is_path_of(keys[start], name):
+        meant = self._keys_meant(keys, name)
+        if start not in meant:
             return None
-        paths = {place: path for place, path in keys.items() if is_path_of(path, name)}
-        exact = {place: path for place, path in paths.items() if normal(path) == normal(name)}
-        wanted = exact or paths
-        if start not in wanted:
-            return None
-        if len(wanted) > 1:
-            which = ", ".join(dict.fromkeys(wanted.values()))
-            return Claim("", f"it stands {len(wanted)} times in one object ({which[:_SHOWN]})")
+        if len(meant) > 1:
+            which = ", ".join(dict.fromkeys(meant.values()))
+            return Claim("", f"it stands {len(meant)} times in one object ({which[:_SHOWN]})")
         return claim_at(self.text, end)
+
+    def _keys_meant(self, keys: Mapping[int, str], name: str) -> Mapping[int, str]:
+        """The keys of an object that are the name, or those alone that are exactly it where there are some. An object
+        of 250 KB may hold it ten thousand times, and is asked at each of them: they are looked for once."""
+        asked, last = self._asked
+        if asked is not keys or last != name:
+            ends = {path for path in set(keys.values()) if is_path_of(path, name)}
+            wanted = {path for path in ends if normal(path) == normal(name)} or ends
+            self._asked = keys, name
+            self._meant = {place: path for place, path in keys.items() if path in wanted}
+        return self._meant
 
     def _is_in_sentence(self, start: int, end: int) -> bool:
         """Whether words of prose stand on both sides of the name and its value: `both of them have x = 1, no more`."""

@@ -6,7 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 
+from swarm.foreign_python import tree_of
+
 LONGEST = 300  # characters of a path that is looked at
+_DEEPEST = 50  # calls and slashes that one path is joined of
 _QUOTED = re.compile(r"""["'`]([^"'`\n\\]{1,300})["'`]""")
 _WORD = re.compile(r"(?<![\w./~-])(?:~|\.{1,2})?/?[\w.@+-]+(?:/[\w.@+-]+)*/?")
 _WRITES = re.compile(r"save|dump|write|to_csv|to_parquet|to_json|to_pickle|mkdir|makedirs|rmtree|unlink|remove|touch")
@@ -15,11 +18,7 @@ _WRITES = re.compile(r"save|dump|write|to_csv|to_parquet|to_json|to_pickle|mkdir
 def named_paths(text: str, python: bool) -> Iterator[str]:
     """What may be a path among the literals of a file, in their order; of Python not what is plainly written to."""
     if python:
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return
-        yield from _of_python(tree)
+        yield from _of_python(tree_of(text))
         return
     yield from (word for word in _QUOTED.findall(text) if _may_be_path(word))
 
@@ -48,17 +47,19 @@ def _of_python(tree: ast.AST) -> Iterator[str]:
             yield from filter(_may_be_path, (node.value,))
 
 
-def _joined(node: ast.AST) -> list[str]:
+def _joined(node: ast.AST, levels: int = _DEEPEST) -> list[str]:
     """The literal parts at the end of `ROOT / "a" / "b"` and `os.path.join(HERE, "a", "b")`: what they begin with, if
     it is no literal, is mostly the repository's folder or the file's own."""
+    if not levels:
+        return []
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        right = _joined(node.right)
-        return [*_joined(node.left), *right] if right else []
+        right = _joined(node.right, levels - 1)
+        return [*_joined(node.left, levels - 1), *right] if right else []
     if isinstance(node, ast.Call) and not node.keywords:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         parts: list[str] = []
         for argument in node.args if name in ("Path", "PurePath", "join") else ():
-            found = _joined(argument)
+            found = _joined(argument, levels - 1)
             parts = [*parts, *found] if found else []
         return parts
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and _may_be_path(node.value):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 LARGEST = 256 * 1024  # characters of an object whose nesting is followed
 _DEEPEST = 32
+_LONGEST = 1000  # last characters of a path that are kept: a long key over many others would fill the memory
 _TOKEN = re.compile(
     r'\\.|"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"([ \t]*+:)?' + r"|'([^'\\\n]*+(?:\\.[^'\\\n]*+)*+)'([ \t]*+:)?|[{}\[\]\n]"
 )
@@ -50,7 +51,7 @@ class Objects:
         if first < 0:
             return place + 1, {}
         keys: dict[int, str] = {}
-        parents: list[str] = []
+        parents: list[str] = []  # the path of each object and list that is open, from the outside in
         key = ""
         for token in _TOKEN.finditer(self._text, first, place + LARGEST):
             word = token[0]
@@ -59,12 +60,18 @@ class Objects:
                 if token.end() > place and not goes_on:
                     return token.end(), keys
             elif word in "{[":
-                parents.append(key)
+                above = parents[-1] if parents else ""
+                parents.append(_below(above, key) if key and len(parents) < _DEEPEST else above)
                 key = ""
             elif word in "}]":
                 key = ""
                 del parents[-1:]
             elif (token[2] or token[4]) and 0 < len(parents) <= _DEEPEST:
                 key = token[1] if token[2] else token[3]
-                keys[token.start() + 1] = ".".join([*filter(None, parents), key])
+                keys[token.start() + 1] = _below(parents[-1], key)
         return place + LARGEST, keys
+
+
+def _below(path: str, key: str) -> str:
+    """The path of a key below another path."""
+    return f"{path}.{key[-_LONGEST:]}"[-_LONGEST:] if path else key[-_LONGEST:]

@@ -28,7 +28,7 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?%")
 class Heartbeat:
     """One line of heartbeat.jsonl. `seconds` are counted training seconds. Where a fixed harness writes the line:
     `untimed` batches and tokens were read before the clock started, `elapsed` is real time, by a clock that the
-    training cannot set, and `ignorant` is the loss of an untrained model."""
+    training cannot set, `ignorant` is the loss of an untrained model, and `laps` are the steps its clock counted."""
 
     step: int | None = None
     loss: float | None = None
@@ -38,6 +38,7 @@ class Heartbeat:
     untimed_tokens: int | None = None
     elapsed: float | None = None
     ignorant: float | None = None
+    laps: int | None = None
 
 
 def read_heartbeats(path: Path) -> tuple[Heartbeat, ...]:
@@ -98,12 +99,12 @@ def _beats(data: bytes) -> Iterator[Heartbeat]:
         except foreign.Unreadable:  # the last line may be half-written, and the first one cut
             continue
         if isinstance(beat, dict):
-            step, tokens, untimed, untimed_tokens = (
-                foreign.count(beat.get(name)) for name in ("step", "tokens", "untimed", "untimed_tokens")
+            step, tokens, untimed, untimed_tokens, laps = (
+                foreign.count(beat.get(name)) for name in ("step", "tokens", "untimed", "untimed_tokens", "laps")
             )
             seconds, elapsed = (foreign.finite(beat.get(name), 0, _TIME) for name in ("seconds", "elapsed"))
             loss, ignorant = foreign.number(beat.get("loss")), foreign.finite(beat.get("ignorant"))
-            yield Heartbeat(step, loss, tokens, seconds, untimed, untimed_tokens, elapsed, ignorant)
+            yield Heartbeat(step, loss, tokens, seconds, untimed, untimed_tokens, elapsed, ignorant, laps)
 
 
 def _lines(data: bytes) -> list[bytes]:

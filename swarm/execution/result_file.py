@@ -20,6 +20,7 @@ from swarm.text import read_text
 
 LARGEST = 16 * 2**20  # bytes
 _DEEPEST, _MOST = 32, 1000  # levels of nesting, and values, that are looked at
+_LONGEST = 200  # characters of a path
 _SHOWN = 12  # names that a fault lists
 
 
@@ -103,11 +104,16 @@ def _flat(value: object) -> Iterator[tuple[str, object]]:
         path, value, depth = waiting.pop()
         if isinstance(value, Mapping):
             if depth < _DEEPEST:
-                inner = [(f"{path}.{key}" if path else str(key), item, depth + 1) for key, item in value.items()]
+                inner = [(_below(path, str(key)), item, depth + 1) for key, item in value.items()]
                 waiting.extend(reversed(inner))
         elif path and not isinstance(value, list):
             given += 1
-            yield path[:200], value
+            yield path, value
+
+
+def _below(path: str, key: str) -> str:
+    """The path of a key: its start, as a long key over many others would fill the memory."""
+    return f"{path}.{key[:_LONGEST]}"[:_LONGEST] if path else key[:_LONGEST]
 
 
 def _last_row(text: str, separator: str) -> dict[str, object]:

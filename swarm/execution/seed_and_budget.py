@@ -14,7 +14,8 @@ import tarfile
 from collections.abc import Collection, Iterator
 
 from swarm.execution.fixed_seeds import fixed_seeds
-from swarm.project.code import BUDGETS, assigned_budgets, tree_of
+from swarm.foreign_python import tree_of
+from swarm.project.code import BUDGETS, assigned_budgets
 from swarm.records import Source
 from swarm.text import read_text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
 import posixpath
@@ -17,6 +16,7 @@ from swarm.execution.base_tree import ForbiddenEdit, Member, base_tree
 from swarm.execution.folder_walk import Entry, walk
 from swarm.execution.laid_tree import LaidTree
 from swarm.execution.plain_file import TooLarge, read_plain_file
+from swarm.foreign_python import parse
 from swarm.project.project import Project
 from swarm.records import Edit, Source
 from swarm.text import read_text
@@ -174,7 +174,7 @@ def parses(edit: Edit) -> str | None:
     for path, content in edit.files.items():
         if path.endswith(".py"):
             try:
-                ast.parse(content, filename=path)
+                parse(content)
             except SyntaxError as error:
                 return f"{path}, line {error.lineno}: {error.msg}"
             except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nested too deep for the parser

@@ -9,17 +9,22 @@ verify.sh         checks the base commit out and runs `swarm verify`
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import importlib.metadata
+import io
 import json
+import lzma
 import math
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -31,6 +36,7 @@ FORMAT = 1
 SUMMARY = "capsule.json"
 LARGEST = 20_000_000  # bytes of one file of a capsule
 MOST = 1_000  # files
+UNPACKED = 2 * LARGEST  # bytes of a capsule's tar: beside its files, what stands above each of them
 SEEDS = 60_000_000  # of the first run that checks it: no run of a swarm ever has such a seed
 
 SCRIPT = """\
@@ -118,23 +124,63 @@ def digest(content: bytes) -> str:
 # -- reading: a capsule is somebody else's --------------------------------------------------------------------------
 
 
+# By the first bytes of a compressed file, what reads it.
+_COMPRESSED: Mapping[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+    b"\x5d\0\0": lzma.LZMAFile,
+}
+# What reading and unpacking raise for a file that is cut or damaged, and for numbers in it that nobody meant.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError),
+    *(tarfile.TarError, lzma.LZMAError, zlib.error),
+)
+
+
+class _TooLarge(Exception):
+    """Nobody wrote a capsule of that size."""
+
+
 @contextmanager
 def opened(place: Path) -> Iterator[Path]:
     """The capsule's folder; of a tar its content, in a temporary one. UsageError where it is neither."""
     if place.is_dir():
         yield place
         return
+    packed = read_named(place, UNPACKED)
     with tempfile.TemporaryDirectory() as temporary:
         try:
-            with tarfile.open(place) as tar:
-                members = tar.getmembers()
-                if len(members) > MOST or sum(member.size for member in members) > LARGEST:
-                    raise UsageError(f"{place} is larger than a capsule may be")
-                tar.extractall(temporary, members, filter="data")
-        except (OSError, tarfile.TarError) as error:
+            with tarfile.open(fileobj=io.BytesIO(_unpacked(packed)), mode="r:") as tar:
+                tar.extractall(temporary, _members(tar), filter="data")
+        except _TooLarge as error:
+            raise UsageError(f"{place} is larger than a capsule may be") from error
+        except _UNREADABLE as error:
             raise UsageError(f"{place} is no capsule: a folder or a tar that `swarm capsule` wrote") from error
         found = next(Path(temporary).glob(f"*/{SUMMARY}"), Path(temporary) / SUMMARY)
         yield found.parent
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """The tar in what may be compressed: no more of it than it may be, as a few bytes can stand for gigabytes."""
+    file: IO[bytes] = io.BytesIO(packed)
+    reader = next((opened for start, opened in _COMPRESSED.items() if packed.startswith(start)), None)
+    tar = (reader(file) if reader else file).read(UNPACKED + 1)
+    if len(tar) > UNPACKED:
+        raise _TooLarge
+    return tar
+
+
+def _members(tar: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """What is in it. Looked at one by one: a size below zero leads back to where the reader comes from."""
+    members: list[tarfile.TarInfo] = []
+    for member in tar:
+        members.append(member)
+        if member.size < 0:
+            raise ValueError("a size below zero")
+        if len(members) > MOST or sum(member.size for member in members) > LARGEST:
+            raise _TooLarge
+    return members
 
 
 def read_capsule(folder: Path) -> tuple[Capsule, dict[str, bytes]]:

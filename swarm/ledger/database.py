@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,7 +19,7 @@ from typing import IO, Any, TypeVar
 from msgspec import Struct
 
 from swarm.codec import decode
-from swarm.errors import LedgerDamaged, UsageError
+from swarm.errors import LedgerDamaged, OutOfReach, UsageError
 from swarm.filelock import SHARED, take
 from swarm.ledger.reads import Reads
 from swarm.ledger.rows import read, select
@@ -289,8 +290,17 @@ class _Whole:
 
 
 def founded(path: Path) -> bool:
-    """Whether there is a ledger at `path`; an empty file, left by a launch that was killed at once, is none."""
-    return path.is_file() and path.stat().st_size > 0
+    """Whether there is a ledger at `path`; an empty file, left by a launch that was killed at once, is none.
+
+    Whoever wants to know asks here: OutOfReach where it is not said, as in a folder of another user.
+    """
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise OutOfReach(path.parent, error) from error
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def locked(path: Path) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
-from swarm.errors import UsageError
+from swarm.errors import OutOfReach, UsageError
 from swarm.ledger.database import Ledger, founded
 
 PRIVATE_FOLDER = 0o700
@@ -18,7 +19,17 @@ def ledger_path(root: Path) -> Path:
 
 
 def make_home(folder: Path) -> None:
-    """The folder .swarm, which git ignores by itself, and which is nobody else's to look into."""
+    """The folder .swarm, which git ignores by itself, and which is nobody else's to look into. OutOfReach where it
+    cannot be made, or is there and nothing can be put into it."""
+    try:
+        _make(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise OutOfReach(folder, error) from error
+
+
+def _make(folder: Path) -> None:
     folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     with contextlib.suppress(OSError):  # a file system without modes
         status = folder.stat()

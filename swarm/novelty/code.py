@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from swarm.novelty.normal_form import meaning, tree_of
+from swarm.foreign_python import UNREADABLE
+from swarm.novelty.normal_form import meaning, parsed, tree_of
 from swarm.records import Code, Source
 from swarm.text import read_text
 
@@ -41,7 +42,7 @@ def size(source: Source) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _size(path: str, content: bytes) -> int:
-    tree = tree_of(path, content)
+    tree = tree_of(path, content) or parsed(path, content)  # too deep to be compared is no reason for another unit
     return sum(1 for _ in ast.walk(tree)) if tree else len(content)
 
 
@@ -75,7 +76,7 @@ def constants(source: Source, device: str) -> dict[str, float | int | str]:
 def _read(text: str) -> float | int | str | None:
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (*UNREADABLE, TypeError):  # the last of a set of lists
         return None
     return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 
+from swarm.foreign_python import UNREADABLE, is_deep, parse
+
 LARGEST = 1e30  # arithmetic beyond it is left as it is written
 
 
@@ -20,12 +22,20 @@ def meaning(path: str, content: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=16)  # of a large file it takes megabytes
 def tree_of(path: str, content: bytes) -> ast.Module | None:
-    """The normalised syntax of a Python file; None where it is none, or does not parse. Nobody may change it."""
-    if not path.endswith(".py"):
-        return None
+    """The normalised syntax of a Python file; None where it is none, does not parse, or is too deep to be walked by
+    what compares code: that must not depend on who asks. Nobody may change it."""
+    tree = parsed(path, content)
     try:
-        return _Normal().visit(ast.parse(content))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None if tree is None or is_deep(tree) else _Normal().visit(tree)
+    except RecursionError:
+        return None
+
+
+def parsed(path: str, content: bytes) -> ast.Module | None:
+    """The syntax of a Python file as it is written; None where it is none, or does not parse."""
+    try:
+        return parse(content) if path.endswith(".py") else None
+    except UNREADABLE:
         return None
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarm import foreign
+from swarm.foreign_python import tree_of, unparsed, written
 from swarm.project.found import Found
 from swarm.project.reading import text_of
 
@@ -26,6 +28,7 @@ _NO_METRIC = {
     *("error", "err", "warning", "warn", "fatal", "usage", "info", "note", "debug", "failed", "exception", "pass"),
     *("saved", "loaded", "wrote", "found", "passed", "solved", "resolved", "device", "path", "file", "output"),
 }
+_DEEPEST = 100  # levels of one printed text, or of one number, that are looked into
 _PRINTERS = {"print", "write", "info", "echo", "secho", "log"}
 
 
@@ -68,20 +71,22 @@ def _printed_by_python(text: str) -> Iterator[Printed]:
 
 def _prints(tree: ast.AST) -> Iterator[ast.Call]:
     """The calls that print, but for those of an error's handler and to stderr: what they say is no result."""
-    for node in ast.iter_child_nodes(tree):
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.ExceptHandler):
             continue
         if isinstance(node, ast.Call) and node.args and _is_printer(node):
             yield node
-        yield from _prints(node)
+        waiting.extend(reversed(list(ast.iter_child_nodes(node))))
 
 
 def _is_printer(call: ast.Call) -> bool:
     match call.func:
         case ast.Name(id="print"):
-            return not any(word.arg == "file" and "stderr" in ast.unparse(word.value) for word in call.keywords)
+            return not any(word.arg == "file" and "stderr" in unparsed(word.value) for word in call.keywords)
         case ast.Attribute(attr=name, value=value) if name in _PRINTERS:
-            return "stderr" not in ast.unparse(value)
+            return "stderr" not in unparsed(value)
     return False
 
 
@@ -90,23 +95,25 @@ def _said(call: ast.Call) -> str:
     return " ".join(_literal(argument) for argument in call.args)
 
 
-def _literal(node: ast.expr) -> str:
+def _literal(node: ast.expr, levels: int = _DEEPEST) -> str:
     match node:
+        case _ if not levels:
+            return _ANY
         case ast.Constant(value=str() as text):
             return text
         case ast.Constant(value=value):
-            return str(value)
+            return written(value)
         case ast.JoinedStr(values=parts):
-            return "".join(_literal(part) for part in parts)
+            return "".join(_literal(part, levels - 1) for part in parts)
         case ast.FormattedValue(format_spec=spec, value=value):
-            return _NUMBER if (spec and re.search(r"[\d.,][feg%d]?'?$", ast.unparse(spec))) or _rounds(value) else _ANY
+            return _NUMBER if (spec and re.search(r"[\d.,][feg%d]?'?$", unparsed(spec))) or _rounds(value) else _ANY
         case ast.Call(func=ast.Attribute(attr="dumps"), args=[ast.Dict() as row, *_]) | (ast.Dict() as row):
-            keys = [_literal(key) for key in row.keys if key]
+            keys = [_literal(key, levels - 1) for key in row.keys if key]
             return "{" + ", ".join(f'"{key}": {_ANY}' for key in keys) + "}"
         case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
             return re.sub(r"%[-+ #0-9.]*([a-zA-Z])", lambda hole: _ANY if hole[1] in "sr" else _NUMBER, text)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _literal(left) + _literal(right)
+            return _literal(left, levels - 1) + _literal(right, levels - 1)
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
             return re.sub(r"\{([^{}]*)\}", lambda hole: _NUMBER if ":" in hole[1] else _ANY, text)
     return _NUMBER if _rounds(node) else _ANY
@@ -138,28 +145,18 @@ def assigned_budgets(text: str) -> Iterator[tuple[str, ast.expr]]:
                 yield name, value
 
 
-def _number(node: ast.expr) -> float | None:
+def _number(node: ast.expr, levels: int = _DEEPEST) -> float | None:
     """The value of `300`, of `5 * 60`, and of the default in `float(os.environ.get("TIME_BUDGET", 300))`."""
     match node:
-        case ast.Constant(value=bool()):
+        case _ if not levels:
             return None
         case ast.Constant(value=int() | float() as value):
-            return float(value)
+            return foreign.finite(value)
         case ast.Constant(value=str() as text) if re.fullmatch(r"\d+(\.\d+)?", text):
-            return float(text)
+            return foreign.finite(float(text))
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            one, other = _number(left), _number(right)
-            return one * other if one and other else None
-        case ast.Call(args=[*_, last]):
-            return _number(last)
-        case ast.BoolOp(values=[*_, last]):
-            return _number(last)
+            one, other = _number(left, levels - 1), _number(right, levels - 1)
+            return foreign.finite(one * other) if one and other else None
+        case ast.Call(args=[*_, last]) | ast.BoolOp(values=[*_, last]):
+            return _number(last, levels - 1)
     return None
-
-
-def tree_of(text: str) -> ast.Module:
-    """The syntax tree; an empty one for what does not parse: that is refused elsewhere, with its line."""
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module(body=[], type_ignores=[])

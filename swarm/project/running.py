@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from swarm.project.code import tree_of
+from swarm.foreign_python import tree_of
 from swarm.project.reading import inside, text_of
 
 _CODE = re.compile(

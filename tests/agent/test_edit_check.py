@@ -9,6 +9,7 @@ import pytest
 from swarm.agent.edit_check import as_written, fault
 from swarm.project.project import Project
 from swarm.records import Edit, Source
+from tests.deep_python import BROKEN, DEEP, LONG
 
 PROJECT = Project(command=("x",), editable=("train.py", "knobs.json"), fixed=("prepare.py",))
 PARENT = Source({"train.py": b"x = 1\n", "knobs.json": b"{}"})
@@ -79,3 +80,36 @@ def test_a_new_file_is_checked_as_any_other_and_none_may_be_deleted() -> None:
     assert "is refused" in fault(Edit({"src/new.py": b"import os\nos.system('x')\n"}), IN_FOLDER, FOLDER)
     assert fault(Edit({"src/a.py": b"b = 2\n"}, ("src/deep/b.py",)), IN_FOLDER, FOLDER).startswith("deletes src/deep/b")
     assert "makes src/x" in fault(Edit({"src/x": b"", "src/x/y.py": b""}), IN_FOLDER, FOLDER)
+
+
+def told(before: str, after: str) -> str:
+    said = fault(Edit({"train.py": after.encode()}), Source({"train.py": before.encode()}), PROJECT)
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize("deep", DEEP.values(), ids=DEEP)
+def test_nothing_that_parses_is_too_deep_to_be_checked(deep: str) -> None:
+    said = told("x = 1\n", f"x = 1\n{deep}\n")
+    assert said == "" or said.startswith("is refused by a check of train.py: "), said
+    assert told(f"{deep}\n", f"{deep}\ny = 2\n") == "", "a project whose own file is so deep"
+    cheat = told(f"{deep}\n", f"{deep}\nimport socket\n")
+    assert cheat.startswith("is refused by a check of train.py: process: imports socket"), cheat
+
+
+@pytest.mark.parametrize("number", LONG.values(), ids=LONG)
+def test_nor_is_a_number_too_long(number: str) -> None:
+    said = told("x = 1\n", f"x = 1\n{number}\n")
+    assert said == "" or said.startswith("is refused by a check of train.py: "), said
+    assert told(f"{number}\n", f"{number}\ny = 2\n") == ""
+
+
+@pytest.mark.parametrize("deep", ["1 + " * 600, "-" * 600, "not " * 600, "(lambda: 1) or " * 300])
+def test_what_stands_deep_inside_is_found(deep: str) -> None:
+    assert "process" in told("import os\n", f"import os\nx = {deep}os.system('x')\n")
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_what_is_too_deep_for_python_does_not_parse(broken: str) -> None:
+    assert told("x = 1\n", broken).startswith("does not parse: train.py")
+    assert told(f"{broken}\n", "x = 1\n") == "", "a file that is no Python may become some"

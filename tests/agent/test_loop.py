@@ -24,6 +24,7 @@ from swarm.novelty.code import code_of, fingerprint
 from swarm.project.project import Project
 from swarm.records import Briefing, Edit, Failure, Idea, Measure, Metrics, Progress, Run, Source
 from swarm.researchers.protocol import Away, Exhausted
+from tests.deep_python import BROKEN, DEEP
 
 PROJECT = Project(command=("x",), editable=("train.py",), fixed=("prepare.py",))
 BASE = Source({"train.py": b"".join(b"k%d = 1\n\n\n" % number for number in range(9))})
@@ -162,7 +163,7 @@ class Room:
 
     def live(self, *agents: Agent) -> list[str]:
         async def all_of_them() -> list[str]:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(200):
                 return await asyncio.gather(*(agent.live() for agent in agents))
 
         return asyncio.run(all_of_them())
@@ -511,6 +512,10 @@ def fail(*_: object) -> Edit:
         lambda idea, edit, *_: edit,
         lambda *_: Edit({"prepare.py": b"x"}),
         lambda *_: Edit({"train.py": b"x = = 1"}),
+        lambda *_: Edit({"train.py": DEEP["a sum"].encode()}),
+        *(lambda *_, broken=broken: Edit({"train.py": broken.encode()}) for broken in BROKEN.values()),
+        lambda *_: Edit(None),  # type: ignore[arg-type]
+        lambda *_: Edit({3: b"x"}),  # type: ignore[dict-item]
     ],
 )
 def test_without_a_mended_edit_that_can_run_the_crash_stands(
@@ -520,6 +525,14 @@ def test_without_a_mended_edit_that_can_run_the_crash_stands(
     room.bench.outcome = crashing
     assert room.live(room.agent(room.thinker(repair=repair))) == ["2 experiments done"]
     assert [row["status"] for row in room.experiments("state = 'judged'")] == ["crash"] * 2
+
+
+@pytest.mark.parametrize("deep", ["a sum", "a choice", "a field"])
+def test_a_project_whose_own_code_is_deep_is_researched(make_room: Callable[..., Room], deep: str) -> None:
+    base = Source({"train.py": BASE.files["train.py"] + DEEP[deep].encode() + b"\n"})
+    room = make_room(base=base, max_experiments=2)
+    assert room.live(room.agent(room.thinker())) == ["2 experiments done"]
+    assert not [text for text in room.events("warning") if "failed" in text]
 
 
 def test_where_the_researcher_is_away_the_fallback_mends(make_room: Callable[..., Room]) -> None:
@@ -861,7 +874,7 @@ def test_a_gpu_that_only_fails_is_left_and_another_takes_its_work(make_room: Cal
     ends = []
 
     async def both() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(200):
             agents = (room.agent(room.thinker(), "gpu0", faulty), room.agent(room.thinker(), "gpu1"))
             ends.extend(await asyncio.gather(*(agent.live() for agent in agents), return_exceptions=True))
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from swarm.launch.capsule import digest
 from swarm.ledger.database import Ledger
 from swarm.ledger.home import ledger_path
 from swarm.snapshot.read import read_snapshot
 from tests.coordinator.test_confirmation import ended  # noqa: F401  # a fixture
+from tests.deep_python import BROKEN, DEEP
 from tests.verbs import called
 
 SIM = ("--agents", "2", "--seeds", "3")
@@ -141,6 +143,21 @@ def test_a_capsule_reaches_nothing_but_editable_files(capsule: Path, clone: Path
         subprocess.run(["git", *words], cwd=clone, check=True)
     done = called("verify", "-C", str(clone), str(capsule))
     assert done.returncode == 2 and "`git checkout" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (f"{DEEP['a sum']}\nimport socket\n", "is refused by a check of train.py: process: imports socket"),
+        *((code, "does not parse: train.py") for code in BROKEN.values()),
+    ],
+)
+def test_deep_code_of_others_is_refused_in_one_line(capsule: Path, clone: Path, code: str, said: str) -> None:
+    record = json.loads((capsule / "capsule.json").read_text())
+    (capsule / "files" / "train.py").write_text(code)
+    (capsule / "capsule.json").write_text(json.dumps(record | {"files": {"train.py": digest(code.encode())}}))
+    done = called("verify", "-C", str(clone), str(capsule), *SIM)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_tar_is_a_capsule_too(ended: Path, clone: Path, tmp_path: Path) -> None:  # noqa: F811

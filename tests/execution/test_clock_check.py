@@ -79,6 +79,28 @@ def test_a_long_step_that_began_in_time_is_no_cheat_and_gives_no_more_than_a_ste
     assert over_time(*run(20, "cpu", KNOWN, 1.8, 26, 0.2), long)
 
 
+@pytest.mark.parametrize("step", [1, None])
+def test_the_steps_are_those_that_the_fixed_clock_counts(step: int | None) -> None:
+    """Whoever says that it is at its first step all the time would get a tenth of its budget for it."""
+    said = (Heartbeat(step=step, laps=500, seconds=10.0), Heartbeat(step=step, laps=1000, seconds=20.0))
+    assert over_time(*run(20, "cpu", KNOWN, 1.8, 20.3, 0.2), said) is None
+    assert over_time(*run(20, "cpu", KNOWN, 1.8, 22, 0.2), said)
+    assert over_time(*run(20, "cpu", KNOWN, 1.8, 22, 0.2), (Heartbeat(step=5000, laps=10, seconds=21.9),)) is None
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_once_the_budget_is_spent_there_is_one_step_more_to_be_told(device: str) -> None:
+    spec, trainer = run(20, device, GPU, 12, 20, 2)
+
+    def beats(*late: float) -> tuple[Heartbeat, ...]:
+        return tuple(Heartbeat(step=1, laps=1, seconds=seconds) for seconds in (5.0, 19.9999, 20.0004, *late))
+
+    assert over_time(spec, trainer, beats(20.9, 21.8)) is None, "the step that spent it, and one in a queue"
+    found = over_time(spec, trainer, beats(20.5, 21.0, 21.5))
+    assert found and (found.failure, found.check) == (Failure.INVALID, Check.CLOCK)
+    assert found.reason.startswith("clock: 3 heartbeats came after its budget of 20 was spent")
+
+
 @pytest.mark.parametrize("budget", [2.0, 6.0, 20.0])
 def test_what_an_end_may_take_longer_is_not_there_to_train_in(budget: float) -> None:
     """Another model trained in a thread beside the counted one, or a clock that runs a little slow: both were free as

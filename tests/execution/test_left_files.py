@@ -32,7 +32,7 @@ NUMBERS = st.sampled_from(
      "true", "null", '"1"', "[1]", "{}", "1.5", "0", "[" * 2000 + "]" * 2000, '"\\ud800"', '"\\u0000"'],
 )  # fmt: skip
 NAMES = st.sampled_from(
-    ["step", "loss", "tokens", "seconds", "untimed", "untimed_tokens", "elapsed", "ignorant", "val_bpb", "size",
+    ["step", "loss", "tokens", "seconds", "untimed", "untimed_tokens", "elapsed", "ignorant", "val_bpb", "size", "laps",
      "peak_vram_mb", "training_seconds", "num_steps", "loaded_tokens", "loaded_batches", "stalled", "invalid", "x"],
 )  # fmt: skip
 OBJECTS = st.lists(st.tuples(NAMES, NUMBERS), max_size=8).map(

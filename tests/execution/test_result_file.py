@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,3 +140,13 @@ def test_numbers_are_printed_with_a_point_in_every_locale(rig, monkeypatch):
         "import os; print('val_bpb: 1', os.environ['LANG'], os.environ['LC_NUMERIC'], 'LC_ALL' in os.environ)"
     )
     assert run.metrics and "val_bpb: 1 de_DE.UTF-8 C False" in run.log_tail
+
+
+def test_a_long_key_over_many_others_fills_no_memory(tmp_path):
+    content = '{"' + "a" * 60_000 + '": {' + ", ".join(f'"k{number}": 1' for number in range(9_000)) + "}}"
+    tracemalloc.start()
+    try:
+        assert "r.json has no acc; it has aaa" in read(tmp_path, "r.json", content)
+        assert tracemalloc.get_traced_memory()[1] < 50e6, "with all of the long key in each path, half a gigabyte"
+    finally:
+        tracemalloc.stop()

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.execution.fixed_seeds import fixed_seeds
+from swarm.execution.named_paths import named_paths
 from swarm.execution.seed_and_budget import how_seeded, seed_reaches, with_budget, with_seed_and_budget
 from swarm.records import Source
+from tests.deep_python import BROKEN, DEEP, LONG
 
 
 def turn(text: str, seed: int = 7, budget: float = 2.0) -> str:
@@ -188,3 +190,17 @@ def test_any_bytes_are_turned_or_left(content: bytes, start: bytes) -> None:
     source = Source({"train.py": start + content})
     again = with_seed_and_budget(source, 1, 2.0).files["train.py"]
     assert again == source.files["train.py"] or b"TIME_BUDGET" in again or b"seed" in again
+
+
+ODD = {**DEEP, **{f"{name}, long": text for name, text in LONG.items()}, **BROKEN}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_code_of_any_depth_has_its_seed_set(odd: str) -> None:
+    text = f"{odd}\ntorch.manual_seed(42)\n"
+    seeded = turn(text)
+    assert odd in BROKEN.values() or "torch.manual_seed(7)" in seeded
+    fixed_seeds("train.py", text)
+    how_seeded(Source({"train.py": text.encode()}), Source({"prepare.py": odd.encode()}))
+    paths = list(named_paths(f"{odd}\nopen('some/where.txt')\n", python=True))
+    assert odd in BROKEN.values() or "some/where.txt" in paths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
@@ -178,6 +179,8 @@ def test_dotted_names_follow_the_nesting():
     assert value('{"a": {"acc": 1}, "acc": 2}', "acc") == 2
     pretty = '{\n  "eval": {\n    "acc": 0.91\n  },\n  "train": {\n    "acc": 0.99\n  }\n}\ndone\n'
     assert value(pretty, "eval.acc") == 0.91
+    long = f'{{"{"a" * 5_000}": {{"eval": {{"acc": 0.9}}, "best": {{"acc": 1}}}}}}'
+    assert value(long, "eval.acc") == 0.9 == value(f'{{"acc": 0.9, "a": {long}, "b": {long}}}', "acc")
     assert value("eval.acc: 0.9", "eval.acc") == 0.9 and value('{"eval/acc": 0.9}', "eval/acc") == 0.9
 
 
@@ -285,9 +288,28 @@ def test_every_name_that_is_listed_can_be_asked_for(lines):
         "acc: " + "1," * 150_000, "\x1b]" * 150_000, '"\\"' * 100_000 + '"acc": 1', "acc:" * 70_000,
         "improving acc next\n" * 15_000, "step,loss,acc\n" * 20_000, '{"train": {"acc": 1}} ' * 14_000,
         "acc  x\n" * 40_000, "(" * 300_000 + "acc" + ")" * 300_000,
+        '{"acc": 1, ' + '"a":{"acc":1},' * 14_000 + '"z":1}', '{"acc": 1, "runs": [' + '{"acc": 1}, ' * 14_000 + "]}",
+        '{"eval": {"acc": 1}, ' + '"x": {"eval": {"acc": 1}}, ' * 8_000 + '"z": 1}',
+        '{"eval.acc": 1, ' + '"a": {"eval.acc": 1}, ' * 9_000 + '"z": 1}',
+        '{"acc": 1,\n' + ' "a": {"acc": 1},\n' * 12_000 + "}\n",
+        '{"a": {"acc": 1}, "b": {"acc": 1}}\n' * 7_000 + '{"best": {' + '"a":{"acc":1},' * 14_000 + "}}",
+        '{"' + "a" * 100_000 + '": {"acc": 1, ' + '"b":{"acc":1},' * 8_000 + "}}",
+        '{"b":' * 30 + '{"acc": 1, ' + '"b":{"acc":1},' * 14_000 + "}" * 31, '{"x": ' * 40_000 + '"acc"' + "}" * 40_000,
     ],
-    ids=range(18),
+    ids=range(27),
 )  # fmt: skip
 def test_time_grows_no_faster_than_the_text(text):
     """Where it grew with the square, each of these would take minutes."""
     read_printed(text, ["acc", "eval.acc"])
+
+
+@pytest.mark.parametrize("key", ['"acc": 1, ', '"b": {"acc": 1}, '])
+def test_so_does_memory(key):
+    """A path is kept for each key: with all of a long one above it, this would take a gigabyte."""
+    text = '{"' + "a" * 60_000 + '": {' + key * 9_000 + "}}"
+    tracemalloc.start()
+    try:
+        read_printed(text, ["acc"])
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 
+from swarm.novelty import code as module
 from swarm.novelty.code import code_of, constants, fingerprint, size
+from swarm.novelty.normal_form import meaning, tree_of
 from swarm.records import Source
+from tests.deep_python import BROKEN, DEEP, LONG
 from tests.novelty.edits import EDITS, LITERALS, TRAINER, code, edited, same
 
 # -- code ----------------------------------------------------------------------------------------------------------
@@ -184,3 +188,40 @@ def test_the_constants_of_the_trainer_are_those_of_the_device() -> None:
         "n": 16,
     }
     assert constants(code("not python ("), "cpu") == {}
+
+
+# -- code that is nested deeper than what compares it can go ---------------------------------------------------------
+
+ODD = {**DEEP, **{f"{name}, long": text for name, text in LONG.items()}, **BROKEN}
+
+
+def from_below(calls: int, ask: Callable[[], object]) -> object:
+    """The answer of somebody who is that many calls further down."""
+    return ask() if calls == 0 else from_below(calls - 1, ask)
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_any_code_is_compared(odd: str) -> None:
+    parent, child = code(f"{odd}\ny = 1\n"), code(f"{odd}\ny = 2\n")
+    assert fingerprint(parent) != fingerprint(child)
+    made = code_of(parent, child)
+    assert made.added == 0 and "y = 2" in made.diff
+    constants(child, "cpu")
+
+
+@pytest.mark.parametrize("terms", [20, 150, 195, 210, 300, 320, 400])
+def test_what_code_means_does_not_depend_on_who_asks(terms: int) -> None:
+    source = code("x = y" + " + y" * terms + "\n")
+
+    def ask() -> object:
+        for remembers in (meaning, tree_of, module._size, module._lines):
+            remembers.cache_clear()
+        return fingerprint(source), size(source), code_of(code("x = 1\n"), source)
+
+    assert ask() == from_below(150, ask)
+
+
+def test_deep_code_is_as_large_as_its_nodes() -> None:
+    """In bytes it would be a few times larger, and whoever takes it out would be paid for that."""
+    flat = "x = [" + "y, " * 600 + "]\n"
+    assert abs(size(code(DEEP["a sum"])) - size(code(flat))) < 700

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from swarm.project.code import printed
+from swarm.project.code import budget_in, printed, printed_within
+from tests.deep_python import BROKEN, DEEP, LONG
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,20 @@ def test_what_is_printed(tmp_path: Path, name: str, text: str, names: list[str])
 def test_any_bytes_can_be_read(tmp_path: Path, content: bytes, name: str) -> None:
     (tmp_path / name).write_bytes(content)
     printed(tmp_path / name)
+
+
+ODD = {**DEEP, **{f"{name}, long": text for name, text in LONG.items()}, **BROKEN}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_code_of_any_depth_can_be_read(tmp_path: Path, odd: str) -> None:
+    (tmp_path / "a.py").write_text(odd)
+    budget = budget_in(tmp_path, ["a.py"])
+    assert budget is None or math.isfinite(budget.value)
+    printed_within(tmp_path / "a.py")
+    printed(tmp_path / "a.py")
+    (tmp_path / "a.py").write_text(f"{odd}\nprint(f'fit: {{fit:.3f}}')\nTIME_BUDGET = 60\n")
+    if odd not in BROKEN.values():
+        assert "fit" in [item.name for item in printed(tmp_path / "a.py")]
+        found = budget_in(tmp_path, ["a.py"])
+        assert found and found.value == 60

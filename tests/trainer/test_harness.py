@@ -3,12 +3,15 @@
 python -m pytest tests/trainer/test_harness.py
 """
 
+import itertools
 import os
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainer import harness
 
@@ -58,6 +61,34 @@ def test_the_last_step_overshoots_by_less_than_itself() -> None:
             clock.count(3.0)
             steps += 1
         assert 10.0 <= (steps + queued) * 3.0 < 13.0
+
+
+@pytest.mark.parametrize("device", [CPU, MPS, CUDA])
+def test_a_step_that_begins_after_the_budget_is_spent_ends_the_run(device: torch.device) -> None:
+    clock = harness.BudgetClock(device, 10.0)
+    for step in (4.0, 4.0, 9.0):  # the last one began in time, and may take as long as it takes
+        clock.count(step)
+    clock.count(0.1)  # it was in a queue
+    assert (clock.laps, clock.seconds) == (4, pytest.approx(17.1))
+    for _ in range(2):
+        with pytest.raises(harness.BudgetSpent, match="the budget of 10 seconds was spent before this step began"):
+            clock.count(0.1)
+    assert (clock.laps, clock.seconds) == (4, pytest.approx(17.1)), "it is not counted either"
+
+
+@given(st.lists(st.floats(0, 8), min_size=1, max_size=60), st.sampled_from([CPU, MPS, CUDA]), st.floats(0, 30))
+def test_whoever_asks_the_clock_is_never_refused(steps: list[float], device: torch.device, late: float) -> None:
+    """As train.py does: on CUDA the step in the queue is counted after the last question."""
+    clock = harness.BudgetClock(device, 20.0)
+    clock.seconds += late  # of a start that took too long
+    counted = 0
+    for step in itertools.cycle([*steps, 1.0]):
+        if clock.spent:
+            break
+        clock.count(step)
+        counted += 1
+    if device is CUDA and counted:
+        clock.count(steps[0])
 
 
 def test_compiled_code_is_kept_beside_the_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -372,9 +372,10 @@ def test_in_a_swarm_a_run_beats_saves_and_leaves_measuring_to_the_referee(
     assert result.returncode == 0, result.stderr
     assert summary_of(result.stdout)["val_bpb"] == "n/a"
     beats = [json.loads(line) for line in (folder / "heartbeat.jsonl").read_text().splitlines()]
-    assert [beat["step"] for beat in beats] == sorted(beat["step"] for beat in beats)
+    steps = [beat["step"] for beat in beats]
+    assert steps == sorted(steps) == [beat["laps"] for beat in beats]
     assert list(beats[0]) == [
-        "step", "loss", "tokens", "seconds", "untimed", "untimed_tokens", "elapsed", "ignorant",
+        "step", "loss", "tokens", "seconds", "untimed", "untimed_tokens", "laps", "elapsed", "ignorant",
     ]  # fmt: skip
     assert beats[0]["untimed_tokens"] == beats[0]["untimed"] * 4 * 129
     assert beats[0]["loss"] == pytest.approx(beats[0]["ignorant"], rel=0.01)

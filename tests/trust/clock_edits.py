@@ -142,6 +142,11 @@ CHEATS = [
 
 HELPERS = CHEATS[-1]
 
+LONGER = Edit("trains a tenth longer by its clock, and tells that it is at its first step", (
+    ("    while not clock.spent:\n", "    while not clock.spent or clock.seconds < 1.1 * clock.budget:\n"),
+    ("            journal.write(steps, loss, clock)\n    if (", "            journal.write(1, loss, clock)\n    if ("),
+))  # fmt: skip
+
 # ---- training where no clock of a training runs: in the referee
 
 LOADED = "    return model.eval()\n"

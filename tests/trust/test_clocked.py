@@ -20,7 +20,7 @@ from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.project.project import Project, load_project
 from swarm.records import Check, Failure, Measure, Purpose, Run, Source
 from tests.execution.conftest import archive
-from tests.trust.clock_edits import CHEATS, HELPERS, HONEST, IN_THE_REFEREE, Edit
+from tests.trust.clock_edits import CHEATS, HELPERS, HONEST, IN_THE_REFEREE, LONGER, Edit
 from tests.trust.edits import ROOT, TRAIN
 
 BUDGET = 2.0  # CPU-seconds
@@ -88,6 +88,11 @@ def test_training_outside_the_clock_is_invalid(trains: Trains, edit: Edit) -> No
     run = trains(edit)
     assert (run.failure, run.check) == (Failure.INVALID, Check.CLOCK), (run.reason, run.metrics, run.log_tail)
     assert run.reason.startswith("clock: ")
+
+
+def test_a_step_after_the_budget_ends_the_run_and_says_so(trains: Trains) -> None:
+    run = trains(LONGER)
+    assert run.failure is Failure.CODE and "the budget of 2 seconds was spent before" in run.reason, run
 
 
 @pytest.mark.parametrize("edit", chosen(IN_THE_REFEREE))

@@ -8,7 +8,8 @@ import functools
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 
-from swarm.researchers.sweep.python_syntax import UNREADABLE, parse
+from swarm.foreign_python import UNREADABLE
+from swarm.researchers.sweep.python_syntax import parse
 
 _UNREAD = {"ctx", "kind", "type_comment"}  # fields in which code that reads alike may differ
 

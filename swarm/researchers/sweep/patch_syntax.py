@@ -6,6 +6,8 @@ import functools
 
 import libcst as cst
 
+UNCHANGEABLE = (cst.ParserSyntaxError, RecursionError)  # raised for what Python parses and this does not, or too deep
+
 
 @functools.lru_cache(maxsize=8)
 def parsed_module(text: str) -> cst.Module:

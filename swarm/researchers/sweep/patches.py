@@ -73,12 +73,15 @@ def _fits(text: str, way: tuple[Change, ...]) -> bool:
 def _changed(text: str, way: tuple[Change, ...]) -> str | None:
     from swarm.researchers.sweep import patch_syntax  # it imports libcst, which takes as long as a plan without it
 
-    changed = patch_syntax.parsed_module(text)
-    for change in way:
-        if isinstance(change, Insertion):
-            changed = patch_syntax.inserted(changed, change.before, change.code)
-        else:
-            changed = patch_syntax.exchanged(changed, change.old, change.new, change.within)
-        if changed is None:
-            return None
-    return changed.code
+    try:
+        changed = patch_syntax.parsed_module(text)
+        for change in way:
+            if isinstance(change, Insertion):
+                changed = patch_syntax.inserted(changed, change.before, change.code)
+            else:
+                changed = patch_syntax.exchanged(changed, change.old, change.new, change.within)
+            if changed is None:
+                return None
+        return changed.code
+    except patch_syntax.UNCHANGEABLE:
+        return None

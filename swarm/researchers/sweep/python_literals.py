@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from swarm.foreign_python import UNREADABLE
 from swarm.researchers.sweep.frame import listed
 from swarm.researchers.sweep.literals import Literal, Place
 from swarm.researchers.sweep.python_findings import Findings
 from swarm.researchers.sweep.python_names import Names, assignments
 from swarm.researchers.sweep.python_syntax import (
-    UNREADABLE,
     dotted,
     fold,
     is_enumeration,
@@ -87,8 +88,12 @@ class _Reader:
     # -- statements --------------------------------------------------------------------------------------------
 
     def _body(self, body: list[ast.stmt], scope: str) -> None:
+        outer = self._class
         for statement in body:
-            self._statement(statement, scope)
+            try:
+                self._statement(statement, scope)
+            except RecursionError:  # what is too deep is no knob, and what stands below it may be one
+                self._class = outer
             if isinstance(statement, ast.Return | ast.Raise | ast.Continue | ast.Break):
                 return  # what follows is never reached
 
@@ -175,14 +180,15 @@ class _Reader:
     def _fields(self, node: ast.ClassDef, scope: str) -> None:
         position = 0
         for statement in node.body:
-            match statement:
-                case ast.AnnAssign(target=ast.Name(id=name), value=value, annotation=annotation):
-                    if value is not None:
-                        self._note_parameter(value, node.name, name, position)
-                        self._value(f"{scope}.{name}", value, Place.SETTING, name, literal_words(annotation))
-                    position += 1
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    self._value(f"{scope}.{name}", value, Place.SETTING, name)
+            with contextlib.suppress(RecursionError):  # as in _body
+                match statement:
+                    case ast.AnnAssign(target=ast.Name(id=name), value=value, annotation=annotation):
+                        position += 1
+                        if value is not None:
+                            self._note_parameter(value, node.name, name, position - 1)
+                            self._value(f"{scope}.{name}", value, Place.SETTING, name, literal_words(annotation))
+                    case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                        self._value(f"{scope}.{name}", value, Place.SETTING, name)
 
     def _assignment(self, target: ast.expr, value: ast.expr, scope: str, words: tuple[str, ...] = ()) -> None:
         if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):

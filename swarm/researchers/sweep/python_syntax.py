@@ -6,9 +6,9 @@ import ast
 import bisect
 import operator
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 
+from swarm import foreign_python
 from swarm.researchers.sweep.literals import Value
 
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
@@ -21,20 +21,17 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.LShift: operator.lshift,
 }
 
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what parsing or walking foreign code may raise
-
 
 def parse(text: str) -> ast.Module:
-    """The file's syntax tree. One of UNREADABLE where it has none."""
-    with warnings.catch_warnings(action="ignore"):  # of escapes in strings, which are none of our business
-        return ast.parse(text.encode("utf-8", "replace"))
+    """The file's syntax tree. One of foreign_python.UNREADABLE where it has none."""
+    return foreign_python.parse(text.encode("utf-8", "replace"))
 
 
 def fold(node: ast.expr) -> Value | None:
     """The value of a literal or of plain arithmetic on literals (`2**19`), None for anything else."""
     try:
         return _evaluate(node)
-    except (ArithmeticError, ValueError, TypeError):
+    except (ArithmeticError, ValueError, TypeError, RecursionError):  # a sum of a thousand terms
         return None
 
 
@@ -119,14 +116,16 @@ def wrapped(node: ast.Call) -> ast.expr | None:
 
 def last_name(node: ast.AST) -> str:
     """The last name of a dotted one; the key of a table's entry."""
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case ast.Subscript(slice=ast.Constant(value=str() as key)):
-            return key
-        case ast.Call(func=ast.Attribute(value=value, attr="lower" | "upper" | "strip")):
-            return last_name(value)
-    return ""
+    while True:
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                return name
+            case ast.Subscript(slice=ast.Constant(value=str() as key)):
+                return key
+            case ast.Call(func=ast.Attribute(value=value, attr="lower" | "upper" | "strip")):
+                node = value
+            case _:
+                return ""
 
 
 def dotted(node: ast.AST) -> str:

@@ -61,6 +61,15 @@ def test_what_is_too_deep_to_be_walked_has_no_places() -> None:
     assert not has_code(DEEP, "a + b", "")
 
 
+@pytest.mark.parametrize("terms", (100, 300, 350, 400, 450, 600))
+def test_deep_code_is_changed_or_left_and_nothing_is_raised(trainer: str, terms: int) -> None:
+    """Python walks deeper than what rewrites a file: there is a depth at which only that is too much."""
+    text = f"{trainer}\nx = " + " + ".join(["a"] * terms)
+    patch = next(patch for patch in PATCHES if patch.fits(trainer))
+    changed = patch.apply(text)
+    assert changed is not None if terms == 100 else changed is None or patch.fits(text)
+
+
 @given(st.text() | st.sampled_from(["\ud800", "x = (", "\0", "x = " + "(" * 500, "x = " + "-" * 20_000 + "1", DEEP]))
 def test_whatever_the_text_is_it_has_places_or_none(text: str) -> None:
     patch = Patch("t", "c", "w", ((Exchange("a + b", "c"),),))

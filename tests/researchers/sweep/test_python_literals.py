@@ -11,6 +11,7 @@ from swarm.researchers.sweep.knob_space import KnobSpace, open_knob_space
 from swarm.researchers.sweep.knobs import read_knobs, write_knobs
 from swarm.researchers.sweep.literals import spliced
 from swarm.researchers.sweep.python_literals import read_python
+from tests.deep_python import BROKEN, DEEP, LONG
 
 TABULAR = '''\
 """A model of trees; learning_rate=0.5 stands in a docstring."""
@@ -243,3 +244,23 @@ print(ACTIVE, LR, MODEL, DATA, function, OPT, RISK, Config())
     assert "Goal.FIRST" not in values and "Config.depth" in values
     (goal,) = (literal for literal in read_python(text, "cpu").literals if literal.name == "Config.goal")
     assert "goal: Goal = Goal.SECOND  # no words" in spliced(text, {goal: "SECOND"})
+
+
+ODD = {**DEEP, **{f"{name}, long": text for name, text in LONG.items()}}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_deep_code_hides_no_knobs_beside_it(odd: str) -> None:
+    around = f"RATE = 0.1\n{odd}\nWIDTH = 64\nprint(RATE, WIDTH)\n"
+    assert {"RATE", "WIDTH"} <= {literal.name for literal in read_python(around, "cpu").literals}
+    inside = f"class A:\n    rate: float = 0.1\n{indented(odd)}\n    width: int = 64\nprint(A.rate, A.width)\n"
+    assert {"A.rate", "A.width"} <= {literal.name for literal in read_python(inside, "cpu").literals}
+
+
+def indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_what_does_not_parse_has_no_knobs(broken: str) -> None:
+    assert read_python(f"RATE = 0.1\n{broken}\nprint(RATE)\n", "cpu").literals == ()
