@@ -24,6 +24,7 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution import process_table
+from swarm.execution.answers import make_room, take
 from swarm.execution.cpu_group import CpuGroup
 from swarm.execution.cpu_time import CpuTime
 from swarm.execution.fixed_files import changed_files
@@ -102,8 +103,7 @@ class Guard:
     # -- one step ------------------------------------------------------------------------------------------------
 
     def _run_step(self, step: Step) -> StepResult:
-        for path in step.clears:
-            remove(Path(path))
+        make_room(step)
         group = CpuGroup.make(step.nice) if step.group else None
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
@@ -119,6 +119,7 @@ class Guard:
         finally:
             self._selector.unregister(output.source)
             output.close()
+        take(step)
         seconds = cpu.add(self._tree.living())
         if group:
             group.remove()

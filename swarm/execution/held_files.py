@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROC = Path("/proc")
+from swarm.execution.process_table import PROC, birth, place
+
 _IN_MEMORY = (b"tmpfs", b"ramfs", b"hugetlbfs", b"devtmpfs")  # kinds of file systems
 
 FileId = tuple[int, int]  # device and inode
@@ -41,8 +42,9 @@ def held_files(pids: Iterable[int], memory: set[int]) -> HeldFiles:
     found = HeldFiles()
     for pid in pids:
         try:
-            links = list((PROC / str(pid) / "fd").iterdir())
-        except FileNotFoundError:  # it has ended
+            links = list((place(pid) / "fd").iterdir())
+        except FileNotFoundError:  # it has ended, or only the thread that was looked at
+            found.whole = found.whole and birth(pid) is None
             continue
         except OSError:
             found.whole = False
@@ -57,7 +59,7 @@ def held_files(pids: Iterable[int], memory: set[int]) -> HeldFiles:
 def _maps_unnamed(pid: int, memory: set[int]) -> bool:
     """Whether a process maps a file on a disk that has no name any more."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in (PROC / str(pid) / "maps").read_bytes().splitlines():
+        for line in (place(pid) / "maps").read_bytes().splitlines():
             if line.endswith(b" (deleted)"):
                 major, _, minor = line.split(maxsplit=5)[3].partition(b":")
                 if os.makedev(int(major, 16), int(minor, 16)) not in memory:
@@ -97,21 +99,22 @@ def _writes(link: Path) -> bool:
     return True
 
 
-def memory_devices(pid: int | str = "self") -> set[int]:
-    """Devices of the file systems in memory that a process sees, and that of memory without a name."""
-    devices = {device for device, _ in memory_mounts(pid)}
-    if pid == "self" and hasattr(os, "memfd_create"):
+def memory_devices() -> set[int]:
+    """Devices of the file systems in memory that this process sees, and that of memory without a name."""
+    devices = {device for device, _ in memory_mounts(PROC / "self")}
+    if hasattr(os, "memfd_create"):
         probe = os.memfd_create("probe")
         devices.add(os.fstat(probe).st_dev)
         os.close(probe)
     return devices
 
 
-def memory_mounts(pid: int | str) -> list[tuple[int, str]]:
-    """Device and place of each file system in memory that a process sees. [] where that cannot be read."""
+def memory_mounts(process: Path) -> list[tuple[int, str]]:
+    """Device and place of each file system in memory that a process sees, by its folder in /proc. [] where that cannot
+    be read."""
     found = []
     with contextlib.suppress(OSError):
-        for line in (PROC / str(pid) / "mountinfo").read_bytes().splitlines():
+        for line in (process / "mountinfo").read_bytes().splitlines():
             before, _, after = line.partition(b" - ")
             fields = before.split(b" ")
             if after.split(b" ")[0] in _IN_MEMORY and len(fields) > 4:
@@ -122,18 +125,19 @@ def memory_mounts(pid: int | str) -> list[tuple[int, str]]:
 
 def private_mounts_mb(pids: Iterable[int], known: set[int]) -> float:
     """MB in file systems in memory that only these processes see, as those of a sandbox; `known` are everybody's."""
-    namespaces: dict[str, int] = {}
+    namespaces: dict[str, Path] = {}
     for pid in pids:
         with contextlib.suppress(OSError):
-            namespaces.setdefault(str((PROC / str(pid) / "ns/mnt").readlink()), pid)
+            seen = place(pid)
+            namespaces.setdefault(str((seen / "ns/mnt").readlink()), seen)
     with contextlib.suppress(OSError):
         namespaces.pop(str((PROC / "self/ns/mnt").readlink()), None)
     used: dict[int, float] = {}
-    for pid in namespaces.values():
-        for device, place in memory_mounts(pid):
+    for seen in namespaces.values():
+        for device, mount in memory_mounts(seen):
             if device not in known and device not in used:
                 with contextlib.suppress(OSError):
-                    status = os.statvfs(f"{PROC}/{pid}/root{place}")
+                    status = os.statvfs(f"{seen}/root{mount}")
                     used[device] = (status.f_blocks - status.f_bfree) * status.f_frsize / 2**20
     return sum(used.values())
 

@@ -20,7 +20,7 @@ from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
-from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Spec, Step, mark_of
+from swarm.execution.spec import ANSWERS, GUARDS, HEARTBEAT, HIDDEN, MEASURES, REFEREE, SECOND, Spec, Step, mark_of
 from swarm.execution.whereabouts import described
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
@@ -118,6 +118,8 @@ class SpecBuilder:
         scratch = () if self._slot.device == "cpu" else (self._compiled("referee", measuring),)
         measuring |= {"REFEREE_BAR": f"{bar!r}"} if (bar := self._bar(work)) is not None else {}
         measuring |= {"REFEREE_SCRATCH": str(scratch[0])} if scratch else {}
+        answers = self._folder / GUARDS / artifacts.name / ANSWERS
+        measuring["REFEREE_ANSWERS"] = str(answers)
         if self._sandboxed:
             box, opened = self._sandbox(), self._opened(environment)
             bounds = box.bounds(training, (copy, artifacts, compiled), opened)
@@ -140,9 +142,9 @@ class SpecBuilder:
         if self._project.referee:
             steps.append(
                 Step(
-                    "referee", self._argv(self._project.referee), str(referee_root), env=measuring,
+                    MEASURES, self._argv(self._project.referee), str(referee_root), env=measuring,
                     log=f"{log}.referee.log", wall=limits.referee, clears=[str(artifacts / REFEREE)],
-                    early=self._project.referee_waits,
+                    answer=str(answers / REFEREE), early=self._project.referee_waits,
                     # On a CPU it starts up on any core that is free: on its own it would slow the training down.
                     cores=[] if self._slot.device == "cpu" else list(self._slot.cores), **common,
                 )
@@ -151,7 +153,7 @@ class SpecBuilder:
                 steps.append(
                     replace(
                         steps[-1], name=SECOND, argv=self._argv(self._project.hidden), log=f"{log}.hidden.log",
-                        early=False, clears=[str(artifacts / HIDDEN)],
+                        early=False, clears=[str(artifacts / HIDDEN)], answer=str(answers / HIDDEN),
                     )
                 )  # fmt: skip
         return steps, bounds

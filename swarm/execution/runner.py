@@ -27,6 +27,7 @@ from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.execution.spec import (
     GUARDS,
     HEARTBEAT,
+    MEASURES,
     MODEL,
     RUNS,
     SECOND,
@@ -252,7 +253,7 @@ class LocalRunner:
                     if time.monotonic() > hung:
                         return False
                     state = State.read(folder)
-                    late = spec.checks or bool(state and state.step in ("referee", SECOND))
+                    late = spec.checks or bool(state and state.step in (MEASURES, SECOND))
                     phase = "measuring" if late else "starting"
                     elapsed = time.monotonic() - started
                     progress = _progress(heartbeat, log, budget, phase, elapsed)

@@ -14,6 +14,7 @@ from swarm.execution.folder_walk import Usage
 from swarm.execution.removal import ASIDE
 from swarm.execution.spec import EndedBy, Step
 from swarm.records import Failure
+from tests.execution.conftest import WITHOUT_MAIN
 
 TREES = Path(__file__).with_name("trees.py").read_text()
 BUILDS = """
@@ -129,6 +130,9 @@ for file in files:
     os.fsync(file.fileno())
     os.remove(file.name)
 """
+NO_MAIN = f"""{WITHOUT_MAIN}
+without_main(lambda: exec({KEEPS_OPEN!r}, {{}}))
+"""
 ONLY_MAPS = f"""{WRITES}
 kept = [mmap.mmap(file.fileno(), 0) for file in files]
 for number in map(int, os.listdir("/proc/self/fd")):  # Python's own copies too
@@ -162,9 +166,10 @@ time.sleep(600)
         KEEPS_OPEN,
         ONLY_MAPS,
         SENDS,
+        NO_MAIN,
         pytest.param(HIDES, marks=pytest.mark.skipif(os.geteuid() == 0, reason="root sees all")),
     ],
-    ids=["kept open", "only mapped", "sent", "hidden"],
+    ids=["kept open", "only mapped", "sent", "kept open, by no main thread", "hidden"],
 )
 def test_what_no_folder_shows_counts(rig, program):
     rig.limits = replace(rig.limits, disk=30.0, wall=600.0)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,44 @@ def test_nothing_outlives_an_agent_and_a_guard_killed_together(rig, agent):
     assert run.failure == Failure.INFRASTRUCTURE and "guard died" in run.reason
     runner.acknowledge(run.run, run.attempt)
     assert runner.leftovers() == [] and lock_is_free(rig)
+
+
+WITHOUT_A_MAIN_THREAD = """
+import os, pathlib, time
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG: it is to live on
+pids = pathlib.Path(os.environ["SWARM_RUN_DIR"], "../../pids")
+pids.mkdir()
+def go_on():
+    (pids / str(os.getpid())).touch()
+    while True:
+        {goes_on}
+without_main(go_on)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has a main thread for as long as it lives")
+@pytest.mark.parametrize("goes_on", ["time.sleep(1)", "os.write(1, bytes(2**20))"], ids=["sleeps", "floods its log"])
+def test_a_training_whose_main_thread_has_ended_is_ended_at_its_deadline(rig, without_main, goes_on):
+    rig.limits = replace(rig.limits, wall=5.0)
+    run = rig.run(without_main + WITHOUT_A_MAIN_THREAD.format(goes_on=goes_on))
+    assert run.failure == Failure.TIMEOUT and run.reason.startswith("it still ran after 5 s"), run.reason
+    assert len(rig.pids()) == 1 and gone(rig) and run.seconds < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has a main thread for as long as it lives")
+def test_nor_does_it_outlive_an_agent_and_a_guard_killed_together(rig, without_main):
+    here, trainer = str(Path(__file__).parent), without_main + WITHOUT_A_MAIN_THREAD.format(goes_on="time.sleep(1)")
+    with subprocess.Popen(
+        [sys.executable, "-c", AGENT, here, str(rig.folder), trainer], start_new_session=True
+    ) as agent:
+        rig.until(lambda: len(rig.pids()) == 1)
+        state = state_of(rig)
+        assert state
+        os.killpg(agent.pid, signal.SIGKILL)
+        os.kill(state.pid, signal.SIGKILL)
+    assert not gone(rig), "the test shows nothing here"
+    rig.runner().leftovers()
+    assert gone(rig)
 
 
 def test_a_killed_guard_takes_its_tree_along(rig, stubborn):

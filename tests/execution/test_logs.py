@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.execution.logs import CappedLog, clean, read_plain, tail_of
+from swarm.execution.logs import CappedLog, LogPipe, clean, read_plain, tail_of
 
 
 def test_little_output_is_kept_whole(tmp_path):
@@ -27,6 +30,27 @@ def test_of_much_output_head_and_tail_are_kept(tmp_path):
     assert (tmp_path / "log").read_bytes() == b"0000000100"  # on disk at once
     log.close()
     assert (tmp_path / "log").read_bytes() == b"0000000100\n[... 3978 bytes left out ...]\n099709980999"
+
+
+def test_all_that_waits_in_the_pipe_is_kept(tmp_path):
+    pipe = LogPipe(tmp_path / "log")
+    for number in range(3000):
+        os.write(pipe.sink, b"%04d" % number)
+    pipe.close()
+    assert (tmp_path / "log").read_bytes() == b"".join(b"%04d" % number for number in range(3000))
+
+
+def test_nobody_who_goes_on_writing_keeps_a_log_from_being_closed(tmp_path):
+    pipe = LogPipe(tmp_path / "log")
+    floods = "import os\nwhile True:\n    os.write(1, bytes(2**20))"
+    with subprocess.Popen([sys.executable, "-S", "-c", floods], stdout=pipe.sink) as process:
+        while pipe.pump() == 0:
+            pass
+        closing = threading.Thread(target=pipe.close, daemon=True)
+        closing.start()
+        closing.join(100)
+        process.kill()  # else it would still be closed, at last
+        assert not closing.is_alive()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -66,6 +66,15 @@ FORMS = {
 }
 
 
+def test_memory_of_a_process_whose_main_thread_has_ended_counts(rig, without_main):
+    rig.limits = replace(rig.limits, memory=70.0, wall=600.0)
+    rig.slot = replace(rig.slot, device="cuda")  # where no process has a limit of its own
+    run = rig.run(
+        without_main + "import time\nwithout_main(lambda: (bytearray(b'x') * (160 * 2**20), time.sleep(600)))"
+    )
+    assert run.failure == Failure.OOM and run.reason == "it took more than 70 MB of memory"
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_shared_memory_counts_and_goes_with_the_run(rig, form):
     rig.limits = replace(rig.limits, memory=70.0 if "mapped" not in form else 140.0, wall=600.0)
