@@ -108,9 +108,12 @@ class LocalRunner:
             folder = await asyncio.to_thread(self._prepare, work, source)
             watch = await asyncio.to_thread(_watch, self._slot)
             checkpoints = Checkpoints(work.checkpoints)
-            if not await self._guarded(folder, work.budget, on_progress, checkpoints):
+            heard = await self._guarded(folder, work.budget, on_progress, checkpoints)
+            if not heard:
                 await asyncio.to_thread(cleanup.end_guard, folder)
             run = checkpoints.settled(await asyncio.to_thread(self._read, folder, work.purpose))
+            if run.failure is Failure.INTERRUPTED and not self._stopping:
+                run = _stopped_by_nobody(run, heard)
             fault = await asyncio.to_thread(watch.fault) if watch else ""
             if run.failure and fault:
                 reason = f"{fault}; the run: {run.reason}"[:300]
@@ -286,6 +289,13 @@ def _progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: fl
         return read_progress(heartbeat, log, budget, phase, elapsed)
     except Exception:
         return Progress(phase, elapsed=elapsed)
+
+
+def _stopped_by_nobody(run: Run, heard: bool) -> Run:
+    """A run whose guard was stopped by a signal, or answered no more and was ended: its own code can do both to it, as
+    can whoever looks after this machine."""
+    who = "nobody knows by whom" if heard else "as it did not answer any more"
+    return replace(run, failure=Failure.INFRASTRUCTURE, reason=f"its guard was stopped, {who}", own_word=True)
 
 
 def _lost(work: Measure, reason: str, machine: bool) -> Run:

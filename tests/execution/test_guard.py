@@ -17,7 +17,7 @@ import pytest
 
 from swarm.execution import process_table
 from swarm.execution.slot import Slot
-from swarm.execution.spec import Result, Spec, State, Step
+from swarm.execution.spec import EndedBy, Result, Spec, State, Step
 from swarm.records import Failure
 
 AGENT = """
@@ -154,7 +154,15 @@ def test_sigterm_stops_in_order(rig):
     thread = during(rig, lambda pid: os.kill(pid, signal.SIGTERM))
     run = rig.run("import time; time.sleep(600)")
     thread.join()
-    assert run.failure == Failure.INTERRUPTED and run.seconds < 100
+    result = Result.read(rig.guard_folder)
+    assert result and result.ended_by == EndedBy.STOP and run.seconds < 100
+
+
+def test_a_guard_that_its_run_stops_is_the_runs_own_word(rig):
+    """Were it as good as an agent's stop, such a run would be made again and again, and its idea never fail."""
+    run = rig.run("import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(600)")
+    assert (run.failure, run.reason) == (Failure.INFRASTRUCTURE, "its guard was stopped, nobody knows by whom")
+    assert run.own_word and run.seconds < 100
 
 
 def test_without_a_subreaper_orphans_are_known_by_their_group(tmp_path):
