@@ -99,7 +99,8 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
         outcome = outcome if hung and isinstance(found, Failed) else found
         broken = next((step.log_broken for step in steps if step.log_broken), None)
         if broken and isinstance(outcome, Failed):  # the missing part of the log may have held the number
-            outcome = Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {broken}")
+            unwritten = Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {broken}", own_word=True)
+            outcome = witnessed(unwritten, spec.steps[0])
     if isinstance(outcome, Metrics) and steps:
         outcome = _with_memory(outcome, spec, steps[0], project)
     if isinstance(outcome, Metrics):
@@ -154,7 +155,7 @@ def _failure(
     done = _judged(result.steps)
     last = done[-1] if done else None
     if last and not last.succeeded:
-        return witnessed(step_failure(last, spec, heartbeats, tails[-1]), spec.steps[0].folders)
+        return witnessed(step_failure(last, spec, heartbeats, tails[-1]), spec.steps[0])
     if len(done) < len(_judged(spec.steps)):
         return interrupted(result.ended_by)
     return None

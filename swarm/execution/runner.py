@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
+from swarm.execution.blame import stopped_by_nobody
 from swarm.execution.checkout import Checkout
 from swarm.execution.checkpoints import Checkpoints
 from swarm.execution.guard_process import started_guard
@@ -113,7 +114,7 @@ class LocalRunner:
                 await asyncio.to_thread(cleanup.end_guard, folder)
             run = checkpoints.settled(await asyncio.to_thread(self._read, folder, work.purpose))
             if run.failure is Failure.INTERRUPTED and not self._stopping:
-                run = _stopped_by_nobody(run, heard)
+                run = stopped_by_nobody(run, heard)
             fault = await asyncio.to_thread(watch.fault) if watch else ""
             if run.failure and fault:
                 reason = f"{fault}; the run: {run.reason}"[:300]
@@ -289,13 +290,6 @@ def _progress(heartbeat: Path, log: Path, budget: float, phase: str, elapsed: fl
         return read_progress(heartbeat, log, budget, phase, elapsed)
     except Exception:
         return Progress(phase, elapsed=elapsed)
-
-
-def _stopped_by_nobody(run: Run, heard: bool) -> Run:
-    """A run whose guard was stopped by a signal, or answered no more and was ended: its own code can do both to it, as
-    can whoever looks after this machine."""
-    who = "nobody knows by whom" if heard else "as it did not answer any more"
-    return replace(run, failure=Failure.INFRASTRUCTURE, reason=f"its guard was stopped, {who}", own_word=True)
 
 
 def _lost(work: Measure, reason: str, machine: bool) -> Run:

@@ -15,6 +15,7 @@ from swarm.records import Failure
 
 INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
+NO_SPACE = "it was ended when the disk had no space left"
 
 
 def step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...], tail: str) -> Failed:
@@ -45,7 +46,7 @@ def step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...]
         case EndedBy.FILLED:
             return Failed(Failure.CODE, f"{whose}it wrote {step.written_mb:.0f} MB, which filled the disk")
         case EndedBy.FULL:
-            return Failed(Failure.INFRASTRUCTURE, "the disk is full")
+            return Failed(Failure.INFRASTRUCTURE, NO_SPACE, own_word=True)
         case EndedBy.STALL:
             own_word = step.stood_still < (limits.silence or 0.0)
             return Failed(Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s", own_word=own_word)
