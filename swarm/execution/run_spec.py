@@ -14,6 +14,7 @@ from swarm.execution import call_filter, cpu_group
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
 from swarm.execution.compiled import CompiledCode
+from swarm.execution.gpu_nodes import gpu_nodes
 from swarm.execution.held_out import cache_of, held_out_of
 from swarm.execution.known_times import KnownTimes
 from swarm.execution.result_file import stamp
@@ -124,11 +125,11 @@ class SpecBuilder:
             box, opened = self._sandbox(), self._opened(environment)
             bounds = box.bounds(training, (copy, artifacts, compiled), opened)
             inside = box.within(bounds, training)
-            training = [*inside[: -len(training)], *self._confined(training, limits)]
+            training = [*inside[: -len(training)], *self._confined(training, self._may_start(limits))]
             cage = box.command((), scratch, (*opened, referee_copy, artifacts))
             measuring["REFEREE_CAGE"] = json.dumps(cage)
         elif self._counts:
-            training = self._confined(training, limits)
+            training = self._confined(training, self._may_start(limits))
         if self._counts and limits.free is not None:
             environment[FREE_START] = f"{limits.free:.3f}"
         compiles = str(compiled) if self._slot.device == "cuda" else None
@@ -169,7 +170,8 @@ class SpecBuilder:
             box, opened = self._sandbox(), self._opened(environment)
             writable = (self._workspace.folder, artifacts, self._compiled("checks", environment))
             bounds = box.bounds(commands[0], writable, opened)
-            commands = [box.command(argv, writable, opened) for argv in commands]
+            inner = [self._confined(argv, call_filter.PROCESSES) for argv in commands]
+            commands = [box.within(bounds, argv) for argv in inner]
         steps = [
             Step(
                 check_name(number, text), argv, str(root), env=environment, log=f"{log}.check{number}.log",
@@ -184,12 +186,13 @@ class SpecBuilder:
         """Whether the fixed harness of our own trainer surrounds the training."""
         return HARNESS in self._project.fixed
 
-    def _confined(self, training: list[str], limits: Limits) -> list[str]:
-        """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
-        if not call_filter.works() or not (self._counts or self._slot.cores):
-            return training
-        may = call_filter.THREADS if self._starts_none(limits) else call_filter.PROCESSES
-        return call_filter.command(training, may)
+    def _confined(self, argv: list[str], may_start: str) -> list[str]:
+        """A program that stays on its slot's cores, writes what it takes of a disk, and starts only what it may."""
+        confines = call_filter.works() and (self._counts or self._slot.cores)
+        return call_filter.command(argv, may_start) if confines else argv
+
+    def _may_start(self, limits: Limits) -> str:
+        return call_filter.THREADS if self._starts_none(limits) else call_filter.PROCESSES
 
     def _starts_none(self, limits: Limits) -> bool:
         """Whether a training may start no process: nothing would count the CPU time of one that nobody waits for."""
@@ -205,7 +208,7 @@ class SpecBuilder:
     # -- the sandbox -----------------------------------------------------------------------------------------------
 
     def _sandbox(self) -> Sandbox:
-        """Hides the files of other runs and other swarms, and the held-out data; the GPU's devices are there."""
+        """Hides the files of other runs and other swarms, and the held-out data; the slot's own GPU is there."""
         if self._slot.device == "cuda":
             from swarm.execution import gpu  # heavy to import, and needed on a GPU only
 
@@ -215,7 +218,11 @@ class SpecBuilder:
         closed = (*held_out, *self._checkout.included.keys)
         above, network = self._checkout.manifests, self._project.network
         return Sandbox(
-            (hidden,), closed, self._folder / "blanks", network=network, above=above, shared=not self._project.referee
+            *((hidden,), closed, self._folder / "blanks"),
+            network=network,
+            above=above,
+            shared=not self._project.referee,
+            devices=gpu_nodes(self._slot, self._counts),
         )
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:

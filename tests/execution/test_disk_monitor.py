@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from swarm.execution import disk_monitor, sandbox
 from swarm.execution.disk_monitor import DiskMonitor
 from swarm.execution.folder_walk import Usage
+from swarm.execution.held_files import HeldFiles
 from swarm.execution.removal import ASIDE
 from swarm.execution.spec import EndedBy, Step
 from swarm.records import Failure
@@ -207,3 +209,81 @@ def test_what_cannot_be_seen_counts_by_what_was_written(tmp_path, monkeypatch):
     watched = monitor(tmp_path, monkeypatch, *map(list, step), disk=50.0)
     monkeypatch.setattr(disk_monitor, "usage", lambda *_: Usage(whole=False))
     assert watched.exceeded((), now=True) == EndedBy.DISK and watched.written_mb == 70
+
+
+def test_who_hides_what_it_holds_filled_the_disk(tmp_path, monkeypatch):
+    """It may have reserved space that it never wrote. Files on their way through a socket are seen a look later."""
+    free, wrote = [9000.0, 400.0, 400.0, 400.0], [0.0, 1.0, 1.0, 1.0]
+    watched = monitor(tmp_path, monkeypatch, list(free), list(wrote))
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: HeldFiles(whole=False))
+    assert [watched.exceeded((1,), now=True) for _ in range(3)] == [None, None, EndedBy.FILLED]
+    assert watched.written_mb == 8600
+    watched = monitor(tmp_path, monkeypatch, list(free), list(wrote))
+    looks = [HeldFiles(whole=False), HeldFiles()]
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: looks.pop(0))
+    assert [watched.exceeded((1,), now=True) for _ in range(2)] == [None, EndedBy.FULL]
+
+
+# A disk of its own, which really becomes full.
+
+TAKES = """
+import mmap, os, sys, time
+run = os.environ["SWARM_RUN_DIR"]
+disk = os.statvfs(run)
+file = os.open(run + "/gone", os.O_RDWR | os.O_CREAT)
+size = disk.f_frsize * (disk.f_bfree if {all} else disk.f_bavail) - {left} * 2**20
+os.posix_fallocate(file, 0, size)
+os.remove(run + "/gone")
+"""
+RESERVES_AND_HIDES = f"""{TAKES.format(all=False, left=50)}
+kept = mmap.mmap(file, 4096)
+for number in map(int, os.listdir("/proc/self/fd")):  # Python's own copy too
+    if os.path.lexists(f"/proc/self/fd/{{number}}") and "gone" in os.readlink(f"/proc/self/fd/{{number}}"):
+        os.close(number)
+time.sleep(600)
+"""
+BREAKS_ITS_LOG = f"""{TAKES.format(all=True, left=1)}
+with open(run + "/rest", "wb") as rest:
+    try:
+        while rest.write(bytes(4096)):
+            rest.flush()
+    except OSError:
+        pass
+for _ in range(1000):
+    os.write(1, b"x" * 4096)
+    time.sleep(0.001)
+os.close(file)
+os.truncate(run + "/rest", 0)
+raise SystemExit(1)
+"""
+
+
+@pytest.fixture
+def small_disk(rig, tmp_path):
+    """The rig on a file system of 1.4 GB, of which nothing is there until it is written."""
+    image, place = tmp_path / "image", tmp_path / "disk"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(1400 * 2**20)
+    for command in (["mkfs.ext4", "-q", "-F", str(image)], ["mount", "-o", "loop", str(image), str(place)]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            pytest.skip(f"no disk can be made here: {error}")
+        if done.returncode:
+            pytest.skip(f"no disk can be made here: {done.stderr}")
+    rig.guard_folder = place / "gpu0" / rig.guard_folder.relative_to(rig.folder)
+    rig.folder = place / "gpu0"
+    yield rig
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_disk_that_a_run_filled_with_reserved_and_hidden_space_is_its_own_fault(small_disk):
+    run = small_disk.run(RESERVES_AND_HIDES)
+    assert run.failure == Failure.CODE and run.reason.endswith("MB, which filled the disk"), run.reason
+
+
+def test_a_log_that_could_not_be_written_is_its_runs_own_word_once_there_is_space_again(small_disk):
+    run = small_disk.run(BREAKS_ITS_LOG)
+    assert run.failure == Failure.INFRASTRUCTURE and "its log could not be written" in run.reason
+    assert run.own_word
