@@ -38,6 +38,7 @@ from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
 from swarm.execution.spec import (
     GO,
     RESULT,
+    ROOM,
     STATE,
     STOP,
     EndedBy,
@@ -51,6 +52,7 @@ from swarm.execution.spec import (
 from swarm.execution.standstill import Standstill
 
 _TICK = 0.1  # seconds between checks of the limits
+_ROOM_BYTES = 2**18
 
 
 class Guard:
@@ -70,6 +72,8 @@ class Guard:
     def run(self) -> Result:
         """Runs everything, from the lock to the result file. Whatever happens, no process of the tree is left."""
         self._record(None)
+        room = self._folder / ROOM  # which the result has, should a step fill the disk
+        room.write_bytes(os.urandom(_ROOM_BYTES))
         done: list[StepResult] = []
         changed: tuple[str, ...] = ()
         error = self._take_lock()
@@ -91,6 +95,7 @@ class Guard:
             self._end_tree()
         spec, survivors = self._spec, self._tree.survivors
         result = Result(spec.run, spec.attempt, tuple(done), changed, error, self._called_off, survivors)
+        room.unlink(missing_ok=True)
         write_whole(self._folder / RESULT, asdict(result))
         return result
 
@@ -163,7 +168,8 @@ class Guard:
     ) -> StepResult:
         """Waits until the step's first process ends or must be ended, and ends all that is left of its tree."""
         self._tree.adopt(child.pid)
-        self._record(step.name, child.pid)
+        with contextlib.suppress(OSError):  # the disk is full by now: a cleanup finds it by its environment
+            self._record(step.name, child.pid)
         if child.stdin:
             with contextlib.suppress(BrokenPipeError), child.stdin as stdin:  # it may have ended already
                 stdin.write(GO)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from swarm.execution.process_table import PROC, birth, place
+from swarm.execution.process_table import PROC, place, threads
 
 _IN_MEMORY = (b"tmpfs", b"ramfs", b"hugetlbfs", b"devtmpfs")  # kinds of file systems
+
+_KCMP, _FILES = {"x86_64": 312, "aarch64": 272}, 2  # kcmp(2), and what of two threads it is to compare
 
 FileId = tuple[int, int]  # device and inode
 
@@ -41,19 +45,37 @@ def held_files(pids: Iterable[int], memory: set[int]) -> HeldFiles:
     """What these processes hold; `memory` are the devices of file systems in memory (`memory_devices`)."""
     found = HeldFiles()
     for pid in pids:
-        try:
-            links = list((place(pid) / "fd").iterdir())
-        except FileNotFoundError:  # it has ended, or only the thread that was looked at
-            found.whole = found.whole and birth(pid) is None
-            continue
-        except OSError:
-            found.whole = False
-            continue
-        for link in links:
-            with contextlib.suppress(OSError):  # closed meanwhile
-                _add(link, found, memory)
+        for table in _tables(pid):
+            try:
+                links = list((table / "fd").iterdir())
+            except FileNotFoundError:  # it has ended
+                continue
+            except OSError:
+                found.whole = False
+                continue
+            for link in links:
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    _add(link, found, memory)
         found.whole = found.whole and not found.sent and not _maps_unnamed(pid, memory)
     return found
+
+
+def _tables(pid: int) -> list[Path]:
+    """Where /proc shows the open files of a process: nearly always all of its threads have the same ones."""
+    first = place(pid)
+    own = [one for one in threads(pid) if one != int(first.name) and not _share_files(int(first.name), one)]
+    return [first, *(PROC / str(pid) / "task" / str(thread) for thread in own)]
+
+
+def _share_files(one: int, other: int) -> bool:
+    """Whether two threads have the same open files: what one opens, the other has. False where nobody says so."""
+    call = _KCMP.get(os.uname().machine)
+    return call is not None and _library().syscall(call, one, other, _FILES, 0, 0) == 0
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _maps_unnamed(pid: int, memory: set[int]) -> bool:
@@ -127,9 +149,10 @@ def private_mounts_mb(pids: Iterable[int], known: set[int]) -> float:
     """MB in file systems in memory that only these processes see, as those of a sandbox; `known` are everybody's."""
     namespaces: dict[str, Path] = {}
     for pid in pids:
-        with contextlib.suppress(OSError):
-            seen = place(pid)
-            namespaces.setdefault(str((seen / "ns/mnt").readlink()), seen)
+        for thread in threads(pid):  # each may have its own
+            seen = PROC / str(pid) / "task" / str(thread)
+            with contextlib.suppress(OSError):
+                namespaces.setdefault(str((seen / "ns/mnt").readlink()), seen)
     with contextlib.suppress(OSError):
         namespaces.pop(str((PROC / "self/ns/mnt").readlink()), None)
     used: dict[int, float] = {}

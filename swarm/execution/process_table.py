@@ -95,16 +95,23 @@ def private_mb(pid: int) -> float:
 
 
 def place(pid: int) -> Path:
-    """Where /proc shows the memory, open files, mounts and environment of a process: with its main thread, or once that
-    has ended with another one that has not, as all of a process's threads have them in common."""
+    """Where /proc shows the memory and environment of a process: with its main thread, or once that has ended with
+    another one that has not, as all of its threads have them in common."""
     fields = _stat(pid)
     if fields and fields[0] in _ENDED:
-        with contextlib.suppress(OSError):
-            for thread in _numbers(PROC / str(pid) / "task"):
-                fields = _stat(pid, thread)
-                if fields and fields[0] not in _ENDED:
-                    return PROC / str(pid) / "task" / str(thread)
+        for thread in threads(pid):
+            fields = _stat(pid, thread)
+            if fields and fields[0] not in _ENDED:
+                return PROC / str(pid) / "task" / str(thread)
     return PROC / str(pid)
+
+
+def threads(pid: int) -> list[int]:
+    """All threads of a process by number, also those that have ended; the process alone where nobody lists them."""
+    try:
+        return _numbers(PROC / str(pid) / "task")
+    except OSError:
+        return [pid]
 
 
 def birth(pid: int) -> str | None:
@@ -212,10 +219,9 @@ def _rss_mb(pid: int) -> float:
 def _children(pid: int) -> list[int]:
     """The children of all threads of a process."""
     found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in _numbers(PROC / f"{pid}/task"):
-            with contextlib.suppress(OSError):
-                found += map(int, (PROC / f"{pid}/task/{thread}/children").read_text().split())
+    for thread in threads(pid):
+        with contextlib.suppress(OSError):
+            found += map(int, (PROC / f"{pid}/task/{thread}/children").read_text().split())
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from swarm import foreign
 
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
+ROOM = "room"  # a file of the guard's, which takes up space for its result
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
 MEASURES = "referee"  # the step that writes REFEREE
 HIDDEN, SECOND = "referee-test.json", "hidden"  # the same for the hidden split, and the step that writes it

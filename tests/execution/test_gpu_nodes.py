@@ -22,7 +22,7 @@ OPENS = """
 import json, os, sys
 def opens(path):
     try:
-        os.close(os.open(path, os.O_RDWR if os.path.isfile(path) else os.O_RDONLY))
+        os.close(os.open(path, os.O_RDONLY))
         return True
     except OSError:
         return False

@@ -39,6 +39,16 @@ FORMS = {
         for _ in range(80):
             os.write(number, bytes(2**20))
         """,
+    "memory without a name, which one thread alone has open": """
+        import ctypes, os, threading, time
+        def act():
+            assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES
+            number = os.memfd_create("ballast")
+            for _ in range(80):
+                os.write(number, bytes(2**20))
+            time.sleep(600)
+        threading.Thread(target=act).start()
+        """,
     "on its way through a socket": """
         import os, socket
         number, ends = os.memfd_create("ballast"), socket.socketpair()
