@@ -47,6 +47,7 @@ class DiskMonitor:
 
     def _look(self, pids: Collection[int]) -> EndedBy | None:
         step, before = self._step, self._before
+        lost, full = self._lost()
         found = usage(step.folders, None if step.entries is None else before.entries + step.entries)
         if step.entries is not None and found.entries > before.entries + step.entries:
             return EndedBy.FILES
@@ -54,7 +55,8 @@ class DiskMonitor:
             return EndedBy.DEPTH
         held = held_files(pids, self._memory)
         self._count_writes(pids)
-        lost, full = self._lost()
+        if full:  # also now: what came or went while this looked would be nobody's
+            lost, full = self._lost()
         theirs = lost if self._writes is None else min(lost, self._writes)
         written = found.mb - before.mb + sum(file.mb for file in held.on_disk.values())
         hidden = not (found.whole and held.whole)

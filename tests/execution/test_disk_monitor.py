@@ -12,7 +12,7 @@ import pytest
 from swarm.execution import disk_monitor, sandbox
 from swarm.execution.disk_monitor import DiskMonitor
 from swarm.execution.folder_walk import Usage
-from swarm.execution.held_files import HeldFiles
+from swarm.execution.held_files import HeldFile, HeldFiles
 from swarm.execution.removal import ASIDE
 from swarm.execution.spec import EndedBy, Step
 from swarm.records import Failure
@@ -188,8 +188,8 @@ def test_what_no_folder_shows_counts(rig, program):
 
 
 def monitor(folder: Path, monkeypatch, free: list[float], wrote: list[float | None], **limits: float) -> DiskMonitor:
-    """One whose disk has so much free at each look, and whose processes wrote so much."""
-    monkeypatch.setattr(disk_monitor, "free_mb", lambda place: free.pop(0))
+    """One whose disk has so much free whenever it is asked, in the end the last, and whose processes wrote so much."""
+    monkeypatch.setattr(disk_monitor, "free_mb", lambda place: free.pop(0) if len(free) > 1 else free[0])
     monkeypatch.setattr(disk_monitor.tempfile, "gettempdir", lambda: str(folder))
     monkeypatch.setattr(disk_monitor, "disk_writes_mb", lambda pids: wrote.pop(0))
     return DiskMonitor(Step("trainer", [], "", {}, "", 1.0, folders=[str(folder)], **limits), set())
@@ -210,6 +210,18 @@ def test_a_full_disk_is_the_fault_of_who_filled_it(tmp_path, monkeypatch, free, 
     assert watched.exceeded((), now=True) == expected
     if expected == EndedBy.FILLED:
         assert watched.written_mb >= 8000
+
+
+def test_what_comes_or_goes_during_a_look_is_seen_at_the_next_one(tmp_path, monkeypatch):
+    """A file that was not there yet when the folders were looked at is not somebody else's."""
+    held = HeldFiles(on_disk={(1, 1): HeldFile(8600.0, "", True)})
+    watched = monitor(tmp_path, monkeypatch, [9000.0, 8900.0, 400.0], [0.0] * 9)
+    looks = [HeldFiles(), held]
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: looks.pop(0))
+    assert [watched.exceeded((1,), now=True) for _ in range(2)] == [None, EndedBy.FILLED]
+    watched = monitor(tmp_path, monkeypatch, [9000.0, 400.0, 8900.0], [0.0] * 9)
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: HeldFiles())
+    assert watched.exceeded((1,), now=True) is None
 
 
 def test_what_cannot_be_seen_counts_by_what_was_written(tmp_path, monkeypatch):
