@@ -136,7 +136,7 @@ def _slots_here(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
             f"--agents {count}: this machine has {len(cores)} core{'s' * (len(cores) > 1)}{quota},"
             " and an agent needs one of its own"
         )
-    hidden = "" if kind == "cpu" and gpu.count() else None  # where there is none, other makers' heed that variable too
+    hidden = "" if kind == "cpu" and gpu.driver() else None  # without it, other makers' GPUs heed that variable
     slots = {
         f"gpu{index}": Slot(
             device=kind,
