@@ -8,13 +8,16 @@ fell silent, is its own word: good for another look, and no proof, as code can d
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
 
 from swarm.execution.diagnosis import Failed
 from swarm.execution.disk_monitor import RESERVE
-from swarm.execution.spec import Spec, StepResult
+from swarm.execution.spec import Spec, Step, StepResult
 from swarm.execution.summary import Value
-from swarm.records import Failure
+from swarm.records import Failure, Run
 
 STOOD = 0.05  # share of a budget that a machine may stand still
 
@@ -34,11 +37,20 @@ def stalled(spec: Spec, trainer: StepResult, printed: Mapping[str, Value]) -> Fa
     return Failed(Failure.STALL, "it says that the machine stalled for too much of the budget", own_word=True)
 
 
-def witnessed(failed: Failed, folders: Iterable[str]) -> Failed:
-    """The failure; no longer its own word alone where these folders' disk is as full as the run says."""
+def witnessed(failed: Failed, step: Step) -> Failed:
+    """The failure; no longer its own word alone where the disk of the step's folders is full now that it has ended:
+    what it took itself and gave back is no fault of the machine."""
+    folders = (*step.folders, str(Path(step.log).parent))
     if failed.own_word and failed.failure is Failure.INFRASTRUCTURE and any(map(_is_full, folders)):
         return Failed(Failure.INFRASTRUCTURE, f"the disk is full: {failed.reason}")
     return failed
+
+
+def stopped_by_nobody(run: Run, heard: bool) -> Run:
+    """A run whose guard was stopped by a signal that nobody here sent, or was ended as it was not `heard` any more:
+    code can do both to the guard above it, as can whoever looks after this machine."""
+    who = "nobody knows by whom" if heard else "as it did not answer any more"
+    return replace(run, failure=Failure.INFRASTRUCTURE, reason=f"its guard was stopped, {who}", own_word=True)
 
 
 def _is_full(folder: str) -> bool:

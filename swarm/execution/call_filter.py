@@ -4,8 +4,10 @@
 
 A slot is a share of a machine's cores: `sched_setaffinity` answers as if it had worked, and changes nothing. With
 `threads` the program may start threads, and no process: where the kernel does not count the CPU time of processes that
-nobody waits for, there are none. With `processes` it may start both, but none into another control group. The filter
-holds for the program and all its descendants, for good. Stdlib only, and nothing of the swarm, as its text is run.
+nobody waits for, there are none. With `processes` it may start both, but none into another control group. What it takes
+of a disk it has to write: calls that reserve space, which nobody would count, do not work, and libraries write instead.
+The filter holds for the program and all its descendants, for good. Stdlib only, and nothing of the swarm, as its text
+is run.
 """
 
 from __future__ import annotations
@@ -20,15 +22,18 @@ from pathlib import Path
 THREADS, PROCESSES = "threads", "processes"
 NO_NEW_PRIVILEGES, SET_SECCOMP = 38, 22  # of prctl(2)
 CLONE3, CLONE_THREAD = 435, 0x10000
-MACHINES = {  # as seccomp names them; sched_setaffinity, clone, and the calls that only start processes: fork and vfork
-    "x86_64": (0xC000003E, 203, 56, (57, 58)),
-    "aarch64": (0xC00000B7, 122, 220, ()),
+MACHINES = {  # as seccomp names them; sched_setaffinity, fallocate, ioctl, clone, and the calls that only start
+    # processes: fork and vfork
+    "x86_64": (0xC000003E, 203, 285, 16, 56, (57, 58)),
+    "aarch64": (0xC00000B7, 122, 47, 29, 220, ()),
 }
+TAKING = (0x40305828, 0x4030582A, 0x40305839, 0x401C5820)  # of ioctl(2): FS_IOC_RESVSP, ..64, _ZERO_RANGE, _FSSETXATTR
 
 _LOAD, _EQUAL, _AT_LEAST, _HAS, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF: a word of the call, questions, the answer
 _ALLOWED, _ERROR = 0x7FFF0000, 0x00050000
-_DONE, _REFUSED, _UNKNOWN = _ERROR, _ERROR | 1, _ERROR | 38  # errno 0, EPERM, ENOSYS
-_CALL, _MACHINE, _FIRST_ARGUMENT = 0, 4, 16  # places in what is asked
+_DONE, _REFUSED, _UNKNOWN, _UNSUPPORTED = _ERROR, _ERROR | 1, _ERROR | 38, _ERROR | 95  # errno 0, EPERM, ENOSYS, and
+# EOPNOTSUPP, as file systems say that cannot do it
+_CALL, _MACHINE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # places in what is asked
 
 
 def works() -> bool:
@@ -55,8 +60,9 @@ def enter(may_start: str) -> None:
 
 def _program(may_start: str) -> list[tuple[int, int, int, int]]:
     """What is asked, how many lines further if so, and if not."""
-    machine, set_affinity, clone, forks = MACHINES[os.uname().machine]
-    calls = {set_affinity: _DONE, CLONE3: _UNKNOWN}  # clone3 hides its flags in memory: libraries fall back to clone
+    machine, set_affinity, fallocate, ioctl, clone, forks = MACHINES[os.uname().machine]
+    # clone3 hides its flags in memory: libraries fall back to clone
+    calls = {set_affinity: _DONE, fallocate: _UNSUPPORTED, CLONE3: _UNKNOWN}
     if may_start == THREADS:
         calls |= dict.fromkeys(forks, _REFUSED)
     head = [(_LOAD, 0, 0, _MACHINE), (_EQUAL, 1, 0, machine), (_GIVE, 0, 0, _REFUSED), (_LOAD, 0, 0, _CALL)]
@@ -65,6 +71,8 @@ def _program(may_start: str) -> list[tuple[int, int, int, int]]:
     if may_start == THREADS:
         asked += [(_EQUAL, 0, 3, clone), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_HAS, 1, 0, CLONE_THREAD)]
         asked += [(_GIVE, 0, 0, _REFUSED)]
+    taking = [line for what in TAKING for line in ((_EQUAL, 0, 1, what), (_GIVE, 0, 0, _UNSUPPORTED))]
+    asked += [(_EQUAL, 0, 1 + len(taking), ioctl), (_LOAD, 0, 0, _SECOND_ARGUMENT), *taking]
     return [*head, *asked, (_GIVE, 0, 0, _ALLOWED)]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from swarm.execution.blame import witnessed
 from swarm.execution.closed import remedy
 from swarm.execution.diagnosis import Failed, interrupted, unfinished
 from swarm.execution.logs import clean, tail_of
 from swarm.execution.passed import passed_values, without
 from swarm.execution.spec import SPEC, EndedBy, Result, Spec, Step, StepResult
+from swarm.execution.step_failure import NO_SPACE
 from swarm.execution.whereabouts import Place
 from swarm.project.project import Project
 from swarm.records import Failure, Run
@@ -60,7 +62,8 @@ def _failure(folder: Path, spec: Spec, result: Result | None) -> Failed | None:
         return failed
     last = result.steps[-1] if result.steps else None
     if last and not last.succeeded:
-        return _failed_step(spec.steps[len(result.steps) - 1], last)
+        step = spec.steps[len(result.steps) - 1]
+        return witnessed(_failed_step(step, last), step)
     return interrupted(result.ended_by) if len(result.steps) < len(spec.steps) else None
 
 
@@ -71,7 +74,7 @@ def _failed_step(step: Step, result: StepResult) -> Failed:
         case EndedBy.STOP | EndedBy.AGENT:
             return interrupted(result.ended_by)
         case EndedBy.FULL:
-            return Failed(Failure.INFRASTRUCTURE, "the disk is full")
+            return Failed(Failure.INFRASTRUCTURE, NO_SPACE, own_word=True)
         case EndedBy.FILLED:
             return _broken(text, f"was ended: it wrote {result.written_mb:.0f} MB, which filled the disk", step)
         case EndedBy.DEADLINE:

@@ -78,7 +78,7 @@ def diagnose(step: StepResult, heartbeats: tuple[Heartbeat, ...], tail: str) -> 
             return Failed(Failure.OOM, f"killed by the kernel: out of memory at {step.max_rss_mb:.0f} MB")
         return Failed(Failure.INFRASTRUCTURE, "killed (SIGKILL), nobody knows by whom", own_word=True)
     if step.log_broken:
-        return Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {step.log_broken}")
+        return Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {step.log_broken}", own_word=True)
     if match := _MACHINE.search(last_lines):
         return Failed(Failure.INFRASTRUCTURE, _line_around(last_lines, match), own_word=True)
     if loss is not None and math.isnan(loss):

@@ -13,6 +13,7 @@ from swarm.execution.held_files import disk_writes_mb, held_files
 from swarm.execution.spec import EndedBy, Step
 
 RESERVE = 500.0  # MB of a disk that a run must leave free
+LONG_HIDDEN = 3  # looks in a row, from which on files that cannot be seen lie there and are not only on their way
 INTERVAL, SHARE = 1.0, 0.1  # seconds between two looks, and at most this share of the time is spent on looking
 
 
@@ -20,7 +21,7 @@ class DiskMonitor:
     """The disk usage of one step, compared with how it was when this was made. `memory` are devices in memory.
 
     What cannot be seen (a folder without permissions, a process that hides its files) counts by how much less is free,
-    as far as the step's processes can have written it.
+    as far as the step's processes can have written it; and all of it where the disk is full and they go on hiding.
     """
 
     def __init__(self, step: Step, memory: set[int]) -> None:
@@ -30,6 +31,7 @@ class DiskMonitor:
         self._free_before = {place: free_mb(place) for place in _disks((*step.folders, tempfile.gettempdir()), memory)}
         self._writes: float | None = 0.0
         self._writes_before = disk_writes_mb([os.getpid()]) or 0.0
+        self._hidden = 0  # looks in a row that did not see everything
         self._next = 0.0
 
     def exceeded(self, pids: Collection[int], now: bool = False) -> EndedBy | None:
@@ -45,6 +47,7 @@ class DiskMonitor:
 
     def _look(self, pids: Collection[int]) -> EndedBy | None:
         step, before = self._step, self._before
+        lost, full = self._lost()
         found = usage(step.folders, None if step.entries is None else before.entries + step.entries)
         if step.entries is not None and found.entries > before.entries + step.entries:
             return EndedBy.FILES
@@ -52,16 +55,21 @@ class DiskMonitor:
             return EndedBy.DEPTH
         held = held_files(pids, self._memory)
         self._count_writes(pids)
-        lost, full = self._lost()
+        if full:  # also now: what came or went while this looked would be nobody's
+            lost, full = self._lost()
         theirs = lost if self._writes is None else min(lost, self._writes)
         written = found.mb - before.mb + sum(file.mb for file in held.on_disk.values())
-        if not (found.whole and held.whole):
+        hidden = not (found.whole and held.whole)
+        self._hidden = self._hidden + 1 if hidden else 0
+        if hidden:
             written = max(written, theirs)
         self.written_mb = max(self.written_mb, written)
         if step.disk and written > step.disk:
             return EndedBy.DISK
-        if not full:
+        if not full or (hidden and pids and self._hidden < LONG_HIDDEN):
             return None
+        if hidden:  # also what was taken and never written
+            theirs = lost
         self.written_mb = max(self.written_mb, theirs)
         return EndedBy.FILLED if max(written, theirs) >= lost / 2 else EndedBy.FULL
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution import process_table
+from swarm.execution.answers import make_room, take
 from swarm.execution.cpu_group import CpuGroup
 from swarm.execution.cpu_time import CpuTime
 from swarm.execution.fixed_files import changed_files
@@ -37,6 +38,7 @@ from swarm.execution.resource_limits import AT_ONCE, ResourceMonitor
 from swarm.execution.spec import (
     GO,
     RESULT,
+    ROOM,
     STATE,
     STOP,
     EndedBy,
@@ -50,6 +52,7 @@ from swarm.execution.spec import (
 from swarm.execution.standstill import Standstill
 
 _TICK = 0.1  # seconds between checks of the limits
+_ROOM_BYTES = 2**18
 
 
 class Guard:
@@ -69,6 +72,8 @@ class Guard:
     def run(self) -> Result:
         """Runs everything, from the lock to the result file. Whatever happens, no process of the tree is left."""
         self._record(None)
+        room = self._folder / ROOM  # which the result has, should a step fill the disk
+        room.write_bytes(os.urandom(_ROOM_BYTES))
         done: list[StepResult] = []
         changed: tuple[str, ...] = ()
         error = self._take_lock()
@@ -90,6 +95,7 @@ class Guard:
             self._end_tree()
         spec, survivors = self._spec, self._tree.survivors
         result = Result(spec.run, spec.attempt, tuple(done), changed, error, self._called_off, survivors)
+        room.unlink(missing_ok=True)
         write_whole(self._folder / RESULT, asdict(result))
         return result
 
@@ -102,8 +108,7 @@ class Guard:
     # -- one step ------------------------------------------------------------------------------------------------
 
     def _run_step(self, step: Step) -> StepResult:
-        for path in step.clears:
-            remove(Path(path))
+        make_room(step)
         group = CpuGroup.make(step.nice) if step.group else None
         output, child = self._early.pop(step.name, None) or (self._output(step), None)
         if child:
@@ -119,6 +124,7 @@ class Guard:
         finally:
             self._selector.unregister(output.source)
             output.close()
+        take(step)
         seconds = cpu.add(self._tree.living())
         if group:
             group.remove()
@@ -162,7 +168,8 @@ class Guard:
     ) -> StepResult:
         """Waits until the step's first process ends or must be ended, and ends all that is left of its tree."""
         self._tree.adopt(child.pid)
-        self._record(step.name, child.pid)
+        with contextlib.suppress(OSError):  # the disk is full by now: a cleanup finds it by its environment
+            self._record(step.name, child.pid)
         if child.stdin:
             with contextlib.suppress(BrokenPipeError), child.stdin as stdin:  # it may have ended already
                 stdin.write(GO)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROC = Path("/proc")
+from swarm.execution.process_table import PROC, place, threads
+
 _IN_MEMORY = (b"tmpfs", b"ramfs", b"hugetlbfs", b"devtmpfs")  # kinds of file systems
+
+_KCMP, _FILES = {"x86_64": 312, "aarch64": 272}, 2  # kcmp(2), and what of two threads it is to compare
 
 FileId = tuple[int, int]  # device and inode
 
@@ -40,24 +45,43 @@ def held_files(pids: Iterable[int], memory: set[int]) -> HeldFiles:
     """What these processes hold; `memory` are the devices of file systems in memory (`memory_devices`)."""
     found = HeldFiles()
     for pid in pids:
-        try:
-            links = list((PROC / str(pid) / "fd").iterdir())
-        except FileNotFoundError:  # it has ended
-            continue
-        except OSError:
-            found.whole = False
-            continue
-        for link in links:
-            with contextlib.suppress(OSError):  # closed meanwhile
-                _add(link, found, memory)
+        for table in _tables(pid):
+            try:
+                links = list((table / "fd").iterdir())
+            except FileNotFoundError:  # it has ended
+                continue
+            except OSError:
+                found.whole = False
+                continue
+            for link in links:
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    _add(link, found, memory)
         found.whole = found.whole and not found.sent and not _maps_unnamed(pid, memory)
     return found
+
+
+def _tables(pid: int) -> list[Path]:
+    """Where /proc shows the open files of a process: nearly always all of its threads have the same ones."""
+    first = place(pid)
+    own = [one for one in threads(pid) if one != int(first.name) and not _share_files(int(first.name), one)]
+    return [first, *(PROC / str(pid) / "task" / str(thread) for thread in own)]
+
+
+def _share_files(one: int, other: int) -> bool:
+    """Whether two threads have the same open files: what one opens, the other has. False where nobody says so."""
+    call = _KCMP.get(os.uname().machine)
+    return call is not None and _library().syscall(call, one, other, _FILES, 0, 0) == 0
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _maps_unnamed(pid: int, memory: set[int]) -> bool:
     """Whether a process maps a file on a disk that has no name any more."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in (PROC / str(pid) / "maps").read_bytes().splitlines():
+        for line in (place(pid) / "maps").read_bytes().splitlines():
             if line.endswith(b" (deleted)"):
                 major, _, minor = line.split(maxsplit=5)[3].partition(b":")
                 if os.makedev(int(major, 16), int(minor, 16)) not in memory:
@@ -97,21 +121,22 @@ def _writes(link: Path) -> bool:
     return True
 
 
-def memory_devices(pid: int | str = "self") -> set[int]:
-    """Devices of the file systems in memory that a process sees, and that of memory without a name."""
-    devices = {device for device, _ in memory_mounts(pid)}
-    if pid == "self" and hasattr(os, "memfd_create"):
+def memory_devices() -> set[int]:
+    """Devices of the file systems in memory that this process sees, and that of memory without a name."""
+    devices = {device for device, _ in memory_mounts(PROC / "self")}
+    if hasattr(os, "memfd_create"):
         probe = os.memfd_create("probe")
         devices.add(os.fstat(probe).st_dev)
         os.close(probe)
     return devices
 
 
-def memory_mounts(pid: int | str) -> list[tuple[int, str]]:
-    """Device and place of each file system in memory that a process sees. [] where that cannot be read."""
+def memory_mounts(process: Path) -> list[tuple[int, str]]:
+    """Device and place of each file system in memory that a process sees, by its folder in /proc. [] where that cannot
+    be read."""
     found = []
     with contextlib.suppress(OSError):
-        for line in (PROC / str(pid) / "mountinfo").read_bytes().splitlines():
+        for line in (process / "mountinfo").read_bytes().splitlines():
             before, _, after = line.partition(b" - ")
             fields = before.split(b" ")
             if after.split(b" ")[0] in _IN_MEMORY and len(fields) > 4:
@@ -122,18 +147,20 @@ def memory_mounts(pid: int | str) -> list[tuple[int, str]]:
 
 def private_mounts_mb(pids: Iterable[int], known: set[int]) -> float:
     """MB in file systems in memory that only these processes see, as those of a sandbox; `known` are everybody's."""
-    namespaces: dict[str, int] = {}
+    namespaces: dict[str, Path] = {}
     for pid in pids:
-        with contextlib.suppress(OSError):
-            namespaces.setdefault(str((PROC / str(pid) / "ns/mnt").readlink()), pid)
+        for thread in threads(pid):  # each may have its own
+            seen = PROC / str(pid) / "task" / str(thread)
+            with contextlib.suppress(OSError):
+                namespaces.setdefault(str((seen / "ns/mnt").readlink()), seen)
     with contextlib.suppress(OSError):
         namespaces.pop(str((PROC / "self/ns/mnt").readlink()), None)
     used: dict[int, float] = {}
-    for pid in namespaces.values():
-        for device, place in memory_mounts(pid):
+    for seen in namespaces.values():
+        for device, mount in memory_mounts(seen):
             if device not in known and device not in used:
                 with contextlib.suppress(OSError):
-                    status = os.statvfs(f"{PROC}/{pid}/root{place}")
+                    status = os.statvfs(f"{seen}/root{mount}")
                     used[device] = (status.f_blocks - status.f_bfree) * status.f_frsize / 2**20
     return sum(used.values())
 

@@ -9,8 +9,9 @@ it needs lies there. It may write to `devices`, too. It gets no network, not eve
 is "open"; no memory that is shared by a number, no signal out (Linux 6.12), and nothing of root's powers. Where the
 kernel lets a user have mounts (mounts), everything else is read-only in every respect, and /dev/shm its own. Elsewhere
 what Landlock does not know stays open: the modes, times and attributes of files that its user owns, and /dev/shm where
-it is among `devices`; and everywhere sockets that lie in files, and before Linux 6.12 those with abstract names. Linux
-6.2. Stdlib only, and nothing of the swarm, as it is run by its path.
+it is among `devices`; and everywhere sockets that lie in files, and before Linux 6.12 those with abstract names. No
+mode takes the owner's own rights away, though, which would close files to whoever started this: such a call answers as
+if it had worked. Linux 6.2. Stdlib only, and nothing of the swarm, as it is run by its path.
 """
 
 from __future__ import annotations
@@ -46,16 +47,20 @@ UNIX, INTERNET, INTERNET_6, NETLINK = 1, 2, 10, 16  # families of sockets
 IO_URING_SETUP = 425  # a call that could open one in secret
 SETXATTRAT = 463
 SELF, OWN_PRIORITY, OWN_IO_PRIORITY = (0,), (0, 0), (1, 0)  # first arguments of calls that concern the caller alone
+OWNERS_RIGHTS = 0o700
 MACHINES = {  # as seccomp names them; socket(2); what a process may do to itself alone: prlimit64, sched_setparam,
     # sched_setscheduler, sched_setattr, setpriority, ioprio_set; what is refused: System V's shared memory, semaphores
-    # and messages, mq_open, the kernel's keyrings, and attributes of files, all of which outlive a run
+    # and messages, mq_open, the kernel's keyrings, and attributes of files, all of which outlive a run; which argument
+    # is the mode that a call gives to a file: chmod, fchmod, fchmodat, fchmodat2
     "x86_64": (
         *(0xC000003E, 41, {**dict.fromkeys((302, 142, 144, 314), SELF), 141: OWN_PRIORITY, 251: OWN_IO_PRIORITY}),
         (29, 30, 31, *range(64, 72), 188, 189, 190, 220, 240, 248, 249, 250),
+        {90: 1, 91: 1, 268: 2, 452: 2},
     ),
     "aarch64": (
         *(0xC00000B7, 198, {**dict.fromkeys((261, 118, 119, 274), SELF), 140: OWN_PRIORITY, 30: OWN_IO_PRIORITY}),
         (5, 6, 7, 180, *range(186, 198), 217, 218, 219),
+        {52: 1, 53: 2, 452: 2},
     ),
 }
 
@@ -110,10 +115,10 @@ def _mount(writable: Iterable[str], temporary: str = "") -> None:
 def enter(rules: dict[str, list[str]]) -> None:
     """Restricts this process and all its descendants for good, and tells them by TMPDIR where temporary files go.
     OSError where the kernel refuses."""
-    system, own, writable = _kernel(), _own_temporary(rules), rules["writable"]
+    system, own, writable, mounted = _kernel(), _own_temporary(rules), rules["writable"], mounts()
     if writable:
         os.environ["TMPDIR"] = COMMON if own else _temporary(writable[0])
-    if mounts():
+    if mounted:
         _mount(writable, own)
     closed, secret = ({os.path.realpath(path) for path in rules[name]} for name in ("closed", "secret"))
     scope = 0b11 if version() >= SCOPED else 0
@@ -130,7 +135,7 @@ def enter(rules: dict[str, list[str]]) -> None:
     _done(system.capset(struct.pack("=Ii", CAPABILITIES, 0), bytes(24)))  # none of those it has, which it always may
     _done(system.syscall(RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
-    _unplug(system, (UNIX, NETLINK, INTERNET, INTERNET_6) if rules["network"] else (UNIX, NETLINK))
+    _unplug(system, (UNIX, NETLINK, INTERNET, INTERNET_6) if rules["network"] else (UNIX, NETLINK), modes=mounted)
 
 
 def _above(paths: Set[str]) -> Set[str]:
@@ -171,22 +176,24 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     os.close(descriptor)
 
 
-def _unplug(system: ctypes.CDLL, families: Sequence[int]) -> None:
+def _unplug(system: ctypes.CDLL, families: Sequence[int], modes: bool) -> None:
     """From now on only sockets of these `families` can be made, whatever the path to one; no shared memory, message,
-    semaphore or key that is known by a number, as others of this user's could be read; no attribute of a file; and no
-    limits and priorities of other processes can be set, which would end them, slow them down, or be seen later."""
-    program = _program(families)
+    semaphore or key that is known by a number, as others of this user's could be read; no attribute of a file; no
+    limits and priorities of other processes can be set, which would end them, slow them down, or be seen later; and
+    files get only such `modes` as leave their owner all rights, or any."""
+    program = _program(families, modes)
     lines = b"".join(struct.pack("=HBBI", code, yes, no, value) for code, yes, no, value in program)
     buffer = ctypes.create_string_buffer(lines)
     _done(system.prctl(SET_SECCOMP, 2, struct.pack("@HP", len(program), ctypes.addressof(buffer)), 0, 0))
 
 
-def _program(families: Sequence[int]) -> list[tuple[int, int, int, int]]:
+def _program(families: Sequence[int], modes: bool) -> list[tuple[int, int, int, int]]:
     """The filter: what is asked, how many lines further if so, and if not."""
-    machine, socket_call, own, refused = MACHINES[os.uname().machine]
-    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF: a word of the call, comparisons, the answer
+    machine, socket_call, own, refused, changes = MACHINES[os.uname().machine]
+    load, equal, at_least, keep, give = 0x20, 0x15, 0x35, 0x54, 0x06  # BPF: a word of the call, comparisons, the bits
+    # of it that count, the answer
     argument = 16  # where the first one lies; each takes 8 bytes
-    allow, deny, on = "allow", "deny", 0
+    allow, deny, done, on = "allow", "deny", "done", 0
     lines: list[tuple[int, int | str, int | str, int]] = [
         (load, on, on, 4),
         (equal, on, deny, machine),  # another machine's calls have other numbers
@@ -194,6 +201,9 @@ def _program(families: Sequence[int]) -> list[tuple[int, int, int, int]]:
         (at_least, deny, on, 0x40000000),  # x32
         *((equal, deny, on, call) for call in (*refused, IO_URING_SETUP, SETXATTRAT)),
     ]
+    for call, place in {} if modes else changes.items():
+        lines += [(equal, on, 3, call), (load, on, on, argument + 8 * place), (keep, on, on, OWNERS_RIGHTS)]
+        lines += [(equal, allow, done, OWNERS_RIGHTS)]
     for call, wanted in own.items():
         lines.append((equal, on, 2 * len(wanted), call))
         for place, value in enumerate(wanted):
@@ -201,13 +211,14 @@ def _program(families: Sequence[int]) -> list[tuple[int, int, int, int]]:
             lines += [(load, on, on, argument + 8 * place), (equal, allow if last else on, deny, value)]
     lines += [(equal, on, allow, socket_call), (load, on, on, argument)]
     lines += [(equal, allow, on, family) for family in families]
-    answers = {deny: len(lines), allow: len(lines) + 1}
+    gives = {deny: 0x00050000 | 13, allow: 0x7FFF0000, done: 0x00050000}  # "Permission denied", allowed, 0
+    answers = {answer: len(lines) + number for number, answer in enumerate(gives)}
 
     def further(jump: int | str, at: int) -> int:
         return jump if isinstance(jump, int) else answers[jump] - at - 1
 
     program = [(code, further(yes, at), further(no, at), value) for at, (code, yes, no, value) in enumerate(lines)]
-    return [*program, (give, 0, 0, 0x00050000 | 13), (give, 0, 0, 0x7FFF0000)]  # "Permission denied", allowed
+    return [*program, *((give, 0, 0, what) for what in gives.values())]
 
 
 @functools.cache

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
+import sys
+import termios
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,21 +75,28 @@ class LogPipe:
         self.source, self.sink = os.pipe()
         os.set_blocking(self.source, False)
 
-    def pump(self) -> bool:
-        """Moves what is there, up to 1 MiB; whether there was anything."""
+    def pump(self) -> int:
+        """Moves what is there, up to 1 MiB; how many bytes that was."""
         try:
             data = os.read(self.source, AT_ONCE)
         except BlockingIOError:  # empty: no end of file comes while this end's own `sink` is open
-            return False
+            return 0
         self.log.write(data)
-        return True
+        return len(data)
 
     def close(self) -> None:
-        while self.pump():
-            pass
+        """Moves what is in the pipe now, and no more: somebody may still write to it, as fast as it is read."""
+        left = _waiting(self.source)
+        while left > 0 and (moved := self.pump()):
+            left -= moved
         os.close(self.source)
         os.close(self.sink)
         self.log.close()
+
+
+def _waiting(pipe: int) -> int:
+    """How many bytes are in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def _visible(character: str) -> bool:

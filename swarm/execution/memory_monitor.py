@@ -13,7 +13,7 @@ from pathlib import Path
 from swarm.execution import cgroup
 from swarm.execution.folder_walk import walk
 from swarm.execution.held_files import FileId, held_files, memory_devices, private_mounts_mb
-from swarm.execution.process_table import PROC, Process, private_mb
+from swarm.execution.process_table import PROC, Process, place, private_mb
 from swarm.execution.spec import EndedBy, Step
 
 SHARED = Path("/dev/shm")
@@ -91,7 +91,7 @@ class MemoryMonitor:
 
     def _mapped(self, living: Mapping[int, Process], held: Collection[FileId], segments: Collection[int]) -> float:
         """MB of shared memory that is only mapped: no file descriptor and no number leads to it."""
-        status = {pid: _kilobytes(PROC / str(pid) / "status", ("RssShmem",)).get("RssShmem", 0.0) for pid in living}
+        status = {pid: _kilobytes(place(pid) / "status", ("RssShmem",)).get("RssShmem", 0.0) for pid in living}
         if sum(status.values()) / 2**10 < WORTH:
             return 0.0
         started = time.monotonic()
@@ -131,7 +131,7 @@ def _mapped_mb(pid: int, held: Collection[FileId], segments: Collection[int], de
     """The process's share of mapped shared memory that is not counted otherwise; `most` where that cannot be seen."""
     total, counts = 0.0, False
     try:
-        with (PROC / str(pid) / "smaps").open("rb") as lines:
+        with (place(pid) / "smaps").open("rb") as lines:
             for line in lines:
                 name, _, rest = line.partition(b":")
                 if b"-" in name.split(b" ")[0] and b" " in name:  # the head of a mapping: its device has a colon too
@@ -156,7 +156,7 @@ def _is_unheld(fields: list[bytes], held: Collection[FileId], segments: Collecti
 
 def _proportional_mb(process: Process) -> float:
     """What a process takes, with its share of what it shares with others; all of it where that is not known."""
-    found = _kilobytes(PROC / str(process.pid) / "smaps_rollup", ("Pss",))
+    found = _kilobytes(place(process.pid) / "smaps_rollup", ("Pss",))
     return found["Pss"] / 2**10 if "Pss" in found else process.rss_mb
 
 

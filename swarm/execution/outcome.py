@@ -29,8 +29,7 @@ from swarm.execution.reading_check import Reading, trained_while_read
 from swarm.execution.result_file import read_result
 from swarm.execution.spec import (
     HEARTBEAT,
-    HIDDEN,
-    REFEREE,
+    MEASURES,
     SECOND,
     SPEC,
     Result,
@@ -79,8 +78,7 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
     result = Result.read(folder)
     if spec.checks:
         return read_checks(folder, spec, result, project)
-    artifacts = Path(spec.run_folder)
-    heartbeats = read_heartbeats(artifacts / HEARTBEAT)
+    heartbeats = read_heartbeats(Path(spec.run_folder, HEARTBEAT))
     logs = [Path(step.log) for step in _judged(spec.steps)]
     steps = _judged(result.steps) if result else []
     passed = passed_values(project, spec.steps[0].env)
@@ -96,18 +94,19 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
             stalled(spec, steps[0], printed.values)
             or over_time(spec, steps[0], heartbeats)
             or miscounted(spec, heartbeats, printed.values)
-            or _measured(artifacts, project, printed, referee=len(logs) > 1)
+            or _measured(spec, project, printed, referee=len(logs) > 1)
         )
         outcome = outcome if hung and isinstance(found, Failed) else found
         broken = next((step.log_broken for step in steps if step.log_broken), None)
         if broken and isinstance(outcome, Failed):  # the missing part of the log may have held the number
-            outcome = Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {broken}")
+            unwritten = Failed(Failure.INFRASTRUCTURE, f"its log could not be written: {broken}", own_word=True)
+            outcome = witnessed(unwritten, spec.steps[0])
     if isinstance(outcome, Metrics) and steps:
         outcome = _with_memory(outcome, spec, steps[0], project)
     if isinstance(outcome, Metrics):
         values = {**outcome.values, **recorded(spec, steps[0])}
         trained = trained_while_read(Reading.of(values), Reading.kept(spec.reading), spec.budget or 0.0, spec.device)
-        outcome = trained or replace(outcome, hidden=_hidden(artifacts, project, result), values=values)
+        outcome = trained or replace(outcome, hidden=_hidden(spec, project, result), values=values)
     failed = outcome if isinstance(outcome, Failed) else None
     return Run(
         run=spec.run,
@@ -156,7 +155,7 @@ def _failure(
     done = _judged(result.steps)
     last = done[-1] if done else None
     if last and not last.succeeded:
-        return witnessed(step_failure(last, spec, heartbeats, tails[-1]), spec.steps[0].folders)
+        return witnessed(step_failure(last, spec, heartbeats, tails[-1]), spec.steps[0])
     if len(done) < len(_judged(spec.steps)):
         return interrupted(result.ended_by)
     return None
@@ -197,9 +196,9 @@ def _matched(pattern: str, text: str) -> tuple[Value, str]:
     return claim.value, claim.fault and f"the pattern {pattern!r} matched {found!r}: {claim.fault}"
 
 
-def _measured(artifacts: Path, project: Project, printed: Printed, referee: bool) -> Metrics | Failed:
+def _measured(spec: Spec, project: Project, printed: Printed, referee: bool) -> Metrics | Failed:
     """The run's number: what the referee wrote, or without one what the training printed."""
-    measured = read_object(artifacts / REFEREE) if referee else printed.values
+    measured = read_object(spec.answer(MEASURES)) if referee else printed.values
     if measured.get("invalid"):
         return Failed(Failure.INVALID, foreign.text(measured["invalid"]) or "the referee refused it")
     value = foreign.number(measured.get(project.metric))
@@ -238,10 +237,10 @@ def _values(found: Mapping[str, object], wanted: Iterable[str]) -> dict[str, Val
     return {name[:LONGEST_NAME]: foreign.plain(value) for name, value in found.items() if name in kept}
 
 
-def _hidden(artifacts: Path, project: Project, result: Result | None) -> float | None:
-    """The metric on the hidden split, where its own step has succeeded: anybody could have written that file."""
+def _hidden(spec: Spec, project: Project, result: Result | None) -> float | None:
+    """The metric on the hidden split, where its own step has succeeded."""
     measured = any(step.name == SECOND and step.succeeded for step in (result.steps if result else ()))
-    return foreign.finite(read_object(artifacts / HIDDEN).get(project.metric)) if measured else None
+    return foreign.finite(read_object(spec.answer(SECOND)).get(project.metric)) if measured else None
 
 
 def _no_metric(metric: str, printed: Printed) -> str:

@@ -1,4 +1,7 @@
-"""The process table of this machine: who descends from whom, what they have used; and signals to many. Stdlib only."""
+"""The process table of this machine: who descends from whom, what they have used; and signals to many. Stdlib only.
+
+On Linux a process lives on in its other threads once its main thread has ended (`place`).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 _TICK, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE") / 2**20
+_ENDED = "ZX"  # states of a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +89,36 @@ def send(processes: Iterable[Process], number: signal.Signals) -> None:
 def private_mb(pid: int) -> float:
     """Resident memory in MB that belongs to this process alone; 0 where the system does not report it."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        _, resident, shared = (PROC / str(pid) / "statm").read_text().split()[:3]
-        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        _, resident, shared = (place(pid) / "statm").read_text().split()[:3]
+        return (int(resident) - int(shared)) * _PAGE
     return 0.0
+
+
+def place(pid: int) -> Path:
+    """Where /proc shows the memory and environment of a process: with its main thread, or once that has ended with
+    another one that has not, as all of its threads have them in common."""
+    fields = _stat(pid)
+    if fields and fields[0] in _ENDED:
+        for thread in threads(pid):
+            fields = _stat(pid, thread)
+            if fields and fields[0] not in _ENDED:
+                return PROC / str(pid) / "task" / str(thread)
+    return PROC / str(pid)
+
+
+def threads(pid: int) -> list[int]:
+    """All threads of a process by number, also those that have ended; the process alone where nobody lists them."""
+    try:
+        return _numbers(PROC / str(pid) / "task")
+    except OSError:
+        return [pid]
 
 
 def birth(pid: int) -> str | None:
     """The start time of `pid` as this system writes it: with the pid an identity. None where it is not alive."""
     if sys.platform == "linux":
         fields = _stat(pid)
-        return fields[19] if fields and fields[0] not in "ZX" else None
+        return None if not fields or _is_gone(fields) else fields[19]
     listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return listed.stdout.strip() or None
 
@@ -112,9 +136,9 @@ def environments() -> dict[int, bytes]:
     """
     if sys.platform == "linux":
         found = {}
-        for file in PROC.glob("[0-9]*/environ"):
+        for pid in _numbers(PROC):
             with contextlib.suppress(OSError):
-                found[int(file.parent.name)] = b"\0" + file.read_bytes() + b"\0"
+                found[pid] = b"\0" + _environment(pid) + b"\0"
         return found
     listed = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], capture_output=True, check=False)
     return _environments_of_ps(listed.stdout)
@@ -144,36 +168,60 @@ def _prctl(option: int, value: int = 1) -> bool:
     return ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0
 
 
-def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the third (state) on: the second, the name, may hold blanks and brackets."""
+def _numbers(folder: Path) -> list[int]:
+    """The processes, or threads, that a folder in /proc lists."""
+    return [int(entry.name) for entry in os.scandir(folder) if entry.name.isdecimal()]
+
+
+def _stat(pid: int, thread: int | None = None) -> list[str] | None:
+    """The fields of /proc/PID/stat, or of a thread's, from the third (state) on: the second, the name, may hold blanks
+    and brackets."""
     try:
-        return (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        file = PROC / str(pid) / (f"task/{thread}/stat" if thread else "stat")
+        return file.read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
 
 
+def _is_gone(fields: list[str]) -> bool:
+    """Whether a process has ended, by its `_stat`: its main thread has, and none of the others is left."""
+    return fields[0] in _ENDED and int(fields[17]) <= 1
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return (PROC / str(pid) / "environ").read_bytes()
+    except ProcessLookupError:
+        return (place(pid) / "environ").read_bytes()
+
+
 def _table_of_proc() -> dict[int, Process]:
-    pids = (int(entry.name) for entry in os.scandir(PROC) if entry.name.isdigit())
-    return {process.pid: process for process in map(_process, pids) if process}
+    return {process.pid: process for process in map(_process, _numbers(PROC)) if process}
 
 
 def _process(pid: int) -> Process | None:
     """One line of the table; None where it has ended."""
     fields = _stat(pid)
-    if not fields or fields[0] in "ZX":
+    if not fields or _is_gone(fields):
         return None
     own = (int(fields[11]) + int(fields[12])) / _TICK
     waited = (int(fields[13]) + int(fields[14])) / _TICK
-    return Process(pid, int(fields[1]), int(fields[2]), own + waited, int(fields[21]) * _PAGE, own, fields[19])
+    rss = _rss_mb(pid) if fields[0] in _ENDED else int(fields[21]) * _PAGE
+    return Process(pid, int(fields[1]), int(fields[2]), own + waited, rss, own, fields[19])
+
+
+def _rss_mb(pid: int) -> float:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((place(pid) / "statm").read_text().split()[1]) * _PAGE
+    return 0.0
 
 
 def _children(pid: int) -> list[int]:
     """The children of all threads of a process."""
     found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in (PROC / f"{pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                found += map(int, (thread / "children").read_text().split())
+    for thread in threads(pid):
+        with contextlib.suppress(OSError):
+            found += map(int, (PROC / f"{pid}/task/{thread}/children").read_text().split())
     return found
 
 

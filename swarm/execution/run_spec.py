@@ -14,13 +14,14 @@ from swarm.execution import call_filter, cpu_group
 from swarm.execution.checkout import Checkout
 from swarm.execution.checks import check_name
 from swarm.execution.compiled import CompiledCode
+from swarm.execution.gpu_nodes import gpu_nodes
 from swarm.execution.held_out import cache_of, held_out_of
 from swarm.execution.known_times import KnownTimes
 from swarm.execution.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
 from swarm.execution.sandbox import Bounds, Sandbox
 from swarm.execution.slot import TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
-from swarm.execution.spec import HEARTBEAT, HIDDEN, REFEREE, SECOND, Spec, Step, mark_of
+from swarm.execution.spec import ANSWERS, GUARDS, HEARTBEAT, HIDDEN, MEASURES, REFEREE, SECOND, Spec, Step, mark_of
 from swarm.execution.whereabouts import described
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
@@ -118,15 +119,17 @@ class SpecBuilder:
         scratch = () if self._slot.device == "cpu" else (self._compiled("referee", measuring),)
         measuring |= {"REFEREE_BAR": f"{bar!r}"} if (bar := self._bar(work)) is not None else {}
         measuring |= {"REFEREE_SCRATCH": str(scratch[0])} if scratch else {}
+        answers = self._folder / GUARDS / artifacts.name / ANSWERS
+        measuring["REFEREE_ANSWERS"] = str(answers)
         if self._sandboxed:
             box, opened = self._sandbox(), self._opened(environment)
             bounds = box.bounds(training, (copy, artifacts, compiled), opened)
             inside = box.within(bounds, training)
-            training = [*inside[: -len(training)], *self._confined(training, limits)]
+            training = [*inside[: -len(training)], *self._confined(training, self._may_start(limits))]
             cage = box.command((), scratch, (*opened, referee_copy, artifacts))
             measuring["REFEREE_CAGE"] = json.dumps(cage)
         elif self._counts:
-            training = self._confined(training, limits)
+            training = self._confined(training, self._may_start(limits))
         if self._counts and limits.free is not None:
             environment[FREE_START] = f"{limits.free:.3f}"
         compiles = str(compiled) if self._slot.device == "cuda" else None
@@ -140,9 +143,9 @@ class SpecBuilder:
         if self._project.referee:
             steps.append(
                 Step(
-                    "referee", self._argv(self._project.referee), str(referee_root), env=measuring,
+                    MEASURES, self._argv(self._project.referee), str(referee_root), env=measuring,
                     log=f"{log}.referee.log", wall=limits.referee, clears=[str(artifacts / REFEREE)],
-                    early=self._project.referee_waits,
+                    answer=str(answers / REFEREE), early=self._project.referee_waits,
                     # On a CPU it starts up on any core that is free: on its own it would slow the training down.
                     cores=[] if self._slot.device == "cpu" else list(self._slot.cores), **common,
                 )
@@ -151,7 +154,7 @@ class SpecBuilder:
                 steps.append(
                     replace(
                         steps[-1], name=SECOND, argv=self._argv(self._project.hidden), log=f"{log}.hidden.log",
-                        early=False, clears=[str(artifacts / HIDDEN)],
+                        early=False, clears=[str(artifacts / HIDDEN)], answer=str(answers / HIDDEN),
                     )
                 )  # fmt: skip
         return steps, bounds
@@ -167,7 +170,8 @@ class SpecBuilder:
             box, opened = self._sandbox(), self._opened(environment)
             writable = (self._workspace.folder, artifacts, self._compiled("checks", environment))
             bounds = box.bounds(commands[0], writable, opened)
-            commands = [box.command(argv, writable, opened) for argv in commands]
+            inner = [self._confined(argv, call_filter.PROCESSES) for argv in commands]
+            commands = [box.within(bounds, argv) for argv in inner]
         steps = [
             Step(
                 check_name(number, text), argv, str(root), env=environment, log=f"{log}.check{number}.log",
@@ -182,12 +186,13 @@ class SpecBuilder:
         """Whether the fixed harness of our own trainer surrounds the training."""
         return HARNESS in self._project.fixed
 
-    def _confined(self, training: list[str], limits: Limits) -> list[str]:
-        """A training that stays on its slot's cores and, where the CPU time of its processes could be lost, has one."""
-        if not call_filter.works() or not (self._counts or self._slot.cores):
-            return training
-        may = call_filter.THREADS if self._starts_none(limits) else call_filter.PROCESSES
-        return call_filter.command(training, may)
+    def _confined(self, argv: list[str], may_start: str) -> list[str]:
+        """A program that stays on its slot's cores, writes what it takes of a disk, and starts only what it may."""
+        confines = call_filter.works() and (self._counts or self._slot.cores)
+        return call_filter.command(argv, may_start) if confines else argv
+
+    def _may_start(self, limits: Limits) -> str:
+        return call_filter.THREADS if self._starts_none(limits) else call_filter.PROCESSES
 
     def _starts_none(self, limits: Limits) -> bool:
         """Whether a training may start no process: nothing would count the CPU time of one that nobody waits for."""
@@ -203,7 +208,7 @@ class SpecBuilder:
     # -- the sandbox -----------------------------------------------------------------------------------------------
 
     def _sandbox(self) -> Sandbox:
-        """Hides the files of other runs and other swarms, and the held-out data; the GPU's devices are there."""
+        """Hides the files of other runs and other swarms, and the held-out data; the slot's own GPU is there."""
         if self._slot.device == "cuda":
             from swarm.execution import gpu  # heavy to import, and needed on a GPU only
 
@@ -213,7 +218,11 @@ class SpecBuilder:
         closed = (*held_out, *self._checkout.included.keys)
         above, network = self._checkout.manifests, self._project.network
         return Sandbox(
-            (hidden,), closed, self._folder / "blanks", network=network, above=above, shared=not self._project.referee
+            *((hidden,), closed, self._folder / "blanks"),
+            network=network,
+            above=above,
+            shared=not self._project.referee,
+            devices=gpu_nodes(self._slot, self._counts),
         )
 
     def _compiled(self, step: str, environment: dict[str, str]) -> Path:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
+from swarm.execution.blame import stopped_by_nobody
 from swarm.execution.checkout import Checkout
 from swarm.execution.checkpoints import Checkpoints
 from swarm.execution.guard_process import started_guard
@@ -27,6 +28,7 @@ from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.execution.spec import (
     GUARDS,
     HEARTBEAT,
+    MEASURES,
     MODEL,
     RUNS,
     SECOND,
@@ -107,9 +109,12 @@ class LocalRunner:
             folder = await asyncio.to_thread(self._prepare, work, source)
             watch = await asyncio.to_thread(_watch, self._slot)
             checkpoints = Checkpoints(work.checkpoints)
-            if not await self._guarded(folder, work.budget, on_progress, checkpoints):
+            heard = await self._guarded(folder, work.budget, on_progress, checkpoints)
+            if not heard:
                 await asyncio.to_thread(cleanup.end_guard, folder)
             run = checkpoints.settled(await asyncio.to_thread(self._read, folder, work.purpose))
+            if run.failure is Failure.INTERRUPTED and not self._stopping:
+                run = stopped_by_nobody(run, heard)
             fault = await asyncio.to_thread(watch.fault) if watch else ""
             if run.failure and fault:
                 reason = f"{fault}; the run: {run.reason}"[:300]
@@ -252,7 +257,7 @@ class LocalRunner:
                     if time.monotonic() > hung:
                         return False
                     state = State.read(folder)
-                    late = spec.checks or bool(state and state.step in ("referee", SECOND))
+                    late = spec.checks or bool(state and state.step in (MEASURES, SECOND))
                     phase = "measuring" if late else "starting"
                     elapsed = time.monotonic() - started
                     progress = _progress(heartbeat, log, budget, phase, elapsed)

@@ -35,7 +35,6 @@ os.set_inheritable(rules, True)
 os.execvp("bwrap", ["bwrap", "--args", str(rules), "--", *sys.argv[2:]])
 """
 _PRIVATE = ("/tmp", "/var/tmp", "/run")
-_DEVICES = ("/dev/nvidia*", "/dev/nvidia-caps", "/dev/dri", "/dev/kfd", "/dev/dxg")  # the last is WSL's
 _PLAIN = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _SHARED = ("/dev/shm",)
 
@@ -48,7 +47,7 @@ class Bounds:
     replacements are in the folder `blanks`. Tools look for their settings in all folders above, and end where they find
     a file that they may not read: where closed files can be seen, those `above` are readable. Where memory that
     processes share by name would be the whole machine's, it is closed unless it is to be `shared`: that outlives a
-    run."""
+    run. Of the machine's devices there are those that hold nothing, and `devices`."""
 
     closed: tuple[Path, ...]
     readable: tuple[Path, ...]
@@ -59,13 +58,15 @@ class Bounds:
     network: bool
     above: tuple[Path, ...]
     shared: bool = True
+    devices: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """A sandbox that hides `hidden` folders and `held_out` files. `blanks` is a folder for the files that replace
     hidden ones, `mechanism` is bubblewrap or landlock: the best that works here, where it is not given. With `network`
-    the machine's network is open inside. `above` are files of the checkout that tools look for (Bounds)."""
+    the machine's network is open inside. `above` are files of the checkout that tools look for, `devices` those of a
+    GPU (Bounds)."""
 
     hidden: tuple[Path, ...]
     held_out: tuple[Path, ...]
@@ -74,6 +75,7 @@ class Sandbox:
     network: bool = False
     above: tuple[Path, ...] = ()
     shared: bool = True
+    devices: tuple[Path, ...] = ()
 
     def command(self, argv: Sequence[str], writable: Iterable[Path], readable: Iterable[Path] = ()) -> list[str]:
         """`argv` as it runs inside, where only `writable` folders can be written to; they and `readable` are there
@@ -113,6 +115,7 @@ class Sandbox:
             self.network,
             self.above,
             self.shared,
+            self.devices,
         )
 
 
@@ -130,7 +133,7 @@ def _bubblewrap(bounds: Bounds) -> list[str]:
     words = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     words += [] if bounds.network else ["--unshare-net"]
     words += ["--die-with-parent", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
-    for device in _devices(_DEVICES):
+    for device in map(str, bounds.devices):
         words += ["--dev-bind-try", device, device]
     closed = dict.fromkeys((path.resolve() for path in bounds.closed), True)
     for path, hides in sorted((closed | dict.fromkeys((path.resolve() for path in bounds.readable), False)).items()):
@@ -162,7 +165,7 @@ def _landlock(bounds: Bounds) -> list[str]:
         "readable": [*map(str, (*bounds.readable, *bounds.above))],
         "secret": [*map(str, (*bounds.secret, *bounds.tokens))],
         "writable": [*map(str, bounds.writable)],
-        "devices": _devices((*_PLAIN, *(_SHARED if _may_share(bounds) else ()), *_DEVICES)),
+        "devices": [*_PLAIN, *(_SHARED if _may_share(bounds) else ()), *map(str, bounds.devices)],
         "network": ["open"] if bounds.network else [],
     }
     text = json.dumps(rules)
@@ -187,10 +190,6 @@ def _kept(text: str, folder: Path) -> str:
         path.with_suffix(f".{os.getpid()}").write_text(text)
         path.with_suffix(f".{os.getpid()}").replace(path)
     return str(path)
-
-
-def _devices(patterns: Iterable[str]) -> list[str]:
-    return [str(path) for pattern in patterns for path in sorted(Path("/").glob(pattern.lstrip("/")))]
 
 
 def _blank(size: int, blanks: Path) -> str:

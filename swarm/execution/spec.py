@@ -13,8 +13,11 @@ from typing import Any
 from swarm import foreign
 
 SPEC, STATE, RESULT, GUARD_ERRORS = "guard.json", "state.json", "result.json", "guard.err"
+ROOM = "room"  # a file of the guard's, which takes up space for its result
 HEARTBEAT, REFEREE, MODEL = "heartbeat.jsonl", "referee.json", "model.pt"  # what the steps leave in the run folder
+MEASURES = "referee"  # the step that writes REFEREE
 HIDDEN, SECOND = "referee-test.json", "hidden"  # the same for the hidden split, and the step that writes it
+ANSWERS = "answers"  # in a guard's folder: what its steps answered, under the same names
 GUARDS, RUNS = "guards", "runs"  # in an agent's folder: a folder per attempt, of the same name in both
 GUARD_FOLDER = "SWARM_GUARD"  # variable in a guard's environment: its folder, by which its processes are found
 HEAD = "SWARM_HEAD"  # variable in the environment of all that starts under a head: they end with it (reaper.py)
@@ -74,6 +77,7 @@ class Step:
     processes: int | None = None
     folders: list[str] = field(default_factory=list)
     clears: list[str] = field(default_factory=list)  # files removed before it starts: only this step may make them
+    answer: str = ""  # where what it answers is kept (answers.py); "" where it answers nothing
     cores: list[int] = field(default_factory=list)  # it may run on these; on all where empty
     nice: int = 0
     compiles: str | None = None  # the folder in which it keeps compiled code, where that shows how long a start takes
@@ -113,6 +117,10 @@ class Spec:
 
     def write(self, folder: Path) -> None:
         write_whole(folder / SPEC, asdict(self))
+
+    def answer(self, step: str) -> Path:
+        """The file with what the step of this name answered; one that is none where it answers nothing."""
+        return Path(next((one.answer for one in self.steps if one.name == step), ""))
 
     @staticmethod
     def read(folder: Path) -> Spec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from swarm import foreign
 from swarm.execution.diagnosis import Failed, diagnose, interrupted, last_line
@@ -11,11 +10,12 @@ from swarm.execution.folder_walk import DEEPEST
 from swarm.execution.logs import read_object
 from swarm.execution.overrun import doing, raise_timeout
 from swarm.execution.progress import Heartbeat
-from swarm.execution.spec import REFEREE, EndedBy, Spec, Step, StepResult
+from swarm.execution.spec import EndedBy, Spec, Step, StepResult
 from swarm.records import Failure
 
 INVALID_EXIT = 3  # the referee's exit code for a candidate that cheats
 MACHINE_EXIT = 4  # and for a machine on which it cannot measure
+NO_SPACE = "it was ended when the disk had no space left"
 
 
 def step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...], tail: str) -> Failed:
@@ -46,12 +46,12 @@ def step_failure(step: StepResult, spec: Spec, heartbeats: tuple[Heartbeat, ...]
         case EndedBy.FILLED:
             return Failed(Failure.CODE, f"{whose}it wrote {step.written_mb:.0f} MB, which filled the disk")
         case EndedBy.FULL:
-            return Failed(Failure.INFRASTRUCTURE, "the disk is full")
+            return Failed(Failure.INFRASTRUCTURE, NO_SPACE, own_word=True)
         case EndedBy.STALL:
             own_word = step.stood_still < (limits.silence or 0.0)
             return Failed(Failure.STALL, f"{whose}no heartbeat for {limits.silence:.0f} s", own_word=own_word)
     if step.exit == INVALID_EXIT and whose:
-        refusal = foreign.text(read_object(Path(spec.run_folder, REFEREE)).get("invalid"))
+        refusal = foreign.text(read_object(spec.answer(step.name)).get("invalid"))
         return Failed(Failure.INVALID, refusal or last_line(tail) or "the referee refused it")
     if step.exit == MACHINE_EXIT and whose:
         cannot = whose + (last_line(tail) or "this machine cannot measure")

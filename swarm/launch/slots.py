@@ -136,11 +136,12 @@ def _slots_here(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
             f"--agents {count}: this machine has {len(cores)} core{'s' * (len(cores) > 1)}{quota},"
             " and an agent needs one of its own"
         )
+    hidden = "" if kind == "cpu" and gpu.driver() else None  # without it, other makers' GPUs heed that variable
     slots = {
         f"gpu{index}": Slot(
             device=kind,
             index=index,
-            gpu=str(index) if kind == "sim" else None,
+            gpu=str(index) if kind == "sim" else hidden,
             cores=gpu.cores_for(index, count) if kind == "cpu" else (),
             memory=gpu.memory_for(count),
             threads=1 if kind in ("cpu", "sim") else max(1, len(cores) // 2),

@@ -81,6 +81,47 @@ print("---\\nval_bpb: 1.0\\nsize: 3")
 """
 
 
+class Writer(Thinker):
+    """Proposes one deed after the other."""
+
+    def __init__(self, deeds: list[str]) -> None:
+        super().__init__([])
+        self.deeds = deeds
+
+    async def propose(self, briefing: Briefing) -> Idea:
+        self.ideas += 1
+        return Idea(self.deeds[(self.ideas - 1) % len(self.deeds)])
+
+    async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
+        return Edit({"train.py": f"deed = {idea.title!r}\n".encode()})
+
+
+STOPS_ITS_GUARD = """
+import os, signal, time, train
+if train.deed:
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(600)
+print("---\nval_bpb: 1.0")
+"""
+
+
+def test_an_idea_that_stops_its_own_guard_fails_like_any_that_gives_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_spec, "LOCK_FOLDER", tmp_path / "locks")
+    room = Room(tmp_path, 1, base=Source({"train.py": b"deed = ''\n"}), max_experiments=1)
+    files = {"train.py": "deed = ''\n", "measure.py": STOPS_ITS_GUARD}
+    runner = LocalRunner(replace(PROJECT, checks=()), archive(files), tmp_path / "gpu0", Slot("sim", 0))
+    agent = room.agent(Writer(["stops its guard"]), bench=runner)  # type: ignore[arg-type]
+    assert asyncio.run(asyncio.wait_for(agent.live(), 1000)) == "1 experiments done"
+    [row] = room.experiments("state = 'judged'")
+    assert (row["title"], row["status"], row["failure"]) == ("stops its guard", "crash", "code")
+    assert "nobody but itself blames the machine" in row["reason"]
+    assert [run["failure"] for run in room.ledger.rows("SELECT failure FROM runs WHERE state = 'lost'")] == [
+        "infrastructure"
+    ]
+
+
 def test_whatever_a_run_writes_its_agent_lives_and_the_next_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,19 +133,9 @@ def test_whatever_a_run_writes_its_agent_lives_and_the_next_run_goes_on(
     room = Room(tmp_path, 1, base=base, max_experiments=last, settings=settings)
     names = [*MISDEEDS, "an honest one"]
 
-    class Writer(Thinker):
-        """Proposes one after the other."""
-
-        async def propose(self, briefing: Briefing) -> Idea:
-            self.ideas += 1
-            return Idea(names[(self.ideas - 1) % len(names)])
-
-        async def edit(self, idea: Idea, briefing: Briefing, folder: Path) -> Edit:
-            return Edit({"train.py": f"deed = {idea.title!r}\n".encode()})
-
     files = {"train.py": "deed = ''\n", "measure.py": MISDOING}
     runner = LocalRunner(project, archive(files), tmp_path / "gpu0", Slot("sim", 0))
-    agent = room.agent(Writer([]), bench=runner)  # type: ignore[arg-type]
+    agent = room.agent(Writer(names), bench=runner)  # type: ignore[arg-type]
     assert asyncio.run(asyncio.wait_for(agent.live(), 1200)) == f"{last} experiments done"
     rows = {row["title"]: row for row in room.experiments("state = 'judged'")}
     assert list(rows) == names

@@ -50,6 +50,14 @@ print("up", flush=True)
 time.sleep(600)
 """
 
+# What a program does by `without_main` it does in a process whose main thread has ended: the kernel calls it a zombie.
+WITHOUT_MAIN = """
+import ctypes, os, threading
+def without_main(act):
+    threading.Thread(target=act).start()
+    ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)  # exit, of this thread alone
+"""
+
 # Lines of a program that goes on when its progress was seen, however long that takes.
 AWAITS = """
 import os, pathlib, time
@@ -162,3 +170,8 @@ def referee() -> str:
 @pytest.fixture
 def stubborn() -> str:
     return STUBBORN
+
+
+@pytest.fixture
+def without_main() -> str:
+    return WITHOUT_MAIN

@@ -50,6 +50,12 @@ for _ in range({number}):
         os._exit(0)
     gone()
 """
+NO_MAIN = """
+def helper(seconds):
+    if not os.fork():
+        threading.Thread(target=lambda: (burn(seconds), os._exit(0))).start()
+        ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
+"""
 ONCE = "for _ in range({number}):\n    helper({seconds})\n    gone()\n"
 WAITS = ONCE + "    os.wait()\n"
 PROGRAMS = {  # with the number of their helpers, the seconds of each, and the share that is counted without a group
@@ -57,6 +63,7 @@ PROGRAMS = {  # with the number of their helpers, the seconds of each, and the s
     "ignores": (IGNORES + ONCE, 4, 0.6, 0.6),
     "ignores by its flag": (NO_WAIT + ONCE, 4, 0.6, 0.6),
     "ignores many": (IGNORES + ONCE, 40, 0.04, 0.0),
+    "ignores, and their main threads end": (IGNORES + NO_MAIN + ONCE, 4, 0.6, 0.6),
     "forks twice": (TWICE, 4, 0.4, 0.6),
     "reaps orphans and ignores": (SUBREAPER + IGNORES + TWICE, 4, 0.6, 0.6),
     "threads": (

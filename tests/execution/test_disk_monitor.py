@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from swarm.execution import disk_monitor, sandbox
 from swarm.execution.disk_monitor import DiskMonitor
 from swarm.execution.folder_walk import Usage
+from swarm.execution.held_files import HeldFile, HeldFiles
 from swarm.execution.removal import ASIDE
 from swarm.execution.spec import EndedBy, Step
 from swarm.records import Failure
+from tests.execution.conftest import WITHOUT_MAIN
 
 TREES = Path(__file__).with_name("trees.py").read_text()
 BUILDS = """
@@ -129,6 +132,16 @@ for file in files:
     os.fsync(file.fileno())
     os.remove(file.name)
 """
+OWN_TABLE = f"""
+import ctypes, threading
+def act():
+    assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES: what this thread opens, no other has open
+    exec({KEEPS_OPEN!r}, {{}})
+threading.Thread(target=act).start()
+"""
+NO_MAIN = f"""{WITHOUT_MAIN}
+without_main(lambda: exec({KEEPS_OPEN!r}, {{}}))
+"""
 ONLY_MAPS = f"""{WRITES}
 kept = [mmap.mmap(file.fileno(), 0) for file in files]
 for number in map(int, os.listdir("/proc/self/fd")):  # Python's own copies too
@@ -162,9 +175,11 @@ time.sleep(600)
         KEEPS_OPEN,
         ONLY_MAPS,
         SENDS,
+        NO_MAIN,
+        OWN_TABLE,
         pytest.param(HIDES, marks=pytest.mark.skipif(os.geteuid() == 0, reason="root sees all")),
     ],
-    ids=["kept open", "only mapped", "sent", "hidden"],
+    ids=["kept open", "only mapped", "sent", "kept open, by no main thread", "kept open, by one thread", "hidden"],
 )
 def test_what_no_folder_shows_counts(rig, program):
     rig.limits = replace(rig.limits, disk=30.0, wall=600.0)
@@ -173,8 +188,8 @@ def test_what_no_folder_shows_counts(rig, program):
 
 
 def monitor(folder: Path, monkeypatch, free: list[float], wrote: list[float | None], **limits: float) -> DiskMonitor:
-    """One whose disk has so much free at each look, and whose processes wrote so much."""
-    monkeypatch.setattr(disk_monitor, "free_mb", lambda place: free.pop(0))
+    """One whose disk has so much free whenever it is asked, in the end the last, and whose processes wrote so much."""
+    monkeypatch.setattr(disk_monitor, "free_mb", lambda place: free.pop(0) if len(free) > 1 else free[0])
     monkeypatch.setattr(disk_monitor.tempfile, "gettempdir", lambda: str(folder))
     monkeypatch.setattr(disk_monitor, "disk_writes_mb", lambda pids: wrote.pop(0))
     return DiskMonitor(Step("trainer", [], "", {}, "", 1.0, folders=[str(folder)], **limits), set())
@@ -197,8 +212,89 @@ def test_a_full_disk_is_the_fault_of_who_filled_it(tmp_path, monkeypatch, free, 
         assert watched.written_mb >= 8000
 
 
+def test_what_comes_or_goes_during_a_look_is_seen_at_the_next_one(tmp_path, monkeypatch):
+    """A file that was not there yet when the folders were looked at is not somebody else's."""
+    held = HeldFiles(on_disk={(1, 1): HeldFile(8600.0, "", True)})
+    watched = monitor(tmp_path, monkeypatch, [9000.0, 8900.0, 400.0], [0.0] * 9)
+    looks = [HeldFiles(), held]
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: looks.pop(0))
+    assert [watched.exceeded((1,), now=True) for _ in range(2)] == [None, EndedBy.FILLED]
+    watched = monitor(tmp_path, monkeypatch, [9000.0, 400.0, 8900.0], [0.0] * 9)
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: HeldFiles())
+    assert watched.exceeded((1,), now=True) is None
+
+
 def test_what_cannot_be_seen_counts_by_what_was_written(tmp_path, monkeypatch):
     step = [9000.0, 8900.0, 8900.0], [0.0, 70.0, 20.0]
     watched = monitor(tmp_path, monkeypatch, *map(list, step), disk=50.0)
     monkeypatch.setattr(disk_monitor, "usage", lambda *_: Usage(whole=False))
     assert watched.exceeded((), now=True) == EndedBy.DISK and watched.written_mb == 70
+
+
+def test_who_hides_what_it_holds_filled_the_disk(tmp_path, monkeypatch):
+    """It may have reserved space that it never wrote. Files on their way through a socket are seen a look later."""
+    free, wrote = [9000.0, 400.0, 400.0, 400.0], [0.0, 1.0, 1.0, 1.0]
+    watched = monitor(tmp_path, monkeypatch, list(free), list(wrote))
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: HeldFiles(whole=False))
+    assert [watched.exceeded((1,), now=True) for _ in range(3)] == [None, None, EndedBy.FILLED]
+    assert watched.written_mb == 8600
+    watched = monitor(tmp_path, monkeypatch, list(free), list(wrote))
+    looks = [HeldFiles(whole=False), HeldFiles()]
+    monkeypatch.setattr(disk_monitor, "held_files", lambda *_: looks.pop(0))
+    assert [watched.exceeded((1,), now=True) for _ in range(2)] == [None, EndedBy.FULL]
+
+
+# A disk of its own, which really becomes full.
+
+RESERVES_AND_HIDES = """
+import mmap, os, time
+run = os.environ["SWARM_RUN_DIR"]
+disk = os.statvfs(run)
+file = os.open(run + "/gone", os.O_RDWR | os.O_CREAT)
+os.posix_fallocate(file, 0, disk.f_frsize * disk.f_bavail - 50 * 2**20)
+os.remove(run + "/gone")
+kept = mmap.mmap(file, 4096)
+for number in map(int, os.listdir("/proc/self/fd")):  # Python's own copy too
+    if os.path.lexists(f"/proc/self/fd/{number}") and "gone" in os.readlink(f"/proc/self/fd/{number}"):
+        os.close(number)
+time.sleep(600)
+"""
+LEAVES_NOTHING = """
+import os, time
+run = os.environ["SWARM_RUN_DIR"]
+disk = os.statvfs(run)
+file = os.open(run + "/large", os.O_RDWR | os.O_CREAT)
+os.posix_fallocate(file, 0, disk.f_frsize * disk.f_bfree - 2**20)
+try:
+    rest = os.open(run + "/rest", os.O_WRONLY | os.O_CREAT)
+    while os.write(rest, bytes(4096)):
+        pass
+except OSError:
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def small_disk(rig, tmp_path):
+    """The rig on a file system of 1.4 GB, of which nothing is there until it is written."""
+    image, place = tmp_path / "image", tmp_path / "disk"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(1400 * 2**20)
+    for command in (["mkfs.ext4", "-q", "-F", str(image)], ["mount", "-o", "loop", str(image), str(place)]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            pytest.skip(f"no disk can be made here: {error}")
+        if done.returncode:
+            pytest.skip(f"no disk can be made here: {done.stderr}")
+    rig.guard_folder = place / "gpu0" / rig.guard_folder.relative_to(rig.folder)
+    rig.folder = place / "gpu0"
+    yield rig
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("program", [RESERVES_AND_HIDES, LEAVES_NOTHING], ids=["hidden", "to the last byte"])
+def test_a_disk_that_a_run_filled_is_its_own_fault(small_disk, program):
+    run = small_disk.run(program)
+    assert run.failure == Failure.CODE and run.reason.endswith("MB, which filled the disk"), run.reason

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from swarm.execution import process_table
 from swarm.execution.slot import Slot
-from swarm.execution.spec import Result, Spec, State, Step
+from swarm.execution.spec import EndedBy, Result, Spec, State, Step
 from swarm.records import Failure
 
 AGENT = """
@@ -96,6 +97,50 @@ def test_nothing_outlives_an_agent_and_a_guard_killed_together(rig, agent):
     assert runner.leftovers() == [] and lock_is_free(rig)
 
 
+def threads(pid: int) -> list[Path]:
+    """Of a process that was killed, none, or the main one, until somebody has waited for it."""
+    listed = Path(f"/proc/{pid}/task")
+    return [thread for thread in listed.iterdir() if thread.name != str(pid)] if listed.exists() else []
+
+
+WITHOUT_A_MAIN_THREAD = """
+import os, pathlib, time
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG: it is to live on
+pids = pathlib.Path(os.environ["SWARM_RUN_DIR"], "../../pids")
+pids.mkdir()
+def go_on():
+    (pids / str(os.getpid())).touch()
+    while True:
+        {goes_on}
+without_main(go_on)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has a main thread for as long as it lives")
+@pytest.mark.parametrize("goes_on", ["time.sleep(1)", "os.write(1, bytes(2**20))"], ids=["sleeps", "floods its log"])
+def test_a_training_whose_main_thread_has_ended_is_ended_at_its_deadline(rig, without_main, goes_on):
+    rig.limits = replace(rig.limits, wall=5.0)
+    run = rig.run(without_main + WITHOUT_A_MAIN_THREAD.format(goes_on=goes_on))
+    assert run.failure == Failure.TIMEOUT and run.reason.startswith("it still ran after 5 s"), run.reason
+    assert len(rig.pids()) == 1 and not any(map(threads, rig.pids())) and run.seconds < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has a main thread for as long as it lives")
+def test_nor_does_it_outlive_an_agent_and_a_guard_killed_together(rig, without_main):
+    here, trainer = str(Path(__file__).parent), without_main + WITHOUT_A_MAIN_THREAD.format(goes_on="time.sleep(1)")
+    with subprocess.Popen(
+        [sys.executable, "-c", AGENT, here, str(rig.folder), trainer], start_new_session=True
+    ) as agent:
+        rig.until(lambda: len(rig.pids()) == 1)
+        state = state_of(rig)
+        assert state
+        os.killpg(agent.pid, signal.SIGKILL)
+        os.kill(state.pid, signal.SIGKILL)
+    assert all(map(threads, rig.pids())), "the test shows nothing here"
+    rig.runner().leftovers()
+    rig.until(lambda: not any(map(threads, rig.pids())))
+
+
 def test_a_killed_guard_takes_its_tree_along(rig, stubborn):
     thread = during(rig, lambda pid: (rig.until(lambda: len(rig.pids()) == 3), os.kill(pid, signal.SIGKILL)))
     run = rig.run(stubborn)
@@ -115,7 +160,15 @@ def test_sigterm_stops_in_order(rig):
     thread = during(rig, lambda pid: os.kill(pid, signal.SIGTERM))
     run = rig.run("import time; time.sleep(600)")
     thread.join()
-    assert run.failure == Failure.INTERRUPTED and run.seconds < 100
+    result = Result.read(rig.guard_folder)
+    assert result and result.ended_by == EndedBy.STOP and run.seconds < 100
+
+
+def test_a_guard_that_its_run_stops_is_the_runs_own_word(rig):
+    """Were it as good as an agent's stop, such a run would be made again and again, and its idea never fail."""
+    run = rig.run("import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(600)")
+    assert (run.failure, run.reason) == (Failure.INFRASTRUCTURE, "its guard was stopped, nobody knows by whom")
+    assert run.own_word and run.seconds < 100
 
 
 def test_without_a_subreaper_orphans_are_known_by_their_group(tmp_path):

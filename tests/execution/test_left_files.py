@@ -16,7 +16,7 @@ from msgspec import structs
 from swarm.codec import decode, encode
 from swarm.execution.outcome import read_run
 from swarm.execution.progress import read_progress
-from swarm.execution.spec import RESULT, SPEC, STATE, Result, Spec, State, Step, StepResult, UnreadableSpec
+from swarm.execution.spec import ANSWERS, RESULT, SPEC, STATE, Result, Spec, State, Step, StepResult, UnreadableSpec
 from swarm.project.project import Project
 from swarm.records import Failure, Run
 from tests.board.nights import Night
@@ -54,12 +54,23 @@ def laid(folder: Path, project: Project, left: Mapping[str, bytes]) -> Path:
     guard, artifacts, root = folder / "guards" / "t-gpu0-0001.1.1", folder / "runs", folder / "run"
     for place in (guard, artifacts, root):
         place.mkdir(parents=True, exist_ok=True)
-    places = {"r.json": root, "train.log": folder, "referee.log": folder, **dict.fromkeys(GUARDS, guard)}
+    answers = {"referee": guard / ANSWERS / "referee.json", "hidden": guard / ANSWERS / "referee-test.json"}
+    (guard / ANSWERS).mkdir(exist_ok=True)
+    places = {
+        "r.json": root,
+        **{path.name: path.parent for path in answers.values()},
+        "train.log": folder,
+        "referee.log": folder,
+        **dict.fromkeys(GUARDS, guard),
+    }
     for name in (*LEFT, *GUARDS):
         (places.get(name, artifacts) / name).unlink(missing_ok=True)
     names = ["trainer", *(["referee", "hidden"] if project.referee else [])]
     logs = {"trainer": "train.log", "referee": "referee.log", "hidden": "referee.log"}
-    steps = [Step(name, ["x"], str(root), {}, str(folder / logs[name]), 100.0) for name in names]
+    steps = [
+        Step(name, ["x"], str(root), {}, str(folder / logs[name]), 100.0, answer=str(answers.get(name, "")))
+        for name in names
+    ]
     budget = 1.0 if project.referee else None
     spec = Spec("t-gpu0-0001.1", 1, steps, str(artifacts), str(root), budget=budget, start=60.0)
     spec.write(guard)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.execution.logs import CappedLog, clean, read_plain, tail_of
+from swarm.execution.logs import CappedLog, LogPipe, clean, read_plain, tail_of
 
 
 def test_little_output_is_kept_whole(tmp_path):
@@ -27,6 +28,35 @@ def test_of_much_output_head_and_tail_are_kept(tmp_path):
     assert (tmp_path / "log").read_bytes() == b"0000000100"  # on disk at once
     log.close()
     assert (tmp_path / "log").read_bytes() == b"0000000100\n[... 3978 bytes left out ...]\n099709980999"
+
+
+def test_all_that_waits_in_the_pipe_is_kept(tmp_path):
+    pipe = LogPipe(tmp_path / "log")
+    for number in range(3000):
+        os.write(pipe.sink, b"%04d" % number)
+    pipe.close()
+    assert (tmp_path / "log").read_bytes() == b"".join(b"%04d" % number for number in range(3000))
+
+
+def test_nobody_who_goes_on_writing_keeps_a_log_from_being_closed(tmp_path):
+    """Here there is as much in the pipe after each read as before, whoever is faster."""
+    pipe = LogPipe(tmp_path / "log")
+    os.write(pipe.sink, bytes(4096))
+    write, ended = pipe.log.write, threading.Event()
+
+    def refill(data: bytes) -> None:
+        write(data)
+        if not ended.is_set():
+            os.write(pipe.sink, data)
+
+    pipe.log.write = refill  # type: ignore[method-assign]
+    closing = threading.Thread(target=pipe.close)
+    closing.start()
+    closing.join(20)
+    closed = not closing.is_alive()
+    ended.set()
+    closing.join()
+    assert closed and (tmp_path / "log").read_bytes() == bytes(4096)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

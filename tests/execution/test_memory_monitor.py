@@ -39,6 +39,16 @@ FORMS = {
         for _ in range(80):
             os.write(number, bytes(2**20))
         """,
+    "memory without a name, which one thread alone has open": """
+        import ctypes, os, threading, time
+        def act():
+            assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES
+            number = os.memfd_create("ballast")
+            for _ in range(80):
+                os.write(number, bytes(2**20))
+            time.sleep(600)
+        threading.Thread(target=act).start()
+        """,
     "on its way through a socket": """
         import os, socket
         number, ends = os.memfd_create("ballast"), socket.socketpair()
@@ -64,6 +74,15 @@ FORMS = {
                 time.sleep(600)
         """,
 }
+
+
+def test_memory_of_a_process_whose_main_thread_has_ended_counts(rig, without_main):
+    rig.limits = replace(rig.limits, memory=70.0, wall=600.0)
+    rig.slot = replace(rig.slot, device="cuda")  # where no process has a limit of its own
+    run = rig.run(
+        without_main + "import time\nwithout_main(lambda: (bytearray(b'x') * (160 * 2**20), time.sleep(600)))"
+    )
+    assert run.failure == Failure.OOM and run.reason == "it took more than 70 MB of memory"
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -80,7 +80,7 @@ def test_a_number_that_a_full_disk_swallowed_is_no_fault_of_the_code(rig):
         time.sleep(0.5)
         psutil.Process(os.getppid()).rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
         """)
-    assert run.failure == Failure.INFRASTRUCTURE and "its log could not be written" in run.reason
+    assert run.failure == Failure.INFRASTRUCTURE and "its log could not be written" in run.reason and run.own_word
 
 
 # -- who says that the machine is to blame ---------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.execution import process_table
+from swarm.execution.held_files import held_files, memory_devices
 
 
 @pytest.fixture
@@ -95,3 +96,41 @@ def test_what_ps_prints_of_environments_is_read_as_well():
     found = process_table._environments_of_ps(listed)
     assert set(found) == {501, 7} and process_table.holds(found[501], "SWARM_HEAD=12.ab")
     assert not process_table.holds(found[501], "SWARM_HEAD=12.a") and not process_table.holds(found[7], "SWARM_HEAD=")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has a main thread for as long as it lives")
+def test_a_process_whose_main_thread_has_ended_is_seen_whole(without_main, tmp_path):
+    program = f"""{without_main}
+import time
+def stay():
+    file = open({str(tmp_path / "file")!r}, "wb")
+    file.write(bytes(20 * 2**20))
+    file.flush()
+    os.remove(file.name)
+    ballast = bytearray(60 * 2**20)
+    while time.thread_time() < 0.3:
+        pass
+    print("up", flush=True)
+    time.sleep(600)
+without_main(stay)
+"""
+    environment = {**os.environ, "MARK": "without main"}
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment)
+    try:
+        assert process.stdout and process.stdout.readline() == b"up\n"
+        state = process_table._stat(process.pid)
+        assert state and state[0] == "Z", "the test shows nothing here"
+        for processes in (process_table.table(), process_table.below(os.getpid())):
+            seen = processes[process.pid]
+            assert seen.parent == os.getpid() and seen.rss_mb > 60 and seen.own_seconds >= 0.25
+        assert process_table.birth(process.pid) == seen.birth
+        assert process_table.private_mb(process.pid) > 60
+        assert process_table.with_variable("MARK=without main") == {process.pid}
+        held = held_files([process.pid], memory_devices())
+        assert held.whole and sum(file.mb for file in held.on_disk.values()) > 19
+        process_table.send([seen], signal.SIGKILL)
+        process.wait(100)
+        assert process_table.birth(process.pid) is None
+    finally:
+        process.kill()
+        process.wait()

@@ -474,7 +474,8 @@ def test_a_guard_that_hangs_is_ended_when_its_time_is_over(rig, stubborn, monkey
             await asyncio.sleep(0.02)
         os.kill(state.pid, signal.SIGSTOP)
         run = await running
-        assert run.failure is Failure.INTERRUPTED and process_table.birth(state.pid) is None
+        assert run.failure is Failure.INFRASTRUCTURE and run.own_word and process_table.birth(state.pid) is None
+        assert run.reason == "its guard was stopped, as it did not answer any more"
 
     asyncio.run(scenario())
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import UsageError
-from swarm.execution import gpu, landlock, sandbox
+from swarm.execution import gpu, gpu_nodes, landlock, sandbox
 from swarm.execution.spec import Spec
 from swarm.records import Failure
 
@@ -336,7 +336,7 @@ def test_a_device_that_cuda_makes_at_its_first_use_is_there_inside(caged, monkey
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
     monkeypatch.setattr(gpu, "_DEVICES", devices)
     monkeypatch.setattr(gpu, "load", lambda which: None)
-    monkeypatch.setattr(sandbox, "_DEVICES", (f"{devices}/nvidia*",))
+    monkeypatch.setattr(gpu_nodes, "DEVICES", devices)
     gpu._use_cuda.cache_clear()
     caged.slot = replace(caged.slot, device="cuda")
     try:
@@ -398,3 +398,36 @@ def test_what_outlives_a_run_and_limits_of_others_are_closed_without_bubblewrap(
         "priority of others": False, "priority of all": False, "scheduling of others": False, "own priority": True,
     }  # fmt: skip
     assert re.search(r"Max open files +3 ", limits) is None
+
+
+CLOSES = """
+import ctypes, os, pathlib, sys
+place, own, libc = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), ctypes.CDLL(None, use_errno=True)
+data = place / "data"
+os.chmod(place, 0)
+os.chmod(data, 0o077)
+libc.syscall(452, -100, bytes(data), 0o400, 0)  # fchmodat2
+file = os.open(data, os.O_RDONLY)
+os.fchmod(file, 0)
+program = own / "program"
+program.write_text("#!/bin/sh\\necho runs\\n")
+program.chmod(0o755)
+print(os.stat(program).st_mode & 0o777 == 0o755 and os.popen(str(program)).read())
+"""
+
+
+def test_no_mode_closes_a_file_to_its_owner_where_there_are_no_mounts(tmp_path: Path) -> None:
+    """Inside a sandbox of this kind nobody makes mounts: there the inner one has none of its own."""
+    if why := sandbox._missing("landlock"):
+        pytest.skip(why)
+    place, work = tmp_path / "place", tmp_path / "work"
+    for folder in (place, work):
+        folder.mkdir(mode=0o750)
+    (place / "data").write_text("x")
+    before = [path.stat().st_mode for path in (place, place / "data")]
+    outer, inner = (sandbox.Sandbox((), (), tmp_path / "blanks", "landlock") for _ in range(2))
+    argv = inner.command([sys.executable, "-S", "-c", CLOSES, str(place), str(work)], (work,), (place,))
+    argv = outer.command(argv, (tmp_path,), (Path(landlock.__file__),))
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.stdout == "runs\n\n", done.stderr
+    assert [path.stat().st_mode for path in (place, place / "data")] == before

@@ -105,3 +105,12 @@ def test_simulated_gpus_are_as_many_as_wanted_and_all_different(seen: list[Gpu])
     for config in (Config(agents=40), Config(gpus="40")):
         slots = local_slots_on(config, "sim").slots
         assert [slot.gpu for slot in slots.values()] == [str(index) for index in range(40)]
+
+
+@pytest.mark.parametrize(("driver", "visible"), [(None, None), (object(), "")], ids=["no driver", "a driver"])
+def test_agents_on_a_cpu_see_no_gpu(monkeypatch: pytest.MonkeyPatch, driver: object, visible: str | None) -> None:
+    """Without NVIDIA's driver the variable says nothing of its GPUs, and other makers' would heed it."""
+    monkeypatch.setattr(gpu, "driver", lambda: driver)
+    slots = local_slots_on(Config(agents=1), "cpu").slots
+    assert [slot.gpu for slot in slots.values()] == [visible]
+    assert slots["gpu0"].environment({}).get("CUDA_VISIBLE_DEVICES") == visible

@@ -380,6 +380,18 @@ def test_the_answer_appears_complete_or_not_at_all(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "referee.json").read_text()) == {"val_bpb": 1.0}
 
 
+def test_the_answer_is_where_no_training_writes_if_there_is_such_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run := tmp_path / "run").mkdir()
+    (answers := tmp_path / "answers").mkdir()
+    monkeypatch.setenv("SWARM_RUN_DIR", str(run))
+    monkeypatch.setenv("REFEREE_ANSWERS", str(answers))
+    assert referee.tell({"invalid": "causality"}, "val") == 3
+    assert json.loads((answers / "referee.json").read_text()) == {"invalid": "causality"}
+    assert list(run.iterdir()) == []
+
+
 def test_a_link_that_a_training_left_leads_the_answer_nowhere(tmp_path: Path) -> None:
     """The referee runs with the rights of whoever launched the swarm: it must not write where edited code points."""
     (tmp_path / "ledger").write_text("precious")
