@@ -45,7 +45,7 @@ class Diverged(Exception):
 
 
 class BudgetSpent(Exception):
-    """A step was trained that began after the budget was spent, beyond the one that a queue may hold."""
+    """A step was trained that began after the budget was spent, and that no queue held."""
 
 
 # ---- settings
@@ -188,7 +188,7 @@ class BudgetClock:
     takes longer spends its budget on that. When the first clock of a process was started, and what had been read until
     then, is kept for the heartbeats: a clock that is started again, set back or changed for another one is seen there.
 
-    Whoever trains asks `spent` before each step. Once it is, one more step may be counted: it was in a queue.
+    Whoever trains asks `spent` before each step. Once it is, no other is counted, but on CUDA the one in the queue.
     """
 
     first_start: float | None = None
@@ -233,7 +233,7 @@ class BudgetClock:
     def count(self, step: float) -> None:
         """Count a step of `step` seconds. Raises as `lap` does."""
         self._laps_after += self.seconds >= self.budget
-        if self._laps_after > 1:
+        if self._laps_after > self._runs_ahead:
             raise BudgetSpent(f"the budget of {self.budget:g} seconds was spent before this step began: ask `spent`")
         self.laps += 1
         if self.detects_stalls and len(self._recent) >= 5:

@@ -244,9 +244,10 @@ class Drafting:
 
         async def mend(researcher: Researcher) -> Code | None:
             made = await researcher.repair(work.idea, broken, work.run, briefing, self.drafts.fresh(crashed))
-            mended = as_written(made, crashed) if isinstance(made, Edit) else None
-            may_run = mended is not None and not fault(mended, crashed, self.project)
-            return code_of(parent, crashed.edited(mended)) if may_run else None
+            if not isinstance(made, Edit):
+                return None
+            mended = as_written(made, crashed)
+            return None if fault(mended, crashed, self.project) else code_of(parent, crashed.edited(mended))
 
         await self.board.mend(self.name, self.fence, work.experiment, await self._answer(mend))
         return True

@@ -103,11 +103,11 @@ def in_repository(folder: Path) -> bool:
 def swarm_root_of(options: argparse.Namespace) -> Path:
     """The folder whose swarms a command looks at: of that of -C and those around it in the repository, the nearest
     where a swarm was started."""
-    from swarm.ledger.database import founded
+    from swarm.ledger.database import file_at
     from swarm.ledger.home import ledger_path
 
     start = root_of(options)
-    return next((folder for folder in _around(start) if founded(ledger_path(folder))), start)
+    return next((folder for folder in _around(start) if file_at(ledger_path(folder))), start)
 
 
 def _around(start: Path) -> tuple[Path, ...]:

@@ -30,7 +30,7 @@ from swarm.execution.workspace import Workspace
 from swarm.launch.data import prepared
 from swarm.launch.plan import Plan, environment, passed, researcher_options
 from swarm.launch.slots import own_slot, unfit
-from swarm.ledger.database import Ledger, founded
+from swarm.ledger.database import Ledger, file_at
 from swarm.ledger.home import ledger_path
 from swarm.project.project import Project
 from swarm.records import Source
@@ -170,7 +170,7 @@ def open_runner(spec: AgentSpec, base: bytes) -> tuple[LocalRunner, Path]:
 def log_shipper_of(spec: AgentSpec) -> LogShipper | None:
     """Copies the agent's logs to the head; None where they are written there."""
     try:
-        here = founded(ledger_path(Path(spec.root)))
+        here = file_at(ledger_path(Path(spec.root))) is not None
     except OutOfReach:  # on another host the path of the head's folder may be anybody's
         here = False
     return None if here else LogShipper(working_folder(spec))

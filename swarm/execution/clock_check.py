@@ -22,7 +22,6 @@ OVER = 1.02  # times its budget that a training may take by the clock outside, b
 PAID = 3.0  # times what is free of a start that it may take where the rest is taken off the budget
 CHANCE = 0.2  # CPU-seconds by which what is counted may be off
 LONG_STEP = 0.1  # share of the budget up to which a last step, begun in time, may take longer
-LAST = 2  # heartbeats that may come once the budget is spent: of the step that spent it, and of one from a queue
 ROUNDED = 0.001  # seconds by which a heartbeat may be off
 
 
@@ -78,9 +77,9 @@ def over_time(spec: Spec, trainer: StepResult, heartbeats: Sequence[Heartbeat]) 
             how = f"{phases.before:.1f} before its clock, of which {spec.free:.1f} are a start, {how}"
         return _by_clock(f"it trained for {trained:.1f} {unit} with a budget of {spec.budget:g}: {how}")
     after = sum((beat.seconds or 0.0) > spec.budget + ROUNDED for beat in heartbeats)
-    if after > LAST:
-        what = f"{after} heartbeats came after its budget of {spec.budget:g} was spent"
-        return _by_clock(f"{what}, where a last step is one")
+    last = 2 if spec.steps[0].cpu is None else 1  # of the step that spent it, and of one from a GPU's queue
+    if after > last:
+        return _by_clock(f"{after} heartbeats came after its budget of {spec.budget:g} was spent, of {last} that may")
     allowed = _allowed_start(spec, trainer)
     if phases.before > allowed:
         return _by_clock(f"{phases.before:.1f} {unit} until its first heartbeat, where {allowed:.1f} are allowed")

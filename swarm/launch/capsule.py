@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -125,7 +125,7 @@ def digest(content: bytes) -> str:
 
 
 # By the first bytes of a compressed file, what reads it.
-_COMPRESSED: Mapping[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
+_COMPRESSED: Mapping[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
@@ -163,7 +163,7 @@ def opened(place: Path) -> Iterator[Path]:
 
 def _unpacked(packed: bytes) -> bytes:
     """The tar in what may be compressed: no more of it than it may be, as a few bytes can stand for gigabytes."""
-    file: IO[bytes] = io.BytesIO(packed)
+    file = io.BytesIO(packed)
     reader = next((opened for start, opened in _COMPRESSED.items() if packed.startswith(start)), None)
     tar = (reader(file) if reader else file).read(UNPACKED + 1)
     if len(tar) > UNPACKED:

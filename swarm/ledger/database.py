@@ -290,17 +290,20 @@ class _Whole:
 
 
 def founded(path: Path) -> bool:
-    """Whether there is a ledger at `path`; an empty file, left by a launch that was killed at once, is none.
+    """Whether there is a ledger at `path`; an empty file, left by a launch that was killed at once, is none."""
+    status = file_at(path)
+    return status is not None and stat.S_ISREG(status.st_mode) and status.st_size > 0
 
-    Whoever wants to know asks here: OutOfReach where it is not said, as in a folder of another user.
-    """
+
+def file_at(path: Path) -> os.stat_result | None:
+    """What is at the place of a ledger; None where nothing is. Whoever wants to know asks here: OutOfReach where the
+    system does not say, as in a folder of another user."""
     try:
-        status = path.stat()
+        return path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return None
     except OSError as error:
         raise OutOfReach(path.parent, error) from error
-    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def locked(path: Path) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from swarm.errors import SwarmError
-from swarm.ledger.database import Ledger, LedgerFault, founded
+from swarm.ledger.database import Ledger, LedgerFault, file_at
 from swarm.ledger.home import ledger_path, open_ledger
 from swarm.ledger.swarms import newest_tag
 from swarm.snapshot.read import read_snapshot
@@ -77,7 +77,7 @@ class Reader:
 
     def _opened(self) -> Ledger:
         path = ledger_path(self._root)
-        status = path.stat() if founded(path) else None
+        status = file_at(path)
         file = (status.st_dev, status.st_ino) if status else None
         if self._ledger is None or file != self._file:
             self.close()

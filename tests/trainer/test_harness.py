@@ -68,12 +68,13 @@ def test_a_step_that_begins_after_the_budget_is_spent_ends_the_run(device: torch
     clock = harness.BudgetClock(device, 10.0)
     for step in (4.0, 4.0, 9.0):  # the last one began in time, and may take as long as it takes
         clock.count(step)
-    clock.count(0.1)  # it was in a queue
-    assert (clock.laps, clock.seconds) == (4, pytest.approx(17.1))
+    if device == CUDA:
+        clock.count(0.0)  # it was in the queue
+    counted = clock.laps, clock.seconds
     for _ in range(2):
         with pytest.raises(harness.BudgetSpent, match="the budget of 10 seconds was spent before this step began"):
             clock.count(0.1)
-    assert (clock.laps, clock.seconds) == (4, pytest.approx(17.1)), "it is not counted either"
+    assert counted == (clock.laps, clock.seconds) == (4 if device == CUDA else 3, 17.0), "it is not counted either"
 
 
 @given(st.lists(st.floats(0, 8), min_size=1, max_size=60), st.sampled_from([CPU, MPS, CUDA]), st.floats(0, 30))

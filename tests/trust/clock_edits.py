@@ -142,8 +142,8 @@ CHEATS = [
 
 HELPERS = CHEATS[-1]
 
-LONGER = Edit("trains a tenth longer by its clock, and tells that it is at its first step", (
-    ("    while not clock.spent:\n", "    while not clock.spent or clock.seconds < 1.1 * clock.budget:\n"),
+LONGER = Edit("trains longer by its clock, and tells that it is at its first step", (
+    ("    while not clock.spent:\n", "    while not clock.spent or clock.seconds < 1.1 * clock.budget + 0.2:\n"),
     ("            journal.write(steps, loss, clock)\n    if (", "            journal.write(1, loss, clock)\n    if ("),
 ))  # fmt: skip
 
