@@ -32,6 +32,11 @@ def gpu_nodes(slot: Slot, counted: bool) -> tuple[Path, ...]:
     return (*kept, *_there(f"dri/{path.name}" for path in (PCI / own[1] / "drm").glob("*")))
 
 
+def nvidia_is_here() -> bool:
+    """Whether NVIDIA's driver is there, by its device files: nothing is loaded, and no GPU wakes up."""
+    return bool(_there(("nvidiactl", _WSL)))
+
+
 def own_card(uuid: str) -> tuple[int, str] | None:
     """The number N of a GPU's /dev/nvidiaN, which is not always its index, and its place on the bus, as Linux writes
     it; of a part of a GPU (MIG) those of the whole. None where the driver does not tell."""

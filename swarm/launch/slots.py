@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from swarm.errors import HostFault, UsageError
 from swarm.execution import cgroup, gpu
+from swarm.execution.gpu_nodes import nvidia_is_here
 from swarm.execution.slot import Slot
 from swarm.project.project import Project
 from swarm.project.settings import Config
@@ -136,7 +137,7 @@ def _slots_here(config: Config, kind: str) -> tuple[dict[str, Slot], str]:
             f"--agents {count}: this machine has {len(cores)} core{'s' * (len(cores) > 1)}{quota},"
             " and an agent needs one of its own"
         )
-    hidden = "" if kind == "cpu" and gpu.driver() else None  # without it, other makers' GPUs heed that variable
+    hidden = "" if kind == "cpu" and nvidia_is_here() else None  # without it, other makers' GPUs heed that variable
     slots = {
         f"gpu{index}": Slot(
             device=kind,

@@ -101,7 +101,8 @@ import os, signal, time, train
 if train.deed:
     os.kill(os.getppid(), signal.SIGTERM)
     time.sleep(600)
-print("---\nval_bpb: 1.0")
+print("---")
+print("val_bpb: 1.0")
 """
 
 

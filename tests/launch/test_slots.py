@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from swarm.errors import UsageError
-from swarm.execution import gpu
+from swarm.execution import gpu, gpu_nodes
 from swarm.execution.gpu import Gpu
 from swarm.launch.slots import local_slots, local_slots_on
 from swarm.project.settings import Config
@@ -107,10 +109,14 @@ def test_simulated_gpus_are_as_many_as_wanted_and_all_different(seen: list[Gpu])
         assert [slot.gpu for slot in slots.values()] == [str(index) for index in range(40)]
 
 
-@pytest.mark.parametrize(("driver", "visible"), [(None, None), (object(), "")], ids=["no driver", "a driver"])
-def test_agents_on_a_cpu_see_no_gpu(monkeypatch: pytest.MonkeyPatch, driver: object, visible: str | None) -> None:
+@pytest.mark.parametrize(("nodes", "visible"), [(["null"], None), (["nvidiactl"], "")], ids=["no driver", "a driver"])
+def test_agents_on_a_cpu_see_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nodes: list[str], visible: str | None
+) -> None:
     """Without NVIDIA's driver the variable says nothing of its GPUs, and other makers' would heed it."""
-    monkeypatch.setattr(gpu, "driver", lambda: driver)
+    for name in nodes:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(gpu_nodes, "DEVICES", tmp_path)
     slots = local_slots_on(Config(agents=1), "cpu").slots
     assert [slot.gpu for slot in slots.values()] == [visible]
     assert slots["gpu0"].environment({}).get("CUDA_VISIBLE_DEVICES") == visible

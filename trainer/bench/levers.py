@@ -61,24 +61,24 @@ class PricedClock(harness.BudgetClock):
     """Counts every step at the same `price`, or where there is none, as it is; notes what each one took."""
 
     price: float | None = None
-    laps: list[float]
+    took: list[float]
 
     def start(self) -> None:
-        self.laps = PricedClock.laps = []
+        self.took = PricedClock.took = []
         super().start()
 
     def lap(self) -> None:
         now = self._now()
-        self.laps.append(now - self._mark)
+        self.took.append(now - self._mark)
         self._mark = now
-        self.count(self.price or self.laps[-1])
+        self.count(self.price or self.took[-1])
 
 
 def price(lever: str, seconds: float) -> dict[str, Any]:
     """The least CPU seconds that a step of a lever took in so many."""
     with tempfile.TemporaryDirectory() as folder:  # where its model goes, in place of being measured
         trained(lever, 0, seconds, None, Path(folder))
-    return {"lever": lever, "price": min(PricedClock.laps)}
+    return {"lever": lever, "price": min(PricedClock.took)}
 
 
 def measured(lever: str, seed: int, budget: float, cost: float) -> dict[str, Any]:
