@@ -114,7 +114,7 @@ def test_an_idea_that_stops_its_own_guard_fails_like_any_that_gives_no_number(
     files = {"train.py": "deed = ''\n", "measure.py": STOPS_ITS_GUARD}
     runner = LocalRunner(replace(PROJECT, checks=()), archive(files), tmp_path / "gpu0", Slot("sim", 0))
     agent = room.agent(Writer(["stops its guard"]), bench=runner)  # type: ignore[arg-type]
-    assert asyncio.run(asyncio.wait_for(agent.live(), 1000)) == "1 experiments done"
+    assert asyncio.run(asyncio.wait_for(agent.live(), 1000)) == "1 experiment done"
     [row] = room.experiments("state = 'judged'")
     assert (row["title"], row["status"], row["failure"]) == ("stops its guard", "crash", "code")
     assert "nobody but itself blames the machine" in row["reason"]
