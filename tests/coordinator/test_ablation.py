@@ -114,7 +114,9 @@ def _patch_applies(root: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "without 1 of 2 steps: 6 changed lines instead of 8" in shown.stderr
     assert "has not" not in shown.stderr, "it went through all that the champion went through"
-    assert "Subject: [PATCH] deeper, and longer down\n" in shown.stdout and "Left out, as nothing" in shown.stdout
+    assert (
+        "Subject: [PATCH] deeper, and longer down\n" in shown.stdout and "Left out, as next to nothing" in shown.stdout
+    )
     subprocess.run(["git", "apply"], input=shown.stdout, cwd=root, text=True, check=True)
     text = (root / "train.py").read_text()
     subprocess.run(["git", "checkout", "--", "train.py"], cwd=root, check=True, capture_output=True)
