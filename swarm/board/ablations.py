@@ -114,8 +114,7 @@ def ask_for_people(tx: Transaction) -> int | None:
 
 def end_runs(tx: Transaction) -> int:
     """About how many runs the ablation at the swarm's end is going to take; 0 where there will be none."""
-    room = _share(tx)
-    if not _wanted(tx) or room < FEWEST or not noise(tx).sigma or not (steps := _standing(tx)):
+    if not _wanted(tx) or (room := _share(tx)) < FEWEST or not noise(tx).sigma or not (steps := _standing(tx)):
         return 0
     if ablations.was_asked(tx, trunk.leader(tx.ledger, tx.tag).source, before=life(tx).since):
         return 0

@@ -57,8 +57,9 @@ class LaidTree:
         """Takes down how everything is now; what is at the paths `others` was put there beside the tree, and is made
         anew the next time. When a file was read last is made the same for all: it could tell the next run something."""
         self._stamps = {}
-        for folder, _, _ in os.walk(self.folder, topdown=False):
-            for place in (*(posixpath.join(folder, name) for name in _not_folders(folder)), folder):
+        for folder, folders, files in os.walk(self.folder, topdown=False):
+            links = (name for name in folders if Path(folder, name).is_symlink())  # folders have had their turn
+            for place in (*(posixpath.join(folder, name) for name in (*files, *links)), folder):
                 status = os.lstat(place)
                 if status.st_atime_ns != status.st_mtime_ns:
                     os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns), follow_symlinks=False)
@@ -96,12 +97,6 @@ class LaidTree:
         if same and folder:
             kept.add(folder)
         return same
-
-
-def _not_folders(folder: str) -> list[str]:
-    """The names of files and links, also of those to folders."""
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -58,6 +58,11 @@ class Noise(Struct, frozen=True):
         """The value as an average GPU would have measured it, in the usual number of steps."""
         return self.steady(observation) - self.offsets.get(observation.gpu, 0.0)
 
+    @property
+    def why_none(self) -> str:
+        """Why there is no noise to reckon with, where there is none."""
+        return "equal code gives equal numbers" if self.sigma == 0 else "no code was run twice"
+
     def steady(self, observation: Observation) -> float:
         """The value as this GPU would have measured it in the usual number of steps."""
         if not self.slope or not observation.steps or observation.state not in self.usual:

@@ -12,7 +12,7 @@ from statistics import median
 from msgspec import Struct
 
 from swarm.judge.confirm import around
-from swarm.judge.effects import Effects, Seen
+from swarm.judge.effects import Effect, Effects, Seen
 from swarm.judge.levels import MISFIT, Levels
 
 ROUNDS = 6  # of learning how often ideas help here: the shares hardly change any more
@@ -78,7 +78,9 @@ def judge_record(rows: Sequence[Recorded], sigma: float) -> JudgedRecord:
     levels, kept, tips = _learned(rows, sigma)
     level = levels.level(str(tips[rows[-1].block].line))
     low, high = around(level.mean, (level.deviation**2 + MISFIT * sigma**2) ** 0.5)
-    keeps = tuple(_judged(levels, row, before, sigma) for row, before in kept)
+    keeps = tuple(
+        judged_keep(row, before.value - row.value, sigma, levels.effect(str(row.line))) for row, before in kept
+    )
     ideas = len(rows) - len({row.block for row in rows})
     return JudgedRecord(sigma, ideas, keeps, _newest_keep(rows), level.mean, low, high)
 
@@ -134,14 +136,14 @@ def _replayed(rows: Sequence[Recorded], sigma: float, effects: Effects) -> _Repl
     return levels, kept, tips
 
 
-def _judged(levels: Levels, row: Recorded, before: Recorded, sigma: float) -> JudgedKeep:
-    effect = levels.effect(str(row.line))
+def judged_keep(row: Recorded, claimed: float, sigma: float, effect: Effect) -> JudgedKeep:
+    """A keep with the gain that the record claims, and its effect (in sigmas) as all runs together show it."""
     low, high = around(effect.mean, effect.variance**0.5)
     return JudgedKeep(
         line=row.line,
         text=row.text,
         value=row.value,
-        claimed=before.value - row.value,
+        claimed=claimed,
         gain=sigma * effect.mean,
         low=sigma * low,
         high=sigma * high,

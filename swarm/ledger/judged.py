@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from swarm.errors import UsageError
 from swarm.judge.confirm import around
-from swarm.judge.record import JudgedKeep, JudgedRecord, Recorded
+from swarm.judge.record import JudgedRecord, Recorded, judged_keep
 from swarm.judge.trunk_levels import Measured, Stepped, TrunkLevels
 from swarm.ledger.experiments import experiments
 from swarm.ledger.transaction import Transaction
@@ -36,28 +36,11 @@ def judged_swarm(tx: Transaction) -> tuple[list[Recorded], JudgedRecord]:
             claims[event.idea] = before - rows[event.idea].value
     level = levels.fresh_level(levels.tip)
     if level is None or not levels.noise.sigma:
-        why = "equal code gives equal numbers" if levels.noise.sigma == 0 else "no code was run twice"
-        raise UsageError(f"swarm {tx.tag} has no noise to judge by: {why}")
-    keeps = (_judged(levels, rows[idea], idea, claim) for idea, claim in claims.items())
-    known = tuple(keep for keep in keeps if keep is not None)
+        raise UsageError(f"swarm {tx.tag} has no noise to judge by: {levels.noise.why_none}")
+    beliefs = ((idea, levels.belief(idea)) for idea in claims)  # none where no run of an idea counts any more
+    keeps = tuple(
+        judged_keep(rows[idea], claims[idea], known.sigma, known.effect) for idea, known in beliefs if known is not None
+    )
     low, high = around(level.mean, level.deviation)
     newest = recorded.get(levels.tip, level.mean)
-    return list(rows.values()), JudgedRecord(levels.noise.sigma, len(rows) - 1, known, newest, level.mean, low, high)
-
-
-def _judged(levels: TrunkLevels, row: Recorded, idea: str, claim: float) -> JudgedKeep | None:
-    """None where no run of it counts any more."""
-    belief = levels.belief(idea)
-    if belief is None:
-        return None
-    low, high = around(belief.effect.mean, belief.effect.variance**0.5)
-    return JudgedKeep(
-        line=row.line,
-        text=row.text,
-        value=row.value,
-        claimed=claim,
-        gain=belief.sigma * belief.effect.mean,
-        low=belief.sigma * low,
-        high=belief.sigma * high,
-        real=belief.effect.real,
-    )
+    return list(rows.values()), JudgedRecord(levels.noise.sigma, len(rows) - 1, keeps, newest, level.mean, low, high)

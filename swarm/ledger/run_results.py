@@ -13,37 +13,31 @@ from swarm.records import Metrics, Run
 
 def newest_result(ledger: Ledger, experiment: str) -> Run | None:
     """The newest result of an experiment, whatever it was."""
-    return _run(
+    return _result(
         ledger,
-        ledger.value(
-            "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL"
-            " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC",
-            experiment,
-        ),
+        "SELECT result FROM runs WHERE experiment = ? AND result IS NOT NULL"
+        " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC",
+        experiment,
     )
 
 
 def newest_run_of(ledger: Ledger, experiment: ExperimentRow) -> Run | None:
     """The newest result of the experiment's newest code that counts, be it a crash."""
-    return _run(
+    return _result(
         ledger,
-        ledger.value(
-            "SELECT result FROM runs WHERE experiment = ? AND source = ? AND result IS NOT NULL AND state != 'lost'"
-            " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC LIMIT 1",
-            *(experiment.id, experiment.source),
-        ),
+        "SELECT result FROM runs WHERE experiment = ? AND source = ? AND result IS NOT NULL AND state != 'lost'"
+        " AND (state != 'checked' OR failure IS NOT NULL) ORDER BY started DESC LIMIT 1",
+        *(experiment.id, experiment.source),
     )
 
 
 def newest_parent_run(ledger: Ledger, experiment: ExperimentRow) -> Run | None:
     """The newest measured run of the parent's code, on the experiment's own GPU if there is one."""
-    return _run(
+    return _result(
         ledger,
-        ledger.value(
-            "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'"
-            " ORDER BY agent = ? DESC, started DESC LIMIT 1",
-            *(experiment.tag, experiment.parent, experiment.owner),
-        ),
+        "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'"
+        " ORDER BY agent = ? DESC, started DESC LIMIT 1",
+        *(experiment.tag, experiment.parent, experiment.owner),
     )
 
 
@@ -64,10 +58,12 @@ def crash_of_baseline(tx: Transaction) -> tuple[str, Run | None]:
         " WHERE e.tag = ? AND e.baseline = 1 AND e.status = 'crash' ORDER BY e.verdict DESC",
         tx.tag,
     )
-    return crash["reason"], _run(tx.ledger, crash["result"])
+    return crash["reason"], tx.ledger.decoded(crash["result"]) if crash["result"] else None
 
 
-def _run(ledger: Ledger, result: str | None) -> Run | None:
+def _result(ledger: Ledger, query: str, *parameters: object) -> Run | None:
+    """The first stored result that the query finds; None where there is none."""
+    result = ledger.value(query, *parameters)
     return ledger.decoded(result) if result else None
 
 
@@ -119,12 +115,10 @@ def values_of(tx: Transaction, source: str) -> list[float]:
 
 def newest_check(tx: Transaction, source: str) -> Run | None:
     """The newest run of the project's checks on this code; None where they never ended."""
-    return _run(
+    return _result(
         tx.ledger,
-        tx.ledger.value(
-            "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'checked' ORDER BY started DESC",
-            *(tx.tag, source),
-        ),
+        "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'checked' ORDER BY started DESC",
+        *(tx.tag, source),
     )
 
 

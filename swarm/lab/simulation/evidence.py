@@ -62,8 +62,9 @@ def of_ledger(ledger: Ledger, tag: str) -> Evidence:
         if isinstance(event, Measured):
             runs.append(event.observation)
     if levels.levels is None:
-        why = "equal code gives equal numbers" if levels.noise.sigma == 0 else "no code was run twice"
-        raise UsageError(f"swarm {tag} has no noise to reckon with: {why}, so there is nothing to simulate it on")
+        raise UsageError(
+            f"swarm {tag} has no noise to reckon with: {levels.noise.why_none}, so there is nothing to simulate it on"
+        )
     ideas = [row for row in experiments(ledger, tag) if not row.baseline and not row.restores]
     offset = offset_spread(runs, levels.noise)
     doubts = []
