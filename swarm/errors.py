@@ -58,6 +58,12 @@ class LimitReached(SwarmError):
     exit_code = 4
 
 
+class Interrupted(SwarmError):
+    """A person ended a verb before it had anything to show. Exit code 130, as a shell has it."""
+
+    exit_code = 130
+
+
 class Fenced(SwarmError):
     """The caller's lease was given to somebody else: whatever it holds is no longer its own."""
 

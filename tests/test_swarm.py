@@ -21,6 +21,7 @@ from swarm.errors import UsageError
 from swarm.history.results_writer import results_header
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.database import Ledger
+from swarm.ledger.head_lock import is_led
 from swarm.ledger.home import ledger_path
 from tests.verbs import called
 
@@ -177,6 +178,19 @@ def test_a_killed_launcher_resumes_and_loses_nothing(project: Path, on_shared_ra
     assert before <= {run["id"] for run in told["runs"] if run["metric"] is not None}
     assert known.items() <= refs(project).items(), "every experiment's commit is where it was, the lost one too"
     check_invariants(project)
+
+
+def test_an_interrupt_while_it_starts_says_so_and_leaves_no_process(project: Path) -> None:
+    """Its Ray is its own, and takes seconds to start."""
+    launcher = start(project, "--agents", "2")
+    wait_for(lambda: ledger_path(project).exists() and is_led(project / ".swarm" / "apr5"), "it is being started")
+    os.killpg(launcher.pid, signal.SIGINT)
+    output, _ = launcher.communicate()
+    assert launcher.returncode == 130, output
+    assert "apr5 was interrupted while it started; nothing of it runs. To go on:" in output
+    wait_for(lambda: not processes_of(project), "all processes of the swarm gone")
+    assert status(project)["status"] == "interrupted"
+    assert "interrupted before its baseline was measured" in swarm(project, "status").stdout
 
 
 def test_the_first_interrupt_drains(project: Path) -> None:

@@ -12,7 +12,7 @@ from types import FrameType
 
 from swarm.coordinator.ending import Ended
 from swarm.coordinator.head import Swarm
-from swarm.errors import SwarmError
+from swarm.errors import Interrupted, SwarmError
 from swarm.launch.plan import Plan
 from swarm.signals import handled
 
@@ -28,12 +28,17 @@ def run(
     earlier. While it starts, `starting` shows what is waited for.
 
     The first Ctrl-C drains, the second stops at once, a third leaves whatever happens. A closed terminal changes
-    nothing. SIGTERM stops. SwarmError, with what to type, where the head itself fails.
+    nothing. SIGTERM stops. SwarmError, with what to type, where the head itself fails, or Ctrl-C comes while it starts.
     """
-    swarm = Swarm(plan)
+    go_on = f"`python -m swarm launch --tag {plan.tag} --resume`"
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by Ray's processes, which a closed terminal would end
-    with starting(lambda: swarm.waits_for):
-        swarm.start()
+    swarm = Swarm(plan)
+    try:
+        with starting(lambda: swarm.waits_for):
+            swarm.start()
+    except KeyboardInterrupt:
+        told = f"{plan.tag} was interrupted while it started; nothing of it runs. To go on: {go_on}"
+        raise Interrupted(told) from None
     outcome: list[Ended | Exception] = []
 
     def supervise() -> None:
@@ -49,8 +54,7 @@ def run(
         supervisor.join()
     [end] = outcome
     if isinstance(end, Exception):
-        remedy = f"what was recorded is safe: `python -m swarm launch --tag {plan.tag} --resume`"
-        raise SwarmError(f"the head failed: {end or type(end).__name__}; {remedy}") from end
+        raise SwarmError(f"the head failed: {end or type(end).__name__}; what was recorded is safe: {go_on}") from end
     if swarm.word == "now":
         return 130, end.reason
     return (1 if end.ending.failed else 0), end.reason

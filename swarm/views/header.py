@@ -23,6 +23,7 @@ from swarm.wording.formatting import (
     shorten,
     sparkline,
 )
+from swarm.wording.headline import without_baseline
 from swarm.wording.pace import money_seconds, per_hour, remaining
 from swarm.wording.standing import is_weighed, kept_steps, standing, tally
 from swarm.wording.verdict_text import tried
@@ -61,7 +62,7 @@ def _identity(snapshot: Snapshot, width: int) -> Text:
 def _best(snapshot: Snapshot, width: int) -> Text:
     scale = Scale.of(snapshot)
     if snapshot.baseline is None:
-        waits = "the baseline is being measured"
+        waits = without_baseline(snapshot)
         return Text(f"{shorten(scale.metric, max(width - len(waits) - 2, 1))}: {waits}", "bold")
     value = scale.value(snapshot.baseline if snapshot.best is None else snapshot.best)
     metric = shorten(scale.metric, max(width - len(value) - 1, 1))

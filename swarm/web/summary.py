@@ -10,7 +10,7 @@ from swarm.wording.confirmation_results import hidden_gain
 from swarm.wording.cost import cost
 from swarm.wording.facts import times, why_it_ended
 from swarm.wording.formatting import Scale, clean, dollars, duration, machine_hours, plural, short_id
-from swarm.wording.headline import Leader, headline, hidden_of, leading, second_opinion
+from swarm.wording.headline import Leader, headline, hidden_of, leading, second_opinion, without_baseline
 from swarm.wording.verdict_text import is_held, judged, tried
 from swarm.wording.warnings import warnings
 
@@ -51,9 +51,8 @@ def result(snapshot: Snapshot) -> Html:
 
 def _finding(snapshot: Snapshot, leader: Leader | None, scale: Scale) -> Iterator[Html]:
     if leader is None or not leader.better:
-        waits = snapshot.baseline is None and snapshot.ended is None
-        yield el("p", "the baseline is being measured" if waits else "no improvement yet"
-                 if snapshot.ended is None else "no improvement found", class_="name")  # fmt: skip
+        nothing = "no improvement found" if snapshot.ended is not None else "no improvement yet"
+        yield el("p", without_baseline(snapshot) if snapshot.baseline is None else nothing, class_="name")
         if snapshot.baseline is not None:
             yield el("p", el("b", scale.value(snapshot.baseline), class_="value"), f" {scale.metric}, the baseline")
         return

@@ -108,7 +108,7 @@ def _finding(snapshot: Snapshot, safe: Callable[[str], str]) -> tuple[str, str]:
     """The finding in a sentence, and what it rests on. `safe` makes foreign text harmless."""
     scale, leader = Scale.of(snapshot), leading(snapshot)
     if snapshot.baseline is None:
-        return NOTHING, "The baseline gave no number, so there was nothing to compare with."
+        return NOTHING, f"{without_baseline(snapshot).capitalize()}, so there was nothing to compare with."
     if leader is None:
         number = plural(len(tried(snapshot)), "experiment")
         runs = plural(snapshot.trunk[0].n if snapshot.trunk else 0, "run")
@@ -124,6 +124,15 @@ def _finding(snapshot: Snapshot, safe: Callable[[str], str]) -> tuple[str, str]:
         return words, f"It was confirmed on fresh seeds. {_since(snapshot, leader, scale)}"
     words = f"The newest state of the trunk has {_one(safe(scale.metric))} of {measured}."
     return words, f"Its last step is {name}. {_strength(snapshot, leader)}"
+
+
+def without_baseline(snapshot: Snapshot) -> str:
+    """Why there is no baseline to compare with."""
+    if snapshot.ended is None and snapshot.status != "interrupted":
+        return "the baseline is being measured"
+    if any(run.state in ("measured", "crashed") for run in snapshot.runs):
+        return "the baseline gave no number"
+    return f"the swarm was {'interrupted' if snapshot.ended is None else 'ended'} before its baseline was measured"
 
 
 def _one(metric: str) -> str:

@@ -105,9 +105,14 @@ def test_a_swarm_that_found_nothing_says_so(quiet_swarm, report):
 
 
 def test_a_swarm_whose_baseline_failed(make_swarm, report):
-    snapshot = replace(make_swarm(1, now=0.05), experiments=(), trunk=(), runs=(), notes=(), agents=(), counts={})
+    snapshot = make_swarm(1)
+    crashed = tuple(replace(run, state="crashed", metric=None) for run in snapshot.runs)
+    snapshot = replace(snapshot, experiments=(), trunk=(), runs=crashed, notes=(), agents=(), counts={})
+    snapshot = replace(snapshot, baseline=None, ended=1.0)
     text = report(snapshot)
-    assert "The baseline gave no number" in text
+    assert "The baseline gave no number, so there was nothing to compare with." in text
+    before = report(replace(snapshot, runs=()))
+    assert "The swarm was ended before its baseline was measured, so there" in before
     assert "nan" not in text.lower()
 
 
