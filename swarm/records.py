@@ -325,7 +325,7 @@ class Run(Struct, frozen=True):
     log: str = ""  # path of the whole log, on the host that ran it
     trace: tuple[float | None, ...] = ()  # training losses, at most 64 of them, evenly spaced
     curve: tuple[tuple[float, float], ...] = ()  # (counted seconds, mean training loss until then), a few of them
-    sandboxed: bool = False  # the edited code ran in a sandbox (swarm/execution/sandbox.py)
+    sandboxed: bool = False  # the edited code ran in a sandbox (swarm/execution/sandbox/sandbox.py)
     check: Check | None = None  # of an invalid run: what found it so
     own_word: bool = False  # nobody but the run itself blames the machine: neither guard, driver, kernel nor disk
 

@@ -11,7 +11,7 @@ import pytest
 
 from swarm import filelock
 from swarm.errors import UsageError
-from swarm.execution.lock import HostLock
+from swarm.execution.machine.lock import HostLock
 from swarm.launch.trial_store import alone
 from swarm.ledger.database import Ledger, locked
 

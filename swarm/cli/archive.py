@@ -123,7 +123,7 @@ def export(options: argparse.Namespace) -> int:
 
 def prune(options: argparse.Namespace) -> int:
     """Deletes a swarm's branches, refs and files; its results stay known."""
-    from swarm.execution.removal import remove_for_good
+    from swarm.execution.machine.removal import remove_for_good
     from swarm.history.repository import History
 
     with reading(options, tag=options.name) as (read, _):

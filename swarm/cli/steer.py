@@ -35,7 +35,7 @@ def add_to(verbs: Any) -> None:
         judging.add_argument("what", metavar="ID", help="an experiment, or its commit")
     verbs.choices["reject"].add_argument("why", nargs="*", help="why, for researchers and the report")
     stopping = add_verb(verbs, stop, tag=True, json=True, examples=("", "--now"))
-    stopping.add_argument("--now", action="store_true", help="end running trainings at once; --resume runs them again")
+    stopping.add_argument("--now", action="store_true", help="end running trainings at once; `resume` runs them again")
     stopping.add_argument("--no-wait", action="store_true", help="return at once, before the swarm has ended")
     attaching = add_verb(verbs, attach, tag=True, json=True, examples=("", "gpu0"))
     attaching.add_argument("agent", nargs="?", help="whose conversation to take over; none: windows on all")
@@ -53,7 +53,7 @@ def tell(options: argparse.Namespace) -> int:
     elif snapshot.ended is not None:
         raise UsageError(
             f"the swarm {snapshot.tag} is over ({snapshot.status}), nobody would hear it: write it into program.md, or"
-            f" go on with `python -m swarm launch --tag {snapshot.tag} --resume` and tell it then"
+            f" go on with `python -m swarm resume --tag {snapshot.tag}` and tell it then"
         )
     else:
         from swarm.board.board import Board

@@ -21,10 +21,10 @@ from swarm.board.server import BoardServer
 from swarm.coordinator.keys import keys
 from swarm.coordinator.log_shipping import LogShipper
 from swarm.errors import HostFault, MachineFault, OutOfReach, SwarmError, Unavailable, UsageError, is_of_the_machine
-from swarm.execution import sandbox
 from swarm.execution.included import OTHER_DATA
-from swarm.execution.process_table import die_with_parent
+from swarm.execution.machine.process_table import die_with_parent
 from swarm.execution.runner import LocalRunner
+from swarm.execution.sandbox import sandbox
 from swarm.execution.slot import Slot
 from swarm.execution.workspace import Workspace
 from swarm.launch.data import prepared

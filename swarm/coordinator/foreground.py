@@ -30,15 +30,14 @@ def run(
     The first Ctrl-C drains, the second stops at once, a third leaves whatever happens. A closed terminal changes
     nothing. SIGTERM stops. SwarmError, with what to type, where the head itself fails, or Ctrl-C comes while it starts.
     """
-    go_on = f"`python -m swarm launch --tag {plan.tag} --resume`"
+    go_on = f"`python -m swarm resume --tag {plan.tag}`"
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by Ray's processes, which a closed terminal would end
     swarm = Swarm(plan)
     try:
-        with starting(lambda: swarm.waits_for):
+        with _signals(swarm), starting(lambda: swarm.waits_for):
             swarm.start()
-    except KeyboardInterrupt:
-        told = f"{plan.tag} was interrupted while it started; nothing of it runs. To go on: {go_on}"
-        raise Interrupted(told) from None
+    except Interrupted as end:
+        raise Interrupted(f"{end}; nothing of it runs. To go on: {go_on}") from None
     outcome: list[Ended | Exception] = []
 
     def supervise() -> None:
@@ -47,7 +46,7 @@ def run(
         except Exception as error:  # raised below, when the screen is free
             outcome.append(error)
 
-    with _signals(swarm):  # only now: ray.init sets handlers of its own
+    with _signals(swarm):  # once more: ray.init sets handlers of its own
         supervisor = threading.Thread(target=supervise, name="supervisor")
         supervisor.start()
         show(swarm.ended.is_set)

@@ -19,7 +19,7 @@ from swarm.board import trials
 from swarm.errors import MachineFault, SwarmError, UsageError
 from swarm.execution.protocol import Runner
 from swarm.execution.runner import LocalRunner
-from swarm.execution.sandbox import wanted
+from swarm.execution.sandbox.sandbox import wanted
 from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree, environment, make_plan

@@ -1,6 +1,6 @@
 """The head of a running swarm: supervises Ray, the board, the agents and git, and ends the swarm.
 
-The ledger is the truth, and Ray only moves work: a head that dies loses only what was running, and `launch --resume`
+The ledger is the truth, and Ray only moves work: a head that dies loses only what was running, and `swarm resume`
 goes on. Whatever else dies, the head starts again.
 """
 
@@ -26,8 +26,8 @@ from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.periodic import FailureStreak, PeriodicTask
 from swarm.coordinator.reaper import Reaper
 from swarm.coordinator.tracking import Tracking
-from swarm.errors import SwarmError, Unavailable
-from swarm.execution import gpu
+from swarm.errors import Interrupted, SwarmError, Unavailable
+from swarm.execution.machine import gpu
 from swarm.history.projection import Projection
 from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree
@@ -72,7 +72,10 @@ class Swarm:
         self._cut_off: float | None = None  # when what still runs is ended by force
 
     def start(self) -> None:
-        """Writes the ledger, starts Ray and the board; first the tag is taken, in the repository that others share."""
+        """Writes the ledger, starts Ray and the board; first the tag is taken, in the repository that others share.
+
+        Interrupted where a `drain` or `stop` comes meanwhile: it can be resumed.
+        """
         if not self.plan.config.resume:
             self._history.reserve(self.tag, self.plan.base_commit)
         make_folder(self.plan.folder)
@@ -81,10 +84,13 @@ class Swarm:
         self._reaper = Reaper(self.plan.folder)
         try:
             self.waits_for = "Ray is loaded, and its processes are started"
+            self._check_wanted()
             self._cluster.start(self._base, partial(print, flush=True), self._reaper.session)
+            self._check_wanted()
             self.waits_for = "Ray runs, and the board's first answer is waited for"
             self._board = self._place_board()
             self._await_board()
+            self._check_wanted()
         except BaseException:
             self._close()
             raise
@@ -98,11 +104,21 @@ class Swarm:
 
         for tries_left in reversed(range(BOARD_TRIES)):
             try:
-                self._board.ask("expire", lives=self._cluster.lives, patience=BOARD_START, say=say)
+                self._board.ask("expire", lives=self._is_awaited, patience=BOARD_START, say=say)
                 return
             except Unavailable:
+                self._check_wanted()
                 if not tries_left or not self._cluster.lives():
                     raise
+
+    def _is_awaited(self) -> bool:
+        """Whether the board may still answer, and somebody wants it to."""
+        return not self.word and self._cluster.lives()
+
+    def _check_wanted(self) -> None:
+        """Between the steps of a start: an interrupt in the midst of one, say of Ray's import, leaves it half done."""
+        if self.word:
+            raise Interrupted(f"{self.tag} was interrupted while it started")
 
     def supervise(self) -> Ended:
         """Looks after the agents until the last one has ended; how the swarm ended."""
@@ -133,6 +149,7 @@ class Swarm:
     def drain(self) -> None:
         """Finish what runs, start nothing new."""
         self.word = self.word or "drain"
+        self.waits_for += "; then it ends, as it was interrupted"
 
     def stop(self) -> None:
         """End everything now."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
 
-from swarm.execution.secret_variables import is_secret
+from swarm.execution.sandbox.secret_variables import is_secret
 
 _RAYS = "RAY_"  # its own settings, a token of its cluster among them
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm.coordinator import log_shipping
-from swarm.execution import gpu
+from swarm.execution.machine import gpu
 
 
 def write_live(folder: Path, live: dict[str, Any], card: gpu.Gpu | None) -> None:

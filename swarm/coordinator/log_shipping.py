@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from swarm.execution.logs import read_plain
+from swarm.execution.reading.logs import read_plain
 
 KINDS = {"logs": "*.log", "transcripts": "*.md"}  # what is copied, by folder
 MOST = 256 * 1024  # bytes that travel with one sign of life

@@ -19,7 +19,7 @@ import psutil
 from swarm.coordinator.keys import without_keys
 from swarm.coordinator.reaper import own_mark
 from swarm.errors import SwarmError
-from swarm.execution import process_table
+from swarm.execution.machine import process_table
 from swarm.execution.spec import HEAD
 
 STARTS = 3  # times that it is started at most, where its processes die

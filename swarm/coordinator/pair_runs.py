@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from swarm.execution.runner import LocalRunner
-from swarm.execution.sandbox import wanted
+from swarm.execution.sandbox.sandbox import wanted
 from swarm.launch.plan import Plan, base_tree, environment
 from swarm.records import Failure, Measure, Purpose, Run, Source
 

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import swarm
-from swarm.execution import process_table
+from swarm.execution.machine import process_table
 from swarm.execution.spec import GUARD_FOLDER, HEAD
 
 POLITE = 2.0  # seconds from SIGTERM to SIGKILL

@@ -63,7 +63,7 @@ class Tracking:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            self._complain("did not take the last experiments in time; `--resume` sends them")
+            self._complain("did not take the last experiments in time; `swarm resume` sends them")
         self._listener.join(1.0)
 
     def _start(self) -> subprocess.Popen[bytes]:

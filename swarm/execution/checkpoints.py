@@ -7,7 +7,7 @@ from statistics import fmean
 
 from msgspec.structs import replace
 
-from swarm.execution.progress import read_heartbeats
+from swarm.execution.reading.progress import read_heartbeats
 from swarm.records import Checkpoint, Failure, Progress, Run
 
 

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from swarm.execution import process_table
+from swarm.execution.machine import process_table
 from swarm.execution.spec import GUARD_FOLDER, RUNS, Result, Spec, State, UnreadableSpec
 
 _PATIENCE = 60.0  # seconds beyond its grace that a guard gets for an orderly end, on a busy machine too

@@ -13,8 +13,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from swarm.execution.landlock import TEMPORARY
-from swarm.execution.removal import remove
+from swarm.execution.machine.removal import remove
+from swarm.execution.sandbox.landlock import TEMPORARY
 
 GROUPS = "__grp__*.json"  # in which Triton names, by their paths, the files that belong to one kernel
 LARGEST = 2**32  # bytes that are worth a copy for each run

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from swarm.errors import UsageError
-from swarm.execution.folder_walk import DEEPEST, Unwalked, walk
+from swarm.execution.machine.folder_walk import DEEPEST, Unwalked, walk
 from swarm.project.environment import FOLDERS, is_environment
 from swarm.project.patterns import is_glob
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import median
 
 from swarm import foreign
-from swarm.execution.clock_check import phases_of
-from swarm.execution.reading_check import Reading
 from swarm.execution.slot import COLD_START, END, READING, START, TOOK, Overhead
 from swarm.execution.spec import Result, Spec, write_whole
+from swarm.execution.validity.clock_check import phases_of
+from swarm.execution.validity.reading_check import Reading
 
 REMEMBERED = 9  # runs of the untouched code whose times are kept
 

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from swarm.execution.base_tree import Member
-from swarm.execution.plain_file import read_plain_file
-from swarm.execution.removal import remove
+from swarm.execution.machine.plain_file import read_plain_file
+from swarm.execution.machine.removal import remove
 
 BEFORE = ".before"  # what the name of a folder gets while what it held is moved back
 

@@ -13,20 +13,15 @@ from msgspec.structs import replace
 
 from swarm import foreign
 from swarm.errors import is_of_the_machine
-from swarm.execution.blame import stalled, witnessed
-from swarm.execution.checks import read_checks
-from swarm.execution.clock_check import miscounted, over_time, recorded
-from swarm.execution.closed import remedy
-from swarm.execution.diagnosis import Failed, interrupted, unfinished
-from swarm.execution.log_pattern import last_match
-from swarm.execution.logs import clean, read_object, tail_of, whole_of, without_escapes
-from swarm.execution.measured_memory import measured_values, peak_mb
-from swarm.execution.overrun import hang, was_done
-from swarm.execution.passed import passed_values, without
-from swarm.execution.printed_value import read_value
-from swarm.execution.progress import Heartbeat, curve, read_heartbeats, trace
-from swarm.execution.reading_check import Reading, trained_while_read
-from swarm.execution.result_file import read_result
+from swarm.execution.reading.log_pattern import last_match
+from swarm.execution.reading.logs import clean, read_object, tail_of, whole_of, without_escapes
+from swarm.execution.reading.passed import passed_values, without
+from swarm.execution.reading.printed_value import read_value
+from swarm.execution.reading.progress import Heartbeat, curve, read_heartbeats, trace
+from swarm.execution.reading.result_file import read_result
+from swarm.execution.reading.summary import NAMES, Printed, Value, likest, read_printed
+from swarm.execution.sandbox.closed import remedy
+from swarm.execution.sandbox.whereabouts import Place
 from swarm.execution.spec import (
     HEARTBEAT,
     MEASURES,
@@ -37,9 +32,14 @@ from swarm.execution.spec import (
     Step,
     StepResult,
 )
-from swarm.execution.step_failure import step_failure
-from swarm.execution.summary import NAMES, Printed, Value, likest, read_printed
-from swarm.execution.whereabouts import Place
+from swarm.execution.validity.blame import stalled, witnessed
+from swarm.execution.validity.checks import read_checks
+from swarm.execution.validity.clock_check import miscounted, over_time, recorded
+from swarm.execution.validity.diagnosis import Failed, interrupted, unfinished
+from swarm.execution.validity.measured_memory import measured_values, peak_mb
+from swarm.execution.validity.overrun import hang, was_done
+from swarm.execution.validity.reading_check import Reading, trained_while_read
+from swarm.execution.validity.step_failure import step_failure
 from swarm.project.project import Project
 from swarm.records import Failure, Metrics, Run
 

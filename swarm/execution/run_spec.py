@@ -10,19 +10,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from swarm.execution import call_filter, cpu_group
 from swarm.execution.checkout import Checkout
-from swarm.execution.checks import check_name
 from swarm.execution.compiled import CompiledCode
-from swarm.execution.gpu_nodes import gpu_nodes
-from swarm.execution.held_out import cache_of, held_out_of
 from swarm.execution.known_times import KnownTimes
-from swarm.execution.result_file import stamp
+from swarm.execution.machine import cpu_group
+from swarm.execution.reading.result_file import stamp
 from swarm.execution.run_environment import OFFLINE, adapted, writable_caches
-from swarm.execution.sandbox import Bounds, Sandbox
+from swarm.execution.sandbox import call_filter
+from swarm.execution.sandbox.gpu_nodes import gpu_nodes
+from swarm.execution.sandbox.held_out import cache_of, held_out_of
+from swarm.execution.sandbox.sandbox import Bounds, Sandbox
+from swarm.execution.sandbox.whereabouts import described
 from swarm.execution.slot import TOOK, UNTOUCHED, Limits, Overhead, Slot, timeout_from
 from swarm.execution.spec import ANSWERS, GUARDS, HEARTBEAT, HIDDEN, MEASURES, REFEREE, SECOND, Spec, Step, mark_of
-from swarm.execution.whereabouts import described
+from swarm.execution.validity.checks import check_name
 from swarm.execution.workspace import Workspace
 from swarm.project.project import Project
 from swarm.records import Measure, Purpose, Source
@@ -210,7 +211,7 @@ class SpecBuilder:
     def _sandbox(self) -> Sandbox:
         """Hides the files of other runs and other swarms, and the held-out data; the slot's own GPU is there."""
         if self._slot.device == "cuda":
-            from swarm.execution import gpu  # heavy to import, and needed on a GPU only
+            from swarm.execution.machine import gpu  # heavy to import, and needed on a GPU only
 
             gpu.prepare_devices()
         held_out = held_out_of(self._project, self._environment_of_host(), self._checkout.root)

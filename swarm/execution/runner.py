@@ -13,15 +13,14 @@ from msgspec.structs import replace
 
 from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution import cleanup
-from swarm.execution.blame import stopped_by_nobody
 from swarm.execution.checkout import Checkout
 from swarm.execution.checkpoints import Checkpoints
-from swarm.execution.guard_process import started_guard
+from swarm.execution.guard.guard_process import started_guard
 from swarm.execution.included import OTHER_DATA, Included
+from swarm.execution.machine.plain_file import is_plain
+from swarm.execution.machine.removal import ASIDE, remove, remove_set_aside
 from swarm.execution.outcome import read_run
-from swarm.execution.plain_file import is_plain
-from swarm.execution.progress import read_progress
-from swarm.execution.removal import ASIDE, remove, remove_set_aside
+from swarm.execution.reading.progress import read_progress
 from swarm.execution.run_spec import SpecBuilder
 from swarm.execution.seed_and_budget import with_seed_and_budget
 from swarm.execution.slot import Limits, Overhead, Slot, limits_for
@@ -39,13 +38,14 @@ from swarm.execution.spec import (
     State,
     UnreadableSpec,
 )
+from swarm.execution.validity.blame import stopped_by_nobody
 from swarm.execution.workspace import ForbiddenEdit, Workspace
 from swarm.project.project import Project
 from swarm.records import Failure, Measure, Progress, Purpose, Run, Source
 from swarm.text import one_line
 
 if TYPE_CHECKING:
-    from swarm.execution.gpu_faults import GpuWatch
+    from swarm.execution.machine.gpu_faults import GpuWatch
 
 UNHEARD = 120.0  # seconds beyond all its limits after which a guard that reports nothing counts as hung
 FREED, SLACK = 60.0, 0.1  # seconds, and share of a GPU's memory, within which it must be free again after a run
@@ -197,7 +197,7 @@ class LocalRunner:
     async def _memory_in_use(self) -> str:
         """Waits until the GPU's memory is as free as it ever was here: it is freed a moment after its process ended.
         "" then, or who uses it, where that takes too long."""
-        from swarm.execution import gpu  # heavy to import, and needed by none but an agent
+        from swarm.execution.machine import gpu  # heavy to import, and needed by none but an agent
 
         for _ in range(1 + int(FREED / _LOOK)):
             card = await asyncio.to_thread(gpu.load, self._slot.lock) if self._slot.device == "cuda" else None
@@ -279,7 +279,7 @@ def _watch(slot: Slot) -> GpuWatch | None:
     """A watch over the slot's GPU, where it is one of NVIDIA's."""
     if slot.device != "cuda":
         return None
-    from swarm.execution.gpu_faults import GpuWatch  # heavy to import, and needed on a GPU only
+    from swarm.execution.machine.gpu_faults import GpuWatch  # heavy to import, and needed on a GPU only
 
     return GpuWatch(slot.lock)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from swarm.execution.secret_variables import is_secret
+from swarm.execution.sandbox.secret_variables import is_secret
 
 COLD = 240.0  # seconds that a start on a GPU may take where nothing is compiled yet: minutes where cores are few
 SAVING = 60.0  # seconds to save a model and end, on a slow disk too

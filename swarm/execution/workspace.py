@@ -13,9 +13,9 @@ from pathlib import Path
 
 from swarm.errors import Unmakeable, is_of_the_machine
 from swarm.execution.base_tree import ForbiddenEdit, Member, base_tree
-from swarm.execution.folder_walk import Entry, walk
 from swarm.execution.laid_tree import LaidTree
-from swarm.execution.plain_file import TooLarge, read_plain_file
+from swarm.execution.machine.folder_walk import Entry, walk
+from swarm.execution.machine.plain_file import TooLarge, read_plain_file
 from swarm.foreign_python import parse
 from swarm.project.project import Project
 from swarm.records import Edit, Source

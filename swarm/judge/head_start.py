@@ -1,7 +1,7 @@
 """Whether a run trained outside its clock, as far as that shows beside runs of its parent's code.
 
-Seconds before and after the clock were counted from outside (swarm/execution/clock_check.py). What the training says of
-its losses is a hint that a cheat can avoid; an honest run never looks like this.
+Seconds before and after the clock were counted from outside (swarm/execution/validity/clock_check.py). What the
+training says of its losses is a hint that a cheat can avoid; an honest run never looks like this.
 """
 
 from __future__ import annotations

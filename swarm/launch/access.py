@@ -10,9 +10,9 @@ from pathlib import Path
 
 from swarm.errors import UsageError
 from swarm.execution.checkout import readable_of
-from swarm.execution.home_folders import credentials
 from swarm.execution.included import PRIVATE, Included, environments, include
-from swarm.execution.named_paths import named_paths
+from swarm.execution.sandbox.home_folders import credentials
+from swarm.execution.sandbox.named_paths import named_paths
 from swarm.history.repository import History
 from swarm.launch.files import Files
 from swarm.project.environment import FOLDERS, own_environment

@@ -6,9 +6,9 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from swarm.execution.held_out import cache_of, held_out_of
-from swarm.execution.held_out_text import SOURCES, Origin, read
-from swarm.execution.sandbox import wanted
+from swarm.execution.sandbox.held_out import cache_of, held_out_of
+from swarm.execution.sandbox.held_out_text import SOURCES, Origin, read
+from swarm.execution.sandbox.sandbox import wanted
 from swarm.project.project import Project
 
 WORD = "demonstration only"  # what such a number is called, everywhere

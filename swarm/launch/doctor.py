@@ -17,9 +17,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from swarm.errors import SwarmError
-from swarm.execution import gpu, sandbox
-from swarm.execution.held_out import cache_of, held_out_of
-from swarm.execution.probe import ProbeError, probe
+from swarm.execution.machine import gpu
+from swarm.execution.sandbox import sandbox
+from swarm.execution.sandbox.held_out import cache_of, held_out_of
+from swarm.execution.sandbox.probe import ProbeError, probe
 from swarm.history.repository import History
 from swarm.launch.access import refuse_access, unset
 from swarm.launch.data import named, prepared

@@ -12,10 +12,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from swarm.execution.closed import remedy
-from swarm.execution.named_paths import words
+from swarm.execution.sandbox.closed import remedy
+from swarm.execution.sandbox.named_paths import words
+from swarm.execution.sandbox.whereabouts import Place
 from swarm.execution.spec import Spec
-from swarm.execution.whereabouts import Place
 from swarm.project.environment import FOLDERS, own_environment, same
 from swarm.project.project import Project
 from swarm.project.reading import text_of

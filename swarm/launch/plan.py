@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm.errors import UsageError
-from swarm.execution.sandbox import wanted
+from swarm.execution.sandbox.sandbox import wanted
 from swarm.execution.seed_and_budget import with_budget
 from swarm.execution.slot import Slot
 from swarm.history.repository import History

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from swarm.errors import HostFault, UsageError
-from swarm.execution import cgroup, gpu
-from swarm.execution.gpu_nodes import nvidia_is_here
+from swarm.execution.machine import cgroup, gpu
+from swarm.execution.sandbox.gpu_nodes import nvidia_is_here
 from swarm.execution.slot import Slot
 from swarm.project.project import Project
 from swarm.project.settings import Config

@@ -128,8 +128,8 @@ def choose_tag(config: Config, history: History, known: Mapping[str, object], to
         return free[0]
     if config.tag in known:
         raise UsageError(
-            f"the swarm {config.tag} exists: go on with `--tag {config.tag} --resume`, start from what it found with"
-            f" `--tag OTHER --from {config.tag}`, or choose another tag"
+            f"the swarm {config.tag} exists: go on with `python -m swarm resume --tag {config.tag}`, start from what it"
+            f" found with `--tag OTHER --from {config.tag}`, or choose another tag"
         )
     if config.tag in branches:
         raise UsageError(f"a branch under autoresearch/{config.tag} exists: choose another tag")
@@ -157,7 +157,7 @@ def base_commit(config: Config, history: History, known: Mapping[str, SwarmRow],
     if commit is None:
         raise UsageError(
             f"--from {config.from_tag}: its last keep was never committed:"
-            f" `launch --tag {config.from_tag} --resume` does that, and can be stopped at once"
+            f" `python -m swarm resume --tag {config.from_tag}` does that, and can be stopped at once"
         )
     return commit
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from swarm.errors import SwarmError, UsageError
+from swarm.execution.reading.summary import Value, likest
 from swarm.execution.slot import Slot
-from swarm.execution.summary import Value, likest
 from swarm.judge.guards import breach, memory_name
 from swarm.project.project import Project
 from swarm.records import Failure, Metrics, Run

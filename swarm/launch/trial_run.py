@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from swarm.execution.logs import whole_of
-from swarm.execution.passed import passed_values, without
-from swarm.execution.removal import remove
+from swarm.execution.machine.removal import remove
+from swarm.execution.reading.logs import whole_of
+from swarm.execution.reading.passed import passed_values, without
+from swarm.execution.reading.summary import Value, read_printed
 from swarm.execution.runner import LocalRunner
-from swarm.execution.sandbox import wanted
+from swarm.execution.sandbox.sandbox import wanted
 from swarm.execution.spec import SECOND, Result
-from swarm.execution.summary import Value, read_printed
 from swarm.launch.not_installed import what_helps
 from swarm.launch.plan import Plan, base_tree, environment
 from swarm.launch.trial import CHECKS, EditableFile, Phases, Repeat, Trial, differing, read_guards

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from swarm import foreign
 from swarm.errors import UsageError
-from swarm.execution.sandbox import wanted
+from swarm.execution.sandbox.sandbox import wanted
 from swarm.execution.slot import READING, START, TOOK
 from swarm.execution.spec import write_whole
 from swarm.filelock import take

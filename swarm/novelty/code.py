@@ -11,15 +11,18 @@ import ast
 import copy
 import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
+from itertools import accumulate
 
 from swarm.foreign_python import UNREADABLE
 from swarm.novelty.normal_form import meaning, parsed, tree_of
 from swarm.records import Code, Source
 from swarm.text import read_text
 
+STEPS = 4_000_000  # of a comparison of two files, some seconds
 DIFF = 4_000  # characters of a change that are kept for people, researchers and the look at likeness
 
 
@@ -108,9 +111,43 @@ class Hunk:
 def _hunks(path: str, parent: Source, source: Source) -> Iterator[Hunk]:
     old = _lines(path, parent.files.get(path, b""))
     new = _lines(path, source.files[path])
-    for word, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if word != "equal":
-            yield from _hunk(path, old[:start], old[start:end], new[first:last], old[end:])
+    for start, end, first, last in _differences(old, new):
+        yield from _hunk(path, old[:start], old[start:end], new[first:last], old[end:])
+
+
+def _differences(old: Lines, new: Lines) -> list[tuple[int, int, int, int]]:
+    """Where they differ: from which line to which of each. Where finding that takes too many steps, it is one place:
+    all between their equal beginnings and ends."""
+    try:
+        codes = _Matcher(old, new).get_opcodes()
+        found = [(start, end, first, last) for word, start, end, first, last in codes if word != "equal"]
+        if len(found) * len(old) <= STEPS:  # each is told by what stands around it
+            return found
+    except _TooManySteps:
+        pass
+    least = min(len(old), len(new))
+    head = next((n for n in range(least) if old[n] != new[n]), least)
+    tail = next((n for n in range(least - head) if old[-1 - n] != new[-1 - n]), least - head)
+    return [(head, len(old) - tail, head, len(new) - tail)]
+
+
+class _TooManySteps(Exception):
+    """Two files are so long, and differ so, that matching their lines would take minutes."""
+
+
+class _Matcher(SequenceMatcher[Line]):
+    """A SequenceMatcher that counts its steps: a line of the one, and a line of the other that is equal to it."""
+
+    def __init__(self, old: Lines, new: Lines):
+        super().__init__(None, old, new, autojunk=False)
+        counts, self._left = Counter(new), STEPS
+        self._steps = list(accumulate((1 + counts[line] for line in old), initial=0))  # up to each line
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        self._left -= self._steps[len(self._steps) - 1 if ahi is None else ahi] - self._steps[alo]
+        if self._left < 0:
+            raise _TooManySteps
+        return super().find_longest_match(alo, ahi, blo, bhi)
 
 
 def _hunk(path: str, head: Lines, gone: Lines, come: Lines, tail: Lines) -> Iterator[Hunk]:

@@ -90,7 +90,7 @@ class Leaderboard(Struct, frozen=True):
         if snapshot.ended is not None:
             return f"{program()} report --tag {clean(snapshot.tag)}"
         if snapshot.status == "interrupted":
-            return f"nobody leads it any more: {program()} launch --tag {clean(snapshot.tag)} --resume"
+            return f"nobody leads it any more: {program()} resume --tag {clean(snapshot.tag)}"
         if snapshot.status == "draining":
             again = "Ctrl-C again stops now" if self.stopping == OWNER else self.stopping
             return f"draining: {drain_text(snapshot)} · {again}"

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from swarm.execution import sandbox
+from swarm.execution.sandbox import sandbox
 from swarm.execution.slot import UNTOUCHED, Slot, limits_for
 from swarm.judge.decide import read_policy
 from swarm.launch.data import named

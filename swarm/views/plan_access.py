@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from swarm.execution.sandbox import exposure, missing, protection
+from swarm.execution.sandbox.sandbox import exposure, missing, protection
 from swarm.launch.access import keys_among, unset
 from swarm.project.environment import own_environment
 from swarm.wording.formatting import plural

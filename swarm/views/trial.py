@@ -18,7 +18,7 @@ from swarm.launch.trial import CHECKS, Repeatability
 from swarm.wording.formatting import clean, clean_block, duration, plural, shorten
 
 if TYPE_CHECKING:
-    from swarm.execution.summary import Value
+    from swarm.execution.reading.summary import Value
     from swarm.launch.plan import Plan
     from swarm.launch.trial import GuardReading, Trial
     from swarm.records import Progress

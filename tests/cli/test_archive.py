@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from swarm import cli
-from swarm.execution.removal import ASIDE
+from swarm.execution.machine.removal import ASIDE
 from swarm.history.repository import History
 from swarm.history.results_writer import write_results
 from swarm.lab.simulation.project import make_project

@@ -16,7 +16,7 @@ import pytest
 from swarm.agent.loop import Agent
 from swarm.coordinator.actors import AgentActor, AgentSpec, open_runner, slot_here, working_folder
 from swarm.errors import MachineFault, SwarmError
-from swarm.execution import gpu
+from swarm.execution.machine import gpu
 from swarm.execution.slot import Slot
 from swarm.lab.simulation.project import make_project
 from swarm.project.project import load_project

@@ -90,7 +90,7 @@ def test_an_end_waits_only_so_long_for_what_hangs(
     began = time.monotonic()
     one.close()
     assert time.monotonic() - began < 60
-    assert WARNINGS == ["trackio did not take the last experiments in time; `--resume` sends them"]
+    assert WARNINGS == ["trackio did not take the last experiments in time; `swarm resume` sends them"]
 
 
 def test_without_a_tracker_nothing_is_started(tmp_path: Path) -> None:

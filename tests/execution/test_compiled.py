@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.execution import landlock, sandbox
 from swarm.execution.compiled import CompiledCode, copy
+from swarm.execution.sandbox import landlock, sandbox
 from swarm.records import Purpose
 
 LEAVE = """

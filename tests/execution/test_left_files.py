@@ -15,7 +15,7 @@ from msgspec import structs
 
 from swarm.codec import decode, encode
 from swarm.execution.outcome import read_run
-from swarm.execution.progress import read_progress
+from swarm.execution.reading.progress import read_progress
 from swarm.execution.spec import ANSWERS, RESULT, SPEC, STATE, Result, Spec, State, Step, StepResult, UnreadableSpec
 from swarm.project.project import Project
 from swarm.records import Failure, Run

@@ -105,7 +105,7 @@ def test_what_a_run_does_to_itself_is_its_own_word(rig, trainer):
 
 def test_a_full_disk_is_what_the_file_system_says(rig, monkeypatch):
     full = os.statvfs_result((4096, 4096, 10**9, 10, 10, 10**9, 10**9, 10**9, 0, 255))
-    monkeypatch.setattr("swarm.execution.blame.os.statvfs", lambda folder: full)
+    monkeypatch.setattr("swarm.execution.validity.blame.os.statvfs", lambda folder: full)
     run = rig.run("raise OSError(28, 'No space left on device')")
     assert run.failure is Failure.INFRASTRUCTURE and not run.own_word
     assert run.reason == "the disk is full: OSError: [Errno 28] No space left on device"

@@ -14,7 +14,7 @@ import torch
 
 from swarm.execution import run_spec
 from swarm.execution.runner import LocalRunner, Slot
-from swarm.execution.sandbox import wanted
+from swarm.execution.sandbox.sandbox import wanted
 from swarm.project.project import load_project
 from swarm.records import Measure, Progress, Purpose, Source
 from tests.execution.conftest import archive

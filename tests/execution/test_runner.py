@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from swarm.codec import decode, encode
-from swarm.execution import gpu, process_table
 from swarm.execution import runner as runner_module
+from swarm.execution.machine import gpu, process_table
 from swarm.execution.runner import Slot, limits_for
 from swarm.execution.slot import COLD, SAVING, Overhead
 from swarm.execution.spec import State

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.execution.fixed_seeds import fixed_seeds
-from swarm.execution.named_paths import named_paths
+from swarm.execution.sandbox.named_paths import named_paths
 from swarm.execution.seed_and_budget import how_seeded, seed_reaches, with_budget, with_seed_and_budget
 from swarm.records import Source
 from tests.deep_python import BROKEN, DEEP, LONG

@@ -15,7 +15,7 @@ import pytest
 from msgspec import structs
 from rich.console import Console
 
-from swarm.execution import sandbox
+from swarm.execution.sandbox import sandbox
 from swarm.history.results_writer import write_results
 from swarm.lab.demo import demo_swarm
 from swarm.launch.demonstration import demonstration

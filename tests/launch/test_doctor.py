@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm.execution import gpu, sandbox
-from swarm.execution.gpu import Gpu
-from swarm.execution.probe import ProbeError, probe
+from swarm.execution.machine import gpu
+from swarm.execution.machine.gpu import Gpu
+from swarm.execution.sandbox import sandbox
+from swarm.execution.sandbox.probe import ProbeError, probe
 from swarm.launch import doctor
 
 ROOT = Path(__file__).resolve().parents[2]

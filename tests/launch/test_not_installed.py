@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import cli
-from swarm.execution.whereabouts import Place
+from swarm.execution.sandbox.whereabouts import Place
 from swarm.launch.not_installed import not_installed, not_there
 from tests.launch.repositories import FINE, SETTINGS, repository
 

@@ -14,8 +14,8 @@ import pytest
 
 from swarm.board.board import Board
 from swarm.errors import UsageError
-from swarm.execution import gpu
-from swarm.execution.gpu import Gpu
+from swarm.execution.machine import gpu
+from swarm.execution.machine.gpu import Gpu
 from swarm.history.repository import History
 from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import Plan, categories, make_plan

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from swarm.errors import UsageError
-from swarm.execution import gpu, gpu_nodes
-from swarm.execution.gpu import Gpu
+from swarm.execution.machine import gpu
+from swarm.execution.machine.gpu import Gpu
+from swarm.execution.sandbox import gpu_nodes
 from swarm.launch.slots import local_slots, local_slots_on
 from swarm.project.settings import Config
 

@@ -98,6 +98,6 @@ def test_a_swarm_that_is_over_is_not_told_anything_and_stops_only_once(
     night.ledger.close()
     assert cli.main(["tell", "-C", str(tmp_path), "try less"]) == 2
     said = capsys.readouterr().err
-    assert "is over (stopped)" in said and "--resume" in said
+    assert "is over (stopped)" in said and "swarm resume --tag" in said
     assert cli.main(["stop", "-C", str(tmp_path)]) == 0
     assert "stopped already" in capsys.readouterr().out

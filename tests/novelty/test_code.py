@@ -166,6 +166,19 @@ def test_what_is_added_is_known_beside_what_was_added_before_it_or_after_it() ->
         assert not wanted & changes(moved, moved.replace("    return", "    x = k(x)\n    return"))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["x = f()"] * 30_000, [*["x = f()"] * 15_000, "y = 1", *["x = f()"] * 15_000]),  # 900,000,000 equal pairs
+        ([f"f({n})" for n in range(20_000)], [f"{'fg'[n % 2]}({n})" for n in range(20_000)]),  # 10,000 places
+    ],
+)
+def test_long_files_are_compared_in_seconds(before: list[str], after: list[str]) -> None:
+    """Line by line both would take many minutes."""
+    one, two = changes("\n".join(before), "\n".join(after)), changes("\n".join(before), "\n".join([*after, "h()"]))
+    assert one and not one & two
+
+
 def test_a_change_is_shown_with_its_place_and_bounded() -> None:
     code_ = code_of(code(TRAINER), code(TRAINER.replace(*MOVED)))
     assert code_.diff == "- PRESETS['cpu'].matrix_lr = 0.02\n+ PRESETS['cpu'].matrix_lr = 0.03"

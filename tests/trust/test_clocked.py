@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm.execution import cpu_group, run_spec
-from swarm.execution.call_filter import works
+from swarm.execution import run_spec
+from swarm.execution.machine import cpu_group
 from swarm.execution.runner import LocalRunner
+from swarm.execution.sandbox.call_filter import works
 from swarm.execution.slot import Limits, Overhead, Slot, limits_for
 from swarm.project.project import Project, load_project
 from swarm.records import Check, Failure, Measure, Purpose, Run, Source

@@ -13,10 +13,10 @@ import pytest
 
 import prepare
 from swarm.board.contention import steps_of
-from swarm.execution import counter_check
-from swarm.execution.counter_check import find_miscount
-from swarm.execution.progress import Heartbeat, read_heartbeats
-from swarm.execution.summary import Value, read_printed
+from swarm.execution.reading.progress import Heartbeat, read_heartbeats
+from swarm.execution.reading.summary import Value, read_printed
+from swarm.execution.validity import counter_check
+from swarm.execution.validity.counter_check import find_miscount
 from swarm.records import Metrics, Run
 from tests.trust.edits import COUNTED, HONEST, LOOP, Change
 from tests.trust.test_static_gate import told

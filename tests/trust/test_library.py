@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 import prepare
-from swarm.execution import sandbox
-from swarm.execution.held_out import held_out_of
-from swarm.execution.sandbox import Sandbox
+from swarm.execution.sandbox import sandbox
+from swarm.execution.sandbox.held_out import held_out_of
+from swarm.execution.sandbox.sandbox import Sandbox
 from swarm.project.project import load_project
 from tests.conftest import held
 

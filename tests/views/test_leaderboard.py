@@ -172,7 +172,7 @@ def test_draining_tells_what_is_left(make_swarm, draw):
     assert "python -m swarm report --tag apr5" in ended
     assert "took 8:00:00" in ended
     left = draw(render(replace(make_swarm(8, now=6.0), status="interrupted"), 80, 24))
-    assert "python -m swarm launch --tag apr5 --resume" in left
+    assert "python -m swarm resume --tag apr5" in left
 
 
 def test_watch_draws_on_a_terminal_until_the_swarm_ends(make_swarm):

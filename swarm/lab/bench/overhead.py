@@ -16,10 +16,10 @@ from statistics import median
 from typing import Any
 
 from swarm.errors import SwarmError, UsageError
-from swarm.execution import sandbox
-from swarm.execution.clock_check import phases_of
 from swarm.execution.runner import LocalRunner
+from swarm.execution.sandbox import sandbox
 from swarm.execution.spec import GUARDS, Result, Spec
+from swarm.execution.validity.clock_check import phases_of
 from swarm.launch.plan import Plan, base_tree, environment, make_plan
 from swarm.project.settings import Config
 from swarm.records import Measure, Purpose

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from swarm.execution.summary import read_printed
+from swarm.execution.reading.summary import read_printed
 from swarm.history.git import Git
 from swarm.ledger import audit
 from swarm.ledger.agents import agents

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from swarm.errors import SwarmError
-from swarm.execution import process_table
+from swarm.execution.machine import process_table
 from swarm.execution.spec import GUARDS, State
 from swarm.lab.simulation.project import make_project
 from swarm.ledger.home import ledger_path

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 
-from swarm.execution import process_table
-from swarm.execution.process_tree import ProcessTree
+from swarm.execution.machine import process_table
+from swarm.execution.machine.process_tree import ProcessTree
 
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 NOT_STARTED = 127  # the exit code where there is no such command, as a shell has it

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from swarm.execution.folder_walk import walk
-from swarm.execution.plain_file import open_plain, read_plain_file
-from swarm.execution.removal import remove
+from swarm.execution.machine.folder_walk import walk
+from swarm.execution.machine.plain_file import open_plain, read_plain_file
+from swarm.execution.machine.removal import remove
 from swarm.execution.workspace import LARGEST, new_files
 from swarm.project.patterns import Scope
 from swarm.records import Edit
