@@ -77,6 +77,19 @@ def test_without_a_sigma_it_shows_several(tmp_path: Path, capsys: pytest.Capture
     assert out.count("if sigma is") == 3 and "give --sigma" in out
 
 
+def test_about_half_of_the_keeps_of_a_published_record_do_not_stand_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """march8.tsv: numbers and status words of https://github.com/karpathy/autoresearch/pull/44, in their order."""
+    published = Path(__file__).with_name("march8.tsv")
+    assert main(["judge", str(published), "--json"]) in (0, 4)
+    told = json.loads(capsys.readouterr().out)
+    likely, middle, noisy = told["judged"]
+    assert [sum(keep["real"] >= 0.5 for keep in each["keeps"]) for each in told["judged"]] == [16, 11, 4]
+    assert len(middle["keeps"]) == 22 and middle["recorded"] == 0.969686
+    for each in (likely, middle, noisy):
+        assert each["low"] < each["recorded"] < each["level"] < 0.9705 < each["high"] + 0.001
+        assert [keep["line"] for keep in each["keeps"] if keep["real"] > 0.99][:2] == [3, 4]
+
+
 def test_a_metric_that_is_better_higher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = record(tmp_path / "results.tsv", "val_acc", sign=-1.0)
     assert main(["judge", str(path), "--sigma", "0.0006", "--json"]) == 0
