@@ -117,6 +117,13 @@ def night(root: Path) -> Callable[..., Ledger]:
 # -- a good plan ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("agents", [1, 2, 8])
+def test_whoever_names_no_policy_gets_carry_on_any_number_of_gpus(root: Path, agents: int) -> None:
+    made = plan(root, agents=agents)
+    assert len(made.slots) == agents and made.config.policy == "carry"
+
+
+
 def test_a_plan_says_everything_and_changes_nothing(root: Path) -> None:
     before = tree(root)
     made = plan(root, hours=8.0)

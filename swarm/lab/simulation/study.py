@@ -12,6 +12,7 @@ from typing import Any
 
 from swarm.errors import UsageError
 from swarm.judge.decide import DEFAULT, read_policy
+from swarm.lab.simulation.bare_loop import bare_gain
 from swarm.lab.simulation.figures import Figure, mean, ratio, share, speedup
 from swarm.lab.simulation.landscape import LANDSCAPES
 from swarm.lab.simulation.simulated_swarm import RESEARCHERS, Outcome, SimulatedSwarm, simulate
@@ -86,7 +87,7 @@ class Results:
         """The outcomes of one cell, in pairs with the other policy's; of the study's GPUs if nobody says how many."""
         policies = dict.fromkeys((policy, self.study.policy, REFERENCE))
         cells = [_cell(self.study, sigma, landscape, each, gpus or self.study.gpus) for each in policies]
-        return self._paired(*cells)[0]
+        return self._outcomes(*cells)[0]
 
     def flat(self) -> dict[str, float | None]:
         """One flat object: every figure under its name, its standard error under `se_` and the name."""
@@ -100,10 +101,19 @@ class Results:
         sigma, landscape = self.study.cells[0]
         return {gpus: len(self.of(sigma, landscape, self.study.policy, gpus)) for gpus in _sizes(self.study)}
 
-    def _paired(self, *cells: list[SimulatedSwarm]) -> list[list[Outcome]]:
+    def _outcomes(self, *cells: list[SimulatedSwarm]) -> list[list[Outcome]]:
         """The outcomes of each cell, of those swarms that all of these cells have."""
+        return [[self.outcomes[swarm] for swarm in cell] for cell in self._paired(*cells)]
+
+    def _paired(self, *cells: list[SimulatedSwarm]) -> list[list[SimulatedSwarm]]:
         rows = [row for row in zip(*cells, strict=True) if all(swarm in self.outcomes for swarm in row)]
-        return [[self.outcomes[swarm] for swarm in column] for column in zip(*rows, strict=True)] or [[] for _ in cells]
+        return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in cells]
+
+    def _bare(self, sigma: float, landscape: str) -> Figure:
+        """What the loop without a swarm gains on one GPU, beside the reference."""
+        cells = (_cell(self.study, sigma, landscape, policy, 1) for policy in (REFERENCE, self.study.policy))
+        swarms = self._paired(*cells)[0]
+        return ratio([bare_gain(swarm) for swarm in swarms], [self.outcomes[swarm].gain for swarm in swarms])
 
     def _figures(self) -> Iterator[tuple[str, Figure]]:
         study = self.study
@@ -111,7 +121,10 @@ class Results:
             yield from self._of_size(gpus, "" if gpus == study.gpus else "_1gpu")
         first = f"{key(study.sigmas[0])}_{study.landscapes[0]}"
         yield "progress_ratio_1gpu", dict(self._of_size(1, ""))[f"progress_ratio_{first}"]
-        one, many = self._paired(*_races(study))
+        if study.researcher == RESEARCHERS[0]:
+            for sigma, landscape in study.cells:
+                yield f"bare_loop_{key(sigma)}_{landscape}_1gpu", self._bare(sigma, landscape)
+        one, many = self._outcomes(*_races(study))
         yield f"speedup_{study.gpus}", speedup(one, many, LONG)
         yield f"speedup_{study.gpus}_12h", speedup(one, many, SHORT)
 
@@ -130,7 +143,7 @@ class Results:
         yield f"optimism_sigma{end}", mean([o.optimism for o in ours if o.optimism is not None])
         record = [o.record_optimism for o in theirs if o.record_optimism is not None]
         yield f"greedy_optimism_sigma{end}", mean(record)
-        (nulls,) = self._paired(_nulls(study, gpus))
+        (nulls,) = self._outcomes(_nulls(study, gpus))
         yield f"null_nights_clean{end}", mean([float(o.crowned == 0) for o in nulls])
         yield f"null_nights_kept{end}", mean([float(o.keeps > 0) for o in nulls])
         yield f"duplicates_run{end}", share(ours, lambda o: o.repeats_run, lambda o: o.repeats)

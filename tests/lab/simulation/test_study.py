@@ -39,6 +39,7 @@ def test_one_flat_object_has_every_key() -> None:
     study = Study(swarms=3)
     flat = Results(study, {swarm: outcome(swarm) for swarm in _swarms(study)}).flat()
     names = [f"{stem}_{cell}" for stem in ("progress_ratio", "false_keeps") for cell in CELLS] + [*SINGLE]
+    names += [f"bare_loop_{cell}_1gpu" for cell in CELLS]
     names += [f"{name}_1gpu" for name in names if not name.startswith("speedup") and not name.endswith("_1gpu")]
     assert set(names) | {f"se_{name}" for name in names} <= set(flat)
     assert all(value is None or isinstance(value, (int, float)) for value in flat.values())
