@@ -22,7 +22,7 @@ from swarm.novelty.normal_form import meaning, parsed, tree_of
 from swarm.records import Code, Source
 from swarm.text import read_text
 
-STEPS = 4_000_000  # of a comparison of two files, some seconds
+STEPS = 2_000_000  # of a comparison of two files, a second or two
 DIFF = 4_000  # characters of a change that are kept for people, researchers and the look at likeness
 
 

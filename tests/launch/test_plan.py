@@ -123,7 +123,6 @@ def test_whoever_names_no_policy_gets_carry_on_any_number_of_gpus(root: Path, ag
     assert len(made.slots) == agents and made.config.policy == "carry"
 
 
-
 def test_a_plan_says_everything_and_changes_nothing(root: Path) -> None:
     before = tree(root)
     made = plan(root, hours=8.0)
@@ -287,7 +286,7 @@ def test_a_branch_of_the_swarm_that_somebody_stands_on(root: Path) -> None:
 
 def test_a_tag_that_exists_says_what_can_be_done_with_it(root: Path, night: Callable[..., Ledger]) -> None:
     night().close()
-    refused(root, "apr5 exists", "--tag apr5 --resume", "--from apr5", "another tag", tag="apr5")
+    refused(root, "apr5 exists", "swarm resume --tag apr5", "--from apr5", "another tag", tag="apr5")
     git(root, "branch", "autoresearch/apr7")
     refused(root, "autoresearch/apr7 exists", tag="apr7")
 
@@ -358,7 +357,7 @@ def test_from_starts_where_the_other_swarm_got_to(root: Path, night: Callable[..
 
 def test_from_a_swarm_whose_commits_are_missing_or_were_pruned(root: Path, night: Callable[..., Ledger]) -> None:
     night(committed=False).close()
-    refused(root, "--from apr5", "never committed", "--resume", tag="apr6", from_tag="apr5")
+    refused(root, "--from apr5", "never committed", "swarm resume --tag apr5", tag="apr6", from_tag="apr5")
 
 
 def test_from_a_swarm_that_was_pruned_from_git(root: Path, night: Callable[..., Ledger]) -> None:

@@ -81,7 +81,7 @@ def counted(folder: Path, program: str, group: bool) -> Result:
     step = Step("trainer", argv, str(folder), dict(os.environ), str(folder / "log"), wall=300, cpu=300, group=group)
     Spec("t.1", 1, [step], run_folder=str(folder), root=str(folder), grace=60).write(folder)
     guard = [sys.executable, "-S", "-P", "-m", "swarm.execution.guard.guard", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(cpu_group.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(cpu_group.__file__).parents[3])}
     with subprocess.Popen(guard, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout and b"t.1" in process.stdout.readline()
     result = Result.read(folder)

@@ -176,7 +176,10 @@ def test_without_a_subreaper_orphans_are_known_by_their_group(tmp_path):
     trainer = "sleep 30 & (sleep 30 & sleep 30 &) ; ps -o pid= -g $$; sleep 1.2"
     step = Step("trainer", ["sh", "-c", trainer], str(tmp_path), dict(os.environ), str(tmp_path / "log"), wall=20)
     Spec("t.1", 1, [step], run_folder=str(tmp_path), root=str(tmp_path), grace=0.3).write(tmp_path)
-    program = "from swarm.execution import guard, process_table; process_table.become_subreaper = bool; guard.main()"
+    program = (
+        "from swarm.execution.guard import guard; from swarm.execution.machine import process_table;"
+        " process_table.become_subreaper = bool; guard.main()"
+    )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], **pipes) as process:
         assert process.stdout and b"t.1" in process.stdout.readline()

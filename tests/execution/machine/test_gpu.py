@@ -117,5 +117,5 @@ def test_this_host_is_something():
 
 
 def test_nothing_here_needs_torch():
-    script = "import sys; from swarm.execution import gpu; gpu.device_kind(); print('torch' in sys.modules)"
+    script = "import sys; from swarm.execution.machine import gpu; gpu.device_kind(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"
