@@ -76,6 +76,7 @@ def test_a_verb_imports_no_more_than_it_needs(verb: str, root: Path) -> None:
     assert not far, "nor for what runs experiments, of which it runs none"
 
 
+@pytest.mark.slow
 def test_the_bench_tells_every_verb_as_a_multiple_of_a_bare_python(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

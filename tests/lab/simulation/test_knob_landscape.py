@@ -47,7 +47,7 @@ def test_equal_seeds_give_equal_swarms_of_sweeps_and_others_do_not() -> None:
     assert simulate(short) == simulate(short) != simulate(replace(short, seed=1))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_night_of_sweeps_does_not_dry_out() -> None:
     """The fault that this holds off: after some 350 experiments all agents rested, with nine refusals in ten."""
     outcome = simulate(replace(SWEEP, max_experiments=400))

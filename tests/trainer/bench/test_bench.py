@@ -56,6 +56,7 @@ def test_a_whole_step_beside_plain_torch(workspace: Path, run, tmp_path: Path) -
         assert found[what]["value"] > 0, what
 
 
+@pytest.mark.slow
 def test_another_train_py_runs_on_the_same_data(
     corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

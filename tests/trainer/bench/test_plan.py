@@ -17,8 +17,7 @@ needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, re
 
 
 @needs_triton
-@pytest.mark.timeout(1800)
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_step_is_planned_for_a_gpu_that_is_not_there() -> None:
     found = plan.step_of(plan.changed(train.PRESETS["cuda"], SMALL), ("polar", "cross_entropy", "linear_relu2"))
     calls = Counter((launch.phase, launch.name) for launch in found if launch.kind == "operator")

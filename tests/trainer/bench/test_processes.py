@@ -48,6 +48,7 @@ def test_a_trainer_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [])(0)) < 2, reason="needs two cores")
+@pytest.mark.slow
 def test_neighbours_that_cannot_start_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTORESEARCH_CACHE", str(tmp_path))
     with pytest.raises(harness.SetupError, match=r"trainer\.train failed: .*prepare\.py"):

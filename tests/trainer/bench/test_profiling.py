@@ -12,6 +12,7 @@ from trainer.bench import profiling
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 def test_a_step_is_shared_out_by_kind(corpus: prepare.Corpus) -> None:
     rows = list(profiling.profile_rows(CPU))
     busy = rows[0].value

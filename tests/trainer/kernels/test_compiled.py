@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.parametrize(
     ("capability", "shapes"),
-    [(90, "one"), (80, "one"), *(pytest.param(known, "all", marks=pytest.mark.slow) for known in SHARED)],
+    [(90, "one"), *(pytest.param(known, "all", marks=pytest.mark.slow) for known in SHARED)],
 )
 @pytest.mark.long
 def test_what_the_compiler_makes_of_the_kernels(capability: int, shapes: str, tmp_path: Path) -> None:
