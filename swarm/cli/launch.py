@@ -8,17 +8,16 @@ import functools
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from swarm.cli.detaching import come_back, detach
 from swarm.cli.leaving import Leave, leavable
 from swarm.cli.look import save_report
 from swarm.cli.options import add_verb, root_of
 from swarm.cli.output import console, print_json
-from swarm.errors import SwarmError, UsageError
-from swarm.invoked import program
+from swarm.errors import UsageError
 from swarm.project.flags import FORMER, flag
 
 if TYPE_CHECKING:
@@ -189,12 +188,12 @@ def _launch(
         screen.print(describe_settings(settings))
         return 0
     if config.detach:
-        child, log = _detach(plan, flags)
+        child, log = detach(plan, flags)
         print(f"{plan.tag} runs on its own (pid {child}, log {log})")
-        print(_come_back(plan.root))
+        print(come_back(plan.root))
         return 0
     log = plan.folder / "launch.log"
-    told = f"{plan.tag} goes on without this terminal ({log})\n{_come_back(plan.root)}"
+    told = f"{plan.tag} goes on without this terminal ({log})\n{come_back(plan.root)}"
     return _run(plan, screen, leave and functools.partial(leave, log, told))
 
 
@@ -226,12 +225,6 @@ def _slot_finder(address: str | None, screen: TextIO) -> Callable[[Config, str],
     say = functools.partial(print, file=screen, flush=True)
     say(f"asking the cluster at {address} for GPUs")
     return functools.partial(cluster_slots, address, say)
-
-
-def _come_back(root: Path) -> str:
-    """How a swarm is reached that has no terminal, as it is typed from here."""
-    where = "" if Path.cwd().is_relative_to(root) else f" -C {root}"
-    return f"see it:  {program()} watch{where}\nend it:  {program()} stop{where}"
 
 
 def _run(plan: Any, screen: Console, leave: Callable[[], None] | None) -> int:
@@ -288,49 +281,9 @@ def _launch_for_programs(plan: Any, flags: Mapping[str, Any], settings: Sequence
         return 0
     if not plan.config.detach:
         raise UsageError("launch --json goes with --dry-run, which prints the plan, or with --detach")
-    child, log = _detach(plan, flags)
+    child, log = detach(plan, flags)
     print_json({"tag": plan.tag, "pid": child, "log": str(log)})
     return 0
-
-
-def _detach(plan: Any, flags: Mapping[str, Any]) -> tuple[int, Path]:
-    """The same launch in a session of its own, without a terminal. Once it runs: its process and its log."""
-    from swarm.ledger.database import locked
-    from swarm.ledger.home import ledger_path
-    from swarm.project.secrets import SECRETS
-    from swarm.project.settings import variable
-
-    typed = {**flags, "tag": plan.tag}
-    typed.pop("detach", None)
-    if plan.trial:
-        typed["trial"] = "auto"  # it is made, and known to the same launch
-    secret = {variable(name): str(typed.pop(name)) for name in SECRETS if name in typed}  # not for everybody's `ps`
-    words = [_words(flag(name), value) for name, value in typed.items()]
-    rest = ["launch", "-C", str(plan.root), *(word for some in words for word in some)]
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    log = plan.folder / "launch.log"
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "swarm", *rest],
-            cwd=plan.root,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env={**os.environ, "SWARM_DETACH": "no"} | secret,
-        )
-    while child.poll() is None and not locked(ledger_path(plan.root)):
-        time.sleep(0.2)
-    if child.poll() is not None and child.returncode != 0:
-        raise SwarmError(f"the swarm did not start; {log} says why:\n{log.read_text()[-2000:]}")
-    return child.pid, log
-
-
-def _words(flag: str, value: Any) -> list[str]:
-    """A flag as it was typed."""
-    if value is True:
-        return [flag]
-    return [word for item in (value if isinstance(value, list) else [value]) for word in (flag, str(item))]
 
 
 @contextlib.contextmanager

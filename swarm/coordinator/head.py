@@ -11,19 +11,19 @@ import math
 import os
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
 from functools import partial
 from typing import IO, Any
 
 from swarm.coordinator.actors import AgentSpec, clock_start
 from swarm.coordinator.agent_supervisor import START_LIMIT, AgentSupervisor
 from swarm.coordinator.cluster import BoardHandle, Cluster, RayAgent
+from swarm.coordinator.crash_watch import CrashWatch
 from swarm.coordinator.ending import Ended, Ending, end_of, status_of
 from swarm.coordinator.founding import enter_ledger, make_folder
 from swarm.coordinator.live_file import write_live
 from swarm.coordinator.notifier import Notifier
-from swarm.coordinator.periodic import FailureStreak, PeriodicTask
+from swarm.coordinator.periodic import FailureStreak, PeriodicTask, insist
 from swarm.coordinator.reaper import Reaper
 from swarm.coordinator.tracking import Tracking
 from swarm.errors import Interrupted, SwarmError, Unavailable
@@ -33,20 +33,16 @@ from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import is_exhausted
-from swarm.ledger.experiments import newest_verdicts
 from swarm.ledger.head_lock import lead
 from swarm.ledger.home import ledger_path
 from swarm.ledger.run_counts import finished_runs
 from swarm.ledger.swarms import stop_word
 from swarm.ledger.transaction import of_swarm
-from swarm.records import Status
 
 TICK = 0.5  # seconds between two looks around
 REVIVALS = 4  # of Ray in a row, without a finished run in between
 BOARD_TRIES, BOARD_START = 3, 300.0  # how often, and how many seconds each time, its first answer is awaited
-LEAST_CRASHES = 6  # of all agents, with nothing else between them: then people are warned
 PARTING = 30.0  # seconds that agents get to end after a "now"
-LAST_TRIES = 30.0  # seconds in which the end of the swarm is recorded, where that fails at first
 
 
 class Swarm:
@@ -68,7 +64,7 @@ class Swarm:
         self._reaper: Reaper | None = None
         self._lead: IO[str] | None = None
         self._warnings: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
-        self._passed_on, self._crashing, self._hopeless = "", False, False
+        self._passed_on, self._hopeless = "", False
         self._cut_off: float | None = None  # when what still runs is ended by force
 
     def start(self) -> None:
@@ -166,6 +162,7 @@ class Swarm:
             plan.root, self.path, self.tag, plan.config.notify, plan.config.push, partial(self._warn, "notifier")
         )
         self._tracking = Tracking(plan.config.track, self.path, self.tag, plan.folder, partial(self._warn, "tracking"))
+        crashes = CrashWatch(ledger, self.tag, len(plan.slots), head)
         self._tasks = [
             PeriodicTask("stop and tell", partial(self._pass_on, ledger), head, longest_pause=2.0),
             PeriodicTask("the agents", self._supervise_agents, head, longest_pause=2.0),
@@ -173,7 +170,7 @@ class Swarm:
             PeriodicTask("live.json", self._show_agents, head, longest_pause=10.0),
             PeriodicTask("the board", partial(self._ask, "expire"), head, longest_pause=2.0),
             PeriodicTask("git and results.tsv", partial(self._projection.follow, ledger), head),
-            PeriodicTask("verdicts", partial(self._watch_crashes, ledger), head, longest_pause=10.0),
+            PeriodicTask("verdicts", crashes.look, head, longest_pause=10.0),
             PeriodicTask("tracking", self._tracking.look, head),
             PeriodicTask("warnings", self._say, lambda problem: None),
         ]
@@ -252,17 +249,6 @@ class Swarm:
         done = any(end.ending is Ending.DONE for supervisor in self._supervisors if (end := supervisor.ended))
         return done and all(supervisor.fenced or supervisor.absent for supervisor in left)
 
-    def _watch_crashes(self, ledger: Ledger) -> None:
-        """Where nothing but crashes comes from all agents, something is wrong with them all: people are warned once."""
-        most = max(LEAST_CRASHES, 3 * len(self._supervisors))
-        last = newest_verdicts(ledger, self.tag, most, baselines=False)
-        hopeless = len(last) >= LEAST_CRASHES and all(row.status is Status.CRASH for row in last)
-        if hopeless and not self._crashing:
-            kinds = Counter(row.failure for row in last).most_common()
-            listed = ", ".join(f"{count} {kind}" for kind, count in kinds)
-            self._warn("head", f"the last {len(last)} experiments all crashed ({listed}): {last[0].reason}")
-        self._crashing = hopeless
-
     def _show_agents(self) -> None:
         """live.json of every agent: what it said last, and what its GPU says."""
         cards = {card.uuid: card for card in gpu.gpus()} if self.plan.device.startswith("cuda") else {}
@@ -311,22 +297,11 @@ class Swarm:
         )
         end = end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
         problems = [
-            _insist(self._say),
-            _insist(partial(self._ask, "end", status_of(self.word, end.ending), end.reason)),
-            _insist(partial(self._projection.follow, ledger, whatever=True)),
+            insist(self._say),
+            insist(partial(self._ask, "end", status_of(self.word, end.ending), end.reason)),
+            insist(partial(self._projection.follow, ledger, whatever=True)),
         ]
         problem = next(filter(None, problems), "")
         if problem:
             raise SwarmError(f"{end.reason}, but the end could not be written down ({problem})")
         return end
-
-
-def _insist(act: Callable[[], Any]) -> str:
-    """Does it, again and again for some seconds where it fails; why it failed in the end, or ""."""
-    task = PeriodicTask("the end", act, lambda problem: None, longest_pause=2.0)
-    deadline = time.monotonic() + LAST_TRIES
-    task.run()
-    while task.problem and time.monotonic() < deadline:
-        time.sleep(TICK)
-        task.run()
-    return task.problem

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 LONGEST_PAUSE = 60.0  # seconds between two tries
+LAST_TRIES, LAST_PAUSE = 30.0, 0.5  # seconds in which the last things are tried, and between two looks
 
 
 class FailureStreak:
@@ -58,3 +59,14 @@ class PeriodicTask:
         self.problem = why
         self._pause = min(2 * self._pause or 1.0, self._longest)
         self._due = self._now() + self._pause
+
+
+def insist(act: Callable[[], None]) -> str:
+    """Does it, again and again for some seconds where it fails; why it failed in the end, or ""."""
+    task = PeriodicTask("the end", act, lambda problem: None, longest_pause=2.0)
+    deadline = time.monotonic() + LAST_TRIES
+    task.run()
+    while task.problem and time.monotonic() < deadline:
+        time.sleep(LAST_PAUSE)
+        task.run()
+    return task.problem
