@@ -16,7 +16,7 @@ def test_a_row_of_crashes_is_told_once(make_night: Callable[..., Night]) -> None
 
     def crash(knobs: range) -> None:
         for knob in knobs:
-            night.draft("gpu0", knob)
+            night.draft("gpu0", 0, knob + 10)
             night.run("gpu0", Failure.NAN)
             watch.look()
 
@@ -25,7 +25,7 @@ def test_a_row_of_crashes_is_told_once(make_night: Callable[..., Night]) -> None
     crash(range(LEAST, LEAST + 3))
     [words] = told
     assert words.startswith(f"the last {LEAST} experiments all crashed ({LEAST} nan): ")
-    night.draft("gpu0", 20)
+    night.draft("gpu0", 1, 20)
     night.run("gpu0", 1.2)  # a discard
     watch.look()
     crash(range(21, 21 + LEAST))
