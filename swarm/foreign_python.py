@@ -9,15 +9,20 @@ ask `is_deep` before.
 from __future__ import annotations
 
 import ast
+import threading
 import warnings
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what parsing or walking foreign code may raise
 DEEPEST = 200  # levels of a tree that a recursive walk can be asked to go down, whoever asks: it has 1,000 calls
 
+# In CPython 3.11.7, for one, all threads share the depth at which a tree is built (its issue 106905: SystemError, "AST
+# constructor recursion depth mismatch"); and in all versions the filters of warnings.
+_ONE_AT_A_TIME = threading.RLock()
+
 
 def parse(code: bytes | str) -> ast.Module:
     """The syntax tree. One of UNREADABLE where it has none."""
-    with warnings.catch_warnings(action="ignore"):  # of escapes in strings, which are none of our business
+    with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):  # of escapes in strings, which are not our business
         return ast.parse(code)
 
 

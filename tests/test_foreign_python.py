@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gc
+import sys
+import threading
 import warnings
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -43,3 +47,44 @@ def test_code_as_it_is_written_and_without_a_word_about_it() -> None:
     with warnings.catch_warnings(action="error"):
         assert unparsed(parse("x=f( 1,'\\d')").body[0]) == "x = f(1, '\\\\d')"
     assert (written("a"), written(255), written(16**5000)) == ("'a'", "255", "0x1" + "0" * 5000)
+
+
+class Loop:
+    """Garbage that only a collection frees, and that lets other threads run when it goes."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        sum(range(50))
+
+
+@pytest.fixture
+def many_switches() -> Iterator[None]:
+    """Threads take turns as often as they can, above all while trees are built."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(30)
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*threshold)
+
+
+def test_threads_parse_side_by_side(many_switches: None) -> None:
+    code = "def g():\n" + "".join(f"    if a{n}:\n        b = [c for c in d({n})]\n" for n in range(100))
+    failed: list[Exception] = []
+
+    def work() -> None:
+        for _ in range(30):
+            Loop()
+            try:
+                parse(code)
+            except Exception as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
