@@ -42,7 +42,7 @@ os.environ["SWARM_RESEARCHER"] = "sweep"
 
 def pytest_xdist_auto_num_workers() -> int:
     """How many tests `-n auto` runs at a time: they wait for processes more than they compute."""
-    return min(8, 3 * (os.cpu_count() or 1))
+    return min(8, 2 * (os.cpu_count() or 1))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -117,12 +117,12 @@ def _is_news(tx: Transaction, known: _Known, name: str, real: float) -> bool:
     """Whether a step's chance is clearly another one than in the ledger, or calls it otherwise."""
     if name not in known.written:
         known.written[name] = experiment(tx.ledger, name).real or 0.0
-    before, claim = known.written[name], tx.policy.rules.claim
-    return abs(real - before) >= NEWS or (real >= claim) != (before >= claim)
+    before, kept_from = known.written[name], tx.policy.rules.kept_from
+    return abs(real - before) >= NEWS or (real >= kept_from) != (before >= kept_from)
 
 
 def _write(tx: Transaction, name: str, real: float) -> None:
-    moved = transitions.set_chance(tx, name, real, tx.policy.rules.claim)
+    moved = transitions.set_chance(tx, name, real, tx.policy.rules.kept_from)
     if moved and not events.was_told(tx, moved, name):
         title = experiment(tx.ledger, name).title
         tx.event("swarm", moved, f"{title}: a real gain with p={real:.2f}, as later runs tell", name)

@@ -47,7 +47,7 @@ def by_belief(belief: Belief, runs: int, rules: Rules = STANDARD, added_size: in
     if gain > max(rules.outlier * belief.sigma, rules.outlier_gain) and runs < rules.outlier_runs:
         reason = f"so large a gain needs {rules.outlier_runs} runs: {expected}"
         return Verdict(None, gain, se, runs, reason, Outcome.UNDECIDED)
-    rung = Rung.KEPT if real >= rules.claim else Rung.CARRIED
+    rung = Rung.KEPT if real >= rules.kept_from else Rung.CARRIED
     toll = toll_of(added_size, rules)
     if effect.mean >= rules.carry_gain + toll:
         reason = f"{expected}, p={real:.2f}"

@@ -52,7 +52,7 @@ class Rules(Struct, frozen=True):
     toll: float = 0.25  # sigmas of gain asked for `toll_size` nodes added, and again with every doubling
     toll_size: int = 100
     carry_gain: float = 0.1  # sigmas of gain to expect that put a step on the trunk
-    claim: float = 0.5  # chance of a real gain from which on a step of the trunk is called kept
+    kept_from: float = 0.5  # chance of a real gain from which on a step of the trunk is called kept
 
 
 STANDARD = Rules()

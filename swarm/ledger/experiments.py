@@ -90,10 +90,10 @@ def baseline_of(tag: str, agent: str) -> str:
     return f"{tag}-{agent}-0000"
 
 
-def is_kept(row: ExperimentRow, claim: float) -> bool:
+def is_kept(row: ExperimentRow, kept_from: float) -> bool:
     """Whether a step of the trunk is called a gain: by its chance where there is one, for a champion's whole line is
-    confirmed, and not its last step. `claim` is the chance from which on the swarm's policy calls it so."""
-    return row.rung is not Rung.CARRIED if row.real is None else row.real >= claim
+    confirmed, and not its last step. `kept_from` is the chance from which on the swarm's policy calls it so."""
+    return row.rung is not Rung.CARRIED if row.real is None else row.real >= kept_from
 
 
 def own_mean(ledger: Ledger, name: str) -> float | None:

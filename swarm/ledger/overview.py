@@ -52,6 +52,6 @@ def swarms_in_short(ledger: Ledger) -> list[SwarmInShort]:
 
 
 def _in_short(ledger: Ledger, tag: str, policy: str, **columns: Any) -> SwarmInShort:
-    claim = read_policy(policy).rules.claim
-    kept = sum(is_kept(experiment(ledger, name), claim) for name in standing(ledger, tag))
+    kept_from = read_policy(policy).rules.kept_from
+    kept = sum(is_kept(experiment(ledger, name), kept_from) for name in standing(ledger, tag))
     return SwarmInShort(tag=tag, **columns, kept=kept)

@@ -160,10 +160,10 @@ def confirm_kept(tx: Transaction, name: str) -> None:
     )
 
 
-def set_chance(tx: Transaction, name: str, real: float, claim: float) -> Rung | None:
+def set_chance(tx: Transaction, name: str, real: float, kept_from: float) -> Rung | None:
     """The chance, as it is known now, that a step is a real gain; gives the rung that it moved to, if it moved."""
     rung = tx.ledger.one("SELECT rung FROM experiments WHERE id = ?", name)["rung"]
-    moved = Rung.KEPT if real >= claim else Rung.CARRIED
+    moved = Rung.KEPT if real >= kept_from else Rung.CARRIED
     moves = rung in (Rung.CARRIED, Rung.KEPT) and rung != moved
     tx.ledger.execute("UPDATE experiments SET real = ?, rung = ? WHERE id = ?", real, moved if moves else rung, name)
     return moved if moves else None

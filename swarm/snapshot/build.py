@@ -73,7 +73,7 @@ class Picture:
         repeats = Counter(run.source for run in self.measured)
         self.prior = stored(swarm.settings)
         policy = read_policy(swarm.policy)
-        self.noiseless, self.claim = policy.noiseless, policy.rules.claim
+        self.noiseless, self.kept_from = policy.noiseless, policy.rules.kept_from
         self.noise = calibrated(swarm, [run for run in self.measured if repeats[run.source] > 1])
         self.numbers = Numbers(swarm, self.tries, self.noise, self.noiseless, self.resumed())
 
@@ -129,7 +129,7 @@ class Picture:
             demonstration=swarm.settings.get("demonstration") or "",
             saturated=self.saturated(),
             noiseless=self.noiseless,
-            claim=self.claim,
+            kept_from=self.kept_from,
             lost_policy=self.lost_policy(),
             ablation=leaders_ablation(self.ledger, swarm, {name: row.title for name, row in self.ideas.items()}),
             max_experiments=swarm.max_experiments,

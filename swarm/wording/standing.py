@@ -43,7 +43,7 @@ def is_kept(view: ExperimentView, snapshot: Snapshot) -> bool:
     """Whether a step is called a gain: by its chance, for a champion's line is confirmed as a whole."""
     if view.real is None:
         return view.rung not in (Rung.CARRIED, Rung.UNDONE)
-    return view.real >= snapshot.claim and view.rung != Rung.UNDONE
+    return view.real >= snapshot.kept_from and view.rung != Rung.UNDONE
 
 
 def kept_steps(snapshot: Snapshot) -> list[ExperimentView]:
@@ -67,6 +67,6 @@ def tally(snapshot: Snapshot) -> str:
 def tally_explained(snapshot: Snapshot) -> str:
     """The same with what kept means."""
     words = tally(snapshot)
-    odds = "at least even odds" if snapshot.claim == 0.5 else f"odds of at least {snapshot.claim:.0%}"
+    odds = "at least even odds" if snapshot.kept_from == 0.5 else f"odds of at least {snapshot.kept_from:.0%}"
     meaning = f"{odds} to be real gains; in simulation 2 to 7% of those are not"
     return f"{words} ({meaning})" if words else ""

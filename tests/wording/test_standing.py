@@ -34,7 +34,7 @@ def test_steps_that_stand_are_counted_and_only_those(make_night: Callable[..., N
     _, snapshot = picture(make_night, "carry")
     assert [view.title for view in standing(snapshot)] == ["k0 -> 2", "k1 -> 2"]
     assert [is_kept(view, snapshot) for view in standing(snapshot)] == [False, True]
-    assert not any(is_kept(view, replace(snapshot, claim=1.01)) for view in standing(snapshot))
+    assert not any(is_kept(view, replace(snapshot, kept_from=1.01)) for view in standing(snapshot))
     assert [step.title for step in line_to(snapshot, 4)] == [view.title for view in standing(snapshot)]
     assert [step.position for step in line_to(snapshot, 3)] == [1, 2, 3]
     assert tally(snapshot) == "2 steps on the trunk, 1 of them kept"

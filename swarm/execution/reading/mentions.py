@@ -1,8 +1,9 @@
 """Finds where the output of a program says what a quantity is: the newest mention of a name, in whatever form.
 
-A mention is a name with a claim behind it (printed_value.py), or a row below it in a table (printed_table.py). Letter
-case does not count, nor whether blanks, dashes or underscores stand between a name's words. A word beside the name that
-makes another quantity of it (`best acc`, `train/acc`) does. Pure functions, in time that grows as the text does.
+A mention is a name with what is said of it behind (printed_value.py), or a row below it in a table (printed_table.py).
+Letter case does not count, nor whether blanks, dashes or underscores stand between a name's words. A word beside the
+name that makes another quantity of it (`best acc`, `train/acc`) does. Pure functions, in time that grows as the text
+does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from swarm.execution.reading.printed_object import Objects
 from swarm.execution.reading.printed_table import BEHIND, newest_cell
-from swarm.execution.reading.printed_value import QUALIFIERS, Claim, claim_at
+from swarm.execution.reading.printed_value import QUALIFIERS, Said, said_at
 from swarm.text import lazy_pattern
 
 _BETWEEN = r"[ \t_-]{1,3}"
@@ -48,7 +49,7 @@ class Mention:
     """A place at which a quantity is given a value, and what that is."""
 
     place: int
-    claim: Claim
+    said: Said
 
 
 class Output:
@@ -73,11 +74,11 @@ class Output:
                 break
             if cell and self._is_in_sentence(start, end):
                 continue  # what is said about a table does not replace it
-            if claim := self._claim(start, end, name):
-                return Mention(start, claim)
+            if said := self._said(start, end, name):
+                return Mention(start, said)
         if len(spans) > _MOST and not cell:
-            return Mention(spans[-1][0], Claim("", f"it stands there {len(spans)} times without a value"))
-        return Mention(cell.place, cell.claim) if cell else None
+            return Mention(spans[-1][0], Said("", f"it stands there {len(spans)} times without a value"))
+        return Mention(cell.place, cell.said) if cell else None
 
     def line(self, place: int) -> str:
         """The line around a place, at most as much of it as people read."""
@@ -89,7 +90,7 @@ class Output:
         found = [match.span() for pattern in patterns for match in re.finditer(pattern, self._lower)]
         return sorted(found) if len(patterns) > 1 else found
 
-    def _claim(self, start: int, end: int, name: str) -> Claim | None:
+    def _said(self, start: int, end: int, name: str) -> Said | None:
         """What is said at this place of the name; None where it is said of another, or nothing is."""
         before, written = self.text[start - 1 : start], self.text[start:end]
         if _PART_OF_NAME.match(before):
@@ -97,19 +98,19 @@ class Output:
         if before in _QUOTES and _KEY_END.match(self.text, end) and before == self.text[end]:
             keys = self._objects.keys_around(start)
             if start in keys:
-                return self._claim_of_key(start, end, name, keys)
+                return self._said_of_key(start, end, name, keys)
         if normal(written) != normal(name) or self._is_part_of_phrase(start, written):
             return None
-        return claim_at(self.text, end)
+        return said_at(self.text, end)
 
-    def _claim_of_key(self, start: int, end: int, name: str, keys: Mapping[int, str]) -> Claim | None:
+    def _said_of_key(self, start: int, end: int, name: str, keys: Mapping[int, str]) -> Said | None:
         meant = self._keys_meant(keys, name)
         if start not in meant:
             return None
         if len(meant) > 1:
             which = ", ".join(dict.fromkeys(meant.values()))
-            return Claim("", f"it stands {len(meant)} times in one object ({which[:_SHOWN]})")
-        return claim_at(self.text, end)
+            return Said("", f"it stands {len(meant)} times in one object ({which[:_SHOWN]})")
+        return said_at(self.text, end)
 
     def _keys_meant(self, keys: Mapping[int, str], name: str) -> Mapping[int, str]:
         """The keys of an object that are the name, or those alone that are exactly it where there are some. An object

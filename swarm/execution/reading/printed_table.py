@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from swarm.execution.reading.printed_value import CELL, Claim, read_value
+from swarm.execution.reading.printed_value import CELL, Said, read_value
 from swarm.text import lazy_pattern
 
 LONGEST = 2000  # characters of a line that can be part of a table
@@ -28,10 +28,10 @@ _WRAPPING = " \t\"'`*"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a column: where its line begins, and what it claims."""
+    """A cell of a column: where its line begins, and what it says."""
 
     place: int
-    claim: Claim
+    said: Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,12 @@ def _lowest(text: str, start: int, end: int, heading: Heading) -> Cell | None:
     alike = ((number, row) for number, row in upwards if row.numbers == first[1].numbers)
     lowest, row = next(alike)
     _, above = next(alike, (0, row))
-    claim = read_value(row.cell)
+    said = read_value(row.cell)
     odd = _rows(heading, lines, range(lowest + 1, min(len(lines), lowest + 1 + _AHEAD)))
     others = any(_NUMBER.fullmatch(other.cell) and any(other.numbers) for _, other in odd) and not heading.bar
     if others or (row.label != above.label and _is_word(row.label) and _is_word(above.label)):
-        claim = Claim(row.cell, "it stands in several rows of a table")
-    return Cell(start + 1 + sum(map(len, lines[:lowest])) + lowest, claim)
+        said = Said(row.cell, "it stands in several rows of a table")
+    return Cell(start + 1 + sum(map(len, lines[:lowest])) + lowest, said)
 
 
 def _rows(heading: Heading, lines: Sequence[str], numbers: Iterable[int]) -> Iterator[tuple[int, Row]]:

@@ -1,7 +1,7 @@
 """Reads the value that a name is given in the output of a program: what is certain becomes a number, the rest a fault.
 
-A name followed by `:` or `=` claims a value, whatever follows. Without these (a blank, an arrow, the next cell of a
-table) only what looks like a value is a claim: a name in prose is none. Pure functions that look at one place each.
+A name followed by `:` or `=` says a value, whatever follows. Without these (a blank, an arrow, the next cell of a
+table) only what looks like a value counts: a name in prose is none. Pure functions that look at one place each.
 """
 
 from __future__ import annotations
@@ -76,15 +76,15 @@ _GROUPED = lazy_pattern(r"[+\-−]?(?:[1-9][0-9]{0,2}(?P<mark>[,_'’])[0-9]{3}(
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Said:
     """What a name is said to be: a number, None for `n/a`, or else its text, with the `fault` that says why."""
 
     value: Value
     fault: str = ""
 
 
-def claim_at(text: str, place: int) -> Claim | None:
-    """What is claimed of the name that ends at `place`; None where nothing is, as in prose."""
+def said_at(text: str, place: int) -> Said | None:
+    """What is said of the name that ends at `place`; None where nothing is, as in prose."""
     end = text.find("\n", place, place + WINDOW)
     line = text[place:end] if end >= 0 else _cut(text, place)
     if strong := _STRONG.match(line):
@@ -101,7 +101,7 @@ def claim_at(text: str, place: int) -> Claim | None:
     token = _TOKEN.match(rest, opening.end() if opening else 0)
     if token is None:
         words = _FAILED if weak["cell"] else _NO_VALUE_WORD
-        return Claim(None, "it has no value") if words.match(rest) else None
+        return Said(None, "it has no value") if words.match(rest) else None
     if weak["blank"] is not None and _is_counted(token["number"]) and not _COUNTED.match(rest, token.end()):
         return None
     if weak["cell"] and re.match(rf"[ \t]*[{CELL}][ \t]*[+-]?\.?[0-9]", rest[token.end() :]):
@@ -109,15 +109,15 @@ def claim_at(text: str, place: int) -> Claim | None:
     return read_value(rest)
 
 
-def read_value(text: str) -> Claim:
+def read_value(text: str) -> Said:
     """What stands at the start of `text` as a value: a number in one of the forms that programs print."""
     opening = _OPENING.match(text)
     start = opening.end() if opening else 0
     token = _TOKEN.match(text, start)
     if token is None:
         if _MISSING.match(text, start):
-            return Claim(None, "it has no value")
-        return _fault(text, "is no number") if text.strip() else Claim("", "nothing follows it")
+            return Said(None, "it has no value")
+        return _fault(text, "is no number") if text.strip() else Said("", "nothing follows it")
     end = token.end()
     if opening and opening["bracket"] and not _INSIDE.match(text, end):
         return _fault(text, "is more than one number")
@@ -129,7 +129,7 @@ def read_value(text: str) -> Claim:
     if _SECOND.match(text, unit.end() if unit else end):
         return _fault(text, "is more than one number")
     number = _number(token["number"])
-    return _fault(text, "may have a decimal comma: print a decimal point") if number is None else Claim(number)
+    return _fault(text, "may have a decimal comma: print a decimal point") if number is None else Said(number)
 
 
 def _number(token: str) -> float | int | None:
@@ -155,16 +155,16 @@ def _is_counted(token: str) -> bool:
     return token.lstrip("+-").isdigit()
 
 
-def _next_line(text: str, end: int) -> Claim:
+def _next_line(text: str, end: int) -> Said:
     """The value of a name that ends its line: a number alone on the next one."""
     if end >= 0:
         after = text.find("\n", end + 1, end + WINDOW)
         line = text[end + 1 : after if after >= 0 else end + WINDOW].strip()
         if re.fullmatch(_NUMBER, line, re.IGNORECASE):
             return read_value(line)
-    return Claim("", "nothing follows it")
+    return Said("", "nothing follows it")
 
 
-def _fault(text: str, what: str) -> Claim:
+def _fault(text: str, what: str) -> Said:
     shown = text.strip()[:_SHOWN]
-    return Claim(shown, f"{shown!r} {what}")
+    return Said(shown, f"{shown!r} {what}")

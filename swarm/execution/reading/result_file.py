@@ -136,5 +136,5 @@ def _number(value: object) -> tuple[Value, str]:
     number = foreign.number(value)
     if number is not None:
         return (value if isinstance(value, int) and abs(value) < foreign.MOST else number), ""
-    claim = read_value(foreign.text(value, 200))
-    return claim.value, claim.fault
+    said = read_value(foreign.text(value, 200))
+    return said.value, said.fault

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from swarm.execution.reading.logs import without_escapes
 from swarm.execution.reading.mentions import NEUTRAL, Output, normal
-from swarm.execution.reading.printed_value import QUALIFIERS, VALUES, Value, claim_at
+from swarm.execution.reading.printed_value import QUALIFIERS, VALUES, Value, said_at
 from swarm.text import lazy_pattern
 
 NAMES = 200  # other names that are kept at most: the newest
@@ -53,9 +53,9 @@ def read_printed(text: str, wanted: Iterable[str]) -> Printed:
         for other in [other for other in values if normal(other) == normal(name)]:
             del values[other]
         if mention:
-            values[name] = mention.claim.value
-        if mention and mention.claim.fault:
-            faults[name] = f"{mention.claim.fault}, in the newest line that names it: {output.line(mention.place)}"
+            values[name] = mention.said.value
+        if mention and mention.said.fault:
+            faults[name] = f"{mention.said.fault}, in the newest line that names it: {output.line(mention.place)}"
     return Printed(values, faults)
 
 
@@ -88,9 +88,9 @@ def _others(text: str) -> dict[str, Value]:
 def _named(line: str) -> Iterator[tuple[str, Value]]:
     """The names in a line that are given a number, or `n/a`."""
     for match in _PHRASE.finditer(line):
-        claim = claim_at(line, match.end())
-        if claim and (not claim.fault or claim.value is None) and _may_be_name(match["name"], line[match.end() :]):
-            yield _name(match["name"]), claim.value
+        said = said_at(line, match.end())
+        if said and (not said.fault or said.value is None) and _may_be_name(match["name"], line[match.end() :]):
+            yield _name(match["name"]), said.value
 
 
 def _may_be_name(phrase: str, after: str) -> bool:

@@ -115,8 +115,8 @@ class _Reckoning:
         """What stands at the end, what is called kept of it, and what of that truly gains nothing."""
         standing = trunk.standing(self.ledger, self.tag)
         value = {step.experiment: value for step, value in zip(steps, values, strict=True)}
-        claim = of_swarm(self.ledger, self.tag).policy.rules.claim
-        claimed = {row.id for row in experiments(self.ledger, self.tag) if is_kept(row, claim)}
+        kept_from = of_swarm(self.ledger, self.tag).policy.rules.kept_from
+        claimed = {row.id for row in experiments(self.ledger, self.tag) if is_kept(row, kept_from)}
         line = [(None, values[0]), *((name, value[name]) for name in standing)]
         kept = [(before, after) for (_, before), (name, after) in pairwise(line) if name in claimed]
         false = sum(after >= before for before, after in kept)
