@@ -17,6 +17,8 @@ from swarm.ledger.rows import RunRow
 from swarm.ledger.transaction import Transaction
 from swarm.records import Check, Failure, Run
 
+PARENTS = 50  # runs of a parent that tell what is usual; a baseline of a thousand agents has two thousand
+
 
 def inspected(tx: Transaction, row: RunRow, run: Run) -> Run:
     """The run after all inspections, each of which sees what those before it found."""
@@ -36,7 +38,7 @@ def _within_its_time(tx: Transaction, row: RunRow, run: Run) -> Run:
     """A run that, beside its parent's, shows that it trained outside its clock is invalid."""
     if run.metrics is None or not run.metrics.audited or row.source == row.parent:
         return run
-    found = find_head_start(run, run_results.measured_runs_of(tx, row.parent), tx.swarm.budget)
+    found = find_head_start(run, run_results.measured_runs_of(tx, row.parent, PARENTS), tx.swarm.budget)
     return replace(run, metrics=None, failure=Failure.INVALID, reason=found, check=Check.CLOCK) if found else run
 
 

@@ -72,9 +72,12 @@ def metrics_of(tx: Transaction, source: str) -> list[Metrics]:
     return [run.metrics for run in measured_runs_of(tx, source) if run.metrics]
 
 
-def measured_runs_of(tx: Transaction, source: str) -> list[Run]:
-    """The runs of this code that gave a number, whole."""
-    rows = tx.ledger.rows("SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured'", tx.tag, source)
+def measured_runs_of(tx: Transaction, source: str, most: int = -1) -> list[Run]:
+    """The runs of this code that gave a number, whole: the newest `most`, or all."""
+    rows = tx.ledger.rows(
+        "SELECT result FROM runs WHERE tag = ? AND source = ? AND state = 'measured' ORDER BY started DESC, id LIMIT ?",
+        *(tx.tag, source, most),
+    )
     return [tx.ledger.decoded(row["result"]) for row in rows]
 
 
