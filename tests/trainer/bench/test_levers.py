@@ -41,7 +41,8 @@ def test_every_step_costs_the_least_that_it_ever_took() -> None:
     done = [{"lever": name, "price": price} for name, price in ((names[0], 0.2), (names[1], 0.3), (names[0], 0.1))]
     assert levers.unpriced(done, 2) == names[2] and levers.unpriced(done[:1], 2) == names[1]
     assert levers.unpriced([{"lever": name, "price": 1.0} for name in names], 1) is None
-    assert levers.prices(done) == {names[0]: 0.1, names[1]: 0.3}
+    assert levers.prices(done) == {**dict.fromkeys(levers.SAME_WORK, 0.1), names[1]: 0.3}
+    assert set(levers.SAME_WORK) < set(levers.LEVERS)
     assert levers.table([*done, row(names[0], 1, 2.4)], 20.0)[2].startswith("| as it is | 2.4000")
 
 
