@@ -50,8 +50,8 @@ LEVERS: dict[str, dict[str, Any]] = {
     "muon_equalize": {"muon_equalize": 1},
     "without stream_scale": {"frozen": "stream_scale"},
 }
-# These do the same work in a step, with other numbers, so they have one price. When each had its own, three more steps in
-# seventy looked like a gain of 0.012 in each of them.
+# These do the same work in a step, with other numbers, so they have one price. When each had its own, three more steps
+# in seventy looked like a gain of 0.012 in each of them.
 SAME_WORK = (PLAIN, "warmdown 0.8", "query_gain 1.25", "embedding_beta2 0.99", "muon_beta2 0.85", "momentum_end 0.85")
 
 
