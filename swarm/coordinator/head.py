@@ -51,7 +51,7 @@ class Swarm:
     def __init__(self, plan: Plan):
         self.plan, self.tag, self.word = plan, plan.tag, ""
         self.path = ledger_path(plan.root)
-        self.waits_for = "the ledger is opened"  # while it starts, for people
+        self._waits_for = "the ledger is opened"
         self._notifier: Notifier | None = None
         self._tracking: Tracking | None = None
         self.ended = threading.Event()
@@ -67,6 +67,11 @@ class Swarm:
         self._passed_on, self._hopeless = "", False
         self._cut_off: float | None = None  # when what still runs is ended by force
 
+    @property
+    def waits_for(self) -> str:
+        """What is waited for while it starts, for people."""
+        return self._waits_for + "; then it ends, as it was interrupted" * bool(self.word)
+
     def start(self) -> None:
         """Writes the ledger, starts Ray and the board; first the tag is taken, in the repository that others share.
 
@@ -79,11 +84,11 @@ class Swarm:
         enter_ledger(self.plan, self.path)
         self._reaper = Reaper(self.plan.folder)
         try:
-            self.waits_for = "Ray is loaded, and its processes are started"
+            self._waits_for = "Ray is loaded, and its processes are started"
             self._check_wanted()
             self._cluster.start(self._base, partial(print, flush=True), self._reaper.session)
             self._check_wanted()
-            self.waits_for = "Ray runs, and the board's first answer is waited for"
+            self._waits_for = "Ray runs, and the board's first answer is waited for"
             self._board = self._place_board()
             self._await_board()
             self._check_wanted()
@@ -145,7 +150,6 @@ class Swarm:
     def drain(self) -> None:
         """Finish what runs, start nothing new."""
         self.word = self.word or "drain"
-        self.waits_for += "; then it ends, as it was interrupted"
 
     def stop(self) -> None:
         """End everything now."""

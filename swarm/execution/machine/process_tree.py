@@ -92,7 +92,7 @@ class ProcessTree:
                 process_table.send((process for pid, process in left.items() if pid not in asked), signal.SIGTERM)
                 asked |= left.keys()
             if waited >= grace + _UNKILLABLE:
-                self.survivors = (*left, *({*process_table.children(os.getpid())} - left.keys() - self._excluded))
+                self.survivors = tuple(left.keys() | self._children())
                 break
             wait(0.02)
         self.reap()
@@ -105,13 +105,17 @@ class ProcessTree:
         of this process for a while, and one that ends has to be waited for here.
         """
         self.reap()
-        left = {*process_table.children(os.getpid())} - self._excluded - {*self.survivors}
+        left = self._children() - {*self.survivors}
         return not self.reap() and not left
+
+    def _children(self) -> set[int]:
+        """The children of this process that count, also those that have ended and were not waited for."""
+        return {*process_table.children(os.getpid())} - self._excluded
 
     def _chase(self) -> None:
         """SIGKILL to whatever is a child now, so often and so fast that no chain of processes runs away from it."""
         for _ in range(_CHASES):
-            for pid in {*process_table.children(os.getpid())} - self._excluded:
+            for pid in self._children():
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             if not self.reap():
