@@ -59,7 +59,7 @@ def test_files_and_settings_it_names_exist():
 
 def test_its_numbers_are_those_of_the_judge_and_the_trainer():
     assert STANDARD.carry_gain == 0.1 and "at least a tenth of a sigma" in " ".join(PROGRAM.split())
-    assert STANDARD.claim == 0.5 and "at least as likely a real gain as none" in " ".join(PROGRAM.split())
+    assert STANDARD.kept_from == 0.5 and "at least as likely a real gain as none" in " ".join(PROGRAM.split())
     assert load_project(ROOT).budget == 300 and "300 seconds" in PROGRAM
     assert "at most 700 lines" in PROGRAM and len(TRAINER.splitlines()) <= 700
 
