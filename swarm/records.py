@@ -117,6 +117,11 @@ class Rung(StrEnum):
     INVALID = "invalid"  # kept once; a later run was caught cheating, or a person took it back
     TAINTED = "tainted"  # built on what was caught: its number says nothing
 
+    @property
+    def is_flagged(self) -> bool:
+        """Whether it was caught itself, or built on what was: no code of it may stand on the trunk."""
+        return self in (Rung.INVALID, Rung.TAINTED)
+
 
 # ---------------------------------------------------------------------------------------------------------------
 # What is researched

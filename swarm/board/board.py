@@ -1,7 +1,8 @@
 """The findings board: who may try what, what was measured, what it means. A plain class; one process owns it.
 
-Every call that changes something takes the caller's fence (its lease's number) and a request id. The answer is stored
-under that id in the same transaction, so a call that is repeated because its answer got lost gets the same answer.
+A call that changes something takes a request id, and an agent's its fence (the number of its lease). The answer is
+stored under that id in the same transaction, so a call that is repeated because its answer got lost gets the same
+answer. Only what may be done twice (`renew`, `exhausted`, `stop`, `projected`) goes without.
 A caller whose lease was given to somebody else is refused with `Fenced`.
 """
 
@@ -53,11 +54,16 @@ _NEVER_ASKED = object()
 
 
 def once(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Runs the method in one transaction with its stored answer: the same `request` always gets the same answer."""
+    """Runs the method in one transaction with its stored answer: the same `request` always gets the same answer.
+
+    Only a call from the board's own process, which cannot get lost on its way, may be made without one.
+    """
 
     @functools.wraps(method)
-    def answer(self: Board, *args: Any, request: str, **kwargs: Any) -> Any:
+    def answer(self: Board, *args: Any, request: str = "", **kwargs: Any) -> Any:
         with self.ledger.transaction():
+            if not request:
+                return method(self, *args, **kwargs)
             stored = stored_answer(self.ledger, request, _NEVER_ASKED)
             if stored is not _NEVER_ASKED:
                 return stored
@@ -253,7 +259,7 @@ class Board:
                 tx.event("head", EXHAUSTED, reason)
 
     def _limit(self, tx: Transaction) -> Limit | None:
-        """Why no further idea is wanted, or ""."""
+        """Why no further idea is wanted; None where one is."""
         return limit(tx, len(self.leases), drafting=True)
 
     def _check_held(self, agent: str, fence: int, name: str, *states: ExperimentState) -> None:
@@ -340,28 +346,29 @@ class Board:
 
     # -- people and the head -----------------------------------------------------------------------------------
 
+    @once
     def tell(self, text: str) -> None:
         """A word from people: in every briefing from now on."""
-        with self.ledger.transaction():
-            tx = self._now()
-            add_note(tx, text)
-            tx.event("you", "told", text)
+        tx = self._now()
+        add_note(tx, text)
+        tx.event("you", "told", text)
 
+    @once
     def decide(self, word: str, name: str, why: str = "") -> None:
         """A person's word on an experiment: "accept" what is held, or "reject" what was kept, for a reason.
 
         Where the experiment is none for that word any more, people are told so.
         """
-        with self.ledger.transaction():
-            tx = self._now()
-            refused = person.accept(tx, name) if word == "accept" else person.reject(tx, name, why)
-            if refused:
-                tx.event("you", "warning", refused, name)
+        tx = self._now()
+        refused = person.accept(tx, name) if word == "accept" else person.reject(tx, name, why)
+        if refused:
+            tx.event("you", "warning", refused, name)
 
     def stop(self, word: str) -> None:
         """Asks the swarm to end: "drain" (finish what runs) or "now". "now" is never taken back to "drain"."""
         swarms.ask_to_stop(self.ledger, self.tag, word)
 
+    @once
     def warn(self, agent: str, text: str) -> None:
         """Something people should see, though the swarm goes on."""
         self._now().event(agent, "warning", text)
@@ -371,13 +378,13 @@ class Board:
         with self.ledger.transaction():
             transitions.set_commits(self.ledger, commits)
 
+    @once
     def end(self, status: str, reason: str = "") -> None:
         """The swarm is over (or interrupted): nobody holds a lease any more, and nothing runs."""
-        with self.ledger.transaction():
-            tx = self._now()
-            for agent in self.leases:
-                trials.lose_running(tx, agent)
-            payments.presume(self.ledger, self.tag)
-            swarms.end(tx, status, reason)
-            tx.event("swarm", status, reason or status)
+        tx = self._now()
+        for agent in self.leases:
+            trials.lose_running(tx, agent)
+        payments.presume(self.ledger, self.tag)
+        swarms.end(tx, status, reason)
+        tx.event("swarm", status, reason or status)
         self.leases.clear()

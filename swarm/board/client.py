@@ -28,6 +28,8 @@ from swarm.records import (
 
 Call = Callable[..., Awaitable[Any]]
 
+SOURCES = 64  # that are kept at hand: a source may have megabytes, and a swarm thousands of them
+
 
 class BoardClient:
     """`call(method, *arguments, **keywords)` carries one call to the board, wherever it lives, and may repeat it."""
@@ -64,9 +66,12 @@ class BoardClient:
         return await self._call("history", before)
 
     async def source(self, sha: str) -> Source:
-        """A source never changes, so it is asked for once."""
+        """A source never changes: it is asked for once, as long as it is among the last that were."""
         if sha not in self._sources:
-            self._sources[sha] = await self._call("source", sha)
+            source = await self._call("source", sha)
+            if len(self._sources) >= SOURCES:
+                del self._sources[next(iter(self._sources))]
+            self._sources[sha] = source
         return self._sources[sha]
 
     async def claim(self, agent: str, fence: int, idea: Idea, position: int) -> Claim | Duplicate | Stop:
@@ -111,7 +116,7 @@ class BoardClient:
         return await self._call("money_left")
 
     async def warn(self, agent: str, text: str) -> None:
-        await self._call("warn", agent, text)
+        await self._once("warn", agent, text)
 
 
 def local_client(board: Board) -> BoardClient:

@@ -12,7 +12,6 @@ from swarm.ledger.transaction import Transaction
 from swarm.records import Outcome, Rung, Status, Verdict
 
 ACCEPTED = "accepted by a person"
-GONE = (Rung.INVALID, Rung.TAINTED)
 
 
 def accept(tx: Transaction, name: str) -> str:
@@ -27,6 +26,7 @@ def accept(tx: Transaction, name: str) -> str:
     tip = trunk.tip(tx.ledger, tx.tag)
     if row.parent != tip.source:
         transitions.undo_after(tx, row.position)
+        transitions.crown_anew(tx)
         transitions.set_parent(tx, name, tip.source, tip.position)
     trunk.advance(tx, row, tip.position + 1)
     reason = f"{ACCEPTED}; {row.reason}"
@@ -53,6 +53,8 @@ def reject(tx: Transaction, name: str, why: str = "") -> str:
 
 def cannot_accept(row: ExperimentRow) -> str:
     """Why this experiment is none that a person can accept; "" where it is one."""
+    if row.rung.is_flagged:
+        return f"{row.id} is {row.rung}: {row.quarantine or 'it was caught'}; it cannot go on the trunk"
     if row.outcome is Outcome.HELD:
         return ""
     return f"{row.id} is not held for a person: it is {row.status or row.state}; `swarm report` lists what is held"
@@ -66,4 +68,4 @@ def cannot_reject(row: ExperimentRow) -> str:
         return ""
     if row.status is not Status.KEEP:
         return f"{row.id} was not kept (it is {row.status or row.state}): there is nothing to take back"
-    return f"{row.id} is {row.rung} already: the trunk went back before it" if row.rung in GONE else ""
+    return f"{row.id} is {row.rung} already: the trunk went back before it" if row.rung.is_flagged else ""

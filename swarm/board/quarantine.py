@@ -28,7 +28,7 @@ def expose(tx: Transaction, row: RunRow, run: Run) -> None:
     if culprit is None or not _is_caught(tx, run, row.source):
         return
     infected = _infected(steps, row.source)
-    known = culprit.rung in (Rung.INVALID, Rung.TAINTED)
+    known = culprit.rung.is_flagged
     if known and trunk.tip(tx.ledger, tx.tag).source not in infected:
         return
     isolate(tx, culprit, "found invalid", f"{run.reason} (caught in run {run.run})")
@@ -42,8 +42,7 @@ def isolate(tx: Transaction, culprit: ExperimentRow, became: str, why: str) -> N
     transitions.taint_built_on(tx, infected, f"built on {culprit.id}, which was {became}")
     transitions.set_quarantine(tx, culprit.id, Rung.INVALID, why)
     confirmations.void(tx, infected)
-    if trunk.champion(tx.ledger, tx.tag) is None:  # it fell: the newest of those that stay confirmed leads
-        transitions.crown_newest_confirmed(tx)
+    transitions.crown_anew(tx)
 
 
 def _is_caught(tx: Transaction, run: Run, source: str) -> bool:

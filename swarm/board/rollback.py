@@ -26,7 +26,9 @@ def reconsider(tx: Transaction) -> None:
     newest, best = trunk.tip(tx.ledger, tx.tag), trunk.champion(tx.ledger, tx.tag)
     if newest.position == 0 or (best and best.source == newest.source) or not tx.policy.rolls_back:
         return
-    before = trunk.clean_steps(tx, newest.position, newest.source, LOOK_BACK)
+    floor = best.position if best else 0  # no champion is undone by runs
+    clean = trunk.clean_steps(tx, newest.position, newest.source, LOOK_BACK)
+    before = [step for step in clean if step.position >= floor]
     known = noise(tx)
     ours = values(tx, known, newest.source, Which.UNSELECTED)
     for earlier in (*before, *([best] if best else [])):

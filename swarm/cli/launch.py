@@ -177,7 +177,8 @@ def _launch(
 
     chosen = any(setting.name == "policy" and setting.origin != "default" for setting in settings)
     find_slots = _slot_finder(config.address or os.environ.get("RAY_ADDRESS"), sys.stderr if as_json else sys.stdout)
-    plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots)), chosen)
+    typed = {setting.name for setting in settings if setting.origin == flag(setting.name)}
+    plan = with_policy(with_known_trial(make_plan(root, config, find_slots=find_slots, typed=typed)), chosen)
     if as_json:
         return _launch_for_programs(tried(plan, chosen), flags, settings)
     screen = console()

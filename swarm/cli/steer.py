@@ -134,7 +134,9 @@ def stop(options: argparse.Namespace) -> int:
         if not snapshot.is_led:
             raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
         again = "already " * (snapshot.status == "draining" or Path(snapshot.folder, "stop").exists())
-        Path(snapshot.folder, "stop").write_text("now" if options.now else "drain")
+        draft = Path(snapshot.folder, f".stop-{time.time_ns()}")
+        draft.write_text("now" if options.now else "drain")
+        draft.rename(Path(snapshot.folder, "stop"))  # at once: the head may look just then
         if not options.json:
             print(f"{snapshot.tag}: {'stopping' if options.now else _drains(snapshot, again)}", flush=True)
         if not options.no_wait:

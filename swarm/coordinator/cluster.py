@@ -34,22 +34,25 @@ class BoardHandle:
     actor: Any
 
     async def __call__(self, method: str, *arguments: object, **keywords: object) -> Any:
-        from ray.exceptions import RayActorError
+        from ray.exceptions import RayError, RayTaskError
 
         try:
             return await self.actor.call.remote(method, *arguments, **keywords)
-        except RayActorError as error:  # whatever the board raised itself is raised as that
+        except RayTaskError:  # what the board raised itself, which is of that class too
+            raise
+        except RayError as error:  # it died, or its answer got lost
             raise Unavailable(first_line(error)) from error
 
     def ask(
         self,
         method: str,
         *arguments: object,
+        request: str = "",
         lives: Callable[[], bool],
         patience: float = PATIENCE,
         say: Callable[[float], None] = lambda seconds: None,
     ) -> Any:
-        """The answer; `say` hears every `TELL` seconds for how long it is waited for.
+        """The answer, once for a `request`; `say` hears every `TELL` seconds for how long it is waited for.
 
         Unavailable where the board cannot give it, or hangs: then its process is ended. Ray starts another one and
         repeats what was asked; unless Ray itself `lives` no more. Whoever waits for it then is ended by it, as soon as
@@ -60,7 +63,7 @@ class BoardHandle:
 
         asked = told = time.monotonic()
         try:
-            answer = self.actor.call.remote(method, *arguments)
+            answer = self.actor.call.remote(method, *arguments, **({"request": request} if request else {}))
             while not ray.wait([answer], timeout=LOOK)[0]:
                 if not lives():
                     raise Unavailable("Ray died")

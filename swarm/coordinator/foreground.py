@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import FrameType
 
 from swarm.coordinator.ending import Ended
@@ -49,7 +50,10 @@ def run(
     with _signals(swarm):  # once more: ray.init sets handlers of its own
         supervisor = threading.Thread(target=supervise, name="supervisor")
         supervisor.start()
-        show(swarm.ended.is_set)
+        try:
+            show(swarm.ended.is_set)
+        except Exception as error:  # a closed terminal, a disk that cannot be read: no swarm needs a screen
+            _go_on_unseen(error)
         supervisor.join()
     [end] = outcome
     if isinstance(end, Exception):
@@ -57,6 +61,16 @@ def run(
     if swarm.word == "now":
         return 130, end.reason
     return (1 if end.ending.failed else 0), end.reason
+
+
+def _go_on_unseen(error: Exception) -> None:
+    """Says why nothing more is shown; where nobody can read it, what is still printed goes nowhere and fails nobody."""
+    try:
+        print(f"the leaderboard failed ({error or type(error).__name__}); the swarm goes on without it", flush=True)
+    except OSError:
+        with Path(os.devnull).open("w") as nowhere:
+            for number in (1, 2):
+                os.dup2(nowhere.fileno(), number)
 
 
 def _signals(swarm: Swarm) -> AbstractContextManager[None]:

@@ -7,13 +7,16 @@ import dataclasses
 import json
 import time
 from pathlib import Path
+from typing import IO
 
 from msgspec import structs
 
 from swarm.board import trials
+from swarm.errors import UsageError
 from swarm.launch.plan import Plan, categories
 from swarm.launch.trial_store import first_run
 from swarm.ledger.database import Ledger
+from swarm.ledger.head_lock import lead, leader
 from swarm.ledger.home import make_home
 from swarm.ledger.swarms import found, reopen
 from swarm.ledger.transaction import of_swarm
@@ -21,11 +24,15 @@ from swarm.novelty.code import fingerprint
 from swarm.project.secrets import without_secrets
 
 
-def make_folder(folder: Path) -> None:
-    """Makes the folder; what somebody asked of an earlier head there is over."""
+def take_folder(folder: Path) -> IO[str]:
+    """Makes the folder and leads the swarm of it as long as the returned file is open; what somebody asked of an
+    earlier head there is over. UsageError where another head leads it, and nothing is changed."""
     make_home(folder.parent)
     folder.mkdir(exist_ok=True)
+    if (held := lead(folder)) is None:
+        raise UsageError(f"{folder.name} is running, led by {leader(folder)}: see it with `python -m swarm watch`")
     (folder / "stop").unlink(missing_ok=True)
+    return held
 
 
 def enter_ledger(plan: Plan, path: Path) -> None:
@@ -51,6 +58,7 @@ def enter_ledger(plan: Plan, path: Path) -> None:
                 *(ledger, plan.tag, agents, now, *limits, config.researcher, settings),
                 max_usd=config.max_usd,
                 max_tokens=config.max_tokens,
+                hours_anew=plan.hours_anew,
             )
             return
         counted = first_run(plan)

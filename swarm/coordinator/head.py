@@ -11,6 +11,7 @@ import math
 import os
 import threading
 import time
+import uuid
 from collections import deque
 from functools import partial
 from typing import IO, Any
@@ -20,7 +21,7 @@ from swarm.coordinator.agent_supervisor import START_LIMIT, AgentSupervisor
 from swarm.coordinator.cluster import BoardHandle, Cluster, RayAgent
 from swarm.coordinator.crash_watch import CrashWatch
 from swarm.coordinator.ending import Ended, Ending, end_of, status_of
-from swarm.coordinator.founding import enter_ledger, make_folder
+from swarm.coordinator.founding import enter_ledger, take_folder
 from swarm.coordinator.live_file import write_live
 from swarm.coordinator.notifier import Notifier
 from swarm.coordinator.periodic import FailureStreak, PeriodicTask, insist
@@ -33,7 +34,6 @@ from swarm.history.repository import History
 from swarm.launch.plan import Plan, base_tree
 from swarm.ledger.database import Ledger
 from swarm.ledger.events import is_exhausted
-from swarm.ledger.head_lock import lead
 from swarm.ledger.home import ledger_path
 from swarm.ledger.run_counts import finished_runs
 from swarm.ledger.swarms import stop_word
@@ -63,7 +63,7 @@ class Swarm:
         self._board: BoardHandle | None = None
         self._reaper: Reaper | None = None
         self._lead: IO[str] | None = None
-        self._warnings: deque[tuple[str, str]] = deque(maxlen=100)  # warnings on their way to the ledger
+        self._warnings: deque[tuple[str, str, str]] = deque(maxlen=100)  # on their way to the ledger, each with an id
         self._passed_on, self._hopeless = "", False
         self._cut_off: float | None = None  # when what still runs is ended by force
 
@@ -77,13 +77,9 @@ class Swarm:
 
         Interrupted where a `drain` or `stop` comes meanwhile: it can be resumed.
         """
-        if not self.plan.config.resume:
-            self._history.reserve(self.tag, self.plan.base_commit)
-        make_folder(self.plan.folder)
-        self._lead = lead(self.plan.folder)  # from now on people see that it is starting, and can stop it
-        enter_ledger(self.plan, self.path)
-        self._reaper = Reaper(self.plan.folder)
+        self._enter()
         try:
+            self._reaper = Reaper(self.plan.folder)
             self._waits_for = "Ray is loaded, and its processes are started"
             self._check_wanted()
             self._cluster.start(self._base, partial(print, flush=True), self._reaper.session)
@@ -94,6 +90,21 @@ class Swarm:
             self._check_wanted()
         except BaseException:
             self._close()
+            raise
+
+    def _enter(self) -> None:
+        """Takes the tag, the swarm's folder and its row in the ledger: all of them, or none."""
+        new = not self.plan.config.resume
+        if new:
+            self._history.reserve(self.tag, self.plan.base_commit)
+        try:
+            self._lead = take_folder(self.plan.folder)  # from now on people see that it is starting, and can stop it
+            enter_ledger(self.plan, self.path)
+        except BaseException:
+            if self._lead:
+                self._lead.close()
+            if new:
+                self._history.give_back(self.tag, self.plan.base_commit)
             raise
 
     def _await_board(self) -> None:
@@ -194,14 +205,13 @@ class Swarm:
         self._board = None
         for supervisor in self._supervisors:
             supervisor.forget()
-        self._cluster.close()
         try:
             assert self._reaper, "the head has started"
+            self._cluster.close()
             self._cluster.start(self._base, partial(self._warn, "head"), self._reaper.session)
+            self._board = self._place_board()
         except Exception as error:  # above all, it died once more: the next look around tries again
             self._warn("head", f"Ray does not start: {error}")
-            return
-        self._board = self._place_board()
 
     def _revive_reaper(self) -> None:
         """Without it a kill of this head would leave Ray's processes behind."""
@@ -210,23 +220,25 @@ class Swarm:
 
     def _pass_on(self, ledger: Ledger) -> None:
         """A stop may come from a signal here, from `swarm stop` through its file, or from the board."""
-        file = self.plan.folder / "stop"
-        if file.exists():
-            self.word = "now" if file.read_bytes().strip() == b"now" else self.word or "drain"
-            file.unlink()
-        if self.word and self.word != self._passed_on:
-            self._cut_off = time.monotonic() + PARTING if self.word == "now" else None
-            self._ask("stop", self.word)
-            self._passed_on = self.word
+        file, taken = self.plan.folder / "stop", self.plan.folder / ".stop-taken"
+        with contextlib.suppress(FileNotFoundError):
+            file.rename(taken)  # what is written from now on is another one
+            self.word = "now" if taken.read_bytes().strip() == b"now" else self.word or "drain"
+            taken.unlink()
+        word = self.word  # a signal may change it while the board is asked
+        if word and word != self._passed_on:
+            self._cut_off = time.monotonic() + PARTING if word == "now" else None
+            self._ask("stop", word)
+            self._passed_on = word
         if self._is_stopped(ledger) or self.word == "now":
             for supervisor in self._supervisors:
                 supervisor.halt()
         for note in sorted(self.plan.folder.glob("tell-*.txt")):
-            self._ask("tell", note.read_text(errors="replace"))
+            self._ask("tell", note.read_text(errors="replace"), request=f"{self.tag} {note.name}")
             note.unlink()
         for decision in sorted(self.plan.folder.glob("decide-*.txt")):
             word, name, why = [*decision.read_text(errors="replace").split("\n", 2), "", ""][:3]
-            self._ask("decide", word, name, why)
+            self._ask("decide", word, name, why, request=f"{self.tag} {decision.name}")
             decision.unlink()
 
     def _is_stopped(self, ledger: Ledger) -> bool:
@@ -264,11 +276,12 @@ class Swarm:
                 )
 
     def _warn(self, agent: str, text: str) -> None:
-        self._warnings.append((agent, text))
+        self._warnings.append((agent, text, uuid.uuid4().hex))
 
     def _say(self) -> None:
         while self._warnings:
-            self._ask("warn", *self._warnings[0])
+            agent, text, request = self._warnings[0]
+            self._ask("warn", agent, text, request=request)
             self._warnings.popleft()
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -276,9 +289,9 @@ class Swarm:
     def _place_board(self) -> BoardHandle:
         return self._cluster.board(self.path, self.tag, self.plan.root / self.plan.project.program, self._clock)
 
-    def _ask(self, method: str, *arguments: object) -> Any:
+    def _ask(self, method: str, *arguments: object, request: str = "") -> Any:
         assert self._board is not None, "nothing is asked while Ray is dead"
-        return self._board.ask(method, *arguments, lives=self._cluster.lives)
+        return self._board.ask(method, *arguments, request=request, lives=self._cluster.lives)
 
     def _supervisor(self, agent: str, ledger: Ledger) -> AgentSupervisor:
         plan = self.plan
@@ -302,7 +315,7 @@ class Swarm:
         end = end_of([end for supervisor in self._supervisors if (end := supervisor.ended)], noted, found)
         problems = [
             insist(self._say),
-            insist(partial(self._ask, "end", status_of(self.word, end.ending), end.reason)),
+            insist(partial(self._ask, "end", status_of(self.word, end.ending), end.reason, request=uuid.uuid4().hex)),
             insist(partial(self._projection.follow, ledger, whatever=True)),
         ]
         problem = next(filter(None, problems), "")

@@ -7,10 +7,12 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 
 from swarm.board.notifications import Notification, NotificationFeed
+from swarm.coordinator.periodic import PeriodicTask, insist
 from swarm.coordinator.webhook import place, send
 from swarm.errors import SwarmError
 from swarm.history.repository import History
@@ -61,14 +63,20 @@ class Notifier:
     def _live(self) -> None:
         with contextlib.closing(Ledger(self._path)) as ledger:
             feed, history = NotificationFeed(ledger, self._tag), History(self._root)
+            send_all, push = partial(self._send, feed), partial(self._push, history)
+            rounds = [PeriodicTask("notifications", send_all, self._warn), PeriodicTask("pushes", push, self._warn)]
             self._ready.set()
-            last = False
-            while not last:
-                last = self._closing.wait(LOOK)
-                for news in (linked(self._root, each) for each in (feed.look() if self._notify else ())):
-                    self._deliver(lambda news=news: send(self._notify or "", news))
-                if self._remote and (last or time.monotonic() > self._pause_until):
-                    self._push(history, self._remote)
+            while not self._closing.wait(LOOK):
+                for task in rounds:
+                    task.run()
+            self._pause_until = 0.0
+            for act in (send_all, push):
+                if problem := insist(act):
+                    self._complain(problem)
+
+    def _send(self, feed: NotificationFeed) -> None:
+        for news in feed.look() if self._notify else ():
+            self._deliver(lambda news=news: send(self._notify or "", linked(self._root, news)))
 
     def _deliver(self, deliver: Callable[[], None]) -> None:
         problem = ""
@@ -82,8 +90,11 @@ class Notifier:
             self._closing.wait(2.0**attempt)
         self._complain(problem)
 
-    def _push(self, history: History, remote: str) -> None:
+    def _push(self, history: History) -> None:
         """New and moved refs only; all of them go, or none."""
+        remote = self._remote
+        if not remote or time.monotonic() < self._pause_until:
+            return
         try:
             refs = history.refs(self._tag)
             new = [name for name, sha in refs.items() if self._pushed.get(name) != sha]

@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import median
 
 from swarm import foreign
-from swarm.execution.slot import COLD_START, END, READING, START, TOOK, Overhead
+from swarm.execution.slot import COLD_START, COUNTED, END, READING, START, TOOK, Overhead
 from swarm.execution.spec import Result, Spec, write_whole
-from swarm.execution.validity.clock_check import phases_of
+from swarm.execution.validity.clock_check import are_counted, kept_heartbeats, phases_of
 from swarm.execution.validity.reading_check import Reading
 
 REMEMBERED = 9  # runs of the untouched code whose times are kept
@@ -26,8 +26,10 @@ class KnownTimes:
         """Keeps how long this baseline run took, to start, to end and in all."""
         result = Result.read(guard_folder)
         if result and result.steps:
-            trainer = result.steps[0]
-            phases = phases_of(Spec.read(guard_folder), trainer)
+            trainer, spec = result.steps[0], Spec.read(guard_folder)
+            phases = phases_of(spec, trainer)
+            if are_counted(kept_heartbeats(spec)):
+                write_whole(self._folder / COUNTED, True)
             taken = {COLD_START if trainer.compiled else START: phases.before, END: phases.after, TOOK: trainer.seconds}
             for name, seconds in taken.items():
                 write_whole(self._folder / name, [*_numbers(self._folder / name), seconds][-REMEMBERED:])
@@ -43,6 +45,10 @@ class KnownTimes:
         own = _reading(self._folder / READING)
         others = map(_reading, self._folder.parent.glob(f"*/{READING}")) if own is None else ()
         return own or max(filter(None, others), key=lambda reading: reading.total, default=None)
+
+    def counted(self) -> bool:
+        """Whether a fixed harness counted the steps of a baseline run, here or on another slot."""
+        return any(True for _ in self._folder.parent.glob(f"*/{COUNTED}"))
 
     def overhead(self) -> Overhead | None:
         """What the untouched code took beside its training, where it has run here."""

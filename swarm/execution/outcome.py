@@ -17,13 +17,12 @@ from swarm.execution.reading.log_pattern import last_match
 from swarm.execution.reading.logs import clean, read_object, tail_of, whole_of, without_escapes
 from swarm.execution.reading.passed import passed_values, without
 from swarm.execution.reading.printed_value import read_value
-from swarm.execution.reading.progress import Heartbeat, curve, read_heartbeats, trace
+from swarm.execution.reading.progress import Heartbeat, curve, trace
 from swarm.execution.reading.result_file import read_result
 from swarm.execution.reading.summary import NAMES, Printed, Value, likest, read_printed
 from swarm.execution.sandbox.closed import remedy
 from swarm.execution.sandbox.whereabouts import Place
 from swarm.execution.spec import (
-    HEARTBEAT,
     MEASURES,
     SECOND,
     SPEC,
@@ -34,7 +33,7 @@ from swarm.execution.spec import (
 )
 from swarm.execution.validity.blame import stalled, witnessed
 from swarm.execution.validity.checks import read_checks
-from swarm.execution.validity.clock_check import miscounted, over_time, recorded
+from swarm.execution.validity.clock_check import kept_heartbeats, miscounted, over_time, recorded
 from swarm.execution.validity.diagnosis import Failed, interrupted, unfinished
 from swarm.execution.validity.measured_memory import measured_values, peak_mb
 from swarm.execution.validity.overrun import hang, was_done
@@ -78,7 +77,7 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
     result = Result.read(folder)
     if spec.checks:
         return read_checks(folder, spec, result, project)
-    heartbeats = read_heartbeats(Path(spec.run_folder, HEARTBEAT))
+    heartbeats = kept_heartbeats(spec)
     logs = [Path(step.log) for step in _judged(spec.steps)]
     steps = _judged(result.steps) if result else []
     passed = passed_values(project, spec.steps[0].env)
@@ -93,7 +92,7 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
         found = (
             stalled(spec, steps[0], printed.values)
             or over_time(spec, steps[0], heartbeats)
-            or miscounted(spec, heartbeats, printed.values)
+            or miscounted(spec, steps[0], heartbeats, printed.values)
             or _measured(spec, project, printed, referee=len(logs) > 1)
         )
         outcome = outcome if hung and isinstance(found, Failed) else found
@@ -215,7 +214,7 @@ def _measured(spec: Spec, project: Project, printed: Printed, referee: bool) -> 
         audited=referee,
         peak_vram_mb=foreign.finite(printed.values.get("peak_vram_mb"), 0),
         training_seconds=foreign.finite(printed.values.get("training_seconds"), 0),
-        values=_values({**printed.values, **measured}, (project.metric, *project.guards, *STEPS)),
+        values=_values(printed.values, measured, (project.metric, *project.guards, *STEPS)),
     )
 
 
@@ -230,11 +229,14 @@ def _with_memory(metrics: Metrics, spec: Spec, training: StepResult, project: Pr
     )
 
 
-def _values(found: Mapping[str, object], wanted: Iterable[str]) -> dict[str, Value]:
-    """The values as a record holds them: the wanted ones, and of the others as many as a program prints."""
-    others = [name for name in found if name not in wanted][-NAMES:]
-    kept = {*others, *wanted}
-    return {name[:LONGEST_NAME]: foreign.plain(value) for name, value in found.items() if name in kept}
+def _values(printed: Mapping[str, object], measured: Mapping[str, object], wanted: Iterable[str]) -> dict[str, Value]:
+    """The values as a record holds them: the wanted ones, and of the others as many as a program prints, of what a
+    training printed and of what its referee wrote. Nothing that is printed takes the place of what the referee says."""
+    found: dict[str, Value] = {}
+    for values in (printed, measured):
+        kept = {*[name for name in values if name not in wanted][-NAMES:], *wanted}
+        found |= {name[:LONGEST_NAME]: foreign.plain(value) for name, value in values.items() if name in kept}
+    return found
 
 
 def _hidden(spec: Spec, project: Project, result: Result | None) -> float | None:

@@ -100,6 +100,7 @@ class SpecBuilder:
             end=limits.end,
             device=self._slot.device,
             reading=asdict(known) if (known := self._times.reading()) else None,
+            counted=self._times.counted(),
             sandboxed=self._sandboxed,
             result_before=stamp(root / self._project.result) if self._project.result else "",
             links=self._checkout.links,
@@ -138,6 +139,7 @@ class SpecBuilder:
             Step(
                 "trainer", training, str(root), env=environment, log=f"{log}.log", wall=limits.wall,
                 cpu=limits.cpu, silence=limits.silence, heartbeat=str(artifacts / HEARTBEAT),
+                beats=str(self._folder / GUARDS / artifacts.name / HEARTBEAT),
                 cores=list(self._slot.cores), group=_in_group(limits), compiles=compiles, **common,
             )
         ]  # fmt: skip

@@ -32,6 +32,7 @@ _ALLOWED = re.compile(
 START, COLD_START = "start.json", "cold.json"  # seconds until the first heartbeat of a baseline run on this slot
 END = "end.json"  # and after its last one
 READING = "reading.json"  # what one took in the referee (reading_check.py)
+COUNTED = "counted.json"  # there where a fixed harness counts its steps (clock_check.py)
 TOOK = "took.json"  # and seconds that it took in all
 
 

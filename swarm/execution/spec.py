@@ -69,6 +69,7 @@ class Step:
     cpu: float | None = None
     silence: float | None = None
     heartbeat: str | None = None
+    beats: str = ""  # where the guard keeps what was written there, line by line as it came; "" where it does not
     memory: float | None = None
     hard: bool = False  # the memory limit also holds for each process alone, by the kernel (not with a GPU's driver)
     gpu: str | None = None  # uuid of the GPU whose memory it takes
@@ -109,6 +110,7 @@ class Spec:
     end: float | None = None  # what the untouched code takes for that, where CPU-seconds are counted
     device: str = "cpu"
     reading: Mapping[str, Any] | None = None  # what the untouched code took in the referee (reading_check.py)
+    counted: bool = False  # whether a fixed harness counts the steps of the untouched code, and so of every edit
     sandboxed: bool = False  # whether edited code runs in a sandbox
     result_before: str = ""  # the stamp of the file that the run is to write its numbers to, before it begins
     links: Mapping[str, str] = field(default_factory=dict)  # below `root`, with what they must still lead to after it
@@ -163,6 +165,7 @@ class StepResult:
     last: float | None = None  # and until its last one
     last_cpu: float | None = None
     compiled: bool = False  # something was added to its step's `compiles` until the first heartbeat
+    rewritten: bool = False  # its heartbeats were: what it had written there was changed, or taken back
     counted_by: str = ""  # what its CPU time was counted by (cpu_time.py)
     idle: float = 0.0  # seconds at its end in which its tree used next to no CPU time
     stood_still: float = 0.0  # seconds in which the whole machine did: asleep, frozen, or far too busy to wake anybody

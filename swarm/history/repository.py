@@ -7,6 +7,7 @@ of the projection comes back with the next call of `project`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import re
@@ -73,8 +74,12 @@ class History:
         return self._refs(tag)
 
     def push(self, remote: str, refs: list[str]) -> None:
-        """Sends these refs to the remote, all or none; SwarmError where that fails. It never asks for a password."""
-        specs = [f"{name}:{name}" for name in refs]
+        """Sends these refs to the remote, all or none; SwarmError where that fails. It never asks for a password.
+
+        A branch only grows there. An experiment's ref says what is known of it: it is replaced where it moves, as
+        after a person's word.
+        """
+        specs = [f"{'+' * name.startswith('refs/experiments/')}{name}:{name}" for name in refs]
         self._git.run("push", "--quiet", "--atomic", "--no-verify", "--no-follow-tags", "--no-signed", remote, *specs)
 
     def remotes(self) -> list[str]:
@@ -98,6 +103,11 @@ class History:
                 f"the branch autoresearch/{tag} cannot be made, as another swarm took the tag meanwhile or git refuses"
                 f" it: launch again, or give a --tag of your own ({error})"
             ) from error
+
+    def give_back(self, tag: str, commit: str) -> None:
+        """Deletes the trunk's branch that was reserved, where nothing has moved it since."""
+        with contextlib.suppress(SwarmError):
+            self._feed(f"delete refs/heads/autoresearch/{tag} {commit}\n")
 
     def base_tree(self, commit: str) -> bytes:
         """All files of the commit, from the repository's root, as a tar archive."""

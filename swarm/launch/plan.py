@@ -7,7 +7,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from swarm.execution.sandbox.sandbox import wanted
 from swarm.execution.seed_and_budget import with_budget
 from swarm.execution.slot import Slot
 from swarm.history.repository import History
-from swarm.judge.decide import POLICIES
 from swarm.launch.access import Access, find_access
 from swarm.launch.code import Code, read_code, refuse_unworkable
 from swarm.launch.comparability import comparability_key, refuse_other_key
@@ -65,6 +64,7 @@ class Plan:
     missing: tuple[str, ...] = ()  # each in one line with its remedy
     trial: Trial | None = None
     prior: tuple[Prior, ...] = ()  # what is known elsewhere: it orders what is tried
+    hours_anew: bool = False  # it is resumed, with hours that count from now
 
     @property
     def idle(self) -> bool:
@@ -84,18 +84,20 @@ def make_plan(
     *,
     thinks: bool = True,
     project: Project | None = None,
+    typed: Collection[str] = (),
 ) -> Plan:
     """The plan for `config` on the repository at `root`; UsageError, with the remedy, where it cannot be done.
 
     `find_slots` gives the agents' slots, on the device of a resumed swarm; it is called late, as a cluster may take its
     time. Nothing is changed, in the repository or elsewhere. Where no agent `thinks`, there will only be runs: neither
-    researchers nor branches are checked. `project` is what is researched, where the folder's settings do not say it.
+    researchers nor branches are checked. `project` is what is researched, where the folder's settings do not say it;
+    `typed` are the settings that somebody has just typed, which a resumed swarm takes even where they are the default.
     """
     history = History(root)
     root = history.folder
     project = project or find_project(history)
     look_in(root)
-    start = find_start(config, history, today or datetime.date.today(), moves_branches=thinks)
+    start = find_start(config, history, today or datetime.date.today(), moves_branches=thinks, typed=typed)
     config = start.config
     _refuse_unreachable(config, history)
     files = find_files(project, history, start.commit)
@@ -121,6 +123,7 @@ def make_plan(
         code=code,
         access=access,
         researchers=researchers,
+        hours_anew=start.hours_anew,
         slots=found.slots,
         device=found.device,
         hosts=found.hosts,
@@ -150,7 +153,7 @@ def no_trial(plan: Plan) -> str:
 def with_policy(plan: Plan, chosen: bool) -> Plan:
     """The plan with the keep rule that its trial speaks for, unless a person has `chosen` one."""
     exact = plan.trial is not None and plan.trial.repeatability is Repeatability.EXACT
-    if chosen or not exact or plan.project.referee or EXACT not in POLICIES:
+    if chosen or not exact or plan.project.referee:
         return plan
     return replace(plan, config=replace(plan.config, policy=EXACT))
 

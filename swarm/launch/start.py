@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import string
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from swarm.errors import LimitReached, UsageError
 from swarm.history.repository import History
-from swarm.launch.resume import limit_reached, resumed
+from swarm.launch.resume import limit_reached, refuse_other_judge, resumed
 from swarm.ledger.database import Ledger, founded, locked
 from swarm.ledger.experiments import experiment
 from swarm.ledger.head_lock import is_led
@@ -26,18 +26,27 @@ from swarm.project.project import Project, load_project
 from swarm.project.settings import Config, renamed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Start:
-    """What a swarm is called, its settings, and the commit it starts from; `before` is the swarm that it resumes."""
+    """What a swarm is called, its settings, and the commit it starts from; `before` is the swarm that it resumes, and
+    `hours_anew` whether its hours were typed for that, and count from now."""
 
     tag: str
     config: Config
     commit: str
     before: SwarmRow | None
+    hours_anew: bool = False
 
 
-def find_start(config: Config, history: History, today: datetime.date, moves_branches: bool = True) -> Start:
-    """UsageError, with the remedy, where the repository lets no swarm of these settings start."""
+def find_start(
+    config: Config,
+    history: History,
+    today: datetime.date,
+    moves_branches: bool = True,
+    typed: Collection[str] = (),
+) -> Start:
+    """UsageError, with the remedy, where the repository lets no swarm of these settings start. `typed` are those which
+    somebody has just typed."""
     root = history.folder
     known = known_swarms(root)
     tag = choose_tag(config, history, known, today)
@@ -50,17 +59,19 @@ def find_start(config: Config, history: History, today: datetime.date, moves_bra
         )
     if config.resume:
         before = known[tag]
-        config = resumed(config, renamed(before.settings))
+        refuse_other_judge(config, before, typed)
+        config = dataclasses.replace(resumed(config, renamed(before.settings), typed), policy=before.policy)
+        anew = "hours" in typed
         if moves_branches and not config.dry_run:
-            refuse_reached(root, tag, config)
-        return Start(tag, config, before.base_commit, before)
+            refuse_reached(root, tag, config, anew)
+        return Start(tag, config, before.base_commit, before, anew)
     return Start(tag, config, base_commit(config, history, known, root), None)
 
 
-def refuse_reached(root: Path, tag: str, config: Config) -> None:
+def refuse_reached(root: Path, tag: str, config: Config, hours_anew: bool) -> None:
     """LimitReached where the swarm has done all that these settings allow: nothing is started for that."""
     with contextlib.closing(Ledger(ledger_path(root))) as ledger:
-        if reached := limit_reached(of_swarm(ledger, tag, time.time()), config):
+        if reached := limit_reached(of_swarm(ledger, tag, time.time()), config, hours_anew):
             raise LimitReached(reached)
 
 

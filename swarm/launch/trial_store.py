@@ -17,7 +17,7 @@ from msgspec import structs
 from swarm import foreign
 from swarm.errors import UsageError
 from swarm.execution.sandbox.sandbox import wanted
-from swarm.execution.slot import READING, START, TOOK
+from swarm.execution.slot import COUNTED, READING, START, TOOK
 from swarm.execution.spec import write_whole
 from swarm.filelock import take
 from swarm.launch.plan import Plan, no_trial
@@ -93,7 +93,7 @@ def first_run(plan: Plan, now: float | None = None) -> tuple[str, Run] | None:
     before = Path(trial.run.log).name.removesuffix(".log")
     for log in (source / "logs").glob(f"{before}.*log"):
         shutil.copyfile(log, logs / log.name.replace(before, f"{run}.1", 1))
-    for known in (START, TOOK, READING):  # what the untouched code takes, which limits the swarm's runs
+    for known in (START, TOOK, READING, COUNTED):  # what the untouched code takes, which limits the swarm's runs
         if (source / known).exists():
             shutil.copyfile(source / known, target / known)
     if (source / "compiled").is_dir() and not (target / "compiled").exists():

@@ -197,8 +197,9 @@ class Ledger:
 
     def insert(self, table: str, **row: object) -> None:
         names = ", ".join(row)
-        self._reads.written(table)
-        self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+        with self._whole():
+            self._reads.written(table)
+            self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return list(self._answer((list, sql, values), sql, lambda: tuple(self._db.execute(sql, values))))

@@ -57,14 +57,16 @@ def reopen(
     settings: str,
     max_usd: float | None = None,
     max_tokens: int | None = None,
+    hours_anew: bool = False,
 ) -> None:
-    """An ended swarm goes on. The hours it was launched with go on where they stopped; other hours count from now.
+    """An ended swarm goes on. The hours it was launched with go on where they stopped, unless they are meant anew;
+    other hours count from now.
 
     Money and tokens spent before count as before; where no other limit of them is given, the old one holds.
     The clock may have been set since: what is left is counted by the clock that was used until the end.
     """
     look = of_swarm(ledger, tag, at)
-    left = seconds_left(look, hours)
+    left = seconds_left(look, hours, hours_anew)
     deadline = None if left is None else at + left
     with ledger.transaction():
         ledger.execute(
@@ -80,11 +82,12 @@ def reopen(
         ledger.memory.pop("life", None)
 
 
-def seconds_left(tx: Transaction, hours: float | None) -> float | None:
-    """What a swarm that is opened again with these hours has left; None where it has no time limit."""
+def seconds_left(tx: Transaction, hours: float | None, anew: bool = False) -> float | None:
+    """What a swarm that is opened again with these hours has left; None where it has no time limit. They count from
+    now where they are meant `anew`, or are others than it had."""
     if not hours:
         return None
-    if hours != tx.swarm.settings.get("hours") or not tx.swarm.deadline:
+    if anew or hours != tx.swarm.settings.get("hours") or not tx.swarm.deadline:
         return hours * 3600
     newest = tx.ledger.value("SELECT at FROM events WHERE tag = ? ORDER BY id DESC LIMIT 1", tx.tag)
     return max(0.0, tx.swarm.deadline - (newest or tx.swarm.started))

@@ -177,10 +177,12 @@ def crown(tx: Transaction, name: str) -> None:
     tx.ledger.execute("UPDATE experiments SET rung = ? WHERE id = ?", Rung.CHAMPION, name)
 
 
-def crown_newest_confirmed(tx: Transaction) -> None:
+def crown_anew(tx: Transaction) -> None:
+    """Where the champion fell, the newest of those that stay confirmed leads."""
     tx.ledger.execute(
         "UPDATE experiments SET rung = ?1 WHERE id = (SELECT id FROM experiments WHERE tag = ?2 AND rung = ?3"
-        " ORDER BY position DESC LIMIT 1)",
+        " ORDER BY position DESC LIMIT 1)"
+        " AND NOT EXISTS (SELECT 1 FROM experiments WHERE tag = ?2 AND rung = ?1)",
         *(Rung.CHAMPION, tx.tag, Rung.CONFIRMED),
     )
 

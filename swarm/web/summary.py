@@ -73,7 +73,7 @@ def _finding(snapshot: Snapshot, leader: Leader | None, scale: Scale) -> Iterato
 def _cards(snapshot: Snapshot, leader: Leader | None, scale: Scale) -> Iterator[Html]:
     if leader is not None:
         yield _card("hidden split", hidden_gain(hidden_of(snapshot, leader), scale), second_opinion(snapshot))
-    held = [view for view in judged(snapshot) if is_held(view) and not view.quarantine]
+    held = [view for view in judged(snapshot) if is_held(view)]
     yield _card("held for a person", str(len(held)), "" if held else "nothing waits", *_held(snapshot, held, scale))
     limit = "" if snapshot.spend_limit_usd is None else f" of ${snapshot.spend_limit_usd:g}"
     yield _card("models", f"{dollars(snapshot.spent_usd)}{limit}", f"{machine_hours(snapshot)} of machine time")

@@ -57,8 +57,8 @@ def broke_guard(experiment: ExperimentView) -> bool:
 
 
 def is_held(experiment: ExperimentView) -> bool:
-    """Whether its gain is so large that it waits for a person."""
-    return _standing(experiment, None) is Standing.HELD
+    """Whether its gain is so large that it waits for a person; what was built on code that was caught waits no more."""
+    return not experiment.quarantine and _standing(experiment, None) is Standing.HELD
 
 
 def is_large(experiment: ExperimentView) -> bool:

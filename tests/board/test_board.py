@@ -253,6 +253,10 @@ def test_a_repeated_request_gets_the_same_answer_and_changes_nothing_twice(night
     call("settle", receipt, 0.1, 100, 50, 20)
     call("leave", "gpu0", fence)
     call("retire", "gpu1", night.fences["gpu1"])
+    call("tell", "try k3")
+    call("decide", "accept", order.experiment)
+    call("warn", "gpu0", "why")
+    call("end", "finished", "done")
     assert seen == set(one) - {"left_out"}  # tests/board/test_ablations.py
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from swarm import cli
 from swarm.board.notifications import NotificationFeed
+from swarm.ledger.transitions import crown
 from swarm.records import Metrics, Run
 from swarm.snapshot.build import Picture
 from swarm.snapshot.records import ExperimentView, Snapshot
@@ -107,6 +108,33 @@ def test_what_is_held_is_kept_once_a_person_accepts_it(night: Night) -> None:
     assert night.trunk()[-1] == later
     night.board.decide("accept", later)
     assert night.trunk()[-1] == later, "it is not held"
+
+
+def test_what_is_held_on_code_that_was_caught_cannot_be_accepted(night: Night) -> None:
+    large = kept(night, 0, 0.98)
+    held = night.draft("gpu0", 1)
+    while night.state(held) != "judged":
+        night.run("gpu0", 0.4)
+    assert night.row(held)["outcome"] == "held"
+    night.board.decide("reject", large)
+    before = night.trunk()
+    night.board.decide("accept", held)
+    assert (night.row(held)["rung"], night.trunk()) == ("tainted", before)
+    assert "held for a person" not in "\n".join(line.plain for line in header(look(night), 160))
+
+
+def test_a_confirmed_step_leads_where_what_is_accepted_undoes_the_champion(night: Night) -> None:
+    first = night.keep("gpu0", 0, 0.995)
+    held = night.draft("gpu0", 1)
+    while night.state(held) != "judged":
+        work = night.measure("gpu0")
+        night.record("gpu0", work, 0.4 if work.source == night.row(held)["source"] else 0.995)
+    best = night.keep("gpu0", 2, 0.99)
+    with night.ledger.transaction():
+        for name in (first, best):
+            crown(night.transaction(), name)
+    night.board.decide("accept", held)
+    assert [night.row(name)["rung"] for name in (first, best, held)] == ["champion", "undone", "kept"]
 
 
 def test_what_is_held_waits_no_longer_once_a_person_rejects_it(night: Night) -> None:

@@ -18,7 +18,7 @@ from swarm.board.board import Board
 from swarm.cli import main
 from swarm.cli.json_docs import faults
 from swarm.cli.shapes import SHAPES
-from swarm.coordinator.founding import enter_ledger, make_folder
+from swarm.coordinator.founding import enter_ledger, take_folder
 from swarm.history.repository import History
 from swarm.lab.simulation.project import make_project
 from swarm.launch.plan import make_plan
@@ -41,7 +41,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings.write(f'\nchecks = ["{CHECK}"]\n')
     subprocess.run(["git", "commit", "-qam", "checks"], cwd=root, check=True)
     plan = make_plan(root, Config(tag="apr5", device="sim", agents=1))
-    make_folder(plan.folder)
+    take_folder(plan.folder).close()
     enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
         night = Drive(Board(ledger, "apr5"), "gpu0")
@@ -133,7 +133,7 @@ def _report_says_it(root: Path) -> None:
 def test_a_swarm_without_a_step_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make_project(tmp_path / "project", budget=0.2)
     plan = make_plan(root, Config(tag="apr5", device="sim", agents=1))
-    make_folder(plan.folder)
+    take_folder(plan.folder).close()
     enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
         Board(ledger, "apr5").end("stopped", "drained")

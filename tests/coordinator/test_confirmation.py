@@ -14,7 +14,7 @@ import pytest
 
 from swarm.board.board import Board
 from swarm.cli import main
-from swarm.coordinator.founding import enter_ledger, make_folder
+from swarm.coordinator.founding import enter_ledger, take_folder
 from swarm.history.repository import History
 from swarm.lab.simulation.project import make_project
 from swarm.lab.simulation.truth import true_value
@@ -34,7 +34,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A night that has kept one edit, discarded another and ended."""
     root = make_project(tmp_path_factory.mktemp("synthetic") / "project", budget=0.2)
     plan = make_plan(root, Config(tag="apr5", device="sim", agents=2))
-    make_folder(plan.folder)
+    take_folder(plan.folder).close()
     enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
         night = Drive(Board(ledger, "apr5"), "gpu0", "gpu1")
@@ -130,7 +130,7 @@ def test_a_night_on_cores_is_confirmed_on_no_cluster(
     """Whose address is set in the shell, say: it is told how to do without."""
     root = make_project(tmp_path / "project", budget=0.2)
     plan = make_plan(root, Config(tag="apr5", device="cpu", agents=1, policy="race"))
-    make_folder(plan.folder)
+    take_folder(plan.folder).close()
     enter_ledger(plan, ledger_path(root))
     with contextlib.closing(Ledger(ledger_path(root), write=True)) as ledger:
         night = Drive(Board(ledger, "apr5"), "gpu0")

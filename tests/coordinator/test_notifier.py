@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -170,6 +171,42 @@ def test_news_arrive_and_the_last_ones_too(root: Path, ledger: Ledger, server: S
     happen(ledger, "finished", "done")
     herald.close()
     assert [json.loads(body)["kind"] for _, _, body in server.got] == ["champion", "finished"]
+    assert not warned
+
+
+def test_a_ledger_that_cannot_be_read_for_a_while_ends_no_notifications(
+    root: Path, ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    look = NotificationFeed.look
+
+    def fails_twice(feed: NotificationFeed) -> list[Notification]:
+        if len(failed) < 2:
+            failed.append(1)
+            raise sqlite3.OperationalError("database is locked")
+        return look(feed)
+
+    failed: list[int] = []
+    monkeypatch.setattr(NotificationFeed, "look", fails_twice)
+    herald = Notifier(root, ledger.path or root, "apr5", f"{server.url}/hook", None, warned.append)
+    happen(ledger, "champion", "gain 0.01")
+    wait_for(lambda: server.got)
+    herald.close()
+    told = "notifications: database is locked; the swarm goes on and tries again"
+    assert warned == [told, "notifications: works again"]
+
+
+def test_an_experiment_whose_commit_was_replaced_is_pushed_again(root: Path, ledger: Ledger, tmp_path: Path) -> None:
+    bare, warned = tmp_path / "bare.git", []
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    git(root, "remote", "add", "backup", str(bare))
+    name = "refs/experiments/apr5-gpu0-0001"
+    commits = [git(root, "commit-tree", "HEAD^{tree}", "-m", text) for text in ("discard", "keep")]
+    herald = Notifier(root, ledger.path or root, "apr5", None, "backup", warned.append)
+    for commit in commits:  # neither is the other's parent, as after `accept`
+        git(root, "update-ref", name, commit)
+        wait_for(lambda commit=commit: git(bare, "for-each-ref", "--format=%(objectname)", name) == commit)
+    herald.close()
     assert not warned
 
 

@@ -185,7 +185,7 @@ def test_an_error_nobody_thought_of_is_a_failure_of_the_code(tmp_path: Path, mon
     def fails(*_: object) -> None:
         raise OverflowError("who knows\nwhat")
 
-    monkeypatch.setattr("swarm.execution.outcome.read_heartbeats", fails)
+    monkeypatch.setattr("swarm.execution.outcome.kept_heartbeats", fails)
     run = read_run(laid(tmp_path, PRINTED, {}), PRINTED)
     assert (run.failure, run.run, run.attempt) == (Failure.CODE, "t-gpu0-0001.1", 1)
     assert run.reason == "what it left cannot be read: OverflowError: who knows what"
@@ -195,6 +195,6 @@ def test_a_disk_that_fails_is_no_failure_of_the_code(tmp_path: Path, monkeypatch
     def fails(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("swarm.execution.outcome.read_heartbeats", fails)
+    monkeypatch.setattr("swarm.execution.outcome.kept_heartbeats", fails)
     with pytest.raises(OSError, match="Input/output"):
         read_run(laid(tmp_path, PRINTED, {}), PRINTED)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from swarm.launch.resume import limit_reached
+from swarm.errors import UsageError
+from swarm.launch.resume import limit_reached, refuse_other_judge, resumed
 from swarm.ledger.transaction import of_swarm
 from swarm.project.settings import Config
 from tests.board.nights import Night
@@ -25,8 +26,29 @@ def done(make_night: Callable[..., Night]) -> Night:
     return night
 
 
-def reached(night: Night, **settings: Any) -> str:
-    return limit_reached(of_swarm(night.ledger, night.tag, night.clock.now), Config(resume=True, **settings))
+def reached(night: Night, hours_anew: bool = False, **settings: Any) -> str:
+    tx = of_swarm(night.ledger, night.tag, night.clock.now)
+    return limit_reached(tx, Config(resume=True, **settings), hours_anew)
+
+
+@pytest.mark.parametrize(
+    ("name", "launched", "default"), [("max_usd", 100.0, 20.0), ("sandbox", "off", "auto"), ("ablation", False, True)]
+)
+def test_what_is_typed_holds_also_where_it_is_the_default(name, launched, default):
+    config, first = Config(tag="apr5", resume=True, **{name: default}), {name: launched, "option": {}}
+    assert getattr(resumed(config, first), name) == launched, "nothing was typed"
+    assert getattr(resumed(config, first, typed={name}), name) == default
+
+
+def test_runs_that_could_not_be_compared_are_refused(done):
+    before = of_swarm(done.ledger, done.tag, done.clock.now).swarm
+    other = "carry" if before.policy != "carry" else "greedy"
+    refuse_other_judge(Config(), before, ())
+    refuse_other_judge(Config(policy=before.policy, budget=before.budget), before, {"policy", "budget"})
+    with pytest.raises(UsageError, match=f"--policy {other}: apr5 is judged by {before.policy} .* --from apr5"):
+        refuse_other_judge(Config(policy=other), before, {"policy"})
+    with pytest.raises(UsageError, match=r"--budget 7s: each run of apr5 trains for .* go on with --budget"):
+        refuse_other_judge(Config(budget=7.0), before, {"budget"})
 
 
 def test_as_many_experiments_as_the_limit_says_leave_nothing_to_do(done):
@@ -44,6 +66,7 @@ def test_hours_that_are_over_leave_nothing_to_do_and_others_do(done):
     done.board.tell("a word")  # the last event before the end
     assert reached(done, hours=8.0) == "apr5 has used its 8h: for more time, --hours 2h, which counts from then on"
     assert not reached(done, hours=2.0) and not reached(done)
+    assert not reached(done, hours=8.0, hours_anew=True), "typed again, they count from then on"
 
 
 @pytest.mark.parametrize("status", ["stopped", "interrupted", "running", "failed"])

@@ -184,6 +184,7 @@ class Guard:
             memory_mb=usage.memory_mb,
             peak_mb=usage.peak_mb,
             gpu_peak_mb=usage.gpu_peak_mb,
+            rewritten=usage.rewritten,
         )
         if usage.first and usage.last:
             result = replace(result, start=usage.first.wall, start_cpu=usage.first.cpu)

@@ -14,6 +14,7 @@ from swarm.execution.machine.folder_walk import usage
 from swarm.execution.machine.gpu_memory import GpuMemory
 from swarm.execution.machine.held_files import memory_devices
 from swarm.execution.machine.process_tree import ProcessTree
+from swarm.execution.reading.logs import BEATS, read_plain
 from swarm.execution.spec import EndedBy, Step
 
 AT_ONCE = (  # what grows on while a tree is given time to end
@@ -22,6 +23,7 @@ AT_ONCE = (  # what grows on while a tree is given time to end
 
 _INTERVAL, _SHORT_INTERVAL = 1.0, 0.1  # seconds between two readings of the tree, and where a limit is near
 _IDLE = 0.05  # CPU-seconds a second, up to which a tree does nothing: threads that wait wake up now and then
+_COMPARED = 4096  # bytes of the heartbeats that were kept last which still have to be there
 _MOST = 100_000  # files of compiled code that are counted
 _SURGE = 100  # new processes of the whole machine since the last reading after which the next is made at once
 
@@ -79,6 +81,12 @@ class ResourceMonitor:
         """The same of its GPU's memory; None where nothing measures it."""
         return self._gpu.peak_mb if self._gpu else None
 
+    @property
+    def rewritten(self) -> bool:
+        """Whether its heartbeats were changed or taken back, once the step has ended, too."""
+        self._heartbeat.look(time.monotonic())
+        return self._heartbeat.rewritten
+
     def left(self) -> EndedBy | None:
         """The limit that is exceeded by what an ended step left behind; what it left in memory is removed."""
         self._memory.clear()
@@ -127,12 +135,16 @@ class ResourceMonitor:
 
 
 class HeartbeatMonitor:
-    """Watches whether a heartbeat file stops changing, by this process's clock and not by file times."""
+    """Watches whether a heartbeat file stops changing, by this process's clock and not by file times; and keeps what
+    is written there, out of reach of whoever wrote it: what a training has said of itself it cannot take back."""
 
     def __init__(self, step: Step) -> None:
         self._path, self._silence = step.heartbeat, step.silence
         self._seen: tuple[int, int] | None = None  # time of change and size
         self._changed_at = 0.0
+        self.rewritten = False
+        self._copy = Path(step.beats) if step.beats else None
+        self._copied, self._end = 0, b""  # bytes that are kept, and the last of them
 
     def look(self, now: float) -> bool:
         """Whether the file has changed since the last look."""
@@ -142,12 +154,26 @@ class HeartbeatMonitor:
             status = Path(self._path).lstat()
             if self._seen != (seen := (status.st_mtime_ns, status.st_size)):
                 self._seen, self._changed_at = seen, now
+                if self._copy:
+                    self._keep(Path(self._path), self._copy)
                 return status.st_size > 0
         return False
 
     def silent(self, now: float) -> bool:
         """Whether the file has not changed for longer than it may."""
         return self._silence is not None and self._seen is not None and now - self._changed_at > self._silence
+
+    def _keep(self, path: Path, copy: Path) -> None:
+        """Adds to the copy what is new in the file; where what was copied stands there no more, nothing is added."""
+        known = len(self._end)
+        data = read_plain(path, known + BEATS - self._copied, start=self._copied - known)
+        if data[:known] != self._end:
+            self.rewritten = True
+        elif not self.rewritten and len(data) > known:
+            with copy.open("ab") as file:
+                file.write(data[known:])
+            self._copied += len(data) - known
+            self._end = (self._end + data[known:])[-_COMPARED:]
 
 
 def _files(folder: str | None) -> int:

@@ -17,6 +17,7 @@ from swarm.execution.machine.plain_file import open_plain
 
 HEAD_BYTES = 16 * 2**20
 TAIL_BYTES = 4 * 2**20
+BEATS = 64 * 2**20  # bytes of a file of heartbeats that are read
 AT_ONCE = 2**20  # bytes that are moved at once: a tail may be longer by as much
 
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")

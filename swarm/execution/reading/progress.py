@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swarm import foreign
-from swarm.execution.reading.logs import clean, read_plain
+from swarm.execution.reading.logs import BEATS, clean, read_plain
 from swarm.records import Progress
 
 TRACE_LENGTH = 64
 CURVE_LENGTH = 10
-
-_WHOLE_FILE = 64 * 2**20
 _LONGEST = 64 * 1024  # bytes of a line that may be a heartbeat
 _MOST = 2**17  # lines that are read: ten a second for three hours; of more, every second, fourth, ... one
 _TIME = 1e9  # seconds: no training lasts for 30 years
@@ -43,7 +41,7 @@ class Heartbeat:
 
 def read_heartbeats(path: Path) -> tuple[Heartbeat, ...]:
     """All heartbeats in the file, oldest first."""
-    return tuple(_beats(read_plain(path, _WHOLE_FILE)))
+    return tuple(_beats(read_plain(path, BEATS)))
 
 
 def trace(heartbeats: tuple[Heartbeat, ...]) -> tuple[float, ...]:

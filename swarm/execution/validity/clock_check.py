@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from swarm.execution.reading.progress import Heartbeat
+from swarm.execution.reading.progress import Heartbeat, read_heartbeats
 from swarm.execution.reading.summary import Value
-from swarm.execution.spec import Spec, StepResult
+from swarm.execution.spec import HEARTBEAT, Spec, StepResult
 from swarm.execution.validity.counter_check import Counted, find_miscount
 from swarm.execution.validity.diagnosis import Failed
 from swarm.records import Check, Failure
@@ -111,9 +112,30 @@ def _last_step(budget: float, phases: Phases, heartbeats: Sequence[Heartbeat]) -
     return min(LONG_STEP * budget, phases.within / steps if steps > 1 else LONG_STEP * budget)
 
 
-def miscounted(spec: Spec, heartbeats: tuple[Heartbeat, ...], printed: Mapping[str, Value]) -> Failed | None:
-    """A training whose counts contradict each other; what a foreign program counts is not known."""
-    miscount = find_miscount(heartbeats, printed) if spec.budget is not None else None
+def kept_heartbeats(spec: Spec) -> tuple[Heartbeat, ...]:
+    """The heartbeats of a run's training, as its guard kept them while they came; of a run from before guards did, as
+    they stand in its folder."""
+    kept = spec.steps[0].beats
+    return read_heartbeats(Path(kept) if kept else Path(spec.run_folder, HEARTBEAT))
+
+
+def are_counted(heartbeats: Sequence[Heartbeat]) -> bool:
+    """Whether a fixed harness wrote any of them."""
+    return any(beat.untimed is not None for beat in heartbeats)
+
+
+def miscounted(
+    spec: Spec, trainer: StepResult, heartbeats: Sequence[Heartbeat], printed: Mapping[str, Value]
+) -> Failed | None:
+    """A training whose counts contradict each other, or are kept from being looked at; what a foreign program counts is
+    not known."""
+    if spec.budget is None:
+        return None
+    if spec.counted and not are_counted(heartbeats):
+        return Failed(Failure.INVALID, "its heartbeats are not those of the fixed harness, which counts its steps")
+    if trainer.rewritten and are_counted(heartbeats):
+        return Failed(Failure.INVALID, "its heartbeats were rewritten, by which its steps and tokens are counted")
+    miscount = find_miscount(heartbeats, printed)
     if miscount is None:
         return None
     return Failed(Failure.INVALID, str(miscount), Check.CLOCK if miscount.counted is Counted.CLOCK else None)

@@ -36,11 +36,12 @@ class Reading:
     @staticmethod
     def of(values: Mapping[str, object]) -> Reading | None:
         """What the values of a run's metrics say; None where its referee is not ours."""
-        seconds = _seconds(values, *(f"reader_{name}" for name in _NAMES), "seconds_within", "loaded_tokens")
+        seconds = _seconds(values, *(f"reader_{name}" for name in _NAMES))
         if not seconds:
             return None
-        load, first, calls, usual, within, tokens = seconds
-        return Reading(load, first, calls, usual, within / max(tokens, 1.0), values.get("readers") == "sealed")
+        trained = _seconds(values, "seconds_within", "loaded_tokens")  # the second is the training's own word
+        price = trained[0] / max(trained[1], 1.0) if trained else 0.0
+        return Reading(*seconds, price, values.get("readers") == "sealed")
 
     @staticmethod
     def kept(stored: object) -> Reading | None:
@@ -64,7 +65,11 @@ def _seconds(values: Mapping[str, object], *names: str) -> tuple[float, ...] | N
 
 def trained_while_read(own: Reading | None, known: Reading | None, budget: float, device: str) -> Failed | None:
     """A model that took more in the referee than the untouched code's, where that is known, and an idea explain."""
-    if own is None or known is None or own.sealed is not known.sealed:
+    if known is None:
+        return None
+    if own is None:
+        return Failed(Failure.INVALID, "clock: the referee does not say what it took to read the model", Check.CLOCK)
+    if own.sealed is not known.sealed:
         return None
     size = min(LARGEST, max(1.0, own.price / known.price)) if known.price else 1.0
     limits = {
