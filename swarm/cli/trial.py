@@ -50,7 +50,7 @@ def _made(plan: Plan, chosen: bool, asked: bool, screen: Console | None) -> Plan
         print("swarm: the trial run was ended, and nothing was founded", file=sys.stderr)
         raise
     plan = with_policy(replace(plan, trial=trial), chosen)
-    if screen and trial.completed:
+    if screen and (trial.completed or trial.value is not None):
         screen.print("", describe_trial(plan), sep="\n")
     if problem := refusal(trial, plan.project):
         if not trial.completed:

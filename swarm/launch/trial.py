@@ -92,6 +92,7 @@ class Trial:
     editable: tuple[EditableFile, ...]
     repeats: tuple[Repeat, ...] = ()
     helps: str = ""  # what to type or to say where the run lacked something of this machine, or of its copy
+    fault: str = ""  # why the newest line that names the metric holds no number
     checks: Run | None = None  # of the project's checks; None where it has none, or the code gave no number
 
     @property
@@ -155,7 +156,7 @@ def refusal(trial: Trial, project: Project) -> SwarmError | None:
             return UsageError(_of_guard(broken, numbers))
         return _of_checks(trial.checks) if trial.checks and trial.checks.failure else None
     if trial.completed and run.failure is Failure.CODE:
-        return UsageError("; ".join(filter(None, (_of_metric(project, run, numbers), trial.helps))))
+        return UsageError("; ".join(filter(None, (_of_metric(project, trial, numbers), trial.helps))))
     if not run.failure.blames_the_idea and run.failure is not Failure.STALL:
         return _of_loss(run)
     if trial.changed:
@@ -199,17 +200,19 @@ def _of_checks(run: Run) -> SwarmError:
     )
 
 
-def _of_metric(project: Project, run: Run, numbers: list[str]) -> str:
-    """The metric is not there: what is, the nearest first. Of a file or a pattern, its reader knows why."""
+def _of_metric(project: Project, trial: Trial, numbers: list[str]) -> str:
+    """The metric is not there: what is, the nearest first. Of a line, a file or a pattern, its reader knows why."""
     metric = project.metric
     if project.result or project.pattern:
-        return f"the untouched code ran to its end: {run.reason}"
+        return f"the untouched code ran to its end: {trial.run.reason}"
     near = likest(metric, numbers)[:_NEAR]
     remedy = (
         f'say which of them it is, as metric = "{near[0]}" in swarm.toml, or print `{metric}: NUMBER`'
         if near
         else f'print `{metric}: NUMBER`, or name the file that holds it, as result = "results.json" in swarm.toml'
     )
+    if trial.fault and not project.referee:
+        return f"the untouched code ran to its end and gave no number for {metric}: {trial.fault}"
     whose = "the referee" if project.referee else "the untouched code"
     return f"{whose} ran to its end and gave no number for {metric}: {_there(near or numbers)}; {remedy}"
 

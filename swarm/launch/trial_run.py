@@ -53,7 +53,7 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
     try:
         await asyncio.to_thread(_clear, runner, own)  # a launch was killed in its trial
         run, result, helps = await _run_once(plan, runner, 1, SEED, report)
-        found = _names(run, plan.project)
+        found, fault = _names(run, plan.project)
         trial = Trial(
             of=identity(plan),
             agent=agent,
@@ -68,6 +68,7 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
             guards=read_guards(plan.project.guards, run),
             editable=editable,
             helps=helps,
+            fault=fault,
         )
         if trial.value is not None and plan.project.checks and not any(guard.breach for guard in trial.guards):
             checks, _, _ = await _run_once(plan, runner, CHECKS, SEED, report)
@@ -75,7 +76,7 @@ async def _made(plan: Plan, editable: tuple[EditableFile, ...], folder: Path, re
         while (seed := trial.next_seed) is not None and _worth_it(trial, plan.project, always):
             number = len(trial.repeats) + 2
             again, _, _ = await _run_once(plan, runner, number, seed, report)
-            repeat = _repeat(seed, again, trial.found, _names(again, plan.project))
+            repeat = _repeat(seed, again, trial.found, _names(again, plan.project)[0])
             trial = replace(trial, repeats=(*trial.repeats, repeat))
         return trial
     finally:
@@ -93,7 +94,7 @@ async def _run_once(
     work = Measure(f"trial.{number}", 1, "trial", "trial", purpose, seed, source.sha, source.sha, plan.budget)
     run = await runner.run(work, source, lambda progress: report(number, progress))
     result = runner.result(work.run, work.attempt)
-    helps = what_helps(run, runner.spec(work.run, work.attempt), plan.project)
+    helps = what_helps(run, runner.spec(work.run, work.attempt), plan.project) if result else ""
     runner.acknowledge(work.run, work.attempt)
     return run, result, helps
 
@@ -101,7 +102,7 @@ async def _run_once(
 def _worth_it(trial: Trial, project: Project, always: bool) -> bool:
     """Whether another run of the code is worth its time; what a referee measures is judged by its noise anyway."""
     made, seconds = len(trial.repeats), trial.phases.whole
-    if trial.value is None or made >= 6 or (trial.checks and trial.checks.failure):
+    if trial.value is None or not trial.completed or made >= 6 or (trial.checks and trial.checks.failure):
         return False
     if always and made < 2:
         return True
@@ -117,12 +118,14 @@ def _repeat(seed: int, run: Run, before: Mapping[str, Value], names: Mapping[str
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-def _names(run: Run, project: Project) -> dict[str, Value]:
-    """Every name in the run's output with its newest value, and what a referee measured."""
+def _names(run: Run, project: Project) -> tuple[dict[str, Value], str]:
+    """Every name in the run's output with its newest value, and what a referee measured; and why that of the metric is
+    no number."""
     text = whole_of(Path(run.log)) if run.log else ""
     text = without(passed_values(project, os.environ), text)
     printed = read_printed(text, [project.metric, *project.guards])
-    return {**printed.values, **(run.metrics.values if run.metrics else {})}
+    found = {**printed.values, **(run.metrics.values if run.metrics else {})}
+    return found, printed.faults.get(project.metric, "")
 
 
 def _phases(run: Run, result: Result | None) -> Phases:

@@ -31,6 +31,7 @@ def trial_rows(plan: Plan, trial: Trial) -> dict[str, str]:
     """What the trial showed, by what each row is about."""
     rows = {
         "trial": f"the untouched code on {trial.agent}{_age(trial)}: {_phases(trial)}",
+        "ended": trial.run.reason if trial.value is not None and not trial.completed else "",
         "metric": f"{plan.project.metric} {_number(trial.value)}{_why(plan, 'metric')},"
         f" {plan.project.direction} is better{_why(plan, 'direction')}",
         "found": _found(trial, plan.project.metric),

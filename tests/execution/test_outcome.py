@@ -63,6 +63,16 @@ def test_a_referee_without_a_number_is_a_crash(rig, referee, failure, reason):
     assert run.metrics is None and (run.failure, run.reason) == (failure, reason)
 
 
+def test_nothing_that_is_printed_takes_the_place_of_what_the_referee_says(rig):
+    """Its figures say whether a model trained on while it was read: many names would push them out of the record."""
+    says = {"val_bpb": 1.5, "reader_load": 16.0, "hint": 3, **{f"figure_{number}": number for number in range(30)}}
+    rig.referee = f"import json, os; json.dump({says!r}, open(os.environ['SWARM_RUN_DIR'] + '/referee.json', 'w'))"
+    run = rig.run(
+        "print('---')\nfor n in ['reader_load', 'hint', *range(400)]: print(f'{n}: 0' if str(n) == n else f'n_{n}: 0')"
+    )
+    assert run.metrics and says.items() <= run.metrics.values.items() and "n_399" in run.metrics.values
+
+
 def test_the_referee_is_not_asked_after_a_crash(rig, referee):
     rig.referee = referee
     run = rig.run("raise ValueError('no')")

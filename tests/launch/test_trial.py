@@ -138,6 +138,16 @@ def test_the_rule_that_the_trial_speaks_for_is_not_called_a_choice(
     assert "race, as you chose" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_run_that_hangs_after_its_number_is_tried_once_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = "import time\nWIDTH = 3\nprint(f'cost: {WIDTH}', flush=True)\ntime.sleep(9999)\n"
+    assert try_out(repository(tmp_path / "project", train, SETTINGS + 'timeout = "8s"\n')) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "metric cost 3" in said and "it gave its result and then hung" in said
+    assert "run 2" not in said, "each of them would take as long"
+
+
 # -- what it refuses --------------------------------------------------------------------------------------------------
 
 CHANGES = FINE + 'open("data.csv", "a").write("more")\n'
@@ -149,6 +159,11 @@ CHANGES = FINE + 'open("data.csv", "a").write("more")\n'
         (f"{FINE}print('before the end')\nimport nowhere.to_be_found\n", SETTINGS, ("does not run", "No module named")),
         (FINE.replace("cost", "costs"), SETTINGS, ("no number for cost", "costs", 'metric = "costs"')),
         ("WIDTH = 3\nvalue = WIDTH + 1\n", SETTINGS, ("no number for cost", "names no number at all", "result = ")),
+        (
+            "WIDTH = 3\nprint(f'cost: {WIDTH},4321')\n",
+            SETTINGS,
+            ("no number for cost", "decimal comma", "cost: 3,4321"),
+        ),
         (FINE.replace("{WIDTH * 5781 / 7}", "{float('nan') * WIDTH}"), SETTINGS, ("gives no number", "mend")),
         (FINE, SETTINGS + 'guards = { items = "<= 39" }', ("breaks a guard", "items is 40", "<= 39", "loosen")),
         (FINE, SETTINGS + 'guards = { item = ">= 1" }', ("guard item", "cannot be read", "items")),
@@ -157,7 +172,19 @@ CHANGES = FINE + 'open("data.csv", "a").write("more")\n'
         ("print('cost: 2')\n", SETTINGS, ("no number", "sweep", "--researcher")),
         (CHANGES, SETTINGS + 'fixed = ["data.csv"]\n', ("changes data.csv", "fixed")),
     ],
-    ids=["crash", "name", "silence", "nan", "guard", "unread", "unread-relative", "empty", "no-number", "changes"],
+    ids=[
+        "crash",
+        "name",
+        "silence",
+        "comma",
+        "nan",
+        "guard",
+        "unread",
+        "unread-relative",
+        "empty",
+        "no-number",
+        "changes",
+    ],
 )
 def test_what_would_waste_a_night_ends_the_launch(
     train: str, settings: str, words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]

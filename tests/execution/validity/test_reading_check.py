@@ -64,8 +64,18 @@ def test_a_slow_training_does_not_buy_whatever_time() -> None:
 
 def test_what_cannot_be_compared_is_not() -> None:
     mine = replace(KNOWN, calls=1000.0)
-    assert trained_while_read(mine, None, 20.0, "cpu") is None and trained_while_read(None, KNOWN, 20.0, "cpu") is None
+    assert trained_while_read(mine, None, 20.0, "cpu") is None and trained_while_read(None, None, 20.0, "cpu") is None
     assert trained_while_read(mine, replace(KNOWN, sealed=False), 20.0, "cpu") is None
+
+
+def test_where_it_is_known_of_the_untouched_code_no_run_goes_without() -> None:
+    found = trained_while_read(None, KNOWN, 20.0, "cpu")
+    assert found and (found.failure, found.check) == (Failure.INVALID, Check.CLOCK)
+
+
+def test_a_training_that_does_not_say_how_far_it_came_is_held_to_the_untouched_codes_time() -> None:
+    own = Reading.of({name: value for name, value in VALUES.items() if name != "loaded_tokens"} | {"reader_calls": 9.0})
+    assert own and own.price == 0.0 and trained_while_read(own, KNOWN, 2.0, "cpu")
 
 
 def test_a_first_call_on_a_gpu_may_compile() -> None:
