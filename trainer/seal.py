@@ -29,6 +29,7 @@ RECEIVE, SEND, GO_ON = 0xC0502100, 0xC0182101, 1  # ioctl(2)s of a listener; an 
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
 LOAD, EQUAL, AT_LEAST, ANY_OF, GIVE = 0x20, 0x15, 0x35, 0x45, 0x06  # of BPF
 ANONYMOUS, THREAD, WRITES = 0x20, 0x10000, 0o1103  # of mmap, of clone, of open: for writing, creating, truncating
+PRIVATE = 0x80  # of futex: known to this process alone; others are found by the file that is mapped, by anybody
 ADVICE = (4, 8, 14, 15)  # of madvise: what concerns the caller's own memory alone
 COMMANDS = (0, 1, 2, 3, 1030, 1034)  # of fcntl: about the caller's own descriptors
 NAMES = (15, 16, 0x53564D41)  # of prctl: of threads and of memory
@@ -74,14 +75,14 @@ _NUMBERS = {  # on x86_64 and aarch64; -1 where there is none
 }  # fmt: skip
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _COMPUTING = (
-    "futex", "munmap", "mremap", "mprotect", "brk", "clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday",
+    "munmap", "mremap", "mprotect", "brk", "clock_gettime", "clock_nanosleep", "nanosleep", "gettimeofday",
     "sched_yield", "exit", "exit_group", "rt_sigreturn", "rt_sigprocmask", "restart_syscall", "getrandom", "gettid",
 )  # fmt: skip
 _LOADING = frozenset(
     """read write close close_range lseek readv writev pread64 stat fstat lstat newfstatat statx statfs fstatfs access
     faccessat faccessat2 readlink readlinkat getdents getdents64 getcwd fadvise64 dup dup2 dup3 rt_sigaction sigaltstack
     uname sysinfo getrusage times sched_getaffinity getpid getppid getuid geteuid getgid getegid getrlimit arch_prctl
-    set_tid_address set_robust_list rseq clock_getres poll ppoll get_mempolicy membarrier madvise""".split()  # noqa: SIM905
+    set_tid_address set_robust_list rseq clock_getres poll ppoll get_mempolicy membarrier madvise futex""".split()  # noqa: SIM905
 )
 
 
@@ -153,7 +154,7 @@ def program(channel: int, hand: int) -> list[tuple[int, int, int, int]]:
     for name in _COMPUTING:
         lines += [(EQUAL, 0, 1, number(name)), (GIVE, 0, 0, ALLOW)]
     asked = {"read": (0, EQUAL, (channel,)), "write": (0, EQUAL, (channel,)), "sendmsg": (0, EQUAL, (hand,))}
-    asked |= {"mmap": (3, ANY_OF, (ANONYMOUS,)), "madvise": (2, EQUAL, ADVICE)}
+    asked |= {"mmap": (3, ANY_OF, (ANONYMOUS,)), "madvise": (2, EQUAL, ADVICE), "futex": (1, ANY_OF, (PRIVATE,))}
     for name, (argument, test, wanted) in asked.items():
         part = [(LOAD, 0, 0, 16 + 8 * argument)]  # the lower half: both machines have it first
         for value in wanted:

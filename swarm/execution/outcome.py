@@ -15,7 +15,7 @@ from swarm import foreign
 from swarm.errors import is_of_the_machine
 from swarm.execution.reading.log_pattern import last_match
 from swarm.execution.reading.logs import clean, read_object, tail_of, whole_of, without_escapes
-from swarm.execution.reading.passed import passed_values, without
+from swarm.execution.reading.passed import passed_values, run_without, without
 from swarm.execution.reading.printed_value import read_value
 from swarm.execution.reading.progress import Heartbeat, curve, trace
 from swarm.execution.reading.result_file import read_result
@@ -107,7 +107,7 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
         trained = trained_while_read(Reading.of(values), Reading.kept(spec.reading), spec.budget or 0.0, spec.device)
         outcome = trained or replace(outcome, hidden=_hidden(spec, project, result), values=values)
     failed = outcome if isinstance(outcome, Failed) else None
-    return Run(
+    run = Run(
         run=spec.run,
         attempt=spec.attempt,
         started=started,
@@ -124,6 +124,7 @@ def _read(folder: Path, spec: Spec, project: Project) -> Run:
         check=failed.check if failed else None,
         own_word=failed.own_word if failed else False,
     )
+    return run_without(passed, run)
 
 
 def _reason(failed: Failed, tail: str, spec: Spec, project: Project) -> str:

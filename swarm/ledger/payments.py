@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from swarm import foreign
 from swarm.ledger.database import Ledger
 from swarm.ledger.transaction import Transaction
 
@@ -27,11 +28,13 @@ def add_reserved(tx: Transaction, agent: str, model: str, usd: float, tokens: in
 
 
 def settle(ledger: Ledger, receipt: int, usd: float, prompt: int, cached: int, output: int) -> None:
-    """The truth about a payment, once; it may come after the worst case was presumed."""
+    """The truth about a payment, once; it may come after the worst case was presumed. Others count it: what is no
+    amount, or no number of tokens, is none."""
+    counts = [foreign.count(tokens) or 0 for tokens in (prompt, cached, output)]
     ledger.execute(
         "UPDATE payments SET state = 'settled', usd = ?, prompt = ?, cached = ?, output = ?"
         " WHERE id = ? AND state != 'settled'",
-        *(usd, prompt, cached, output, receipt),
+        *(foreign.finite(usd, 0) or 0.0, *counts, receipt),
     )
 
 

@@ -79,6 +79,14 @@ def test_what_nobody_will_settle_counts_at_its_worst(purse: Night, end: str) -> 
     assert snapshot(purse).spent_usd == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("tokens", [10**30, -(10**15), 10**400])
+def test_what_is_no_number_of_tokens_settles_all_the_same(purse: Night, tokens: int) -> None:
+    """A program's own bill: a payment that could not be settled would stay at its worst case for good."""
+    purse.call("settle", reserve(purse, 0.4), 0.1, tokens, tokens, 7)
+    told = snapshot(purse)
+    assert (told.spent_usd, told.reserved_usd, told.tokens) == (pytest.approx(0.1), 0.0, 7)
+
+
 def test_a_resumed_swarm_has_spent_what_it_spent(purse: Night) -> None:
     purse.call("settle", reserve(purse, 0.7), 0.7, 1, 0, 1)
     reserve(purse, 0.2)  # and the machine loses power

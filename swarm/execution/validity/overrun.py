@@ -17,6 +17,7 @@ RECENT = 10.0  # seconds, or a twentieth of the run, within which a sign of life
 
 _EVALUATES = re.compile(r"\b(?:eval\w*|valid\w*|test(?:s|ing|ed)?|scor\w+|measur\w+|benchmark\w*)\b", re.IGNORECASE)
 _BLOCK = re.compile(r"^(?:---+\s*$|\s*METRIC\s)", re.MULTILINE)  # what a summary begins with
+_DIGIT = re.compile(r"\d")
 _TRAINS = re.compile(r"\b(?:train\w*|epoch|step|iter\w*|loss)\b", re.IGNORECASE)
 
 
@@ -54,10 +55,12 @@ def was_done(step: Step, result: StepResult, log: str, metric: str, file: Path |
     if file is not None:
         return result.ended_by in OUT_OF_TIME and _was_written(file, step, result)
     silence = _silence(Path(step.log), result)
-    mentions = list(_mentions(metric).finditer(log))
-    if result.ended_by not in OUT_OF_TIME or len(mentions) > 1 or silence is None:
+    if result.ended_by not in OUT_OF_TIME or silence is None:
         return False
-    block = any(_BLOCK.search(log[: mention.start()]) for mention in mentions)
+    mentions = _mentions(metric, log)
+    if len(mentions) > 1:
+        return False
+    block = any(_BLOCK.search(log[:place]) for place in mentions)
     enough = QUIET * result.seconds
     return silence >= enough and (block or result.idle >= enough)
 
@@ -70,9 +73,18 @@ def _was_written(file: Path, step: Step, result: StepResult) -> bool:
     return result.idle >= enough or (silence is not None and silence >= enough)
 
 
-def _mentions(metric: str) -> re.Pattern[str]:
-    """The metric's name with a number after it, on one line."""
-    return re.compile(rf"(?<![\w./-]){re.escape(metric)}(?!\w)[^\n]*\d", re.IGNORECASE)
+def _mentions(metric: str, log: str) -> list[int]:
+    """Where the metric is named with a number after it, the first place in each line.
+
+    One pattern for both would begin anew at every name in a line of many, and hold all of Python up for minutes.
+    """
+    name, found, begins = re.compile(rf"(?<![\w./-]){re.escape(metric)}(?!\w)", re.IGNORECASE), [], 0
+    for line in log.split("\n"):
+        mention = name.search(line)
+        if mention and _DIGIT.search(line, mention.end()):
+            found.append(begins + mention.start())
+        begins += len(line) + 1
+    return found
 
 
 def hang(result: StepResult) -> str:

@@ -41,7 +41,8 @@ class Reading:
             return None
         trained = _seconds(values, "seconds_within", "loaded_tokens")  # the second is the training's own word
         price = trained[0] / max(trained[1], 1.0) if trained else 0.0
-        return Reading(*seconds, price, values.get("readers") == "sealed")
+        load, first, calls, usual = seconds
+        return Reading(load, first, calls, usual, price, values.get("readers") == "sealed")
 
     @staticmethod
     def kept(stored: object) -> Reading | None:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from swarm import foreign
 from swarm.errors import UsageError
 from swarm.project.patterns import open_places
 from swarm.researchers.cli import process
@@ -58,6 +59,7 @@ _QUIET = {
     "CLAUDE_CODE_MAX_RETRIES": "2",  # 2 s; ten take minutes, in which the GPU waits and the sweep could think
 }
 _INSTRUCTIONS = ("CLAUDE.md", "CLAUDE.local.md", ".claude/**")  # of a folder around its own: whoever wrote them
+LONGEST_PAUSE = 8 * 86_400.0  # seconds: no plan's limit lasts longer than its week, whatever a CLI says
 _HIDDEN = re.compile("KEY|TOKEN|SECRET")
 _LOST_SESSION = "No conversation found"
 
@@ -234,7 +236,7 @@ class ClaudeCode(Command):
         state = next((state for state in STATES if re.search(state.words, seen)), _OTHER)
         pause = state.pause
         if reset := re.search(r"\|(\d{10})\b", said):  # some versions tell the plan's reset in unix seconds
-            pause = max(float(reset[1]) - time.time(), 60.0)
+            pause = min(max(float(reset[1]) - time.time(), 60.0), LONGEST_PAUSE)
         words = process.hidden(prompt.line(said), self._secrets(self._environment()))
         self._why_closed, self._closed_until = f"claude: {state.reason} ({words})", time.monotonic() + pause
         return Away(self._why_closed)
@@ -253,8 +255,4 @@ def _cloud_login(environment: Mapping[str, str]) -> list[str]:
 
 def _result(output: str) -> Mapping[str, Any]:
     """The JSON object that the CLI ends with; an empty one where it printed none."""
-    try:
-        result = json.loads(output.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        return {}
-    return result if isinstance(result, dict) else {}
+    return foreign.parse_object(output.strip().rpartition("\n")[2])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import shlex
 import shutil
@@ -18,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from swarm import foreign
 from swarm.errors import UsageError
 from swarm.project.patterns import open_places, read_scope
 from swarm.records import Briefing, Edit, Idea, Run
@@ -192,7 +192,7 @@ class Command:
         """What stands in IDEA.json, checked like an idea by API."""
         draft = Draft(briefing, {})
         try:
-            draft.use("submit_idea", json.loads(self.scratch.read(IDEA)))
+            draft.use("submit_idea", foreign.parse(self.scratch.read(IDEA)))
         except (OSError, ValueError, Refused) as wrong:
             end = self.end and f"; {self.end}"
             raise Away(f"no idea in {IDEA}: {prompt.line(str(wrong))}{end}") from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
+
+from swarm import foreign
 
 _LONGEST = 400  # characters of one argument or result that are shown
 _FIRST = ("file_path", "pattern", "path", "command", "url", "query")  # arguments that say what a tool is used on
@@ -33,11 +34,7 @@ def retries(line: str) -> str:
 
 
 def _event(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
+    return dict(foreign.parse_object(line)) or None
 
 
 def _blocks(event: dict[str, Any]) -> list[dict[str, Any]]:
@@ -79,7 +76,8 @@ def _short(text: str) -> str:
 
 def _result(event: dict[str, Any]) -> str:
     said = f": {_short(str(event.get('result')))}" if event.get("is_error") else ""
-    turns, usd, seconds = event.get("num_turns", "?"), event.get("total_cost_usd"), event.get("duration_ms")
-    cost = f"${usd:.4f}" if isinstance(usd, (int, float)) else "an unknown cost"
-    after = f"{seconds / 1000:.0f} s" if isinstance(seconds, (int, float)) else "?"
+    turns = foreign.text(event.get("num_turns"), 20) or "?"
+    usd, milliseconds = (foreign.finite(event.get(name)) for name in ("total_cost_usd", "duration_ms"))
+    cost = "an unknown cost" if usd is None else f"${usd:.4f}"
+    after = "?" if milliseconds is None else f"{milliseconds / 1000:.0f} s"
     return f"({event.get('subtype', 'ended')}, {turns} turns, {after}, {cost}{said})"

@@ -42,12 +42,12 @@ class Transcript:
     def brief(self, text: str) -> None:
         """Keeps what it was given, in full: the newest briefing only."""
         if self._folder:
-            (self._folder / BRIEFING).write_text(text)
+            (self._folder / BRIEFING).write_text(text, errors="replace")
 
     def write(self, line: str) -> None:
         """One more line, at once."""
         if self._file:
-            with self._file.open("a") as file:
+            with self._file.open("a", errors="replace") as file:
                 file.write(line[:LONGEST] + "\n")
 
     def _begin(self, name: str, step: str) -> None:

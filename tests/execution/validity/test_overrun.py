@@ -5,12 +5,14 @@ python -m pytest tests/execution/validity/test_overrun.py
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from swarm.codec import decode, encode
 from swarm.execution.slot import UNTOUCHED, limits_for, timeout_from
+from swarm.execution.validity.overrun import _mentions
 from swarm.records import Failure, Purpose
 
 WALL = 4.0  # seconds; the guard looks at the tree once in each
@@ -168,3 +170,10 @@ def test_the_projects_word_holds_over_what_was_measured(rig, referee):
     rig.referee = referee
     rig.run("", attempt=2)
     assert rig.timeouts == [77.0, None], "with a referee the budget gives the limits"
+
+
+def test_a_line_of_many_names_takes_no_time() -> None:
+    begun = time.process_time()
+    assert _mentions("seconds", "seconds " * 32_000) == []
+    assert _mentions("seconds", "a\nMETRIC seconds: 3, seconds 4\nseconds: x\n2 seconds") == [9]
+    assert time.process_time() - begun < 5.0, "it was minutes"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from swarm import foreign
 from swarm.researchers.llm.models.failures import at_its_limit, failed, unreached
 from swarm.researchers.llm.models.protocol import (
     Answer,
@@ -247,7 +248,7 @@ def usage_in(counts: object) -> Usage:
     known = counts if isinstance(counts, dict) else {}
 
     def count(name: str) -> int:
-        return value if isinstance(value := known.get(name), int) else 0
+        return foreign.count(known.get(name)) or 0
 
     return Usage(
         input=count("input_tokens"),
