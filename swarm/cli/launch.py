@@ -270,7 +270,7 @@ def _run(plan: Any, screen: Console, leave: Callable[[], None] | None) -> int:
         snapshot = read_snapshot(plan.root, ledger, plan.tag)
     print(f"{plan.tag} has ended: {reason}", file=sys.stderr if code == 1 else sys.stdout)
     save_report(plan.root, snapshot, plan.config.gpu_usd_per_hour)
-    return code if snapshot.runs else 4
+    return code if code or snapshot.runs else 4  # it was at a limit from the start
 
 
 def _launch_for_programs(plan: Any, flags: Mapping[str, Any], settings: Sequence[Setting]) -> int:

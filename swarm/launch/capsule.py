@@ -44,7 +44,7 @@ SCRIPT = """\
 # Runs this capsule again: sh verify.sh REPOSITORY (a clone that has the base commit; see README of autoresearch-swarm)
 set -eu
 capsule=$(cd "$(dirname "$0")" && pwd)
-git clone --quiet "$1" "$capsule/checkout"
+[ -d "$capsule/checkout" ] || git clone --quiet "$1" "$capsule/checkout"
 cd "$capsule/checkout"
 git checkout --quiet --detach {base}
 cd "{below}"

@@ -28,7 +28,8 @@ def prepared(project: Project, root: Path, checkout: Path | None = None) -> Mapp
             cwd=root,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
     except OSError as error:

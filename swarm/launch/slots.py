@@ -110,8 +110,9 @@ def own_slot(kind: str, accelerator: str = "") -> tuple[Slot, str]:
     [card] = seen
     if card.holders:
         raise HostFault(f"{platform.node()}: in use by other processes: {_describe(card)}")
-    cores = gpu.cores_for(card.index, gpu.count())
-    return Slot("cuda", card.index, gpu=card.uuid, cores=cores, threads=len(cores), lock=card.uuid), card.name
+    cores, memory = gpu.cores_for(card.index, gpu.count()), gpu.memory_for(gpu.count())
+    own = Slot("cuda", card.index, gpu=card.uuid, cores=cores, threads=len(cores), lock=card.uuid, memory=memory)
+    return own, card.name
 
 
 def unfit(slots: Iterable[Slot], project: Project) -> str:

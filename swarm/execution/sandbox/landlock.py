@@ -43,7 +43,7 @@ TOKENS = "HF_TOKEN_PATH", "HF_STORED_TOKENS_PATH"  # Hugging Face ends on a toke
 MOUNT_SETATTR, READ_ONLY, BELOW, HERE = 442, 1, 0x8000, -100  # a system call, and what it takes
 PRIVATE, BIND = 0x44000, 0x5000  # of mount(2), with all mounts below
 OWN_SPACES = 0x10000000 | 0x00020000 | 0x08000000  # of unshare(2): users, mounts, shared memory
-UNIX, INTERNET, INTERNET_6, NETLINK = 1, 2, 10, 16  # families of sockets
+UNIX, INTERNET, INTERNET_6, NETLINK, NETLINK_ROUTE = 1, 2, 10, 16, 0  # families of sockets, and a protocol
 IO_URING_SETUP = 425  # a call that could open one in secret
 SETXATTRAT = 463
 SELF, OWN_PRIORITY, OWN_IO_PRIORITY = (0,), (0, 0), (1, 0)  # first arguments of calls that concern the caller alone
@@ -210,7 +210,9 @@ def _program(families: Sequence[int], modes: bool) -> list[tuple[int, int, int, 
             last = place == len(wanted) - 1
             lines += [(load, on, on, argument + 8 * place), (equal, allow if last else on, deny, value)]
     lines += [(equal, on, allow, socket_call), (load, on, on, argument)]
-    lines += [(equal, allow, on, family) for family in families]
+    lines += [(equal, allow, on, family) for family in families if family != NETLINK]
+    if NETLINK in families:  # to ask the kernel which addresses there are; by other protocols two programs can talk
+        lines += [(equal, on, 2, NETLINK), (load, on, on, argument + 16), (equal, allow, deny, NETLINK_ROUTE)]
     gives = {deny: 0x00050000 | 13, allow: 0x7FFF0000, done: 0x00050000}  # "Permission denied", allowed, 0
     answers = {answer: len(lines) + number for number, answer in enumerate(gives)}
 

@@ -180,6 +180,20 @@ def test_without_bubblewrap_only_sockets_within_the_machine_can_be_made(family: 
     assert "PermissionError" in done.stderr
 
 
+@pytest.mark.parametrize("network", [False, True])
+def test_by_netlink_the_kernel_alone_is_asked(network: bool, tmp_path: Path) -> None:
+    """For the addresses of this machine. By its other protocols two programs can talk, in whatever sandboxes."""
+    if why := sandbox._missing("landlock"):
+        pytest.skip(why)
+    box = sandbox.Sandbox((), (), tmp_path, "landlock", network)
+    script = "import socket, sys; socket.if_nameindex(); socket.socket(16, socket.SOCK_RAW, int(sys.argv[1]))"
+    for protocol in range(23):
+        command = box.command([sys.executable, "-c", script, str(protocol)], ())
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode == 0) is (protocol == 0), (protocol, done.stderr)
+        assert protocol == 0 or "PermissionError" in done.stderr
+
+
 TEMPORARY = """
 import os, socket, tempfile
 with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
