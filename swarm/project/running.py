@@ -68,7 +68,9 @@ def _used_by(root: Path, path: str, places: list[PurePosixPath]) -> Iterator[str
 def _existing(root: Path, folder: PurePosixPath, words: Iterable[str]) -> Iterator[str]:
     """Those of the words that name a file of the repository, from its root or from `folder`."""
     for word in dict.fromkeys(words):
-        if not re.search(r"[A-Za-z]", word) or len(word) > 300 or not ("." in word or "/" in word or len(word) > 6):
+        if not re.search(r"[A-Za-z]", word) or not ("." in word or "/" in word or len(word) > 6):
+            continue
+        if len(word.encode()) > 255:  # the system refuses to look for such a name
             continue
         for place in dict.fromkeys((PurePosixPath(), folder)):
             endings = _GUESSED if word.startswith(".") and folder == place else ("",)

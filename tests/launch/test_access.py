@@ -78,6 +78,15 @@ def test_what_the_code_opens_and_git_ignores_is_told(make: Make) -> None:
     assert plan(make('include = ["data", "corpus"]')).access.unheld == ()
 
 
+def test_prose_with_a_slash_in_it_is_no_path(make: Make) -> None:
+    """As in a prompt or its examples: a name of more than 255 bytes is one that no system looks for."""
+    root = make()
+    prose = "An invitation to the chamber and/or its members: " + "come and see us, all of you. " * 9
+    (root / "train.py").write_text(f"{TRAIN}\nPROMPT = {prose[:299]!r}\nOTHER = {'é' * 200 + '/b'!r}\n")
+    make()
+    assert len(plan(root).access.unheld) == 2, "what it names beside that"
+
+
 def test_a_folder_that_git_holds_little_of_is_told_too(make: Make) -> None:
     root = make()
     for name in ("held/cache/big.bin", "src/x.py"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from swarm.foreign_python import tree_of
 
+LONGEST_NAME = 255  # bytes of a name in a folder: the system refuses to look for a longer one
 LONGEST = 300  # characters of a path that is looked at
 _DEEPEST = 50  # calls and slashes that one path is joined of
 _QUOTED = re.compile(r"""["'`]([^"'`\n\\]{1,300})["'`]""")
@@ -87,4 +88,5 @@ def _may_be_path(text: str) -> bool:
         and "://" not in text
         and not set(text) & set("*?{}<>|\0")
         and text.strip("./") != ""
+        and all(len(part.encode()) <= LONGEST_NAME for part in text.split("/"))
     )
