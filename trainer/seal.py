@@ -36,12 +36,12 @@ NAMES = (15, 16, 0x53564D41)  # of prctl: of threads and of memory
 
 _NUMBERS = {  # on x86_64 and aarch64; -1 where there is none
     # what computing needs
-    "futex": (202, 98), "munmap": (11, 215), "mremap": (25, 216), "mprotect": (10, 226), "brk": (12, 214),
+    "munmap": (11, 215), "mremap": (25, 216), "mprotect": (10, 226), "brk": (12, 214),
     "clock_gettime": (228, 113), "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "gettimeofday": (96, 169),
     "sched_yield": (24, 124), "exit": (60, 93), "exit_group": (231, 94), "rt_sigreturn": (15, 139),
     "rt_sigprocmask": (14, 135), "restart_syscall": (219, 128), "getrandom": (318, 278), "gettid": (186, 178),
     # the same, depending on what is asked
-    "read": (0, 63), "write": (1, 64), "sendmsg": (46, 211), "mmap": (9, 222), "madvise": (28, 233),
+    "futex": (202, 98), "read": (0, 63), "write": (1, 64), "sendmsg": (46, 211), "mmap": (9, 222), "madvise": (28, 233),
     # what loading needs beside it
     "open": (2, -1), "openat": (257, 56), "close": (3, 57), "close_range": (436, 436), "lseek": (8, 62),
     "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67), "stat": (4, -1), "fstat": (5, 80), "lstat": (6, -1),

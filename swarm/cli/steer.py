@@ -49,7 +49,7 @@ def tell(options: argparse.Namespace) -> int:
     with reading(options) as (read, _):
         snapshot = read()
     if snapshot.is_led:
-        _hand_over(snapshot, "tell", text)
+        _hand_over(snapshot, f"tell-{time.time_ns()}.txt", text)
     elif snapshot.ended is not None:
         raise UsageError(
             f"the swarm {snapshot.tag} is over ({snapshot.status}), nobody would hear it: write it into program.md, or"
@@ -90,7 +90,7 @@ def _decide(options: argparse.Namespace, word: str, why: str) -> int:
         if refused := (cannot_accept if word == "accept" else cannot_reject)(experiment(ledger, view.id)):
             raise UsageError(refused)
     if snapshot.is_led:
-        _hand_over(snapshot, "decide", f"{word}\n{view.id}\n{why}")
+        _hand_over(snapshot, f"decide-{time.time_ns()}.txt", f"{word}\n{view.id}\n{why}")
     else:
         _decide_here(swarm_root_of(options), snapshot, word, view.id, why)
     if options.json:
@@ -100,11 +100,11 @@ def _decide(options: argparse.Namespace, word: str, why: str) -> int:
     return 0
 
 
-def _hand_over(snapshot: Snapshot, kind: str, text: str) -> None:
-    """Leaves a word for the head, which looks for it twice a second."""
-    draft = Path(snapshot.folder, f".{kind}-{time.time_ns()}")
+def _hand_over(snapshot: Snapshot, file: str, text: str) -> None:
+    """Leaves a word for the head, which looks for it twice a second and never sees a part of it."""
+    draft = Path(snapshot.folder, f".{file}-{time.time_ns()}")
     draft.write_text(text)
-    draft.rename(draft.with_name(f"{draft.name[1:]}.txt"))
+    draft.rename(draft.with_name(file))
 
 
 def _decide_here(root: Path, snapshot: Snapshot, word: str, name: str, why: str) -> None:
@@ -134,9 +134,7 @@ def stop(options: argparse.Namespace) -> int:
         if not snapshot.is_led:
             raise UsageError(f"the swarm {snapshot.tag} is not running: it is {snapshot.status}")
         again = "already " * (snapshot.status == "draining" or Path(snapshot.folder, "stop").exists())
-        draft = Path(snapshot.folder, f".stop-{time.time_ns()}")
-        draft.write_text("now" if options.now else "drain")
-        draft.rename(Path(snapshot.folder, "stop"))  # at once: the head may look just then
+        _hand_over(snapshot, "stop", "now" if options.now else "drain")
         if not options.json:
             print(f"{snapshot.tag}: {'stopping' if options.now else _drains(snapshot, again)}", flush=True)
         if not options.no_wait:

@@ -10,7 +10,8 @@ from statistics import median
 from swarm import foreign
 from swarm.execution.slot import COLD_START, COUNTED, END, READING, START, TOOK, Overhead
 from swarm.execution.spec import Result, Spec, write_whole
-from swarm.execution.validity.clock_check import are_counted, kept_heartbeats, phases_of
+from swarm.execution.validity.clock_check import kept_heartbeats, phases_of
+from swarm.execution.validity.counter_check import are_counted
 from swarm.execution.validity.reading_check import Reading
 
 REMEMBERED = 9  # runs of the untouched code whose times are kept
@@ -48,7 +49,7 @@ class KnownTimes:
 
     def counted(self) -> bool:
         """Whether a fixed harness counted the steps of a baseline run, here or on another slot."""
-        return any(True for _ in self._folder.parent.glob(f"*/{COUNTED}"))
+        return any(self._folder.parent.glob(f"*/{COUNTED}"))
 
     def overhead(self) -> Overhead | None:
         """What the untouched code took beside its training, where it has run here."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import string
 import time
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm.errors import LimitReached, UsageError
@@ -26,7 +26,7 @@ from swarm.project.project import Project, load_project
 from swarm.project.settings import Config, renamed
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Start:
     """What a swarm is called, its settings, and the commit it starts from; `before` is the swarm that it resumes, and
     `hours_anew` whether its hours were typed for that, and count from now."""
@@ -60,7 +60,7 @@ def find_start(
     if config.resume:
         before = known[tag]
         refuse_other_judge(config, before, typed)
-        config = dataclasses.replace(resumed(config, renamed(before.settings), typed), policy=before.policy)
+        config = replace(resumed(config, renamed(before.settings), typed), policy=before.policy)
         anew = "hours" in typed
         if moves_branches and not config.dry_run:
             refuse_reached(root, tag, config, anew)

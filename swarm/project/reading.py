@@ -6,6 +6,7 @@ from pathlib import Path
 
 from swarm.text import read_text
 
+LONGEST_NAME = 255  # bytes of a name in a folder: the system refuses to look for a longer one
 _LARGEST = 2_000_000  # bytes: what is larger was not written by hand
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from swarm.foreign_python import tree_of
-from swarm.project.reading import inside, text_of
+from swarm.project.reading import LONGEST_NAME, inside, text_of
 
 _CODE = re.compile(
     r"\.(?:py|sh|bash|[mc]?[jt]s|[jt]sx|rs|go|c|cc|cpp|cu|h|hpp|jl|[rR]|rb|pl|lua|java|exs?|php|sql|zig|swift|kt|cs)$"
@@ -70,7 +70,7 @@ def _existing(root: Path, folder: PurePosixPath, words: Iterable[str]) -> Iterat
     for word in dict.fromkeys(words):
         if not re.search(r"[A-Za-z]", word) or not ("." in word or "/" in word or len(word) > 6):
             continue
-        if len(word.encode()) > 255:  # the system refuses to look for such a name
+        if len(word.encode()) > LONGEST_NAME:
             continue
         for place in dict.fromkeys((PurePosixPath(), folder)):
             endings = _GUESSED if word.startswith(".") and folder == place else ("",)

@@ -20,7 +20,8 @@ def passed_values(project: Project, environment: Mapping[str, str]) -> list[str]
 
 
 def run_without(passed: Collection[str], run: Run) -> Run:
-    """The run without these values, in whatever it holds: names of values, too, and what files and referees said."""
+    """The run without these values, in its reason and its numbers' names and texts, whoever said them: its log was read
+    without them."""
     if not passed:
         return run
 
@@ -31,7 +32,7 @@ def run_without(passed: Collection[str], run: Run) -> Run:
     if metrics:
         values = {without(passed, name): clean(value) for name, value in metrics.values.items()}
         metrics = replace(metrics, values=values)
-    return replace(run, metrics=metrics, reason=without(passed, run.reason), log_tail=without(passed, run.log_tail))
+    return replace(run, metrics=metrics, reason=without(passed, run.reason))
 
 
 def without(passed: Collection[str], text: str) -> str:

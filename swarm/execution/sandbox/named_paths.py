@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from swarm.foreign_python import tree_of
+from swarm.project.reading import LONGEST_NAME
 
-LONGEST_NAME = 255  # bytes of a name in a folder: the system refuses to look for a longer one
 LONGEST = 300  # characters of a path that is looked at
 _DEEPEST = 50  # calls and slashes that one path is joined of
 _QUOTED = re.compile(r"""["'`]([^"'`\n\\]{1,300})["'`]""")

@@ -15,7 +15,7 @@ from pathlib import Path
 from swarm.execution.reading.progress import Heartbeat, read_heartbeats
 from swarm.execution.reading.summary import Value
 from swarm.execution.spec import HEARTBEAT, Spec, StepResult
-from swarm.execution.validity.counter_check import Counted, find_miscount
+from swarm.execution.validity.counter_check import Counted, are_counted, find_miscount
 from swarm.execution.validity.diagnosis import Failed
 from swarm.records import Check, Failure
 
@@ -117,11 +117,6 @@ def kept_heartbeats(spec: Spec) -> tuple[Heartbeat, ...]:
     they stand in its folder."""
     kept = spec.steps[0].beats
     return read_heartbeats(Path(kept) if kept else Path(spec.run_folder, HEARTBEAT))
-
-
-def are_counted(heartbeats: Sequence[Heartbeat]) -> bool:
-    """Whether a fixed harness wrote any of them."""
-    return any(beat.untimed is not None for beat in heartbeats)
 
 
 def miscounted(

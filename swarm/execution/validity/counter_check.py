@@ -42,9 +42,14 @@ class Miscount:
         return f"{self.counted}: {self.what}"
 
 
+def are_counted(heartbeats: Sequence[Heartbeat]) -> bool:
+    """Whether a fixed harness wrote any of them."""
+    return any(beat.untimed is not None for beat in heartbeats)
+
+
 def find_miscount(heartbeats: Sequence[Heartbeat], printed: Mapping[str, Value]) -> Miscount | None:
     """The first contradiction; None where there is none, or where no fixed harness counts."""
-    if not any(beat.untimed is not None for beat in heartbeats):
+    if not are_counted(heartbeats):
         return None
     checks = {Counted.TOKENS: _check_totals, Counted.CLOCK: _check_clock, Counted.WARM_UP: _check_warm_up}
     found = (Miscount(counted, what) for counted, check in checks.items() if (what := check(heartbeats, printed)))
